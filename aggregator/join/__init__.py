@@ -1,0 +1,1 @@
+"""Pure functions that join what the sources know, one file per question."""

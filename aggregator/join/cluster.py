@@ -1,0 +1,37 @@
+"""What is one cluster's snapshot, given what its sources know?"""
+
+from collections.abc import Mapping
+
+from aggregator.join.efficiency import FairShare, efficiency
+from aggregator.join.sums import sum_by_account, sum_by_user
+from aggregator.join.use import carry_over, use_by_run
+from aggregator.model.accounting import Accounting
+from aggregator.model.storage import Award
+from aggregator.model.use import Use
+from aggregator.model.view import NO_USE, ClusterView, Job, JobUse
+
+
+def join_cluster(
+    cluster: str,
+    at: float,
+    accounting: Accounting | None,
+    use: Use | None,
+    *,
+    previous: Mapping[int, JobUse],
+    fair_share: FairShare,
+    awards: Mapping[str, Award],
+) -> ClusterView:
+    """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
+
+    `previous` is the last snapshot's use by run id, kept for runs that have ended since.
+    """
+    if accounting is None:
+        return ClusterView(cluster, at, awards=awards)
+    runs = accounting.runs
+    joined = use_by_run(runs, use) if use else {}
+    uses = carry_over(previous, runs, joined)
+    jobs = []
+    for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True):
+        used = uses.get(run.run_id, NO_USE)
+        jobs.append(Job(run, used, efficiency(run, used, fair_share, at)))
+    return ClusterView(cluster, at, tuple(jobs), sum_by_user(jobs), sum_by_account(jobs), accounting.accounts, awards)

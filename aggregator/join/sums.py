@@ -1,0 +1,84 @@
+"""What do the runs of a user, and of an account, add up to?"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from aggregator.model.view import Job, Sums
+
+Key = tuple[str, str]
+
+
+def sum_by_user(jobs: Iterable[Job]) -> tuple[Sums, ...]:
+    """Add up per (account, user): a user's runs under two accounts are two sums."""
+    return _sum_by(jobs, lambda job: (job.run.account, job.run.user))
+
+
+def sum_by_account(jobs: Iterable[Job]) -> tuple[Sums, ...]:
+    """Add up per account, its own runs only (children are accounts of their own)."""
+    return _sum_by(jobs, lambda job: (job.run.account, ""))
+
+
+def _sum_by(jobs: Iterable[Job], key: Callable[[Job], Key]) -> tuple[Sums, ...]:
+    groups: dict[Key, list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.run.is_open:
+            groups[key(job)].append(job)
+    return tuple(_sum(account, user, groups[account, user]) for account, user in sorted(groups))
+
+
+def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
+    running = [job for job in jobs if job.run.holds_resources]
+    cpus = sum(job.run.allocated.cpus for job in running)
+    memory = sum(job.run.allocated.memory_bytes for job in running)
+    gpus = _gpus_by_type(running)
+    return Sums(
+        account=account,
+        user=user,
+        jobs=_count_states(jobs),
+        allocated_cpus=cpus,
+        allocated_memory_bytes=memory,
+        allocated_gpus=gpus,
+        used_cpus=_add(job.use.cpus for job in running),
+        used_memory_bytes=_add(job.use.memory_bytes for job in running),
+        used_gpus=_add(job.use.gpu.used for job in running if job.use.gpu),
+        wasted_cpus=_add(job.efficiency.wasted_cpus for job in running),
+        wasted_memory_bytes=_add(job.efficiency.wasted_memory_bytes for job in running),
+        wasted_gpus=_add(job.efficiency.wasted_gpus for job in running),
+        coverage={
+            "cpu": _weighted(((job.use.cpu_coverage, job.run.allocated.cpus) for job in running), cpus),
+            "memory": _weighted(((job.use.memory_coverage, job.run.allocated.memory_bytes) for job in running), memory),
+            "gpu": _weighted(
+                ((job.use.gpu.coverage if job.use.gpu else None, job.run.allocated.gpu_count) for job in running),
+                sum(gpus.values()),
+            ),
+        }
+        if running
+        else {},
+    )
+
+
+def _count_states(jobs: list[Job]) -> dict[str, int]:
+    """Count jobs by state; a not yet split array counts as its tasks."""
+    counts: dict[str, int] = defaultdict(int)
+    for job in jobs:
+        counts[job.run.state.name.lower()] += job.run.pending_tasks or 1
+    return dict(counts)
+
+
+def _gpus_by_type(jobs: list[Job]) -> dict[str, int]:
+    gpus: dict[str, int] = defaultdict(int)
+    for job in jobs:
+        for gpu_type, count in job.run.allocated.gpus.items():
+            gpus[gpu_type] += count
+    return dict(gpus)
+
+
+def _add(values: Iterable[float | None]) -> float | None:
+    """Add the known values; None when none is known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _weighted(shares: Iterable[tuple[float | None, float]], total: float) -> float:
+    """Weigh each coverage by what its run holds; an unknown one covers nothing."""
+    return sum((share or 0.0) * weight for share, weight in shares) / total if total else 1.0

@@ -1,0 +1,62 @@
+"""What Robinhood and the allocations file know: space by owner, its freshness, quotas and awards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Upper edges (inclusive) of Robinhood's size profile; the last bin is open.
+SIZE_BIN_EDGES = (0, 31, 1023, 32767, 1048575, 2**25 - 1, 2**30 - 1, 2**35 - 1, 2**40 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageEntry:
+    """One group of ACCT_STAT: what one owner has of one type in one HSM state.
+
+    size_bytes is apparent, disk_bytes what the blocks occupy. size_bins has one count per bin of SIZE_BIN_EDGES and
+    the open one. hsm_state is "" where the file system has no HSM.
+    """
+
+    user: str
+    group: str
+    type: str
+    hsm_state: str
+    size_bytes: int
+    disk_bytes: int
+    inodes: int
+    size_bins: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemUsage:
+    """One fetch of one Robinhood database; updated is the epoch time that the numbers stand for."""
+
+    filesystem: str
+    time: float
+    entries: tuple[StorageEntry, ...]
+    updated: float | None = None
+    scan_running: bool = False
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageQuota:
+    """What a group may use of one file system; None is no limit."""
+
+    bytes: int | None = None
+    inodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What an account may use on average over the year: CPUs and GPUs."""
+
+    cpus: float | None = None
+    gpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocations:
+    """The allocations file: storage quotas by file system and group, awards by account."""
+
+    time: float
+    quotas: Mapping[str, Mapping[str, StorageQuota]] = field(default_factory=dict)
+    awards: Mapping[str, Award] = field(default_factory=dict)

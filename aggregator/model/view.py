@@ -1,0 +1,168 @@
+"""The joined snapshot that a scrape or a request reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.model.accounting import Account, Run
+from aggregator.model.storage import Award, StorageQuota
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUse:
+    """How a run uses its GPUs; None where nothing is known.
+
+    utilization is the mean ratio over the `judged` GPUs: those with a plausible sample, and those without a series on
+    a node whose exporter is up, which count 0. coverage is judged ÷ allocated.
+    """
+
+    coverage: float
+    observed: int | None = None
+    busy: int | None = None
+    judged: float = 0.0
+    utilization: float | None = None
+    memory_bytes: float | None = None
+
+    @property
+    def used(self) -> float | None:
+        """Give the sum of the utilisations: GPUs used."""
+        return None if self.utilization is None else self.utilization * self.judged
+
+
+@dataclass(frozen=True, slots=True)
+class JobUse:
+    """What a run uses; None where nothing is known. Coverage is samples seen ÷ expected, 0–1.
+
+    memory_bytes is resident now, memory_peak_bytes the run's peak with page cache, both summed over nodes.
+    gpu is None for a run without GPUs, or when the GPU input could not be read.
+    """
+
+    cpus: float | None = None
+    cpu_seconds: float | None = None
+    memory_bytes: float | None = None
+    memory_peak_bytes: float | None = None
+    threads: float | None = None
+    cpu_coverage: float | None = None
+    memory_coverage: float | None = None
+    gpu: GpuUse | None = None
+
+
+NO_USE = JobUse()
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """Used ÷ allocated over the run so far (ratios), and what is wasted now; None where not known."""
+
+    cpu: float | None = None
+    memory: float | None = None
+    time_limit_used: float | None = None
+    wasted_cpus: float | None = None
+    wasted_memory_bytes: float | None = None
+    wasted_gpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run joined with its use."""
+
+    run: Run
+    use: JobUse
+    efficiency: Efficiency
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The runs of one user under one account, or of one account, added up.
+
+    user is "" for a whole account. Coverage is weighted by what is allocated;
+    a used or wasted sum is None when no run of it is known.
+    """
+
+    account: str
+    user: str = ""
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    allocated_cpus: int = 0
+    allocated_memory_bytes: int = 0
+    allocated_gpus: Mapping[str, int] = field(default_factory=dict)
+    used_cpus: float | None = None
+    used_memory_bytes: float | None = None
+    used_gpus: float | None = None
+    wasted_cpus: float | None = None
+    wasted_memory_bytes: float | None = None
+    wasted_gpus: float | None = None
+    coverage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """One cluster at one time: jobs newest first, sums, the account tree, awards."""
+
+    cluster: str
+    time: float
+    jobs: tuple[Job, ...] = ()
+    users: tuple[Sums, ...] = ()
+    accounts: tuple[Sums, ...] = ()
+    tree: Mapping[str, Account] = field(default_factory=dict)
+    awards: Mapping[str, Award] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceUsed:
+    """Space of one group, or of one user in it (user "" for the whole group).
+
+    used_bytes and inodes are by tier: `disk` is what the blocks occupy and every inode; `tape` is the current
+    copies on tape. hsm_bytes (apparent) by HSM state. size_bins is cumulative by SIZE_BIN_EDGES, None when the
+    profile cannot be trusted.
+    """
+
+    filesystem: str
+    group: str
+    user: str = ""
+    used_bytes: Mapping[str, int] = field(default_factory=dict)
+    inodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    hsm_bytes: Mapping[str, int] = field(default_factory=dict)
+    file_size_bins: tuple[int, ...] | None = None
+    file_size_sum: int = 0
+    quota: StorageQuota | None = None
+    quota_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemView:
+    """One file system at one time: its groups, the users in them, and how fresh the numbers are."""
+
+    filesystem: str
+    time: float
+    groups: tuple[SpaceUsed, ...] = ()
+    users: tuple[SpaceUsed, ...] = ()
+    updated: float | None = None
+    scan_running: bool = False
+    path: str = ""
+    hsm: bool = False
+    untrusted_profiles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """The last attempt to fetch one source for one cluster or file system; times are epoch seconds."""
+
+    source: str
+    scope: str
+    up: bool
+    last_attempt: float | None = None
+    last_success: float | None = None
+    duration_seconds: float = 0.0
+    rows: int = 0
+    error: str = ""
+    failed_inputs: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    features: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known now; replaced whole, never changed. sources is keyed by (source, cluster or file system)."""
+
+    clusters: Mapping[str, ClusterView] = field(default_factory=dict)
+    filesystems: Mapping[str, FilesystemView] = field(default_factory=dict)
+    sources: Mapping[tuple[str, str], SourceStatus] = field(default_factory=dict)

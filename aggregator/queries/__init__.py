@@ -1,0 +1,1 @@
+"""On-demand reads for the API, bounded and cached."""

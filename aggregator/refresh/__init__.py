@@ -1,0 +1,1 @@
+"""The refresh loops: fetch every source, join, publish the snapshot."""

@@ -1,0 +1,1 @@
+"""One module or sub-package per system that is read."""

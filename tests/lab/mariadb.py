@@ -1,0 +1,123 @@
+"""A private MariaDB server."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from tests.lab.packages import program
+from tests.lab.ports import LOOPBACK, free_port
+from tests.lab.process import Daemon, lab_environment
+
+_DEFAULTS = """\
+[mariadbd]
+datadir = {data}
+socket = {socket}
+pid-file = {root}/mariadbd.pid
+bind-address = {address}
+port = {port}
+skip-name-resolve
+skip-log-bin
+character-set-server = utf8mb4
+innodb_buffer_pool_size = 64M
+innodb_log_file_size = 32M
+# Survives the death of the process, which tests cause, and not that of the machine.
+innodb_flush_log_at_trx_commit = 2
+innodb_lock_wait_timeout = 60
+max_connections = 200
+"""
+
+
+class MariaDB:
+    """A MariaDB server with its own folder, socket and port; it can be stopped and started again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.port = free_port()
+        self.socket = root / "mariadb.sock"
+        self._env = lab_environment(root)
+        self._defaults = root / "mariadb.cnf"
+        self._data = root / "data"
+        self.daemon = Daemon(
+            "mariadbd",
+            [program("mariadbd"), f"--defaults-file={self._defaults}", *self._user()],
+            log=root / "mariadbd.log",
+            env=self._env,
+            ready=self._answers,
+        )
+
+    def start(self) -> None:
+        """Start the server, after creating its data folder the first time."""
+        if not self._data.exists():
+            self._install()
+        self.daemon.start()
+
+    def stop(self) -> None:
+        self.daemon.stop(timeout=20)
+
+    def kill(self) -> None:
+        self.daemon.kill()
+
+    def execute(self, sql: str, database: str | None = None, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement as the administrator and return its rows."""
+        with closing(self._connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+
+    def create_database(self, name: str) -> None:
+        self.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+
+    def load(self, path: Path, database: str) -> None:
+        """Load the dump *path* into *database*, which is created."""
+        self.create_database(database)
+        client = [program("mariadb"), "--no-defaults", f"--socket={self.socket}", "--user=root", database]
+        with path.open("rb") as dump:
+            subprocess.run(client, stdin=dump, env=self._env, check=True, capture_output=True, timeout=60)
+
+    def create_user(self, name: str, password: str, grants: Sequence[str]) -> None:
+        """Create a user for loopback with *grants* such as ``SELECT ON `db`.*``."""
+        account = f"'{name}'@'{LOOPBACK}'"
+        # The statement has no parameters, so that a % in a grant stays a %.
+        self.execute(f"CREATE OR REPLACE USER {account} IDENTIFIED BY '{password}'")
+        for grant in grants:
+            self.execute(f"GRANT {grant} TO {account}")
+
+    def _install(self) -> None:
+        self.root.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            mysql = pwd.getpwnam("mysql")
+            os.chown(self.root, mysql.pw_uid, mysql.pw_gid)
+        self._defaults.write_text(
+            _DEFAULTS.format(data=self._data, socket=self.socket, root=self.root, address=LOOPBACK, port=self.port)
+        )
+        command = [
+            program("mariadb-install-db"),
+            f"--defaults-file={self._defaults}",
+            *self._user(),
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    @staticmethod
+    def _user() -> list[str]:
+        return ["--user=mysql"] if os.geteuid() == 0 else []
+
+    def _connect(self, database: str | None = None) -> "pymysql.Connection[Any]":
+        return pymysql.connect(
+            unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=5
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except pymysql.err.MySQLError:
+            return False
+        return True
