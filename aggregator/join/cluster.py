@@ -1,6 +1,6 @@
 """What is one cluster's snapshot, given what its sources know?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.sums import sum_by_account, sum_by_user
@@ -26,7 +26,7 @@ def join_cluster(
     `previous` is the last snapshot's use by run id, kept for runs that have ended since.
     """
     if accounting is None:
-        return ClusterView(cluster, at, awards=awards)
+        return ClusterView(cluster=cluster, time=at, awards=awards)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
@@ -34,4 +34,27 @@ def join_cluster(
     for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True):
         used = uses.get(run.run_id, NO_USE)
         jobs.append(Job(run, used, efficiency(run, used, fair_share, at)))
-    return ClusterView(cluster, at, tuple(jobs), sum_by_user(jobs), sum_by_account(jobs), accounting.accounts, awards)
+    return ClusterView(
+        cluster=cluster,
+        time=at,
+        jobs=tuple(jobs),
+        series=owners(jobs),
+        users=sum_by_user(jobs),
+        accounts=sum_by_account(jobs),
+        tree=accounting.accounts,
+        awards=awards,
+    )
+
+
+def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Choose the run that owns each job id: the open one, else the one submitted last."""
+    owner: dict[int, Job] = {}
+    for job in jobs:
+        other = owner.get(job.run.job_id)
+        if other is None or _rank(job) > _rank(other):
+            owner[job.run.job_id] = job
+    return tuple(owner.values())
+
+
+def _rank(job: Job) -> tuple[bool, float, int]:
+    return job.run.is_open, job.run.submit, job.run.run_id

@@ -95,11 +95,15 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """One cluster at one time: jobs newest first, sums, the account tree, awards."""
+    """One cluster at one time: jobs newest first, sums, the account tree, awards.
+
+    series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise.
+    """
 
     cluster: str
     time: float
     jobs: tuple[Job, ...] = ()
+    series: tuple[Job, ...] = ()
     users: tuple[Sums, ...] = ()
     accounts: tuple[Sums, ...] = ()
     tree: Mapping[str, Account] = field(default_factory=dict)
@@ -125,6 +129,13 @@ class SpaceUsed:
     file_size_sum: int = 0
     quota: StorageQuota | None = None
     quota_source: str = ""
+
+    def quota_used(self) -> dict[str, float]:
+        """Give used ÷ quota on disk by resource (bytes, inodes), for the limits that there are and are not 0."""
+        limits = (self.quota.bytes, self.quota.inodes) if self.quota else (None, None)
+        inodes = sum(count for (_, tier), count in self.inodes.items() if tier == "disk")
+        used = {"bytes": self.used_bytes.get("disk", 0), "inodes": inodes}
+        return {name: used[name] / limit for name, limit in zip(used, limits, strict=True) if limit}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The current snapshot: replaced whole by the refresh loops, read by everybody else."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot, SourceStatus
@@ -23,3 +24,10 @@ class SnapshotStore:
         """Replace what is known of one source's last fetch."""
         key = (status.source, status.scope)
         self.current = replace(self.current, sources={**self.current.sources, key: status})
+
+    def keep_only(self, clusters: Collection[str], filesystems: Collection[str]) -> None:
+        """Forget the clusters and file systems that are not configured any more, and what is known of every source."""
+        self.current = Snapshot(
+            clusters={name: view for name, view in self.current.clusters.items() if name in clusters},
+            filesystems={name: view for name, view in self.current.filesystems.items() if name in filesystems},
+        )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pymysql
 
-from tests.lab.packages import program
+from tests.lab.packages import DATABASE, ensure_packages, program
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import Daemon, lab_environment
 
@@ -18,7 +18,7 @@ _DEFAULTS = """\
 [mariadbd]
 datadir = {data}
 socket = {socket}
-pid-file = {root}/mariadbd.pid
+pid-file = {folder}/mariadbd.pid
 bind-address = {address}
 port = {port}
 skip-name-resolve
@@ -34,19 +34,20 @@ max_connections = 200
 
 
 class MariaDB:
-    """A MariaDB server with its own folder, socket and port; it can be stopped and started again."""
+    """A MariaDB server in a folder of *root*, on its own port; it can be stopped and started again."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        ensure_packages(DATABASE)
+        self.folder = root / "mariadb"
         self.port = free_port()
-        self.socket = root / "mariadb.sock"
+        self.socket = self.folder / "mariadb.sock"
         self._env = lab_environment(root)
-        self._defaults = root / "mariadb.cnf"
-        self._data = root / "data"
+        self._defaults = self.folder / "mariadb.cnf"
+        self._data = self.folder / "data"
         self.daemon = Daemon(
             "mariadbd",
             [program("mariadbd"), f"--defaults-file={self._defaults}", *self._user()],
-            log=root / "mariadbd.log",
+            log=self.folder / "mariadbd.log",
             env=self._env,
             ready=self._answers,
         )
@@ -88,12 +89,12 @@ class MariaDB:
             self.execute(f"GRANT {grant} TO {account}")
 
     def _install(self) -> None:
-        self.root.mkdir(exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             mysql = pwd.getpwnam("mysql")
-            os.chown(self.root, mysql.pw_uid, mysql.pw_gid)
+            os.chown(self.folder, mysql.pw_uid, mysql.pw_gid)
         self._defaults.write_text(
-            _DEFAULTS.format(data=self._data, socket=self.socket, root=self.root, address=LOOPBACK, port=self.port)
+            _DEFAULTS.format(data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port)
         )
         command = [
             program("mariadb-install-db"),

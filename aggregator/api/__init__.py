@@ -1,0 +1,52 @@
+"""HTTP: the metrics page, the REST API and the management paths."""
+
+import time
+
+from aiohttp import web
+
+from aggregator.api.access import check_access
+from aggregator.api.clusters import get_cluster, list_clusters
+from aggregator.api.errors import answer_errors
+from aggregator.api.headers import add_security_headers
+from aggregator.api.health import get_healthy, get_ready, post_reload
+from aggregator.api.jobs import get_job, list_jobs
+from aggregator.api.keys import CLOCK, JOBS, PAGE, SETTINGS, STORE, ApiSettings, Clock, MetricsPage
+from aggregator.api.landing import get_landing
+from aggregator.api.metrics import get_metrics
+from aggregator.api.status import get_status
+from aggregator.api.storage import get_filesystem, list_filesystems
+from aggregator.queries.jobs import JobQueries
+from aggregator.refresh.store import SnapshotStore
+
+__all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
+
+
+def create_app(
+    store: SnapshotStore, jobs: JobQueries, settings: ApiSettings, page: MetricsPage, clock: Clock = time.time
+) -> web.Application:
+    """Build the application; its handlers read these and nothing else."""
+    app = web.Application(middlewares=[answer_errors, check_access])
+    app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
+    app.on_response_prepare.append(add_security_headers)
+    setup_routes(app)
+    return app
+
+
+def setup_routes(app: web.Application) -> None:
+    """Add every URL of the service."""
+    app.add_routes(
+        [
+            web.get("/", get_landing),
+            web.get("/-/healthy", get_healthy),
+            web.get("/-/ready", get_ready),
+            web.post("/-/reload", post_reload),
+            web.get("/metrics", get_metrics),
+            web.get("/api/v1/status", get_status),
+            web.get("/api/v1/clusters", list_clusters),
+            web.get("/api/v1/clusters/{cluster}", get_cluster),
+            web.get("/api/v1/clusters/{cluster}/jobs", list_jobs),
+            web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
+            web.get("/api/v1/storage", list_filesystems),
+            web.get("/api/v1/storage/{filesystem}", get_filesystem),
+        ]
+    )

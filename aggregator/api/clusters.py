@@ -1,0 +1,43 @@
+"""GET /api/v1/clusters and /api/v1/clusters/{cluster}."""
+
+from aiohttp import web
+
+from aggregator.api.envelope import success
+from aggregator.api.freshness import source_warnings, sources_of
+from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.lookup import find_cluster, missing_accounting
+from aggregator.api.parameters import Parameters
+from aggregator.api.representation import Json, freshness_json, sums_json, times
+from aggregator.api.totals import total
+from aggregator.model.view import ClusterView, Snapshot
+
+_UNKNOWN: Json = {"jobs": None, "allocated": None, "used": None, "wasted": None}
+
+
+async def list_clusters(request: web.Request) -> web.Response:
+    """Answer with the totals and the freshness of every cluster."""
+    Parameters(request)
+    snapshot = request.app[STORE].current
+    clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
+    warnings = [warning for name in sorted(snapshot.clusters) for warning in source_warnings(snapshot, name)]
+    return success(request, {"clusters": clusters}, warnings)
+
+
+async def get_cluster(request: web.Request) -> web.Response:
+    """Answer with the totals and the freshness of one cluster."""
+    Parameters(request)
+    snapshot = request.app[STORE].current
+    view = find_cluster(snapshot, request.match_info["cluster"])
+    return success(request, _cluster_json(request, snapshot, view), list(source_warnings(snapshot, view.cluster)))
+
+
+def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -> Json:
+    """Show one cluster; without accounting its totals are unknown, which is not zero."""
+    now, stale_after = request.app[CLOCK](), request.app[SETTINGS].stale_after
+    known = missing_accounting(request, snapshot, view.cluster) is None
+    return {
+        "cluster": view.cluster,
+        **times("as_of", view.time),
+        **(sums_json(total(view.accounts)) if known else _UNKNOWN),
+        "sources": [freshness_json(status, now, stale_after) for status in sources_of(snapshot, view.cluster)],
+    }

@@ -1,0 +1,70 @@
+"""Answers in the Prometheus API's envelope."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import ETag, web
+
+COMPRESS_ABOVE_BYTES = 1024
+# A page of 1000 jobs is 2 MB: compressing it on the event loop would hold up every other request.
+_COMPRESS_IN_THREAD_ABOVE_BYTES = 16 * 1024
+
+
+def success(request: web.Request, data: object, warnings: Sequence[str] = ()) -> web.Response:
+    """Answer with data, or 304 when the client already has exactly them."""
+    content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
+    body = _dumps(content)
+    # Weak, for the compressed and the plain body share it.
+    etag = ETag(hashlib.blake2b(body, digest_size=16).hexdigest(), is_weak=True)
+    response = web.Response(status=304) if _has(request, etag) else _json(body)
+    response.etag = etag
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def failure(status: int, error_type: str, error: str, headers: Mapping[str, str]) -> web.Response:
+    """Answer with an error."""
+    response = _json(_dumps({"status": "error", "errorType": error_type, "error": error}), status, headers)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def rfc3339(epoch: float | None) -> str | None:
+    """Write an epoch time as RFC 3339 in UTC; None for none, and for one that is beyond the calendar."""
+    if epoch is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(epoch, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if moment.microsecond else "seconds") + "Z"
+
+
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    response = web.Response(
+        body=body,
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        zlib_executor_size=_COMPRESS_IN_THREAD_ABOVE_BYTES,
+    )
+    if len(body) > COMPRESS_ABOVE_BYTES:
+        response.enable_compression()
+    return response
+
+
+def _has(request: web.Request, etag: ETag) -> bool:
+    """Tell whether If-None-Match names this answer, by the weak comparison of RFC 9110."""
+    return any(known.value in (etag.value, "*") for known in request.if_none_match or ())
+
+
+def _dumps(content: object) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        # orjson refuses lone surrogates; one job with a broken name must not take the whole list down.
+        return json.dumps(content).encode()

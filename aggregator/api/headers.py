@@ -1,0 +1,13 @@
+"""Headers that every answer carries, whoever made it."""
+
+from aiohttp import web
+
+_NOTHING_LOADS = "default-src 'none'; frame-ancestors 'none'"
+
+
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell browsers to take an answer for what it says it is, and hide what software gave it."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Content-Security-Policy", _NOTHING_LOADS)
+    response.headers["Server"] = "hpc-aggregator"

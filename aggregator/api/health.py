@@ -1,0 +1,44 @@
+"""GET /-/healthy, GET /-/ready and POST /-/reload, as Prometheus has them."""
+
+from collections.abc import Collection
+
+from aiohttp import web
+
+from aggregator.api.freshness import is_stale, summarize
+from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.model.view import SourceStatus
+
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+async def get_healthy(request: web.Request) -> web.Response:
+    """Answer that the process answers; it touches nothing else."""
+    return web.Response(text="Healthy.\n", headers=_HEADERS)
+
+
+async def get_ready(request: web.Request) -> web.Response:
+    """Answer whether there are data to serve, with the age of each source's."""
+    sources = request.app[STORE].current.sources
+    now = request.app[CLOCK]()
+    obstacle = _obstacle(sources.values(), now, request.app[SETTINGS].stale_after)
+    lines = [obstacle or "Ready.", *(summarize(sources[key], now) for key in sorted(sources))]
+    return web.Response(status=503 if obstacle else 200, text="\n".join(lines) + "\n", headers=_HEADERS)
+
+
+async def post_reload(request: web.Request) -> web.Response:
+    """Reload the configuration; a wrong one leaves the old in force."""
+    mistake = await request.app[SETTINGS].reload()
+    if mistake is not None:
+        return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
+    return web.Response(text="Reloaded.\n", headers=_HEADERS)
+
+
+def _obstacle(sources: Collection[SourceStatus], now: float, stale_after: float) -> str | None:
+    """Say why the service is not ready; one source with young data is enough, for sources fail alone."""
+    if not sources or any(status.last_attempt is None for status in sources):
+        return "Not ready: not every source has been tried yet."
+    if all(status.last_success is None for status in sources):
+        return "Not ready: no source could be read yet."
+    if all(is_stale(status, now, stale_after) for status in sources):
+        return f"Not ready: all data are older than {stale_after:.0f} s."
+    return None

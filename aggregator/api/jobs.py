@@ -1,0 +1,85 @@
+"""GET /api/v1/clusters/{cluster}/jobs and /api/v1/clusters/{cluster}/jobs/{job_id}."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from aggregator.api.envelope import success
+from aggregator.api.errors import BadData, NotFound
+from aggregator.api.freshness import source_warnings
+from aggregator.api.keys import JOBS, STORE
+from aggregator.api.lookup import find_accounted_cluster, find_cluster
+from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.representation import job_json
+from aggregator.api.selection import JobFilter, select_jobs
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.jobid import JobId, JobIdError, parse_job_id
+from aggregator.model.view import NO_USE, Efficiency, Job
+from aggregator.sources.base import FetchError
+
+_STATES = frozenset(state.name.lower() for state in JobState)
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """Answer with the snapshot's jobs, newest first, page by page."""
+    asked = Parameters(request, "user", "account", "state", "partition", "limit", "cursor")
+    wanted = _read_filter(asked)
+    after, limit = asked.cursor(int, 2), asked.limit()
+    snapshot = request.app[STORE].current
+    view = find_accounted_cluster(request, snapshot)
+    page, last = select_jobs(view.jobs, wanted, after, limit)
+    data = {
+        "jobs": [job_json(job, view.time) for job in page],
+        "next_cursor": write_cursor(*last) if last else None,
+    }
+    return success(request, data, list(source_warnings(snapshot, view.cluster)))
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """Answer with every run that the id means, the oldest first."""
+    Parameters(request)
+    text = request.match_info["job_id"]
+    asked = _read_job_id(text)
+    snapshot = request.app[STORE].current
+    view = find_cluster(snapshot, request.match_info["cluster"])
+    live = [job for job in view.jobs if job.run.is_meant_by(asked)]
+    recorded, warnings = await _read_recorded(request, view.cluster, asked, live)
+    jobs = _join_runs(recorded, live)
+    if not jobs:
+        raise NotFound(f'job {text}: not known on cluster "{view.cluster}"')
+    return success(request, {"job_id": text, "runs": [job_json(job, view.time) for job in jobs]}, warnings)
+
+
+def _read_filter(asked: Parameters) -> JobFilter:
+    return JobFilter(
+        users=asked.many("user"),
+        accounts=asked.many("account"),
+        states=frozenset(JobState[name.upper()] for name in asked.choices("state", _STATES)),
+        partitions=asked.many("partition"),
+    )
+
+
+def _read_job_id(text: str) -> JobId:
+    try:
+        return parse_job_id(text)
+    except JobIdError as error:
+        raise BadData(str(error)) from error
+
+
+async def _read_recorded(
+    request: web.Request, cluster: str, asked: JobId, live: list[Job]
+) -> tuple[tuple[Run, ...], list[str]]:
+    """Read the runs that slurmacct keeps; when it fails, the snapshot's are better than none."""
+    try:
+        return await request.app[JOBS].runs_of(cluster, asked), []
+    except FetchError as error:
+        if not live:
+            raise
+        return (), [f"earlier runs may be missing: {error}"]
+
+
+def _join_runs(recorded: Iterable[Run], live: Iterable[Job]) -> list[Job]:
+    """Put the two together by run; the snapshot's is newer and has the use."""
+    jobs = {run.run_id: Job(run, NO_USE, Efficiency()) for run in recorded}
+    jobs.update((job.run.run_id, job) for job in live)
+    return sorted(jobs.values(), key=lambda job: (job.run.submit, job.run.run_id))

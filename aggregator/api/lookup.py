@@ -1,0 +1,60 @@
+"""The cluster or file system that a request's path names."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from aggregator.api.errors import NotFound, Unavailable
+from aggregator.api.freshness import STORAGE, accounting_failure, storage_failure
+from aggregator.api.keys import CLOCK, SETTINGS
+from aggregator.model.view import ClusterView, FilesystemView, Snapshot
+
+_SHOWN = 100
+
+
+def find_cluster(snapshot: Snapshot, name: str) -> ClusterView:
+    """Give the cluster's view; an unknown one raises NotFound."""
+    view = snapshot.clusters.get(name)
+    if view is None:
+        raise NotFound(_not_configured("cluster", name, snapshot.clusters))
+    return view
+
+
+def missing_accounting(request: web.Request, snapshot: Snapshot, cluster: str) -> str | None:
+    """Say why the cluster's jobs are not known at the time of the request; None when they are."""
+    return accounting_failure(snapshot, cluster, request.app[CLOCK](), request.app[SETTINGS].stale_after)
+
+
+def find_accounted_cluster(request: web.Request, snapshot: Snapshot) -> ClusterView:
+    """Give the view of the cluster in the path, whose jobs are known.
+
+    Raises NotFound, or Unavailable naming the source and its error.
+    """
+    view = find_cluster(snapshot, request.match_info["cluster"])
+    failure = missing_accounting(request, snapshot, view.cluster)
+    if failure is not None:
+        raise Unavailable(failure)
+    return view
+
+
+def find_filesystem(snapshot: Snapshot, name: str) -> FilesystemView:
+    """Give the file system's view, whose data are known; how old they are, the view itself says.
+
+    Raises NotFound, or Unavailable naming the source and its error.
+    """
+    failure = storage_failure(snapshot, name)
+    if failure is not None:
+        raise Unavailable(failure)
+    view = snapshot.filesystems.get(name)
+    if view is None:
+        raise NotFound(_not_configured("file system", name, filesystem_names(snapshot)))
+    return view
+
+
+def filesystem_names(snapshot: Snapshot) -> list[str]:
+    """List the file systems that are configured, whether or not they have been read."""
+    return sorted(snapshot.filesystems.keys() | {scope for source, scope in snapshot.sources if source == STORAGE})
+
+
+def _not_configured(kind: str, name: str, known: Iterable[str]) -> str:
+    return f'{kind} "{name[:_SHOWN]}": not configured; this service has: {", ".join(sorted(known)) or "none"}'

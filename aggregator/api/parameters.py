@@ -1,0 +1,83 @@
+"""Query parameters, read strictly: whoever mistypes one is told, not given the wrong answer."""
+
+import base64
+import binascii
+from typing import Final, TypeVar
+
+import orjson
+from aiohttp import web
+
+from aggregator.api.errors import BadData
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 1000
+_SHOWN = 100
+K = TypeVar("K", int, str)
+
+
+class Parameters:
+    """The query parameters of one request, all of them declared by its handler."""
+
+    def __init__(self, request: web.Request, *known: str) -> None:
+        """Raise BadData for a parameter that is not known."""
+        self._query = request.query
+        for name in self._query:
+            if name not in known:
+                raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
+
+    def many(self, name: str) -> frozenset[str]:
+        """Read a parameter that may be repeated, hold a comma list, or both; empty when absent.
+
+        Raises BadData for an empty value.
+        """
+        values = frozenset(value for text in self._query.getall(name, ()) for value in text.split(","))
+        if "" in values:
+            raise BadData(f"{name}: must not be empty")
+        return values
+
+    def choices(self, name: str, allowed: frozenset[str]) -> frozenset[str]:
+        """Read a repeatable parameter whose values are known, in any case; they are given in lower case.
+
+        Raises BadData naming the values that there are.
+        """
+        values = frozenset(value.lower() for value in self.many(name))
+        for value in sorted(values - allowed):
+            raise BadData(f'{name}: must be one of {", ".join(sorted(allowed))}, got "{value[:_SHOWN]}"')
+        return values
+
+    def limit(self) -> int:
+        """Read how many items a page may have at most."""
+        text = self._one("limit")
+        if text is None:
+            return DEFAULT_LIMIT
+        if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT:
+            return int(text)
+        raise BadData(f'limit: must be 1–{MAX_LIMIT}, got "{text[:_SHOWN]}"')
+
+    def cursor(self, kind: type[K], length: int) -> tuple[K, ...] | None:
+        """Read the sort key after which the page begins: `length` values of one kind; None for the first page."""
+        text = self._one("cursor")
+        if text is None:
+            return None
+        try:
+            values = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        except (ValueError, binascii.Error):
+            values = None
+        if not isinstance(values, list) or len(values) != length or any(type(value) is not kind for value in values):
+            raise BadData("cursor: must be the next_cursor of an earlier answer of the same path")
+        return tuple(values)
+
+    def _one(self, name: str) -> str | None:
+        values = self._query.getall(name, [])
+        if len(values) > 1:
+            raise BadData(f"{name}: must be given once, got {len(values)} values")
+        return values[0] if values else None
+
+
+def write_cursor(*key: int | str) -> str:
+    """Write the sort key of a page's last item so that nobody is tempted to make one."""
+    return base64.urlsafe_b64encode(orjson.dumps(key)).rstrip(b"=").decode()
+
+
+def _list_known(known: tuple[str, ...]) -> str:
+    return f"known are {', '.join(sorted(known))}" if known else "this path takes none"

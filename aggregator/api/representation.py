@@ -1,0 +1,176 @@
+"""How runs, sums and sources look in JSON: pure functions, one per class of the model.
+
+What was joined is {value, unit, coverage, source}, or null when it is not known; what was read is plain.
+"""
+
+from typing import Any, Final
+
+from aggregator.api.envelope import rfc3339
+from aggregator.api.freshness import age, is_stale
+from aggregator.model.accounting import Run
+from aggregator.model.tres import Allocation
+from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, SourceStatus, Sums
+
+Json = dict[str, Any]
+
+HELD: Final = "slurmacct tres_alloc"
+CPU: Final = "slurm-job-exporter slurm_job_core_usage_total via Prometheus"
+MEMORY: Final = "slurm-job-exporter slurm_job_memory_rss via Prometheus"
+MEMORY_PEAK: Final = "slurm-job-exporter slurm_job_memory_max via Prometheus"
+THREADS: Final = 'slurm-job-exporter slurm_job_threads_count{state="running"} via Prometheus'
+GPU: Final = "slurm-job-exporter slurm_job_utilization_gpu via Prometheus"
+GPU_MEMORY: Final = "slurm-job-exporter slurm_job_memory_usage_gpu via Prometheus"
+# The join gives a cumulative value only when every node of the run is seen.
+COMPLETE: Final = 1.0
+
+
+def value(number: float | None, unit: str, coverage: float | None, source: str) -> Json | None:
+    """Show a joined value with what it rests on."""
+    if number is None:
+        return None
+    return {"value": number, "unit": unit, "coverage": coverage, "source": source}
+
+
+def times(event: str, epoch: float | None) -> Json:
+    """Show a time twice: for people and for programs."""
+    return {f"{event}_time": rfc3339(epoch), f"{event}_timestamp": epoch}
+
+
+def job_json(job: Job, at: float) -> Json:
+    """Show one run with its use, as of time `at`."""
+    return {
+        **run_json(job.run, at),
+        "use": use_json(job.use),
+        "efficiency": efficiency_json(job.efficiency),
+        "wasted": wasted_json(job.efficiency, job.use),
+    }
+
+
+def run_json(run: Run, at: float) -> Json:
+    """Show what slurmacct says of one run; run_id is a string, for it needs more bits than JSON's numbers keep."""
+    return {
+        "id": run.display_id,
+        "job_id": run.job_id,
+        "run_id": str(run.run_id),
+        "cluster": run.cluster,
+        "user": run.user,
+        "account": run.account,
+        "partition": run.partition,
+        "qos": run.qos,
+        "state": run.state.name.lower(),
+        "name": run.name,
+        "array": _array_json(run),
+        "het": None if run.het_job_id is None else {"job_id": run.het_job_id, "offset": run.het_offset},
+        **times("submit", run.submit),
+        **times("eligible", run.eligible),
+        **times("start", run.start),
+        **times("end", run.end),
+        "elapsed_seconds": run.elapsed(at),
+        "time_limit_seconds": run.time_limit_seconds,
+        "requested": allocation_json(run.requested),
+        "allocated": allocation_json(run.allocated),
+        "nodes": list(run.nodes),
+    }
+
+
+def _array_json(run: Run) -> Json | None:
+    if run.array_job_id is None:
+        return None
+    return {"job_id": run.array_job_id, "task_id": run.array_task_id, "pending_tasks": run.pending_tasks}
+
+
+def allocation_json(held: Allocation) -> Json:
+    """Show what a run holds or asks for."""
+    return {"cpus": held.cpus, "memory_bytes": held.memory_bytes, "nodes": held.nodes, "gpus": dict(held.gpus)}
+
+
+def use_json(use: JobUse) -> Json:
+    """Show what a run uses."""
+    return {
+        "cpus": value(use.cpus, "cpus", use.cpu_coverage, CPU),
+        "cpu_seconds": value(use.cpu_seconds, "seconds", COMPLETE, CPU),
+        "memory": value(use.memory_bytes, "bytes", use.memory_coverage, MEMORY),
+        "memory_peak": value(use.memory_peak_bytes, "bytes", COMPLETE, MEMORY_PEAK),
+        "threads": value(use.threads, "threads", None, THREADS),
+        "gpus": None if use.gpu is None else gpu_json(use.gpu),
+    }
+
+
+def gpu_json(gpu: GpuUse) -> Json:
+    """Show how a run uses its GPUs."""
+    return {
+        "coverage": gpu.coverage,
+        "observed": value(gpu.observed, "gpus", gpu.coverage, GPU),
+        "busy": value(gpu.busy, "gpus", gpu.coverage, GPU),
+        "used": value(gpu.used, "gpus", gpu.coverage, GPU),
+        "utilization": value(gpu.utilization, "ratio", gpu.coverage, GPU),
+        "memory": value(gpu.memory_bytes, "bytes", gpu.coverage, GPU_MEMORY),
+    }
+
+
+def efficiency_json(efficiency: Efficiency) -> Json:
+    """Show used ÷ allocated over the run so far; the share of the time limit needs no join and is plain."""
+    return {
+        "cpu": value(efficiency.cpu, "ratio", COMPLETE, f"{CPU} ÷ {HELD}"),
+        "memory": value(efficiency.memory, "ratio", COMPLETE, f"{MEMORY_PEAK} ÷ {HELD}"),
+        "time_limit_used": efficiency.time_limit_used,
+    }
+
+
+def wasted_json(efficiency: Efficiency, use: JobUse) -> Json:
+    """Show what a run holds and does not use."""
+    gpu_coverage = use.gpu.coverage if use.gpu else None
+    return {
+        "cpus": value(efficiency.wasted_cpus, "cpus", use.cpu_coverage, f"{HELD} − {CPU}"),
+        "memory": value(efficiency.wasted_memory_bytes, "bytes", COMPLETE, f"{HELD} − {MEMORY_PEAK}"),
+        "gpus": value(efficiency.wasted_gpus, "gpus", gpu_coverage, f"{HELD} − {GPU}"),
+    }
+
+
+def sums_json(sums: Sums) -> Json:
+    """Show runs added up."""
+    cpu, memory, gpu = (sums.coverage.get(name) for name in ("cpu", "memory", "gpu"))
+    return {
+        "jobs": dict(sums.jobs),
+        "allocated": {
+            "cpus": sums.allocated_cpus,
+            "memory_bytes": sums.allocated_memory_bytes,
+            "gpus": dict(sums.allocated_gpus),
+        },
+        "used": {
+            "cpus": value(sums.used_cpus, "cpus", cpu, CPU),
+            "memory": value(sums.used_memory_bytes, "bytes", memory, MEMORY),
+            "gpus": value(sums.used_gpus, "gpus", gpu, GPU),
+        },
+        "wasted": {
+            "cpus": value(sums.wasted_cpus, "cpus", cpu, f"{HELD} − {CPU}"),
+            "memory": value(sums.wasted_memory_bytes, "bytes", memory, f"{HELD} − {MEMORY_PEAK}"),
+            "gpus": value(sums.wasted_gpus, "gpus", gpu, f"{HELD} − {GPU}"),
+        },
+    }
+
+
+def freshness_json(status: SourceStatus, now: float, stale_after: float) -> Json:
+    """Show how fresh a source is, in words that change only when it does, so that an ETag can hold."""
+    return {
+        "source": status.source,
+        "up": status.up,
+        "stale": is_stale(status, now, stale_after),
+        **times("last_success", status.last_success),
+        "error": status.error or None,
+    }
+
+
+def source_json(status: SourceStatus, now: float, stale_after: float) -> Json:
+    """Show all that is known of a source's last fetch."""
+    return {
+        **freshness_json(status, now, stale_after),
+        "scope": status.scope,
+        "age_seconds": age(status, now),
+        **times("last_attempt", status.last_attempt),
+        "duration_seconds": status.duration_seconds,
+        "rows": status.rows,
+        "failed_inputs": dict(status.failed_inputs),
+        "rejected": dict(status.rejected),
+        "features": dict(status.features),
+    }

@@ -1,0 +1,63 @@
+"""Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.view import Job, SpaceUsed
+
+JobKey = tuple[int, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """What a run must be; an empty set asks for nothing."""
+
+    users: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    states: frozenset[JobState] = frozenset()
+    partitions: frozenset[str] = frozenset()
+
+    def matches(self, run: Run) -> bool:
+        """Tell whether the run is asked for."""
+        return (
+            (not self.users or run.user in self.users)
+            and (not self.accounts or run.account in self.accounts)
+            and (not self.states or run.state in self.states)
+            # A pending run may name several partitions: it waits in each of them.
+            and (not self.partitions or not self.partitions.isdisjoint(run.partition.split(",")))
+        )
+
+
+def select_jobs(
+    jobs: Sequence[Job], wanted: JobFilter, after: JobKey | None, limit: int
+) -> tuple[list[Job], JobKey | None]:
+    """Give one page of jobs, which are sorted newest first, and the key after which the next begins."""
+    start = 0 if after is None else bisect_right(jobs, (-after[0], -after[1]), key=_descending)
+    matching = (job for job in islice(jobs, start, None) if wanted.matches(job.run))
+    page, more = _cut(matching, limit)
+    return page, (page[-1].run.job_id, page[-1].run.run_id) if more else None
+
+
+def select_groups(
+    groups: Sequence[SpaceUsed], wanted: frozenset[str], after: str | None, limit: int
+) -> tuple[list[SpaceUsed], str | None]:
+    """Give one page of groups, which are sorted by name, and the name after which the next begins."""
+    start = 0 if after is None else bisect_right(groups, after, key=lambda space: space.group)
+    matching = (space for space in islice(groups, start, None) if not wanted or space.group in wanted)
+    page, more = _cut(matching, limit)
+    return page, page[-1].group if more else None
+
+
+def _descending(job: Job) -> tuple[int, int]:
+    return -job.run.job_id, -job.run.run_id
+
+
+def _cut(matching: Iterator[T], limit: int) -> tuple[list[T], bool]:
+    """Take one more than the page holds: only that tells whether there is a next page."""
+    found = list(islice(matching, limit + 1))
+    return found[:limit], len(found) > limit

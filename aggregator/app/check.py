@@ -1,0 +1,35 @@
+"""`check --connect`: fetch every source of a configuration once and say what came of it."""
+
+import asyncio
+import time
+
+from aggregator.app.site import open_site
+from aggregator.config import Config
+from aggregator.sources.base import FetchError, Source
+
+TIMEOUT_SECONDS = 30.0
+
+
+async def connect(config: Config) -> list[tuple[str, str]]:
+    """Fetch each source once; give (what, error) for each, "" for one that answers."""
+    async with open_site(config) as site:
+        named: list[tuple[str, Source[object]]] = []
+        for name, cluster in site.clusters.items():
+            named.append((f"clusters.{name}.slurmacct", cluster.accounting))
+            if cluster.use:
+                named.append((f"clusters.{name}.prometheus", cluster.use))
+        named += [(f"filesystems.{name}.robinhood", item.usage) for name, item in site.filesystems.items()]
+        if site.allocations:
+            named.append(("allocations.file", site.allocations))
+        return [(what, await _try(source)) for what, source in named]
+
+
+async def _try(source: Source[object]) -> str:
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await source.fetch(time.time())
+    except FetchError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_SECONDS:g} s"
+    return ""

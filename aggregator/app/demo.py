@@ -1,0 +1,76 @@
+"""`demo`: the whole service over a synthetic cluster in this process."""
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aggregator
+from aggregator.api import ApiSettings
+from aggregator.api.access import AREAS
+from aggregator.app.http import StartError, listen
+from aggregator.app.schedule import Timing
+from aggregator.app.service import Service
+from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.config import ListenAddress
+from aggregator.sources.synthetic import (
+    SyntheticAccounting,
+    SyntheticAllocations,
+    SyntheticCluster,
+    SyntheticStorage,
+    SyntheticUse,
+)
+
+INTERVAL_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
+    """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
+    cluster = SyntheticCluster(seed=seed, start=start)
+    yield Site(
+        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster))},
+        {
+            name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
+            for name, hsm in (("project", True), ("scratch", False))
+        },
+        SyntheticAllocations(cluster),
+    )
+
+
+async def demo(address: ListenAddress, seed: int) -> None:
+    """Serve the synthetic site until SIGTERM or SIGINT, and say what to open.
+
+    Raises StartError.
+    """
+    if not address.is_loopback:
+        raise StartError(f"--web.listen-address: the demo listens on loopback only, got {address}")
+    service = Service()
+    settings = ApiSettings(
+        external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload
+    )
+    async with listen(service, settings, address) as ended:
+        start = time.time()
+        await service.start(lambda: open_synthetic_site(seed, start), Timing(interval=INTERVAL_SECONDS))
+        print(_welcome(address), file=sys.stderr, flush=True)
+        await ended.wait()
+
+
+async def _nothing_to_reload() -> str | None:
+    return "the demo has no configuration file"
+
+
+def _welcome(address: ListenAddress) -> str:
+    base = f"http://{address}"
+    return "\n".join(
+        (
+            f"hpc-aggregator {aggregator.__version__} demo: a synthetic cluster, refreshed every {INTERVAL_SECONDS:g} s",
+            f"  overview        {base}/",
+            f"  gauges          {base}/metrics",
+            f"  wasted GPUs     {base}/metrics?collect[]=users",
+            f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
+            f"  storage         {base}/api/v1/storage/project",
+            f"  sources         {base}/api/v1/status",
+            "  Ctrl-C ends it.",
+        )
+    )

@@ -1,0 +1,49 @@
+"""Log lines as logfmt or JSON, one a line, on standard error."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+class LogfmtFormatter(logging.Formatter):
+    """Write `ts=… level=… logger=… msg="…"` with everything quoted that could break a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record on one line."""
+        return " ".join(f"{key}={_quoted(value)}" for key, value in _fields(self, record).items())
+
+
+class JsonFormatter(logging.Formatter):
+    """Write one JSON object per record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record on one line."""
+        return json.dumps(_fields(self, record), ensure_ascii=False)
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Send the root logger to standard error in the chosen form."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+
+
+def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
+    fields = {
+        "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": record.levelname.lower().replace("warning", "warn"),
+        "logger": record.name,
+        "msg": record.getMessage(),
+    }
+    if record.exc_info:
+        fields["trace"] = formatter.formatException(record.exc_info)
+    return fields
+
+
+def _quoted(value: str) -> str:
+    plain = value.isascii() and value.isprintable() and not any(character in value for character in ' "=\\')
+    return value if plain and value else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,118 @@
+"""From a site's sources to the refreshers that bring its views up to date."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.exposition import Page, Renderer, ServiceMetrics
+from aggregator.join.efficiency import FairShare
+from aggregator.model.storage import Allocations
+from aggregator.model.view import ClusterView, FilesystemView
+from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.fetch import Feed
+from aggregator.refresh.filesystem import FilesystemRefresher
+from aggregator.refresh.loop import Scheduled
+from aggregator.refresh.stages import Publish, Stages
+from aggregator.refresh.store import SnapshotStore
+from aggregator.sources.base import Source
+
+T = TypeVar("T")
+V = TypeVar("V", ClusterView, FilesystemView)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The times of the refresh in seconds, and what counts as a normal share of memory.
+
+    A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
+    """
+
+    interval: float = 30.0
+    stale_after: float = 300.0
+    timeout: float = 60.0
+    fair_share: FairShare = FairShare()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where the results of a refresh go."""
+
+    store: SnapshotStore
+    page: Page
+    metrics: ServiceMetrics
+
+    def publisher(self, kind: str, name: str, replace: Callable[[V], None]) -> Publish[V]:
+        """Make the function that renders a view off the event loop and then publishes view and page together."""
+        renderer = Renderer()
+
+        async def publish(view: V) -> None:
+            members = await asyncio.to_thread(renderer.render, view)
+            # No await between the two: page and API show the same snapshot.
+            replace(view)
+            self.page.publish((kind, name), members)
+
+        return publish
+
+
+def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
+    """Make a refresher for each cluster and file system."""
+    allocations = _feed(site.allocations, "", timing, outlets) if site.allocations else None
+    clusters = [
+        Scheduled(_cluster(name, sources, allocations, timing, outlets), timing.interval)
+        for name, sources in site.clusters.items()
+    ]
+    filesystems = [
+        Scheduled(_filesystem(name, sources, allocations, timing, outlets), sources.interval)
+        for name, sources in site.filesystems.items()
+    ]
+    return clusters + filesystems
+
+
+def _cluster(
+    name: str, sources: ClusterSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+) -> ClusterRefresher:
+    known = outlets.store.current.clusters.get(name)
+    if known is None:
+        # A cluster that is configured is known, though nothing is known of it yet.
+        outlets.store.publish_cluster(ClusterView(name, 0.0))
+    return ClusterRefresher(
+        name,
+        accounting=_feed(sources.accounting, name, timing, outlets),
+        use=_feed(sources.use, name, timing, outlets) if sources.use else None,
+        allocations=allocations,
+        fair_share=timing.fair_share,
+        previous={job.run.run_id: job.use for job in known.jobs} if known else {},
+        publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
+        stages=Stages(partial(outlets.metrics.observe_stage, name, "")),
+    )
+
+
+def _filesystem(
+    name: str, sources: FilesystemSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+) -> FilesystemRefresher:
+    if name not in outlets.store.current.filesystems:
+        outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
+    # Sums that are read every five minutes are not stale after five.
+    patient = Timing(sources.interval, max(timing.stale_after, 3 * sources.interval), timing.timeout)
+    return FilesystemRefresher(
+        name,
+        usage=_feed(sources.usage, name, patient, outlets),
+        allocations=allocations if sources.has_quotas else None,
+        hsm=sources.hsm,
+        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem),
+        stages=Stages(partial(outlets.metrics.observe_stage, "", name)),
+    )
+
+
+def _feed(source: Source[T], scope: str, timing: Timing, outlets: Outlets) -> Feed[T]:
+    return Feed(
+        source,
+        scope,
+        timeout=timing.timeout,
+        stale_after=timing.stale_after,
+        publish=outlets.store.publish_source,
+        observe=outlets.metrics.observe_fetch,
+    )

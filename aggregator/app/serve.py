@@ -1,0 +1,102 @@
+"""`serve`: run what a configuration file says, and read it again on SIGHUP or POST /-/reload."""
+
+import asyncio
+import logging
+import signal
+import time
+
+import aggregator
+from aggregator.api import ApiSettings
+from aggregator.api.access import AREAS
+from aggregator.app.http import StartError, listen
+from aggregator.app.schedule import Timing
+from aggregator.app.service import Service
+from aggregator.app.site import open_site
+from aggregator.config import Auth, Config, ConfigError, ListenAddress, load
+from aggregator.join.efficiency import FairShare
+
+_log = logging.getLogger(__name__)
+
+
+def open_areas(address: ListenAddress, auth: Auth | None) -> frozenset[str]:
+    """Tell which areas are open without an identity: all on loopback, else those that `auth` says.
+
+    Raises StartError without `auth` on an address that others can reach.
+    """
+    if address.is_loopback:
+        return AREAS
+    if auth is None:
+        raise StartError(
+            f"server.listen_address: {address} can be reached from other machines and no auth is configured: job names, "
+            "users and quotas would be open to everyone. Listen on 127.0.0.1, or configure auth "
+            "(auth: {anonymous: [health, metrics]} opens these two only)"
+        )
+    return frozenset(auth.anonymous) & AREAS
+
+
+def timing_of(config: Config) -> Timing:
+    """Read the refresh's times from the configuration."""
+    return Timing(
+        interval=config.refresh.interval,
+        stale_after=config.refresh.stale_after,
+        fair_share=FairShare(config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu),
+    )
+
+
+class ConfiguredService:
+    """A service that runs what a configuration file says, and reads it again on demand."""
+
+    def __init__(self, file: str, config: Config, listen: ListenAddress) -> None:
+        self.service = Service()
+        self._file = file
+        self._lock = asyncio.Lock()
+        self.settings = ApiSettings(
+            external_url=config.server.external_url or "",
+            stale_after=config.refresh.stale_after,
+            version=aggregator.__version__,
+            open_areas=open_areas(listen, config.auth),
+            reload=self.reload,
+        )
+        self._listen = listen
+        self._config = config
+
+    async def start(self) -> None:
+        """Start to refresh."""
+        await self.service.start(lambda: open_site(self._config), timing_of(self._config))
+
+    def reload_soon(self) -> None:
+        """Reload from a signal handler, which cannot wait."""
+        self._reloading = asyncio.ensure_future(self.reload())
+
+    async def reload(self) -> str | None:
+        """Read the file again and run it; a wrong one changes nothing. Give the mistakes, None for success."""
+        async with self._lock:
+            metrics = self.service.metrics
+            try:
+                config = await asyncio.to_thread(load, self._file)
+                areas = open_areas(self._listen, config.auth)
+            except (ConfigError, StartError) as error:
+                metrics.reload_succeeded = False
+                _log.error("reload failed, the old configuration stays: error=%s", error)  # noqa: TRY400
+                return str(error)
+            self._config = config
+            self.settings.stale_after = config.refresh.stale_after
+            self.settings.open_areas = areas
+            await self.start()
+            metrics.reload_succeeded, metrics.reload_time = True, time.time()
+            _log.info("configuration reloaded: file=%s", self._file)
+            return None
+
+
+async def serve(file: str, config: Config, address: ListenAddress) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises StartError.
+    """
+    for warning in config.warnings:
+        _log.warning("configuration: %s", warning)
+    configured = ConfiguredService(file, config, address)
+    async with listen(configured.service, configured.settings, address) as ended:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        await configured.start()
+        await ended.wait()

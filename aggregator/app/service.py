@@ -1,0 +1,53 @@
+"""The service: sources → refresh loops → snapshot and page; can be given another site while it runs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+from aggregator.app.schedule import Outlets, Timing, schedule
+from aggregator.app.site import Site
+from aggregator.exposition import Page, ServiceMetrics
+from aggregator.queries.jobs import JobQueries, RunReader
+from aggregator.refresh.loop import run_loops
+from aggregator.refresh.store import SnapshotStore
+
+SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
+
+
+class Service:
+    """Own the snapshot, the page and the loops that renew them."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.store = SnapshotStore()
+        self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
+        self.page = Page(self.metrics.registry)
+        self.metrics.series = self.page.series
+        self._readers: dict[str, RunReader] = {}
+        self.jobs = JobQueries(self._readers)
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._loops: asyncio.Task[None] | None = None
+
+    async def start(self, open_site: SiteOpener, timing: Timing) -> None:
+        """Open the site's sources and refresh from them; what is of another site is dropped, the rest stays."""
+        await self.stop()
+        site = await self._stack.enter_async_context(open_site())
+        self._readers.clear()
+        self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
+        self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
+        self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
+        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics))
+        self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
+
+    async def stop(self) -> None:
+        """End the loops and close every source."""
+        loops, self._loops = self._loops, None
+        if loops is not None:
+            loops.cancel()
+            await asyncio.gather(loops, return_exceptions=True)
+        await self._stack.aclose()
+
+    def failed(self) -> bool:
+        """Tell whether the loops have ended by themselves, which only a bug makes them do."""
+        return self._loops is not None and self._loops.done()

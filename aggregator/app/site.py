@@ -1,0 +1,162 @@
+"""What a site consists of: its sources, opened from the configuration."""
+
+import base64
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from aggregator.config import Cluster, Config, Database, Filesystem, Prometheus
+from aggregator.config.connection import Robinhood as RobinhoodSection
+from aggregator.config.connection import SlurmAcct as SlurmAcctSection
+from aggregator.config.connection import Tls
+from aggregator.model.accounting import Accounting
+from aggregator.model.storage import Allocations, FilesystemUsage
+from aggregator.model.use import Use
+from aggregator.queries.jobs import RunReader
+from aggregator.sources import mysql
+from aggregator.sources.allocations import AllocationsFile
+from aggregator.sources.base import FetchError, Source
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
+from aggregator.sources.prometheus.client import Endpoint
+from aggregator.sources.robinhood import Robinhood
+from aggregator.sources.slurmacct import SlurmAcct
+
+
+class AccountingSource(Source[Accounting], RunReader, Protocol):
+    """slurmacct: fetched on the timer, and asked for single job ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSources:
+    """The sources of one cluster; use is None when no exporter is configured."""
+
+    accounting: AccountingSource
+    use: Source[Use] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemSources:
+    """The source of one file system, read every `interval` seconds."""
+
+    usage: Source[FilesystemUsage]
+    interval: float
+    hsm: bool
+    has_quotas: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Every source of the site."""
+
+    clusters: Mapping[str, ClusterSources] = field(default_factory=dict)
+    filesystems: Mapping[str, FilesystemSources] = field(default_factory=dict)
+    allocations: Source[Allocations] | None = None
+
+
+@asynccontextmanager
+async def open_site(config: Config) -> AsyncIterator[Site]:
+    """Make every source that is configured, connecting to none of them, and close them all in the end."""
+    async with AsyncExitStack() as stack:
+        allocations = config.allocations.file
+        yield Site(
+            {name: _open_cluster(stack, name, section, config) for name, section in config.clusters.items()},
+            {
+                name: _open_filesystem(stack, name, section, section.robinhood)
+                for name, section in config.filesystems.items()
+                if section.robinhood
+            },
+            AllocationsFile(allocations) if allocations else None,
+        )
+
+
+def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Config) -> ClusterSources:
+    key = f"clusters.{name}.slurmacct"
+    database = _open_database(stack, key, section.slurmacct)
+    accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention)
+    exporter = section.exporters.slurm_job_exporter
+    if exporter is None:
+        return ClusterSources(accounting)
+    client = PrometheusClient(
+        _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
+    )
+    stack.push_async_callback(client.close)
+    settings = ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
+    nodes = NodeNames(**section.nodes.model_dump())
+    return ClusterSources(accounting, PrometheusUse(client, section.prometheus.matchers, settings, nodes))
+
+
+def _open_filesystem(
+    stack: AsyncExitStack, name: str, section: Filesystem, robinhood: RobinhoodSection
+) -> FilesystemSources:
+    key = f"filesystems.{name}.robinhood"
+    usage = Robinhood(name, _open_database(stack, key, robinhood), key)
+    has_quotas = section.quota is not None and section.quota.source == "allocations"
+    return FilesystemSources(usage, section.interval, section.hsm, has_quotas)
+
+
+def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection) -> mysql.Database:
+    database = mysql.Database(
+        mysql.Connection(
+            key=key,
+            host=section.host,
+            port=section.port,
+            user=section.user,
+            password=lambda: _password(key, section),
+            database=section.database,
+            statement_timeout=section.statement_timeout,
+            pool_size=section.pool_size,
+            tls=_tls(section.tls) if section.tls else None,
+        )
+    )
+    stack.push_async_callback(database.close)
+    return database
+
+
+def _password(key: str, section: Database) -> str:
+    """Read the password anew at each connection: the file may have been rotated."""
+    try:
+        return section.secret.get() if section.secret else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise FetchError(f"{key}.password_file: cannot be read: {error}") from error
+
+
+def _tls(section: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=_path(section.ca_file))
+    if section.cert_file:
+        context.load_cert_chain(section.cert_file, section.key_file)
+    if section.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _path(file: Path | None) -> str | None:
+    return str(file) if file else None
+
+
+def _endpoint(key: str, section: Prometheus) -> Endpoint:
+    return Endpoint(
+        key=key,
+        url=section.url,
+        timeout=section.timeout,
+        headers=lambda: _headers(key, section),
+        tls=_tls(section.tls) if section.tls else True,
+    )
+
+
+def _headers(key: str, section: Prometheus) -> Mapping[str, str]:
+    """Make the request headers with the secrets as they are now."""
+    headers = {name: secret.get() for name, secret in section.headers.items()}
+    try:
+        if section.bearer:
+            headers["Authorization"] = f"Bearer {section.bearer.get()}"
+        elif section.basic_auth:
+            password = section.basic_auth.secret.get() if section.basic_auth.secret else ""
+            credentials = f"{section.basic_auth.username}:{password}".encode()
+            headers["Authorization"] = "Basic " + base64.b64encode(credentials).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FetchError(f"{key}: the secret cannot be read: {error}") from error
+    return headers

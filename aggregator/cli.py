@@ -1,0 +1,109 @@
+"""The command `hpc-aggregator`: flags and exit codes."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import aggregator
+from aggregator.app.check import connect
+from aggregator.app.demo import demo
+from aggregator.app.http import StartError
+from aggregator.app.logs import set_up_logging
+from aggregator.app.serve import serve
+from aggregator.config import Config, ConfigError, ListenAddress, load
+
+OK, FAILED, MISTAKE = 0, 1, 2
+_DEFAULT_FILE = "hpc-aggregator.yml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 success, 1 a source that does not answer, 2 a mistake in configuration or flags."""
+    flags = _parser().parse_args(arguments)
+    try:
+        code: int = flags.run(flags)
+    except (ConfigError, StartError) as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hpc-aggregator",
+        description="Join Slurm accounting, Robinhood and Prometheus, and give the result back as gauges and an API.",
+    )
+    parser.add_argument("--version", action="version", version=f"hpc-aggregator {aggregator.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("serve", help="serve the configured site")
+    _add_file(command)
+    _add_listen(command)
+    _add_log(command)
+    command.set_defaults(run=_serve)
+    command = commands.add_parser("check", help="check the configuration and say every mistake in it")
+    _add_file(command)
+    command.add_argument("--connect", action="store_true", help="also fetch every source once")
+    command.set_defaults(run=_check)
+    command = commands.add_parser("demo", help="serve a synthetic cluster; needs no server and no configuration")
+    _add_listen(command, default="127.0.0.1:9850")
+    _add_log(command)
+    command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
+    command.set_defaults(run=_demo)
+    return parser
+
+
+def _add_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config.file", dest="file", default=_DEFAULT_FILE, metavar="FILE", help="configuration (default: %(default)s)"
+    )
+
+
+def _add_listen(command: argparse.ArgumentParser, default: str | None = None) -> None:
+    command.add_argument(
+        "--web.listen-address",
+        dest="address",
+        type=_address,
+        default=default,
+        metavar="ADDRESS",
+        help="host:port to listen on; wins over server.listen_address",
+    )
+
+
+def _address(text: str) -> ListenAddress:
+    try:
+        return ListenAddress.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _add_log(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--log.level", dest="level", choices=("debug", "info", "warn", "error"))
+    command.add_argument("--log.format", dest="format", choices=("logfmt", "json"))
+
+
+def _serve(flags: argparse.Namespace) -> int:
+    config = load(flags.file)
+    set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
+    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address))
+    return OK
+
+
+def _check(flags: argparse.Namespace) -> int:
+    config = load(flags.file)
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{flags.file}: no mistakes")
+    return _connect(config) if flags.connect else OK
+
+
+def _connect(config: Config) -> int:
+    outcomes = asyncio.run(connect(config))
+    for what, error in outcomes:
+        print(f"down {error}" if error else f"up   {what}")
+    return FAILED if any(error for _, error in outcomes) else OK
+
+
+def _demo(flags: argparse.Namespace) -> int:
+    set_up_logging(flags.level or "warn", flags.format or "logfmt")
+    asyncio.run(demo(flags.address, flags.seed))
+    return OK

@@ -1,0 +1,103 @@
+"""Check what involves more than one key."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from aggregator.config.document import Document
+from aggregator.config.mistake import KeyPath
+from aggregator.config.schema import Refresh
+from aggregator.config.types import format_duration, parse_duration
+
+Found = Iterator[tuple[KeyPath, str]]
+
+EXCLUSIVE: Final = (
+    ("password", "password_file"),
+    ("bearer_token", "bearer_token_file"),
+    ("basic_auth", "bearer_token"),
+    ("basic_auth", "bearer_token_file"),
+)
+TOGETHER: Final = (("per_kwh", "currency"), ("cert_file", "key_file"), ("key_file", "cert_file"))
+
+
+def check(document: Document) -> Iterable[tuple[KeyPath, str]]:
+    """Find the keys that contradict or need each other.
+
+    The plain data are read, not the validated sections, so that one mistake does not hide another.
+    """
+    return chain(
+        _something_to_read(document),
+        _keys_of_one_section(document),
+        _stale_after(document),
+        _state_password(document),
+        _filesystems(document),
+    )
+
+
+def _something_to_read(document: Document) -> Found:
+    root = document.section()
+    if isinstance(document.data, dict) and not root.get("clusters") and not root.get("filesystems"):
+        yield (), "nothing to read: configure clusters or filesystems"
+
+
+def _keys_of_one_section(document: Document) -> Found:
+    for path, mapping in document.mappings():
+        for key, other in EXCLUSIVE:
+            if key in mapping and other in mapping:
+                yield (*path, other), f"{key} and {other} are both given, keep one"
+        for key, needed in TOGETHER:
+            if key in mapping and needed not in mapping:
+                yield (*path, needed), f"required with {key}"
+
+
+def _stale_after(document: Document) -> Found:
+    refresh = document.section("refresh")
+    interval = _seconds(refresh.get("interval"), Refresh().interval)
+    stale_after = _seconds(refresh.get("stale_after"), Refresh().stale_after)
+    if interval is not None and stale_after is not None and stale_after <= interval:
+        path = ("refresh", "stale_after")
+        default = f"the default {format_duration(stale_after)}"
+        got = document.origins[path].quote if path in document.origins else default
+        yield path, f"must be longer than refresh.interval ({format_duration(interval)}), got {got}"
+
+
+def _seconds(value: object, default: float) -> float | None:
+    if value is None:
+        return default
+    try:
+        return parse_duration(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _state_password(document: Document) -> Found:
+    state = document.section("state")
+    url = str(state.get("url", ""))
+    userinfo = url.partition("://")[2].rpartition("@")[0]
+    for key in ("password", "password_file"):
+        if key in state and ":" in userinfo:
+            yield ("state", key), "state.url holds a password already, keep one"
+
+
+def _filesystems(document: Document) -> Found:
+    for name in document.section("filesystems"):
+        yield from _filesystem_cluster(document, name)
+        yield from _quota_source(document, name)
+
+
+def _filesystem_cluster(document: Document, name: str) -> Found:
+    path = ("filesystems", name, "cluster")
+    cluster = document.section(*path[:-1]).get("cluster")
+    clusters = document.section("clusters")
+    if isinstance(cluster, str) and cluster not in clusters:
+        known = ", ".join(clusters) or "there is none"
+        yield path, f"must be a configured cluster ({known}), got {document.origins[path].quote}"
+
+
+def _quota_source(document: Document, name: str) -> Found:
+    path = ("filesystems", name)
+    source = document.section(*path, "quota").get("source")
+    if source == "allocations" and "file" not in document.section("allocations"):
+        yield (*path, "quota", "source"), '"allocations" needs allocations.file'
+    if source in ("lfs_quota", "gpfs") and "cluster" not in document.section(*path):
+        yield (*path, "cluster"), f'required with quota.source "{source}"'

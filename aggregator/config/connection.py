@@ -1,0 +1,82 @@
+"""Declare how to reach the databases and the Prometheus-compatible engines."""
+
+from pydantic import Field
+
+from aggregator.config.secrets import SecretFilePath, SecretSource, SecretText
+from aggregator.config.section import PasswordSection, Section
+from aggregator.config.types import (
+    Count,
+    DatabaseName,
+    File,
+    HeaderName,
+    Interval,
+    LabelName,
+    Port,
+    Text,
+    Url,
+    parse_duration,
+)
+
+
+class Tls(Section):
+    """Verify a server, and present a client certificate."""
+
+    ca_file: File | None = None
+    cert_file: File | None = None
+    key_file: File | None = None
+    insecure_skip_verify: bool = False
+
+
+class Database(PasswordSection):
+    """Reach a MySQL or MariaDB server."""
+
+    host: Text
+    port: Port = 3306
+    user: Text
+    statement_timeout: Interval = parse_duration("20s")
+    pool_size: Count = 4
+    tls: Tls | None = None
+
+
+class Replica(Section):
+    """Name a read-only copy of slurmdbd's database, reached as the primary is."""
+
+    host: Text
+    port: Port | None = None
+
+
+class SlurmAcct(Database):
+    """Reach slurmdbd's database."""
+
+    database: DatabaseName = "slurm_acct_db"
+    replica: Replica | None = None
+
+
+class Robinhood(Database):
+    """Reach the Robinhood database of one filesystem."""
+
+    database: DatabaseName
+
+
+class BasicAuth(PasswordSection):
+    """Authenticate by name and password."""
+
+    username: Text
+
+
+class Prometheus(Section):
+    """Reach an engine with the HTTP API of Prometheus."""
+
+    url: Url
+    matchers: dict[LabelName, str] = Field(default_factory=dict)
+    timeout: Interval = parse_duration("30s")
+    bearer_token: SecretText | None = None
+    bearer_token_file: SecretFilePath | None = None
+    basic_auth: BasicAuth | None = None
+    headers: dict[HeaderName, SecretText] = Field(default_factory=dict)
+    tls: Tls | None = None
+
+    @property
+    def bearer(self) -> SecretSource | None:
+        """Give the bearer token's source, or None when there is no token."""
+        return self.bearer_token_file or self.bearer_token

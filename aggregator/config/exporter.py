@@ -1,0 +1,48 @@
+"""Declare the exporters that a site's Prometheus scrapes, and how often."""
+
+from pydantic import Field
+
+from aggregator.config.section import Section
+from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration
+
+
+class Exporter(Section):
+    """Say how often an exporter is scraped, and under which names its series are stored."""
+
+    interval: Interval = parse_duration("30s")
+    metrics: dict[Text, MetricName] = Field(default_factory=dict)
+    labels: dict[Text, LabelName] = Field(default_factory=dict)
+
+
+class MinuteExporter(Exporter):
+    """Describe an exporter that asks slurmctld, usually each minute."""
+
+    interval: Interval = parse_duration("60s")
+
+
+class SlowExporter(Exporter):
+    """Describe an exporter whose own source is slow to answer."""
+
+    interval: Interval = parse_duration("90s")
+
+
+class Exporters(Section):
+    """Name the exporters in use; one that is absent is not used."""
+
+    slurm_job_exporter: Exporter | None = None
+    slurm_exporter: MinuteExporter | None = None
+    node_exporter: Exporter | None = None
+    lustre_exporter: SlowExporter | None = None
+    lustre_exporter_slurm: SlowExporter | None = None
+    redfish_exporter: SlowExporter | None = None
+    dcgm_exporter: Exporter | None = None
+    pcm_sensor_server: Exporter | None = None
+    nvidia_gpu_exporter: Exporter | None = None
+    libvirtd_exporter: Exporter | None = None
+    lfs_quota_exporter: SlowExporter | None = None
+    gpfs_exporter: SlowExporter | None = None
+
+    @property
+    def in_use(self) -> dict[str, Exporter]:
+        """Give the exporters in use by name."""
+        return {name: exporter for name, exporter in self if exporter is not None}

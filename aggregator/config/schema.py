@@ -1,0 +1,239 @@
+"""Declare every section of the configuration file with its defaults."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.exporter import Exporters
+from aggregator.config.secrets import DatabaseUrl, StateUrl
+from aggregator.config.section import PasswordSection, Section
+from aggregator.config.types import (
+    Address,
+    Amount,
+    ClusterName,
+    Count,
+    Currency,
+    Duration,
+    File,
+    HeaderName,
+    Interval,
+    LabelName,
+    ListenAddress,
+    Networks,
+    Pue,
+    Size,
+    Text,
+    Url,
+    parse_duration,
+    parse_size,
+)
+
+# YAML has lists, a frozen section has tuples: only this conversion is not strict.
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+
+
+class Server(Section):
+    """Say where to listen and how others reach the service."""
+
+    listen_address: Address = ListenAddress("", 9850)
+    external_url: Url | None = None
+
+
+class Refresh(Section):
+    """Say how often the sources are read and how long their data hold."""
+
+    interval: Interval = parse_duration("30s")
+    stale_after: Interval = parse_duration("5m")
+    ended_job_retention: Duration = parse_duration("10m")
+    max_concurrent_queries: Count = 8
+
+
+class State(PasswordSection):
+    """Say where the service keeps its own tables."""
+
+    url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
+    summary_retention: Interval = parse_duration("5y")
+
+
+class Nodes(Section):
+    """Turn the names of scrape targets into Slurm's node names."""
+
+    label: LabelName = "instance"
+    strip_port: bool = True
+    strip_domain: bool = True
+    bmc_suffix: str = "-oob"
+
+
+class Partitions(Section):
+    """Choose the partitions that count."""
+
+    ignore: Texts = ()
+
+
+class Cluster(Section):
+    """Describe one Slurm cluster and what is known of it."""
+
+    slurmacct: SlurmAcct
+    prometheus: Prometheus
+    nodes: Nodes = Nodes()
+    exporters: Exporters = Exporters()
+    partitions: Partitions = Partitions()
+
+
+class Quota(Section):
+    """Say where the quotas of a filesystem are read."""
+
+    source: Literal["allocations", "lfs_quota", "gpfs"]
+    path: Text | None = None
+    label: LabelName = "project"
+
+
+class Filesystem(Section):
+    """Describe one filesystem."""
+
+    robinhood: Robinhood | None = None
+    interval: Interval = parse_duration("5m")
+    hsm: bool = False
+    quota: Quota | None = None
+    cluster: Text | None = None
+
+
+class Allocations(Section):
+    """Name the file of compute awards and storage quotas."""
+
+    file: File | None = None
+
+
+class Cloud(Section):
+    """Describe one cloud."""
+
+    prometheus: Prometheus
+    interval: Interval = parse_duration("30s")
+
+
+class Co2(Section):
+    """Say how much carbon a kilowatt-hour costs."""
+
+    static_g_per_kwh: Amount | None = None
+    zone: Text | None = None
+
+
+class Tariff(Section):
+    """Say what a kilowatt-hour costs."""
+
+    currency: Currency | None = None
+    per_kwh: Amount | None = None
+
+
+class Energy(Section):
+    """Choose how the power of a node is shared between its jobs, and what it costs."""
+
+    model: Literal["two_part", "allocation", "usage"] = "two_part"
+    window: Interval = parse_duration("60s")
+    pue: Pue = 1.0
+    co2: Co2 = Co2()
+    tariff: Tariff = Tariff()
+    node_classes: dict[Text, dict[str, Any]] = Field(default_factory=dict)
+    gpu_classes: dict[Text, dict[str, Any]] = Field(default_factory=dict)
+
+
+class Waste(Section):
+    """Say which share of a node is normal, and who is not judged."""
+
+    rules_file: File | None = None
+    normal_memory_per_cpu: Size = parse_size("4GiB")
+    normal_memory_per_gpu: Size = parse_size("128GiB")
+    normal_cpus_per_gpu: Count = 12
+    exemptions: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+
+
+class SeriesLimits(Section):
+    """Bound the series of the families that grow with the site."""
+
+    jobs: Count = 2_000_000
+    users: Count = 100_000
+
+
+class Limits(Section):
+    """Bound what the service exposes."""
+
+    series: SeriesLimits = SeriesLimits()
+
+
+class Tokens(Section):
+    """Name the file of hashed bearer tokens."""
+
+    file: File
+
+
+class Jwt(Section):
+    """Say which access tokens are accepted."""
+
+    issuer: Text
+    audience: Text
+    jwks_file: File
+    user_claim: Text = "sub"
+
+
+class TrustedProxy(Section):
+    """Believe a header that names the user, from listed networks only."""
+
+    networks: Networks
+    header: HeaderName
+
+
+class Staff(Section):
+    """Name those who may see everything."""
+
+    users: Texts = ()
+    accounts: Texts = ()
+
+
+class Auth(Section):
+    """Say who may read what."""
+
+    anonymous: Annotated[tuple[Literal["health", "metrics", "clusters"], ...], Field(strict=False)] = (
+        "health",
+        "metrics",
+    )
+    tokens: Tokens | None = None
+    jwt: Jwt | None = None
+    trusted_proxy: TrustedProxy | None = None
+    staff: Staff = Staff()
+    members_see_members: bool = False
+
+
+class Log(Section):
+    """Choose what is logged, and how."""
+
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    format: Literal["logfmt", "json"] = "logfmt"
+
+
+class Config(Section):
+    """Hold the whole configuration."""
+
+    server: Server = Server()
+    refresh: Refresh = Refresh()
+    state: State = State()
+    clusters: dict[ClusterName, Cluster] = Field(default_factory=dict)
+    filesystems: dict[Text, Filesystem] = Field(default_factory=dict)
+    allocations: Allocations = Allocations()
+    cloud: dict[Text, Cloud] = Field(default_factory=dict)
+    energy: Energy = Energy()
+    waste: Waste = Waste()
+    limits: Limits = Limits()
+    auth: Auth | None = None
+    log: Log = Log()
+
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Give one line for each thing that is accepted but deserves attention."""
+        return self._warnings
+
+    def masked(self) -> dict[str, Any]:
+        """Give a JSON-able view in which every secret reads `<secret>`."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,60 @@
+"""Find what is accepted but deserves attention."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from pydantic import BaseModel
+
+from aggregator.config.mistake import KeyPath, format_path
+from aggregator.config.schema import Config
+from aggregator.config.secrets import SecretFile
+
+NOT_YET: Final = (
+    "energy",
+    "cloud",
+    "waste.rules_file",
+    "waste.exemptions",
+    "auth.tokens",
+    "auth.jwt",
+    "auth.trusted_proxy",
+    "auth.staff",
+    "limits",
+    "clusters.*.slurmacct.replica",
+)
+"""Sections that are validated and have no effect yet; delete a line when its feature arrives."""
+
+
+def find_warnings(config: Config, data: object) -> tuple[str, ...]:
+    """Give one line for each unused section of the file and each secret that all may read."""
+    unused = (path for pattern in NOT_YET for path in _matching(data, pattern.split(".")))
+    return (
+        *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
+        *_readable_secrets(config),
+    )
+
+
+def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:
+    if not pattern:
+        yield path
+    elif isinstance(data, dict):
+        for key in data if pattern[0] == "*" else data.keys() & {pattern[0]}:
+            yield from _matching(data[key], pattern[1:], (*path, key))
+
+
+def _readable_secrets(config: Config) -> Iterator[str]:
+    for path, source in _secret_files(config):
+        if source.is_world_readable:
+            yield f"{format_path(path)}: every user of this machine can read {source}"
+
+
+def _secret_files(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, SecretFile]]:
+    if isinstance(value, SecretFile):
+        yield path, value
+        return
+    items: Iterable[tuple[str, object]] = ()
+    if isinstance(value, BaseModel):
+        items = value
+    elif isinstance(value, Mapping):
+        items = value.items()
+    for key, item in items:
+        yield from _secret_files(item, (*path, key))

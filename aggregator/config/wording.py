@@ -1,0 +1,82 @@
+"""Say pydantic's errors in the words of the configuration file."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import UnionType
+from typing import Any, Final, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from aggregator.config.document import Document, Origin, quote
+from aggregator.config.mistake import KeyPath, format_key
+from aggregator.config.schema import Config
+from aggregator.config.section import Section
+
+_MAPPING: Final = "a mapping"
+_LIST: Final = "a list"
+
+WANTED: Final[Mapping[str, str]] = {
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "tuple_type": _LIST,
+    "string_type": "a string",
+    "string_too_short": "a non-empty string",
+    "bool_type": "true or false",
+}
+
+
+def explain(error: ValidationError, document: Document) -> Iterator[tuple[KeyPath, str]]:
+    """Give the path and the message of each error."""
+    for details in error.errors(include_url=False, include_input=False):
+        path = details["loc"]
+        if path[-1:] == ("[key]",) and path not in document.origins:
+            path = path[:-1]
+            # Not the key's value, which may be a secret.
+            origin = replace(document.origin(path), quote=quote(str(path[-1])))
+            yield path, _message(details, path, origin)
+        else:
+            yield path, _message(details, path, document.origin(path))
+
+
+def _message(details: ErrorDetails, path: KeyPath, origin: Origin) -> str:
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "missing":
+            return "required"
+        case "extra_forbidden":
+            return _unknown_key(path)
+        case "refused":
+            return str(context["message"])
+        case "must_be":
+            return _must_be(context["wanted"], origin, context["hint"])
+        case "literal_error":
+            return _must_be(str(context["expected"]).replace("'", ""), origin)
+        case other:
+            return _must_be(WANTED.get(other, "another value"), origin)
+
+
+def _must_be(wanted: str, origin: Origin, hint: str = "") -> str:
+    # A string in the place of a section may well be a connection string with its password.
+    got = origin.kind if wanted in (_MAPPING, _LIST) else origin.quote
+    return f"must be {wanted}, got {got}" + (f" ({hint})" if hint else "")
+
+
+def _unknown_key(path: KeyPath) -> str:
+    known = list(_section_at(path[:-1]).model_fields)
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    if close:
+        return f'unknown key (did you mean "{close[0]}"?)'
+    return f"unknown key (known: {', '.join(map(format_key, sorted(known)))})"
+
+
+def _section_at(path: KeyPath) -> type[Section]:
+    kind: Any = Config
+    for part in path:
+        is_section = isinstance(kind, type) and issubclass(kind, Section)
+        kind = kind.model_fields[str(part)].annotation if is_section else get_args(kind)[-1]
+        if get_origin(kind) is UnionType:
+            kind = get_args(kind)[0]
+    section: type[Section] = kind
+    return section

@@ -1,0 +1,15 @@
+"""Label fragments: the escaped `a="x",b="y"` of an entity, made once and used by all its families."""
+
+from collections.abc import Sequence
+
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+def fragment(names: Sequence[str], values: Sequence[str]) -> str:
+    """Write label pairs with escaped values; an empty value is no label, as Prometheus sees it."""
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True) if value)
+
+
+def escape_help(text: str) -> str:
+    """Escape a help text for the HELP line, for the text format and for OpenMetrics alike."""
+    return text.translate(_ESCAPES)

@@ -1,0 +1,114 @@
+"""The page that a scrape gets: members put together, never rendered or compressed for a request."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+from isal import igzip
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from aggregator.exposition.render import Member, compress, head
+from aggregator.families import ALL
+
+SERVICE_GROUP = "service"
+_OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
+_GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+_END = b"# EOF\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The members of one cluster or file system by family."""
+
+    members: Mapping[str, Member]
+
+
+class Page:
+    """Serve `/metrics` from compressed members; the service's own small families are rendered per scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._scopes: dict[tuple[str, str], _Scope] = {}
+        self._heads = {family.name: head(family) for family in ALL}
+
+    def publish(self, scope: tuple[str, str], members: Mapping[str, Member]) -> None:
+        """Replace the members of one scope, such as ("cluster", "narval")."""
+        self._scopes[scope] = _Scope(members)
+
+    def keep_only(self, clusters: Collection[str], filesystems: Collection[str]) -> None:
+        """Forget the members of clusters and file systems that are not configured any more."""
+        kept = {*(("cluster", name) for name in clusters), *(("filesystem", name) for name in filesystems)}
+        self._scopes = {scope: members for scope, members in self._scopes.items() if scope in kept}
+
+    def series(self) -> Mapping[str, int]:
+        """Count the series on the page by family."""
+        counts: dict[str, int] = {}
+        for scope in self._scopes.values():
+            for name, member in scope.members.items():
+                counts[name] = counts.get(name, 0) + member.series
+        return counts
+
+    async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
+        """Answer a scrape: text or OpenMetrics, gzip or identity, all groups or those named."""
+        openmetrics = bool(_OPENMETRICS.search(request.headers.get("Accept", "")))
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": CONTENT_TYPE_OPENMETRICS if openmetrics else CONTENT_TYPE_PLAIN_0_0_4,
+                "Vary": "Accept, Accept-Encoding",
+            }
+        )
+        members = [*self._families(groups), *self._service(groups, openmetrics)]
+        encoding = request.headers.get("Accept-Encoding", "")
+        if "gzip" in encoding and not _GZIP_REFUSED.search(encoding):
+            response.headers["Content-Encoding"] = "gzip"
+            return await _send(request, response, [b"".join(members)] if members else [compress(b"")])
+        return await _stream(request, response, members)
+
+    def _families(self, groups: frozenset[str] | None) -> Iterable[bytes]:
+        scopes = tuple(self._scopes.values())
+        for family in ALL:
+            if groups is None or family.entity.group in groups:
+                found = [scope.members[family.name].content for scope in scopes if family.name in scope.members]
+                if found:
+                    yield self._heads[family.name]
+                    yield from found
+
+    def _service(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
+        if groups is None or SERVICE_GROUP in groups:
+            yield compress(_render_registry(self._registry, openmetrics))
+        elif openmetrics:
+            yield compress(_END)
+
+
+def _render_registry(registry: CollectorRegistry, openmetrics: bool) -> bytes:
+    generate = generate_openmetrics if openmetrics else generate_latest
+    content: bytes = generate(registry)
+    return content
+
+
+async def _send(request: web.Request, response: web.StreamResponse, parts: list[bytes]) -> web.StreamResponse:
+    response.content_length = sum(map(len, parts))
+    await response.prepare(request)
+    for part in parts:
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+async def _stream(request: web.Request, response: web.StreamResponse, members: list[bytes]) -> web.StreamResponse:
+    """Send the page as identity, one member decompressed at a time: the whole would be ten times the memory."""
+    await response.prepare(request)
+    async for part in _decompressed(members):
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+async def _decompressed(members: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for member in members:
+        yield await asyncio.to_thread(igzip.decompress, member)

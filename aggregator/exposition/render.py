@@ -1,0 +1,138 @@
+"""Render the families of one view, each to one compressed member, fast enough for millions of samples.
+
+Values of a family are serialised by one orjson call and interleaved with label fragments that live as long as their
+entity. Members are gzip streams: concatenated, they are one valid gzip body.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from isal import igzip
+
+from aggregator.exposition.labels import escape_help, fragment
+from aggregator.families import ALL
+from aggregator.families.spec import Entity, Family, Histogram, View
+
+_LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The samples of one family in one view, compressed, without HELP and TYPE; series counts them."""
+
+    content: bytes
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Entities of one kind with their label fragments, in one order."""
+
+    entities: Sequence[Any]
+    fragments: Sequence[str]
+
+
+def head(family: Family[Any]) -> bytes:
+    """Compress a family's HELP and TYPE lines."""
+    lines = f"# HELP {family.name} {escape_help(family.help)}\n# TYPE {family.name} {family.type}\n"
+    return compress(lines.encode())
+
+
+def compress(content: bytes) -> bytes:
+    """Make one gzip member; without a time stamp, so that equal content gives equal bytes."""
+    return igzip.compress(content, compresslevel=_LEVEL, mtime=0)
+
+
+class Renderer:
+    """Render one cluster's or file system's view again and again, keeping fragments of entities that stay."""
+
+    def __init__(self) -> None:
+        self._fragments: dict[str, dict[tuple[str, ...], str]] = {}
+
+    def render(self, view: View) -> Mapping[str, Member]:
+        """Render every family that has samples in this view: family name → member."""
+        columns: dict[str, _Column] = {}
+        members: dict[str, Member] = {}
+        for family in ALL:
+            entity = family.entity
+            if entity.name not in columns:
+                columns[entity.name] = self._column(view, entity)
+            column = columns[entity.name]
+            lines, series = render_family(family, view, column) if column.entities else (b"", 0)
+            if series:
+                members[family.name] = Member(compress(lines), series)
+        return members
+
+    def _column(self, view: View, entity: Entity[Any]) -> _Column:
+        entities = entity.of(view)
+        keys = [entity.label_values(view, item) for item in entities]
+        known = self._fragments.get(entity.name, {})
+        fresh = {key: known.get(key) or fragment(entity.labels, key) for key in keys}
+        self._fragments[entity.name] = fresh
+        return _Column(entities, [fresh[key] for key in keys])
+
+
+def render_family(family: Family[Any], view: View, column: _Column) -> tuple[bytes, int]:
+    """Write a family's samples and count them."""
+    if family.value is not None:
+        value = family.value
+        values = [value(view, entity) for entity in column.entities]
+        known = [
+            (labels, number) for labels, number in zip(column.fragments, values, strict=True) if number is not None
+        ]
+        return _interleave(family.name, [labels for labels, _ in known], [number for _, number in known])
+    if family.histogram is not None:
+        return _histograms(family, view, column)
+    labels: list[str] = []
+    numbers: list[float] = []
+    for base, entity in zip(column.fragments, column.entities, strict=True):
+        for extra, number in family.extra_samples(view, entity):
+            labels.append(_joined(base, fragment(family.labels, extra)))
+            numbers.append(number)
+    return _interleave(family.name, labels, numbers)
+
+
+def _joined(base: str, extra: str) -> str:
+    return f"{base},{extra}" if extra else base
+
+
+def _interleave(name: str, labels: Sequence[str], values: Sequence[float]) -> tuple[bytes, int]:
+    """Write `name{labels} value` lines, the values by one call of orjson."""
+    if not values:
+        return b"", 0
+    # Samples are floats: as integers, sums past 2^64 could not be written.
+    numbers = list(map(float, values))
+    written = orjson.dumps(numbers)[1:-1].decode().split(",")
+    if "null" in written:
+        # orjson writes null for what JSON has no word for; the exposition has.
+        written = [_special(number) if word == "null" else word for word, number in zip(written, numbers, strict=True)]
+    parts = [f"\n{name}{{"] * (4 * len(written))
+    parts[0] = f"{name}{{"
+    parts[1::4] = labels
+    parts[2::4] = ["} "] * len(written)
+    parts[3::4] = written
+    parts.append("\n")
+    return "".join(parts).encode(), len(written)
+
+
+def _special(value: float) -> str:
+    return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+
+
+def _histograms(family: Family[Any], view: View, column: _Column) -> tuple[bytes, int]:
+    lines: list[str] = []
+    assert family.histogram is not None
+    for base, entity in zip(column.fragments, column.entities, strict=True):
+        if histogram := family.histogram(view, entity):
+            lines.extend(_histogram_lines(family.name, base, histogram))
+    return "".join(lines).encode(), len(lines)
+
+
+def _histogram_lines(name: str, base: str, histogram: Histogram) -> Iterable[str]:
+    for edge, count in histogram.buckets:
+        le = "+Inf" if edge == float("inf") else repr(edge)
+        yield f'{name}_bucket{{{base},le="{le}"}} {count}\n'
+    yield f"{name}_sum{{{base}}} {histogram.total}\n"
+    yield f"{name}_count{{{base}}} {histogram.buckets[-1][1]}\n"

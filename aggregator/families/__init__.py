@@ -1,0 +1,18 @@
+"""The tables of what `/metrics` shows: add a family to one of them and it is rendered, tested and documented."""
+
+from typing import Any
+
+from aggregator.families import accounts, jobs, storage, sums
+from aggregator.families.spec import Family, check_unique
+
+ALL: tuple[Family[Any], ...] = (
+    *jobs.FAMILIES,
+    *sums.FAMILIES,
+    *accounts.TREE_FAMILIES,
+    *accounts.AWARD_FAMILIES,
+    *storage.GROUP_FAMILIES,
+    *storage.USER_FAMILIES,
+    *storage.FILESYSTEM_FAMILIES,
+)
+BY_NAME = check_unique(ALL)
+GROUPS = frozenset(family.entity.group for family in ALL)

@@ -1,0 +1,131 @@
+"""hpc_job_*: the run that owns each job id, while it is open and for ended_job_retention after."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from aggregator.families.spec import Entity, Family, LabelValues, View
+from aggregator.model.view import ClusterView, Job
+
+_COST = "jobs"
+_SLURMACCT = "slurmacct job_table"
+_EXPORTER = "slurm-job-exporter"
+
+
+def _jobs(view: View) -> Sequence[Job]:
+    return view.series if isinstance(view, ClusterView) else ()
+
+
+JOB: Entity[Job] = Entity(
+    name="job",
+    group="jobs",
+    labels=("cluster", "slurmjobid", "user", "account"),
+    of=_jobs,
+    label_values=lambda _, job: (job.run.cluster, str(job.run.job_id), job.run.user, job.run.account),
+)
+
+
+def _job(name: str, help: str, source: str, value: Callable[[Job], float | None]) -> Family[Job]:
+    return Family(
+        name=f"hpc_job_{name}", help=help, entity=JOB, cost=_COST, source=source, value=lambda _, job: value(job)
+    )
+
+
+def _info(_: View, job: Job) -> Iterable[tuple[LabelValues, float]]:
+    run = job.run
+    yield (
+        (
+            run.partition, run.qos, run.state.name.lower(), run.name, _optional(run.array_job_id),
+            _optional(run.array_task_id), _optional(run.het_job_id), ",".join(sorted(filter(None, run.allocated.gpus))),
+        ),
+        1.0,
+    )  # fmt: skip
+
+
+def _optional(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _held(job: Job, amount: float) -> float | None:
+    """Give an allocated amount; a run that has not started holds nothing, which is no sample."""
+    return amount if job.run.start is not None else None
+
+
+def _gpus_by_type(_: View, job: Job) -> Iterable[tuple[LabelValues, float | None]]:
+    return (((gpu_type,), _held(job, count)) for gpu_type, count in job.run.allocated.gpus.items())
+
+
+def _coverage(_: View, job: Job) -> Iterable[tuple[LabelValues, float | None]]:
+    use = job.use
+    yield ("cpu",), use.cpu_coverage
+    yield ("memory",), use.memory_coverage
+    yield ("gpu",), use.gpu.coverage if use.gpu else None
+
+
+FAMILIES: tuple[Family[Job], ...] = (
+    Family(
+        name="hpc_job_info",
+        help="Facts of the job as labels, always 1.",
+        entity=JOB,
+        cost=_COST,
+        source=_SLURMACCT,
+        labels=("partition", "qos", "state", "job_name", "array_job_id", "array_task_id", "het_job_id", "gpu_type"),
+        samples=_info,
+    ),
+    _job("submit_timestamp_seconds", "When the run was submitted.", _SLURMACCT, lambda job: job.run.submit or None),
+    _job("eligible_timestamp_seconds", "When the run became eligible to start.", _SLURMACCT,
+         lambda job: job.run.eligible),
+    _job("start_timestamp_seconds", "When the run started.", _SLURMACCT, lambda job: job.run.start),
+    _job("end_timestamp_seconds", "When the run ended.", _SLURMACCT, lambda job: job.run.end),
+    _job("time_limit_seconds", "Time limit of the run, absent when unlimited.", _SLURMACCT,
+         lambda job: job.run.time_limit_seconds),
+    _job("allocated_cpus", "CPUs that the job holds.", f"{_SLURMACCT} tres_alloc",
+         lambda job: _held(job, job.run.allocated.cpus)),
+    _job("allocated_memory_bytes", "Memory that the job holds.", f"{_SLURMACCT} tres_alloc",
+         lambda job: _held(job, job.run.allocated.memory_bytes)),
+    _job("allocated_nodes", "Nodes that the job runs on.", f"{_SLURMACCT} tres_alloc",
+         lambda job: _held(job, job.run.allocated.nodes)),
+    Family(
+        name="hpc_job_allocated_gpus",
+        help="GPUs that the job holds, by Slurm's GPU type.",
+        entity=JOB,
+        cost="GPU jobs",
+        source=f"{_SLURMACCT} tres_alloc",
+        labels=("gpu_type",),
+        samples=_gpus_by_type,
+    ),
+    _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} rate(slurm_job_core_usage_total)", lambda job: job.use.cpus),
+    _job("memory_used_bytes", "Resident memory now, over all nodes.", f"{_EXPORTER} slurm_job_memory_rss",
+         lambda job: job.use.memory_bytes),
+    _job("memory_peak_bytes", "Peak memory of the run with page cache, summed over its nodes.",
+         f"{_EXPORTER} slurm_job_memory_max", lambda job: job.use.memory_peak_bytes),
+    _job("gpus_observed", "GPUs of the job that have a series; 0 while every one is invisible on healthy nodes.",
+         f"{_EXPORTER} count(slurm_job_utilization_gpu)", lambda job: job.use.gpu.observed if job.use.gpu else None),
+    _job("gpus_busy", "GPUs of the job with a utilisation above 0.", f"{_EXPORTER} slurm_job_utilization_gpu > 0",
+         lambda job: job.use.gpu.busy if job.use.gpu else None),
+    _job("gpu_utilization_ratio", "Mean utilisation of the allocated GPUs; one unobserved on a healthy node counts 0.",
+         f"{_EXPORTER} slurm_job_utilization_gpu", lambda job: job.use.gpu.utilization if job.use.gpu else None),
+    _job("gpu_memory_used_bytes", "GPU memory in use on the job's GPUs.", f"{_EXPORTER} slurm_job_memory_usage_gpu",
+         lambda job: job.use.gpu.memory_bytes if job.use.gpu else None),
+    _job("running_threads", "Threads in the running state.", f'{_EXPORTER} slurm_job_threads_count{{state="running"}}',
+         lambda job: job.use.threads),
+    _job("cpu_efficiency_ratio", "CPU time used ÷ CPU time held over the run so far.",
+         f"{_EXPORTER} slurm_job_core_usage_total ÷ (elapsed × tres_alloc cpu)", lambda job: job.efficiency.cpu),
+    _job("memory_efficiency_ratio", "Peak memory ÷ memory held.",
+         f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", lambda job: job.efficiency.memory),
+    _job("time_limit_used_ratio", "Elapsed time ÷ time limit.", f"{_SLURMACCT} time_start, timelimit",
+         lambda job: job.efficiency.time_limit_used),
+    Family(
+        name="hpc_job_coverage_ratio",
+        help="Samples seen ÷ expected: nodes with a series ÷ nodes held, judged GPUs ÷ GPUs held.",
+        entity=JOB,
+        cost="2–3 × running jobs",
+        source=_EXPORTER,
+        labels=("input",),
+        samples=_coverage,
+    ),
+    _job("wasted_cpus", "CPUs held and not busy, at least 0; absent below a coverage of 0.8.",
+         "allocated − used", lambda job: job.efficiency.wasted_cpus),
+    _job("wasted_memory_bytes", "Memory held above both the fair share and the peak.",
+         "allocated − max(peak, fair share)", lambda job: job.efficiency.wasted_memory_bytes),
+    _job("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
+         "judged GPUs − Σ utilisation", lambda job: job.efficiency.wasted_gpus),
+)  # fmt: skip

@@ -1,0 +1,99 @@
+"""hpc_user_* and hpc_account_*: the open runs of a user under an account, and of an account, added up."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from aggregator.families.spec import Entity, Family, LabelValues, View
+from aggregator.model.view import ClusterView, Sums
+
+_JOINED = "Σ of hpc_job_*"
+
+
+def _users(view: View) -> Sequence[Sums]:
+    return view.users if isinstance(view, ClusterView) else ()
+
+
+def _accounts(view: View) -> Sequence[Sums]:
+    return view.accounts if isinstance(view, ClusterView) else ()
+
+
+def _cluster(view: View) -> str:
+    return view.cluster if isinstance(view, ClusterView) else ""
+
+
+USER: Entity[Sums] = Entity(
+    name="user",
+    group="users",
+    labels=("cluster", "user", "account"),
+    of=_users,
+    label_values=lambda view, sums: (_cluster(view), sums.user, sums.account),
+)
+ACCOUNT: Entity[Sums] = Entity(
+    name="account",
+    group="accounts",
+    labels=("cluster", "account"),
+    of=_accounts,
+    label_values=lambda view, sums: (_cluster(view), sums.account),
+)
+
+
+def _jobs(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+    return (((state,), count) for state, count in sums.jobs.items())
+
+
+def _allocated_gpus(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+    return (((gpu_type,), count) for gpu_type, count in sums.allocated_gpus.items())
+
+
+def _coverage(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+    return (((name,), ratio) for name, ratio in sums.coverage.items())
+
+
+_VALUES: tuple[tuple[str, str, Callable[[Sums], float | None]], ...] = (
+    ("allocated_cpus", "CPUs held by running jobs", lambda sums: sums.allocated_cpus),
+    ("allocated_memory_bytes", "Memory held by running jobs", lambda sums: sums.allocated_memory_bytes),
+    ("used_cpus", "CPUs busy now", lambda sums: sums.used_cpus),
+    ("used_memory_bytes", "Resident memory now", lambda sums: sums.used_memory_bytes),
+    ("used_gpus", "Sum of GPU utilisations now", lambda sums: sums.used_gpus),
+    ("wasted_cpus", "CPUs held and not busy", lambda sums: sums.wasted_cpus),
+    ("wasted_memory_bytes", "Memory held above fair share and peak", lambda sums: sums.wasted_memory_bytes),
+    ("wasted_gpus", "GPUs held and not utilised", lambda sums: sums.wasted_gpus),
+)
+_SAMPLES = (
+    ("jobs", "Open jobs by state, array tasks counted", ("state",), _jobs),
+    ("allocated_gpus", "GPUs held by running jobs, by type", ("gpu_type",), _allocated_gpus),
+    ("coverage_ratio", "Share of what is held that the sums of use rest on", ("input",), _coverage),
+)
+
+
+def _value_family(
+    entity: Entity[Sums], of_whom: str, name: str, help: str, value: Callable[[Sums], float | None]
+) -> Family[Sums]:
+    return Family(
+        name=f"hpc_{entity.name}_{name}",
+        help=f"{help} {of_whom}.",
+        entity=entity,
+        cost=f"active {entity.name}s",
+        source=_JOINED,
+        value=lambda _, sums: value(sums),
+    )
+
+
+def _families(entity: Entity[Sums], of_whom: str) -> tuple[Family[Sums], ...]:
+    """Declare the same families for users and for accounts."""
+    values = (_value_family(entity, of_whom, *declared) for declared in _VALUES)
+    labelled = (
+        Family(
+            name=f"hpc_{entity.name}_{name}",
+            help=f"{help} {of_whom}.",
+            entity=entity,
+            cost=f"active {entity.name}s × {labels[0]}s",
+            source=_JOINED,
+            labels=labels,
+            samples=samples,
+        )
+        for name, help, labels, samples in _SAMPLES
+    )
+    return (*values, *labelled)
+
+
+FAMILIES = (*_families(USER, "of the user under the account"), *_families(ACCOUNT, "of the account itself"))

@@ -1,0 +1,64 @@
+"""Refresh one cluster: fetch its sources at one evaluation time, join, publish."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aggregator.join.cluster import join_cluster
+from aggregator.join.efficiency import FairShare
+from aggregator.model.accounting import Accounting
+from aggregator.model.storage import Allocations
+from aggregator.model.use import Use
+from aggregator.model.view import ClusterView, JobUse
+from aggregator.refresh.fetch import Feed, fetch_optional
+from aggregator.refresh.stages import Publish, Stages
+
+
+class ClusterRefresher:
+    """Keep one cluster's view current."""
+
+    def __init__(
+        self,
+        cluster: str,
+        *,
+        accounting: Feed[Accounting],
+        use: Feed[Use] | None,
+        allocations: Feed[Allocations] | None,
+        fair_share: FairShare,
+        previous: Mapping[int, JobUse],
+        publish: Publish[ClusterView],
+        stages: Stages,
+    ) -> None:
+        self.name = f"cluster {cluster}"
+        self._cluster = cluster
+        self._accounting = accounting
+        self._use = use
+        self._allocations = allocations
+        self._fair_share = fair_share
+        self._publish = publish
+        self._stages = stages
+        self._previous = previous
+
+    async def refresh(self, at: float) -> None:
+        """Do one refresh at evaluation time `at`."""
+        with self._stages.measure("fetch"):
+            accounting, use, allocations = await asyncio.gather(
+                self._accounting.fetch(at), fetch_optional(self._use, at), fetch_optional(self._allocations, at)
+            )
+        with self._stages.measure("join"):
+            view = await asyncio.to_thread(self._join, at, accounting, use, allocations)
+        self._previous = {job.run.run_id: job.use for job in view.jobs}
+        with self._stages.measure("publish"):
+            await self._publish(view)
+
+    def _join(
+        self, at: float, accounting: Accounting | None, use: Use | None, allocations: Allocations | None
+    ) -> ClusterView:
+        return join_cluster(
+            self._cluster,
+            at,
+            accounting,
+            use,
+            previous=self._previous,
+            fair_share=self._fair_share,
+            awards=allocations.awards if allocations else {},
+        )

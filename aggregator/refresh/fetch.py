@@ -1,0 +1,102 @@
+"""One fetch of one source, with its time limit: the only place where an unexpected exception of a source ends."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from aggregator.model.use import Use
+from aggregator.model.view import SourceStatus
+from aggregator.sources.base import FetchError, Source
+
+_log = logging.getLogger(__name__)
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched(Generic[T_co]):
+    data: T_co
+    at: float
+
+
+class Feed(Generic[T_co]):
+    """One source and its last good data, which are served until they are stale."""
+
+    def __init__(
+        self,
+        source: Source[T_co],
+        scope: str,
+        *,
+        timeout: float,
+        stale_after: float,
+        publish: Callable[[SourceStatus], None],
+        observe: Callable[[str, str, float], None],
+    ) -> None:
+        self._source = source
+        self._timeout = timeout
+        self._stale_after = stale_after
+        self._publish = publish
+        self._observe = observe
+        self._good: _Fetched[T_co] | None = None
+        self._status = SourceStatus(source.name, scope, up=False, error="not fetched yet")
+        self._rejected: Counter[str] = Counter()
+        publish(self._status)
+
+    async def fetch(self, at: float) -> T_co | None:
+        """Fetch, publish the outcome, and give the newest good data that are not stale at `at`."""
+        started = time.perf_counter()
+        error = await self._try(at)
+        duration = time.perf_counter() - started
+        self._observe(self._source.name, self._status.scope, duration)
+        if error and error != self._status.error:
+            _log.warning("fetch failed: source=%s scope=%s error=%s", self._source.name, self._status.scope, error)
+        elif not error and not self._status.up:
+            _log.info("fetch succeeded: source=%s scope=%s", self._source.name, self._status.scope)
+        self._status = self._outcome(at, error, duration)
+        self._publish(self._status)
+        if self._good is None or at - self._good.at > self._stale_after:
+            self._good = None
+            return None
+        return self._good.data
+
+    async def _try(self, at: float) -> str:
+        """Fetch once; give the error's text, "" for none."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._good = _Fetched(await self._source.fetch(at), at)
+        except FetchError as error:
+            return str(error)
+        except TimeoutError:
+            return f"no answer within {self._timeout:g} s"
+        except Exception as error:
+            # A bug in one source must not stop the others; the log has the trace.
+            _log.exception("unexpected error: source=%s scope=%s", self._source.name, self._status.scope)
+            return f"unexpected {type(error).__name__}; the log has the details"
+        return ""
+
+    def _outcome(self, at: float, error: str, duration: float) -> SourceStatus:
+        attempt = replace(self._status, up=not error, last_attempt=at, duration_seconds=duration, error=error)
+        if error or self._good is None:
+            return attempt
+        data = self._good.data
+        failed = data.failed if isinstance(data, Use) else {}
+        self._rejected.update(data.rejected if isinstance(data, Use) else {})
+        return replace(
+            attempt,
+            # An input that is missing is a fault of the source, though the others are served.
+            up=not failed,
+            error="; ".join(sorted(set(failed.values()))),
+            last_success=at,
+            rows=self._source.rows,
+            features=dict(self._source.features),
+            failed_inputs=failed,
+            rejected=dict(self._rejected),
+        )
+
+
+async def fetch_optional(feed: Feed[T_co] | None, at: float) -> T_co | None:
+    """Fetch a feed that may not be configured."""
+    return await feed.fetch(at) if feed else None

@@ -1,0 +1,182 @@
+"""Read-only access to a MariaDB or MySQL that belongs to somebody else.
+
+Autocommit, READ COMMITTED, server-side time limits, no locks: an open transaction of ours would make slurmdbd's or
+Robinhood's next ALTER wait, and everybody queue behind it.
+"""
+
+import asyncio
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+import aiomysql
+import pymysql
+
+from aggregator.sources.base import FetchError
+
+Row = tuple[Any, ...]
+# Rows decoded between two turns of the event loop: aiomysql decodes on the loop.
+CHUNK_ROWS = 200
+CONNECT_SECONDS = 5.0
+# What the client waits beyond the server's own limit before it gives the connection up.
+GRACE_SECONDS = 5.0
+LOCK_WAIT_SECONDS = 5
+
+_NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
+SCHEMA_ERRORS = frozenset({_NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED})
+_HINTS = {
+    1044: "user {user!r} may not use database {database!r}: check the GRANT",
+    1045: "wrong user or password for {user!r}: check user and password_file",
+    1049: "no database {database!r} on that server: check database",
+    1698: "wrong user or password for {user!r}: check user and password_file",
+    1040: "the server has too many connections",
+    1203: "the user has too many connections: check pool_size and MAX_USER_CONNECTIONS",
+    1205: "the server made us wait for a lock: an ALTER is probably running",
+    1969: "the statement ran longer than statement_timeout",
+    3024: "the statement ran longer than statement_timeout",
+    2003: "cannot connect to {host}:{port}: check host and port, and that the server runs",
+    2006: "the connection was lost",
+    2013: "the connection was lost",
+}
+
+
+class SchemaError(FetchError):
+    """A table or column that was there is not there (any more), or may not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach one database; key is the configuration path that error texts name."""
+
+    key: str
+    host: str
+    database: str
+    user: str
+    password: Callable[[], str]
+    port: int = 3306
+    statement_timeout: float = 20.0
+    pool_size: int = 4
+    tls: ssl.SSLContext | None = None
+
+
+class Database:
+    """A small pool of guarded connections; opens none before the first read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pool: aiomysql.Pool | None = None
+        self._guarded: WeakSet[Any] = WeakSet()
+
+    async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run one SELECT and give all its rows; text that is cast to binary comes as bytes.
+
+        Raises FetchError (SchemaError for a missing table or column).
+        """
+        limit = self._connection.statement_timeout + GRACE_SECONDS
+        async with self._errors(), asyncio.timeout(limit):
+            pool = await self._open_pool()
+            async with pool.acquire() as connection:
+                await self._guard(connection)
+                async with connection.cursor(aiomysql.SSCursor) as cursor:
+                    await cursor.execute(sql, parameters)
+                    return await _fetch_in_chunks(cursor)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+            await pool.wait_closed()
+
+    async def _open_pool(self) -> aiomysql.Pool:
+        if self._pool is None:
+            settings = self._connection
+            self._pool = await aiomysql.create_pool(
+                # With minsize=1 a database that is down would stop the service from starting.
+                minsize=0,
+                maxsize=settings.pool_size,
+                host=settings.host,
+                port=settings.port,
+                user=settings.user,
+                password=settings.password(),
+                db=settings.database,
+                charset="utf8mb4",
+                autocommit=True,
+                ssl=settings.tls,
+                connect_timeout=CONNECT_SECONDS,
+                pool_recycle=300,
+            )
+        return self._pool
+
+    async def _guard(self, connection: Any) -> None:
+        """Set the session's limits once per connection."""
+        if connection in self._guarded:
+            return
+        seconds = self._connection.statement_timeout
+        is_mariadb = "mariadb" in connection.get_server_info().lower()
+        limit = f"max_statement_time={seconds:g}" if is_mariadb else f"max_execution_time={seconds * 1000:.0f}"
+        async with connection.cursor() as cursor:
+            await cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            await cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            await cursor.execute(f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}, {limit}")
+        self._guarded.add(connection)
+
+    @asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
+        """Turn the driver's errors into a FetchError that names the key to fix.
+
+        The pool is given up: a password or an address may have changed, and a broken stream must not be reused.
+        """
+        try:
+            yield
+        except TimeoutError as error:
+            await self.close()
+            limit = self._connection.statement_timeout + GRACE_SECONDS
+            raise FetchError(f"{self._connection.key}: no answer within {limit:g} s") from error
+        except pymysql.err.MySQLError as error:
+            await self._raise_fetch_error(error)
+        # A server that dies in the middle shows in the driver as any of these.
+        except (OSError, EOFError, struct.error, RuntimeError, ValueError, AttributeError, IndexError) as error:
+            await self.close()
+            raise FetchError(f"{self._connection.key}: the connection was lost ({error!r})") from error
+
+    async def _raise_fetch_error(self, error: pymysql.err.MySQLError) -> None:
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        settings = self._connection
+        text = _HINTS.get(number, str(error.args[-1]) if error.args else repr(error))
+        message = f"{settings.key}: " + text.replace("{user!r}", repr(settings.user)).replace(
+            "{database!r}", repr(settings.database)
+        ).replace("{host}", settings.host).replace("{port}", str(settings.port))
+        if number in SCHEMA_ERRORS:
+            raise SchemaError(message) from error
+        await self.close()
+        raise FetchError(message) from error
+
+
+async def _fetch_in_chunks(cursor: Any) -> list[Row]:
+    """Fetch all rows, giving the event loop a turn between chunks."""
+    rows: list[Row] = []
+    while chunk := await cursor.fetchmany(CHUNK_ROWS):
+        rows.extend(chunk)
+        await asyncio.sleep(0)
+    return rows
+
+
+def text(value: bytes | str | None) -> str:
+    """Decode a text column read as bytes: UTF-8, else latin-1, always valid UTF-8 in the end.
+
+    Slurm sets no client character set and cuts names at 255 bytes, in the middle of a character if need be.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        cut_short = error.end == len(value) and error.reason == "unexpected end of data"
+        return value[: error.start].decode() if cut_short else value.decode("latin-1")

@@ -1,0 +1,8 @@
+"""The site's Prometheus: what the exporters saw of the jobs' use."""
+
+from aggregator.sources.prometheus.client import PrometheusClient
+from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.source import PrometheusUse
+
+__all__ = ["ExporterSettings", "NodeNames", "PrometheusClient", "PrometheusUse"]

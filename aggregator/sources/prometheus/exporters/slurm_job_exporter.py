@@ -1,0 +1,68 @@
+"""Inputs from guilbaults/slurm-job-exporter: one set of series per job and compute node, from cgroups and GPUs.
+
+A job may carry two label sets on a node for a while (account "error", a renamed user): `max by` the identity first,
+so that no core or GPU is counted twice.
+"""
+
+from aggregator.sources.prometheus.inputs import Input
+
+LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
+
+JOB_INPUTS = (
+    Input(
+        name="cpus",
+        metric="slurm_job_core_usage_total",  # nanoseconds
+        expression="sum by ($job, $node) (max by ($job, $node, core) (rate($series[$window])))",
+        scale=1e-9,
+        high=1e5,
+    ),
+    Input(
+        name="cpu_seconds",
+        metric="slurm_job_core_usage_total",
+        expression="sum by ($job, $node) (max by ($job, $node, core) ($series))",
+        scale=1e-9,
+    ),
+    Input(
+        name="memory_bytes",
+        metric="slurm_job_memory_rss",
+        expression="max by ($job, $node) ($series)",
+        high=LARGEST_BYTES,
+    ),
+    Input(
+        name="memory_peak_bytes",
+        metric="slurm_job_memory_max",  # with page cache; absent on cgroup v2 before kernel 5.14's memory.peak
+        expression="max by ($job, $node) ($series)",
+        high=LARGEST_BYTES,
+    ),
+    Input(
+        name="threads",
+        metric="slurm_job_threads_count",
+        # A state with no thread has no series: a job whose threads all sleep runs 0. Before 0.0.12 there is no state.
+        expression="max by ($job, $node) ($running) or 0 * max by ($job, $node) ($stated)",
+        selectors={"running": ("state", "=", "running"), "stated": ("state", "!=", "")},
+        high=1e7,
+    ),
+)
+
+GPU_INPUTS = (
+    Input(
+        name="gpu_utilization",
+        metric="slurm_job_utilization_gpu",  # percent
+        expression="max by ($job, $node, gpu) ($series)",
+        scale=0.01,
+        high=1.005,
+    ),
+    Input(
+        name="gpu_memory_bytes",
+        metric="slurm_job_memory_usage_gpu",
+        expression="max by ($job, $node, gpu) ($series)",
+        high=1e13,
+    ),
+)
+
+# The nodes whose exporter answers, also those that show no job: `up` of the scrape jobs that deliver job series.
+HEALTHY_NODES = Input(
+    name="healthy_nodes",
+    metric="slurm_job_memory_usage",
+    expression="max by ($node) ($up and on (job) group by (job) ($series)) == 1",
+)

@@ -1,0 +1,149 @@
+"""Fetch the use of one cluster's jobs from Prometheus: a constant number of queries at one evaluation time."""
+
+import asyncio
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aggregator.model.use import Gpu, NodeValues, Use
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.nodes import NodeNames
+
+GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The vectors by input name, and the errors of those that failed."""
+
+    vectors: Mapping[str, Sequence[Sample]]
+    failed: Mapping[str, str]
+
+
+class PrometheusUse:
+    """Read slurm-job-exporter's series of one cluster."""
+
+    name = "prometheus"
+
+    def __init__(
+        self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings, nodes: NodeNames
+    ) -> None:
+        self.rows = 0
+        self._client = client
+        self._exporter = exporter
+        self._nodes = nodes
+        self._job_label = exporter.labels.get("slurmjobid", "slurmjobid")
+        inputs = (
+            *slurm_job_exporter.JOB_INPUTS,
+            *slurm_job_exporter.GPU_INPUTS,
+            slurm_job_exporter.HEALTHY_NODES,
+        )
+        self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
+
+    @property
+    def features(self) -> Mapping[str, bool]:
+        """Offer nothing optional."""
+        return {}
+
+    async def fetch(self, at: float) -> Use:
+        """Evaluate every input at `at`; one that fails is missing and named, the others are there.
+
+        Raises FetchError when all of them fail.
+        """
+        answers = await self._ask_all(at)
+        if not answers.vectors:
+            raise FetchError(next(iter(answers.failed.values())))
+        self.rows = sum(map(len, answers.vectors.values()))
+        # Tens of thousands of samples: off the event loop.
+        return await asyncio.to_thread(self._read, at, answers)
+
+    async def _ask_all(self, at: float) -> _Answers:
+        vectors: dict[str, Sequence[Sample]] = {}
+        failed: dict[str, str] = {}
+
+        async def ask(name: str, query: str) -> None:
+            try:
+                vectors[name] = await self._client.query(query, at)
+            except FetchError as error:
+                failed[name] = str(error)
+
+        async with asyncio.TaskGroup() as group:
+            for name, query in self._queries.items():
+                group.create_task(ask(name, query))
+        return _Answers(vectors, failed)
+
+    def _read(self, at: float, answers: _Answers) -> Use:
+        rejected: Counter[str] = Counter()
+        values = {
+            item.name: self._by_node(item, answers.vectors[item.name], rejected)
+            for item in slurm_job_exporter.JOB_INPUTS
+            if item.name in answers.vectors
+        }
+        healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
+        return Use(
+            time=at,
+            interval=self._exporter.interval,
+            cpu_window=self._exporter.rate_window,
+            **values,
+            gpus=self._gpus(answers, rejected),
+            healthy_nodes=None if healthy is None else frozenset(map(self._node, healthy)),
+            failed=answers.failed,
+            rejected=rejected,
+        )
+
+    def _by_node(self, item: Input, vector: Sequence[Sample], rejected: Counter[str]) -> NodeValues:
+        """Key an input's plausible values by job id and node."""
+        values: dict[int, dict[str, float]] = defaultdict(dict)
+        for sample in vector:
+            job_id = self._job_id(sample, rejected)
+            value = _plausible(item, sample, rejected)
+            if job_id is not None and value is not None:
+                node = self._node(sample)
+                # Two label values that mean one node (a port changed) are one node: the larger has it all.
+                values[job_id][node] = max(value, values[job_id].get(node, value))
+        return values
+
+    def _gpus(self, answers: _Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
+        """Collect the GPUs of each job; one whose values are implausible is still seen to be there."""
+        if any(item.name not in answers.vectors for item in slurm_job_exporter.GPU_INPUTS):
+            return None
+        found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
+        for item in slurm_job_exporter.GPU_INPUTS:
+            for sample in answers.vectors[item.name]:
+                job_id = self._job_id(sample, rejected)
+                if job_id is None:
+                    continue
+                values = found[job_id, self._node(sample), sample.metric.get("gpu", "")]
+                if (value := _plausible(item, sample, rejected)) is not None:
+                    values[item.name] = value
+        gpus: dict[int, list[Gpu]] = defaultdict(list)
+        for (job_id, node, index), values in found.items():
+            gpus[job_id].append(Gpu(node, index, values.get("gpu_utilization"), values.get("gpu_memory_bytes")))
+        return {job_id: tuple(items) for job_id, items in gpus.items()}
+
+    def _node(self, sample: Sample) -> str:
+        return self._nodes.normalize(sample.metric.get(self._nodes.label, ""))
+
+    def _job_id(self, sample: Sample, rejected: Counter[str]) -> int | None:
+        text = sample.metric.get(self._job_label, "")
+        if text.isdecimal() and len(text) <= 10:
+            return int(text)
+        rejected["job id is not a number"] += 1
+        return None
+
+
+def _plausible(item: Input, sample: Sample, rejected: Counter[str]) -> float | None:
+    """Convert to the base unit; a value that cannot be (a DCGM blank, NaN) is dropped and counted."""
+    try:
+        value = float(sample.value[1]) * item.scale
+    except ValueError:
+        value = math.nan
+    # `not` also refuses NaN; infinity is over every limit that matters.
+    if not item.low <= value <= item.high or math.isinf(value):
+        rejected[f"{item.name} out of range"] += 1
+        return None
+    return value

@@ -1,0 +1,140 @@
+"""Rows of slurmacct → the model. Pure: no I/O, no clock."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.tres import Allocation, allocation, gpu_types, parse_tres
+from aggregator.sources.mysql import Row, text
+
+NO_VAL, INFINITE = 4294967294, 4294967295
+_STATE_MASK = 0xFF
+
+
+class RunRow(NamedTuple):
+    """One row of the job table, in the order of statements.RUN_COLUMNS."""
+
+    job_db_inx: int
+    id_job: int
+    id_assoc: int
+    id_user: int
+    account: bytes | None
+    partition: bytes | None
+    job_name: bytes | None
+    state: int
+    time_submit: int
+    time_eligible: int
+    time_start: int
+    time_end: int
+    time_suspended: int
+    timelimit: int
+    tres_alloc: bytes | None
+    tres_req: bytes | None
+    nodelist: bytes | None
+    id_qos: int
+    id_array_job: int
+    id_array_task: int
+    array_task_pending: int
+    het_job_id: int
+    het_job_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """The small tables that run rows refer to."""
+
+    associations: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    qos: Mapping[int, str] = field(default_factory=dict)
+    gpu_ids: Mapping[int, str | None] = field(default_factory=dict)
+
+
+def parse_dimensions(
+    associations: Iterable[Row], tres: Iterable[Row], qos: Iterable[Row], accounts: Iterable[Row]
+) -> Dimensions:
+    """Parse the small tables; deleted associations name old runs but are not in the account tree."""
+    organizations = {text(name): text(organization) for name, organization in accounts}
+    names: dict[int, tuple[str, str]] = {}
+    tree: dict[str, Account] = {}
+    for id_assoc, user, account, parent, deleted in associations:
+        name = text(account)
+        names[int(id_assoc)] = (text(user), name)
+        if not user and not deleted:
+            tree[name] = Account(name, text(parent), organizations.get(name, ""))
+    catalog = {int(tres_id): (text(kind), text(name)) for tres_id, kind, name in tres}
+    return Dimensions(names, tree, {int(qos_id): text(name) for qos_id, name in qos}, gpu_types(catalog))
+
+
+def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> Run | None:
+    """Parse one run; None for a state that no release writes and for federation's revoked siblings."""
+    state = _state(row.state)
+    if state is None or state is JobState.REVOKED:
+        return None
+    user, account = dimensions.associations.get(row.id_assoc, ("", ""))
+    return Run(
+        cluster=cluster,
+        run_id=row.job_db_inx,
+        job_id=row.id_job,
+        # A run whose association is gone still has its uid.
+        user=user or str(row.id_user),
+        account=text(row.account) or account,
+        state=state,
+        submit=float(row.time_submit),
+        partition=text(row.partition),
+        qos=dimensions.qos.get(row.id_qos, ""),
+        name=text(row.job_name),
+        array_job_id=row.id_array_job or None,
+        array_task_id=row.id_array_task if row.id_array_job and row.id_array_task < NO_VAL else None,
+        pending_tasks=row.array_task_pending,
+        het_job_id=row.het_job_id or None,
+        het_offset=row.het_job_offset if row.het_job_id and row.het_job_offset < NO_VAL else None,
+        eligible=_time(row.time_eligible),
+        start=_time(row.time_start),
+        end=_time(row.time_end),
+        suspended_seconds=_suspended(row, state, at),
+        time_limit_seconds=row.timelimit * 60.0 if row.timelimit < NO_VAL else None,
+        allocated=_allocation(row.tres_alloc or b"", dimensions),
+        requested=_allocation(row.tres_req or b"", dimensions),
+        nodes=_nodes(row.nodelist or b""),
+    )
+
+
+def _state(number: int) -> JobState | None:
+    for candidate in (number, number & _STATE_MASK):
+        if candidate in JobState._value2member_map_:
+            return JobState(candidate)
+    return None
+
+
+def _time(seconds: int) -> float | None:
+    """Read a time: 0 is unset; array-throttled rows carry INFINITE."""
+    return float(seconds) if 0 < seconds < NO_VAL else None
+
+
+def _suspended(row: RunRow, state: JobState, at: float) -> float:
+    """Read the seconds suspended: while suspended the column is a virtual start of all suspension."""
+    if state is JobState.SUSPENDED:
+        return max(0.0, at - row.time_suspended)
+    return float(row.time_suspended)
+
+
+def _allocation(column: bytes, dimensions: Dimensions) -> Allocation:
+    return _parse_allocation(column, tuple(dimensions.gpu_ids.items()))
+
+
+# Most rows repeat a few shapes of allocation, and a run's own columns are read again at every refresh.
+@lru_cache(maxsize=65_536)
+def _parse_allocation(column: bytes, gpu_ids: tuple[tuple[int, str | None], ...]) -> Allocation:
+    return allocation(parse_tres(text(column)), dict(gpu_ids))
+
+
+@lru_cache(maxsize=65_536)
+def _nodes(column: bytes) -> tuple[str, ...]:
+    """Expand the node list; one that cannot be read is unknown, which joins by job id alone."""
+    try:
+        return expand_hostlist(text(column))
+    except HostlistError:
+        return ()

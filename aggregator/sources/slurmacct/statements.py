@@ -1,0 +1,99 @@
+"""The SQL that is sent to slurmacct. Every statement that runs on a timer is served by an index (tests read EXPLAIN).
+
+Text columns are cast to binary: slurmdbd sets no character set, so only the bytes can be trusted.
+`deleted+0=0` instead of `deleted=0`: from Slurm 25.05 on there is an index on that column which misleads the planner.
+"""
+
+from typing import Final
+
+from aggregator.sources.slurmacct.schema import Schema
+
+# column → the expression where a release lacks it; order is that of rows.RunRow.
+RUN_COLUMNS: Final = {
+    "job_db_inx": "0",
+    "id_job": "0",
+    "id_assoc": "0",
+    "id_user": "0",
+    "account": "''",
+    "partition": "''",
+    "job_name": "''",
+    "state": "0",
+    "time_submit": "0",
+    "time_eligible": "0",
+    "time_start": "0",
+    "time_end": "0",
+    "time_suspended": "0",
+    "timelimit": "4294967294",
+    "tres_alloc": "''",
+    "tres_req": "''",
+    "nodelist": "''",
+    "id_qos": "0",
+    "id_array_job": "0",
+    "id_array_task": "4294967294",
+    "array_task_pending": "0",
+    "het_job_id": "0",
+    "het_job_offset": "4294967294",
+}
+_TEXT: Final = frozenset({"account", "partition", "job_name", "tres_alloc", "tres_req", "nodelist"})
+# A job id that a user asks for may stand for a large array.
+MAX_RUNS_OF_ID: Final = 1000
+
+
+def _run_columns(schema: Schema) -> str:
+    return ", ".join(
+        f"CAST(`{column}` AS BINARY)" if column in _TEXT else f"`{column}`" if schema.has("job", column) else missing
+        for column, missing in RUN_COLUMNS.items()
+    )
+
+
+def open_runs(schema: Schema) -> str:
+    """Select every run that has not ended: served by rollup2(time_end, time_eligible), cost = open rows."""
+    return f"SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE time_end=0 AND deleted+0=0"  # noqa: S608
+
+
+def ended_runs(schema: Schema) -> str:
+    """Select runs by end time, parameters (from, before): served by rollup2, cost = rows ended in that time."""
+    return (
+        f"SELECT {_run_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
+        " WHERE time_end>=%s AND time_end<%s AND deleted+0=0"
+    )
+
+
+def _runs_where(schema: Schema, condition: str) -> str:
+    return (
+        f"(SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE {condition}"  # noqa: S608
+        f" ORDER BY job_db_inx DESC LIMIT {MAX_RUNS_OF_ID})"
+    )
+
+
+def runs_of_id(schema: Schema) -> str:
+    """Select the runs of a plain id, as a job, an array or a heterogeneous job: parameters (id, id, id).
+
+    Three arms, each served by its own index; an OR over the three columns would need an index merge.
+    """
+    columns = ("id_job", "id_array_job", "het_job_id")
+    arms = [_runs_where(schema, f"`{column}`=%s") for column in columns if schema.has("job", column)]
+    return " UNION ".join(arms)
+
+
+def runs_of_array_task(schema: Schema) -> str:
+    """Select the runs of one array task: parameters (array's id, task)."""
+    return _runs_where(schema, "id_array_job=%s AND id_array_task=%s")
+
+
+def runs_of_component(schema: Schema) -> str:
+    """Select the runs of one component of a heterogeneous job: parameters (leader's id, offset)."""
+    return _runs_where(schema, "het_job_id=%s AND het_job_offset=%s")
+
+
+def associations(schema: Schema) -> str:
+    """Select the whole association table, deleted ones too: ended runs still refer to them."""
+    return (
+        "SELECT id_assoc, CAST(user AS BINARY), CAST(acct AS BINARY), CAST(parent_acct AS BINARY), deleted"  # noqa: S608
+        f" FROM {schema.table('assoc')}"
+    )
+
+
+TRES: Final = "SELECT id, CAST(type AS BINARY), CAST(name AS BINARY) FROM tres_table"
+QOS: Final = "SELECT id, CAST(name AS BINARY) FROM qos_table"
+ACCOUNTS: Final = "SELECT CAST(name AS BINARY), CAST(organization AS BINARY) FROM acct_table WHERE deleted=0"

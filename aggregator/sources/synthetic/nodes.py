@@ -1,0 +1,69 @@
+"""Which node has room: best fit over pools of identical nodes, never more than a node has."""
+
+from dataclasses import dataclass
+
+from aggregator.sources.synthetic.profiles import Shape
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One node and what of it is free now."""
+
+    name: str
+    free_cpus: int
+    free_memory_gib: int
+    free_gpus: int = 0
+
+    def fits(self, shape: Shape) -> bool:
+        """Tell whether one node's share of the shape is free."""
+        return (
+            self.free_cpus >= shape.cpus
+            and self.free_memory_gib >= shape.memory_gib
+            and self.free_gpus >= shape.gpus
+        )  # fmt: skip
+
+
+class Pool:
+    """Nodes of one kind, kept by their free CPUs so that a fit is found without looking at all of them."""
+
+    def __init__(self, names: list[str], cpus: int, memory_gib: int, gpus: int = 0, gpu_type: str = "") -> None:
+        self.gpu_type = gpu_type
+        self.nodes = tuple(Node(name, cpus, memory_gib, gpus) for name in names)
+        # Dicts, not sets: the order of iteration must be the same in every process.
+        self._by_free: list[dict[Node, None]] = [{} for _ in range(cpus + 1)]
+        self._by_free[cpus] = dict.fromkeys(self.nodes)
+
+    def take(self, shape: Shape) -> tuple[Node, ...] | None:
+        """Allocate the shape on the fullest nodes that fit; None when there are too few."""
+        found: list[Node] = []
+        for nodes in self._by_free[shape.cpus :]:
+            for node in nodes:
+                if node.fits(shape):
+                    found.append(node)
+                    if len(found) == shape.nodes:
+                        self._change(found, shape, -1)
+                        return tuple(found)
+        return None
+
+    def release(self, nodes: tuple[Node, ...], shape: Shape) -> None:
+        """Give back what `take` has allocated."""
+        self._change(nodes, shape, 1)
+
+    def _change(self, nodes: list[Node] | tuple[Node, ...], shape: Shape, sign: int) -> None:
+        for node in nodes:
+            del self._by_free[node.free_cpus][node]
+            node.free_cpus += sign * shape.cpus
+            node.free_memory_gib += sign * shape.memory_gib
+            node.free_gpus += sign * shape.gpus
+            self._by_free[node.free_cpus][node] = None
+
+
+def make_pools(nodes: int, gpu_nodes: int) -> dict[str, Pool]:
+    """Make the CPU pool and, half and half, the A100 and H100 pools, keyed by GPU type ("" for CPU nodes)."""
+    gpu_names = [f"ng{number:04d}" for number in range(1, gpu_nodes + 1)]
+    half = (gpu_nodes + 1) // 2
+    pools = {"": Pool([f"nc{number:04d}" for number in range(1, nodes - gpu_nodes + 1)], cpus=64, memory_gib=256)}
+    for gpu_type, names in (("a100", gpu_names[:half]), ("h100", gpu_names[half:])):
+        if names:
+            pools[gpu_type] = Pool(names, cpus=48, memory_gib=512, gpus=4, gpu_type=gpu_type)
+    return pools

@@ -1,0 +1,121 @@
+"""The three sources of a synthetic cluster, in place of slurmacct, Prometheus and Robinhood."""
+
+from collections.abc import Mapping
+
+from aggregator.model.accounting import Accounting, Run
+from aggregator.model.jobid import JobId
+from aggregator.model.storage import FilesystemUsage
+from aggregator.model.use import Gpu, Use
+from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.storage import entries_of, make_owners
+from aggregator.sources.synthetic.use import gpus_of, node_uses
+
+ENDED_SECONDS = 900.0
+_INTERVAL = 30.0
+_OUTAGE_EVERY = 1800.0
+_OUTAGE_SECONDS = 600.0
+_DAY = 86400.0
+
+
+class SyntheticAccounting:
+    """The runs of a synthetic cluster, as slurmacct would give them."""
+
+    name = "slurmacct"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"gpus": True}
+
+    async def fetch(self, at: float) -> Accounting:
+        """Give the open runs and those ended in the last quarter of an hour."""
+        self._cluster.advance(at)
+        runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
+        self.rows = len(runs)
+        return Accounting(at, runs, self._cluster.population.accounts)
+
+    async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
+        """Find the runs that are meant by an id, ended ones up to an hour back."""
+        kept = (*self._cluster.open_runs(), *self._cluster.ended_runs(0.0))
+        return tuple(run for run in kept if run.is_meant_by(asked))
+
+
+class SyntheticUse:
+    """The use of a synthetic cluster's jobs, as Prometheus would give it; now and then one node's exporter is down."""
+
+    name = "prometheus"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self._nodes = tuple(node.name for node in cluster.nodes)
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}
+
+    async def fetch(self, at: float) -> Use:
+        """Compute the series that are there at `at`."""
+        self._cluster.advance(at)
+        use = self._use(at)
+        self.rows = _count_samples(use)
+        return use
+
+    def node_down(self, at: float) -> str | None:
+        """Name the node whose exporter is down at `at`: the first ten minutes of each half hour, another one each."""
+        period, seconds = divmod(at, _OUTAGE_EVERY)
+        if seconds >= _OUTAGE_SECONDS:
+            return None
+        return self._nodes[(int(period) * 7919 + self._cluster.seed) % len(self._nodes)]
+
+    def _use(self, at: float) -> Use:
+        down = self.node_down(at)
+        cpus: dict[int, dict[str, float]] = {}
+        seconds: dict[int, dict[str, float]] = {}
+        memory: dict[int, dict[str, float]] = {}
+        peak: dict[int, dict[str, float]] = {}
+        threads: dict[int, dict[str, float]] = {}
+        gpus: dict[int, tuple[Gpu, ...]] = {}
+        for live in self._cluster.live():
+            if live.run.elapsed(at) < _INTERVAL:
+                continue  # not scraped yet
+            job_id = live.run.job_id
+            seen = [use for use in node_uses(live, at) if use.node != down]
+            cpus[job_id] = {use.node: use.cpus for use in seen}
+            seconds[job_id] = {use.node: use.cpu_seconds for use in seen}
+            memory[job_id] = {use.node: use.memory_bytes for use in seen}
+            peak[job_id] = {use.node: use.memory_peak_bytes for use in seen}
+            threads[job_id] = {use.node: use.threads for use in seen}
+            if found := tuple(gpu for gpu in gpus_of(live, at) if gpu.node != down):
+                gpus[job_id] = found
+        return Use(
+            time=at, interval=_INTERVAL, cpus=cpus, cpu_seconds=seconds, memory_bytes=memory, memory_peak_bytes=peak,
+            threads=threads, gpus=gpus, healthy_nodes=frozenset(self._nodes) - {down},
+        )  # fmt: skip
+
+
+class SyntheticStorage:
+    """One file system of a synthetic cluster, as Robinhood would give it: `project` has HSM, `scratch` has not."""
+
+    name = "robinhood"
+
+    def __init__(self, cluster: SyntheticCluster, filesystem: str = "project") -> None:
+        self._cluster = cluster
+        self._filesystem = filesystem
+        self._hsm = filesystem == "project"
+        self._owners = make_owners(cluster, filesystem)
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"hsm": self._hsm}
+
+    async def fetch(self, at: float) -> FilesystemUsage:
+        """Give all owners' rows as of the last five minutes; a scan runs in the first hour of each day."""
+        updated = at - at % 300
+        days = max(0.0, updated - self._cluster.start) / _DAY
+        entries = entries_of(self._owners, self._hsm, days)
+        self.rows = len(entries)
+        return FilesystemUsage(
+            filesystem=self._filesystem, time=at, entries=entries, updated=updated, scan_running=at % _DAY < 3600,
+            path=f"/{self._filesystem}",
+        )  # fmt: skip
+
+
+def _count_samples(use: Use) -> int:
+    inputs = (use.cpus, use.cpu_seconds, use.memory_bytes, use.memory_peak_bytes, use.threads, use.gpus)
+    return sum(len(values) for samples in inputs for values in (samples or {}).values())
