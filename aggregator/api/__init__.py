@@ -9,6 +9,7 @@ from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
+from aggregator.api.instrument import Observe, instrument
 from aggregator.api.jobs import get_job, list_jobs
 from aggregator.api.keys import CLOCK, JOBS, PAGE, SETTINGS, STORE, ApiSettings, Clock, MetricsPage
 from aggregator.api.landing import get_landing
@@ -22,10 +23,15 @@ __all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
 
 
 def create_app(
-    store: SnapshotStore, jobs: JobQueries, settings: ApiSettings, page: MetricsPage, clock: Clock = time.time
+    store: SnapshotStore,
+    jobs: JobQueries,
+    settings: ApiSettings,
+    page: MetricsPage,
+    clock: Clock = time.time,
+    observe: Observe = lambda *_: None,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else."""
-    app = web.Application(middlewares=[answer_errors, check_access])
+    app = web.Application(middlewares=[instrument(observe), answer_errors, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)

@@ -20,9 +20,9 @@ class MetricsPage(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ApiSettings:
-    """What the configuration says about the API.
+    """What the configuration says about the API; a reload changes it in place.
 
     Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
     reload returns None when the new configuration is in force, else what is wrong with it.

@@ -64,7 +64,7 @@ def _welcome(address: ListenAddress) -> str:
     base = f"http://{address}"
     return "\n".join(
         (
-            f"hpc-aggregator {aggregator.__version__} demo: a synthetic cluster, refreshed every {INTERVAL_SECONDS:g} s",
+            f"hpc-aggregator {aggregator.__version__} demo: a synthetic site, refreshed every {INTERVAL_SECONDS:g} s",
             f"  overview        {base}/",
             f"  gauges          {base}/metrics",
             f"  wasted GPUs     {base}/metrics?collect[]=users",

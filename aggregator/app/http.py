@@ -31,7 +31,7 @@ async def listen(service: Service, settings: ApiSettings, address: ListenAddress
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    app = create_app(service.store, service.jobs, settings, service.page, service.metrics.observe_request)
+    app = create_app(service.store, service.jobs, settings, service.page, observe=service.metrics.observe_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
     await runner.setup()
     try:

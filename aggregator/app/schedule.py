@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -33,7 +33,7 @@ class Timing:
     interval: float = 30.0
     stale_after: float = 300.0
     timeout: float = 60.0
-    fair_share: FairShare = FairShare()
+    fair_share: FairShare = field(default_factory=FairShare)
 
 
 @dataclass(frozen=True, slots=True)

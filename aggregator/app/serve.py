@@ -27,8 +27,8 @@ def open_areas(address: ListenAddress, auth: Auth | None) -> frozenset[str]:
         return AREAS
     if auth is None:
         raise StartError(
-            f"server.listen_address: {address} can be reached from other machines and no auth is configured: job names, "
-            "users and quotas would be open to everyone. Listen on 127.0.0.1, or configure auth "
+            f"server.listen_address: {address} can be reached from other machines and no auth is configured: job "
+            "names, users and quotas would be open to everyone. Listen on 127.0.0.1, or configure auth "
             "(auth: {anonymous: [health, metrics]} opens these two only)"
         )
     return frozenset(auth.anonymous) & AREAS
@@ -77,7 +77,7 @@ class ConfiguredService:
                 areas = open_areas(self._listen, config.auth)
             except (ConfigError, StartError) as error:
                 metrics.reload_succeeded = False
-                _log.error("reload failed, the old configuration stays: error=%s", error)  # noqa: TRY400
+                _log.error("reload failed, the old configuration stays: error=%s", error)
                 return str(error)
             self._config = config
             self.settings.stale_after = config.refresh.stale_after

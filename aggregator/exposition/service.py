@@ -18,7 +18,7 @@ class ServiceMetrics:
     """Own the registry of the service's own families; snapshot and series counts are read when scraped."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], series: Callable[[], Mapping[str, int]] = dict, now: float = 0.0
+        self, snapshot: Callable[[], Snapshot], series: Callable[[], Mapping[str, int]] = dict, *, now: float = 0.0
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.reload_succeeded = True
@@ -43,6 +43,10 @@ class ServiceMetrics:
     def observe_fetch(self, source: str, scope: str, seconds: float) -> None:
         """Count one fetch's duration."""
         self.fetch_duration.labels(source, *_scope_labels(source, scope)).observe(seconds)
+
+    def observe_request(self, route: str, method: str, code: str, seconds: float) -> None:
+        """Count one HTTP request's duration."""
+        self.http_duration.labels(route, method, code).observe(seconds)
 
     def describe(self) -> Iterable[Metric]:
         """Describe nothing: collect() must not run at registration."""

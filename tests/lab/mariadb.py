@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import closing
@@ -64,7 +65,9 @@ class MariaDB:
     def kill(self) -> None:
         self.daemon.kill()
 
-    def execute(self, sql: str, database: str | None = None, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    def execute(
+        self, sql: str, database: str | None = None, params: Sequence[Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run one statement as the administrator and return its rows."""
         with closing(self._connect(database)) as connection, connection.cursor() as cursor:
             cursor.execute(sql, params)
@@ -94,7 +97,9 @@ class MariaDB:
             mysql = pwd.getpwnam("mysql")
             os.chown(self.folder, mysql.pw_uid, mysql.pw_gid)
         self._defaults.write_text(
-            _DEFAULTS.format(data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port)
+            _DEFAULTS.format(
+                data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port
+            )
         )
         command = [
             program("mariadb-install-db"),
@@ -103,7 +108,9 @@ class MariaDB:
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            command, env=self._env, capture_output=True, text=True, check=False, timeout=120
+        )
         if done.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
@@ -117,6 +124,10 @@ class MariaDB:
         )
 
     def _answers(self) -> bool:
+        # Asked without the driver, which does not close its socket when the connection is refused.
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(self.socket)) != 0:
+                return False
         try:
             self.execute("SELECT 1")
         except pymysql.err.MySQLError:

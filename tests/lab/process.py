@@ -33,7 +33,14 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None
 
 def lab_environment(root: Path, **extra: str) -> dict[str, str]:
     """Return the environment of the lab's processes: small, in UTC, marked with *root*."""
-    return {"PATH": SEARCH_PATH, "HOME": "/", "LANG": "C.UTF-8", "TZ": "UTC", ROOT_VARIABLE: str(root), **extra}
+    return {
+        "PATH": SEARCH_PATH,
+        "HOME": "/",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        ROOT_VARIABLE: str(root),
+        **extra,
+    }
 
 
 class Daemon:
@@ -84,6 +91,8 @@ class Daemon:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._env,
+                # slurmd's job steps inherit it, and are found by it when the lab ends.
+                cwd=self.log.parent,
                 start_new_session=True,
             )
 

@@ -5,7 +5,7 @@ import pwd
 import re
 import secrets
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.lab.mariadb import MariaDB
@@ -29,7 +29,7 @@ USERS = {
 
 _SEPARATOR = "\x1f"  # may be in no field, unlike | which may be in a job's name
 
-type_of_argument = str | bytes
+Argument = str | bytes
 
 
 class Slurm:
@@ -44,6 +44,7 @@ class Slurm:
         self._root = root
         self._mariadb = mariadb
         self._munge_socket = self.folder / "munge.sock"
+        self._munge_key = self.folder / "munge.key"
         self.files = SlurmFiles(
             root=self.folder,
             cluster=cluster,
@@ -85,18 +86,18 @@ class Slurm:
             daemon.terminate()
         for daemon in daemons:
             daemon.stop()
-        kill_strays(self.folder)
+        kill_strays(self._root)
 
     # -- jobs
 
-    def submit(self, args: Sequence[type_of_argument], user: str = "alice", command: str = "sleep 36000") -> int:
+    def submit(self, args: Sequence[Argument], user: str = "alice", command: str = "sleep 36000") -> int:
         """Submit *command* as *user* with sbatch's *args* (bytes are passed as they are); return the job id."""
         return self._sbatch([*args, "--wrap", command], user)
 
-    def submit_het(self, components: Sequence[Sequence[type_of_argument]], user: str = "alice") -> int:
+    def submit_het(self, components: Sequence[Sequence[Argument]], user: str = "alice") -> int:
         """Submit a heterogeneous job, one list of sbatch's arguments per component; return the first's id."""
         first, *others = components
-        args: list[type_of_argument] = [*first, "--wrap", "sleep 36000"]
+        args: list[Argument] = [*first, "--wrap", "sleep 36000"]
         for component in others:
             args += [":", *component]
         return self._sbatch(args, user)
@@ -111,7 +112,20 @@ class Slurm:
     def wait_state(self, job_id: int, state: str, timeout: float = 30) -> None:
         """Wait until the job's state, in Slurm's long form such as ``RUNNING``, is *state*."""
         what = f"job {job_id} to be {state}"
-        wait_until(lambda: any(row["state"] == state for row in self.squeue() if row["id"] == str(job_id)), timeout, what)
+        wait_until(
+            lambda: any(row["state"] == state for row in self.squeue() if row["id"] == str(job_id)),
+            timeout,
+            what,
+        )
+
+    def wait_tasks(self, array_id: int, state: str, count: int, timeout: float = 30) -> None:
+        """Wait until *count* tasks of an array are in *state*."""
+
+        def reached() -> bool:
+            rows = [row for row in self.squeue() if row["full_id"].startswith(f"{array_id}_")]
+            return sum(row["state"] == state for row in rows) == count
+
+        wait_until(reached, timeout, f"{count} tasks of job {array_id} to be {state}")
 
     def squeue(self) -> list[dict[str, str]]:
         """Return every job that the controller remembers, ended ones too; arrays as one row until they start."""
@@ -130,8 +144,24 @@ class Slurm:
 
     def sacct_parsed(self, fields: Sequence[str], *args: str) -> list[dict[str, str]]:
         """Return sacct's answer for all users, a row per job and step, by field name."""
-        command = ["sacct", "-a", "-n", "-P", f"--delimiter={_SEPARATOR}", f"--format={','.join(fields)}", *args]
+        command = [
+            "sacct",
+            "-a",
+            "-n",
+            "-P",
+            f"--delimiter={_SEPARATOR}",
+            f"--format={','.join(fields)}",
+            *args,
+        ]
         return list(_rows(self.run(*command), fields))
+
+    def requeue(self, job_id: int) -> None:
+        """Requeue a running job, and wait until it runs again."""
+        self.scontrol("requeue", str(job_id))
+        self.wait_state(job_id, "PENDING")
+        # A requeued job would wait two minutes, as long as its old credential lives.
+        self.scontrol("update", f"JobId={job_id}", "StartTime=now")
+        self.wait_state(job_id, "RUNNING")
 
     def restarts(self, job_id: int) -> int:
         """Return how often the job was requeued."""
@@ -144,7 +174,9 @@ class Slurm:
             [program(command), *args], env=self._env, capture_output=True, check=False, timeout=timeout
         )
         if done.returncode != 0:
-            raise RuntimeError(f"{command} {' '.join(args)} failed: {done.stderr.decode(errors='replace').strip()}")
+            raise RuntimeError(
+                f"{command} {' '.join(args)} failed: {done.stderr.decode(errors='replace').strip()}"
+            )
         return os.fsdecode(done.stdout)
 
     # -- starting
@@ -154,14 +186,15 @@ class Slurm:
             _add_system_user(user)
         self.folder.mkdir(mode=0o755, exist_ok=True)
         self.files.write()
+        self._munge_key.touch(mode=0o600)
+        self._munge_key.write_bytes(secrets.token_bytes(128))
         storage = self.files.storage
         self._mariadb.create_database(DATABASE)
         self._mariadb.create_user(storage.user, storage.password, [f"ALL ON `{DATABASE}`.*"])
 
     def _munged(self) -> Daemon:
-        key = self.folder / "munge.key"
         arguments = [
-            f"--key-file={key}",
+            f"--key-file={self._munge_key}",
             f"--socket={self._munge_socket}",
             f"--pid-file={self.folder}/munged.pid",
             f"--seed-file={self.folder}/munged.seed",
@@ -169,7 +202,7 @@ class Slurm:
         ]
         return self._daemon("munged", ["--foreground", *arguments], ready=self._munge_socket.exists)
 
-    def _daemon(self, name: str, args: list[str], *, ready) -> Daemon:
+    def _daemon(self, name: str, args: list[str], *, ready: Callable[[], bool]) -> Daemon:
         executable = program(name.partition("-")[0])
         return Daemon(name, [executable, *args], log=self.folder / f"{name}.out", env=self._env, ready=ready)
 
@@ -178,9 +211,13 @@ class Slurm:
         self._sacctmgr("add", "qos", "high", "priority=1000")
         self._sacctmgr("modify", "cluster", self.cluster, "set", "qos=normal,high", "defaultqos=normal")
         for account, parent in ACCOUNTS.items():
-            self._sacctmgr("add", "account", account, f"parent={parent}", f"description={account}", "fairshare=10")
+            self._sacctmgr(
+                "add", "account", account, f"parent={parent}", f"description={account}", "fairshare=10"
+            )
         for user, accounts in USERS.items():
-            self._sacctmgr("add", "user", user, f"account={','.join(accounts)}", f"defaultaccount={accounts[0]}")
+            self._sacctmgr(
+                "add", "user", user, f"account={','.join(accounts)}", f"defaultaccount={accounts[0]}"
+            )
 
     def _sacctmgr(self, *args: str) -> None:
         self.run("sacctmgr", "-i", "-Q", *args)
@@ -189,7 +226,9 @@ class Slurm:
         return "is UP" in self._quietly("scontrol", "ping")
 
     def _all_idle(self) -> bool:
-        return self._quietly("sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T").split() == ["idle"] * len(NODES)
+        return self._quietly("sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T").split() == ["idle"] * len(
+            NODES
+        )
 
     def _quietly(self, *command: str) -> str:
         try:
@@ -197,7 +236,7 @@ class Slurm:
         except (RuntimeError, subprocess.TimeoutExpired):
             return ""
 
-    def _sbatch(self, args: Sequence[type_of_argument], user: str) -> int:
+    def _sbatch(self, args: Sequence[Argument], user: str) -> int:
         account = pwd.getpwnam(user)
         done = subprocess.run(
             [program("sbatch"), "--parsable", "--output=/dev/null", "--chdir=/", *args],

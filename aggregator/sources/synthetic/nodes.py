@@ -14,14 +14,6 @@ class Node:
     free_memory_gib: int
     free_gpus: int = 0
 
-    def fits(self, shape: Shape) -> bool:
-        """Tell whether one node's share of the shape is free."""
-        return (
-            self.free_cpus >= shape.cpus
-            and self.free_memory_gib >= shape.memory_gib
-            and self.free_gpus >= shape.gpus
-        )  # fmt: skip
-
 
 class Pool:
     """Nodes of one kind, kept by their free CPUs so that a fit is found without looking at all of them."""
@@ -36,9 +28,10 @@ class Pool:
     def take(self, shape: Shape) -> tuple[Node, ...] | None:
         """Allocate the shape on the fullest nodes that fit; None when there are too few."""
         found: list[Node] = []
+        memory_gib, gpus = shape.memory_gib, shape.gpus
         for nodes in self._by_free[shape.cpus :]:
             for node in nodes:
-                if node.fits(shape):
+                if node.free_memory_gib >= memory_gib and node.free_gpus >= gpus:
                     found.append(node)
                     if len(found) == shape.nodes:
                         self._change(found, shape, -1)

@@ -76,7 +76,8 @@ GPU_ONE_OF_FOUR = Behaviour(name="gpu_one_of_four", cpu=0.2, memory=0.2, gpu=0.9
 # `#` in a name becomes a number. The odd names are what users really write, and what breaks quoting.
 PROFILES = (
     Profile(name="mpi", behaviour=EFFICIENT, names=("wrf_d0#", "vasp-relax", "cesm.run"), users=8, waiting=0.2,
-            components=(Shape(64, 192, nodes=2),), running=5, pending=14, median_minutes=600, limit_hours=72, qos="large"),
+            components=(Shape(64, 192, nodes=2),), running=5, pending=14, median_minutes=600, limit_hours=72,
+            qos="large"),
     Profile(name="threads", behaviour=EFFICIENT, names=("gromacs_md#", "cp2k", "orca_opt#"), users=12, waiting=0.15,
             components=(Shape(16, 48),), running=24, pending=40, median_minutes=300, limit_hours=48),
     Profile(name="no_srun", behaviour=ONE_NODE, names=("namd_2nodes", "lammps.in"), users=2,

@@ -17,6 +17,8 @@ KEEP_ENDED_SECONDS = 3600.0
 _LOOK_AHEAD = 3
 _MEAN_HOLD_SECONDS = 5400.0
 _MEAN_WAIT_SECONDS = 7200.0
+_TIDE = 0.03
+_TIDE_SECONDS = 5400.0
 _CANCELLED_WHILE_PENDING = 0.1
 _OUTCOMES = (
     (0.05, JobState.FAILED),
@@ -127,12 +129,14 @@ class Scheduler:
 
     def _refill(self, at: float) -> None:
         """Start jobs of the profiles that lack most, until none of them fits."""
-        while any(self._start_from(name, at) for name in self._lacking()):
+        while any(self._start_from(name, at) for name in self._lacking(at)):
             continue
 
-    def _lacking(self) -> list[str]:
+    def _lacking(self, at: float) -> list[str]:
+        """List the profiles below their numbers, which rise and fall a little so that graphs are not flat."""
+        full = 0.98 + _TIDE * math.sin(at / _TIDE_SECONDS * 2 * math.pi)
         shares = [(self._counts[name] / running, name) for name, (running, _) in self._targets.items()]
-        return [name for share, name in sorted(shares) if share < 1.0]
+        return [name for share, name in sorted(shares) if share < full]
 
     def _start_from(self, name: str, at: float, seconds: float | None = None) -> bool:
         """Start the first of a profile's next submissions that fits, and let a user submit another one."""

@@ -1,0 +1,54 @@
+# make run and make test do all the set-up themselves; `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test check lab bench requirements clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server, no root needed)
+	$(BIN)/python -m aggregator demo
+
+test: check  ## every test, on real servers (installs missing Debian packages as root)
+	$(BIN)/python -m pytest --durations=10 --ignore=tests/unit --ignore=tests/contract
+
+check: $(VENV)/.test  ## lint, types, layers and unit tests, under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit tests/contract
+
+lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
+	$(BIN)/python -m tests.lab
+
+bench: $(VENV)/.test  ## measure ours against the reference in one run
+	$(BIN)/python -m tests.bench
+
+requirements: $(VENV)/.test  ## pin the dependencies anew, with hashes and without addresses
+	$(BIN)/pip install --quiet pip-tools
+	for extra in test runtime; do \
+	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --no-annotate $$([ $$extra = test ] && echo --extra test || echo -c requirements/test.txt) \
+	    -o requirements/$$extra.txt pyproject.toml || exit 1; \
+	done
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=…' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && \
+	  $(PYTHON) -m venv --clear $(VENV); } || { echo 'cannot make a virtual environment: install python3-venv' >&2; exit 1; }
+
+$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@ $(VENV)/.runtime
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

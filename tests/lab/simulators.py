@@ -1,0 +1,157 @@
+"""The exporters of all nodes behind one port: their series belong to the jobs that really run."""
+
+import enum
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+
+from tests.lab import exposition
+from tests.lab.behaviours import DEFAULT, Behaviour
+from tests.lab.exposition import Activity
+from tests.lab.feed import JobFeed
+from tests.lab.ports import LOOPBACK, free_port
+from tests.lab.slurm_config import NODES
+
+
+class Fault(enum.Enum):
+    """What can be wrong with a node's slurm-job-exporter."""
+
+    DOWN = "down"
+    """The scrape fails with HTTP 500."""
+    BLANK = "blank"
+    """DCGM's blank value as the utilisation of each job's GPU 0."""
+    DUPLICATE = "duplicate"
+    """Each job appears a second time with account="error"."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A path that Prometheus scrapes, and the instance that it stands for."""
+
+    path: str
+    instance: str
+
+
+class Simulators:
+    """slurm-job-exporter, redfish_exporter and node_exporter of each node."""
+
+    def __init__(self, feed: JobFeed, nodes: Sequence[str] = NODES) -> None:
+        self.port = free_port()
+        self.behaviours: dict[int, Behaviour] = {}
+        """By the job id that sbatch gave; a job that is not here follows behaviours.DEFAULT."""
+        self._feed = feed
+        self._nodes = nodes
+        self._faults: dict[str, set[Fault]] = {node: set() for node in nodes}
+        self._born = time.time()
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def targets(self) -> dict[str, list[Target]]:
+        """Prometheus' jobs and their targets."""
+        return {
+            "slurm-job-exporter": [
+                Target(f"/slurm-job-exporter/{node}", f"{node}:9798") for node in self._nodes
+            ],
+            "redfish": [Target(f"/redfish/{node}", f"{node}-oob") for node in self._nodes],
+            "node": [Target(f"/node/{node}", f"{node}:9100") for node in self._nodes],
+        }
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+
+    def set_fault(self, node: str, fault: Fault, active: bool = True) -> None:
+        """Switch *fault* of *node*'s slurm-job-exporter on or off; the next scrape sees it."""
+        faults = self._faults[node]
+        # A new set rather than a changed one: the server's threads read it meanwhile.
+        self._faults[node] = faults | {fault} if active else faults - {fault}
+
+    def clear_faults(self) -> None:
+        for node in self._nodes:
+            self._faults[node] = set()
+
+    def activities(self, node: str) -> list[Activity]:
+        """Return what the jobs with processes do on *node* at this moment."""
+        now = time.time()
+        return [
+            Activity(job.job_id, job.user, job.account, max(0.0, now - job.start), job.nodes[node], behaviour)
+            for job in self._feed.jobs
+            if node in job.nodes and (behaviour := self.behaviours.get(job.submitted_id, DEFAULT)).processes
+        ]
+
+    def collect(self, path: str) -> Iterable[Metric] | None:
+        """Return the families behind *path*, or None when the exporter is broken."""
+        _, exporter, node = path.split("/")
+        faults, jobs = self._faults[node], self.activities(node)
+        if exporter == "redfish":
+            return exposition.redfish_exporter(jobs)
+        if exporter == "node":
+            return exposition.node_exporter(jobs, time.time() - self._born)
+        if Fault.DOWN in faults:
+            return None
+        if Fault.DUPLICATE in faults:
+            jobs += [replace(job, account="error") for job in jobs]
+        return exposition.slurm_job_exporter(jobs, blank=Fault.BLANK in faults)
+
+    def serves(self, path: str) -> bool:
+        return any(path == target.path for targets in self.targets.values() for target in targets)
+
+
+class _Families:
+    """What the encoder takes for a registry."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self.collect = lambda: families
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, simulators: Simulators) -> None:
+        self.simulators = simulators
+        super().__init__((LOOPBACK, simulators.port), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    # Ends the thread of a connection that Prometheus keeps open but no longer uses.
+    timeout = 5
+
+    def do_GET(self) -> None:
+        if not self.server.simulators.serves(self.path):
+            self._answer(404, "text/plain", b"no such exporter\n")
+            return
+        families = self.server.simulators.collect(self.path)
+        if families is None:
+            self._answer(500, "text/plain", b"an uncaught error for one job\n")
+            return
+        encode, content_type = choose_encoder(self.headers.get("Accept"))
+        self._answer(200, content_type, encode(_Families(families)))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: thirty targets a second would fill the terminal."""
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

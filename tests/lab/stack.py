@@ -1,0 +1,222 @@
+"""The whole lab: every server, the jobs and the service's configuration."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from tests.lab import databases
+from tests.lab.behaviours import BEHAVIOURS
+from tests.lab.feed import JobFeed
+from tests.lab.jobs import submit_all
+from tests.lab.mariadb import MariaDB
+from tests.lab.packages import DATABASE, PROMETHEUS, SLURM, ensure_packages
+from tests.lab.ports import LOOPBACK, free_port
+from tests.lab.process import kill_strays, wait_until
+from tests.lab.prometheus import PrometheusServer
+from tests.lab.simulators import Simulators
+from tests.lab.slurm import DATABASE as SLURM_DATABASE
+from tests.lab.slurm import Slurm
+
+_ALLOCATIONS = """\
+accounts:
+  def-kim: { cpus: 50, gpus: 4 }
+  rrg-roy: { cpus: 200 }
+storage:
+  project:
+    def-amartin: { bytes: 10GB, inodes: 5000 }
+    rrg-btremblay: { bytes: 60TB, inodes: 500000 }
+"""
+
+
+class Lab:
+    """
+    A context manager that starts the stack and, at its end, leaves no process and no folder.
+
+    The users that it creates for Slurm's jobs stay on the machine. *slurm* and *prometheus* say
+    whether those are started; their attributes must not be used otherwise.
+    """
+
+    mariadb: MariaDB
+    slurm: Slurm
+    simulators: Simulators
+    prometheus: PrometheusServer
+    root: Path
+
+    def __init__(
+        self,
+        service_port: int | None = None,
+        slurm: bool = True,
+        prometheus: bool = True,
+        *,
+        rule_files: Sequence[Path] = (),
+        timed_out: bool = False,
+        progress: Callable[[str], None] = lambda stage: None,
+    ) -> None:
+        self.service_port = service_port or free_port()
+        self.jobs: dict[str, int] = {}
+        self.boot_seconds = 0.0
+        self._with_slurm = slurm
+        self._with_prometheus = prometheus
+        self._rule_files = rule_files
+        self._timed_out = timed_out
+        self._progress = progress
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        started = time.monotonic()
+        # What has started is ended also when something later does not start.
+        with self._exit:
+            self._start()
+            self._exit = self._exit.pop_all()
+        self.boot_seconds = time.monotonic() - started
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress("stopping")
+        self._exit.close()
+
+    @property
+    def password_file(self) -> Path:
+        """The file with the password of the read-only database user."""
+        return self.root / "secrets" / "slurmacct"
+
+    def write_config(
+        self,
+        path: Path,
+        *,
+        interval: str = "2s",
+        stale_after: str = "20s",
+        exporters: Sequence[str] = ("slurm_job_exporter",),
+        extra: dict[str, Any] | None = None,
+    ) -> Path:
+        """Write the service's configuration for this lab; *extra* replaces whole sections."""
+        config = {
+            "server": {"listen_address": f"{LOOPBACK}:{self.service_port}"},
+            "refresh": {"interval": interval, "stale_after": stale_after, "ended_job_retention": "10m"},
+            "state": {"url": f"sqlite:///{self.root}/state.db"},
+            "clusters": {"lab": self._cluster(exporters)},
+            "filesystems": {"project": self._filesystem(interval)},
+            "allocations": {"file": str(self.root / "allocations.yml")},
+        }
+        path.write_text(yaml.safe_dump(config | (extra or {}), sort_keys=False))
+        return path
+
+    # -- starting
+
+    def _start(self) -> None:
+        self._install()
+        self.root = self._make_root()
+        self._start_prometheus()
+        self._start_databases()
+        if self._with_slurm:
+            self._start_slurm()
+        (self.root / "allocations.yml").write_text(_ALLOCATIONS)
+
+    def _install(self) -> None:
+        self._progress("packages")
+        needed = [
+            *DATABASE,
+            *(SLURM if self._with_slurm else ()),
+            *(PROMETHEUS if self._with_prometheus else ()),
+        ]
+        ensure_packages(needed)
+
+    def _make_root(self) -> Path:
+        root = Path(tempfile.mkdtemp(prefix="hpc-lab-"))
+        self._exit.callback(shutil.rmtree, root)
+        self._exit.callback(kill_strays, root)
+        root.chmod(0o755)  # MariaDB and the jobs are other users
+        return root
+
+    def _start_prometheus(self) -> None:
+        """Start the simulators and Prometheus, which takes seconds until its first scrape: hence first of all."""
+        self._feed = JobFeed(lambda: self.slurm.run("scontrol", "show", "job", "-d", timeout=5))
+        self.simulators = Simulators(self._feed)
+        if not self._with_prometheus:
+            return
+        self._progress("simulators and Prometheus")
+        self._exit.callback(self.simulators.stop)
+        self.simulators.start()
+        self.prometheus = PrometheusServer(
+            self.root,
+            simulators_port=self.simulators.port,
+            targets=self.simulators.targets,
+            service_port=self.service_port,
+            rule_files=self._rule_files,
+        )
+        self._exit.callback(self.prometheus.stop)
+        self.prometheus.start()
+
+    def _start_databases(self) -> None:
+        self._progress("MariaDB and the Robinhood databases")
+        self.mariadb = MariaDB(self.root)
+        self._exit.callback(self.mariadb.stop)
+        self.mariadb.start()
+        databases.load_robinhood(self.mariadb)
+        databases.create_reader(self.mariadb, self.password_file)
+
+    def _start_slurm(self) -> None:
+        self._progress("Slurm: munged, slurmdbd, slurmctld, ten slurmd")
+        self.slurm = Slurm(self.root, self.mariadb)
+        self._exit.callback(self.slurm.stop)
+        self.slurm.start()
+        self._progress("jobs of every kind")
+        self.jobs = submit_all(self.slurm, timed_out=self._timed_out)
+        self.simulators.behaviours |= {
+            job_id: BEHAVIOURS[name] for name, job_id in self.jobs.items() if name in BEHAVIOURS
+        }
+        self._exit.callback(self._feed.stop)
+        self._feed.start()
+        self._progress("the jobs in slurmacct")
+        wait_until(self._all_accounted, 30, "the jobs to appear in slurmacct")
+        if self._with_prometheus:
+            self._progress("the jobs in Prometheus")
+            wait_until(self._all_scraped, 30, "the jobs to appear in Prometheus")
+
+    def _all_accounted(self) -> bool:
+        rows = self.mariadb.execute(
+            "SELECT id_array_job, id_job, state, time_start FROM lab_job_table", SLURM_DATABASE
+        )
+        known = {row[0] or row[1] for row in rows}
+        running = {row[1] for row in rows if row[2] == 1 and row[3]}
+        return known >= set(self.jobs.values()) and running >= {job.job_id for job in self._feed.jobs}
+
+    def _all_scraped(self) -> bool:
+        found = {series["metric"]["slurmjobid"] for series in self.prometheus.query("slurm_job_memory_rss")}
+        shown = {str(job.key) for node in self.slurm.slurmd for job in self.simulators.activities(node)}
+        return found >= shown
+
+    # -- the service's configuration
+
+    def _database(self, name: str) -> dict[str, Any]:
+        return {
+            "host": LOOPBACK,
+            "port": self.mariadb.port,
+            "user": databases.USER,
+            "password_file": str(self.password_file),
+            "database": name,
+        }
+
+    def _cluster(self, exporters: Sequence[str]) -> dict[str, Any]:
+        cluster: dict[str, Any] = {"slurmacct": self._database(SLURM_DATABASE)}
+        if self._with_prometheus:
+            cluster["prometheus"] = {"url": self.prometheus.url, "matchers": {"cluster": "lab"}}
+            cluster["exporters"] = {name: {"interval": "1s"} for name in exporters}
+        return cluster
+
+    def _filesystem(self, interval: str) -> dict[str, Any]:
+        return {
+            "robinhood": self._database(databases.HSM),
+            "interval": interval,
+            "hsm": True,
+            "quota": {"source": "allocations"},
+        }

@@ -1,0 +1,133 @@
+"""Small runs, jobs and sources, and stand-ins for what the API reads."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiohttp import web
+
+from aggregator.api import ApiSettings
+from aggregator.api.access import AREAS
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.jobid import JobId
+from aggregator.model.tres import Allocation
+from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
+from aggregator.refresh.store import SnapshotStore
+from aggregator.sources.base import FetchError
+
+NOW = 1_700_000_000.0
+STALE_AFTER = 300.0
+GIB = 2**30
+JOBS = "/api/v1/clusters/narval/jobs"
+
+A_RUN = Run(
+    cluster="narval",
+    run_id=9001,
+    job_id=101,
+    user="alice",
+    account="def-kim",
+    state=JobState.RUNNING,
+    submit=NOW - 4000,
+    eligible=NOW - 4000,
+    start=NOW - 3600,
+    partition="cpu",
+    qos="normal",
+    name="sim",
+    time_limit_seconds=7200.0,
+    allocated=Allocation(4, 8 * GIB, 1, {"a100": 2}),
+    requested=Allocation(4, 8 * GIB, 1, {"a100": 2}),
+    nodes=("n1",),
+)
+A_USE = JobUse(
+    cpus=1.5,
+    cpu_seconds=5400.0,
+    memory_bytes=1.0 * GIB,
+    memory_peak_bytes=2.0 * GIB,
+    threads=3.0,
+    cpu_coverage=1.0,
+    memory_coverage=0.5,
+    gpu=GpuUse(coverage=1.0, observed=2, busy=1, judged=2.0, utilization=0.25, memory_bytes=5.0),
+)
+AN_EFFICIENCY = Efficiency(0.375, 0.25, 0.5, wasted_cpus=2.5, wasted_memory_bytes=0.0, wasted_gpus=1.5)
+
+
+def make_run(job_id: int = 101, **changes: Any) -> Run:
+    """Make a running run; its run id follows from the job id unless given."""
+    return replace(A_RUN, **{"job_id": job_id, "run_id": 8900 + job_id, **changes})
+
+
+def make_job(job_id: int = 101, *, use: JobUse = A_USE, **changes: Any) -> Job:
+    """Make a job that uses something."""
+    return Job(make_run(job_id, **changes), use, AN_EFFICIENCY)
+
+
+def make_status(source: str = "slurmacct", scope: str = "narval", **changes: Any) -> SourceStatus:
+    """Make the status of a source that was read ten seconds ago."""
+    status = SourceStatus(source, scope, up=True, last_attempt=NOW - 10, last_success=NOW - 10, rows=3)
+    return replace(status, **changes)
+
+
+def publish_jobs(store: SnapshotStore, *jobs: Job, status: SourceStatus | None = None, **view: Any) -> None:
+    """Publish a cluster's jobs, in the order that the join gives them, and its accounting's status."""
+    newest_first = sorted(jobs, key=lambda job: (job.run.job_id, job.run.run_id), reverse=True)
+    store.publish_cluster(ClusterView(cluster="narval", time=NOW - 10, jobs=tuple(newest_first), **view))
+    store.publish_source(status or make_status())
+
+
+def publish_space(store: SnapshotStore, *groups: SpaceUsed, status: SourceStatus | None = None, **view: Any) -> None:
+    """Publish the file system `project`."""
+    store.publish_filesystem(FilesystemView(filesystem="project", time=NOW - 10, groups=groups, **view))
+    store.publish_source(status or make_status("robinhood", "project"))
+
+
+@dataclass
+class FakeReader:
+    """Slurmacct as the queries see it."""
+
+    runs: tuple[Run, ...] = ()
+    error: Exception | None = None
+
+    async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(run for run in self.runs if run.is_meant_by(asked))
+
+
+@dataclass
+class FakePage:
+    """The metrics page: remembers the groups that were asked for."""
+
+    asked: list[frozenset[str] | None] = field(default_factory=list)
+    error: Exception | None = None
+
+    async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
+        self.asked.append(groups)
+        if self.error is not None:
+            raise self.error
+        return web.Response(text="# metrics\n")
+
+
+@dataclass
+class FakeReload:
+    """The reload of the configuration: its next outcome, and how often it was asked for."""
+
+    mistake: str | None = None
+    calls: int = 0
+
+    async def __call__(self) -> str | None:
+        self.calls += 1
+        return self.mistake
+
+
+def make_settings(**changes: Any) -> ApiSettings:
+    """Make settings with every area open."""
+    settings = ApiSettings(
+        external_url="https://hpc.example.org/",
+        stale_after=STALE_AFTER,
+        version="1.2.3",
+        open_areas=AREAS,
+        reload=FakeReload(),
+    )
+    return replace(settings, **changes)
+
+
+FETCH_ERROR = FetchError("slurmacct narval: connection refused by db1:3306")

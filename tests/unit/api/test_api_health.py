@@ -1,0 +1,174 @@
+from typing import Any
+
+import pytest
+
+from aggregator.api.metrics import GROUPS
+from aggregator.exposition.page import SERVICE_GROUP
+from aggregator.families import GROUPS as FAMILY_GROUPS
+
+from .builders import NOW, FakeReload, make_status, publish_jobs
+from .conftest import Service
+
+
+async def ready(service: Service) -> tuple[int, list[str]]:
+    response = await service.get("/-/ready")
+    return response.status, (await response.text()).splitlines()
+
+
+async def test_healthy_needs_nothing(service: Service) -> None:
+    response = await service.get("/-/healthy")
+
+    assert (response.status, response.content_type, await response.text()) == (200, "text/plain", "Healthy.\n")
+
+
+async def test_not_ready_before_anything_is_known(service: Service) -> None:
+    assert await ready(service) == (503, ["Not ready: not every source has been tried yet."])
+
+
+async def test_not_ready_until_every_source_has_been_tried(service: Service) -> None:
+    service.store.publish_source(make_status())
+    service.store.publish_source(make_status("robinhood", "project", up=False, last_attempt=None, last_success=None))
+
+    assert await ready(service) == (
+        503,
+        [
+            "Not ready: not every source has been tried yet.",
+            "robinhood project: no data yet",
+            "slurmacct narval: data 10 s old",
+        ],
+    )
+
+
+async def test_not_ready_while_no_source_could_be_read(service: Service) -> None:
+    service.store.publish_source(make_status(up=False, last_success=None, error="connection refused by db1"))
+
+    assert await ready(service) == (
+        503,
+        ["Not ready: no source could be read yet.", "slurmacct narval: no data yet, last fetch failed"],
+    )
+
+
+async def test_ready_with_one_source_for_sources_fail_alone(service: Service) -> None:
+    service.store.publish_source(make_status())
+    service.store.publish_source(make_status("prometheus", up=False, last_success=None))
+
+    assert await ready(service) == (
+        200,
+        ["Ready.", "prometheus narval: no data yet, last fetch failed", "slurmacct narval: data 10 s old"],
+    )
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(300, 200), (301, 503)])
+async def test_not_ready_when_all_data_are_stale(service: Service, seconds: float, status: int) -> None:
+    service.store.publish_source(make_status(up=False, last_success=NOW - seconds))
+
+    assert (await ready(service))[0] == status
+
+
+async def test_readiness_does_not_name_hosts(service: Service) -> None:
+    service.store.publish_source(make_status(up=False, error="connection refused by db1:3306"))
+
+    assert "db1" not in " ".join((await ready(service))[1])
+
+
+@pytest.mark.parametrize(
+    ("mistake", "status", "text"),
+    [
+        (None, 200, "Reloaded.\n"),
+        ("config.yml:3: clusters: missing", 500, "failed to reload config: config.yml:3: clusters: missing\n"),
+    ],
+)
+async def test_reload_tells_the_outcome(
+    idle_service: Service, aiohttp_client: Any, mistake: str | None, status: int, text: str
+) -> None:
+    reload = FakeReload(mistake)
+    client = await aiohttp_client(idle_service.app(reload=reload))
+
+    response = await client.post("/-/reload")
+
+    assert (response.status, await response.text(), reload.calls) == (status, text, 1)
+
+
+async def test_reload_by_get_is_refused_as_text(service: Service) -> None:
+    response = await service.get("/-/reload")
+
+    assert (response.status, response.headers["Allow"], response.content_type) == (405, "POST", "text/plain")
+    assert await response.text() == "method GET is not allowed here, only POST\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "groups"),
+    [
+        ("", None),
+        ("?collect[]=jobs", {"jobs"}),
+        ("?collect[]=jobs&collect[]=storage", {"jobs", "storage"}),
+        ("?collect%5B%5D=users,accounts", {"users", "accounts"}),
+    ],
+)
+async def test_metrics_are_of_the_groups_asked_for(service: Service, query: str, groups: set[str] | None) -> None:
+    response = await service.get(f"/metrics{query}")
+
+    assert await response.text() == "# metrics\n"
+    assert service.page.asked == [groups]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("collect[]=job", 'collect[]: must be one of accounts, jobs, service, storage, users, got "job"\n'),
+        ("collect=jobs", "collect: unknown parameter; known are collect[]\n"),
+    ],
+)
+async def test_a_mistaken_group_is_refused_as_text(service: Service, query: str, text: str) -> None:
+    response = await service.get(f"/metrics?{query}")
+
+    assert (response.status, response.content_type, await response.text()) == (400, "text/plain", text)
+
+
+def test_the_groups_are_those_that_the_page_knows() -> None:
+    assert FAMILY_GROUPS | {SERVICE_GROUP} == GROUPS
+
+
+async def test_status_tells_all_about_the_sources(service: Service) -> None:
+    service.store.publish_source(
+        make_status("prometheus", up=False, error="timeout", failed_inputs={"threads": "timeout"}, rejected={"cpus": 2})
+    )
+    service.store.publish_source(make_status(features={"job_script": True}))
+
+    data = await service.data("/api/v1/status")
+
+    assert (data["version"], data["external_url"]) == ("1.2.3", "https://hpc.example.org/")
+    prometheus, slurmacct = data["sources"]
+    assert (prometheus["source"], prometheus["scope"], prometheus["up"]) == ("prometheus", "narval", False)
+    assert (prometheus["error"], prometheus["failed_inputs"]) == ("timeout", {"threads": "timeout"})
+    assert prometheus["rejected"] == {"cpus": 2}
+    assert (slurmacct["age_seconds"], slurmacct["error"], slurmacct["stale"]) == (10.0, None, False)
+    assert slurmacct["last_success_time"] == "2023-11-14T22:13:10Z"
+    assert slurmacct["features"] == {"job_script": True}
+
+
+async def test_landing_page_loads_nothing_and_escapes_everything(idle_service: Service, aiohttp_client: Any) -> None:
+    hostile = '<script>"&'
+    publish_jobs(idle_service.store, status=make_status(scope=hostile, up=False, error="refused by db1"))
+    client = await aiohttp_client(idle_service.app(version=hostile))
+
+    response = await client.get("/")
+    text = await response.text()
+
+    assert response.content_type == "text/html"
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;&quot;&amp;") == 2
+    assert "db1" not in text
+    assert "http" not in text.replace("http-equiv", "")
+    assert "prefers-color-scheme: dark" in text
+    assert "style-src 'sha256-" in response.headers["Content-Security-Policy"]
+
+
+async def test_landing_page_shows_how_old_the_data_are(service: Service) -> None:
+    assert "Nothing has been read yet." in await (await service.get("/")).text()
+
+    service.store.publish_source(make_status())
+    assert '<td class="good">10 s old</td>' in await (await service.get("/")).text()
+
+    service.store.publish_source(make_status(up=False, last_success=None))
+    assert '<td class="bad">none yet</td>' in await (await service.get("/")).text()

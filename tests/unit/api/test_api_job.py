@@ -1,0 +1,172 @@
+import pytest
+
+from aggregator.model.accounting import JobState
+from aggregator.model.view import GpuUse, JobUse
+
+from .builders import FETCH_ERROR, GIB, JOBS, NOW, make_job, make_run, make_status, publish_jobs
+from .conftest import Service
+
+
+async def test_a_run_is_shown_whole(service: Service) -> None:
+    publish_jobs(service.store, make_job(101, run_id=9001))
+
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+
+    sje = "slurm-job-exporter slurm_job_"
+    assert {name: run[name] for name in ("id", "job_id", "run_id", "cluster", "user", "account", "partition")} == {
+        "id": "101",
+        "job_id": 101,
+        "run_id": "9001",
+        "cluster": "narval",
+        "user": "alice",
+        "account": "def-kim",
+        "partition": "cpu",
+    }
+    assert (run["qos"], run["state"], run["name"], run["nodes"]) == ("normal", "running", "sim", ["n1"])
+    assert (run["start_time"], run["start_timestamp"]) == ("2023-11-14T21:13:20Z", NOW - 3600)
+    assert (run["end_time"], run["end_timestamp"]) == (None, None)
+    assert (run["elapsed_seconds"], run["time_limit_seconds"]) == (3590.0, 7200.0)
+    assert run["allocated"] == {"cpus": 4, "memory_bytes": 8 * GIB, "nodes": 1, "gpus": {"a100": 2}}
+    assert (run["array"], run["het"]) == (None, None)
+    assert run["use"]["cpus"] == {
+        "value": 1.5,
+        "unit": "cpus",
+        "coverage": 1.0,
+        "source": f"{sje}core_usage_total via Prometheus",
+    }
+    assert run["use"]["memory"]["coverage"] == 0.5
+    assert run["use"]["gpus"]["used"]["value"] == 0.5
+    assert run["efficiency"]["cpu"]["value"] == 0.375
+    assert run["efficiency"]["time_limit_used"] == 0.5
+    assert run["wasted"]["gpus"]["source"] == f"slurmacct tres_alloc − {sje}utilization_gpu via Prometheus"
+
+
+async def test_what_is_not_known_is_null_not_zero(service: Service) -> None:
+    publish_jobs(service.store, make_job(use=JobUse(cpus=0.0, cpu_coverage=1.0, gpu=GpuUse(coverage=0.0))))
+
+    use = (await service.data(f"{JOBS}/101"))["runs"][0]["use"]
+
+    assert use["cpus"]["value"] == 0.0
+    assert use["memory"] is None
+    assert use["threads"] is None
+    assert use["gpus"]["utilization"] is None
+    assert use["gpus"]["coverage"] == 0.0
+
+
+async def test_a_run_without_gpus_uses_none(service: Service) -> None:
+    publish_jobs(service.store, make_job(use=JobUse()))
+
+    assert (await service.data(f"{JOBS}/101"))["runs"][0]["use"]["gpus"] is None
+
+
+async def test_a_run_id_of_64_bits_survives_as_a_string(service: Service) -> None:
+    publish_jobs(service.store, make_job(run_id=2**64 - 1))
+
+    assert (await service.data(f"{JOBS}/101"))["runs"][0]["run_id"] == "18446744073709551615"
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("123", "123"), ("123_4", "123_4"), ("123+1", "123+1"), ("123%2B1", "123+1"), ("123%5F4", "123_4")],
+)
+async def test_each_form_of_an_id_finds_its_runs(service: Service, path: str, asked: str) -> None:
+    array_task = make_job(130, array_job_id=123, array_task_id=4)
+    component = make_job(131, het_job_id=123, het_offset=1)
+    publish_jobs(service.store, make_job(122), array_task, component)
+
+    data = await service.data(f"{JOBS}/{path}")
+
+    assert data["job_id"] == asked
+    expected = {"123": ["123_4", "123+1"]}.get(asked, [asked])
+    assert [run["id"] for run in data["runs"]] == expected
+
+
+async def test_array_and_component_say_whose_they_are(service: Service) -> None:
+    publish_jobs(
+        service.store,
+        make_job(1, array_job_id=1, state=JobState.PENDING, pending_tasks=7, start=None),
+        make_job(2, het_job_id=2, het_offset=0),
+    )
+
+    (array,) = (await service.data(f"{JOBS}/1"))["runs"]
+    (component,) = (await service.data(f"{JOBS}/2"))["runs"]
+
+    assert array["array"] == {"job_id": 1, "task_id": None, "pending_tasks": 7}
+    assert (array["id"], array["elapsed_seconds"]) == ("1_[…]", 0.0)
+    assert component["het"] == {"job_id": 2, "offset": 0}
+
+
+async def test_a_requeued_job_gives_its_runs_oldest_first(service: Service) -> None:
+    ended = make_run(run_id=50, submit=NOW - 9000, start=NOW - 8000, end=NOW - 7000, state=JobState.NODE_FAIL)
+    publish_jobs(service.store, make_job(run_id=60))
+    service.reader.runs = (ended, make_run(run_id=60))
+
+    runs = (await service.data(f"{JOBS}/101"))["runs"]
+
+    assert [(run["run_id"], run["state"]) for run in runs] == [("50", "node_fail"), ("60", "running")]
+    assert runs[0]["use"]["cpus"] is None
+    assert runs[0]["elapsed_seconds"] == 1000.0
+    assert runs[1]["use"]["cpus"]["value"] == 1.5
+
+
+async def test_the_snapshot_wins_over_the_database(service: Service) -> None:
+    publish_jobs(service.store, make_job(run_id=60))
+    service.reader.runs = (make_run(run_id=60, state=JobState.PENDING),)
+
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+    assert run["state"] == "running"
+
+
+async def test_a_job_that_left_the_snapshot_is_read_from_the_database(service: Service) -> None:
+    publish_jobs(service.store)
+    service.reader.runs = (make_run(run_id=50, end=NOW - 10, state=JobState.COMPLETED),)
+
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+    assert run["end_time"] == "2023-11-14T22:13:10Z"
+
+
+async def test_a_failing_database_is_a_warning_when_the_snapshot_has_the_job(service: Service) -> None:
+    publish_jobs(service.store, make_job())
+    service.reader.error = FETCH_ERROR
+
+    body = await (await service.get(f"{JOBS}/101")).json()
+
+    assert len(body["data"]["runs"]) == 1
+    assert body["warnings"] == [f"earlier runs may be missing: {FETCH_ERROR}"]
+
+
+async def test_a_failing_database_is_unavailable_when_nothing_else_has_the_job(service: Service) -> None:
+    publish_jobs(service.store, status=make_status(up=False, last_success=None))
+    service.reader.error = FETCH_ERROR
+
+    assert await service.failure(f"{JOBS}/101") == (503, "unavailable", str(FETCH_ERROR))
+
+
+async def test_a_database_that_takes_too_long_is_a_timeout(service: Service) -> None:
+    publish_jobs(service.store)
+    service.reader.error = TimeoutError()
+
+    assert await service.failure(f"{JOBS}/101") == (504, "timeout", "the answer took too long")
+
+
+async def test_an_unknown_job_is_not_found_and_named(service: Service) -> None:
+    publish_jobs(service.store, make_job())
+
+    assert await service.failure(f"{JOBS}/7_1") == (404, "not_found", 'job 7_1: not known on cluster "narval"')
+
+
+@pytest.mark.parametrize("path", ["abc", "1_2_3", "99999999999", "-1", "1%0A", "%F0%9F%A6%99"])
+async def test_what_is_no_job_id_is_bad_data(service: Service, path: str) -> None:
+    publish_jobs(service.store, make_job())
+
+    status, kind, error = await service.failure(f"{JOBS}/{path}")
+
+    assert (status, kind) == (400, "bad_data")
+    assert error.startswith("job id: must be like 123, 123_4 or 123+1, got ")
+
+
+async def test_a_time_beyond_the_calendar_does_not_spoil_the_answer(service: Service) -> None:
+    publish_jobs(service.store, make_job(eligible=float(2**62)))
+
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+    assert (run["eligible_time"], run["eligible_timestamp"]) == (None, 2**62)
