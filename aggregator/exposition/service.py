@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import aggregator
@@ -20,6 +20,8 @@ class ServiceMetrics:
     def __init__(
         self, snapshot: Callable[[], Snapshot], series: Callable[[], Mapping[str, int]] = dict, *, now: float = 0.0
     ) -> None:
+        # A time series per histogram that nobody asks for.
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=False)
         self.reload_succeeded = True
         self.reload_time = now

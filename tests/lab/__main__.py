@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,9 +23,7 @@ class _Asked(BaseException):
 
 def main() -> int:
     """Run the lab and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.lab", description="Run the real stack on this machine."
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description="Run the real stack on this machine.")
     parser.add_argument("--no-service", action="store_true", help="do not start the aggregator")
     parser.add_argument("--port", type=int, help="port of the aggregator (default: a free one)")
     options = parser.parse_args()
@@ -57,18 +55,18 @@ def _run(port: int | None, *, with_service: bool) -> None:
     with Lab(service_port=port, progress=progress) as lab:
         config = lab.write_config(lab.root / "config.yml")
         if not with_service:
-            _wait(lab, config, progress_ready=progress)
+            _wait(lab, config, progress)
             return
         progress("the service")
         with _service(lab, config) as daemon:
-            _wait(lab, config, progress_ready=progress, service=daemon)
+            _wait(lab, config, progress, daemon)
 
 
-def _wait(lab: Lab, config: Path, *, progress_ready, service: Daemon | None = None) -> None:
-    progress_ready("ready; Ctrl-C ends everything")
+def _wait(lab: Lab, config: Path, progress: Callable[[str], None], service: Daemon | None = None) -> None:
+    progress("ready; Ctrl-C ends everything")
     print(_table(lab, config, service), flush=True)
     while service is None or service.running:
-        signal.sigtimedwait([], 1)
+        signal.sigtimedwait([], 1)  # a sleep that ends with any signal
     raise DaemonError(f"the service ended\n{service.tail()}")
 
 

@@ -36,13 +36,10 @@ def load_robinhood(mariadb: MariaDB) -> None:
 
 def create_reader(mariadb: MariaDB, password_file: Path) -> None:
     """Create the service's read-only user, whose password goes to *password_file*."""
-    mariadb.create_database(DATABASE)
     password = secrets.token_hex(12)
     # An underscore would stand for any character there.
     escaped = DATABASE.replace("_", r"\_")
-    tables = [
-        f"SELECT ON `{database}`.`{table}`" for database in (HSM, PLAIN) for table in ("ACCT_STAT", "VARS")
-    ]
+    tables = [f"SELECT ON `{database}`.`{table}`" for database in (HSM, PLAIN) for table in ("ACCT_STAT", "VARS")]
     mariadb.create_user(USER, password, [f"SELECT ON `{escaped}`.*", *tables])
     password_file.parent.mkdir(mode=0o700, exist_ok=True)
     password_file.touch(mode=0o600)

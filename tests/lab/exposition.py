@@ -88,14 +88,10 @@ def slurm_job_exporter(jobs: Sequence[Activity], *, blank: bool) -> Iterator[Met
 
 
 def _processes(jobs: Iterable[Activity]) -> Iterator[Metric]:
-    cores = CounterMetricFamily(
-        "slurm_job_core_usage", "CPU time per allocated core", labels=(*_BASE, "core")
-    )
+    cores = CounterMetricFamily("slurm_job_core_usage", "CPU time per allocated core", labels=(*_BASE, "core"))
     count = GaugeMetricFamily("slurm_job_process_count", "User processes", labels=_BASE)
     threads = GaugeMetricFamily("slurm_job_threads_count", "Threads by state", labels=(*_BASE, "state"))
-    usage = CounterMetricFamily(
-        "slurm_job_process_usage", "CPU seconds by executable", labels=(*_BASE, "exe")
-    )
+    usage = CounterMetricFamily("slurm_job_process_usage", "CPU seconds by executable", labels=(*_BASE, "exe"))
     for job in jobs:
         for core in job.share.cpus:
             cores.add_metric((*job.labels, str(core)), job.behaviour.cpu * job.elapsed * 1e9)

@@ -15,9 +15,7 @@ _USER = re.compile(r"^   UserId=(\S+)\(\d+\)", re.MULTILINE)
 _ACCOUNT = re.compile(r" Account=(\S+) ")
 _STATE = re.compile(r"^   JobState=(\w+)", re.MULTILINE)
 _START = re.compile(r"^   StartTime=(\S+)", re.MULTILINE)
-_SHARE = re.compile(
-    r"^     Nodes=(\S+) CPU_IDs=(\S+) Mem=(\d+) GRES=(?:gpu(?::[\w-]+)?:(\d+))?", re.MULTILINE
-)
+_SHARE = re.compile(r"^     Nodes=(\S+) CPU_IDs=(\S+) Mem=(\d+) GRES=(?:gpu(?::[\w-]+)?:(\d+))?", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def _submit_running(slurm: Slurm) -> dict[str, int]:
         "array": slurm.submit(["-J", "array", "--array=0-5%3", "-c2"], "carol"),
         "het": slurm.submit_het([["-J", "het", "-n1"], ["-n2"]], "carol"),
         "requeued": slurm.submit(["-J", "requeued", "--requeue", "-n2"], "alice"),
-        "memory_heavy": slurm.submit(
-            ["-J", "memory_heavy", "-c8", "--mem-per-cpu=8000M", "--qos=high"], "carol"
-        ),
+        "memory_heavy": slurm.submit(["-J", "memory_heavy", "-c8", "--mem-per-cpu=8000M", "--qos=high"], "carol"),
         "cpu_waster": slurm.submit(["-J", "cpu_waster", "--account=def-kim", "-c16", "--mem=32000M"], "dave"),
         "silent": slurm.submit(["-J", "silent", "-n1"], "dave"),
         "weird_name": slurm.submit(["-J", WEIRD_NAME, "--partition=debug"], "alice"),

@@ -31,6 +31,9 @@ innodb_log_file_size = 32M
 innodb_flush_log_at_trx_commit = 2
 innodb_lock_wait_timeout = 60
 max_connections = 200
+# The user "slurm" is a slurmdbd built with an older client library, whose connections are latin1:
+# with its latin1 database, the names' bytes arrive as users wrote them, valid UTF-8 or not.
+init_connect = "IF USER() LIKE 'slurm@%' THEN SET NAMES latin1; END IF"
 """
 
 
@@ -73,8 +76,8 @@ class MariaDB:
             cursor.execute(sql, params)
             return list(cursor.fetchall())
 
-    def create_database(self, name: str) -> None:
-        self.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+    def create_database(self, name: str, charset: str = "utf8mb4") -> None:
+        self.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET {charset}")
 
     def load(self, path: Path, database: str) -> None:
         """Load the dump *path* into *database*, which is created."""
@@ -97,9 +100,7 @@ class MariaDB:
             mysql = pwd.getpwnam("mysql")
             os.chown(self.folder, mysql.pw_uid, mysql.pw_gid)
         self._defaults.write_text(
-            _DEFAULTS.format(
-                data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port
-            )
+            _DEFAULTS.format(data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port)
         )
         command = [
             program("mariadb-install-db"),
@@ -108,9 +109,7 @@ class MariaDB:
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
-        done = subprocess.run(
-            command, env=self._env, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 

@@ -47,9 +47,7 @@ def ensure_packages(needed: Iterable[str]) -> None:
             f"the lab needs these Debian packages, and only root can install them: {' '.join(missing)}"
         )
     if shutil.which("apt-get", path=SEARCH_PATH) is None:
-        raise MissingPackagesError(
-            f"the lab needs these Debian packages, and apt-get is absent: {' '.join(missing)}"
-        )
+        raise MissingPackagesError(f"the lab needs these Debian packages, and apt-get is absent: {' '.join(missing)}")
     _apt_get("update", "-q")
     _apt_get("install", "-q", "-y", "--no-install-recommends", *missing)
 
@@ -62,6 +60,4 @@ def _apt_get(*args: str) -> None:
     environment = {**os.environ, "PATH": SEARCH_PATH, "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(["apt-get", *args], env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise MissingPackagesError(
-            f"apt-get {' '.join(args)} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}"
-        )
+        raise MissingPackagesError(f"apt-get {' '.join(args)} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")

@@ -163,19 +163,19 @@ def kill_strays(root: Path) -> None:
 
 
 def _strays(root: Path) -> list[int]:
-    mark = f"{ROOT_VARIABLE}={root}".encode()
     return [
         int(folder.name)
         for folder in Path("/proc").glob("[0-9]*")
-        if int(folder.name) != os.getpid() and _belongs(folder, mark, str(root))
+        if int(folder.name) != os.getpid() and _belongs(folder, root)
     ]
 
 
-def _belongs(folder: Path, mark: bytes, root: str) -> bool:
-    """Tell whether the process carries our mark; slurmstepd overwrites its own, but works in our folder."""
+def _belongs(folder: Path, root: Path) -> bool:
     try:
-        if mark in (folder / "environ").read_bytes().split(b"\0"):
+        if f"{ROOT_VARIABLE}={root}".encode() in (folder / "environ").read_bytes().split(b"\0"):
             return True
-        return str((folder / "cwd").readlink()).startswith(root)
-    except OSError:  # it ended, or is another user's
+        # slurmstepd overwrites its environment, but works in its slurmd's folder.
+        is_step = (folder / "comm").read_text() == "slurmstepd\n"
+        return is_step and (folder / "cwd").readlink().is_relative_to(root)
+    except OSError:  # it has ended
         return False

@@ -55,9 +55,7 @@ class Simulators:
     def targets(self) -> dict[str, list[Target]]:
         """Prometheus' jobs and their targets."""
         return {
-            "slurm-job-exporter": [
-                Target(f"/slurm-job-exporter/{node}", f"{node}:9798") for node in self._nodes
-            ],
+            "slurm-job-exporter": [Target(f"/slurm-job-exporter/{node}", f"{node}:9798") for node in self._nodes],
             "redfish": [Target(f"/redfish/{node}", f"{node}-oob") for node in self._nodes],
             "node": [Target(f"/node/{node}", f"{node}:9100") for node in self._nodes],
         }

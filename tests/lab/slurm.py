@@ -174,9 +174,7 @@ class Slurm:
             [program(command), *args], env=self._env, capture_output=True, check=False, timeout=timeout
         )
         if done.returncode != 0:
-            raise RuntimeError(
-                f"{command} {' '.join(args)} failed: {done.stderr.decode(errors='replace').strip()}"
-            )
+            raise RuntimeError(f"{command} {' '.join(args)} failed: {done.stderr.decode(errors='replace').strip()}")
         return os.fsdecode(done.stdout)
 
     # -- starting
@@ -189,7 +187,7 @@ class Slurm:
         self._munge_key.touch(mode=0o600)
         self._munge_key.write_bytes(secrets.token_bytes(128))
         storage = self.files.storage
-        self._mariadb.create_database(DATABASE)
+        self._mariadb.create_database(DATABASE, charset="latin1")
         self._mariadb.create_user(storage.user, storage.password, [f"ALL ON `{DATABASE}`.*"])
 
     def _munged(self) -> Daemon:
@@ -211,13 +209,9 @@ class Slurm:
         self._sacctmgr("add", "qos", "high", "priority=1000")
         self._sacctmgr("modify", "cluster", self.cluster, "set", "qos=normal,high", "defaultqos=normal")
         for account, parent in ACCOUNTS.items():
-            self._sacctmgr(
-                "add", "account", account, f"parent={parent}", f"description={account}", "fairshare=10"
-            )
+            self._sacctmgr("add", "account", account, f"parent={parent}", f"description={account}", "fairshare=10")
         for user, accounts in USERS.items():
-            self._sacctmgr(
-                "add", "user", user, f"account={','.join(accounts)}", f"defaultaccount={accounts[0]}"
-            )
+            self._sacctmgr("add", "user", user, f"account={','.join(accounts)}", f"defaultaccount={accounts[0]}")
 
     def _sacctmgr(self, *args: str) -> None:
         self.run("sacctmgr", "-i", "-Q", *args)
@@ -226,9 +220,7 @@ class Slurm:
         return "is UP" in self._quietly("scontrol", "ping")
 
     def _all_idle(self) -> bool:
-        return self._quietly("sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T").split() == ["idle"] * len(
-            NODES
-        )
+        return self._quietly("sinfo", "-h", "-N", "-p", "cpu,gpu", "-o", "%T").split() == ["idle"] * len(NODES)
 
     def _quietly(self, *command: str) -> str:
         try:

@@ -45,6 +45,7 @@ class Lab:
 
     mariadb: MariaDB
     slurm: Slurm
+    feed: JobFeed
     simulators: Simulators
     prometheus: PrometheusServer
     root: Path
@@ -139,8 +140,8 @@ class Lab:
 
     def _start_prometheus(self) -> None:
         """Start the simulators and Prometheus, which takes seconds until its first scrape: hence first of all."""
-        self._feed = JobFeed(lambda: self.slurm.run("scontrol", "show", "job", "-d", timeout=5))
-        self.simulators = Simulators(self._feed)
+        self.feed = JobFeed(lambda: self.slurm.run("scontrol", "show", "job", "-d", timeout=5))
+        self.simulators = Simulators(self.feed)
         if not self._with_prometheus:
             return
         self._progress("simulators and Prometheus")
@@ -174,8 +175,8 @@ class Lab:
         self.simulators.behaviours |= {
             job_id: BEHAVIOURS[name] for name, job_id in self.jobs.items() if name in BEHAVIOURS
         }
-        self._exit.callback(self._feed.stop)
-        self._feed.start()
+        self._exit.callback(self.feed.stop)
+        self.feed.start()
         self._progress("the jobs in slurmacct")
         wait_until(self._all_accounted, 30, "the jobs to appear in slurmacct")
         if self._with_prometheus:
@@ -183,12 +184,10 @@ class Lab:
             wait_until(self._all_scraped, 30, "the jobs to appear in Prometheus")
 
     def _all_accounted(self) -> bool:
-        rows = self.mariadb.execute(
-            "SELECT id_array_job, id_job, state, time_start FROM lab_job_table", SLURM_DATABASE
-        )
+        rows = self.mariadb.execute("SELECT id_array_job, id_job, state, time_start FROM lab_job_table", SLURM_DATABASE)
         known = {row[0] or row[1] for row in rows}
         running = {row[1] for row in rows if row[2] == 1 and row[3]}
-        return known >= set(self.jobs.values()) and running >= {job.job_id for job in self._feed.jobs}
+        return known >= set(self.jobs.values()) and running >= {job.job_id for job in self.feed.jobs}
 
     def _all_scraped(self) -> bool:
         found = {series["metric"]["slurmjobid"] for series in self.prometheus.query("slurm_job_memory_rss")}

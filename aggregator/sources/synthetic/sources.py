@@ -1,13 +1,14 @@
 """The three sources of a synthetic cluster, in place of slurmacct, Prometheus and Robinhood."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
-from aggregator.model.storage import FilesystemUsage
+from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.synthetic.cluster import SyntheticCluster
-from aggregator.sources.synthetic.storage import entries_of, make_owners
+from aggregator.sources.synthetic.storage import entries_of, make_owners, synthetic_allocations
 from aggregator.sources.synthetic.use import gpus_of, node_uses
 
 ENDED_SECONDS = 900.0
@@ -119,3 +120,18 @@ class SyntheticStorage:
 def _count_samples(use: Use) -> int:
     inputs = (use.cpus, use.cpu_seconds, use.memory_bytes, use.memory_peak_bytes, use.threads, use.gpus)
     return sum(len(values) for samples in inputs for values in (samples or {}).values())
+
+
+class SyntheticAllocations:
+    """The quotas and awards of a synthetic cluster, as an allocations file would give them."""
+
+    name = "allocations"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._allocations = synthetic_allocations(cluster)
+        self.rows = sum(map(len, self._allocations.quotas.values())) + len(self._allocations.awards)
+        self.features: Mapping[str, bool] = {}
+
+    async def fetch(self, at: float) -> Allocations:
+        """Give the allocations, which never change."""
+        return replace(self._allocations, time=at)
