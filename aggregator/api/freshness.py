@@ -67,4 +67,6 @@ def summarize(status: SourceStatus, now: float) -> str:
     seconds = age(status, now)
     data = "no data yet" if seconds is None else f"data {seconds:.0f} s old"
     failing = "" if status.up or status.last_attempt is None else ", last fetch failed"
-    return f"{status.source} {status.scope}: {data}{failing}"
+    # The allocations file is of no cluster in particular.
+    name = f"{status.source} {status.scope}".rstrip()
+    return f"{name}: {data}{failing}"

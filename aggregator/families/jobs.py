@@ -92,7 +92,7 @@ FAMILIES: tuple[Family[Job], ...] = (
         labels=("gpu_type",),
         samples=_gpus_by_type,
     ),
-    _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} rate(slurm_job_core_usage_total)", lambda job: job.use.cpus),
+    _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} deriv(slurm_job_core_usage_total)", lambda job: job.use.cpus),
     _job("memory_used_bytes", "Resident memory now, over all nodes.", f"{_EXPORTER} slurm_job_memory_rss",
          lambda job: job.use.memory_bytes),
     _job("memory_peak_bytes", "Peak memory of the run with page cache, summed over its nodes.",

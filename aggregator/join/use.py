@@ -27,7 +27,7 @@ def use_by_run(runs: Iterable[Run], use: Use) -> dict[int, JobUse]:
 
 
 def _previous_ends(runs: Iterable[Run]) -> dict[int, float]:
-    """Find when each job id last ended: a rate whose window reaches back beyond it mixes two runs."""
+    """Find when each job id last ended: a slope whose window reaches back beyond it mixes two runs."""
     ends: dict[int, float] = {}
     for run in runs:
         if run.end is not None:

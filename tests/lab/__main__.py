@@ -4,17 +4,15 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from tests.lab.packages import MissingPackagesError
-from tests.lab.ports import LOOPBACK, answers
-from tests.lab.process import Daemon, DaemonError, lab_environment
+from tests.lab.ports import LOOPBACK
+from tests.lab.process import Daemon, DaemonError
+from tests.lab.service import Service
 from tests.lab.stack import Lab
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class _Asked(BaseException):
@@ -58,8 +56,12 @@ def _run(port: int | None, *, with_service: bool) -> None:
             _wait(lab, config, progress)
             return
         progress("the service")
-        with _service(lab, config) as daemon:
-            _wait(lab, config, progress, daemon)
+        service = Service(lab, config)
+        service.start()
+        try:
+            _wait(lab, config, progress, service.daemon)
+        finally:
+            service.stop()
 
 
 def _wait(lab: Lab, config: Path, progress: Callable[[str], None], service: Daemon | None = None) -> None:
@@ -68,22 +70,6 @@ def _wait(lab: Lab, config: Path, progress: Callable[[str], None], service: Daem
     while service is None or service.running:
         signal.sigtimedwait([], 1)  # a sleep that ends with any signal
     raise DaemonError(f"the service ended\n{service.tail()}")
-
-
-@contextmanager
-def _service(lab: Lab, config: Path) -> Iterator[Daemon]:
-    daemon = Daemon(
-        "hpc-aggregator",
-        [sys.executable, "-m", "aggregator", "serve", f"--config.file={config}"],
-        log=lab.root / "service.log",
-        env=lab_environment(lab.root, PYTHONPATH=str(_REPOSITORY)),
-        ready=lambda: answers(lab.service_port),
-    )
-    daemon.start()
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
 
 
 def _table(lab: Lab, config: Path, service: Daemon | None) -> str:

@@ -118,6 +118,19 @@ class Daemon:
             self._signal_group(signal.SIGKILL)
         self._reap()
 
+    def end(self, timeout: float) -> int:
+        """End the process politely and return its status; TimeoutExpired when it takes longer."""
+        assert self._process is not None, f"{self.name} does not run"
+        self._process.terminate()
+        status = self._process.wait(timeout)
+        self._process = None
+        return status
+
+    def hang_up(self) -> None:
+        """Send SIGHUP."""
+        assert self._process is not None, f"{self.name} does not run"
+        self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End the process at once, as a crash would."""
         self._signal_group(signal.SIGKILL)

@@ -65,6 +65,12 @@ async def test_not_ready_when_all_data_are_stale(service: Service, seconds: floa
     assert (await ready(service))[0] == status
 
 
+async def test_a_source_of_the_whole_site_has_no_scope(service: Service) -> None:
+    service.store.publish_source(make_status("allocations", ""))
+
+    assert (await ready(service))[1] == ["Ready.", "allocations: data 10 s old"]
+
+
 async def test_readiness_does_not_name_hosts(service: Service) -> None:
     service.store.publish_source(make_status(up=False, error="connection refused by db1:3306"))
 

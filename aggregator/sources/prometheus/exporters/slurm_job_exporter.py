@@ -12,7 +12,10 @@ JOB_INPUTS = (
     Input(
         name="cpus",
         metric="slurm_job_core_usage_total",  # nanoseconds
-        expression="sum by ($job, $node) (max by ($job, $node, core) (rate($series[$window])))",
+        # deriv, not rate: rate divides by the whole window, so that a series born in it (a young job, an exporter that
+        # came back) would look idle; deriv is the slope between the samples that there are. A cgroup's counter never
+        # goes back while the job lives, and the join leaves out windows that reach into a previous run.
+        expression="sum by ($job, $node) (max by ($job, $node, core) (deriv($series[$window])))",
         scale=1e-9,
         high=1e5,
     ),

@@ -1,0 +1,100 @@
+"""What the service keeps of runs that have ended."""
+
+import logging
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from aggregator.config import State
+from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
+from aggregator.state.database import BUSY_SECONDS, Database
+from aggregator.state.summary import VERSION, from_json, to_json
+from aggregator.state.tables import JOB_SUMMARY
+from aggregator.state.upsert import upsert
+
+# Databases bound the parameters of a statement: old SQLite to 999.
+CHUNK_IDS = 500
+
+_log = logging.getLogger(__name__)
+
+
+class StateStore:
+    """Keep the service's own tables; opens none before `open` or the first use."""
+
+    def __init__(self, state: State, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._database = Database(state, busy_seconds)
+
+    async def open(self) -> None:
+        """Create and migrate the tables.
+
+        Raises StateError.
+        """
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._database.close()
+
+    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
+        """Keep the last use and efficiency of the ended runs among `jobs`, all or none of them.
+
+        A run of which no use is known is left out: it would erase what another replica, or this one before its
+        restart, has seen. Raises StateError.
+        """
+        rows = {job.run.run_id: _row(cluster, job) for job in jobs if not job.run.is_open and job.use != NO_USE}
+        if not rows:
+            return
+        async with self._database.transaction() as connection:
+            # In one order, so that two writers never wait for each other.
+            ordered = [rows[run_id] for run_id in sorted(rows)]
+            await connection.execute(upsert(JOB_SUMMARY, connection.dialect.name), ordered)
+
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
+        """Give what is kept of these runs; runs without a summary are left out.
+
+        Raises StateError.
+        """
+        table, wanted = JOB_SUMMARY.c, list(run_ids)
+        columns = select(table.run_id, table.summary).where(table.cluster == cluster)
+        found: dict[int, str] = {}
+        async with self._database.transaction() as connection:
+            for begin in range(0, len(wanted), CHUNK_IDS):
+                chunk = table.run_id.in_(wanted[begin : begin + CHUNK_IDS])
+                found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
+        return _read(cluster, found)
+
+    async def prune(self, before: float) -> int:
+        """Delete the summaries of runs that ended before epoch time `before`, and give their number.
+
+        Raises StateError.
+        """
+        async with self._database.transaction() as connection:
+            deleted = await connection.execute(delete(JOB_SUMMARY).where(JOB_SUMMARY.c.ended < before))
+            return deleted.rowcount
+
+
+def _row(cluster: str, job: Job) -> dict[str, Any]:
+    run = job.run
+    return {
+        "cluster": cluster,
+        "run_id": run.run_id,
+        "job_id": run.job_id,
+        "submitted": run.submit,
+        "started": run.start,
+        "ended": run.end,
+        "user": run.user,
+        "account": run.account,
+        "summary": to_json(job.use, job.efficiency),
+        "version": VERSION,
+    }
+
+
+def _read(cluster: str, found: dict[int, str]) -> dict[int, tuple[JobUse, Efficiency]]:
+    summaries = {}
+    for run_id, text in found.items():
+        try:
+            summaries[run_id] = from_json(text)
+        except ValueError:
+            _log.warning("summary is not readable: cluster=%s run_id=%d", cluster, run_id)
+    return summaries

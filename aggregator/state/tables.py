@@ -1,0 +1,68 @@
+"""The tables of the service's own state."""
+
+from sqlalchemy import BigInteger, Column, Dialect, Double, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+NAME_LENGTH = 255
+# Enough for 2^64 − 1.
+_DIGITS = 20
+
+
+class RunId(TypeDecorator[int]):
+    """A number of 64 unsigned bits as 20 digits.
+
+    SQLite and PostgreSQL have no unsigned type, and SQLite rounds a NUMERIC beyond 2^63 to a double. Padded with
+    zeros, the text sorts as the number does.
+    """
+
+    impl = String(_DIGITS)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        """Write the number's digits."""
+        return None if value is None else f"{value:0{_DIGITS}d}"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        """Read the number."""
+        return None if value is None else int(value)
+
+
+class Name(TypeDecorator[str]):
+    """Text that somebody else chose, made storable: one hostile name must not make a whole batch fail.
+
+    PostgreSQL has no NUL, no database lone surrogates, and MariaDB refuses what is too long.
+    """
+
+    impl = String(NAME_LENGTH)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what cannot be stored and cut to the column's length."""
+        if value is None:
+            return None
+        return value.encode("utf-8", "replace").decode().replace("\0", "?")[:NAME_LENGTH]
+
+
+METADATA = MetaData()
+
+JOB_SUMMARY = Table(
+    "job_summary",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("run_id", RunId, primary_key=True),
+    # Slurm's job ids use all 32 bits, which is more than a signed INTEGER holds.
+    Column("job_id", BigInteger, nullable=False),
+    Column("submitted", Double, nullable=False),
+    Column("started", Double),
+    Column("ended", Double, nullable=False),
+    Column("user", Name, nullable=False),
+    Column("account", Name, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("version", SmallInteger, nullable=False),
+    Index("job_summary_job_id", "cluster", "job_id"),
+    Index("job_summary_ended", "ended"),
+    # Binary: names that differ in case only are different names.
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
+)

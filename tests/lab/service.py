@@ -1,0 +1,82 @@
+"""The service itself, as a process of its own in front of the lab."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.lab.ports import LOOPBACK, answers
+from tests.lab.process import Daemon, lab_environment
+from tests.lab.stack import Lab
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Service:
+    """`hpc-aggregator serve` on the lab's configuration; can be stopped and started again."""
+
+    def __init__(self, lab: Lab, config: Path) -> None:
+        self.url = f"http://{LOOPBACK}:{lab.service_port}"
+        self.daemon = Daemon(
+            "hpc-aggregator",
+            [sys.executable, "-m", "aggregator", "serve", f"--config.file={config}"],
+            log=lab.root / "service.log",
+            env=lab_environment(lab.root, PYTHONPATH=str(_REPOSITORY)),
+            ready=lambda: answers(lab.service_port),
+        )
+
+    def start(self) -> None:
+        self.daemon.start()
+
+    def stop(self) -> None:
+        self.daemon.stop()
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> tuple[int, bytes]:
+        """Return the status and the body, whatever the status."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(self.url + path, headers=dict(headers or {}), method=method)
+        try:
+            with opener.open(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def data(self, path: str) -> Any:
+        """Return the data of a successful API answer."""
+        status, body = self.get(path)
+        answer = json.loads(body)
+        assert status == 200, answer
+        assert answer["status"] == "success"
+        return answer["data"]
+
+    def families(self) -> dict[str, Metric]:
+        """Scrape and parse /metrics."""
+        _, body = self.get("/metrics")
+        return {family.name: family for family in text_string_to_metric_families(body.decode())}
+
+    def samples(self, name: str, **labels: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return the samples of one family that carry these labels, by their labels."""
+        family = self.families().get(name.removesuffix("_total"))
+        found = family.samples if family else []
+        return {
+            tuple(sorted(sample.labels.items())): sample.value
+            for sample in found
+            if sample.name == name and labels.items() <= sample.labels.items()
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the one sample with these labels, None without one."""
+        found = list(self.samples(name, **labels).values())
+        assert len(found) < 2, f"{name}{labels} has {len(found)} samples"
+        return found[0] if found else None
+
+    def terminate(self, timeout: float) -> int:
+        """Send SIGTERM and return the exit status, which must come within *timeout* seconds."""
+        return self.daemon.end(timeout)
