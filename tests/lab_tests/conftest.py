@@ -18,7 +18,8 @@ def lab() -> Iterator[Lab]:
 def service(lab: Lab) -> Iterator[Service]:
     started = Service(lab, lab.write_config(lab.root / "config.yml"))
     started.start()
-    plain = str(lab.jobs["plain"])
-    wait_until(lambda: started.value("hpc_job_used_cpus", slurmjobid=plain) is not None, 30, "the first joined use")
+    # The last to be known: its slope must not reach back into the run before the requeue.
+    requeued = str(lab.jobs["requeued"])
+    wait_until(lambda: started.value("hpc_job_used_cpus", slurmjobid=requeued) is not None, 60, "the joined use")
     yield started
     started.stop()

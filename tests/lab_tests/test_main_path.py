@@ -151,7 +151,7 @@ def test_prometheus_scrapes_the_service_and_can_join(lab: Lab, service: Service)
     (series,) = lab.prometheus.query(expression)
     assert series["metric"]["user"] == "alice"
     assert float(series["value"][1]) == 4 * 4000
-    assert lab.prometheus.query('hpc_job_info{cluster="lab",job_name=~"quote.*"}')
+    assert lab.prometheus.query('hpc_job_info{cluster="lab",job_name=~"(?s)quote.*"}')
 
 
 def test_storage_equals_a_group_by_made_by_hand(lab: Lab, service: Service) -> None:

@@ -8,7 +8,7 @@ from aggregator.sources.prometheus.client import Matcher, selector
 
 # A rate needs two samples; with four intervals two scrapes may fail.
 RATE_INTERVALS = 4
-MIN_RATE_WINDOW = 120.0
+MIN_RATE_WINDOW = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

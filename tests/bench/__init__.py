@@ -1,0 +1,1 @@
+"""Ours against the reference in one run; prints ratios, asserts nothing."""

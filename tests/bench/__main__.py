@@ -1,0 +1,68 @@
+"""`make bench`: the performance table, measured on this machine in this run."""
+
+import argparse
+import asyncio
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from aggregator.exposition import Renderer
+from aggregator.join.cluster import join_cluster
+from aggregator.join.efficiency import FairShare
+from aggregator.model.view import ClusterView
+from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
+from tests.bench.reference import ViewCollector
+
+START = 1_700_000_000.0
+
+
+def main() -> None:
+    """Measure rendering and refreshing at the given size."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=20_000, help="running jobs (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="repetitions; the median counts (default: %(default)s)")
+    flags = parser.parse_args()
+    view, refresh = asyncio.run(_refresh(flags.jobs, flags.runs))
+    renderer = Renderer()
+    members = renderer.render(view)
+    series = sum(member.series for member in members.values())
+    ours = _median(lambda: renderer.render(view), flags.runs)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ViewCollector(view))
+    reference = _median(lambda: generate_latest(registry), max(1, flags.runs // 3))
+    size = sum(len(member.content) for member in members.values())
+    print(f"{len(view.jobs):,} jobs ({flags.jobs:,} running), {series:,} series, {size / 2**20:.1f} MiB of gzip")
+    print(f"{'measure':<44}{'ours':>10}{'reference':>12}{'ratio':>8}")
+    print(f"{'render all families':<44}{ours:>9.2f}s{reference:>11.2f}s{reference / ours:>7.1f}x")
+    print(f"{'  ours with gzip; reference prometheus_client, plain':<44}")
+    for stage, seconds in refresh.items():
+        print(f"{stage:<44}{seconds:>9.2f}s")
+    print(f"{'peak memory of this process':<44}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:>7.0f}MiB")
+
+
+async def _refresh(jobs: int, runs: int) -> tuple[ClusterView, dict[str, float]]:
+    """Fetch from the synthetic cluster and join, as a refresh does."""
+    cluster = SyntheticCluster(nodes=max(60, jobs * 3 // 40), gpu_nodes=max(12, jobs // 100), running=jobs, start=START)
+    accounting = await SyntheticAccounting(cluster).fetch(START)
+    use = await SyntheticUse(cluster).fetch(START)
+
+    def join() -> ClusterView:
+        return join_cluster(cluster.name, START, accounting, use, previous={}, fair_share=FairShare(), awards={})
+
+    return join(), {"join (runs with use, sums)": _median(join, runs)}
+
+
+def _median(work: Callable[[], object], runs: int) -> float:
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()

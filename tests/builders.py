@@ -1,0 +1,146 @@
+"""Builders of the domain's data for tests: every one has sound defaults that a test changes by name."""
+
+from typing import Any
+
+from aggregator.join.efficiency import FairShare
+from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
+from aggregator.model.tres import Allocation
+from aggregator.model.use import Gpu, Use
+from aggregator.model.view import (
+    NO_USE,
+    ClusterView,
+    Efficiency,
+    FilesystemView,
+    GpuUse,
+    Job,
+    JobUse,
+    SourceStatus,
+    SpaceUsed,
+    Sums,
+)
+
+NOW = 1_800_000_000.0
+GIB = 2**30
+FAIR_SHARE = FairShare()
+HOSTILE_NAMES = (
+    'quo"te',
+    "new\nline",
+    "back\\slash",
+    "{brace},x=}",
+    "emoji\U0001f680",
+    "é" * 127 + "x",
+    "tab\tbell\x07cr\rdel\x7fnul\x00c1\x85",
+    "\\n",
+    'ends with\\"',
+    "  blank ",
+    "$1 #",
+)
+
+
+def make_allocation(**changes: Any) -> Allocation:
+    return Allocation(**{"cpus": 8, "memory_bytes": 64 * GIB, "nodes": 1, **changes})
+
+
+def make_run(**changes: Any) -> Run:
+    """Make a run that has been running for an hour on node01."""
+    defaults: dict[str, Any] = {
+        "cluster": "narval", "run_id": 101, "job_id": 4711, "user": "alice", "account": "def-kim",
+        "state": JobState.RUNNING, "submit": NOW - 7200, "partition": "cpu", "qos": "normal", "name": "train.sh",
+        "eligible": NOW - 7200, "start": NOW - 3600, "time_limit_seconds": 7200.0, "allocated": make_allocation(),
+        "nodes": ("node01",),
+    }  # fmt: skip
+    return Run(**{**defaults, **changes})
+
+
+def make_use(**changes: Any) -> Use:
+    """Make a fetch in which every input answered and showed nothing."""
+    defaults: dict[str, Any] = {
+        "time": NOW, "cpus": {}, "cpu_seconds": {}, "memory_bytes": {}, "memory_peak_bytes": {}, "threads": {},
+        "gpus": {}, "healthy_nodes": frozenset({"node01", "node02"}),
+    }  # fmt: skip
+    return Use(**{**defaults, **changes})
+
+
+def make_gpu(**changes: Any) -> Gpu:
+    return Gpu(**{"node": "node01", "index": "0", "utilization": 0.5, "memory_bytes": 10.0 * GIB, **changes})
+
+
+def make_job(run: Run | None = None, use: JobUse = NO_USE, efficiency: Efficiency | None = None, **changes: Any) -> Job:
+    """Make a job whose run has these changes."""
+    return Job(run or make_run(**changes), use, efficiency or Efficiency())
+
+
+def make_entry(**changes: Any) -> StorageEntry:
+    """Make one group of ACCT_STAT: ten files of 1 MiB on disk only."""
+    defaults: dict[str, Any] = {
+        "user": "alice", "group": "def-kim", "type": "file", "hsm_state": "", "size_bytes": 10 * 2**20,
+        "disk_bytes": 10 * 2**20, "inodes": 10, "size_bins": (0, 0, 0, 0, 0, 10, 0, 0, 0, 0),
+    }  # fmt: skip
+    return StorageEntry(**{**defaults, **changes})
+
+
+def make_usage(*entries: StorageEntry, **changes: Any) -> FilesystemUsage:
+    return FilesystemUsage(**{"filesystem": "project", "time": NOW, "entries": entries, "updated": NOW - 9, **changes})
+
+
+def make_status(**changes: Any) -> SourceStatus:
+    return SourceStatus(**{"source": "slurmacct", "scope": "narval", "up": True, "last_success": NOW, **changes})
+
+
+def rich_job(number: int, name: str, **changes: Any) -> Job:
+    """Make a job of which every value is known."""
+    run = make_run(
+        run_id=2**63 + number, job_id=5000 + number, user=name, account=name, name=name, partition=name,
+        qos=name, array_job_id=5000, array_task_id=number, end=None, requested=make_allocation(),
+        allocated=make_allocation(nodes=2, gpus={"a100": 2, "": 1}), nodes=("node01", "node02"), **changes,
+    )  # fmt: skip
+    gpu = GpuUse(coverage=1.0, observed=3, busy=2, judged=3.0, utilization=1 / 3, memory_bytes=1e11)
+    use = JobUse(
+        cpus=7.25, cpu_seconds=1e-9, memory_bytes=2.0**62, memory_peak_bytes=2.0**64 + 2**20, threads=9.0,
+        cpu_coverage=1.0, memory_coverage=0.5, gpu=gpu,
+    )  # fmt: skip
+    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0))
+
+
+def rich_sums(name: str, user: str = "") -> Sums:
+    return Sums(
+        account=name, user=user, jobs={"running": 2, "pending": 100_000}, allocated_cpus=16,
+        allocated_memory_bytes=2**65, allocated_gpus={"a100": 2, "": 1}, used_cpus=7.25, used_memory_bytes=1.5,
+        used_gpus=1.0, wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
+        coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
+    )  # fmt: skip
+
+
+def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:
+    """Make a view in which every family of a cluster has samples."""
+    jobs = tuple(rich_job(number, name, cluster=cluster) for number, name in enumerate(names))
+    ended = make_job(cluster=cluster, run_id=7, job_id=77, state=JobState.COMPLETED, end=NOW - 60.0)
+    pending = make_job(
+        cluster=cluster, run_id=8, job_id=78, state=JobState.PENDING, eligible=None, start=None, nodes=(),
+        time_limit_seconds=None, allocated=make_allocation(cpus=0, memory_bytes=0, nodes=0),
+    )  # fmt: skip
+    everything = (*jobs, ended, pending)
+    return ClusterView(
+        cluster=cluster, time=NOW, jobs=everything, series=everything,
+        users=tuple(rich_sums(name, name) for name in names), accounts=tuple(rich_sums(name) for name in names),
+        tree={name: Account(name, "root", name) for name in names},
+        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names},
+    )  # fmt: skip
+
+
+def rich_space(name: str, user: str = "") -> SpaceUsed:
+    return SpaceUsed(
+        filesystem="project", group=name, user=user, used_bytes={"disk": 2**63 + 2**20, "tape": 2**66},
+        inodes={("file", "disk"): 12, ("dir", "disk"): 3, ("file", "tape"): 4},
+        hsm_bytes={"released": 2**66, "unknown": 0}, file_size_bins=(1, 2, 3, 4, 5, 6, 7, 8, 9, 12),
+        file_size_sum=2**67, quota=StorageQuota(10**15, 1_000_000), quota_source="allocations",
+    )  # fmt: skip
+
+
+def rich_filesystem(names: tuple[str, ...] = ("alice", "bob"), filesystem: str = "project") -> FilesystemView:
+    """Make a view in which every family of a file system has samples."""
+    return FilesystemView(
+        filesystem=filesystem, time=NOW, groups=tuple(rich_space(name) for name in names),
+        users=tuple(rich_space(name, name) for name in names), updated=NOW - 30.0, scan_running=True, hsm=True,
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.model.tres import Allocation, allocation, gpu_types, parse_tres
+
+CATALOG = {
+    1: ("cpu", ""),
+    2: ("mem", ""),
+    1001: ("gres", "gpu"),
+    1002: ("gres", "gpu:a100"),
+    1003: ("gres", "gpu:a100_3g.20gb"),
+    1004: ("gres", "gpumem"),
+    1005: ("gres", "gpuutil"),
+    1006: ("license", "gpu:a100"),
+}
+GPU_IDS = gpu_types(CATALOG)
+
+
+def test_counts_are_read_by_id() -> None:
+    assert parse_tres("1=4,2=8000,4=1,1001=2") == {1: 4, 2: 8000, 4: 1, 1001: 2}
+
+
+@pytest.mark.parametrize("sentinel", [2**63, 2**64 - 2, 2**64 - 1, 10**30])
+def test_counts_from_two_to_the_63_on_are_missing(sentinel: int) -> None:
+    assert parse_tres(f"1=4,3={sentinel}") == {1: 4}
+
+
+def test_the_largest_real_count_is_kept() -> None:
+    assert parse_tres(f"3={2**63 - 1}") == {3: 2**63 - 1}
+
+
+@pytest.mark.parametrize("garbage", ["", ",", "=", "1=", "=1", "cpu=4", "1=-4", "1=4.5", "1==4", "1:4", "²=4", "1=4M"])
+def test_garbage_is_dropped_and_its_neighbours_kept(garbage: str) -> None:
+    assert parse_tres(f"2=7,{garbage},4=1") == {2: 7, 4: 1}
+
+
+@pytest.mark.parametrize("text", ["1=" + "9" * 5000, "9" * 5000 + "=1"])
+def test_numbers_beyond_what_python_converts_are_dropped(text: str) -> None:
+    assert parse_tres(f"{text},4=1") == {4: 1}
+
+
+@given(st.text(max_size=60) | st.text(alphabet="0123456789=,-. ", max_size=60))
+def test_no_text_raises(text: str) -> None:
+    counts = parse_tres(text)
+    assert all(0 <= count < 2**63 for count in counts.values())
+
+
+@given(st.dictionaries(st.integers(1, 9999), st.integers(0, 2**63 - 1), max_size=8))
+def test_what_is_written_is_read_back(counts: dict[int, int]) -> None:
+    assert parse_tres(",".join(f"{key}={count}" for key, count in counts.items())) == counts
+
+
+def test_gpus_are_found_by_type_and_name() -> None:
+    assert GPU_IDS == {1001: None, 1002: "a100", 1003: "a100_3g.20gb"}
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus"),
+    [
+        ("1001=2,1002=2", {"a100": 2}),
+        ("1001=4,1002=2", {"a100": 2, "": 2}),
+        ("1001=3", {"": 3}),
+        ("1002=2", {"a100": 2}),
+        ("1001=3,1002=1,1003=2", {"a100": 1, "a100_3g.20gb": 2}),
+        ("1001=0", {}),
+        ("1=4", {}),
+        ("1001=1,1002=2", {"a100": 2}),
+    ],
+)
+def test_typed_gpus_are_not_counted_twice(text: str, gpus: dict[str, int]) -> None:
+    held = allocation(parse_tres(text), GPU_IDS)
+    assert held.gpus == gpus
+    assert held.gpu_count == sum(gpus.values())
+
+
+def test_memory_of_an_allocation_is_in_mebibytes() -> None:
+    assert allocation(parse_tres("1=4,2=8000,4=2"), {}) == Allocation(4, 8000 * 2**20, 2, {})
+
+
+def test_what_is_not_tracked_is_nothing_held() -> None:
+    assert allocation(parse_tres(f"2={2**64 - 2}"), GPU_IDS) == Allocation()
+
+
+@given(st.dictionaries(st.sampled_from([1001, 1002, 1003]), st.integers(0, 100)))
+def test_a_gpu_count_is_the_larger_of_the_generic_and_the_typed_ones(counts: dict[int, int]) -> None:
+    typed = counts.get(1002, 0) + counts.get(1003, 0)
+    assert allocation(counts, GPU_IDS).gpu_count == max(counts.get(1001, 0), typed)
