@@ -4,6 +4,9 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aggregator
 from aggregator.app.check import connect
@@ -48,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_listen(command, default="127.0.0.1:9850")
     _add_log(command)
     command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
+    command.add_argument(
+        "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
+    )
     command.set_defaults(run=_demo)
     return parser
 
@@ -105,5 +111,7 @@ def _connect(config: Config) -> int:
 
 def _demo(flags: argparse.Namespace) -> int:
     set_up_logging(flags.level or "warn", flags.format or "logfmt")
-    asyncio.run(demo(flags.address, flags.seed))
+    with ExitStack() as stack:
+        folder = flags.folder or Path(stack.enter_context(TemporaryDirectory(prefix="hpc-aggregator-demo-")))
+        asyncio.run(demo(flags.address, flags.seed, folder))
     return OK

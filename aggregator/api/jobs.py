@@ -1,6 +1,6 @@
 """GET /api/v1/clusters/{cluster}/jobs and /api/v1/clusters/{cluster}/jobs/{job_id}."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
@@ -14,8 +14,9 @@ from aggregator.api.representation import job_json
 from aggregator.api.selection import JobFilter, select_jobs
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
-from aggregator.model.view import NO_USE, Efficiency, Job
+from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
 from aggregator.sources.base import FetchError
+from aggregator.state import StateError
 
 _STATES = frozenset(state.name.lower() for state in JobState)
 
@@ -44,10 +45,12 @@ async def get_job(request: web.Request) -> web.Response:
     view = find_cluster(snapshot, request.match_info["cluster"])
     live = [job for job in view.jobs if job.run.is_meant_by(asked)]
     recorded, warnings = await _read_recorded(request, view.cluster, asked, live)
-    jobs = _join_runs(recorded, live)
+    kept, more_warnings = await _read_use(request, view.cluster, recorded)
+    jobs = _join_runs(recorded, kept, live)
     if not jobs:
         raise NotFound(f'job {text}: not known on cluster "{view.cluster}"')
-    return success(request, {"job_id": text, "runs": [job_json(job, view.time) for job in jobs]}, warnings)
+    data = {"job_id": text, "runs": [job_json(job, view.time) for job in jobs]}
+    return success(request, data, warnings + more_warnings)
 
 
 def _read_filter(asked: Parameters) -> JobFilter:
@@ -78,8 +81,20 @@ async def _read_recorded(
         return (), [f"earlier runs may be missing: {error}"]
 
 
-def _join_runs(recorded: Iterable[Run], live: Iterable[Job]) -> list[Job]:
-    """Put the two together by run; the snapshot's is newer and has the use."""
-    jobs = {run.run_id: Job(run, NO_USE, Efficiency()) for run in recorded}
+async def _read_use(
+    request: web.Request, cluster: str, recorded: tuple[Run, ...]
+) -> tuple[Mapping[int, tuple[JobUse, Efficiency]], list[str]]:
+    """Read what the ended runs used; without the state, their facts are still an answer."""
+    try:
+        return await request.app[JOBS].summaries(cluster, recorded), []
+    except StateError as error:
+        return {}, [f"the use of ended runs is missing: {error}"]
+
+
+def _join_runs(
+    recorded: Iterable[Run], kept: Mapping[int, tuple[JobUse, Efficiency]], live: Iterable[Job]
+) -> list[Job]:
+    """Put the three together by run; the snapshot's is newer and has the use."""
+    jobs = {run.run_id: Job(run, *kept.get(run.run_id, (NO_USE, Efficiency()))) for run in recorded}
     jobs.update((job.run.run_id, job) for job in live)
     return sorted(jobs.values(), key=lambda job: (job.run.submit, job.run.run_id))

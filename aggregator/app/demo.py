@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aggregator
 from aggregator.api import ApiSettings
@@ -12,7 +13,7 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
-from aggregator.config import ListenAddress
+from aggregator.config import ListenAddress, State
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,
@@ -20,6 +21,7 @@ from aggregator.sources.synthetic import (
     SyntheticStorage,
     SyntheticUse,
 )
+from aggregator.state import StateStore
 
 INTERVAL_SECONDS = 5.0
 
@@ -38,14 +40,14 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     )
 
 
-async def demo(address: ListenAddress, seed: int) -> None:
-    """Serve the synthetic site until SIGTERM or SIGINT, and say what to open.
+async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
+    """Serve the synthetic site until SIGTERM or SIGINT, with its state in a folder, and say what to open.
 
     Raises StartError.
     """
     if not address.is_loopback:
         raise StartError(f"--web.listen-address: the demo listens on loopback only, got {address}")
-    service = Service()
+    service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload
     )

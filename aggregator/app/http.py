@@ -43,5 +43,6 @@ async def listen(service: Service, settings: ApiSettings, address: ListenAddress
         yield ended
     finally:
         await service.stop()
+        await service.state.close()
         await runner.cleanup()
         _log.info("ended")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ class Timing:
     interval: float = 30.0
     stale_after: float = 300.0
     timeout: float = 60.0
+    summary_retention: float = 5 * 365 * 86_400.0
     fair_share: FairShare = field(default_factory=FairShare)
 
 
@@ -43,15 +44,16 @@ class Outlets:
     store: SnapshotStore
     page: Page
     metrics: ServiceMetrics
+    keep: Publish[ClusterView]
 
-    def publisher(self, kind: str, name: str, replace: Callable[[V], None]) -> Publish[V]:
+    def publisher(self, kind: str, name: str, show: Callable[[V], None]) -> Publish[V]:
         """Make the function that renders a view off the event loop and then publishes view and page together."""
         renderer = Renderer()
 
         async def publish(view: V) -> None:
             members = await asyncio.to_thread(renderer.render, view)
             # No await between the two: page and API show the same snapshot.
-            replace(view)
+            show(view)
             self.page.publish((kind, name), members)
 
         return publish
@@ -86,6 +88,7 @@ def _cluster(
         fair_share=timing.fair_share,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
         publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
+        keep=outlets.keep,
         stages=Stages(partial(outlets.metrics.observe_stage, name, "")),
     )
 
@@ -96,7 +99,7 @@ def _filesystem(
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
     # Sums that are read every five minutes are not stale after five.
-    patient = Timing(sources.interval, max(timing.stale_after, 3 * sources.interval), timing.timeout)
+    patient = replace(timing, stale_after=max(timing.stale_after, 3 * sources.interval))
     return FilesystemRefresher(
         name,
         usage=_feed(sources.usage, name, patient, outlets),

@@ -14,6 +14,7 @@ from aggregator.app.service import Service
 from aggregator.app.site import open_site
 from aggregator.config import Auth, Config, ConfigError, ListenAddress, load
 from aggregator.join.efficiency import FairShare
+from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def timing_of(config: Config) -> Timing:
     return Timing(
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
+        summary_retention=config.state.summary_retention,
         fair_share=FairShare(config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu),
     )
 
@@ -47,7 +49,7 @@ class ConfiguredService:
     """A service that runs what a configuration file says, and reads it again on demand."""
 
     def __init__(self, file: str, config: Config, listen: ListenAddress) -> None:
-        self.service = Service()
+        self.service = Service(StateStore(config.state))
         self._file = file
         self._lock = asyncio.Lock()
         self.settings = ApiSettings(
@@ -59,6 +61,18 @@ class ConfiguredService:
         )
         self._listen = listen
         self._config = config
+
+    async def open_state(self) -> None:
+        """Open the state. A file that cannot be opened stops the start; a server may come later.
+
+        Raises StartError.
+        """
+        try:
+            await self.service.state.open()
+        except StateError as error:
+            if self._config.state.url.scheme == "sqlite":
+                raise StartError(str(error)) from error
+            _log.warning("the state is not there yet: error=%s", error)
 
     async def start(self) -> None:
         """Start to refresh."""
@@ -98,5 +112,6 @@ async def serve(file: str, config: Config, address: ListenAddress) -> None:
     configured = ConfiguredService(file, config, address)
     async with listen(configured.service, configured.settings, address) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        await configured.open_state()
         await configured.start()
         await ended.wait()

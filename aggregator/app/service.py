@@ -11,6 +11,8 @@ from aggregator.exposition import Page, ServiceMetrics
 from aggregator.queries.jobs import JobQueries, RunReader
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
+from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.state import StateStore
 
 SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
 
@@ -18,13 +20,14 @@ SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
 class Service:
     """Own the snapshot, the page and the loops that renew them."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, state: StateStore, clock: Callable[[], float] = time.time) -> None:
+        self.state = state
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
         self.page = Page(self.metrics.registry)
         self.metrics.series = self.page.series
         self._readers: dict[str, RunReader] = {}
-        self.jobs = JobQueries(self._readers)
+        self.jobs = JobQueries(self._readers, state)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -37,7 +40,8 @@ class Service:
         self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
-        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics))
+        keeper = SummaryKeeper(self.state, timing.summary_retention, self.store.publish_source)
+        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
 
     async def stop(self) -> None:

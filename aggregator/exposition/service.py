@@ -21,7 +21,7 @@ class ServiceMetrics:
         self, snapshot: Callable[[], Snapshot], series: Callable[[], Mapping[str, int]] = dict, *, now: float = 0.0
     ) -> None:
         # A time series per histogram that nobody asks for.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         self.reload_succeeded = True
         self.reload_time = now

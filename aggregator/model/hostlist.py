@@ -11,7 +11,7 @@ _NOT_ASSIGNED = {"", "(null)", "None assigned"}
 # One item: commas and white space inside brackets do not split it.
 _ITEM: Final = re.compile(r"(?:[^\[\],\s]|\[[^\[\]]*\])+")
 _BRACKET = re.compile(r"\[([^\]]*)\]")
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 
 
 class HostlistError(ValueError):

@@ -1,5 +1,6 @@
 """Slurm's trackable resources: the `id=count` strings and what they allocate."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ CPU, MEMORY, ENERGY, NODE, BILLING = 1, 2, 3, 4, 5
 MEBIBYTE = 1024 * 1024
 # NO_VAL64 and INFINITE64 mark "not tracked"; every count from 2^63 on is one of them or garbage.
 SENTINEL = 1 << 63
+# Python refuses to convert numbers of thousands of digits, with an error of its own.
+_NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def parse_tres(text: str) -> dict[int, int]:
     counts: dict[int, int] = {}
     for entry in text.split(","):
         key, separator, count = entry.partition("=")
-        if separator and key.isdecimal() and count.isdecimal() and int(count) < SENTINEL:
+        if separator and _NUMBER.fullmatch(key) and _NUMBER.fullmatch(count) and int(count) < SENTINEL:
             counts[int(key)] = int(count)
     return counts
 

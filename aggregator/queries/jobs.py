@@ -1,13 +1,14 @@
 """Runs that are not in the snapshot any more: read by id, cached for a moment, one read at a time per id."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from cachetools import TTLCache
 
 from aggregator.model.accounting import Run
 from aggregator.model.jobid import JobId
+from aggregator.model.view import Efficiency, JobUse
 
 # A finished run hardly changes; a live one comes from the snapshot.
 CACHE_SECONDS = 15.0
@@ -25,11 +26,23 @@ class RunReader(Protocol):
         ...
 
 
-class JobQueries:
-    """Find runs by job id in slurmacct."""
+class SummaryReader(Protocol):
+    """Where the use of ended runs is kept."""
 
-    def __init__(self, readers: Mapping[str, RunReader]) -> None:
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
+        """Give what is kept of these runs.
+
+        Raises StateError.
+        """
+        ...
+
+
+class JobQueries:
+    """Find runs by job id in slurmacct, and what they used in the state."""
+
+    def __init__(self, readers: Mapping[str, RunReader], summaries: SummaryReader) -> None:
         self._readers = readers
+        self._summaries = summaries
         self._cache: TTLCache[tuple[str, JobId], tuple[Run, ...]] = TTLCache(CACHE_ENTRIES, CACHE_SECONDS)
         self._under_way: dict[tuple[str, JobId], asyncio.Task[tuple[Run, ...]]] = {}
 
@@ -49,3 +62,10 @@ class JobQueries:
         runs = await asyncio.shield(self._under_way[key])
         self._cache[key] = runs
         return runs
+
+    async def summaries(self, cluster: str, runs: Collection[Run]) -> dict[int, tuple[JobUse, Efficiency]]:
+        """Give the last use and efficiency of those ended runs of which they were kept, by run id.
+
+        Raises StateError.
+        """
+        return await self._summaries.summaries(cluster, [run.run_id for run in runs if not run.is_open])

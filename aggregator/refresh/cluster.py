@@ -1,4 +1,4 @@
-"""Refresh one cluster: fetch its sources at one evaluation time, join, publish."""
+"""Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ class ClusterRefresher:
         fair_share: FairShare,
         previous: Mapping[int, JobUse],
         publish: Publish[ClusterView],
+        keep: Publish[ClusterView],
         stages: Stages,
     ) -> None:
         self.name = f"cluster {cluster}"
@@ -35,6 +36,7 @@ class ClusterRefresher:
         self._allocations = allocations
         self._fair_share = fair_share
         self._publish = publish
+        self._keep = keep
         self._stages = stages
         self._previous = previous
 
@@ -49,6 +51,8 @@ class ClusterRefresher:
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
+        with self._stages.measure("keep"):
+            await self._keep(view)
 
     def _join(
         self, at: float, accounting: Accounting | None, use: Use | None, allocations: Allocations | None

@@ -1,5 +1,6 @@
 """Small runs, jobs and sources, and stand-ins for what the API reads."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError
+from aggregator.state import StateError
 
 NOW = 1_700_000_000.0
 STALE_AFTER = 300.0
@@ -131,3 +133,16 @@ def make_settings(**changes: Any) -> ApiSettings:
 
 
 FETCH_ERROR = FetchError("slurmacct narval: connection refused by db1:3306")
+
+
+class FakeSummaries:
+    """A state that keeps what the test gives it, or fails."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[JobUse, Efficiency]] = {}
+        self.error: StateError | None = None
+
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
+        if self.error is not None:
+            raise self.error
+        return {run_id: self.kept[run_id] for run_id in run_ids if run_id in self.kept}

@@ -1,7 +1,8 @@
 import pytest
 
 from aggregator.model.accounting import JobState
-from aggregator.model.view import GpuUse, JobUse
+from aggregator.model.view import Efficiency, GpuUse, JobUse
+from aggregator.state import StateError
 
 from .builders import FETCH_ERROR, GIB, JOBS, NOW, make_job, make_run, make_status, publish_jobs
 from .conftest import Service
@@ -170,3 +171,27 @@ async def test_a_time_beyond_the_calendar_does_not_spoil_the_answer(service: Ser
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert (run["eligible_time"], run["eligible_timestamp"]) == (None, 2**62)
+
+
+async def test_an_ended_run_shows_the_use_that_was_kept_of_it(service: Service) -> None:
+    service.reader.runs = (make_run(101, run_id=8, state=JobState.COMPLETED, end=NOW - 90_000),)
+    service.kept.kept = {8: (JobUse(cpus=3.5, cpu_coverage=1.0), Efficiency(cpu=0.9))}
+    publish_jobs(service.store)
+
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+
+    assert run["use"]["cpus"]["value"] == 3.5
+    assert run["efficiency"]["cpu"]["value"] == 0.9
+
+
+async def test_a_state_that_fails_is_a_warning_and_the_facts_are_answered(service: Service) -> None:
+    service.reader.runs = (make_run(101, run_id=8, state=JobState.COMPLETED, end=NOW - 90_000),)
+    service.kept.error = StateError("state.url: /srv/state.db: database is locked")
+    publish_jobs(service.store)
+
+    response = await service.get(f"{JOBS}/101")
+    answer = await response.json()
+
+    assert response.status == 200
+    assert answer["data"]["runs"][0]["use"]["cpus"] is None
+    assert answer["warnings"] == ["the use of ended runs is missing: state.url: /srv/state.db: database is locked"]

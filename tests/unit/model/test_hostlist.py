@@ -84,9 +84,7 @@ def compress(prefix: str, width: int, numbers: list[int]) -> str:
             ranges[-1].append(number)
         else:
             ranges.append([number])
-    written = (
-        f"{run[0]:0{width}d}" if len(run) == 1 else f"{run[0]:0{width}d}-{run[-1]:0{width}d}" for run in ranges
-    )
+    written = (f"{run[0]:0{width}d}" if len(run) == 1 else f"{run[0]:0{width}d}-{run[-1]:0{width}d}" for run in ranges)
     return f"{prefix}[{','.join(written)}]"
 
 

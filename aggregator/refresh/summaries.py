@@ -1,0 +1,78 @@
+"""Keep what ended runs used: written once per run to the state, where the API finds it long after."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from aggregator.model.view import NO_USE, ClusterView, Job, SourceStatus
+from aggregator.state import StateError
+
+_log = logging.getLogger(__name__)
+PRUNE_SECONDS = 3600.0
+
+
+class SummaryStore(Protocol):
+    """Where summaries are kept."""
+
+    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
+        """Keep the last use and efficiency of ended runs.
+
+        Raises StateError.
+        """
+        ...
+
+    async def prune(self, before: float) -> int:
+        """Delete the summaries of runs that ended before then.
+
+        Raises StateError.
+        """
+        ...
+
+
+class SummaryKeeper:
+    """Save each ended run once it is seen; a state that fails is a source that is down, and is tried again."""
+
+    def __init__(self, store: SummaryStore, retention_seconds: float, publish: Callable[[SourceStatus], None]) -> None:
+        self._store = store
+        self._retention = retention_seconds
+        self._publish = publish
+        self._status = SourceStatus("state", "", up=True)
+        self._saved: dict[str, set[int]] = {}
+        self._pruned = 0.0
+        publish(self._status)
+
+    async def keep(self, view: ClusterView) -> None:
+        """Save the ended runs of a view that are not saved yet."""
+        ended = [job for job in view.jobs if not job.run.is_open and job.use != NO_USE]
+        saved = self._saved.get(view.cluster, set())
+        new = [job for job in ended if job.run.run_id not in saved]
+        started = time.perf_counter()
+        try:
+            await self._store.save_summaries(view.cluster, new)
+            await self._prune(view.time)
+        except StateError as error:
+            self._tell(view.time, len(new), time.perf_counter() - started, str(error))
+            return
+        self._saved[view.cluster] = {job.run.run_id for job in ended}
+        self._tell(view.time, len(new), time.perf_counter() - started, "")
+
+    async def _prune(self, at: float) -> None:
+        if at - self._pruned >= PRUNE_SECONDS:
+            await self._store.prune(at - self._retention)
+            self._pruned = at
+
+    def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:
+        if error and error != self._status.error:
+            _log.warning("state failed: error=%s", error)
+        self._status = SourceStatus(
+            "state",
+            "",
+            up=not error,
+            last_attempt=at,
+            last_success=self._status.last_success if error else at,
+            duration_seconds=seconds,
+            rows=rows,
+            error=error,
+        )
+        self._publish(self._status)
