@@ -38,7 +38,7 @@ def efficiency(run: Run, use: JobUse, fair_share: FairShare, at: float) -> Effic
         time_limit_used=_ratio(elapsed, run.time_limit_seconds) if run.start is not None else None,
         wasted_cpus=_unused(held.cpus, use.cpus, use.cpu_coverage),
         wasted_memory_bytes=_wasted_memory(run, use, fair_share),
-        wasted_gpus=_wasted_gpus(held.gpu_count, use.gpu),
+        wasted_gpus=_wasted_gpus(use.gpu),
     )
 
 
@@ -60,8 +60,8 @@ def _wasted_memory(run: Run, use: JobUse, fair_share: FairShare) -> float | None
     return max(0.0, run.allocated.memory_bytes - wanted)
 
 
-def _wasted_gpus(held: int, gpu: GpuUse | None) -> float | None:
+def _wasted_gpus(gpu: GpuUse | None) -> float | None:
     if gpu is None or gpu.used is None or gpu.coverage < COVERAGE_FLOOR:
         return None
-    # A utilisation may read a little over 1, and a leftover series may show a GPU that the run does not hold.
-    return max(0.0, min(gpu.judged, held) - gpu.used)
+    # A utilisation may read a little over 1.
+    return max(0.0, gpu.judged - gpu.used)

@@ -92,13 +92,15 @@ def _gpu_use(run: Run, use: Use) -> GpuUse | None:
     known = [gpu.utilization for gpu in own if gpu.utilization is not None]
     memory = [gpu.memory_bytes for gpu in own if gpu.memory_bytes is not None]
     idle = max(0.0, allocated * visible - len(own))
-    judged = len(known) + idle
+    shown = len(known) + idle
+    # A leftover series may show a GPU that the run does not hold (any more): no more are judged than it holds.
+    judged = min(shown, allocated)
     return GpuUse(
-        coverage=min(1.0, judged / allocated),
+        coverage=judged / allocated,
         observed=len(own),
         busy=sum(1 for utilization in known if utilization > 0) if judged else None,
         judged=judged,
-        utilization=sum(known) / judged if judged else None,
+        utilization=sum(known) / shown if shown else None,
         memory_bytes=sum(memory) if memory else None,
     )
 

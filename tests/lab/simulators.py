@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         if families is None:
             self._answer(500, "text/plain", b"an uncaught error for one job\n")
             return
-        encode, content_type = choose_encoder(self.headers.get("Accept"))
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
         self._answer(200, content_type, encode(_Families(families)))
 
     def log_message(self, format: str, *args: object) -> None:

@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.lab.mariadb import MariaDB
@@ -59,7 +60,7 @@ class Slurm:
         self.slurmdbd = self._daemon("slurmdbd", ["-D"], ready=lambda: answers(self.files.dbd_port))
         self.slurmctld = self._daemon("slurmctld", ["-D"], ready=self._controller_answers)
         self.slurmd = {
-            node: self._daemon(f"slurmd-{node}", ["-D", "-N", node], ready=lambda port=port: answers(port))
+            node: self._daemon(f"slurmd-{node}", ["-D", "-N", node], ready=partial(answers, port))
             for node, port in self.files.node_ports.items()
         }
 

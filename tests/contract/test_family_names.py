@@ -1,0 +1,27 @@
+"""The names and labels that dashboards and rules rely on, as written in families.txt."""
+
+from pathlib import Path
+
+import pytest
+
+from aggregator.families import ALL, BY_NAME
+
+LINES = (Path(__file__).parent / "families.txt").read_text().splitlines()
+PROMISED = {words[0]: tuple(words[1:]) for line in LINES if (words := line.split()) and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_promised_family_exists_with_exactly_its_labels(name: str) -> None:
+    assert BY_NAME[name].all_labels == PROMISED[name]
+
+
+def test_no_family_takes_a_name_of_slurm() -> None:
+    assert not [family.name for family in ALL if family.name.startswith("slurm")]
+
+
+@pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
+def test_names_follow_the_conventions(family: object) -> None:
+    name, labels = family.name, family.all_labels  # type: ignore[attr-defined]
+    assert name.startswith(f"hpc_{family.entity.group.removesuffix('s')}_")  # type: ignore[attr-defined]
+    assert not {"job", "instance", "le", "id", "quantile"} & set(labels)
+    assert not name.endswith(("_milliseconds", "_percent", "_kilobytes", "_megabytes", "_mb", "_timestamp"))
