@@ -30,6 +30,8 @@ def set_up_logging(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
+    # Its notes on each start are of interest to developers only.
+    logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:

@@ -75,7 +75,7 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
 def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Config) -> ClusterSources:
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
-    accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention)
+    accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
     exporter = section.exporters.slurm_job_exporter
     if exporter is None:
         return ClusterSources(accounting)

@@ -18,8 +18,23 @@ NOT_YET: Final = (
     "auth.jwt",
     "auth.trusted_proxy",
     "auth.staff",
+    "auth.members_see_members",
     "limits",
+    "waste.normal_cpus_per_gpu",
     "clusters.*.slurmacct.replica",
+    "clusters.*.exporters.slurm_exporter",
+    "clusters.*.exporters.node_exporter",
+    "clusters.*.exporters.lustre_exporter",
+    "clusters.*.exporters.lustre_exporter_slurm",
+    "clusters.*.exporters.redfish_exporter",
+    "clusters.*.exporters.dcgm_exporter",
+    "clusters.*.exporters.pcm_sensor_server",
+    "clusters.*.exporters.nvidia_gpu_exporter",
+    "clusters.*.exporters.libvirtd_exporter",
+    "clusters.*.exporters.lfs_quota_exporter",
+    "clusters.*.exporters.gpfs_exporter",
+    "filesystems.*.quota.path",
+    "filesystems.*.cluster",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 

@@ -4,7 +4,7 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 _HINTS = {
     "unable to open database file": "check that the file is there, and that this user may write to it and its folder",
-    "readonly database": "let this user write to the file and its folder",
+    "readonly database": "let this user write to the file, to those beside it (-wal, -shm), and to its folder",
     "database is locked": "another process keeps it locked",
     "not a database": "move the file away, or name another one",
     "database disk image is malformed": "restore the file from a backup",

@@ -158,6 +158,12 @@ async def test_an_ended_run_is_found_by_its_id(database: Database) -> None:
     assert (run.job_id, run.state, run.user) == (4711, JobState.COMPLETED, "1011")  # its association is gone: the uid
 
 
+async def test_runs_of_an_ignored_partition_are_not_shown(database: Database) -> None:
+    accounting = SlurmAcct(CLUSTER, database, "key", 600.0, ["cpu"])
+    assert (await accounting.fetch(NOW)).runs == ()
+    assert await accounting.runs_of(JobId(4711)) == ()
+
+
 async def test_jobs_ended_before_the_retention_time_are_gone(database: Database) -> None:
     accounting = source(database)
     await accounting.fetch(NOW)

@@ -1,11 +1,13 @@
 """The exporters of all nodes behind one port: their series belong to the jobs that really run."""
 
 import enum
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
@@ -125,6 +127,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, simulators: Simulators) -> None:
         self.simulators = simulators
         super().__init__((LOOPBACK, simulators.port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report errors, but not that a Prometheus which ends drops its connections."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

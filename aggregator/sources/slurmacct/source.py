@@ -1,6 +1,6 @@
 """Fetch one cluster's runs from slurmacct."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
@@ -21,12 +21,20 @@ class SlurmAcct:
 
     name = "slurmacct"
 
-    def __init__(self, cluster: str, database: Database, key: str, retention_seconds: float) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        database: Database,
+        key: str,
+        retention_seconds: float,
+        ignored_partitions: Collection[str] = (),
+    ) -> None:
         self.rows = 0
         self._cluster = cluster
         self._database = database
         self._key = key
         self._retention = retention_seconds
+        self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
         self._dimensions = Dimensions()
         self._dimensions_time = 0.0
@@ -120,14 +128,18 @@ class SlurmAcct:
             before = self._parsed.get(row[0])
             if before is not None and before[0] == row and not before[1].suspended_seconds:
                 parsed[row[0]] = before
-            elif run := parse_run(self._cluster, RunRow(*row), self._dimensions, at):
+            elif run := self._parse_row(row, at):
                 parsed[row[0]] = (row, run)
         self._parsed = parsed
         return [run for _, run in parsed.values()]
 
     def _parse(self, rows: Iterable[Row], at: float) -> list[Run]:
-        runs = (parse_run(self._cluster, RunRow(*row), self._dimensions, at) for row in rows)
-        return [run for run in runs if run is not None]
+        return [run for row in rows if (run := self._parse_row(row, at))]
+
+    def _parse_row(self, row: Row, at: float) -> Run | None:
+        """Parse one row; None for one that is not shown."""
+        run = parse_run(self._cluster, RunRow(*row), self._dimensions, at)
+        return None if run is None or run.partition in self._ignored else run
 
 
 def _statement_of(schema: Schema, asked: JobId) -> tuple[str, tuple[int, ...]]:

@@ -18,8 +18,18 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
         "auth.jwt",
         "auth.trusted_proxy",
         "auth.staff",
+        "auth.members_see_members",
         "limits",
+        "waste.normal_cpus_per_gpu",
         "clusters.narval.slurmacct.replica",
+        "clusters.narval.exporters.slurm_exporter",
+        "clusters.narval.exporters.node_exporter",
+        "clusters.narval.exporters.lustre_exporter",
+        "clusters.narval.exporters.redfish_exporter",
+        "clusters.narval.exporters.dcgm_exporter",
+        "clusters.narval.exporters.pcm_sensor_server",
+        "filesystems.scratch.quota.path",
+        "filesystems.scratch.cluster",
     ]
 
     warnings = load(TESTDATA / "contract.good.yml").warnings

@@ -17,11 +17,14 @@ _databases = count()
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    database = MariaDB(tmp_path_factory.mktemp("state"))
-    database.start()
-    yield database
-    database.stop()
+def mariadb() -> Iterator[MariaDB]:
+    # The server does not run as root, whose pytest folders nobody else may enter.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        database = MariaDB(Path(folder))
+        database.start()
+        yield database
+        database.stop()
 
 
 @pytest.fixture

@@ -83,9 +83,8 @@ async def test_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_unwritable_folder_is_named(plain_user_folder: Path) -> None:
     plain_user_folder.chmod(0o500)
     for file in (plain_user_folder / "state.db", plain_user_folder / "new" / "state.db"):
-        assert await _failure(sqlite(file)) == (
-            f"state.url: cannot create {file}: Permission denied: let this user write to its folder, or name another one"
-        )
+        hint = "let this user write to its folder, or name another one"
+        assert await _failure(sqlite(file)) == f"state.url: cannot create {file}: Permission denied: {hint}"
 
 
 async def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:

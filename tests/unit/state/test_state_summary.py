@@ -18,7 +18,7 @@ gpu_uses = st.builds(
 uses = st.builds(JobUse, **{f.name: numbers for f in fields(JobUse) if f.name != "gpu"}, gpu=st.none() | gpu_uses)
 efficiencies = st.builds(Efficiency, **{f.name: numbers for f in fields(Efficiency)})
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | known | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["use", "gpu", "efficiency", "cpus", "x"]), inner),
 )
 
@@ -30,18 +30,10 @@ def test_what_was_written_is_read(use: JobUse, efficiency: Efficiency) -> None:
 
 @given(anything)
 def test_any_json_is_read(stored: object) -> None:
-    use, efficiency = from_json(json.dumps(stored, allow_nan=False) if _finite(stored) else "{}")
+    use, efficiency = from_json(json.dumps(stored))
 
     assert isinstance(use, JobUse)
     assert isinstance(efficiency, Efficiency)
-
-
-def _finite(stored: object) -> bool:
-    try:
-        json.dumps(stored, allow_nan=False)
-    except ValueError:
-        return False
-    return True
 
 
 def test_json_says_its_version() -> None:
@@ -73,5 +65,5 @@ def test_what_is_not_finite_is_not_known(value: float) -> None:
 
 
 def test_what_is_not_json_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="unexpected"):
-        from_json("no")
+    with pytest.raises(ValueError, match="invalid literal"):
+        from_json("nothing")

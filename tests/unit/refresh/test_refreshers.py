@@ -1,0 +1,188 @@
+import asyncio
+import contextlib
+from typing import Any
+
+from fakes import Outcomes
+
+from aggregator.model.accounting import Accounting, JobState
+from aggregator.model.storage import Allocations, Award, StorageQuota
+from aggregator.model.view import ClusterView, FilesystemView, JobUse
+from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.filesystem import FilesystemRefresher
+from aggregator.refresh.loop import Scheduled, run_loops
+from aggregator.refresh.stages import Stages
+from aggregator.refresh.store import SnapshotStore
+from aggregator.sources.base import FetchError
+from tests.builders import FAIR_SHARE, NOW, make_entry, make_run, make_status, make_usage, make_use
+
+DOWN = FetchError("down")
+ALLOCATIONS = Allocations(NOW, {"project": {"def-kim": StorageQuota(bytes=100)}}, {"def-kim": Award(cpus=5.0)})
+
+
+class Views(list[Any]):
+    async def publish(self, view: object) -> None:
+        self.append(view)
+
+
+def cluster_refresher(views: Views, accounting: list[object], use: list[object] | None = None, **changes: Any) -> Any:
+    outcomes = Outcomes()
+    return ClusterRefresher(**{
+        "cluster": "narval", "accounting": outcomes.feed(*accounting),
+        "use": outcomes.feed(*use) if use is not None else None, "allocations": None, "fair_share": FAIR_SHARE,
+        "previous": {}, "publish": views.publish, "stages": Stages(lambda *_: None), **changes,
+    })  # fmt: skip
+
+
+def filesystem_refresher(views: Views, usage: list[object], **changes: Any) -> FilesystemRefresher:
+    return FilesystemRefresher(**{
+        "filesystem": "project", "usage": Outcomes().feed(*usage), "allocations": None, "hsm": True,
+        "publish": views.publish, "stages": Stages(lambda *_: None), **changes,
+    })  # fmt: skip
+
+
+async def test_a_refresh_joins_and_publishes() -> None:
+    views, stages = Views(), []
+    refresher = cluster_refresher(
+        views, [Accounting(NOW, (make_run(),))], [make_use(cpus={4711: {"node01": 2.0}})],
+        allocations=Outcomes().feed(ALLOCATIONS), stages=Stages(lambda name, seconds: stages.append(name)),
+    )  # fmt: skip
+    await refresher.refresh(NOW)
+    (view,) = views
+    assert (view.cluster, view.time, view.jobs[0].use.cpus) == ("narval", NOW, 2.0)
+    assert view.awards == ALLOCATIONS.awards
+    assert stages == ["fetch", "join", "publish"]
+
+
+async def test_without_accounting_a_cluster_has_no_jobs() -> None:
+    views = Views()
+    await cluster_refresher(views, [DOWN], [make_use()]).refresh(NOW)
+    assert views == [ClusterView("narval", NOW)]
+
+
+async def test_without_use_a_cluster_has_jobs() -> None:
+    views = Views()
+    await cluster_refresher(views, [Accounting(NOW, (make_run(),))], [DOWN]).refresh(NOW)
+    assert [job.use for job in views[0].jobs] == [JobUse()]
+
+
+async def test_a_run_that_ends_keeps_its_last_use() -> None:
+    views = Views()
+    ended = make_run(end=NOW + 20, state=JobState.COMPLETED)
+    refresher = cluster_refresher(
+        views,
+        [Accounting(NOW, (make_run(),)), Accounting(NOW + 30, (ended,)), Accounting(NOW + 60, (ended,))],
+        [make_use(cpus={4711: {"node01": 2.0}}), make_use(time=NOW + 30), make_use(time=NOW + 60)],
+    )
+    for step in (0, 30, 60):
+        await refresher.refresh(NOW + step)
+    assert [view.jobs[0].use.cpus for view in views] == [2.0, 2.0, 2.0]
+
+
+async def test_a_reload_keeps_the_last_use_of_the_previous_refresher() -> None:
+    views = Views()
+    refresher = cluster_refresher(
+        views, [Accounting(NOW, (make_run(end=NOW - 1),))], [make_use()], previous={101: JobUse(cpus=7.0)}
+    )  # fmt: skip
+    await refresher.refresh(NOW)
+    assert views[0].jobs[0].use.cpus == 7.0
+
+
+async def test_a_file_system_has_its_quotas() -> None:
+    views = Views()
+    await filesystem_refresher(views, [make_usage(make_entry())], allocations=Outcomes().feed(ALLOCATIONS)).refresh(NOW)
+    assert views[0].groups[0].quota == StorageQuota(bytes=100)
+    assert views[0].groups[0].quota_source == "allocations"
+
+
+async def test_a_file_system_that_cannot_be_read_has_no_groups_rather_than_empty_ones() -> None:
+    views = Views()
+    await filesystem_refresher(views, [DOWN], allocations=Outcomes().feed(ALLOCATIONS)).refresh(NOW)
+    assert views == [FilesystemView("project", NOW, hsm=True)]
+
+
+class Gate:
+    """A refresher that runs until it is let go, and tells how many run at once."""
+
+    name = "gate"
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+        self.times: list[float] = []
+        self.began = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def refresh(self, at: float) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.times.append(at)
+        self.began.set()
+        await self.go.wait()
+        self.go.clear()
+        self.running -= 1
+
+    async def step(self) -> None:
+        """Let the refresh that runs end, and wait for the next one to begin."""
+        self.began.clear()
+        self.go.set()
+        await self.began.wait()
+
+
+async def test_a_slow_refresher_goes_on_and_never_overlaps_itself() -> None:
+    gate, clock = Gate(), iter(range(1000))
+    loops = asyncio.create_task(run_loops([Scheduled(gate, 1e-9)], lambda: float(next(clock))))
+    async with asyncio.timeout(10):
+        await gate.began.wait()
+        for _ in range(5):
+            await asyncio.sleep(0)
+            await gate.step()
+    assert gate.most == 1
+    assert gate.times == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    loops.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loops
+
+
+async def test_a_refresher_that_hangs_does_not_hold_up_the_others() -> None:
+    stuck, moving = Gate(), Gate()
+    loops = asyncio.create_task(run_loops([Scheduled(stuck, 1e-9), Scheduled(moving, 1e-9)]))
+    async with asyncio.timeout(10):
+        await moving.began.wait()
+        for _ in range(3):
+            await moving.step()
+    assert (len(stuck.times), len(moving.times)) == (1, 4)
+    loops.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loops
+
+
+def test_a_publication_replaces_one_view_and_leaves_what_readers_took() -> None:
+    store = SnapshotStore()
+    store.publish_cluster(ClusterView("narval", NOW))
+    taken = store.current
+    store.publish_cluster(ClusterView("narval", NOW + 30))
+    store.publish_cluster(ClusterView("rorqual", NOW))
+    store.publish_filesystem(FilesystemView("project", NOW))
+    assert {name: view.time for name, view in taken.clusters.items()} == {"narval": NOW}
+    assert {name: view.time for name, view in store.current.clusters.items()} == {"narval": NOW + 30, "rorqual": NOW}
+    assert store.current.filesystems.keys() == {"project"}
+
+
+def test_a_source_is_known_by_its_name_and_scope() -> None:
+    store = SnapshotStore()
+    for scope, up in (("narval", True), ("rorqual", False), ("narval", False)):
+        store.publish_source(make_status(scope=scope, up=up))
+    assert {key: status.up for key, status in store.current.sources.items()} == {
+        ("slurmacct", "narval"): False, ("slurmacct", "rorqual"): False,
+    }  # fmt: skip
+
+
+def test_what_is_not_configured_any_more_is_forgotten() -> None:
+    store = SnapshotStore()
+    for name in ("narval", "rorqual"):
+        store.publish_cluster(ClusterView(name, NOW))
+        store.publish_filesystem(FilesystemView(name, NOW))
+    store.publish_source(make_status())
+    store.keep_only({"narval"}, {"rorqual"})
+    assert store.current.clusters.keys() == {"narval"}
+    assert store.current.filesystems.keys() == {"rorqual"}
+    assert store.current.sources == {}
