@@ -46,6 +46,13 @@ class Outlets:
     metrics: ServiceMetrics
     keep: Publish[ClusterView]
 
+    def stages(self, cluster: str, filesystem: str) -> Stages:
+        """Make what a refresher tells its times and failures."""
+        metrics = self.metrics
+        return Stages(
+            partial(metrics.observe_stage, cluster, filesystem), partial(metrics.count_failure, cluster, filesystem)
+        )
+
     def publisher(self, kind: str, name: str, show: Callable[[V], None]) -> Publish[V]:
         """Make the function that renders a view off the event loop and then publishes view and page together."""
         renderer = Renderer()
@@ -89,7 +96,7 @@ def _cluster(
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
         publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
         keep=outlets.keep,
-        stages=Stages(partial(outlets.metrics.observe_stage, name, "")),
+        stages=outlets.stages(name, ""),
     )
 
 
@@ -106,7 +113,7 @@ def _filesystem(
         allocations=allocations if sources.has_quotas else None,
         hsm=sources.hsm,
         publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem),
-        stages=Stages(partial(outlets.metrics.observe_stage, "", name)),
+        stages=outlets.stages("", name),
     )
 
 

@@ -51,7 +51,3 @@ class Service:
             loops.cancel()
             await asyncio.gather(loops, return_exceptions=True)
         await self._stack.aclose()
-
-    def failed(self) -> bool:
-        """Tell whether the loops have ended by themselves, which only a bug makes them do."""
-        return self._loops is not None and self._loops.done()

@@ -12,4 +12,4 @@ def fragment(names: Sequence[str], values: Sequence[str]) -> str:
 
 def escape_help(text: str) -> str:
     """Escape a help text for the HELP line, for the text format and for OpenMetrics alike."""
-    return text.translate(_ESCAPES)
+    return text.replace("\\", r"\\").replace("\n", r"\n")

@@ -94,8 +94,9 @@ def _render_registry(registry: CollectorRegistry, openmetrics: bool) -> bytes:
 async def _send(request: web.Request, response: web.StreamResponse, parts: list[bytes]) -> web.StreamResponse:
     response.content_length = sum(map(len, parts))
     await response.prepare(request)
-    for part in parts:
-        await response.write(part)
+    if request.method != "HEAD":
+        for part in parts:
+            await response.write(part)
     await response.write_eof()
     return response
 
@@ -103,8 +104,9 @@ async def _send(request: web.Request, response: web.StreamResponse, parts: list[
 async def _stream(request: web.Request, response: web.StreamResponse, members: list[bytes]) -> web.StreamResponse:
     """Send the page as identity, one member decompressed at a time: the whole would be ten times the memory."""
     await response.prepare(request)
-    async for part in _decompressed(members):
-        await response.write(part)
+    if request.method != "HEAD":
+        async for part in _decompressed(members):
+            await response.write(part)
     await response.write_eof()
     return response
 

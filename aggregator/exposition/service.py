@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import aggregator
@@ -35,12 +35,20 @@ class ServiceMetrics:
             f"{_PREFIX}_http_request_duration_seconds", "Time that an HTTP request took.", ("route", "method", "code"),
             buckets=_HTTP_BUCKETS, registry=self.registry,
         )  # fmt: skip
+        self.refresh_failures = Counter(
+            f"{_PREFIX}_refresh_failures", "Refreshes given up by a bug; the log has the trace.",
+            ("cluster", "filesystem"), registry=self.registry,
+        )  # fmt: skip
         self._stage_seconds: dict[tuple[str, str, str], float] = {}
         self.registry.register(self)
 
     def observe_stage(self, cluster: str, filesystem: str, stage: str, seconds: float) -> None:
         """Remember how long a stage of the last refresh took."""
         self._stage_seconds[cluster, filesystem, stage] = seconds
+
+    def count_failure(self, cluster: str, filesystem: str) -> None:
+        """Count one refresh that was given up."""
+        self.refresh_failures.labels(cluster, filesystem).inc()
 
     def observe_fetch(self, source: str, scope: str, seconds: float) -> None:
         """Count one fetch's duration."""

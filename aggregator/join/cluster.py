@@ -8,7 +8,9 @@ from aggregator.join.use import carry_over, use_by_run
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Award
 from aggregator.model.use import Use
-from aggregator.model.view import NO_USE, ClusterView, Job, JobUse
+from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
+
+_NOTHING = Efficiency()
 
 
 def join_cluster(
@@ -33,7 +35,9 @@ def join_cluster(
     jobs = []
     for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True):
         used = uses.get(run.run_id, NO_USE)
-        jobs.append(Job(run, used, efficiency(run, used, fair_share, at)))
+        # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
+        judged = efficiency(run, used, fair_share, at) if run.start is not None else _NOTHING
+        jobs.append(Job(run, used, judged))
     return ClusterView(
         cluster=cluster,
         time=at,

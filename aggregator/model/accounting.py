@@ -76,7 +76,7 @@ class Run:
         if self.array_job_id is not None:
             task = "[…]" if self.array_task_id is None else str(self.array_task_id)
             return f"{self.array_job_id}_{task}"
-        if self.het_job_id is not None:
+        if self.het_job_id is not None and self.het_offset is not None:
             return f"{self.het_job_id}+{self.het_offset}"
         return str(self.job_id)
 

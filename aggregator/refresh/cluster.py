@@ -54,6 +54,11 @@ class ClusterRefresher:
         with self._stages.measure("keep"):
             await self._keep(view)
 
+    async def withdraw(self, at: float) -> None:
+        """Show no job of this cluster, and count the failure."""
+        self._stages.failed()
+        await self._publish(ClusterView(self._cluster, at))
+
     def _join(
         self, at: float, accounting: Accounting | None, use: Use | None, allocations: Allocations | None
     ) -> ClusterView:

@@ -51,11 +51,8 @@ class Feed(Generic[T_co]):
         error = await self._try(at)
         duration = time.perf_counter() - started
         self._observe(self._source.name, self._status.scope, duration)
-        if error and error != self._status.error:
-            _log.warning("fetch failed: source=%s scope=%s error=%s", self._source.name, self._status.scope, error)
-        elif not error and not self._status.up:
-            _log.info("fetch succeeded: source=%s scope=%s", self._source.name, self._status.scope)
-        self._status = self._outcome(at, error, duration)
+        before, self._status = self._status, self._outcome(at, error, duration)
+        _log_change(before, self._status)
         self._publish(self._status)
         if self._good is None or at - self._good.at > self._stale_after:
             self._good = None
@@ -95,6 +92,14 @@ class Feed(Generic[T_co]):
             failed_inputs=failed,
             rejected=dict(self._rejected),
         )
+
+
+def _log_change(before: SourceStatus, after: SourceStatus) -> None:
+    """Log a failure once, not at every refresh, and its end."""
+    if after.error and after.error != before.error:
+        _log.warning("fetch failed: source=%s scope=%s error=%s", after.source, after.scope, after.error)
+    elif after.up and not before.up:
+        _log.info("fetch succeeded: source=%s scope=%s", after.source, after.scope)
 
 
 async def fetch_optional(feed: Feed[T_co] | None, at: float) -> T_co | None:

@@ -43,3 +43,8 @@ class FilesystemRefresher:
             )
         with self._stages.measure("publish"):
             await self._publish(view)
+
+    async def withdraw(self, at: float) -> None:
+        """Show nothing of this file system, and count the failure."""
+        self._stages.failed()
+        await self._publish(FilesystemView(filesystem=self._filesystem, time=at, hsm=self._hsm))

@@ -19,6 +19,10 @@ class Refresher(Protocol):
         """Bring it up to date as of epoch time `at`."""
         ...
 
+    async def withdraw(self, at: float) -> None:
+        """Show nothing: what there is cannot be trusted to be renewed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
@@ -35,11 +39,20 @@ async def run_loops(scheduled: Sequence[Scheduled], clock: Callable[[], float] =
             group.create_task(_loop(item, clock), name=f"refresh {item.refresher.name}")
 
 
+async def _refresh(refresher: Refresher, at: float) -> None:
+    """Refresh once; a bug in joining or rendering one cluster must neither stop the others nor serve its old data."""
+    try:
+        await refresher.refresh(at)
+    except Exception:
+        _log.exception("refresh failed, its series are withdrawn: of=%s", refresher.name)
+        await refresher.withdraw(at)
+
+
 async def _loop(item: Scheduled, clock: Callable[[], float]) -> None:
     loop = asyncio.get_running_loop()
     while True:
         started = loop.time()
-        await item.refresher.refresh(clock())
+        await _refresh(item.refresher, clock())
         took = loop.time() - started
         if took > item.interval:
             _log.warning("refresh slower than its interval: of=%s seconds=%.1f", item.refresher.name, took)

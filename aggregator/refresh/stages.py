@@ -12,9 +12,10 @@ Publish = Callable[[V_contra], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Tell `observe` the name and the seconds of each stage."""
+    """Tell `observe` the name and the seconds of each stage, and `failed` that a refresh was given up."""
 
     observe: Callable[[str, float], None]
+    failed: Callable[[], None] = lambda: None
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:

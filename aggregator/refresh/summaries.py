@@ -1,5 +1,6 @@
 """Keep what ended runs used: written once per run to the state, where the API finds it long after."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,8 @@ from aggregator.state import StateError
 
 _log = logging.getLogger(__name__)
 PRUNE_SECONDS = 3600.0
+# A state that hangs must not hold up the next refresh.
+SAVE_SECONDS = 5.0
 
 
 class SummaryStore(Protocol):
@@ -49,10 +52,12 @@ class SummaryKeeper:
         new = [job for job in ended if job.run.run_id not in saved]
         started = time.perf_counter()
         try:
-            await self._store.save_summaries(view.cluster, new)
-            await self._prune(view.time)
-        except StateError as error:
-            self._tell(view.time, len(new), time.perf_counter() - started, str(error))
+            async with asyncio.timeout(SAVE_SECONDS):
+                await self._store.save_summaries(view.cluster, new)
+                await self._prune(view.time)
+        except (StateError, TimeoutError) as error:
+            text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"
+            self._tell(view.time, len(new), time.perf_counter() - started, text)
             return
         self._saved[view.cluster] = {job.run.run_id for job in ended}
         self._tell(view.time, len(new), time.perf_counter() - started, "")

@@ -5,18 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from aggregator.config.document import read_document
 from aggregator.config.types import Size
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.sources.base import FetchError
 
-_Amount = Annotated[float, Field(ge=0)]
+
+def _printable(name: str) -> str:
+    """Refuse what UTF-8 has no bytes for: names become label values."""
+    if not name.isprintable():
+        raise ValueError("must be printable text")
+    return name
+
+
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Name = Annotated[str, AfterValidator(_printable)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Award(_Strict):
@@ -30,8 +39,8 @@ class _Quota(_Strict):
 
 
 class _File(_Strict):
-    accounts: dict[str, _Award] = {}
-    storage: dict[str, dict[str, _Quota]] = {}
+    accounts: dict[_Name, _Award] = {}
+    storage: dict[_Name, dict[_Name, _Quota]] = {}
 
 
 class AllocationsFile:
@@ -73,10 +82,12 @@ def parse(content: bytes, file: str) -> tuple[Mapping[str, Mapping[str, StorageQ
 
     Raises FetchError that names every mistake.
     """
+    document = read_document(content.decode(errors="replace"))
+    if document.mistakes:
+        path, line, message = document.mistakes[0]
+        raise FetchError(f"{file}:{line}: {'.'.join(map(str, path)) or 'not YAML'}: {message}")
     try:
-        data = _File.model_validate(yaml.safe_load(content) or {})
-    except yaml.YAMLError as error:
-        raise FetchError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+        data = _File.model_validate(document.data)
     except ValidationError as error:
         mistakes = "; ".join(
             f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg'].lower()}" for mistake in error.errors()

@@ -25,7 +25,7 @@ CONNECT_SECONDS = 5.0
 # What the client waits beyond the server's own limit before it gives the connection up.
 GRACE_SECONDS = 5.0
 LOCK_WAIT_SECONDS = 5
-TINYTEXT_BYTES = 255
+CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
 SCHEMA_ERRORS = frozenset({_NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED})
@@ -179,5 +179,5 @@ def text(value: bytes | str | None) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        cut_short = len(value) >= TINYTEXT_BYTES and error.reason == "unexpected end of data"
+        cut_short = len(value) in CUT_BYTES and error.reason == "unexpected end of data"
         return value[: error.start].decode() if cut_short else value.decode("latin-1")

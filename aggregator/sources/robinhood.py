@@ -10,6 +10,9 @@ from aggregator.sources.mysql import Database, Row, SchemaError, text
 BLOCK_BYTES = 512  # of st_blocks, whatever the file system
 SIZE_COLUMNS = ("sz0", "sz1", "sz32", "sz1K", "sz32K", "sz1M", "sz32M", "sz1G", "sz32G", "sz1T")
 HSM_COLUMN = "lhsm_status"
+SCAN_IDLE_SECONDS = 3600.0
+# While a scan runs, the end time is still that of the scan before.
+_COMPLETE = frozenset({"done", "running"})
 # Robinhood 2.5 stores the state as a number.
 _HSM_NUMBERS = ("", "new", "modified", "retrieving", "archiving", "synchro", "released", "released")
 _COLUMNS = (
@@ -83,7 +86,7 @@ class Robinhood:
             time=at,
             entries=tuple(parse_entry(row) for row in rows),
             updated=parse_updated(values),
-            scan_running=values.get("LastScanStatus", "") == "running",
+            scan_running=is_scanning(values, at),
             path=values.get("FS_Path", ""),
         )
 
@@ -133,7 +136,7 @@ def parse_updated(variables: Mapping[str, str]) -> float | None:
     """Find the epoch time that the sums stand for; None while it cannot be known.
 
     With changelogs: the step time of the slowest MDT's last commit (an idle MDT's records are old though all is
-    current). Without: the end of the last complete scan.
+    current). Without: the end of the last complete scan; one that was aborted or partial updates nothing.
     """
     steps = [
         _seconds(value.rsplit(":", 1)[-1])
@@ -142,7 +145,16 @@ def parse_updated(variables: Mapping[str, str]) -> float | None:
     ]
     if steps and None not in steps:
         return min(step for step in steps if step is not None)
+    if variables.get("LastScanStatus", "done") not in _COMPLETE:
+        return _seconds(variables.get("PrevScanEndTime", ""))
     return _seconds(variables.get("LastScanProcessingEndTime") or variables.get("LastScanEndTime", ""))
+
+
+def is_scanning(variables: Mapping[str, str], at: float) -> bool:
+    """Tell whether a scan is running; one that was killed leaves its status behind, and does nothing any more."""
+    last_action = _seconds(variables.get("LastScanLastActionTime", ""))
+    alive = last_action is None or at - last_action < SCAN_IDLE_SECONDS
+    return variables.get("LastScanStatus") == "running" and alive
 
 
 def _seconds(value: str) -> float | None:

@@ -13,8 +13,8 @@ from aggregator.state.summary import VERSION, from_json, to_json
 from aggregator.state.tables import JOB_SUMMARY
 from aggregator.state.upsert import upsert
 
-# Databases bound the parameters of a statement: old SQLite to 999.
-CHUNK_IDS = 500
+# Runs per statement: old SQLite takes 999 parameters, and the event loop gets a turn between statements.
+CHUNK = 500
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +42,15 @@ class StateStore:
         A run of which no use is known is left out: it would erase what another replica, or this one before its
         restart, has seen. Raises StateError.
         """
-        rows = {job.run.run_id: _row(cluster, job) for job in jobs if not job.run.is_open and job.use != NO_USE}
-        if not rows:
+        ended = {job.run.run_id: job for job in jobs if not job.run.is_open and job.use != NO_USE}
+        if not ended:
             return
+        # In one order, so that two writers never wait for each other.
+        ordered = [ended[run_id] for run_id in sorted(ended)]
         async with self._database.transaction() as connection:
-            # In one order, so that two writers never wait for each other.
-            ordered = [rows[run_id] for run_id in sorted(rows)]
-            await connection.execute(upsert(JOB_SUMMARY, connection.dialect.name), ordered)
+            statement = upsert(JOB_SUMMARY, connection.dialect.name)
+            for begin in range(0, len(ordered), CHUNK):
+                await connection.execute(statement, [_row(cluster, job) for job in ordered[begin : begin + CHUNK]])
 
     async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
         """Give what is kept of these runs; runs without a summary are left out.
@@ -59,8 +61,8 @@ class StateStore:
         columns = select(table.run_id, table.summary).where(table.cluster == cluster)
         found: dict[int, str] = {}
         async with self._database.transaction() as connection:
-            for begin in range(0, len(wanted), CHUNK_IDS):
-                chunk = table.run_id.in_(wanted[begin : begin + CHUNK_IDS])
+            for begin in range(0, len(wanted), CHUNK):
+                chunk = table.run_id.in_(wanted[begin : begin + CHUNK])
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
         return _read(cluster, found)
 

@@ -25,7 +25,8 @@ class Sample(msgspec.Struct, frozen=True):
 
 class _Data(msgspec.Struct, rename="camel"):
     result_type: str = ""
-    result: list[Sample] = []
+    # Decoded only when it is known to be a vector: the other types have other shapes.
+    result: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Answer(msgspec.Struct, rename="camel"):
@@ -36,6 +37,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 _DECODER = msgspec.json.Decoder(_Answer)
+_VECTOR = msgspec.json.Decoder(list[Sample])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class PrometheusClient:
             async with self._open_session().post(
                 endpoint.url.rstrip("/") + "/api/v1/query",
                 # POST: a long expression does not fit every proxy's limit on URLs.
-                data={"query": promql, "time": f"{at:.3f}", "timeout": f"{endpoint.timeout:g}s"},
+                data={"query": promql, "time": f"{at:.3f}", "timeout": f"{endpoint.timeout:.3f}"},
                 headers=dict(endpoint.headers()),
                 allow_redirects=False,
             ) as response:
@@ -108,15 +110,15 @@ class PrometheusClient:
         key, kind = self._endpoint.key, response.content_type
         try:
             answer = _DECODER.decode(body)
+            if answer.status != "success" or answer.data is None:
+                raise FetchError(f"{key}: HTTP {response.status}: {answer.error_type or 'error'}: {answer.error[:300]}")
+            if answer.data.result_type != "vector":
+                raise FetchError(f"{key}: expected an instant vector, got {answer.data.result_type or 'nothing'}")
+            return _VECTOR.decode(answer.data.result)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FetchError(
                 f"{key}.url: HTTP {response.status} with {kind}, not the answer of a Prometheus API: check url"
             ) from error
-        if answer.status != "success" or answer.data is None:
-            raise FetchError(f"{key}: HTTP {response.status}: {answer.error_type or 'error'}: {answer.error[:300]}")
-        if answer.data.result_type != "vector":
-            raise FetchError(f"{key}: expected an instant vector, got {answer.data.result_type or 'nothing'}")
-        return answer.data.result
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:

@@ -1,5 +1,6 @@
 """Inputs as data: what is asked of Prometheus for each exporter, and how its values become base units."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
@@ -51,7 +52,7 @@ def promql(item: Input, matchers: Mapping[str, str], settings: ExporterSettings,
         series,
         series=selector(metric, matchers),
         up=selector("up", matchers),
-        window=f"{settings.rate_window:g}s",
+        window=f"{math.ceil(settings.rate_window)}s",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
         node=node_label,
     )

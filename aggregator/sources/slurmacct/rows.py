@@ -93,7 +93,8 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         het_offset=row.het_job_offset if row.het_job_id and row.het_job_offset < NO_VAL else None,
         eligible=_time(row.time_eligible),
         start=_time(row.time_start),
-        end=_time(row.time_end),
+        # A runaway fix can write INFINITE here: an end all the same.
+        end=float(row.time_end) if row.time_end else None,
         suspended_seconds=_suspended(row, state, at),
         time_limit_seconds=row.timelimit * 60.0 if row.timelimit < NO_VAL else None,
         allocated=_allocation(row.tres_alloc or b"", dimensions),

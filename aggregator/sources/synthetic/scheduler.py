@@ -85,10 +85,10 @@ class Scheduler:
         """Make a cluster that has been busy for days: old runs first, so that ids grow with time."""
         for began, name, seconds in sorted(self._drafts(at)):
             if not self._queues[name]:
-                self._submit(name, began - 30.0)
+                self._queues[name].append(self._submitter.submit(self._profiles[name], began - 30.0, waits=False))
             self._start_from(name, began, seconds)
         for submitted, name in sorted(self._backlog(at)):
-            self._submit(name, submitted)
+            self._submit(name, submitted, at)
         self._refill(at)
 
     def _drafts(self, at: float) -> list[tuple[float, str, float]]:
@@ -113,16 +113,16 @@ class Scheduler:
         drawn = round(self._rng.lognormvariate(center, profile.sigma))
         return min(max(20.0, drawn), profile.limit_hours * 3600)
 
-    def _submit(self, name: str, at: float) -> None:
+    def _submit(self, name: str, submitted: float, now: float) -> None:
+        """Let a user submit a job; a held or dependent one is not released before `now`."""
         profile = self._profiles[name]
-        waits = self._rng.random() < profile.waiting
-        submission = self._submitter.submit(profile, at, waits)
-        if waits:
-            run_id = submission.runs[0].run_id
-            self._waiting[run_id] = submission
-            self._schedule(at + round(self._rng.expovariate(1 / _MEAN_HOLD_SECONDS)) + 1, run_id)
-        else:
-            self._queues[name].append(submission)
+        if self._rng.random() >= profile.waiting:
+            self._queues[name].append(self._submitter.submit(profile, submitted, waits=False))
+            return
+        submission = self._submitter.submit(profile, submitted, waits=True)
+        run_id = submission.runs[0].run_id
+        self._waiting[run_id] = submission
+        self._schedule(now + round(self._rng.expovariate(1 / _MEAN_HOLD_SECONDS)) + 1, run_id)
 
     def _schedule(self, at: float, run_id: int) -> None:
         heapq.heappush(self._events, (at, next(self._sequence), run_id))
@@ -158,7 +158,7 @@ class Scheduler:
 
     def _top_up(self, name: str, at: float) -> None:
         while len(self._queues[name]) < self._targets[name][1]:
-            self._submit(name, at)
+            self._submit(name, at, at)
 
     def _place(self, submission: Submission) -> _Placement | None:
         """Allocate all components or none."""
@@ -191,7 +191,8 @@ class Scheduler:
         drawn = self._rng.random()
         for share, state in ((profile.out_of_memory, JobState.OUT_OF_MEMORY), *_OUTCOMES):
             drawn -= share
-            if drawn < 0:
+            # Slurm requeues a heterogeneous job as a whole; here each component ends alone.
+            if drawn < 0 and (state is not JobState.REQUEUED or len(profile.components) == 1):
                 return state
         return JobState.COMPLETED
 
@@ -200,8 +201,7 @@ class Scheduler:
         name = live.profile.name
         self._counts[name] -= 1
         self.ended.append(replace(live.run, state=live.outcome, end=at))
-        # Slurm requeues heterogeneous jobs as a whole, which would need all their components' ends at once.
-        if live.outcome is JobState.REQUEUED and live.run.het_job_id is None:
+        if live.outcome is JobState.REQUEUED:
             again = self._submitter.requeue(live.profile, live.pool.gpu_type, live.run, at)
             self._queues[name].insert(0, again)
 

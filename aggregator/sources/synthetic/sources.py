@@ -1,4 +1,4 @@
-"""The three sources of a synthetic cluster, in place of slurmacct, Prometheus and Robinhood."""
+"""The sources of a synthetic cluster, in place of slurmacct, Prometheus, Robinhood and the allocations file."""
 
 from collections.abc import Mapping
 from dataclasses import replace

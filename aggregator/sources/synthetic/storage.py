@@ -46,7 +46,7 @@ def make_owners(cluster: "SyntheticCluster", filesystem: str) -> tuple[Owner, ..
         Owner(user.name, group, _draw_files(rng), rng.uniform(0.0, 0.02))
         for group in groups
         for user in cluster.population.users
-        if any(account.startswith(group) for account in user.accounts)
+        if any(account == group or account.startswith(f"{group}_") for account in user.accounts)
     ]
     owners.append(Owner(_GONE_USER, groups[0], _draw_files(rng), 0.0))
     return tuple(owners)

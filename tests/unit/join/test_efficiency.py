@@ -119,7 +119,8 @@ COVERAGE = st.none() | st.floats(0, 1)
         JobUse, cpus=AMOUNT, cpu_seconds=AMOUNT, memory_bytes=AMOUNT, memory_peak_bytes=AMOUNT,
         cpu_coverage=COVERAGE, memory_coverage=COVERAGE,
         gpu=st.none() | st.builds(
-            GpuUse, coverage=st.floats(0, 1), judged=st.floats(0, 8), utilization=st.sampled_from([None, 1.005]) | st.floats(0, 1),
+            GpuUse, coverage=st.floats(0, 1), judged=st.floats(0, 8),
+            utilization=st.sampled_from([None, 1.005]) | st.floats(0, 1),
         ),
     ),
     st.builds(make_allocation, cpus=st.integers(0, 512), memory_bytes=st.integers(0, 2**50),

@@ -20,8 +20,16 @@ ALLOCATIONS = Allocations(NOW, {"project": {"def-kim": StorageQuota(bytes=100)}}
 
 
 class Views(list[Any]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
     async def publish(self, view: object) -> None:
         self.append(view)
+
+    async def keep(self, view: object) -> None:
+        assert self[-1] is view, "a view is published before it is kept"
+        self.kept.append(view)
 
 
 def cluster_refresher(views: Views, accounting: list[object], use: list[object] | None = None, **changes: Any) -> Any:
@@ -29,7 +37,7 @@ def cluster_refresher(views: Views, accounting: list[object], use: list[object] 
     return ClusterRefresher(**{
         "cluster": "narval", "accounting": outcomes.feed(*accounting),
         "use": outcomes.feed(*use) if use is not None else None, "allocations": None, "fair_share": FAIR_SHARE,
-        "previous": {}, "publish": views.publish, "stages": Stages(lambda *_: None), **changes,
+        "previous": {}, "publish": views.publish, "keep": views.keep, "stages": Stages(lambda *_: None), **changes,
     })  # fmt: skip
 
 
@@ -50,7 +58,8 @@ async def test_a_refresh_joins_and_publishes() -> None:
     (view,) = views
     assert (view.cluster, view.time, view.jobs[0].use.cpus) == ("narval", NOW, 2.0)
     assert view.awards == ALLOCATIONS.awards
-    assert stages == ["fetch", "join", "publish"]
+    assert stages == ["fetch", "join", "publish", "keep"]
+    assert views.kept == [view]
 
 
 async def test_without_accounting_a_cluster_has_no_jobs() -> None:
@@ -186,3 +195,39 @@ def test_what_is_not_configured_any_more_is_forgotten() -> None:
     assert store.current.clusters.keys() == {"narval"}
     assert store.current.filesystems.keys() == {"rorqual"}
     assert store.current.sources == {}
+
+
+class Broken:
+    """A refresher with a bug."""
+
+    name = "cluster broken"
+
+    def __init__(self) -> None:
+        self.withdrawn: list[float] = []
+        self.seen_twice = asyncio.Event()
+
+    async def refresh(self, at: float) -> None:
+        raise ZeroDivisionError
+
+    async def withdraw(self, at: float) -> None:
+        self.withdrawn.append(at)
+        if len(self.withdrawn) == 2:
+            self.seen_twice.set()
+
+
+async def test_a_bug_in_one_refresh_withdraws_its_data_and_the_loop_goes_on() -> None:
+    broken = Broken()
+    loops = asyncio.create_task(run_loops([Scheduled(broken, 1e-9)], lambda: NOW))
+    await asyncio.wait_for(broken.seen_twice.wait(), 5)
+    loops.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loops
+
+
+async def test_withdrawing_shows_nothing_and_is_counted() -> None:
+    views, failures = Views(), []
+    stages = Stages(lambda *_: None, lambda: failures.append(1))
+    await cluster_refresher(views, [DOWN], stages=stages).withdraw(NOW)
+    await filesystem_refresher(views, [DOWN], stages=stages).withdraw(NOW)
+    assert views == [ClusterView("narval", NOW), FilesystemView(filesystem="project", time=NOW, hsm=True)]
+    assert len(failures) == 2

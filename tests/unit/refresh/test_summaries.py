@@ -1,0 +1,81 @@
+"""Summaries of ended runs: saved once each, again after an error, never in the way of a refresh."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.view import ClusterView, Efficiency, Job, JobUse, SourceStatus
+from aggregator.refresh import summaries
+from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.state import StateError
+
+NOW = 1_700_000_000.0
+
+
+class Store:
+    """A state that remembers what it was given, fails, or hangs."""
+
+    def __init__(self) -> None:
+        self.saved: list[list[int]] = []
+        self.pruned: list[float] = []
+        self.error: StateError | None = None
+        self.hang = False
+
+    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
+        if self.hang:
+            await asyncio.Event().wait()
+        if self.error:
+            raise self.error
+        self.saved.append([job.run.run_id for job in jobs])
+
+    async def prune(self, before: float) -> int:
+        self.pruned.append(before)
+        return 0
+
+
+def job(run_id: int, *, ended: bool = True, used: bool = True) -> Job:
+    run = Run(cluster="c", run_id=run_id, job_id=run_id, user="u", account="a", state=JobState.RUNNING, submit=1.0,
+              start=1.0, end=NOW - 5 if ended else None)  # fmt: skip
+    return Job(run, JobUse(cpus=1.0) if used else JobUse(), Efficiency())
+
+
+def view(*jobs: Job, at: float = NOW) -> ClusterView:
+    return ClusterView("c", at, jobs)
+
+
+async def test_each_ended_run_with_a_use_is_saved_once() -> None:
+    store = Store()
+    keeper = SummaryKeeper(store, 3600.0, lambda status: None)
+    await keeper.keep(view(job(1), job(2, ended=False), job(3, used=False)))
+    await keeper.keep(view(job(1), job(2)))
+    assert store.saved == [[1], [2]]
+
+
+async def test_what_could_not_be_saved_is_saved_later() -> None:
+    store, told = Store(), list[SourceStatus]()
+    keeper = SummaryKeeper(store, 3600.0, told.append)
+    store.error = StateError("state.url: x: database is locked")
+    await keeper.keep(view(job(1)))
+    assert (told[-1].up, told[-1].error) == (False, "state.url: x: database is locked")
+    store.error = None
+    await keeper.keep(view(job(1)))
+    assert store.saved == [[1]]
+    assert (told[-1].up, told[-1].last_success) == (True, NOW)
+
+
+async def test_a_state_that_hangs_does_not_hold_up_the_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "SAVE_SECONDS", 0.01)
+    store, told = Store(), list[SourceStatus]()
+    store.hang = True
+    await SummaryKeeper(store, 3600.0, told.append).keep(view(job(1)))
+    assert told[-1].error == "state.url: no answer within 0.01 s"
+
+
+async def test_old_summaries_are_deleted_once_an_hour() -> None:
+    store = Store()
+    keeper = SummaryKeeper(store, 100.0, lambda status: None)
+    for at in (NOW, NOW + 60, NOW + 3600):
+        await keeper.keep(view(at=at))
+    assert store.pruned == [NOW - 100, NOW + 3500]

@@ -1,0 +1,78 @@
+import re
+
+import pytest
+
+from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.rows import RunRow
+from aggregator.sources.slurmacct.schema import REQUIRED, Schema
+
+NEW = Schema("narval", {"job": frozenset(statements.RUN_COLUMNS) | {"deleted"}, "assoc": REQUIRED["assoc"]})
+OLD = Schema("narval", {"job": REQUIRED["job"], "assoc": REQUIRED["assoc"]})
+OF_RUNS = (statements.open_runs, statements.ended_runs, statements.runs_of_id)
+EVERY = {
+    **{f"{make.__name__} {name}": make(schema) for make in OF_RUNS for name, schema in (("new", NEW), ("old", OLD))},
+    "task": statements.runs_of_array_task(NEW),
+    "component": statements.runs_of_component(NEW),
+    "associations": statements.associations(NEW),
+    "tres": statements.TRES,
+    "qos": statements.QOS,
+    "accounts": statements.ACCOUNTS,
+}
+every_statement = pytest.mark.parametrize("sql", EVERY.values(), ids=EVERY.keys())
+
+
+@every_statement
+def test_a_statement_holds_no_text_of_anybody(sql: str) -> None:
+    """Values are parameters: the only literals are the empty text and Slurm's own numbers."""
+    assert re.findall(r"'[^']*'", sql.replace("''", "")) == []
+    assert '"' not in sql
+    assert ";" not in sql
+    assert "--" not in sql
+    assert set(re.findall(r"(?<!id)(?<![\w`])\d+", sql)) <= {"0", "4294967294", str(statements.MAX_RUNS_OF_ID)}
+    assert sql.replace("%s", "").count("%") == 0
+
+
+@every_statement
+def test_a_statement_only_reads_and_takes_no_lock(sql: str) -> None:
+    assert re.match(r"\(?SELECT ", sql)
+    assert not re.search(r"\b(INSERT|UPDATE|DELETE|DROP|ALTER|SET|LOCK|FOR UPDATE|INTO|CALL)\b", sql, re.IGNORECASE)
+
+
+@every_statement
+def test_a_statement_reads_slurms_tables_only(sql: str) -> None:
+    tables = set(re.findall(r"FROM (\S+)", sql))
+    assert tables <= {"`narval_job_table`", "`narval_assoc_table`", "tres_table", "qos_table", "acct_table"}
+
+
+@pytest.mark.parametrize("schema", [NEW, OLD], ids=["new", "old"])
+@pytest.mark.parametrize("make", OF_RUNS)
+def test_runs_are_selected_in_the_order_of_their_row(make: object, schema: Schema) -> None:
+    columns = re.findall(r"SELECT (.*?) FROM", make(schema))  # type: ignore[operator]
+    for selected in columns:
+        names = [
+            re.sub(r"CAST\(`(\w+)` AS BINARY\)|`(\w+)`", r"\1\2", column) for column in selected.split(", ")
+        ]  # fmt: skip
+        assert len(names) == len(RunRow._fields)
+        for name, field in zip(names, RunRow._fields, strict=True):
+            assert name in (field, statements.RUN_COLUMNS[field])
+    assert tuple(statements.RUN_COLUMNS) == RunRow._fields
+
+
+def test_columns_that_a_release_lacks_are_replaced() -> None:
+    sql = statements.open_runs(OLD)
+    assert "het_job_id" not in sql
+    assert sql.count("4294967294") == 2
+
+
+@pytest.mark.parametrize(("sql", "parameters"), [(EVERY["ended_runs new"], 2), (EVERY["runs_of_id new"], 3),
+                                                 (EVERY["runs_of_id old"], 1), (EVERY["task"], 2),
+                                                 (EVERY["component"], 2), (EVERY["open_runs new"], 0)])  # fmt: skip
+def test_a_statement_has_a_place_for_each_parameter(sql: str, parameters: int) -> None:
+    assert sql.count("%s") == parameters
+
+
+def test_a_schema_knows_its_columns() -> None:
+    assert NEW.has("job", "het_job_id")
+    assert not OLD.has("job", "het_job_id")
+    assert not OLD.has("nothing", "id")
+    assert NEW.table("job") == "`narval_job_table`"
