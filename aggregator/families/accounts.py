@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aggregator.families.spec import Entity, Family, View
+from aggregator.families.spec import Entity, Family, View, cluster_of
 from aggregator.model.accounting import Account
 from aggregator.model.storage import Award
 from aggregator.model.view import ClusterView
@@ -16,23 +16,19 @@ def _awards(view: View) -> Sequence[tuple[str, Award]]:
     return tuple(view.awards.items()) if isinstance(view, ClusterView) else ()
 
 
-def _cluster(view: View) -> str:
-    return view.cluster if isinstance(view, ClusterView) else ""
-
-
 TREE: Entity[Account] = Entity(
     name="account of the tree",
     group="accounts",
     labels=("cluster", "account"),
     of=_accounts,
-    label_values=lambda view, account: (_cluster(view), account.name),
+    label_values=lambda view, account: (cluster_of(view), account.name),
 )
 AWARD: Entity[tuple[str, Award]] = Entity(
     name="account with an award",
     group="accounts",
     labels=("cluster", "account"),
     of=_awards,
-    label_values=lambda view, award: (_cluster(view), award[0]),
+    label_values=lambda view, award: (cluster_of(view), award[0]),
 )
 
 TREE_FAMILIES = (

@@ -90,6 +90,11 @@ class Family(Generic[E]):
                 yield values, value
 
 
+def cluster_of(view: View) -> str:
+    """Name the view's cluster; a file system's view has none, and no entity of a cluster either."""
+    return view.cluster if isinstance(view, ClusterView) else ""
+
+
 def check_unique(families: Sequence["Family[object]"]) -> Mapping[str, "Family[object]"]:
     """Index families by name, refusing two of one name."""
     by_name = {family.name: family for family in families}

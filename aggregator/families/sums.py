@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from aggregator.families.spec import Entity, Family, LabelValues, View
+from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
 from aggregator.model.view import ClusterView, Sums
 
 _JOINED = "Σ of hpc_job_*"
@@ -16,23 +16,19 @@ def _accounts(view: View) -> Sequence[Sums]:
     return view.accounts if isinstance(view, ClusterView) else ()
 
 
-def _cluster(view: View) -> str:
-    return view.cluster if isinstance(view, ClusterView) else ""
-
-
 USER: Entity[Sums] = Entity(
     name="user",
     group="users",
     labels=("cluster", "user", "account"),
     of=_users,
-    label_values=lambda view, sums: (_cluster(view), sums.user, sums.account),
+    label_values=lambda view, sums: (cluster_of(view), sums.user, sums.account),
 )
 ACCOUNT: Entity[Sums] = Entity(
     name="account",
     group="accounts",
     labels=("cluster", "account"),
     of=_accounts,
-    label_values=lambda view, sums: (_cluster(view), sums.account),
+    label_values=lambda view, sums: (cluster_of(view), sums.account),
 )
 
 

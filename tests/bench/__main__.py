@@ -7,14 +7,14 @@ import statistics
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from aggregator.exposition import Renderer
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
 from aggregator.model.view import ClusterView
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
-from tests.bench.reference import ViewCollector
+from tests.reference import expected_registry
 
 START = 1_700_000_000.0
 
@@ -30,8 +30,7 @@ def main() -> None:
     members = renderer.render(view)
     series = sum(member.series for member in members.values())
     ours = _median(lambda: renderer.render(view), flags.runs)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(ViewCollector(view))
+    registry = expected_registry([view])
     reference = _median(lambda: generate_latest(registry), max(1, flags.runs // 3))
     size = sum(len(member.content) for member in members.values())
     print(f"{len(view.jobs):,} jobs ({flags.jobs:,} running), {series:,} series, {size / 2**20:.1f} MiB of gzip")

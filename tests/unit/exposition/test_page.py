@@ -7,11 +7,12 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from scrape import OPENMETRICS, expected_registry, make_app, make_page, samples_of
+from scrape import OPENMETRICS, make_app, make_page, samples_of
 
 from aggregator.exposition import Page
 from aggregator.families import ALL
 from tests.builders import HOSTILE_NAMES, rich_cluster, rich_filesystem
+from tests.reference import expected_registry
 
 VIEWS = (
     rich_cluster(HOSTILE_NAMES), rich_cluster(cluster="rorqual"), rich_filesystem(HOSTILE_NAMES),

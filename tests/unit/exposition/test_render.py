@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from scrape import expected_registry, samples_of
+from scrape import samples_of
 
 from aggregator.exposition.labels import fragment
 from aggregator.exposition.render import Renderer, head, render_family
@@ -19,6 +19,7 @@ from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import View
 from aggregator.model.view import ClusterView, FilesystemView, JobUse, SpaceUsed
 from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cluster, rich_filesystem
+from tests.reference import expected_registry
 
 RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES), rich_filesystem(HOSTILE_NAMES))
 
