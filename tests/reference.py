@@ -31,11 +31,11 @@ class Expected:
             for entity in family.entity.of(view):
                 base = family.entity.label_values(view, entity)
                 if family.value:
-                    value = family.value(view, entity)
+                    value = family.value(entity)
                     if value is not None:
                         metric.add_metric(base, value)
                 else:
-                    for extra, value in family.extra_samples(view, entity):
+                    for extra, value in family.extra_samples(entity):
                         metric.add_metric((*base, *extra), value)
         return metric
 
@@ -44,7 +44,7 @@ class Expected:
         assert family.histogram
         for view in self._views:
             for entity in family.entity.of(view):
-                if histogram := family.histogram(view, entity):
+                if histogram := family.histogram(entity):
                     buckets = [
                         ("+Inf" if edge == float("inf") else repr(edge), count) for edge, count in histogram.buckets
                     ]

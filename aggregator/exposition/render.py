@@ -60,7 +60,7 @@ class Renderer:
             if entity.name not in columns:
                 columns[entity.name] = self._column(view, entity)
             column = columns[entity.name]
-            lines, series = render_family(family, view, column) if column.entities else (b"", 0)
+            lines, series = render_family(family, column) if column.entities else (b"", 0)
             if series:
                 members[family.name] = Member(compress(lines), series)
         return members
@@ -74,22 +74,27 @@ class Renderer:
         return _Column(entities, [fresh[key] for key in keys])
 
 
-def render_family(family: Family[Any], view: View, column: _Column) -> tuple[bytes, int]:
+def render_family(family: Family[Any], column: _Column) -> tuple[bytes, int]:
     """Write a family's samples and count them."""
     if family.value is not None:
-        value = family.value
-        values = [value(view, entity) for entity in column.entities]
-        known = [
-            (labels, number) for labels, number in zip(column.fragments, values, strict=True) if number is not None
-        ]
-        return _interleave(family.name, [labels for labels, _ in known], [number for _, number in known])
+        values = list(map(family.value, column.entities))
+        labels = [label for label, value in zip(column.fragments, values, strict=True) if value is not None]
+        return _interleave(family.name, labels, [value for value in values if value is not None])
     if family.histogram is not None:
-        return _histograms(family, view, column)
+        return _histograms(family, column)
+    return _labelled(family, column)
+
+
+def _labelled(family: Family[Any], column: _Column) -> tuple[bytes, int]:
+    """Write the samples that have labels of their own; most label values come again and again."""
     labels: list[str] = []
     numbers: list[float] = []
+    extras: dict[tuple[str, ...], str] = {}
     for base, entity in zip(column.fragments, column.entities, strict=True):
-        for extra, number in family.extra_samples(view, entity):
-            labels.append(_joined(base, fragment(family.labels, extra)))
+        for extra, number in family.extra_samples(entity):
+            if extra not in extras:
+                extras[extra] = fragment(family.labels, extra)
+            labels.append(_joined(base, extras[extra]))
             numbers.append(number)
     return _interleave(family.name, labels, numbers)
 
@@ -121,11 +126,11 @@ def _special(value: float) -> str:
     return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
 
 
-def _histograms(family: Family[Any], view: View, column: _Column) -> tuple[bytes, int]:
+def _histograms(family: Family[Any], column: _Column) -> tuple[bytes, int]:
     lines: list[str] = []
     assert family.histogram is not None
     for base, entity in zip(column.fragments, column.entities, strict=True):
-        if histogram := family.histogram(view, entity):
+        if histogram := family.histogram(entity):
             lines.extend(_histogram_lines(family.name, base, histogram))
     return "".join(lines).encode(), len(lines)
 

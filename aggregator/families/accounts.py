@@ -39,7 +39,7 @@ TREE_FAMILIES = (
         cost="accounts",
         source="slurmacct assoc_table parent_acct, acct_table organization",
         labels=("parent", "organization"),
-        samples=lambda _, account: [((account.parent, account.organization), 1.0)],
+        samples=lambda account: [((account.parent, account.organization), 1.0)],
     ),
 )
 AWARD_FAMILIES = (
@@ -49,7 +49,7 @@ AWARD_FAMILIES = (
         entity=AWARD,
         cost="accounts with an award",
         source="allocations file",
-        value=lambda _, award: award[1].cpus,
+        value=lambda award: award[1].cpus,
     ),
     Family(
         name="hpc_account_award_gpus",
@@ -57,6 +57,6 @@ AWARD_FAMILIES = (
         entity=AWARD,
         cost="accounts with an award",
         source="allocations file",
-        value=lambda _, award: award[1].gpus,
+        value=lambda award: award[1].gpus,
     ),
 )

@@ -24,12 +24,10 @@ JOB: Entity[Job] = Entity(
 
 
 def _job(name: str, help: str, source: str, value: Callable[[Job], float | None]) -> Family[Job]:
-    return Family(
-        name=f"hpc_job_{name}", help=help, entity=JOB, cost=_COST, source=source, value=lambda _, job: value(job)
-    )
+    return Family(name=f"hpc_job_{name}", help=help, entity=JOB, cost=_COST, source=source, value=value)
 
 
-def _info(_: View, job: Job) -> Iterable[tuple[LabelValues, float]]:
+def _info(job: Job) -> Iterable[tuple[LabelValues, float]]:
     run = job.run
     yield (
         (
@@ -49,11 +47,11 @@ def _held(job: Job, amount: float) -> float | None:
     return amount if job.run.start is not None else None
 
 
-def _gpus_by_type(_: View, job: Job) -> Iterable[tuple[LabelValues, float | None]]:
+def _gpus_by_type(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     return (((gpu_type,), _held(job, count)) for gpu_type, count in job.run.allocated.gpus.items())
 
 
-def _coverage(_: View, job: Job) -> Iterable[tuple[LabelValues, float | None]]:
+def _coverage(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     use = job.use
     yield ("cpu",), use.cpu_coverage
     yield ("memory",), use.memory_coverage

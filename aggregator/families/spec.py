@@ -55,9 +55,9 @@ class Family(Generic[E]):
     source: str
     labels: tuple[str, ...] = ()
     stability: Stability = "STABLE"
-    value: Callable[[View, E], float | None] | None = None
-    samples: Callable[[View, E], Iterable[tuple[LabelValues, float | None]]] | None = None
-    histogram: Callable[[View, E], Histogram | None] | None = None
+    value: Callable[[E], float | None] | None = None
+    samples: Callable[[E], Iterable[tuple[LabelValues, float | None]]] | None = None
+    histogram: Callable[[E], Histogram | None] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
@@ -79,11 +79,11 @@ class Family(Generic[E]):
         """Give the labels in the order in which they are printed."""
         return self.entity.labels + self.labels
 
-    def extra_samples(self, view: View, entity: E) -> Iterator[tuple[LabelValues, float]]:
+    def extra_samples(self, entity: E) -> Iterator[tuple[LabelValues, float]]:
         """Give one entity's known samples by extra label values, refusing a wrong number of them."""
         if self.samples is None:
             return
-        for values, value in self.samples(view, entity):
+        for values, value in self.samples(entity):
             if len(values) != len(self.labels):
                 raise FamilyError(f"{self.name}: {len(values)} label values for the labels {self.labels}")
             if value is not None:

@@ -44,36 +44,36 @@ FILESYSTEM: Entity[FilesystemView] = Entity(
 )
 
 
-def _used_bytes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
+def _used_bytes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
     return (((tier,), used) for tier, used in space.used_bytes.items())
 
 
-def _used_inodes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
+def _used_inodes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
     return ((key, count) for key, count in space.inodes.items())
 
 
-def _user_inodes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
+def _user_inodes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
     return (((kind,), count) for (kind, tier), count in space.inodes.items() if tier == "disk")
 
 
-def _hsm_bytes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
+def _hsm_bytes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
     return (((state,), size) for state, size in space.hsm_bytes.items())
 
 
-def _quota_bytes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
+def _quota_bytes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
     yield (space.quota_source,), space.quota.bytes if space.quota else None
 
 
-def _quota_inodes(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
+def _quota_inodes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
     yield (space.quota_source,), space.quota.inodes if space.quota else None
 
 
-def _quota_ratio(_: View, space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
+def _quota_ratio(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
     for resource, ratio in space.quota_used().items():
         yield (resource, space.quota_source), ratio
 
 
-def _file_sizes(_: View, space: SpaceUsed) -> Histogram | None:
+def _file_sizes(space: SpaceUsed) -> Histogram | None:
     if space.file_size_bins is None:
         return None
     edges = (*map(float, SIZE_BIN_EDGES), float("inf"))
@@ -139,11 +139,11 @@ FILESYSTEM_FAMILIES: tuple[Family[FilesystemView], ...] = (
         name="hpc_storage_last_update_timestamp_seconds",
         help="The time that the file system's numbers stand for.",
         entity=FILESYSTEM, cost="file systems", source="Robinhood VARS CL_LastCommit, LastScanEndTime",
-        value=lambda _, view: view.updated,
+        value=lambda view: view.updated,
     ),
     Family(
         name="hpc_storage_scan_running", help="Whether Robinhood is scanning the file system now.",
         entity=FILESYSTEM, cost="file systems", source="Robinhood VARS LastScanStatus",
-        value=lambda _, view: float(view.scan_running),
+        value=lambda view: float(view.scan_running),
     ),
 )  # fmt: skip

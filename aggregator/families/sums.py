@@ -32,15 +32,15 @@ ACCOUNT: Entity[Sums] = Entity(
 )
 
 
-def _jobs(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+def _jobs(sums: Sums) -> Iterable[tuple[LabelValues, float]]:
     return (((state,), count) for state, count in sums.jobs.items())
 
 
-def _allocated_gpus(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+def _allocated_gpus(sums: Sums) -> Iterable[tuple[LabelValues, float]]:
     return (((gpu_type,), count) for gpu_type, count in sums.allocated_gpus.items())
 
 
-def _coverage(_: View, sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+def _coverage(sums: Sums) -> Iterable[tuple[LabelValues, float]]:
     return (((name,), ratio) for name, ratio in sums.coverage.items())
 
 
@@ -70,7 +70,7 @@ def _value_family(
         entity=entity,
         cost=f"active {entity.name}s",
         source=_JOINED,
-        value=lambda _, sums: value(sums),
+        value=value,
     )
 
 

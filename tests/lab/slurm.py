@@ -160,9 +160,18 @@ class Slurm:
         """Requeue a running job, and wait until it runs again."""
         self.scontrol("requeue", str(job_id))
         self.wait_state(job_id, "PENDING")
-        # A requeued job would wait two minutes, as long as its old credential lives.
-        self.scontrol("update", f"JobId={job_id}", "StartTime=now")
-        self.wait_state(job_id, "RUNNING")
+        wait_until(lambda: self._released(job_id), 60, f"job {job_id} to run again")
+
+    def _released(self, job_id: int) -> bool:
+        """Let a requeued job start now, and tell whether it has.
+
+        It would wait two minutes, as long as its old credential lives; slurmctld sets that time once more when the
+        old run has completed, so once is not enough.
+        """
+        states = {row["state"] for row in self.squeue() if row["id"] == str(job_id)}
+        if states == {"PENDING"}:
+            self.scontrol("update", f"JobId={job_id}", "StartTime=now")
+        return states == {"RUNNING"}
 
     def restarts(self, job_id: int) -> int:
         """Return how often the job was requeued."""

@@ -1,6 +1,5 @@
-"""The lab itself: what it promises to the other tests."""
+"""The lab itself: what it promises to the other tests. Last of its folder, for it crashes servers in the end."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pymysql
@@ -13,12 +12,6 @@ from tests.lab.ports import LOOPBACK
 from tests.lab.simulators import Fault
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with Lab() as started:
-        yield started
 
 
 def _rows(lab: Lab, columns: str, where: str) -> list[tuple]:

@@ -24,15 +24,15 @@ def collect(family: Family[Any], view: View) -> Iterator[tuple[dict[str, str], A
         base = family.entity.label_values(view, entity)
         assert len(base) == len(family.entity.labels)
         if family.value is not None:
-            value = family.value(view, entity)
+            value = family.value(entity)
             if value is not None:
                 yield dict(zip(family.all_labels, base, strict=True)), value
         elif family.histogram is not None:
-            histogram = family.histogram(view, entity)
+            histogram = family.histogram(entity)
             if histogram is not None:
                 yield dict(zip(family.all_labels, base, strict=True)), histogram
         else:
-            for extra, value in family.extra_samples(view, entity):
+            for extra, value in family.extra_samples(entity):
                 yield dict(zip(family.all_labels, (*base, *extra), strict=True)), value
 
 
