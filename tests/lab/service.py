@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab.ports import LOOPBACK, answers
-from tests.lab.process import Daemon, lab_environment
+from tests.lab.process import Daemon, lab_environment, wait_until
 from tests.lab.stack import Lab
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -33,6 +33,11 @@ class Service:
 
     def start(self) -> None:
         self.daemon.start()
+
+    def start_and_join(self, job_id: int) -> None:
+        """Start, and wait until the use of this job is joined."""
+        self.start()
+        wait_until(lambda: self.value("hpc_job_used_cpus", slurmjobid=str(job_id)) is not None, 60, "the joined use")
 
     def stop(self) -> None:
         self.daemon.stop()

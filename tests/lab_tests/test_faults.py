@@ -114,4 +114,4 @@ def test_sigterm_ends_it_within_five_seconds_and_closes_its_connections(lab: Lab
         5,
         "the connections to be closed",
     )  # fmt: skip
-    service.start()
+    service.start_and_join(lab.jobs["requeued"])
