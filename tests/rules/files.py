@@ -1,0 +1,35 @@
+"""The rule files and the tools that check them."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.lab.packages import program
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "rules"
+ALERTMANAGER = RULES / "alertmanager.example.yml"
+
+
+def rule_files(kind: str = "*") -> list[Path]:
+    return sorted(path for path in RULES.glob(f"{kind}/*.yml") if path.parent.name in {"recording", "alerts"})
+
+
+def rules(kind: str = "*") -> Iterator[dict[str, Any]]:
+    for path in rule_files(kind):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from group["rules"]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return list(rules("alerts"))
+
+
+def run(name: str, *args: str | Path) -> str:
+    """Run a tool; its output, or the test's failure with it."""
+    done = subprocess.run([program(name), *map(str, args)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

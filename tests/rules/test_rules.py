@@ -1,0 +1,145 @@
+"""rules/: syntax, behaviour, and agreement with the families and the runbook."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aggregator.families import BY_NAME
+from tests.contract.metrics_page import service_families
+from tests.rules.contract import CONTRACT, NEWEST
+from tests.rules.files import ROOT, RULES, alerts, rule_files, rules, run
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+PAGE = ROOT / "docs" / "rules.md"
+UNIT_TESTS = sorted((RULES / "tests").glob("*.test.yml"))
+SECTIONS = ("Meaning", "Impact", "Check", "Fix")
+WORDS = {
+    "absent", "and", "bool", "by", "changes", "count", "ignoring", "max", "min", "on", "or", "sum", "time", "unless",
+    "without",
+}  # fmt: skip
+
+
+def service_names() -> set[str]:
+    return {family.name + ("_total" if family.type == "counter" else "") for family in service_families()}
+
+
+def known() -> set[str]:
+    buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
+    return {*BY_NAME, *service_names(), *buckets, "up"}
+
+
+def names(expr: str) -> set[str]:
+    """Find the metric names of an expression: what is left without strings, selectors, groupings and windows."""
+    expr = re.sub(r'"(?:[^"\\]|\\.)*"', "", expr)
+    expr = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", expr)
+    expr = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", expr)
+    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
+
+
+def headings(page: Path) -> dict[str, str]:
+    """Give the text under each second-level heading."""
+    parts = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_promtool_accepts_every_rule_file() -> None:
+    assert len(rule_files()) == 3
+    run("promtool", "check", "rules", *rule_files())
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.name)
+def test_promtool_unit_tests(path: Path) -> None:
+    run("promtool", "test", "rules", path)
+
+
+def test_the_recorded_names_are_the_contract_s() -> None:
+    recorded = [rule["record"] for rule in rules("recording")]
+    assert len(CONTRACT) == 22
+    assert sorted(recorded) == sorted([*CONTRACT, *NEWEST])
+
+
+def test_every_recorded_series_has_a_unit_test() -> None:
+    tested = {
+        case["expr"]
+        for path in UNIT_TESTS
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for case in test.get("promql_expr_test", [])
+        if case["exp_samples"]
+    }
+    assert {*CONTRACT, *NEWEST} <= tested
+
+
+def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
+    firing: set[tuple[str, str]] = set()
+    silent: set[str] = set()
+    for path in UNIT_TESTS:
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            for case in test.get("alert_rule_test", []):
+                expected: list[dict[str, Any]] = case["exp_alerts"]
+                firing |= {(case["alertname"], alert["exp_labels"]["severity"]) for alert in expected}
+                silent |= {case["alertname"]} if not expected else set()
+    assert firing == {(rule["alert"], rule["labels"]["severity"]) for rule in alerts()}
+    assert silent == {rule["alert"] for rule in alerts()}
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+def test_an_alert_is_complete(rule: dict[str, Any]) -> None:
+    assert rule["for"]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["labels"]["team"] in {"monitoring", "storage", "user-support"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+def test_an_alert_names_families_and_labels_that_exist(rule: dict[str, Any]) -> None:
+    assert names(rule["expr"]), "no metric"
+    assert names(rule["expr"]) <= known()
+    for name, matchers in re.findall(r"(\w+)\{([^}]*)\}", rule["expr"]):
+        if name in BY_NAME:
+            assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= set(BY_NAME[name].all_labels)
+
+
+def test_a_wrong_name_would_be_found() -> None:
+    assert names('sum by (a) (hpc_jop_gpus_busy{x="up"}) > 0 and on (b) time() - up > 1') == {"hpc_jop_gpus_busy", "up"}
+
+
+def test_both_severities_of_an_alert_differ_in_threshold_or_time_only() -> None:
+    gpu = [rule for rule in alerts() if rule["alert"] == "HpcJobGpuUnused"]
+    assert len({rule["expr"] for rule in gpu}) == 1
+    assert [(rule["for"], rule["labels"]["severity"]) for rule in gpu] == [("60m", "warning"), ("120m", "critical")]
+
+
+def test_every_alert_has_a_heading_in_the_runbook_and_vice_versa() -> None:
+    sections = headings(RUNBOOK)
+    assert set(sections) == {rule["alert"] for rule in alerts()}
+    for alert, text in sections.items():
+        assert tuple(re.findall(r"^\*\*(\w+)\*\*", text, re.MULTILINE)) == SECTIONS, alert
+
+
+def test_the_runbook_s_queries_are_valid_and_name_families_that_exist(tmp_path: Path) -> None:
+    queries = [
+        line
+        for block in re.findall(r"```promql\n(.*?)```", RUNBOOK.read_text(), re.DOTALL)
+        for line in block.splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert queries
+    for query in queries:
+        assert {name for name in names(query) if name.startswith("hpc_")} <= known(), query
+    checked = [{"record": f"q{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbook", "rules": checked}]}))
+    run("promtool", "check", "rules", tmp_path / "queries.yml")
+
+
+def test_the_rules_page_lists_every_rule() -> None:
+    listed = set(re.findall(r"^\| `([\w:]+)`", PAGE.read_text(), re.MULTILINE))
+    assert listed == {*CONTRACT, *NEWEST, *(rule["alert"] for rule in alerts())}
+
+
+@pytest.mark.parametrize("path", [RUNBOOK, PAGE], ids=lambda path: path.name)
+def test_a_page_names_families_that_exist(path: Path) -> None:
+    assert set(re.findall(r"\bhpc_\w*[a-z]\b(?!\*)", path.read_text())) <= known()
