@@ -14,7 +14,7 @@ from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.logs import set_up_logging
 from aggregator.app.serve import serve
-from aggregator.config import Config, ConfigError, ListenAddress, load
+from aggregator.config import Config, ConfigError, ListenAddress, load, load_web
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("serve", help="serve the configured site")
     _add_file(command)
     _add_listen(command)
+    command.add_argument(
+        "--web.config.file", dest="web_file", metavar="FILE", help="TLS and basic authentication, as exporters have it"
+    )
     _add_log(command)
     command.set_defaults(run=_serve)
     command = commands.add_parser("check", help="check the configuration and say every mistake in it")
@@ -90,7 +93,8 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 def _serve(flags: argparse.Namespace) -> int:
     config = load(flags.file)
     set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
-    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address))
+    web_config = load_web(flags.web_file) if flags.web_file else None
+    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config))
     return OK
 
 

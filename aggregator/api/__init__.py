@@ -1,10 +1,12 @@
 """HTTP: the metrics page, the REST API and the management paths."""
 
 import time
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from aggregator.api.access import check_access
+from aggregator.api.basic_auth import basic_auth
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
 from aggregator.api.headers import add_security_headers
@@ -29,9 +31,11 @@ def create_app(
     page: MetricsPage,
     clock: Clock = time.time,
     observe: Observe = lambda *_: None,
+    users: Mapping[str, str] | None = None,
 ) -> web.Application:
-    """Build the application; its handlers read these and nothing else."""
-    app = web.Application(middlewares=[instrument(observe), answer_errors, check_access])
+    """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
+    guards = [basic_auth(users)] if users else []
+    app = web.Application(middlewares=[instrument(observe), answer_errors, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)

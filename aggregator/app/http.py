@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,8 @@ from aiohttp import web
 
 from aggregator.api import ApiSettings, create_app
 from aggregator.app.service import Service
-from aggregator.config import ListenAddress
+from aggregator.config import ListenAddress, WebConfig
+from aggregator.config.web import TlsServer
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
@@ -22,7 +24,9 @@ class StartError(Exception):
 
 
 @asynccontextmanager
-async def listen(service: Service, settings: ApiSettings, address: ListenAddress) -> AsyncIterator[asyncio.Event]:
+async def listen(
+    service: Service, settings: ApiSettings, address: ListenAddress, web_config: WebConfig | None = None
+) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
     Raises StartError when the address cannot be listened on.
@@ -31,12 +35,20 @@ async def listen(service: Service, settings: ApiSettings, address: ListenAddress
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    app = create_app(service.store, service.jobs, settings, service.page, observe=service.metrics.observe_request)
+    app = create_app(
+        service.store,
+        service.jobs,
+        settings,
+        service.page,
+        observe=service.metrics.observe_request,
+        users=web_config.basic_auth_users if web_config else None,
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, address.host or None, address.port).start()
+            tls = _tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
+            await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
         except OSError as error:
             raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
         _log.info("listening: address=%s", address)
@@ -46,3 +58,22 @@ async def listen(service: Service, settings: ApiSettings, address: ListenAddress
         await service.state.close()
         await runner.cleanup()
         _log.info("ended")
+
+
+def _tls(section: TlsServer) -> ssl.SSLContext:
+    """Make the server's side of TLS.
+
+    Raises StartError that names what cannot be read.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if section.min_version == "TLS13" else ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(section.cert_file, section.key_file)
+        if section.client_ca_file:
+            context.load_verify_locations(section.client_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"tls_server_config: the certificate or its key cannot be used: {error}") from error
+    if section.client_auth_type != "NoClientCert":
+        required = section.client_auth_type == "RequireAndVerifyClientCert"
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    return context

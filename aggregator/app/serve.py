@@ -12,27 +12,35 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
-from aggregator.config import Auth, Config, ConfigError, ListenAddress, load
+from aggregator.config import Auth, Config, ConfigError, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
 
 
-def open_areas(address: ListenAddress, auth: Auth | None) -> frozenset[str]:
-    """Tell which areas are open without an identity: all on loopback, else those that `auth` says.
+def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
+    """Tell which areas are open: all on loopback and to those whom the web configuration lets in, else `auth`'s.
 
     Raises StartError without `auth` on an address that others can reach.
     """
-    if address.is_loopback:
+    if address.is_loopback or (web_config and _knows_clients(web_config)):
         return AREAS
     if auth is None:
         raise StartError(
             f"server.listen_address: {address} can be reached from other machines and no auth is configured: job "
-            "names, users and quotas would be open to everyone. Listen on 127.0.0.1, or configure auth "
-            "(auth: {anonymous: [health, metrics]} opens these two only)"
+            "names, users and quotas would be open to everyone. Listen on 127.0.0.1, let only known clients in by "
+            "--web.config.file, or configure auth (auth: {anonymous: [health, metrics]} opens these two only)"
         )
     return frozenset(auth.anonymous) & AREAS
+
+
+def _knows_clients(web_config: WebConfig) -> bool:
+    """Tell whether every client has to show a password or a certificate."""
+    tls = web_config.tls_server_config
+    return bool(web_config.basic_auth_users) or (
+        tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+    )
 
 
 def timing_of(config: Config) -> Timing:
@@ -48,7 +56,7 @@ def timing_of(config: Config) -> Timing:
 class ConfiguredService:
     """A service that runs what a configuration file says, and reads it again on demand."""
 
-    def __init__(self, file: str, config: Config, listen: ListenAddress) -> None:
+    def __init__(self, file: str, config: Config, listen: ListenAddress, web_config: WebConfig | None) -> None:
         self.service = Service(StateStore(config.state))
         self._file = file
         self._lock = asyncio.Lock()
@@ -56,10 +64,11 @@ class ConfiguredService:
             external_url=config.server.external_url or "",
             stale_after=config.refresh.stale_after,
             version=aggregator.__version__,
-            open_areas=open_areas(listen, config.auth),
+            open_areas=open_areas(listen, config.auth, web_config),
             reload=self.reload,
         )
         self._listen = listen
+        self._web_config = web_config
         self._config = config
 
     async def open_state(self) -> None:
@@ -88,7 +97,7 @@ class ConfiguredService:
             metrics = self.service.metrics
             try:
                 config = await asyncio.to_thread(load, self._file)
-                areas = open_areas(self._listen, config.auth)
+                areas = open_areas(self._listen, config.auth, self._web_config)
             except (ConfigError, StartError) as error:
                 metrics.reload_succeeded = False
                 _log.error("reload failed, the old configuration stays: error=%s", error)
@@ -102,15 +111,15 @@ class ConfiguredService:
             return None
 
 
-async def serve(file: str, config: Config, address: ListenAddress) -> None:
+async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises StartError.
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
-    configured = ConfiguredService(file, config, address)
-    async with listen(configured.service, configured.settings, address) as ended:
+    configured = ConfiguredService(file, config, address, web_config)
+    async with listen(configured.service, configured.settings, address, web_config) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()

@@ -32,6 +32,7 @@ from aggregator.config.schema import (
 from aggregator.config.secrets import DatabaseUrl, Secret, SecretFile, SecretSource
 from aggregator.config.section import Section
 from aggregator.config.types import ListenAddress, format_duration, format_size, parse_duration, parse_size
+from aggregator.config.web import WebConfig, load_web
 
 __all__ = [
     "Allocations",
@@ -74,9 +75,11 @@ __all__ = [
     "Tokens",
     "TrustedProxy",
     "Waste",
+    "WebConfig",
     "format_duration",
     "format_size",
     "load",
+    "load_web",
     "parse",
     "parse_duration",
     "parse_size",

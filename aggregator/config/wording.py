@@ -27,26 +27,26 @@ WANTED: Final[Mapping[str, str]] = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> Iterator[tuple[KeyPath, str]]:
-    """Give the path and the message of each error."""
+def explain(error: ValidationError, document: Document, root: type[Section] = Config) -> Iterator[tuple[KeyPath, str]]:
+    """Give the path and the message of each error in a document whose schema is `root`."""
     for details in error.errors(include_url=False, include_input=False):
         path = details["loc"]
         if path[-1:] == ("[key]",) and path not in document.origins:
             path = path[:-1]
             # Not the key's value, which may be a secret.
             origin = replace(document.origin(path), quote=quote(str(path[-1])))
-            yield path, _message(details, path, origin)
+            yield path, _message(details, path, origin, root)
         else:
-            yield path, _message(details, path, document.origin(path))
+            yield path, _message(details, path, document.origin(path), root)
 
 
-def _message(details: ErrorDetails, path: KeyPath, origin: Origin) -> str:
+def _message(details: ErrorDetails, path: KeyPath, origin: Origin, root: type[Section]) -> str:
     context = details.get("ctx", {})
     match details["type"]:
         case "missing":
             return "required"
         case "extra_forbidden":
-            return _unknown_key(path)
+            return _unknown_key(path, root)
         case "refused":
             return str(context["message"])
         case "must_be":
@@ -63,16 +63,16 @@ def _must_be(wanted: str, origin: Origin, hint: str = "") -> str:
     return f"must be {wanted}, got {got}" + (f" ({hint})" if hint else "")
 
 
-def _unknown_key(path: KeyPath) -> str:
-    known = list(_section_at(path[:-1]).model_fields)
+def _unknown_key(path: KeyPath, root: type[Section]) -> str:
+    known = list(_section_at(path[:-1], root).model_fields)
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     if close:
         return f'unknown key (did you mean "{close[0]}"?)'
     return f"unknown key (known: {', '.join(map(format_key, sorted(known)))})"
 
 
-def _section_at(path: KeyPath) -> type[Section]:
-    kind: Any = Config
+def _section_at(path: KeyPath, root: type[Section]) -> type[Section]:
+    kind: Any = root
     for part in path:
         is_section = isinstance(kind, type) and issubclass(kind, Section)
         kind = kind.model_fields[str(part)].annotation if is_section else get_args(kind)[-1]

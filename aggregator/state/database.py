@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from aggregator.config import State
 from aggregator.state.errors import StateError, state_error
@@ -84,12 +85,21 @@ class Database:
 
 def _create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
     try:
-        return create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
+        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
     except ModuleNotFoundError as error:
         raise StateError(
             f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
             f"pip install {error.name}"
         ) from error
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "invalidate", _release_lock)
+    return engine
+
+
+def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:
+    """Roll back before a cancelled connection is closed: with a cursor left, closing alone would keep the lock."""
+    if isinstance(error, asyncio.CancelledError):
+        connection.rollback()
 
 
 def _options(url: URL, busy_seconds: float) -> dict[str, Any]:

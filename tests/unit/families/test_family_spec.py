@@ -4,7 +4,7 @@ import pytest
 
 from aggregator.families.jobs import JOB
 from aggregator.families.spec import Family, FamilyError, Histogram, check_unique
-from tests.builders import make_job, rich_cluster
+from tests.builders import make_job
 
 
 def make_family(**changes: Any) -> Family[Any]:

@@ -101,13 +101,16 @@ async def test_slow_database_is_an_error(file: Path, monkeypatch: pytest.MonkeyP
     await store.close()
 
 
-async def test_cancelled_save_leaves_the_store_usable(file: Path, sqlite_store: StateStore) -> None:
-    task = asyncio.create_task(sqlite_store.save_summaries("narval", [make_job(i) for i in range(5000)]))
-    await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.01, 0.02, 0.04])
+async def test_cancelled_save_lets_the_lock_go(sqlite_store: StateStore, seconds: float) -> None:
+    """A reload cancels the refresh at any moment; the wait for the lock (busy_seconds) is 0.05 s here."""
+    for _ in range(5):
+        task = asyncio.create_task(sqlite_store.save_summaries("narval", [make_job(i) for i in range(5000)]))
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
-    await _works(sqlite_store)
+        await _works(sqlite_store)
 
 
 @pytest.mark.mariadb

@@ -1,0 +1,64 @@
+"""`--web.config.file`: TLS and basic authentication, in the format that Prometheus's exporters share."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from aggregator.config.document import read_document
+from aggregator.config.mistake import ConfigError, Mistake, format_path
+from aggregator.config.section import Section
+from aggregator.config.types import File, refused
+from aggregator.config.wording import explain
+
+_BCRYPT_PREFIXES = ("$2a$", "$2b$", "$2y$")
+
+
+def _check_hash(text: str) -> str:
+    if not text.startswith(_BCRYPT_PREFIXES) or len(text) != 60:
+        # Not quoted: it may be a password.
+        raise refused("must be a bcrypt hash, as `htpasswd -nBC 10 USER` prints after the colon")
+    return text
+
+
+class TlsServer(Section):
+    """Encrypt, and ask clients for certificates."""
+
+    cert_file: File
+    key_file: File
+    client_ca_file: File | None = None
+    client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
+    min_version: Literal["TLS12", "TLS13"] = "TLS12"
+
+    @model_validator(mode="after")
+    def _check_client_ca(self) -> "TlsServer":
+        if (self.client_auth_type == "NoClientCert") != (self.client_ca_file is None):
+            raise refused("client_ca_file and a client_auth_type other than NoClientCert go together")
+        return self
+
+
+class WebConfig(Section):
+    """Hold the whole file; basic_auth_users maps names to bcrypt hashes."""
+
+    tls_server_config: TlsServer | None = None
+    basic_auth_users: Annotated[
+        dict[str, Annotated[str, AfterValidator(_check_hash)]], Field(default_factory=dict, repr=False)
+    ]
+
+
+def load_web(path: str | PathLike[str]) -> WebConfig:
+    """Read the file at *path*, or raise ConfigError with every mistake."""
+    filename = str(path)
+    try:
+        document = read_document(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"cannot read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
+        raise ConfigError([Mistake(filename, None, "", problem)]) from None
+    found = list(document.mistakes)
+    if not found:
+        try:
+            return WebConfig.model_validate(document.data or {}, context={"directory": Path(path).parent})
+        except ValidationError as error:
+            found = [(at, document.origin(at).line, message) for at, message in explain(error, document, WebConfig)]
+    raise ConfigError([Mistake(filename, line, format_path(at), message) for at, line, message in found])
