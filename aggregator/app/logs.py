@@ -32,6 +32,8 @@ def set_up_logging(level: str, form: str) -> None:
     root.setLevel(_LEVELS[level])
     # Its notes on each start are of interest to developers only.
     logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
+    # A server that dies is a StateError, which is logged once; the pool would add a trace for each connection.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:
