@@ -14,6 +14,7 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 	$(BIN)/python -m aggregator demo
 
 test: check  ## every test, on real servers (installs missing Debian packages as root)
+	$(BIN)/python -m pytest -q tests/unit -m mariadb
 	$(BIN)/python -m pytest --durations=10 --ignore=tests/unit --ignore=tests/contract
 
 check: $(VENV)/.test  ## lint, types, layers and unit tests, under a minute
@@ -21,7 +22,7 @@ check: $(VENV)/.test  ## lint, types, layers and unit tests, under a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/contract
+	$(BIN)/python -m pytest -q tests/unit tests/contract -m "not mariadb"
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
 	$(BIN)/python -m tests.lab

@@ -1,0 +1,221 @@
+"""What the chart renders, with both of the helms in use."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+import aggregator
+from aggregator.config import Config, ListenAddress, parse
+from tests.deploy import tools
+from tests.deploy.chart import CHART, CI, ROOT, ci, manifests, run_helm
+
+each_ci = pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+each_helm = pytest.mark.parametrize("helm", tools.HELMS)
+OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
+
+
+@each_ci
+@each_helm
+def test_the_chart_lints(helm: str, values: Path) -> None:
+    result = run_helm(helm, "lint", "--strict", str(CHART), "--values", str(values))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@each_ci
+def test_both_helms_render_the_same(values: Path) -> None:
+    assert manifests("helm3", values) == manifests("helm4", values)
+
+
+def test_every_manifest_is_valid_in_kubernetes(tmp_path: Path) -> None:
+    """In one process of its own, with the tool's packages and not ours."""
+    known = [
+        [values.stem, manifest]
+        for values in CI
+        for manifest in manifests("helm4", values).values()
+        if manifest["kind"] not in OPERATOR_KINDS
+    ]
+    (tmp_path / "manifests.json").write_text(json.dumps(known))
+    script = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import kubernetes_validate\n"
+        "for name, manifest in json.load(open(sys.argv[2])):\n"
+        "    print(name, manifest['kind'], file=sys.stderr)\n"
+        "    kubernetes_validate.validate(manifest, '1.31', strict=True)\n"
+    )
+    command = [sys.executable, "-I", "-c", script, str(tools.kubernetes_validate()), str(tmp_path / "manifests.json")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stderr.splitlines()) == len(known) > 25
+
+
+def test_the_service_monitor_keeps_our_labels() -> None:
+    rendered = ci("prometheus-operator")
+    monitor = rendered["ServiceMonitor"]
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"] == {
+        "jobLabel": "app.kubernetes.io/name",
+        "selector": {"matchLabels": rendered["Service"]["spec"]["selector"]},
+        "namespaceSelector": {"matchNames": ["hpc"]},
+        "endpoints": [
+            {"port": "http", "path": "/metrics", "interval": "60s", "scrapeTimeout": "10s", "honorLabels": True}
+        ],
+    }
+    assert rendered["Service"]["spec"]["ports"][0]["name"] == "http"
+    assert rendered["Service"]["metadata"]["labels"]["app.kubernetes.io/name"] == "hpc-aggregator"
+
+
+def test_the_prometheus_rule_has_every_rule_of_the_project() -> None:
+    files = [*sorted((ROOT / "rules/alerts").glob("*.yml")), *sorted((ROOT / "rules/recording").glob("*.yml"))]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    assert ci("prometheus-operator")["PrometheusRule"]["spec"] == {"groups": groups}
+    assert groups
+
+
+def test_what_is_not_enabled_is_not_rendered() -> None:
+    assert set(ci("default")) == {"ConfigMap", "Deployment", "Pod", "Service", "ServiceAccount"}
+
+
+@each_ci
+def test_containers_may_do_nothing_that_they_need_not(values: Path) -> None:
+    rendered = manifests("helm4", values)
+    for pod in (rendered["Deployment"]["spec"]["template"]["spec"], rendered["Pod"]["spec"]):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        }
+    assert rendered["ServiceAccount"]["automountServiceAccountToken"] is False
+    assert "Secret" not in rendered
+
+
+@each_ci
+def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) -> None:
+    rendered = manifests("helm4", values)
+    data = rendered["ConfigMap"]["data"]
+    for name, text in data.items():
+        (tmp_path / name).write_text(text)
+    text = data["hpc-aggregator.yml"].replace("/run/secrets/hpc-aggregator", str(tmp_path))
+    text = text.replace("/etc/site", str(tmp_path))
+    for name in re.findall(rf"(?:_file|ca_file): {re.escape(str(tmp_path))}/(\S+)", text):
+        (tmp_path / name).write_text("secret\n")
+        (tmp_path / name).chmod(0o440)
+    config = parse(text, str(tmp_path / "hpc-aggregator.yml"))
+    (container,) = rendered["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (flag,) = (argument for argument in container["args"] if argument.startswith("--web.listen-address="))
+    assert not ListenAddress.parse(flag.partition("=")[2]).is_loopback
+    assert config.auth is not None, "without it the service refuses to start"
+    assert set(config.auth.anonymous) == {"health", "metrics"}
+
+
+def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:
+    """With the default configuration, beyond loopback, and no source that answers."""
+    pod = ci("default")["Deployment"]["spec"]["template"]["spec"]
+    text = ci("default")["ConfigMap"]["data"]["hpc-aggregator.yml"]
+    (tmp_path / "hpc-aggregator.yml").write_text(f"{text}state:\n  url: sqlite:///{tmp_path}/state.db\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [
+        argument.replace("/etc/hpc-aggregator", str(tmp_path)).replace(":9850", f":{port}")
+        for argument in pod["containers"][0]["args"]
+    ]
+    path = pod["containers"][0]["livenessProbe"]["httpGet"]["path"]
+    command = [sys.executable, "-m", "aggregator", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as service:
+        try:
+            assert _get(f"http://127.0.0.1:{port}{path}", service) == 200
+            service.terminate()
+            assert service.wait(timeout=5) == 0
+        finally:
+            service.kill()
+
+
+def _get(url: str, service: subprocess.Popen[str]) -> int:
+    end = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except OSError:
+            if service.poll() is not None or time.monotonic() > end:
+                assert service.stderr is not None
+                service.kill()
+                pytest.fail(f"the service did not start: {service.stderr.read()}")
+            time.sleep(0.1)
+
+
+def test_secrets_are_files_for_the_group_only() -> None:
+    pod = ci("with-secret")["Deployment"]["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["secrets"]["secret"] == {"secretName": "hpc-aggregator", "defaultMode": 0o440}
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["secrets"] == "/run/secrets/hpc-aggregator"
+
+
+def test_a_sqlite_state_is_never_written_by_two_pods() -> None:
+    deployment = ci("with-secret")["Deployment"]["spec"]
+    assert deployment["strategy"] == {"type": "Recreate"}
+    claims = [volume.get("persistentVolumeClaim") for volume in deployment["template"]["spec"]["volumes"]]
+    assert {"claimName": ci("with-secret")["PersistentVolumeClaim"]["metadata"]["name"]} in claims
+
+
+def test_replicas_with_a_server_state_roll() -> None:
+    rendered = ci("server-state")
+    deployment = rendered["Deployment"]["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"type": "RollingUpdate"}
+    assert "state" not in {volume["name"] for volume in deployment["template"]["spec"]["volumes"]}
+    assert rendered["PodDisruptionBudget"]["spec"]["selector"] == deployment["selector"]
+
+
+def test_the_network_policy_lets_in_prometheus_and_the_test_pod() -> None:
+    rendered = ci("network-policy")
+    (rule,) = rendered["NetworkPolicy"]["spec"]["ingress"]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}},
+        {"podSelector": {"matchLabels": rendered["Pod"]["metadata"]["labels"]}},
+    ]
+
+
+@each_ci
+def test_the_service_does_not_select_the_test_pod(values: Path) -> None:
+    rendered = manifests("helm4", values)
+    selector = rendered["Service"]["spec"]["selector"].items()
+    assert selector <= rendered["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    assert not selector <= rendered["Pod"]["metadata"]["labels"].items()
+
+
+def test_another_configuration_makes_new_pods() -> None:
+    annotations = [
+        manifests("helm4", values)["Deployment"]["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+        for values in CI
+    ]
+    assert len(set(annotations)) == len(CI)
+
+
+def test_the_schema_knows_every_section_of_the_configuration() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["properties"]["config"]["properties"]) == set(Config.model_fields)
+
+
+def test_the_schema_knows_every_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(schema["properties"]) - {"global"} == set(values)
+
+
+def test_the_chart_installs_this_version() -> None:
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == aggregator.__version__
