@@ -17,10 +17,12 @@ from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
+from tests.lab.packages import ensure_packages
 from tests.lab.ports import LOOPBACK, free_port
 
 
 def certificate(folder: Path, name: str) -> None:
+    ensure_packages(["openssl"])
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
          "-addext", f"subjectAltName=IP:{LOOPBACK}", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt"],

@@ -37,6 +37,12 @@ def program(name: str) -> str:
     return found
 
 
+def promtool() -> str:
+    """Return the full path of promtool, installed when it is missing."""
+    ensure_packages(PROMETHEUS)
+    return program("promtool")
+
+
 def ensure_packages(needed: Iterable[str]) -> None:
     """Install those of *needed* (Debian package names) that are missing."""
     missing = [package for package in needed if not _installed(package)]

@@ -9,6 +9,7 @@ from tests.lab import Lab, wait_until
 from tests.lab.behaviours import BEHAVIOURS, DEFAULT
 from tests.lab.feed import RunningJob
 from tests.lab.jobs import LATIN1_NAME, LONG_NAME, PENDING, WEIRD_NAME
+from tests.lab.packages import promtool
 from tests.lab.service import Service
 from tests.lab.simulators import Fault
 
@@ -137,7 +138,7 @@ def test_hostile_names_come_out_whole(lab: Lab, service: Service) -> None:
 
 def test_promtool_finds_nothing_to_say(service: Service) -> None:
     _, page = service.get("/metrics")
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

@@ -1,6 +1,5 @@
 """The whole page of a fixed snapshot; `pytest --update-golden` rewrites it."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,15 @@ from scrape import make_page
 from aggregator.exposition import ServiceMetrics
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
 from tests.builders import NOW, make_status, rich_cluster, rich_filesystem
+from tests.lab.packages import promtool
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.prom"
 CLUSTER, FILESYSTEM = rich_cluster(("alice", 'o"brien\n')), rich_filesystem(("def-kim", "78901"))
 
 
 def check_with_promtool(text: str) -> subprocess.CompletedProcess[str]:
-    promtool = shutil.which("promtool")
-    assert promtool is not None
     return subprocess.run(
-        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
+        [promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
     )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from aggregator.sources.prometheus.client import selector
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import GPU_INPUTS, HEALTHY_NODES, JOB_INPUTS
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from tests.lab.packages import promtool
 
 INPUTS = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
 PLAIN = {"cluster": "narval"}
@@ -30,10 +30,8 @@ def check_with_promtool(expressions: list[str], directory: Path) -> subprocess.C
     rules = [{"record": f"r{number}", "expr": text} for number, text in enumerate(expressions)]
     file = directory / "rules.yml"
     file.write_text(json.dumps({"groups": [{"name": "g", "rules": rules}]}, ensure_ascii=False))
-    promtool = shutil.which("promtool")
-    assert promtool is not None
     return subprocess.run(
-        [promtool, "check", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
+        [promtool(), "check", "rules", str(file)], capture_output=True, text=True, check=False, timeout=60
     )  # fmt: skip
 
 
