@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aggregator
-from aggregator.app.check import connect
+from aggregator.app.check import connect, open_once
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.logs import set_up_logging
@@ -100,6 +100,7 @@ def _serve(flags: argparse.Namespace) -> int:
 
 def _check(flags: argparse.Namespace) -> int:
     config = load(flags.file)
+    asyncio.run(open_once(config))
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{flags.file}: no mistakes")

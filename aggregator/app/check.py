@@ -1,4 +1,4 @@
-"""`check --connect`: fetch every source of a configuration once and say what came of it."""
+"""`check`: open every source of a configuration, and with `--connect` fetch each once and say what came of it."""
 
 import asyncio
 import time
@@ -8,6 +8,15 @@ from aggregator.config import Config
 from aggregator.sources.base import FetchError, Source
 
 TIMEOUT_SECONDS = 30.0
+
+
+async def open_once(config: Config) -> None:
+    """Open every source without connecting.
+
+    Raises ConfigError for what cannot be used, such as a certificate.
+    """
+    async with open_site(config):
+        pass
 
 
 async def connect(config: Config) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import time
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.check import open_once
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
@@ -98,6 +99,8 @@ class ConfiguredService:
             try:
                 config = await asyncio.to_thread(load, self._file)
                 areas = open_areas(self._listen, config.auth, self._web_config)
+                # Before the old site is closed: what cannot be opened changes nothing.
+                await open_once(config)
             except (ConfigError, StartError) as error:
                 metrics.reload_succeeded = False
                 _log.error("reload failed, the old configuration stays: error=%s", error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from aggregator.config import Cluster, Config, Database, Filesystem, Prometheus
+from aggregator.config import Cluster, Config, ConfigError, Database, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.connection import Tls
@@ -58,7 +58,10 @@ class Site:
 
 @asynccontextmanager
 async def open_site(config: Config) -> AsyncIterator[Site]:
-    """Make every source that is configured, connecting to none of them, and close them all in the end."""
+    """Make every source that is configured, connecting to none of them, and close them all in the end.
+
+    Raises ConfigError for certificates that cannot be used.
+    """
     async with AsyncExitStack() as stack:
         allocations = config.allocations.file
         yield Site(
@@ -108,7 +111,7 @@ def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | 
             database=section.database,
             statement_timeout=section.statement_timeout,
             pool_size=section.pool_size,
-            tls=_tls(section.tls) if section.tls else None,
+            tls=_tls(f"{key}.tls", section.tls) if section.tls else None,
         )
     )
     stack.push_async_callback(database.close)
@@ -123,10 +126,18 @@ def _password(key: str, section: Database) -> str:
         raise FetchError(f"{key}.password_file: cannot be read: {error}") from error
 
 
-def _tls(section: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=_path(section.ca_file))
-    if section.cert_file:
-        context.load_cert_chain(section.cert_file, section.key_file)
+def _tls(key: str, section: Tls) -> ssl.SSLContext:
+    """Make a client's side of TLS.
+
+    Raises ConfigError that names what cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=_path(section.ca_file))
+        if section.cert_file:
+            context.load_cert_chain(section.cert_file, section.key_file)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(str(file) for file in (section.ca_file, section.cert_file, section.key_file) if file)
+        raise ConfigError([Mistake("configuration", None, key, f"cannot use {files}: {error}")]) from error
     if section.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -143,7 +154,7 @@ def _endpoint(key: str, section: Prometheus) -> Endpoint:
         url=section.url,
         timeout=section.timeout,
         headers=lambda: _headers(key, section),
-        tls=_tls(section.tls) if section.tls else True,
+        tls=_tls(f"{key}.tls", section.tls) if section.tls else True,
     )
 
 

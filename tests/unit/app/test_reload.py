@@ -1,0 +1,66 @@
+"""A configuration that cannot be run changes nothing, at the start and at a reload."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aggregator.app.serve import ConfiguredService
+from aggregator.app.site import open_site
+from aggregator.config import ConfigError, ListenAddress, load
+
+# Port 1 answers nobody: the source is down, the service is not.
+GOOD = """
+state: {{ url: "sqlite:///{folder}/state.db" }}
+clusters:
+  narval:
+    slurmacct: {{ host: 127.0.0.1, port: 1, user: a, password: b{tls} }}
+    prometheus: {{ url: "http://127.0.0.1:1" }}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "config.yml"
+    file.write_text(GOOD.format(folder=tmp_path, tls=""))
+    return file
+
+
+@pytest.fixture
+async def configured(file: Path) -> AsyncIterator[ConfiguredService]:
+    service = ConfiguredService(str(file), load(file), ListenAddress("127.0.0.1", 0), None)
+    await service.open_state()
+    await service.start()
+    yield service
+    await service.service.stop()
+    await service.service.state.close()
+
+
+async def test_certificates_that_cannot_be_read_are_named(file: Path) -> None:
+    file.write_text(GOOD.format(folder=file.parent, tls=", tls: { ca_file: nowhere.pem }"))
+    with pytest.raises(ConfigError, match=r"clusters\.narval\.slurmacct\.tls: cannot use .*nowhere\.pem: "):
+        async with open_site(load(file)):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [(", tls: { ca_file: nowhere.pem }", "slurmacct.tls"), (", prot: 1", "prot: unknown key")]
+)
+async def test_a_configuration_that_cannot_be_run_leaves_the_old_one(
+    configured: ConfiguredService, file: Path, text: str, named: str
+) -> None:
+    before = configured.service.store.current.clusters.keys()
+    file.write_text(GOOD.format(folder=file.parent, tls=text).replace("narval", "beluga"))
+    mistake = await configured.reload()
+    assert mistake is not None
+    assert named in mistake
+    assert configured.service.store.current.clusters.keys() == before == {"narval"}
+    assert not configured.service.metrics.reload_succeeded
+
+
+async def test_a_good_configuration_replaces_the_old_one(configured: ConfiguredService, file: Path) -> None:
+    file.write_text(GOOD.format(folder=file.parent, tls="").replace("narval", "beluga"))
+    assert await configured.reload() is None
+    assert set(configured.service.store.current.clusters) == {"beluga"}
+    assert {scope for _, scope in configured.service.store.current.sources} == {"", "beluga"}
+    assert configured.service.metrics.reload_succeeded
