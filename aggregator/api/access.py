@@ -1,6 +1,7 @@
 """Which areas of the service a request may enter.
 
-This version knows no identities: an area is open to everybody who reaches the address, or to nobody.
+This version knows no identities: an area is open to everybody who reaches the address (and whom the web configuration,
+if there is one, lets in), or to nobody.
 """
 
 from typing import Final
@@ -17,7 +18,7 @@ API: Final = "api"
 AREAS: Final = frozenset({HEALTH, METRICS, API})
 
 _AREA_OF_PATH = {"/": HEALTH, "/-/healthy": HEALTH, "/-/ready": HEALTH, "/metrics": METRICS}
-_CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md, auth"
+_CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
 
 
 @web.middleware

@@ -7,7 +7,7 @@ from aggregator.api.access import API, AREAS, HEALTH, METRICS, area_of
 from .builders import FakeReload, make_status
 from .conftest import Service
 
-CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md, auth"
+CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
 PATHS = {
     HEALTH: ["/", "/-/healthy", "/-/ready"],
     METRICS: ["/metrics"],
