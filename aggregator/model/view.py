@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Account, Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.storage import Award, StorageQuota
 
 
@@ -63,11 +64,12 @@ class Efficiency:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run joined with its use."""
+    """One run joined with its use, and with what the ledger has added up of it (None: nothing yet)."""
 
     run: Run
     use: JobUse
     efficiency: Efficiency
+    ledger: RunLedger | None = None
 
 
 @dataclass(frozen=True, slots=True)
