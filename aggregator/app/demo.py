@@ -14,16 +14,24 @@ from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.config import ListenAddress, State
+from aggregator.join.price import Prices
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticCluster,
+    SyntheticPower,
     SyntheticStorage,
     SyntheticUse,
 )
 from aggregator.state import StateStore
 
 INTERVAL_SECONDS = 5.0
+# Made up, as everything here: the carbon of a grid of hydro and gas, and prices in the order of a real site's.
+PRICES = Prices(
+    pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
+    gpu_hour={"default": 0.35},
+)  # fmt: skip
+TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
 
 
 @asynccontextmanager
@@ -31,7 +39,7 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
     cluster = SyntheticCluster(seed=seed, start=start)
     yield Site(
-        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster))},
+        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster))},
         {
             name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
             for name, hsm in (("project", True), ("scratch", False))
@@ -53,7 +61,7 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     )
     async with listen(service, settings, address) as ended:
         start = time.time()
-        await service.start(lambda: open_synthetic_site(seed, start), Timing(interval=INTERVAL_SECONDS))
+        await service.start(lambda: open_synthetic_site(seed, start), TIMING)
         print(_welcome(address), file=sys.stderr, flush=True)
         await ended.wait()
 
@@ -70,6 +78,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  overview        {base}/",
             f"  gauges          {base}/metrics",
             f"  wasted GPUs     {base}/metrics?collect[]=users",
+            f"  power, energy   {base}/metrics?collect[]=nodes",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",

@@ -9,15 +9,18 @@ from typing import TypeVar
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
+from aggregator.join.price import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
+from aggregator.refresh.ledger import EndedRuns, LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import Source
+from aggregator.state import StateStore
 
 T = TypeVar("T")
 V = TypeVar("V", ClusterView, FilesystemView)
@@ -25,7 +28,7 @@ V = TypeVar("V", ClusterView, FilesystemView)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of the refresh in seconds, and what counts as a normal share of memory.
+    """The times of the refresh and of the ledger in seconds, what counts as a normal share, and what things cost.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -35,6 +38,8 @@ class Timing:
     timeout: float = 60.0
     summary_retention: float = 5 * 365 * 86_400.0
     fair_share: FairShare = field(default_factory=FairShare)
+    prices: Prices = field(default_factory=Prices)
+    backfill: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Outlets:
     page: Page
     metrics: ServiceMetrics
     keep: Publish[ClusterView]
+    state: StateStore
 
     def stages(self, cluster: str, filesystem: str) -> Stages:
         """Make what a refresher tells its times and failures."""
@@ -69,19 +75,42 @@ class Outlets:
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     """Make a refresher for each cluster and file system."""
     allocations = _feed(site.allocations, "", timing, outlets) if site.allocations else None
+    ledgers = {
+        name: _ledger(name, sources.accounting, sources.power, timing, outlets)
+        for name, sources in site.clusters.items()
+        if sources.power
+    }
     clusters = [
-        Scheduled(_cluster(name, sources, allocations, timing, outlets), timing.interval)
+        Scheduled(_cluster(name, sources, allocations, ledgers.get(name), timing, outlets), timing.interval)
         for name, sources in site.clusters.items()
     ]
     filesystems = [
         Scheduled(_filesystem(name, sources, allocations, timing, outlets), sources.interval)
         for name, sources in site.filesystems.items()
     ]
-    return clusters + filesystems
+    return clusters + [Scheduled(ledger, timing.interval) for ledger in ledgers.values()] + filesystems
+
+
+def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing, outlets: Outlets) -> LedgerRefresher:
+    return LedgerRefresher(
+        name,
+        power=power,
+        ended=accounting,
+        keeper=outlets.state.ledger,
+        settings=LedgerSettings(prices=timing.prices, backfill_seconds=timing.backfill, stale_after=timing.stale_after),
+        snapshot=lambda: outlets.store.current,
+        publish=outlets.store.publish_source,
+        failed=partial(outlets.metrics.count_failure, name, ""),
+    )
 
 
 def _cluster(
-    name: str, sources: ClusterSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+    name: str,
+    sources: ClusterSources,
+    allocations: Feed[Allocations] | None,
+    ledger: LedgerRefresher | None,
+    timing: Timing,
+    outlets: Outlets,
 ) -> ClusterRefresher:
     known = outlets.store.current.clusters.get(name)
     if known is None:
@@ -92,6 +121,7 @@ def _cluster(
         accounting=_feed(sources.accounting, name, timing, outlets),
         use=_feed(sources.use, name, timing, outlets) if sources.use else None,
         allocations=allocations,
+        ledger=ledger.view if ledger else None,
         fair_share=timing.fair_share,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
         publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),

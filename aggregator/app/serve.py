@@ -13,8 +13,9 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
-from aggregator.config import Auth, Config, ConfigError, ListenAddress, WebConfig, load
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
+from aggregator.join.price import Prices
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,22 @@ def timing_of(config: Config) -> Timing:
         stale_after=config.refresh.stale_after,
         summary_retention=config.state.summary_retention,
         fair_share=FairShare(config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu),
+        prices=_prices(config.energy),
+        backfill=config.energy.backfill,
+    )
+
+
+def _prices(energy: Energy) -> Prices:
+    tariff = energy.tariff
+    return Prices(
+        model=energy.model,
+        pue=energy.pue,
+        grams_per_kwh=energy.co2.static_g_per_kwh,
+        currency=tariff.currency or "",
+        per_kwh=tariff.per_kwh,
+        cooling_share=tariff.cooling_share,
+        cpu_hour=tariff.cpu_hour,
+        gpu_hour=tariff.gpu_hour,
     )
 
 

@@ -41,7 +41,7 @@ class Service:
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.summary_retention, self.store.publish_source)
-        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep))
+        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
 
     async def stop(self) -> None:

@@ -1,8 +1,10 @@
 """What is one cluster's snapshot, given what its sources know?"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aggregator.join.efficiency import FairShare, efficiency
+from aggregator.join.energy import LedgerView
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
 from aggregator.model.accounting import Accounting
@@ -22,13 +24,14 @@ def join_cluster(
     previous: Mapping[int, JobUse],
     fair_share: FairShare,
     awards: Mapping[str, Award],
+    ledger: LedgerView | None = None,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
     `previous` is the last snapshot's use by run id, kept for runs that have ended since.
     """
     if accounting is None:
-        return ClusterView(cluster=cluster, time=at, awards=awards)
+        return _with_ledger(ClusterView(cluster=cluster, time=at, awards=awards), ledger)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
@@ -37,8 +40,11 @@ def join_cluster(
         used = uses.get(run.run_id, NO_USE)
         # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
         judged = efficiency(run, used, fair_share, at) if run.start is not None else _NOTHING
-        jobs.append(Job(run, used, judged))
-    return ClusterView(
+        if ledger is None:
+            jobs.append(Job(run, used, judged))
+        else:
+            jobs.append(Job(run, used, judged, ledger.ledger.runs.get(run.run_id), ledger.energy_of(run)))
+    view = ClusterView(
         cluster=cluster,
         time=at,
         jobs=tuple(jobs),
@@ -47,6 +53,20 @@ def join_cluster(
         accounts=sum_by_account(jobs),
         tree=accounting.accounts,
         awards=awards,
+    )
+    return _with_ledger(view, ledger)
+
+
+def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
+    """Add the ledger's totals, which do not need slurmacct to be there."""
+    if ledger is None:
+        return view
+    return replace(
+        view,
+        ledger_end=ledger.ledger.window_end,
+        energy_users=ledger.users(),
+        energy_accounts=ledger.accounts(),
+        nodes=ledger.nodes(),
     )
 
 

@@ -44,6 +44,7 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         wasted_cpus=_add(job.efficiency.wasted_cpus for job in running),
         wasted_memory_bytes=_add(job.efficiency.wasted_memory_bytes for job in running),
         wasted_gpus=_add(job.efficiency.wasted_gpus for job in running),
+        power_watts=_add(job.energy.watts for job in running if job.energy),
         coverage={
             "cpu": _weighted(((job.use.cpu_coverage, job.run.allocated.cpus) for job in running), cpus),
             "memory": _weighted(((job.use.memory_coverage, job.run.allocated.memory_bytes) for job in running), memory),

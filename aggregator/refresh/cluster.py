@@ -1,10 +1,11 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations
 from aggregator.model.use import Use
@@ -23,6 +24,7 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         allocations: Feed[Allocations] | None,
+        ledger: Callable[[float], LedgerView | None] | None = None,
         fair_share: FairShare,
         previous: Mapping[int, JobUse],
         publish: Publish[ClusterView],
@@ -34,6 +36,7 @@ class ClusterRefresher:
         self._accounting = accounting
         self._use = use
         self._allocations = allocations
+        self._ledger = ledger
         self._fair_share = fair_share
         self._publish = publish
         self._keep = keep
@@ -70,4 +73,5 @@ class ClusterRefresher:
             previous=self._previous,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
+            ledger=self._ledger(at) if self._ledger else None,
         )
