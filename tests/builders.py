@@ -4,6 +4,7 @@ from typing import Any
 
 from aggregator.join.efficiency import FairShare
 from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.use import Gpu, Use
@@ -11,10 +12,13 @@ from aggregator.model.view import (
     NO_USE,
     ClusterView,
     Efficiency,
+    EnergySums,
     FilesystemView,
     GpuUse,
     Job,
+    JobEnergy,
     JobUse,
+    NodeEnergy,
     SourceStatus,
     SpaceUsed,
     Sums,
@@ -100,7 +104,13 @@ def rich_job(number: int, name: str, **changes: Any) -> Job:
         cpus=7.25, cpu_seconds=1e-9, memory_bytes=2.0**62, memory_peak_bytes=2.0**64 + 2**20, threads=9.0,
         cpu_coverage=1.0, memory_coverage=0.5, gpu=gpu,
     )  # fmt: skip
-    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0))
+    ledger = RunLedger(
+        NOW - 600.0, NOW - 60.0, power_seconds=540.0, host_joules={"two_part": 1e9, "allocation": 2e9, "usage": 3e9},
+        gpu_joules=5e8, gpu_seconds=1620.0, gpu_used_seconds=540.0, gpu_idle_seconds=60.0, co2_grams=12.5,
+        cost={("electricity", "CAD"): 0.02, ("hardware", "CAD"): 1e-7},
+    )  # fmt: skip
+    energy = JobEnergy("two_part", 1.5e9, node_watts=125.0, gpu_watts=300.5)
+    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0), ledger, energy)
 
 
 def rich_sums(name: str, user: str = "") -> Sums:
@@ -108,8 +118,12 @@ def rich_sums(name: str, user: str = "") -> Sums:
         account=name, user=user, jobs={"running": 2, "pending": 100_000}, allocated_cpus=16,
         allocated_memory_bytes=2**65, allocated_gpus={"a100": 2, "": 1}, used_cpus=7.25, used_memory_bytes=1.5,
         used_gpus=1.0, wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
-        coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
+        power_watts=425.5, coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
     )  # fmt: skip
+
+
+RICH_TOTALS = Totals(NOW, 3.6e9, 0.1, {("electricity", "CAD"): 2.5, ("hardware", "CAD"): 0.0})
+RICH_NODE = NodeTotals(NOW, {"jobs": 1e12, "idle": 0.0, "unattributed": 1.0}, 60.0)
 
 
 def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:
@@ -125,7 +139,10 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
         cluster=cluster, time=NOW, jobs=everything, series=everything,
         users=tuple(rich_sums(name, name) for name in names), accounts=tuple(rich_sums(name) for name in names),
         tree={name: Account(name, "root", name) for name in names},
-        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names},
+        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names}, ledger_end=NOW - 90.0, prices=Prices(),
+        energy_users=tuple(EnergySums(name, name, RICH_TOTALS) for name in names),
+        energy_accounts=tuple(EnergySums(name, "", RICH_TOTALS) for name in names),
+        nodes=tuple(NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}) for name in names),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.config import ListenAddress, State
-from aggregator.join.price import Prices
+from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,

@@ -9,7 +9,7 @@ from typing import TypeVar
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
-from aggregator.join.price import Prices
+from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView
 from aggregator.refresh.cluster import ClusterRefresher

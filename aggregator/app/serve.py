@@ -15,7 +15,7 @@ from aggregator.app.service import Service
 from aggregator.app.site import open_site
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
-from aggregator.join.price import Prices
+from aggregator.model.energy import Prices
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def _prices(energy: Energy) -> Prices:
         model=energy.model,
         pue=energy.pue,
         grams_per_kwh=energy.co2.static_g_per_kwh,
+        zone=energy.co2.zone or "",
         currency=tariff.currency or "",
         per_kwh=tariff.per_kwh,
         cooling_share=tariff.cooling_share,

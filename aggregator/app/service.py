@@ -27,7 +27,7 @@ class Service:
         self.page = Page(self.metrics.registry)
         self.metrics.series = self.page.series
         self._readers: dict[str, RunReader] = {}
-        self.jobs = JobQueries(self._readers, state)
+        self.jobs = JobQueries(self._readers, state, state.ledger)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None

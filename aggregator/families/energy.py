@@ -184,8 +184,4 @@ CLUSTER_FAMILIES: tuple[Family[ClusterView], ...] = (
         entity=CLUSTER, cost="3", source="Σ of hpc_node_energy_joules_total", labels=("component",),
         samples=_cluster_joules,
     ),
-    Family(
-        name="hpc_aggregator_ledger_window_timestamp_seconds", help="The end of the ledger's last closed window.",
-        entity=CLUSTER, cost="1", source=_LEDGER, value=lambda view: view.ledger_end,
-    ),
 )  # fmt: skip

@@ -64,6 +64,7 @@ def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
     return replace(
         view,
         ledger_end=ledger.ledger.window_end,
+        prices=ledger.prices,
         energy_users=ledger.users(),
         energy_accounts=ledger.accounts(),
         nodes=ledger.nodes(),

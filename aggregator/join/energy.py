@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aggregator.join.ledger import add_totals
 from aggregator.model.accounting import Run
-from aggregator.model.energy import JobPower, Ledger, Power, Totals
+from aggregator.model.energy import JobPower, Ledger, Power, Prices, Totals
 from aggregator.model.view import EnergySums, JobEnergy, NodeEnergy
 
 _NO_POWER = JobPower()
@@ -15,9 +15,9 @@ QUIET_SECONDS = 30 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """The ledger as it stands, the power of its last window (None: stale), and the model that is shown."""
+    """The ledger as it stands, the power of its last window (None: stale), and the factors it is kept by."""
 
-    model: str
+    prices: Prices
     ledger: Ledger
     power: Power | None = None
 
@@ -27,8 +27,8 @@ class LedgerView:
         if totals is None:
             return None
         power = self.power.jobs.get(run.run_id, _NO_POWER) if self.power and run.is_open else _NO_POWER
-        host = power.host_watts.get(self.model) if power.host_watts is not None else None
-        return JobEnergy(self.model, totals.joules(self.model), host, power.gpu_watts)
+        host = power.host_watts.get(self.prices.model) if power.host_watts is not None else None
+        return JobEnergy(self.prices.model, totals.joules(self.prices.model), host, power.gpu_watts)
 
     def users(self) -> tuple[EnergySums, ...]:
         """List the users' totals under each account."""

@@ -7,10 +7,20 @@ from typing import TypeVar
 
 from aggregator.join.attribution import Attribution, Shares, Tenant, attribute
 from aggregator.join.efficiency import COVERAGE_FLOOR
-from aggregator.join.price import Prices
+from aggregator.join.price import co2_grams, energy_cost, hardware_cost
 from aggregator.join.use import gpu_use
 from aggregator.model.accounting import Run
-from aggregator.model.energy import JobPower, Ledger, NodePower, NodeTotals, Power, PowerWindow, RunLedger, Totals
+from aggregator.model.energy import (
+    JobPower,
+    Ledger,
+    NodePower,
+    NodeTotals,
+    Power,
+    PowerWindow,
+    Prices,
+    RunLedger,
+    Totals,
+)
 
 K = TypeVar("K")
 # Longer than any retention of ended jobs on the page needs to be.
@@ -95,8 +105,8 @@ class LedgerBook:
         begin, end = max(window.begin, run.start or window.begin), min(window.end, run.end or window.end)
         before = self._runs.get(run.run_id, RunLedger(begin, end))
         joules = gain.host.get(prices.model, 0.0) + gain.gpu
-        grams = prices.co2_grams(joules) if gain.is_measured else None
-        cost = {**(prices.energy_cost(joules) if gain.is_measured else {}), **prices.hardware_cost(run, gain.seconds)}
+        grams = co2_grams(prices, joules) if gain.is_measured else None
+        cost = {**(energy_cost(prices, joules) if gain.is_measured else {}), **hardware_cost(prices, run, gain.seconds)}
         after = replace(
             before,
             until=end,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Account, Run
-from aggregator.model.energy import NodeTotals, RunLedger, Totals
+from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
 
 
@@ -139,7 +139,7 @@ class ClusterView:
     """One cluster at one time: jobs newest first, sums, the account tree, awards.
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
-    the end of the ledger's last closed window, None while there is none.
+    the end of the ledger's last closed window, None while there is none; prices are what it is kept by.
     """
 
     cluster: str
@@ -151,6 +151,7 @@ class ClusterView:
     tree: Mapping[str, Account] = field(default_factory=dict)
     awards: Mapping[str, Award] = field(default_factory=dict)
     ledger_end: float | None = None
+    prices: Prices | None = None
     energy_users: tuple[EnergySums, ...] = ()
     energy_accounts: tuple[EnergySums, ...] = ()
     nodes: tuple[NodeEnergy, ...] = ()

@@ -10,9 +10,8 @@ from typing import Protocol
 
 from aggregator.join.energy import LedgerView
 from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
-from aggregator.join.price import Prices
 from aggregator.model.accounting import Run
-from aggregator.model.energy import Ledger, Power, PowerWindow
+from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.sources.base import FetchError
 from aggregator.state import StateError
@@ -119,7 +118,7 @@ class LedgerRefresher:
         power = self._power
         if power and at - power.window_end > self._settings.stale_after + self._source.settle_seconds:
             power = None
-        return LedgerView(self._settings.prices.model, self._ledger, power)
+        return LedgerView(self._settings.prices, self._ledger, power)
 
     async def refresh(self, at: float) -> None:
         """Add the windows that have closed and settled; a failure is said, and made good at the next refresh."""
