@@ -10,7 +10,7 @@ TESTDATA = Path(__file__).parent / "testdata"
 @pytest.mark.usefixtures("secrets")
 def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
-        "energy",
+        "energy.gpu_classes",
         "cloud",
         "waste.rules_file",
         "waste.exemptions",
@@ -23,10 +23,7 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
         "waste.normal_cpus_per_gpu",
         "clusters.narval.slurmacct.replica",
         "clusters.narval.exporters.slurm_exporter",
-        "clusters.narval.exporters.node_exporter",
         "clusters.narval.exporters.lustre_exporter",
-        "clusters.narval.exporters.redfish_exporter",
-        "clusters.narval.exporters.dcgm_exporter",
         "clusters.narval.exporters.pcm_sensor_server",
         "filesystems.scratch.quota.path",
         "filesystems.scratch.cluster",
