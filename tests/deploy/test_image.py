@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import aggregator
 import jobscript_ingest
+from tests.deploy.chart import ROOT
 from tests.deploy.image import REQUIREMENTS, Image
 from tests.deploy.pod import get
 from tests.lab.packages import SEARCH_PATH
@@ -24,6 +26,10 @@ def _python(image: Image, script: str) -> object:
     result = image.run("python", "-c", f"import json, os, sys\n{script}")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
+
+
+def test_it_has_every_command_of_the_project() -> None:
+    assert set(VERSIONS) == set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 
 
 @pytest.mark.parametrize("command", VERSIONS)

