@@ -148,12 +148,17 @@ def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) ->
 
 
 @each_ci
-def test_the_command_line_knows_the_arguments(values: Path) -> None:
-    """argparse ends with SystemExit where it does not; what --config.file names is read later."""
+def test_the_command_line_knows_the_arguments(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their whole names: argparse would take the beginning of one."""
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["serve", "--help"])
+    known = set(re.findall(r"^  (--\S+)", capsys.readouterr().out, re.MULTILINE))
     (container,) = manifests("helm4", values)["Deployment"]["spec"]["template"]["spec"]["containers"]
     flags = _parser().parse_args(container["args"])
     mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert flags.run is not None
+    command, *given = container["args"]
+    assert command == "serve"
+    assert {argument.partition("=")[0] for argument in given} <= known
     assert str(Path(flags.file).parent) in mounted
     assert flags.web_file is None or str(Path(flags.web_file).parent) in mounted
 
