@@ -25,14 +25,17 @@ class Service:
     *command* is a whole command line to start instead, such as that of a container.
     """
 
-    def __init__(self, lab: Lab, config: Path, command: Sequence[str] | None = None) -> None:
-        self.url = f"http://{LOOPBACK}:{lab.service_port}"
+    def __init__(
+        self, lab: Lab, config: Path, command: Sequence[str] | None = None, *, port: int | None = None
+    ) -> None:
+        port = port or lab.service_port
+        self.url = f"http://{LOOPBACK}:{port}"
         self.daemon = Daemon(
             "hpc-aggregator",
             command or [sys.executable, "-m", "aggregator", "serve", f"--config.file={config}"],
-            log=lab.root / "service.log",
+            log=lab.root / f"service-{port}.log",
             env=lab_environment(lab.root, PYTHONPATH=str(_REPOSITORY)),
-            ready=lambda: answers(lab.service_port),
+            ready=lambda: answers(port),
         )
 
     def start(self) -> None:
