@@ -16,9 +16,7 @@ def hasten(node: Any, factor: int) -> Any:
         return [hasten(item, factor) for item in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: _divided(value, factor) if key in _DURATIONS else hasten(value, factor) for key, value in node.items()
-    }
+    return {key: _divided(value, factor) if key in _DURATIONS else hasten(value, factor) for key, value in node.items()}
 
 
 def hastened_rules(path: Path, folder: Path, factor: int) -> Path:
