@@ -1,11 +1,10 @@
 """An Alertmanager, and the inbox that its messages go to."""
 
 import json
-import threading
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 from tests.lab.packages import ALERTMANAGER, ensure_packages, program
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import Daemon, lab_environment
+from tests.lab.webserver import WebServer
 
 
 class AlertmanagerServer:
@@ -101,43 +101,28 @@ class Message:
         return alerts
 
 
-class Inbox:
+class Inbox(WebServer):
     """A web server that keeps what Alertmanager sends to its web hooks."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self._server = _Server((LOOPBACK, free_port()), _Handler)
-        self._server.inbox = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(_Hook)
 
     def url(self, receiver: str) -> str:
         """Return the web hook's address for a receiver of this name."""
-        return f"http://{LOOPBACK}:{self._server.server_port}/{receiver}"
+        return f"http://{LOOPBACK}:{self.port}/{receiver}"
 
     def delivered(self, **group: str) -> list[Message]:
         """Return the messages whose group carries these labels, the oldest first."""
         return [message for message in list(self.messages) if group.items() <= message.group.items()]
 
-    def start(self) -> None:
-        self._thread.start()
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    inbox: Inbox
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _Hook(BaseHTTPRequestHandler):
+    owner: Inbox
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.inbox.messages.append(Message(self.path.removeprefix("/"), body))
+        self.owner.messages.append(Message(self.path.removeprefix("/"), body))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -1,9 +1,8 @@
 """From a series to the message: the shipped rules and routes in a real Prometheus and a real Alertmanager, hastened."""
 
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import yaml
 
 from tests.lab.alertmanager import AlertmanagerServer, Inbox, Message, delivered_to
 from tests.lab.hasten import hasten, hastened_rules
-from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
+from tests.lab.webserver import WebServer
 from tests.rules.files import ALERTMANAGER, ROOT, rule_files
 
 # `for: 10m` and the first wait of a group (5m) become 1 s, its interval (1h) 6 s.
@@ -23,37 +22,27 @@ ADDRESS = "https://hpc.example.org/aggregator"
 HOSTILE = 'x"}) or up # {{ $labels.user }} <script>'
 
 
-class Exposition:
+class Exposition(WebServer):
     """A page of metrics that Prometheus scrapes; *lines* may change at any time."""
 
     def __init__(self) -> None:
-        self.port = free_port()
         self.lines: list[str] = []
-        page = self
+        super().__init__(Page)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = "".join(f"{line}\n" for line in page.lines).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
+class Page(BaseHTTPRequestHandler):
+    owner: Exposition
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self.port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+    def do_GET(self) -> None:
+        body = "".join(f"{line}\n" for line in self.owner.lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 def job(number: int, user: str, name: str, **amounts: float) -> list[str]:

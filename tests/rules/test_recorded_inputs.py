@@ -18,7 +18,7 @@ from tests.lab.hasten import hastened_rules
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
 from tests.rules.contract import INPUTS
-from tests.rules.files import RULES, rules, run
+from tests.rules.files import RULES, backfill, rules
 
 INTERVAL = 30.0
 # Twice as often as need be: there are samples for a slope also a minute later. Not in the future: Prometheus would
@@ -55,10 +55,7 @@ def openmetrics(now: float) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     root = tmp_path_factory.mktemp("inputs")
-    data = root / "prometheus" / "data"
-    data.mkdir(parents=True)
-    (root / "samples.txt").write_text("\n".join(openmetrics(time.time())))
-    run("promtool", "tsdb", "create-blocks-from", "openmetrics", root / "samples.txt", data)
+    backfill(root, openmetrics(time.time()))
     half = root / "half.yml"
     half.write_text(yaml.safe_dump({"groups": [{"name": "half", "rules": [HALF]}]}))
     shipped = hastened_rules(RULES / "recording" / "hpc_inputs.yml", root, factor=60)
