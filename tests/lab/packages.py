@@ -11,6 +11,7 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DATABASE = ("mariadb-server",)
 SLURM = ("munge", "slurmdbd", "slurmctld", "slurmd", "slurm-client")
 PROMETHEUS = ("prometheus",)
+ALERTMANAGER = ("prometheus-alertmanager",)
 
 # The program whose presence proves that a package is installed.
 _PROGRAMS = {

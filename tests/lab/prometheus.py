@@ -31,14 +31,29 @@ class PrometheusServer:
         targets: Mapping[str, Sequence[Target]] | None = None,
         service_port: int | None = None,
         rule_files: Sequence[Path] = (),
+        evaluation_interval: str = _SCRAPE_INTERVAL,
+        external_labels: Mapping[str, str] | None = None,
+        alerting: Mapping[str, Any] | None = None,
+        alertmanager_port: int | None = None,
         binary: str | None = None,
     ) -> None:
+        """
+        Prepare its configuration.
+
+        *rule_files* are evaluated every *evaluation_interval*; their alerts go to *alertmanager_port*, on the terms of
+        *alerting* (the section of that name).
+        """
         ensure_packages(PROMETHEUS)
         self.port = free_port()
         self.folder = root / "prometheus"
         self._config = {
-            "global": {"scrape_interval": _SCRAPE_INTERVAL, "evaluation_interval": _SCRAPE_INTERVAL},
+            "global": {
+                "scrape_interval": _SCRAPE_INTERVAL,
+                "evaluation_interval": evaluation_interval,
+                "external_labels": dict(external_labels or {}),
+            },
             "rule_files": [str(path) for path in rule_files],
+            "alerting": dict(alerting or {}) | (_alertmanager(alertmanager_port) if alertmanager_port else {}),
             "scrape_configs": [
                 *(_exporters(job, these, simulators_port, cluster) for job, these in (targets or {}).items()),
                 *([_service(service_port)] if service_port else []),
@@ -118,6 +133,10 @@ def _exporters(job: str, targets: Sequence[Target], port: int | None, cluster: s
             for target in targets
         ],
     }
+
+
+def _alertmanager(port: int) -> dict[str, Any]:
+    return {"alertmanagers": [{"static_configs": [{"targets": [f"{LOOPBACK}:{port}"]}]}]}
 
 
 def _service(port: int) -> dict[str, Any]:

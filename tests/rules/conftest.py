@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.lab.packages import PROMETHEUS, ensure_packages
+from tests.lab.packages import ALERTMANAGER, PROMETHEUS, ensure_packages
 
 
 @pytest.fixture(scope="session", autouse=True)
 def tools() -> None:
-    ensure_packages((*PROMETHEUS, "prometheus-alertmanager"))
+    ensure_packages((*PROMETHEUS, *ALERTMANAGER))

@@ -36,3 +36,16 @@ NEWEST = {
         " by (cluster, account, bin)"
     ),
 }
+
+# What the service asks itself at every refresh, for an exporter that is scraped every 30 s.
+INPUTS = {
+    "job_node:slurm_job_core_usage:deriv2m": (
+        "sum by (cluster,slurmjobid,instance) (max by (cluster,slurmjobid,instance,core)"
+        " (deriv(slurm_job_core_usage_total[2m])))"
+    ),
+}
+
+# Families of the design that the alerts name ahead of the code.
+AWAITED = {
+    "hpc_job_waste", "hpc_job_gpu_idle_seconds", "hpc_job_energy_joules_total", "hpc_user_waste_jobs",
+}  # fmt: skip

@@ -1,7 +1,7 @@
 """The rule files and the tools that check them."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +33,11 @@ def run(name: str, *args: str | Path) -> str:
     done = subprocess.run([program(name), *map(str, args)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def backfill(root: Path, openmetrics: Iterable[str]) -> None:
+    """Write samples into the data of the Prometheus that is about to start in *root*."""
+    data = root / "prometheus" / "data"
+    data.mkdir(parents=True)
+    (root / "samples.txt").write_text("\n".join(openmetrics))
+    run("promtool", "tsdb", "create-blocks-from", "openmetrics", root / "samples.txt", data)

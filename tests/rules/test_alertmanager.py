@@ -1,69 +1,30 @@
 """rules/alertmanager.example.yml: checked by amtool, and its inhibitions in a real Alertmanager."""
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.lab.packages import program
-from tests.lab.ports import LOOPBACK, free_port
-from tests.lab.process import Daemon, lab_environment, wait_until
+from tests.lab.alertmanager import AlertmanagerServer
+from tests.lab.process import wait_until
 from tests.rules.files import ALERTMANAGER, alerts, run
 
-
-class Alertmanager:
-    """A real Alertmanager with the example's configuration."""
-
-    def __init__(self, root: Path) -> None:
-        self._url = f"http://{LOOPBACK}:{free_port()}"
-        # Without the environment's proxies.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self.daemon = Daemon(
-            "alertmanager",
-            [
-                program("prometheus-alertmanager"),
-                f"--config.file={ALERTMANAGER}",
-                f"--storage.path={root}/data",
-                f"--web.listen-address={self._url.removeprefix('http://')}",
-                "--cluster.listen-address=",
-            ],
-            log=root / "alertmanager.log",
-            env=lab_environment(root, NO_PROXY="*"),
-            ready=self._ready,
-        )
-
-    def send(self, *labels: dict[str, str]) -> None:
-        body = json.dumps([{"labels": each} for each in labels]).encode()
-        request = urllib.request.Request(
-            f"{self._url}/api/v2/alerts", body, {"Content-Type": "application/json"}, method="POST"
-        )
-        with self._opener.open(request, timeout=10):
-            pass
-
-    def inhibited(self) -> set[str]:
-        """Give the `id` labels of what is inhibited now."""
-        with self._opener.open(f"{self._url}/api/v2/alerts", timeout=10) as answer:
-            found: list[dict[str, Any]] = json.load(answer)
-        return {alert["labels"]["id"] for alert in found if alert["status"]["inhibitedBy"]}
-
-    def _ready(self) -> bool:
-        try:
-            with self._opener.open(f"{self._url}/-/ready", timeout=5):
-                return True
-        except OSError:
-            return False
+EXAMPLE = yaml.safe_load(ALERTMANAGER.read_text())
 
 
-@pytest.fixture(scope="module")
-def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmanager]:
-    started = Alertmanager(tmp_path_factory.mktemp("alertmanager"))
-    started.daemon.start()
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[AlertmanagerServer]:
+    started = AlertmanagerServer(tmp_path, EXAMPLE)
+    started.start()
     yield started
-    started.daemon.stop()
+    started.stop()
+
+
+def inhibited(alertmanager: AlertmanagerServer) -> set[str]:
+    """Give the `id` labels of what is inhibited now."""
+    return {alert["labels"]["id"] for alert in alertmanager.alerts() if alert["status"]["inhibitedBy"]}
 
 
 def test_amtool_accepts_the_example() -> None:
@@ -77,8 +38,10 @@ def test_amtool_accepts_the_example() -> None:
         (("alertname=HpcAggregatorDataStale", "team=monitoring", "severity=warning"), "monitoring"),
         (("alertname=HpcStorageQuotaNearlyFull", "team=storage", "severity=warning"), "storage"),
         (("alertname=HpcStorageQuotaNearlyFull", "team=storage", "severity=critical"), "storage"),
-        (("alertname=HpcJobGpuUnused", "team=user-support", "severity=warning", "user=alice"), "user-support"),
-        (("alertname=HpcJobGpuUnused", "team=user-support", "severity=critical", "user=alice"), "user-support-urgent"),
+        (("alertname=HpcJobWaste", "team=user-support", "severity=warning", "user=alice"), "user-support"),
+        (("alertname=HpcJobWaste", "team=user-support", "severity=critical", "user=alice"), "user-support-urgent"),
+        (("alertname=HpcUserWasteInBulk", "team=user-support", "severity=warning", "user=alice"), "user-support"),
+        (("alertname=HpcUserWasteInBulk", "team=user-support", "severity=critical"), "user-support-urgent"),
         (("alertname=Other", "severity=critical"), "monitoring"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
@@ -90,7 +53,7 @@ def test_an_alert_goes_to_its_team(labels: tuple[str, ...], receiver: str) -> No
 
 
 def test_alerts_on_jobs_are_grouped_by_user() -> None:
-    routes = yaml.safe_load(ALERTMANAGER.read_text())["route"]["routes"]
+    routes = EXAMPLE["route"]["routes"]
     assert [route["group_by"] for route in routes if route["receiver"] == "user-support"] == [["cluster", "user"]]
 
 
@@ -99,29 +62,66 @@ def test_every_team_of_the_alerts_has_a_route_of_its_own() -> None:
     assert all(f'team="{rule["labels"]["team"]}"' in routed for rule in alerts())
 
 
-def test_inhibition(alertmanager: Alertmanager) -> None:
+def test_a_mail_about_jobs_has_their_amounts_names_and_links_and_escapes_nothing_twice(tmp_path: Path) -> None:
+    told = {"description": "Job 1 wastes.", "job_name": '"<b> \\n"', "job_url": "https://hpc/jobs/1"}
+    many = {"description": "12 jobs waste.", "job_url": "https://hpc/jobs?user=alice"}
+    data = {
+        "receiver": "user-support",
+        "status": "firing",
+        "alerts": [
+            {"status": "firing", "labels": {}, "annotations": told},
+            {"status": "resolved", "labels": {}, "annotations": {"description": "Job 2 wastes no more."}},
+            {"status": "firing", "labels": {}, "annotations": many},
+        ],
+    }
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    (tmp_path / "none.tmpl").write_text("")
+    (mail,) = next(one for one in EXAMPLE["receivers"] if one["name"] == "user-support")["email_configs"]
+    text = run(
+        "amtool", "template", "render", f"--template.glob={tmp_path}/*.tmpl", f"--template.text={mail['text']}",
+        f"--template.data={tmp_path}/data.json",
+    )  # fmt: skip
+    assert text.split("\n\n")[:2] == [
+        'Job 1 wastes.\nName: "<b> \\n"\nhttps://hpc/jobs/1',
+        "12 jobs waste.\nhttps://hpc/jobs?user=alice",
+    ]
+    assert "Job 2" not in text
+    assert mail["html"] == "", "names are written by users"
+
+
+def test_inhibition(alertmanager: AlertmanagerServer) -> None:
     """Expected: exactly the alerts whose id begins with "mute"."""
-    gpu = {"alertname": "HpcJobGpuUnused", "team": "user-support", "user": "alice"}
+    waste = {"alertname": "HpcJobWaste", "team": "user-support", "user": "alice", "reason": "gpu_unused"}
+    bulk = {"alertname": "HpcUserWasteInBulk", "team": "user-support", "user": "alice"}
     quota = {"alertname": "HpcStorageQuotaNearlyFull", "team": "storage", "resource": "bytes", "source": "allocations"}
     down = {"alertname": "HpcAggregatorSourceDown", "team": "monitoring", "severity": "critical"}
     warning, critical = {"severity": "warning"}, {"severity": "critical"}
-    alertmanager.send(
+    sent = [
         down | {"id": "down narval", "source": "prometheus", "cluster": "narval"},
-        gpu | warning | {"id": "mute: the source is down", "cluster": "narval", "slurmjobid": "1"},
-        gpu | critical | {"id": "mute: also when critical", "cluster": "narval", "slurmjobid": "2"},
+        waste | warning | {"id": "mute: the source is down", "cluster": "narval", "slurmjobid": "1"},
+        waste | critical | {"id": "mute: also when critical", "cluster": "narval", "slurmjobid": "2"},
+        bulk | warning | {"id": "mute: also many", "cluster": "narval"},
         {"alertname": "HpcAggregatorInputFailed", "id": "mute: input", "source": "prometheus", "cluster": "narval"},
         {"alertname": "HpcAggregatorDataStale", "id": "old data of another cluster", "cluster": "beluga"} | warning,
-        gpu | warning | {"id": "another cluster", "cluster": "beluga", "slurmjobid": "1"},
-        gpu | warning | {"id": "mute: critical says it", "cluster": "beluga", "slurmjobid": "2"},
-        gpu | critical | {"id": "critical", "cluster": "beluga", "slurmjobid": "2"},
+        waste | warning | {"id": "another cluster", "cluster": "beluga", "slurmjobid": "1"},
+        waste | warning | {"id": "mute: critical says it", "cluster": "beluga", "slurmjobid": "2"},
+        waste | critical | {"id": "critical", "cluster": "beluga", "slurmjobid": "2", "reason": "cpu_low"},
+        bulk | warning | {"id": "many of bob", "cluster": "graham", "user": "bob"},
+        bulk | warning | {"id": "mute: critical many says it", "cluster": "graham"},
+        bulk | critical | {"id": "critical many", "cluster": "graham"},
+        waste | critical | {"id": "mute: one of many", "cluster": "graham", "slurmjobid": "3"},
+        waste | critical | {"id": "mute: one of bob's many", "cluster": "graham", "slurmjobid": "4", "user": "bob"},
+        waste | warning | {"id": "one of carol", "cluster": "graham", "slurmjobid": "5", "user": "carol"},
         quota | warning | {"id": "mute: quota", "filesystem": "project", "group": "def-a"},
         quota | critical | {"id": "quota critical", "filesystem": "project", "group": "def-a"},
         quota | warning | {"id": "quota of another group", "filesystem": "project", "group": "def-b"},
         down | {"id": "down scratch", "source": "robinhood", "filesystem": "scratch"},
         quota | critical | {"id": "mute: robinhood is down", "filesystem": "scratch", "group": "def-a"},
         {"alertname": "HpcExporterBlindSpot", "id": "blind", "cluster": "cedar"} | warning,
-        gpu | critical | {"id": "mute: blind spot", "cluster": "cedar", "slurmjobid": "3"},
-    )
-    wait_until(lambda: len(alertmanager.inhibited()) >= 7, 10, "the inhibitions")
-    assert all(name.startswith("mute") for name in alertmanager.inhibited())
-    assert len(alertmanager.inhibited()) == 7
+        waste | critical | {"id": "mute: blind spot", "cluster": "cedar", "slurmjobid": "3"},
+        bulk | critical | {"id": "mute: many in a blind spot", "cluster": "cedar"},
+    ]
+    alertmanager.send(*sent)
+    expected = {alert["id"] for alert in sent if alert["id"].startswith("mute")}
+    wait_until(lambda: inhibited(alertmanager) >= expected, 10, "the inhibitions")
+    assert inhibited(alertmanager) == expected

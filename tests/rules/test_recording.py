@@ -12,7 +12,7 @@ import pytest
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
 from tests.rules.contract import CONTRACT, NEWEST
-from tests.rules.files import rule_files, run
+from tests.rules.files import backfill, rule_files
 
 STEP = 15
 HISTORY = 600
@@ -86,10 +86,7 @@ def openmetrics(end: float) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     root = tmp_path_factory.mktemp("recording")
-    data = root / "prometheus" / "data"
-    data.mkdir(parents=True)
-    (root / "samples.txt").write_text("\n".join(openmetrics(time.time())))
-    run("promtool", "tsdb", "create-blocks-from", "openmetrics", root / "samples.txt", data)
+    backfill(root, openmetrics(time.time()))
     server = PrometheusServer(root, rule_files=rule_files("recording"))
     server.start()
     yield server

@@ -9,7 +9,7 @@ import yaml
 
 from aggregator.families import BY_NAME
 from tests.contract.metrics_page import service_families
-from tests.rules.contract import CONTRACT, NEWEST
+from tests.rules.contract import AWAITED, CONTRACT, INPUTS, NEWEST
 from tests.rules.files import ROOT, RULES, alerts, rule_files, rules, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -28,7 +28,7 @@ def service_names() -> set[str]:
 
 def known() -> set[str]:
     buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
-    return {*BY_NAME, *service_names(), *buckets, "up"}
+    return {*BY_NAME, *AWAITED, *service_names(), *buckets, "up"}
 
 
 def names(expr: str) -> set[str]:
@@ -39,6 +39,15 @@ def names(expr: str) -> set[str]:
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
 
 
+def severities(rule: dict[str, Any]) -> set[str]:
+    """Give the severities of a rule's alerts: its own, or those of the series."""
+    return {rule["labels"]["severity"]} if "severity" in rule["labels"] else {"warning", "critical"}
+
+
+def title(rule: dict[str, Any]) -> str:
+    return "-".join((rule["alert"], *sorted(severities(rule))))
+
+
 def headings(page: Path) -> dict[str, str]:
     """Give the text under each second-level heading."""
     parts = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
@@ -46,7 +55,7 @@ def headings(page: Path) -> dict[str, str]:
 
 
 def test_promtool_accepts_every_rule_file() -> None:
-    assert len(rule_files()) == 3
+    assert len(rule_files()) == 5
     run("promtool", "check", "rules", *rule_files())
 
 
@@ -58,7 +67,7 @@ def test_promtool_unit_tests(path: Path) -> None:
 def test_the_recorded_names_are_the_contract_s() -> None:
     recorded = [rule["record"] for rule in rules("recording")]
     assert len(CONTRACT) == 22
-    assert sorted(recorded) == sorted([*CONTRACT, *NEWEST])
+    assert sorted(recorded) == sorted([*CONTRACT, *NEWEST, *INPUTS])
 
 
 def test_every_recorded_series_has_a_unit_test() -> None:
@@ -69,7 +78,7 @@ def test_every_recorded_series_has_a_unit_test() -> None:
         for case in test.get("promql_expr_test", [])
         if case["exp_samples"]
     }
-    assert {*CONTRACT, *NEWEST} <= tested
+    assert {*CONTRACT, *NEWEST, *INPUTS} <= tested
 
 
 def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
@@ -81,20 +90,21 @@ def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
                 expected: list[dict[str, Any]] = case["exp_alerts"]
                 firing |= {(case["alertname"], alert["exp_labels"]["severity"]) for alert in expected}
                 silent |= {case["alertname"]} if not expected else set()
-    assert firing == {(rule["alert"], rule["labels"]["severity"]) for rule in alerts()}
+    assert firing == {(rule["alert"], severity) for rule in alerts() for severity in severities(rule)}
     assert silent == {rule["alert"] for rule in alerts()}
 
 
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+@pytest.mark.parametrize("rule", alerts(), ids=title)
 def test_an_alert_is_complete(rule: dict[str, Any]) -> None:
     assert rule["for"]
-    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert severities(rule) <= {"warning", "critical"}
     assert rule["labels"]["team"] in {"monitoring", "storage", "user-support"}
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    links = {"job_url"} if rule["labels"]["team"] == "user-support" else set()
+    assert set(rule["annotations"]) - {"job_name"} == {"summary", "description", "runbook_url", *links}
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+@pytest.mark.parametrize("rule", alerts(), ids=title)
 def test_an_alert_names_families_and_labels_that_exist(rule: dict[str, Any]) -> None:
     assert names(rule["expr"]), "no metric"
     assert names(rule["expr"]) <= known()
@@ -107,10 +117,19 @@ def test_a_wrong_name_would_be_found() -> None:
     assert names('sum by (a) (hpc_jop_gpus_busy{x="up"}) > 0 and on (b) time() - up > 1') == {"hpc_jop_gpus_busy", "up"}
 
 
-def test_both_severities_of_an_alert_differ_in_threshold_or_time_only() -> None:
-    gpu = [rule for rule in alerts() if rule["alert"] == "HpcJobGpuUnused"]
-    assert len({rule["expr"] for rule in gpu}) == 1
-    assert [(rule["for"], rule["labels"]["severity"]) for rule in gpu] == [("60m", "warning"), ("120m", "critical")]
+@pytest.mark.parametrize("rule", alerts(), ids=title)
+def test_the_texts_of_an_alert_name_families_that_exist(rule: dict[str, Any]) -> None:
+    asked = set(re.findall(r"\bhpc_\w+", " ".join(rule["annotations"].values())))
+    assert asked - {"hpc_aggregator_url"} <= known()
+
+
+def test_only_the_alert_on_single_jobs_takes_its_severity_from_the_series() -> None:
+    assert {rule["alert"] for rule in alerts() if "severity" not in rule["labels"]} == {"HpcJobWaste"}
+
+
+def test_a_job_s_alert_and_the_one_that_stands_for_many_fire_together() -> None:
+    """Else the single ones would be told before they are inhibited."""
+    assert {rule["for"] for rule in alerts() if rule["labels"]["team"] == "user-support"} == {"10m"}
 
 
 def test_every_alert_has_a_heading_in_the_runbook_and_vice_versa() -> None:
@@ -137,9 +156,10 @@ def test_the_runbook_s_queries_are_valid_and_name_families_that_exist(tmp_path: 
 
 def test_the_rules_page_lists_every_rule() -> None:
     listed = set(re.findall(r"^\| `([\w:]+)`", PAGE.read_text(), re.MULTILINE))
-    assert listed == {*CONTRACT, *NEWEST, *(rule["alert"] for rule in alerts())}
+    assert listed == {*CONTRACT, *NEWEST, *INPUTS, *(rule["alert"] for rule in alerts())}
 
 
 @pytest.mark.parametrize("path", [RUNBOOK, PAGE], ids=lambda path: path.name)
 def test_a_page_names_families_that_exist(path: Path) -> None:
-    assert set(re.findall(r"\bhpc_\w*[a-z]\b(?!\*)", path.read_text())) <= known()
+    named = set(re.findall(r"\bhpc_\w*[a-z]\b(?!\*)", path.read_text()))
+    assert named - {"hpc_aggregator_url", "hpc_inputs"} <= known()

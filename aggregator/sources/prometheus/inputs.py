@@ -10,6 +10,8 @@ from aggregator.sources.prometheus.client import Matcher, selector
 # A rate needs two samples; with four intervals two scrapes may fail.
 RATE_INTERVALS = 4
 MIN_RATE_WINDOW = 15.0
+# Rules that are evaluated as often as is scraped may fail once.
+RECORDED_INTERVALS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Input:
     $node the labels of job and node, $hold how far back a mean over a ledger window looks; selectors are further names
     for the metric with one more matcher.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
+    recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
+    that shows which jobs and nodes must be in it (recording.py).
     """
 
     name: str
@@ -29,6 +33,8 @@ class Input:
     low: float = 0.0
     high: float = float("inf")
     selectors: Mapping[str, Matcher] = field(default_factory=dict)
+    recorded: str = ""
+    witness: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,11 @@ class ExporterSettings:
     def rate_window(self) -> float:
         """Give the window in seconds over which counters are turned into rates."""
         return max(MIN_RATE_WINDOW, RATE_INTERVALS * self.interval)
+
+    @property
+    def recorded_age(self) -> float:
+        """Give the age in seconds at which a recorded sample is no longer the present."""
+        return RECORDED_INTERVALS * self.interval
 
 
 def promql(
@@ -71,3 +82,21 @@ def plausible(item: Input, text: str) -> float | None:
         return None
     # A comparison with NaN is false; infinity is over every limit that matters.
     return value if item.low <= value <= item.high and not math.isinf(value) else None
+
+
+def recorded_promql(item: Input, matchers: Mapping[str, str], settings: ExporterSettings) -> str | None:
+    """Write the query for what rules recorded of an input and is fresh; None where they cannot have recorded the same.
+
+    Rules read the metric by its own name. An empty matcher means series without the label: recorded ones have lost it.
+    """
+    if not item.recorded or item.name in settings.metrics or not all(matchers.values()):
+        return None
+    name = Template(item.recorded).substitute(window=_duration(math.ceil(settings.rate_window)))
+    series = selector(name, matchers)
+    return f"{series} and timestamp({series}) >= time() - {settings.recorded_age:.3f}"
+
+
+def _duration(seconds: int) -> str:
+    """Write seconds as the names of recorded series do: 2m, 1m30s, 15s."""
+    minutes, rest = divmod(seconds, 60)
+    return (f"{minutes}m" if minutes else "") + (f"{rest}s" if rest else "")

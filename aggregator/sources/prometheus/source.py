@@ -11,6 +11,7 @@ from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.recording import Recordings
 
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
 
@@ -21,6 +22,14 @@ class _Answers:
 
     vectors: Mapping[str, Sequence[Sample]]
     failed: Mapping[str, str]
+
+    def replaced(self, newer: "_Answers") -> "_Answers":
+        """Put the outcome of a second question in place of the first one's."""
+        asked = newer.vectors.keys() | newer.failed.keys()
+        return _Answers(
+            {**{name: found for name, found in self.vectors.items() if name not in asked}, **newer.vectors},
+            {**{name: error for name, error in self.failed.items() if name not in asked}, **newer.failed},
+        )
 
 
 class PrometheusUse:
@@ -42,11 +51,12 @@ class PrometheusUse:
             slurm_job_exporter.HEALTHY_NODES,
         )
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
+        self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Offer nothing optional."""
-        return {}
+        """Say which inputs the last fetch read from recorded series."""
+        return self._recordings.features
 
     async def fetch(self, at: float) -> Use:
         """Evaluate every input at `at`; one that fails is missing and named, the others are there.
@@ -61,6 +71,14 @@ class PrometheusUse:
         return await asyncio.to_thread(self._read, at, answers)
 
     async def _ask_all(self, at: float) -> _Answers:
+        """Ask for every input: for its recorded series where there are any, and then again where those will not do."""
+        answers = await self._ask({**self._queries, **self._recordings.queries(at)}, at)
+        refused = await asyncio.to_thread(self._recordings.judge, answers.vectors, at)
+        if not refused:
+            return answers
+        return answers.replaced(await self._ask({name: self._queries[name] for name in refused}, at))
+
+    async def _ask(self, queries: Mapping[str, str], at: float) -> _Answers:
         vectors: dict[str, Sequence[Sample]] = {}
         failed: dict[str, str] = {}
 
@@ -71,7 +89,7 @@ class PrometheusUse:
                 failed[name] = str(error)
 
         async with asyncio.TaskGroup() as group:
-            for name, query in self._queries.items():
+            for name, query in queries.items():
                 group.create_task(ask(name, query))
         return _Answers(vectors, failed)
 
@@ -86,13 +104,19 @@ class PrometheusUse:
         return Use(
             time=at,
             interval=self._exporter.interval,
-            cpu_window=self._exporter.rate_window,
+            cpu_window=self._cpu_window,
             **values,
             gpus=self._gpus(answers, rejected),
             healthy_nodes=None if healthy is None else frozenset(map(self._node, healthy)),
             failed=answers.failed,
             rejected=rejected,
         )
+
+    @property
+    def _cpu_window(self) -> float:
+        """Give how far back the slopes may reach, in seconds: recorded ones are of a little earlier."""
+        age = self._exporter.recorded_age if self._recordings.used("cpus") else 0.0
+        return self._exporter.rate_window + age
 
     def _by_node(self, item: Input, vector: Sequence[Sample], rejected: Counter[str]) -> NodeValues:
         """Key an input's plausible values by job id and node."""

@@ -18,10 +18,13 @@ JOB_INPUTS = (
         expression="sum by ($job, $node) (max by ($job, $node, core) (deriv($series[$window])))",
         scale=1e-9,
         high=1e5,
+        recorded="job_node:slurm_job_core_usage:deriv$window",
+        witness="cpu_seconds",
     ),
     Input(
         name="cpu_seconds",
         metric="slurm_job_core_usage_total",
+        # Never recorded: a total belongs to its moment, and this one shows what the recorded slopes must have.
         expression="sum by ($job, $node) (max by ($job, $node, core) ($series))",
         scale=1e-9,
     ),

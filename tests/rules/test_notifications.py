@@ -1,0 +1,185 @@
+"""From a series to the message: the shipped rules and routes in a real Prometheus and a real Alertmanager, hastened."""
+
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.alertmanager import AlertmanagerServer, Inbox, Message, delivered_to
+from tests.lab.hasten import hasten, hastened_rules
+from tests.lab.process import wait_until
+from tests.lab.prometheus import PrometheusServer
+from tests.lab.webserver import WebServer
+from tests.rules.files import ALERTMANAGER, ROOT, rule_files
+
+# `for: 10m` and the first wait of a group (5m) become 1 s, its interval (1h) 6 s.
+FACTOR = 600
+ADDRESS = "https://hpc.example.org/aggregator"
+HOSTILE = 'x"}) or up # {{ $labels.user }} <script>'
+
+
+class Exposition(WebServer):
+    """A page of metrics that Prometheus scrapes; *lines* may change at any time."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        super().__init__(Page)
+
+
+class Page(BaseHTTPRequestHandler):
+    owner: Exposition
+
+    def do_GET(self) -> None:
+        body = "".join(f"{line}\n" for line in self.owner.lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def job(number: int, user: str, name: str, **amounts: float) -> list[str]:
+    """Write a running job of a user and what it wastes."""
+    owner = f'cluster="lab",slurmjobid="{number}",user="{user}",account="def-a"'
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return [
+        f'hpc_job_info{{{owner},state="running",job_name="{escaped}"}} 1',
+        *(f"{family}{{{owner}}} {value}" for family, value in amounts.items()),
+    ]
+
+
+def waste(number: int, user: str, reason: str = "gpu_unused", severity: str = "warning") -> str:
+    owner = f'cluster="lab",slurmjobid="{number}",user="{user}",account="def-a"'
+    return f'hpc_job_waste{{{owner},reason="{reason}",severity="{severity}"}} 1'
+
+
+def documented_alerting() -> Any:
+    """Give the `alerting` section that docs/rules.md shows."""
+    (block,) = re.findall(r"```yaml\n(global:\n.*?)```", (ROOT / "docs" / "rules.md").read_text(), re.DOTALL)
+    return yaml.safe_load(block)["alerting"]
+
+
+@pytest.fixture
+def page() -> Iterator[Exposition]:
+    serving = Exposition()
+    serving.start()
+    yield serving
+    serving.stop()
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    receiving = Inbox()
+    receiving.start()
+    yield receiving
+    receiving.stop()
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path, inbox: Inbox) -> Iterator[AlertmanagerServer]:
+    example = yaml.safe_load(ALERTMANAGER.read_text())
+    started = AlertmanagerServer(tmp_path, delivered_to(inbox, hasten(example, FACTOR)))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, page: Exposition, alertmanager: AlertmanagerServer) -> Iterator[PrometheusServer]:
+    """Scrape the page as the service; evaluate every alert that is shipped."""
+    (tmp_path / "rules").mkdir()
+    started = PrometheusServer(
+        tmp_path,
+        service_port=page.port,
+        rule_files=[hastened_rules(path, tmp_path / "rules", FACTOR) for path in rule_files("alerts")],
+        external_labels={"hpc_aggregator_url": ADDRESS},
+        alerting=documented_alerting(),
+        alertmanager_port=alertmanager.port,
+    )
+    started.start()
+    yield started
+    started.stop()
+
+
+def about_users(inbox: Inbox) -> list[Message]:
+    return [message for message in list(inbox.messages) if "user" in message.group]
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_an_idle_job_is_one_message_to_its_user_s_support_and_its_end_another(page: Exposition, inbox: Inbox) -> None:
+    idle = job(1, "alice", HOSTILE, hpc_job_wasted_gpus=2, hpc_job_gpu_idle_seconds=7500, hpc_job_wasted_cpus=3.5)
+    other = job(2, "alice", "reader", hpc_job_wasted_memory_bytes=2**35)
+    efficient = job(3, "bob", "busy", hpc_job_wasted_gpus=0.1, hpc_job_wasted_cpus=0.2)
+    page.lines = [*idle, waste(1, "alice"), *other, waste(2, "alice", "memory_overrequested"), *efficient]
+    wait_until(lambda: bool(about_users(inbox)), 60, "the message")
+    page.lines = [*efficient]
+    wait_until(lambda: len(about_users(inbox)) > 1, 60, "the message of the end")
+
+    first, last = about_users(inbox)
+    assert (first.receiver, first.status, last.receiver, last.status) == (
+        "user-support", "firing", "user-support", "resolved",
+    )  # fmt: skip
+    assert first.group == last.group == {"cluster": "lab", "user": "alice"}
+    assert {alert["status"] for alert in last.alerts} == {"resolved"}
+    by_job = {alert["labels"]["slurmjobid"]: alert for alert in first.alerts}
+    assert set(by_job) == {"1", "2"}
+    assert by_job["1"]["labels"] == {
+        "alertname": "HpcJobWaste", "team": "user-support", "severity": "warning", "reason": "gpu_unused",
+        "cluster": "lab", "slurmjobid": "1", "user": "alice", "account": "def-a",
+    }  # fmt: skip
+    assert by_job["1"]["annotations"] == {
+        "summary": "Job 1 of alice on lab: gpu_unused.",
+        "description": "Job 1 of alice (def-a) on lab wastes what it holds: gpu_unused. GPUs not used: 2.0."
+        " GPUs idle for 2h 5m 0s. CPUs not used: 3.5.",
+        "job_name": '"x\\"}) or up # {{ $labels.user }} <script>"',
+        "job_url": f"{ADDRESS}/api/v1/clusters/lab/jobs/1",
+        "runbook_url": "docs/runbook.md#hpcjobwaste",
+    }
+    assert "Memory not used: 32GiB." in by_job["2"]["annotations"]["description"]
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_many_jobs_of_one_user_are_one_alert_and_not_twelve(page: Exposition, inbox: Inbox) -> None:
+    page.lines = [
+        'hpc_user_waste_jobs{cluster="lab",user="carol",account="def-a",reason="cpu_low",severity="warning"} 12',
+        'hpc_user_wasted_cpus{cluster="lab",user="carol",account="def-a"} 90',
+        *(line for number in range(12) for line in job(number, "carol", "many")),
+        *(waste(number, "carol", "cpu_low", "critical" if number == 11 else "warning") for number in range(12)),
+        *job(20, "dave", "one"),
+        waste(20, "dave", "cpu_low"),
+    ]
+    wait_until(lambda: bool(inbox.delivered(user="carol") and inbox.delivered(user="dave")), 60, "both messages")
+
+    (carol,), (dave,) = inbox.delivered(user="carol"), inbox.delivered(user="dave")
+    assert [alert["labels"]["alertname"] for alert in carol.alerts] == ["HpcUserWasteInBulk"]
+    assert carol.alerts[0]["annotations"]["description"] == (
+        "12 running jobs of carol on lab waste what they hold. CPUs not used: 90.0."
+    )
+    assert carol.alerts[0]["annotations"]["job_url"] == f"{ADDRESS}/api/v1/clusters/lab/jobs?user=carol"
+    assert [alert["labels"]["alertname"] for alert in dave.alerts] == ["HpcJobWaste"]
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_jobs_of_a_cluster_whose_source_is_down_are_not_told(
+    page: Exposition, inbox: Inbox, alertmanager: AlertmanagerServer
+) -> None:
+    """The job of another cluster wastes as much for as long, and is told."""
+    alice = [*job(1, "alice", "idle"), waste(1, "alice", severity="critical")]
+    page.lines = [
+        'hpc_aggregator_source_up{source="prometheus",cluster="lab"} 0',
+        *alice,
+        *(line.replace('"lab"', '"other"').replace("alice", "bob") for line in alice),
+    ]
+    wait_until(lambda: bool(inbox.delivered(cluster="other", user="bob")), 60, "the other cluster's message")
+
+    inhibited = {alert["labels"]["user"] for alert in alertmanager.alerts() if alert["status"]["inhibitedBy"]}
+    assert inhibited == {"alice"}
+    assert [message.group["user"] for message in about_users(inbox)] == ["bob"]
+    assert {message.receiver for message in inbox.delivered(alertname="HpcAggregatorSourceDown")} == {"on-call"}
