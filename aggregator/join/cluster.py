@@ -3,14 +3,19 @@
 from collections.abc import Iterable, Mapping
 
 from aggregator.join.efficiency import FairShare, efficiency
+from aggregator.join.facts import Observed
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
-from aggregator.model.accounting import Accounting
+from aggregator.join.waste import Judge
+from aggregator.model.accounting import Accounting, Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.storage import Award
 from aggregator.model.use import Use
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
+_NO_LEDGER: Mapping[int, RunLedger] = {}
+_NO_RULES = Judge()
 
 
 def join_cluster(
@@ -22,22 +27,23 @@ def join_cluster(
     previous: Mapping[int, JobUse],
     fair_share: FairShare,
     awards: Mapping[str, Award],
+    ledger: Mapping[int, RunLedger] = _NO_LEDGER,
+    judge: Judge = _NO_RULES,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
-    `previous` is the last snapshot's use by run id, kept for runs that have ended since.
+    `previous` is the last snapshot's use by run id, kept for runs that have ended since; `ledger` is by run id too.
     """
     if accounting is None:
         return ClusterView(cluster=cluster, time=at, awards=awards)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
-    jobs = []
-    for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True):
-        used = uses.get(run.run_id, NO_USE)
-        # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
-        judged = efficiency(run, used, fair_share, at) if run.start is not None else _NOTHING
-        jobs.append(Job(run, used, judged))
+    observed = Observed(at, fair_share, use)
+    jobs = [
+        _job(run, uses.get(run.run_id, NO_USE), ledger.get(run.run_id), observed, judge)
+        for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
+    ]
     return ClusterView(
         cluster=cluster,
         time=at,
@@ -47,7 +53,19 @@ def join_cluster(
         accounts=sum_by_account(jobs),
         tree=accounting.accounts,
         awards=awards,
+        rules=judge.rules,
     )
+
+
+def _job(run: Run, use: JobUse, ledger: RunLedger | None, observed: Observed, judge: Judge) -> Job:
+    """Join one run with what it uses and wastes."""
+    efficient = _NOTHING
+    if run.start is not None:
+        # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
+        seen = observed.use.time if observed.use and run.is_open else None
+        efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=ledger)
+    joined = Job(run, use, efficient, ledger)
+    return Job(run, use, efficient, ledger, judge.judge(joined, observed))
 
 
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregator.model.accounting import Account, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ NO_USE = JobUse()
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """Used ÷ allocated over the run so far (ratios), and what is wasted now; None where not known."""
+    """Used ÷ allocated over the run so far (ratios), and what is wasted; None where not known.
+
+    Wasted CPUs, memory and GPUs are those of now, wasted seconds those of the run so far.
+    """
 
     cpu: float | None = None
     memory: float | None = None
@@ -60,16 +64,19 @@ class Efficiency:
     wasted_cpus: float | None = None
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None
+    wasted_cpu_seconds: float | None = None
+    wasted_gpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run joined with its use, and with what the ledger has added up of it (None: nothing yet)."""
+    """One run joined with its use, what the ledger has added up of it (None: nothing yet), and how it is judged."""
 
     run: Run
     use: JobUse
     efficiency: Efficiency
     ledger: RunLedger | None = None
+    waste: Judgement = NO_JUDGEMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Sums:
     """The runs of one user under one account, or of one account, added up.
 
     user is "" for a whole account. Coverage is weighted by what is allocated;
-    a used or wasted sum is None when no run of it is known.
+    a used or wasted sum is None when no run of it is known. waste_jobs counts findings by (reason, severity).
     """
 
     account: str
@@ -92,6 +99,9 @@ class Sums:
     wasted_cpus: float | None = None
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None
+    wasted_cpu_seconds: float | None = None
+    wasted_gpu_seconds: float | None = None
+    waste_jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     coverage: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -100,6 +110,7 @@ class ClusterView:
     """One cluster at one time: jobs newest first, sums, the account tree, awards.
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise.
+    rules are the names of those that the jobs are judged by.
     """
 
     cluster: str
@@ -110,6 +121,7 @@ class ClusterView:
     accounts: tuple[Sums, ...] = ()
     tree: Mapping[str, Account] = field(default_factory=dict)
     awards: Mapping[str, Award] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
