@@ -13,7 +13,8 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
-from aggregator.config import ListenAddress, State
+from aggregator.config import ListenAddress, State, active_rules, load_rules
+from aggregator.join.waste import Judge
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,
@@ -53,7 +54,8 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     )
     async with listen(service, settings, address) as ended:
         start = time.time()
-        await service.start(lambda: open_synthetic_site(seed, start), Timing(interval=INTERVAL_SECONDS))
+        timing = Timing(interval=INTERVAL_SECONDS, judge=Judge(active_rules(load_rules())))
+        await service.start(lambda: open_synthetic_site(seed, start), timing)
         print(_welcome(address), file=sys.stderr, flush=True)
         await ended.wait()
 
@@ -71,6 +73,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  gauges          {base}/metrics",
             f"  wasted GPUs     {base}/metrics?collect[]=users",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
+            f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",

@@ -9,6 +9,7 @@ from typing import TypeVar
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
+from aggregator.join.waste import Judge
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView
 from aggregator.refresh.cluster import ClusterRefresher
@@ -25,7 +26,7 @@ V = TypeVar("V", ClusterView, FilesystemView)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of the refresh in seconds, and what counts as a normal share of memory.
+    """The times of the refresh in seconds, what counts as a normal share of a node, and by which rules waste is judged.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -35,6 +36,7 @@ class Timing:
     timeout: float = 60.0
     summary_retention: float = 5 * 365 * 86_400.0
     fair_share: FairShare = field(default_factory=FairShare)
+    judge: Judge = field(default_factory=Judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def _cluster(
         use=_feed(sources.use, name, timing, outlets) if sources.use else None,
         allocations=allocations,
         fair_share=timing.fair_share,
+        judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
         publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
         keep=outlets.keep,

@@ -10,7 +10,7 @@ from aggregator.config.document import Document, read_document, read_text
 from aggregator.config.mistake import ConfigError, KeyPath, Mistake
 from aggregator.config.schema import Config
 from aggregator.config.warning import find_warnings
-from aggregator.config.waste import active, check_exemptions, load_rules
+from aggregator.config.waste import active_rules, check_exemptions, load_rules
 from aggregator.config.wording import explain
 
 
@@ -31,7 +31,7 @@ def parse(text: str, filename: str = "config.yml") -> Config:
     rules = load_rules(config.waste.rules_file)
     if unknown := list(check_exemptions(config.waste.exemptions, rules)):
         raise ConfigError(document.locate(unknown, filename))
-    config._rules = active(rules)
+    config._rules = active_rules(rules)
     return config
 
 

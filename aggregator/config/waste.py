@@ -122,7 +122,7 @@ def load_rules(file: Path | None = None) -> Rules:
     return _load(file, shipped) if file else shipped
 
 
-def active(rules: Rules) -> tuple[Rule, ...]:
+def active_rules(rules: Rules) -> tuple[Rule, ...]:
     """Give the rules that are enabled."""
     return tuple(rule.to_model(name) for name, rule in rules.items() if rule.enabled)
 

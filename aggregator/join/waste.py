@@ -9,12 +9,23 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import TopologicalSorter
 
 from aggregator.join.facts import Facts, Observed
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.view import Job
-from aggregator.model.waste import SEVERITIES, Condition, Exemption, Finding, Judgement, NotJudged, Rule, Severity
+from aggregator.model.waste import (
+    NO_JUDGEMENT,
+    SEVERITIES,
+    Condition,
+    Exemption,
+    Finding,
+    Judgement,
+    NotJudged,
+    Rule,
+    Severity,
+)
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -30,25 +41,39 @@ class Judge:
         prepared = tuple(_Prepared.of(rule, exemptions) for rule in _in_order(tuple(rules)))
         self.rules = tuple(each.rule.name for each in prepared)
         self._exempt = tuple(_Exempt.of(each) for each in exemptions if not each.rules)
-        self._for_gpus = prepared
-        self._without_gpus = tuple(each for each in prepared if each.rule.resource != "gpu")
+        self._for_gpus = _Rules.of(prepared)
+        self._without_gpus = _Rules.of(each for each in prepared if each.rule.resource != "gpu")
 
     def judge(self, job: Job, observed: Observed) -> Judgement:
         """Judge one run: at most one finding of each rule, and why a rule was not applied.
 
         A reason that stands for every rule is given once, without the rule's name. GPU rules are about GPU runs only.
         """
-        prepared = self._for_gpus if job.run.allocated.gpus else self._without_gpus
-        if not prepared:
-            return Judgement()
-        why = _not_running(job.run) or _exemption(self._exempt, job.run)
-        if why:
-            return Judgement((), (NotJudged("", why),))
+        rules = self._for_gpus if job.run.allocated.gpus else self._without_gpus
+        if not rules.prepared:
+            return NO_JUDGEMENT
         elapsed = job.run.elapsed(observed.at)
-        minimum = min(each.rule.minimum_runtime for each in prepared)
-        if elapsed < minimum:
-            return Judgement((), (NotJudged("", _too_young(elapsed, minimum)),))
-        return _apply(prepared, Facts(job, observed), job.run, elapsed)
+        why = _not_running(job.run) or _exemption(self._exempt, job.run) or _too_young(elapsed, rules.minimum_runtime)
+        return _by_no_rule(why) if why else _apply(rules.prepared, Facts(job, observed), job.run, elapsed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """Rules for one kind of run, and the runtime in seconds from which the first of them judges."""
+
+    prepared: tuple["_Prepared", ...]
+    minimum_runtime: float
+
+    @classmethod
+    def of(cls, prepared: Iterable["_Prepared"]) -> "_Rules":
+        rules = tuple(prepared)
+        return cls(rules, min((each.rule.minimum_runtime for each in rules), default=0.0))
+
+
+@lru_cache(maxsize=1024)
+def _by_no_rule(why: str) -> Judgement:
+    """Half of a busy cluster waits, all for the same reason: one object serves them all."""
+    return Judgement((), (NotJudged("", why),))
 
 
 def _apply(prepared: Iterable["_Prepared"], facts: Facts, run: Run, elapsed: float) -> Judgement:
@@ -107,9 +132,7 @@ class _Prepared:
 
     def why_not(self, run: Run, elapsed: float) -> str:
         """Say why the rule is not about this run (yet), "" when it is."""
-        if elapsed < self.rule.minimum_runtime:
-            return _too_young(elapsed, self.rule.minimum_runtime)
-        return _exemption(self.exempt, run)
+        return _exemption(self.exempt, run) or _too_young(elapsed, self.rule.minimum_runtime)
 
     def apply(self, facts: Facts) -> Finding | str | None:
         """Give the worst finding that is sure, what hinders to know, or None where the rule does not hold."""
@@ -191,6 +214,8 @@ def _not_running(run: Run) -> str:
 
 
 def _too_young(elapsed: float, minimum: float) -> str:
+    if elapsed >= minimum:
+        return ""
     return f"it runs for {int(elapsed // 60)} min, judged from {minimum / 60:g} min"
 
 

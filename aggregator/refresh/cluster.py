@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
+from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations
 from aggregator.model.use import Use
@@ -24,6 +25,7 @@ class ClusterRefresher:
         use: Feed[Use] | None,
         allocations: Feed[Allocations] | None,
         fair_share: FairShare,
+        judge: Judge,
         previous: Mapping[int, JobUse],
         publish: Publish[ClusterView],
         keep: Publish[ClusterView],
@@ -35,6 +37,7 @@ class ClusterRefresher:
         self._use = use
         self._allocations = allocations
         self._fair_share = fair_share
+        self._judge = judge
         self._publish = publish
         self._keep = keep
         self._stages = stages
@@ -70,4 +73,5 @@ class ClusterRefresher:
             previous=self._previous,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
+            judge=self._judge,
         )
