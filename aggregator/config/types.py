@@ -285,7 +285,9 @@ Text = Annotated[str, Field(min_length=1)]
 # YAML has lists, a frozen section has tuples: only this conversion is not strict.
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 # One name stands for a list of one.
-Names = Annotated[tuple[str, ...], PlainValidator(_read_names)]
+Names = Annotated[
+    tuple[str, ...], PlainValidator(_read_names), PlainSerializer(list, return_type=list[str], when_used="json")
+]
 NotEmpty = AfterValidator(_require_items)
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]
