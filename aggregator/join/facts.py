@@ -13,6 +13,7 @@ from aggregator.model.waste import Fact
 _NO_PROMETHEUS = "Prometheus could not be read"
 _NO_LEDGER = "nothing has been added up of its GPUs yet"
 _SUSPENDED = "it has been suspended, which looks like idle GPUs"
+_NO_GPUS = "no exporter of the cluster shows any GPU"
 _NAMED_NODES = 3
 
 
@@ -72,17 +73,17 @@ def _gpus_observed(job: Job, observed: Observed) -> Fact:
 
 def _since_start(value: float | None, job: Job, observed: Observed) -> Fact:
     """Give a sum or mean of the ledger: it covers what was observed of all GPU time that the run has held."""
-    ledger = job.ledger
-    if ledger is None or value is None or job.run.suspended_seconds:
-        return Fact(None, 0.0, _SUSPENDED if job.run.suspended_seconds else _NO_LEDGER)
+    ledger, why = job.ledger, _blind(job.run, observed.use)
+    if ledger is None or value is None or why:
+        return Fact(None, 0.0, why or _NO_LEDGER)
     return Fact(value, *_covered(ledger, job.run.allocated.gpu_count * job.run.elapsed(observed.at)))
 
 
 def _idle(seconds: float | None, busy: int, job: Job, observed: Observed) -> Fact:
     """Give how long fewer than `busy` GPUs have been busy, which needs sight of the GPUs until now."""
-    ledger, now = job.ledger, job.use.gpu
-    if ledger is None or seconds is None or job.run.suspended_seconds:
-        return Fact(None, 0.0, _SUSPENDED if job.run.suspended_seconds else _NO_LEDGER)
+    ledger, now, why = job.ledger, job.use.gpu, _blind(job.run, observed.use)
+    if ledger is None or seconds is None or why:
+        return Fact(None, 0.0, why or _NO_LEDGER)
     if now is None:
         return Fact(None, 0.0, _why_unseen(job.run, observed.use, "gpu_utilization"))
     coverage, missing = _covered(ledger, job.run.allocated.gpu_count * (ledger.until - ledger.since))
@@ -90,6 +91,14 @@ def _idle(seconds: float | None, busy: int, job: Job, observed: Observed) -> Fac
         coverage, missing = now.coverage, _why_unseen(job.run, observed.use, "gpu_utilization")
     # The snapshot is newer than the ledger's last closed window.
     return Fact(0.0 if (now.busy or 0) >= busy else seconds, coverage, missing)
+
+
+def _blind(run: Run, use: Use | None) -> str:
+    """Say why idle GPUs would look like used ones or the other way round, "" when they do not."""
+    if run.suspended_seconds:
+        return _SUSPENDED
+    # Exporters that cannot show GPUs (no NVML, no DCGM, another vendor) would make every GPU of the cluster look idle.
+    return _NO_GPUS if use and use.gpus is not None and not use.gpus else ""
 
 
 def _covered(ledger: RunLedger, gpu_seconds: float) -> tuple[float, str]:

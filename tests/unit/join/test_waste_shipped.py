@@ -164,6 +164,13 @@ def test_gpus_without_any_series_are_unused_where_the_exporter_is_healthy() -> N
     assert found(job) == {"gpu_unused": "critical"}
 
 
+def test_a_cluster_whose_exporters_show_no_gpu_at_all_has_no_unused_gpus() -> None:
+    """They were started without NVML and DCGM, or the GPUs are of another vendor."""
+    job = make_scene(gpus=2, utilization=(), idle=2 * HOURS, use_changes={"gpus": {}})
+    assert found(job) == {}
+    assert reasons(job)["gpu_unused"] == "no exporter of the cluster shows any GPU"
+
+
 def test_a_gpu_that_is_busy_now_is_not_unused() -> None:
     """The snapshot is newer than the ledger's last window."""
     assert found(make_scene(gpus=2, utilization=[0.01, 0.0], mean=0.5, idle=9 * HOURS)) == {}

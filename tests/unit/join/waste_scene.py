@@ -46,9 +46,17 @@ def make_scene(
     samples: dict[str, Any] = {
         "cpu_seconds": {run.job_id: {"node01": cpu * cpus * elapsed}},
         "memory_peak_bytes": {run.job_id: {"node01": peak * memory}},
-        "gpus": {run.job_id: tuple(make_gpu(index=str(index), utilization=ratio) for index, ratio in enumerate(now))},
+        "gpus": {
+            run.job_id: tuple(make_gpu(index=str(index), utilization=ratio) for index, ratio in enumerate(now)),
+            1: (make_gpu(node="node02"),),
+        },
     }
-    use = make_use(**{**(samples if up else {"healthy_nodes": frozenset({"node02"})}), **(use_changes or {})})
+    use = make_use(
+        **{
+            **(samples if up else {"gpus": {1: (make_gpu(node="node02"),)}, "healthy_nodes": frozenset({"node02"})}),
+            **(use_changes or {}),
+        }
+    )
     seconds = observed * gpus * elapsed
     ledger = {
         "since": NOW - elapsed, "until": NOW, "gpu_seconds": seconds, "gpu_idle_seconds": idle,
