@@ -1,10 +1,12 @@
 """Builders of the domain's data for tests: every one has sound defaults that a test changes by name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
-from aggregator.model.energy import RunLedger
+from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.use import Gpu, Use
@@ -12,10 +14,13 @@ from aggregator.model.view import (
     NO_USE,
     ClusterView,
     Efficiency,
+    EnergySums,
     FilesystemView,
     GpuUse,
     Job,
+    JobEnergy,
     JobUse,
+    NodeEnergy,
     SourceStatus,
     SpaceUsed,
     Sums,
@@ -91,6 +96,11 @@ def make_ledger(**changes: Any) -> RunLedger:
     )
 
 
+def make_ledger_view(runs: Mapping[int, RunLedger]) -> LedgerView:
+    """Make a ledger of these runs, by run id, without prices."""
+    return LedgerView(Prices(), Ledger(NOW, runs))
+
+
 def make_entry(**changes: Any) -> StorageEntry:
     """Make one group of ACCT_STAT: ten files of 1 MiB on disk only."""
     defaults: dict[str, Any] = {
@@ -120,10 +130,14 @@ def rich_job(number: int, name: str, **changes: Any) -> Job:
         cpus=7.25, cpu_seconds=1e-9, memory_bytes=2.0**62, memory_peak_bytes=2.0**64 + 2**20, threads=9.0,
         cpu_coverage=1.0, memory_coverage=0.5, gpu=gpu,
     )  # fmt: skip
+    ledger = RunLedger(
+        NOW - 600.0, NOW - 60.0, power_seconds=540.0, host_joules={"two_part": 1e9, "allocation": 2e9, "usage": 3e9},
+        gpu_joules=5e8, gpu_seconds=1620.0, gpu_used_seconds=540.0, gpu_idle_seconds=60.0, co2_grams=12.5,
+        cost={("electricity", "CAD"): 0.02, ("hardware", "CAD"): 1e-7},
+    )  # fmt: skip
+    energy = JobEnergy("two_part", 1.5e9, node_watts=125.0, gpu_watts=300.5)
     waste = Judgement((make_finding(), make_finding(name="other", resource="gpu")), (NotJudged("third", "unknown"),))
-    return Job(
-        run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0, 3e5, 0.25), make_ledger(gpu_idle_seconds=7.5), waste
-    )
+    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0, 3e5, 0.25), ledger, energy, waste)
 
 
 def rich_sums(name: str, user: str = "") -> Sums:
@@ -132,8 +146,12 @@ def rich_sums(name: str, user: str = "") -> Sums:
         allocated_memory_bytes=2**65, allocated_gpus={"a100": 2, "": 1}, used_cpus=7.25, used_memory_bytes=1.5,
         used_gpus=1.0, wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
         wasted_cpu_seconds=1e9, wasted_gpu_seconds=0.5, waste_jobs={("holds", "warning"): 2, ("other", "critical"): 1},
-        coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
+        power_watts=425.5, coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
     )  # fmt: skip
+
+
+RICH_TOTALS = Totals(NOW, 3.6e9, 0.1, {("electricity", "CAD"): 2.5, ("hardware", "CAD"): 0.0})
+RICH_NODE = NodeTotals(NOW, {"jobs": 1e12, "idle": 0.0, "unattributed": 1.0}, 60.0)
 
 
 def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:
@@ -149,7 +167,10 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
         cluster=cluster, time=NOW, jobs=everything, series=everything,
         users=tuple(rich_sums(name, name) for name in names), accounts=tuple(rich_sums(name) for name in names),
         tree={name: Account(name, "root", name) for name in names},
-        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names},
+        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names}, ledger_end=NOW - 90.0, prices=Prices(),
+        energy_users=tuple(EnergySums(name, name, RICH_TOTALS) for name in names),
+        energy_accounts=tuple(EnergySums(name, "", RICH_TOTALS) for name in names),
+        nodes=tuple(NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}) for name in names),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from aggregator.families import ALL
 from aggregator.families.spec import Family, View
@@ -21,12 +21,13 @@ class Expected:
 
     def collect(self) -> Iterator[Metric]:
         for family in ALL:
-            metric = self._histogram(family) if family.histogram else self._gauge(family)
+            metric = self._histogram(family) if family.histogram else self._numbers(family)
             if metric.samples:
                 yield metric
 
-    def _gauge(self, family: Family[Any]) -> Metric:
-        metric = GaugeMetricFamily(family.name, family.help, labels=family.all_labels)
+    def _numbers(self, family: Family[Any]) -> Metric:
+        kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
+        metric = kind(family.name, family.help, labels=family.all_labels)
         for view in self._views:
             for entity in family.entity.of(view):
                 base = family.entity.label_values(view, entity)

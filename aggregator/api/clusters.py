@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from aggregator.api.energy_representation import cluster_energy_json
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, sources_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
@@ -39,5 +40,6 @@ def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -
         "cluster": view.cluster,
         **times("as_of", view.time),
         **(sums_json(total(view.accounts)) if known else _UNKNOWN),
+        "energy": cluster_energy_json(view),
         "sources": [freshness_json(status, now, stale_after) for status in sources_of(snapshot, view.cluster)],
     }

@@ -4,15 +4,17 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
+from aggregator.api.energy_representation import job_energy_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.keys import JOBS, STORE
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.representation import job_json
+from aggregator.api.representation import Json, job_json
 from aggregator.api.selection import JobFilter, select_jobs
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 from aggregator.model.waste import SEVERITIES, Judgement, NotJudged
@@ -34,7 +36,7 @@ async def list_jobs(request: web.Request) -> web.Response:
     wanted = _read_filter(asked, view)
     page, last = select_jobs(view.jobs, wanted, after, limit)
     data = {
-        "jobs": [job_json(job, view.time) for job in page],
+        "jobs": [_job_json(job, view) for job in page],
         "next_cursor": write_cursor(*last) if last else None,
     }
     return success(request, data, list(source_warnings(snapshot, view.cluster)))
@@ -50,11 +52,16 @@ async def get_job(request: web.Request) -> web.Response:
     live = [job for job in view.jobs if job.run.is_meant_by(asked)]
     recorded, warnings = await _read_recorded(request, view.cluster, asked, live)
     kept, more_warnings = await _read_use(request, view.cluster, recorded)
-    jobs = _join_runs(recorded, kept, live)
+    totals, ledger_warnings = await _read_ledger(request, view.cluster, recorded)
+    jobs = _join_runs(recorded, kept, totals, live)
     if not jobs:
         raise NotFound(f'job {text}: not known on cluster "{view.cluster}"')
-    data = {"job_id": text, "runs": [job_json(job, view.time) for job in jobs]}
-    return success(request, data, warnings + more_warnings)
+    data = {"job_id": text, "runs": [_job_json(job, view) for job in jobs]}
+    return success(request, data, warnings + more_warnings + ledger_warnings)
+
+
+def _job_json(job: Job, view: ClusterView) -> Json:
+    return {**job_json(job, view.time), "energy": job_energy_json(job, view.prices)}
 
 
 def _read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
@@ -97,10 +104,28 @@ async def _read_use(
         return {}, [f"the use of ended runs is missing: {error}"]
 
 
+async def _read_ledger(
+    request: web.Request, cluster: str, recorded: tuple[Run, ...]
+) -> tuple[Mapping[int, RunLedger], list[str]]:
+    """Read what the ledger has added up of the ended runs; without the state, their facts are still an answer."""
+    try:
+        return await request.app[JOBS].ledger(cluster, recorded), []
+    except StateError as error:
+        return {}, [f"the energy of ended runs is missing: {error}"]
+
+
 def _join_runs(
-    recorded: Iterable[Run], kept: Mapping[int, tuple[JobUse, Efficiency]], live: Iterable[Job]
+    recorded: Iterable[Run],
+    kept: Mapping[int, tuple[JobUse, Efficiency]],
+    totals: Mapping[int, RunLedger],
+    live: Iterable[Job],
 ) -> list[Job]:
-    """Put the three together by run; the snapshot's is newer and has the use."""
-    jobs = {run.run_id: Job(run, *kept.get(run.run_id, (NO_USE, Efficiency())), waste=_RECORDED) for run in recorded}
+    """Put them together by run; the snapshot's is newer and has the use."""
+    jobs = {
+        run.run_id: Job(
+            run, *kept.get(run.run_id, (NO_USE, Efficiency())), ledger=totals.get(run.run_id), waste=_RECORDED
+        )
+        for run in recorded
+    }
     jobs.update((job.run.run_id, job) for job in live)
     return sorted(jobs.values(), key=lambda job: (job.run.submit, job.run.run_id))

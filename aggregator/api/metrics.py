@@ -4,10 +4,11 @@ from typing import Final
 
 from aiohttp import web
 
+from aggregator import families
 from aggregator.api.keys import PAGE
 from aggregator.api.parameters import Parameters
 
-GROUPS: Final = frozenset({"jobs", "users", "accounts", "storage", "service"})
+GROUPS: Final = families.GROUPS | {"service"}
 
 
 async def get_metrics(request: web.Request) -> web.StreamResponse:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aggregator
@@ -15,16 +16,24 @@ from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
+from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticCluster,
+    SyntheticPower,
     SyntheticStorage,
     SyntheticUse,
 )
 from aggregator.state import StateStore
 
 INTERVAL_SECONDS = 5.0
+# Made up, as everything here: the carbon of a grid of hydro and gas, and prices in the order of a real site's.
+PRICES = Prices(
+    pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
+    gpu_hour={"default": 0.35},
+)  # fmt: skip
+TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
 
 
 @asynccontextmanager
@@ -32,7 +41,7 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
     cluster = SyntheticCluster(seed=seed, start=start)
     yield Site(
-        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster))},
+        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster))},
         {
             name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
             for name, hsm in (("project", True), ("scratch", False))
@@ -54,7 +63,7 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     )
     async with listen(service, settings, address) as ended:
         start = time.time()
-        timing = Timing(interval=INTERVAL_SECONDS, judge=Judge(active_rules(load_rules())))
+        timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
         await service.start(lambda: open_synthetic_site(seed, start), timing)
         print(_welcome(address), file=sys.stderr, flush=True)
         await ended.wait()
@@ -72,6 +81,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  overview        {base}/",
             f"  gauges          {base}/metrics",
             f"  wasted GPUs     {base}/metrics?collect[]=users",
+            f"  power, energy   {base}/metrics?collect[]=nodes",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  storage         {base}/api/v1/storage/project",

@@ -10,15 +10,18 @@ from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
+from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
+from aggregator.refresh.ledger import EndedRuns, LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import Source
+from aggregator.state import StateStore
 
 T = TypeVar("T")
 V = TypeVar("V", ClusterView, FilesystemView)
@@ -26,7 +29,8 @@ V = TypeVar("V", ClusterView, FilesystemView)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of the refresh in seconds, what counts as a normal share of a node, and by which rules waste is judged.
+    """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
+    waste is judged, and what things cost.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -37,6 +41,8 @@ class Timing:
     summary_retention: float = 5 * 365 * 86_400.0
     fair_share: FairShare = field(default_factory=FairShare)
     judge: Judge = field(default_factory=Judge)
+    prices: Prices = field(default_factory=Prices)
+    backfill: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Outlets:
     page: Page
     metrics: ServiceMetrics
     keep: Publish[ClusterView]
+    state: StateStore
 
     def stages(self, cluster: str, filesystem: str) -> Stages:
         """Make what a refresher tells its times and failures."""
@@ -71,19 +78,42 @@ class Outlets:
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     """Make a refresher for each cluster and file system."""
     allocations = _feed(site.allocations, "", timing, outlets) if site.allocations else None
+    ledgers = {
+        name: _ledger(name, sources.accounting, sources.power, timing, outlets)
+        for name, sources in site.clusters.items()
+        if sources.power
+    }
     clusters = [
-        Scheduled(_cluster(name, sources, allocations, timing, outlets), timing.interval)
+        Scheduled(_cluster(name, sources, allocations, ledgers.get(name), timing, outlets), timing.interval)
         for name, sources in site.clusters.items()
     ]
     filesystems = [
         Scheduled(_filesystem(name, sources, allocations, timing, outlets), sources.interval)
         for name, sources in site.filesystems.items()
     ]
-    return clusters + filesystems
+    return clusters + [Scheduled(ledger, timing.interval) for ledger in ledgers.values()] + filesystems
+
+
+def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing, outlets: Outlets) -> LedgerRefresher:
+    return LedgerRefresher(
+        name,
+        power=power,
+        ended=accounting,
+        keeper=outlets.state.ledger,
+        settings=LedgerSettings(prices=timing.prices, backfill_seconds=timing.backfill, stale_after=timing.stale_after),
+        snapshot=lambda: outlets.store.current,
+        publish=outlets.store.publish_source,
+        failed=partial(outlets.metrics.count_failure, name, ""),
+    )
 
 
 def _cluster(
-    name: str, sources: ClusterSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+    name: str,
+    sources: ClusterSources,
+    allocations: Feed[Allocations] | None,
+    ledger: LedgerRefresher | None,
+    timing: Timing,
+    outlets: Outlets,
 ) -> ClusterRefresher:
     known = outlets.store.current.clusters.get(name)
     if known is None:
@@ -94,6 +124,7 @@ def _cluster(
         accounting=_feed(sources.accounting, name, timing, outlets),
         use=_feed(sources.use, name, timing, outlets) if sources.use else None,
         allocations=allocations,
+        ledger=ledger.view if ledger else None,
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},

@@ -13,9 +13,10 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
-from aggregator.config import Auth, Config, ConfigError, ListenAddress, WebConfig, load
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
+from aggregator.model.energy import Prices
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,23 @@ def timing_of(config: Config) -> Timing:
             config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
         ),
         judge=Judge(config.waste_rules, config.waste_exemptions),
+        prices=_prices(config.energy),
+        backfill=config.energy.backfill,
+    )
+
+
+def _prices(energy: Energy) -> Prices:
+    tariff = energy.tariff
+    return Prices(
+        model=energy.model,
+        pue=energy.pue,
+        grams_per_kwh=energy.co2.static_g_per_kwh,
+        zone=energy.co2.zone or "",
+        currency=tariff.currency or "",
+        per_kwh=tariff.per_kwh,
+        cooling_share=tariff.cooling_share,
+        cpu_hour=tariff.cpu_hour,
+        gpu_hour=tariff.gpu_hour,
     )
 
 

@@ -27,7 +27,7 @@ class Service:
         self.page = Page(self.metrics.registry)
         self.metrics.series = self.page.series
         self._readers: dict[str, RunReader] = {}
-        self.jobs = JobQueries(self._readers, state)
+        self.jobs = JobQueries(self._readers, state, state.ledger)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -41,7 +41,7 @@ class Service:
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.summary_retention, self.store.publish_source)
-        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep))
+        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
 
     async def stop(self) -> None:

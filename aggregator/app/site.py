@@ -8,33 +8,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from aggregator.config import Cluster, Config, ConfigError, Database, Filesystem, Mistake, Prometheus
+from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.connection import Tls
 from aggregator.model.accounting import Accounting
+from aggregator.model.energy import NodePower
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.queries.jobs import RunReader
+from aggregator.refresh.ledger import EndedRuns, PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
 from aggregator.sources.base import FetchError, Source
-from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import SlurmAcct
 
 
-class AccountingSource(Source[Accounting], RunReader, Protocol):
-    """slurmacct: fetched on the timer, and asked for single job ids."""
+class AccountingSource(Source[Accounting], RunReader, EndedRuns, Protocol):
+    """slurmacct: fetched on the timer, and asked for single job ids and for what has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use is None when no exporter is configured."""
+    """The sources of one cluster; use and power are None when no exporter is configured."""
 
     accounting: AccountingSource
     use: Source[Use] | None = None
+    power: PowerSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +82,33 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
-    exporter = section.exporters.slurm_job_exporter
-    if exporter is None:
+    if section.exporters.slurm_job_exporter is None:
         return ClusterSources(accounting)
     client = PrometheusClient(
         _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
     )
     stack.push_async_callback(client.close)
-    settings = ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
-    nodes = NodeNames(**section.nodes.model_dump())
-    return ClusterSources(accounting, PrometheusUse(client, section.prometheus.matchers, settings, nodes))
+    settings = {
+        name: ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
+        for name, exporter in section.exporters.in_use.items()
+    }
+    nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
+    use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
+    known = _known_nodes(config.energy)
+    return ClusterSources(
+        accounting, use, PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
+    )
+
+
+def _known_nodes(energy: Energy) -> dict[str, NodePower]:
+    """Say what the node classes say of each node."""
+    return {
+        node: NodePower(
+            static_watts=section.static_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
+        )
+        for section in energy.node_classes.values()
+        for node in section.nodes
+    }
 
 
 def _open_filesystem(

@@ -1,6 +1,7 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
+from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
 from aggregator.config.exporter import Exporter, Exporters
 from aggregator.config.loader import load, parse
 from aggregator.config.mistake import ConfigError, Mistake
@@ -9,9 +10,7 @@ from aggregator.config.schema import (
     Auth,
     Cloud,
     Cluster,
-    Co2,
     Config,
-    Energy,
     Filesystem,
     Jwt,
     Limits,
@@ -24,7 +23,6 @@ from aggregator.config.schema import (
     Server,
     Staff,
     State,
-    Tariff,
     Tokens,
     TrustedProxy,
     Waste,
@@ -55,6 +53,7 @@ __all__ = [
     "ListenAddress",
     "Log",
     "Mistake",
+    "NodeClass",
     "Nodes",
     "Partitions",
     "Prometheus",

@@ -17,7 +17,15 @@ EXCLUSIVE: Final = (
     ("basic_auth", "bearer_token"),
     ("basic_auth", "bearer_token_file"),
 )
-TOGETHER: Final = (("per_kwh", "currency"), ("cert_file", "key_file"), ("key_file", "cert_file"))
+TOGETHER: Final = (
+    ("per_kwh", "currency"),
+    ("cpu_hour", "currency"),
+    ("gpu_hour", "currency"),
+    ("cooling_share", "per_kwh"),
+    ("zone", "static_g_per_kwh"),
+    ("cert_file", "key_file"),
+    ("key_file", "cert_file"),
+)
 
 
 def check(document: Document) -> Iterable[tuple[KeyPath, str]]:

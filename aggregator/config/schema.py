@@ -5,15 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.secrets import DatabaseUrl, StateUrl
 from aggregator.config.section import PasswordSection, Section
 from aggregator.config.types import (
     Address,
-    Amount,
     ClusterName,
     Count,
-    Currency,
     Duration,
     File,
     HeaderName,
@@ -22,7 +21,6 @@ from aggregator.config.types import (
     ListenAddress,
     Names,
     Networks,
-    Pue,
     Size,
     Text,
     Texts,
@@ -112,32 +110,6 @@ class Cloud(Section):
 
     prometheus: Prometheus
     interval: Interval = parse_duration("30s")
-
-
-class Co2(Section):
-    """Say how much carbon a kilowatt-hour costs."""
-
-    static_g_per_kwh: Amount | None = None
-    zone: Text | None = None
-
-
-class Tariff(Section):
-    """Say what a kilowatt-hour costs."""
-
-    currency: Currency | None = None
-    per_kwh: Amount | None = None
-
-
-class Energy(Section):
-    """Choose how the power of a node is shared between its jobs, and what it costs."""
-
-    model: Literal["two_part", "allocation", "usage"] = "two_part"
-    window: Interval = parse_duration("60s")
-    pue: Pue = 1.0
-    co2: Co2 = Co2()
-    tariff: Tariff = Tariff()
-    node_classes: dict[Text, dict[str, Any]] = Field(default_factory=dict)
-    gpu_classes: dict[Text, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Exemption(Section):

@@ -10,7 +10,7 @@ from aggregator.config.schema import Config
 from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
-    "energy",
+    "energy.gpu_classes",
     "cloud",
     "auth.tokens",
     "auth.jwt",
@@ -20,13 +20,9 @@ NOT_YET: Final = (
     "limits",
     "clusters.*.slurmacct.replica",
     "clusters.*.exporters.slurm_exporter",
-    "clusters.*.exporters.node_exporter",
     "clusters.*.exporters.lustre_exporter",
     "clusters.*.exporters.lustre_exporter_slurm",
-    "clusters.*.exporters.redfish_exporter",
-    "clusters.*.exporters.dcgm_exporter",
     "clusters.*.exporters.pcm_sensor_server",
-    "clusters.*.exporters.nvidia_gpu_exporter",
     "clusters.*.exporters.libvirtd_exporter",
     "clusters.*.exporters.lfs_quota_exporter",
     "clusters.*.exporters.gpfs_exporter",

@@ -34,7 +34,9 @@ class Page:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._scopes: dict[tuple[str, str], _Scope] = {}
-        self._heads = {family.name: head(family) for family in ALL}
+        self._heads = {
+            (family.name, openmetrics): head(family, openmetrics) for family in ALL for openmetrics in (False, True)
+        }
 
     def publish(self, scope: tuple[str, str], members: Mapping[str, Member]) -> None:
         """Replace the members of one scope, such as ("cluster", "narval")."""
@@ -62,20 +64,20 @@ class Page:
                 "Vary": "Accept, Accept-Encoding",
             }
         )
-        members = [*self._families(groups), *self._service(groups, openmetrics)]
+        members = [*self._families(groups, openmetrics), *self._service(groups, openmetrics)]
         encoding = request.headers.get("Accept-Encoding", "")
         if "gzip" in encoding and not _GZIP_REFUSED.search(encoding):
             response.headers["Content-Encoding"] = "gzip"
             return await _send(request, response, [b"".join(members)] if members else [compress(b"")])
         return await _stream(request, response, members)
 
-    def _families(self, groups: frozenset[str] | None) -> Iterable[bytes]:
+    def _families(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
         scopes = tuple(self._scopes.values())
         for family in ALL:
             if groups is None or family.entity.group in groups:
                 found = [scope.members[family.name].content for scope in scopes if family.name in scope.members]
                 if found:
-                    yield self._heads[family.name]
+                    yield self._heads[family.name, openmetrics]
                     yield from found
 
     def _service(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:

@@ -34,9 +34,10 @@ class _Column:
     fragments: Sequence[str]
 
 
-def head(family: Family[Any]) -> bytes:
-    """Compress a family's HELP and TYPE lines."""
-    lines = f"# HELP {family.name} {escape_help(family.help)}\n# TYPE {family.name} {family.type}\n"
+def head(family: Family[Any], openmetrics: bool) -> bytes:
+    """Compress a family's HELP and TYPE lines, the only ones that differ between the two formats."""
+    name = family.openmetrics_name if openmetrics else family.name
+    lines = f"# HELP {name} {escape_help(family.help)}\n# TYPE {name} {family.type}\n"
     return compress(lines.encode())
 
 

@@ -91,6 +91,10 @@ class ServiceMetrics:
         yield _gauge(
             "snapshot_timestamp_seconds", "Evaluation time of the current snapshot.", ("cluster", "filesystem"), times
         )
+        ends = [((view.cluster,), view.ledger_end) for view in snapshot.clusters.values() if view.ledger_end]
+        yield _gauge(
+            "ledger_window_timestamp_seconds", "The end of the ledger's last closed window.", ("cluster",), ends
+        )
 
 
 def _scope_labels(source: str, scope: str) -> tuple[str, str]:

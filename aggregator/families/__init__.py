@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from aggregator.families import accounts, jobs, storage, sums
+from aggregator.families import accounts, energy, jobs, storage, sums
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
     *jobs.FAMILIES,
+    *energy.JOB_FAMILIES,
     *sums.FAMILIES,
+    *energy.SUMS_FAMILIES,
     *accounts.TREE_FAMILIES,
     *accounts.AWARD_FAMILIES,
+    *energy.NODE_FAMILIES,
+    *energy.CLUSTER_FAMILIES,
     *storage.GROUP_FAMILIES,
     *storage.USER_FAMILIES,
     *storage.FILESYSTEM_FAMILIES,

@@ -56,6 +56,7 @@ def _coverage(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     yield ("cpu",), use.cpu_coverage
     yield ("memory",), use.memory_coverage
     yield ("gpu",), use.gpu.coverage if use.gpu else None
+    yield ("power",), job.ledger.power_coverage if job.ledger else None
 
 
 def _waste(job: Job) -> Iterable[tuple[LabelValues, float]]:
@@ -117,10 +118,10 @@ FAMILIES: tuple[Family[Job], ...] = (
          lambda job: job.efficiency.time_limit_used),
     Family(
         name="hpc_job_coverage_ratio",
-        help="Samples seen ÷ expected: nodes with a series ÷ nodes held, judged GPUs ÷ GPUs held.",
+        help="Samples seen ÷ expected: nodes with a series, judged GPUs, time in which the nodes' power was known.",
         entity=JOB,
-        cost="2–3 × running jobs",
-        source=_EXPORTER,
+        cost="3–4 × running jobs",
+        source=f"{_EXPORTER}; power: the ledger",
         labels=("input",),
         samples=_coverage,
     ),

@@ -9,12 +9,13 @@ from aggregator.model.view import ClusterView, FilesystemView
 
 E = TypeVar("E")
 View = ClusterView | FilesystemView
-Group = Literal["jobs", "users", "accounts", "storage"]
+Group = Literal["jobs", "users", "accounts", "nodes", "storage"]
 Stability = Literal["STABLE", "EXPERIMENTAL"]
 LabelValues = tuple[str, ...]
 
 _NAME = re.compile(r"hpc_[a-z][a-z0-9_]*")
-_RESERVED_SUFFIXES = ("_total", "_count", "_sum", "_bucket", "_created")
+_RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
+_COUNTER_SUFFIX = "_total"
 
 
 class FamilyError(ValueError):
@@ -42,7 +43,7 @@ class Entity(Generic[E]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family(Generic[E]):
-    """One gauge family (or histogram) over one kind of entity.
+    """One family over one kind of entity: a counter if its name ends in `_total`, else a gauge or a histogram.
 
     Exactly one of `value` (one sample per entity, None for not known), `samples` (extra label values → value) and
     `histogram` is given. cost says how many series there are, source where the numbers come from.
@@ -61,18 +62,32 @@ class Family(Generic[E]):
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
-            raise FamilyError(f"{self.name}: not a name for a gauge")
+            raise FamilyError(f"{self.name}: not a name for a family")
         if not self.help.endswith("."):
             raise FamilyError(f"{self.name}: the help must be a sentence")
         if sum(way is not None for way in (self.value, self.samples, self.histogram)) != 1:
             raise FamilyError(f"{self.name}: exactly one of value, samples and histogram")
+        if self.is_counter and self.histogram is not None:
+            raise FamilyError(f"{self.name}: a histogram is no counter")
         if bool(self.labels) != (self.samples is not None):
             raise FamilyError(f"{self.name}: extra labels go with samples, and only with them")
 
     @property
     def type(self) -> str:
         """Give Prometheus's word for the type."""
+        if self.is_counter:
+            return "counter"
         return "gauge" if self.histogram is None else "histogram"
+
+    @property
+    def is_counter(self) -> bool:
+        """Tell whether the values only grow."""
+        return self.name.endswith(_COUNTER_SUFFIX)
+
+    @property
+    def openmetrics_name(self) -> str:
+        """Give the name in OpenMetrics's HELP and TYPE lines, where a counter's has no suffix."""
+        return self.name.removesuffix(_COUNTER_SUFFIX)
 
     @property
     def all_labels(self) -> tuple[str, ...]:

@@ -1,20 +1,20 @@
 """What is one cluster's snapshot, given what its sources know?"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aggregator.join.efficiency import FairShare, efficiency
+from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
-from aggregator.model.energy import RunLedger
 from aggregator.model.storage import Award
 from aggregator.model.use import Use
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
-_NO_LEDGER: Mapping[int, RunLedger] = {}
 _NO_RULES = Judge()
 
 
@@ -27,24 +27,24 @@ def join_cluster(
     previous: Mapping[int, JobUse],
     fair_share: FairShare,
     awards: Mapping[str, Award],
-    ledger: Mapping[int, RunLedger] = _NO_LEDGER,
+    ledger: LedgerView | None = None,
     judge: Judge = _NO_RULES,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
-    `previous` is the last snapshot's use by run id, kept for runs that have ended since; `ledger` is by run id too.
+    `previous` is the last snapshot's use by run id, kept for runs that have ended since.
     """
     if accounting is None:
-        return ClusterView(cluster=cluster, time=at, awards=awards)
+        return _with_ledger(ClusterView(cluster=cluster, time=at, awards=awards), ledger)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
     observed = Observed(at, fair_share, use)
     jobs = [
-        _job(run, uses.get(run.run_id, NO_USE), ledger.get(run.run_id), observed, judge)
+        _job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge)
         for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
     ]
-    return ClusterView(
+    view = ClusterView(
         cluster=cluster,
         time=at,
         jobs=tuple(jobs),
@@ -55,17 +55,33 @@ def join_cluster(
         awards=awards,
         rules=judge.rules,
     )
+    return _with_ledger(view, ledger)
 
 
-def _job(run: Run, use: JobUse, ledger: RunLedger | None, observed: Observed, judge: Judge) -> Job:
-    """Join one run with what it uses and wastes."""
+def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
+    """Add the ledger's totals, which do not need slurmacct to be there."""
+    if ledger is None:
+        return view
+    return replace(
+        view,
+        ledger_end=ledger.ledger.window_end,
+        prices=ledger.prices,
+        energy_users=ledger.users(),
+        energy_accounts=ledger.accounts(),
+        nodes=ledger.nodes(),
+    )
+
+
+def _job(run: Run, use: JobUse, ledger: LedgerView | None, observed: Observed, judge: Judge) -> Job:
+    """Join one run with what it uses, what the ledger has of it, and what it wastes."""
+    totals = ledger.ledger.runs.get(run.run_id) if ledger else None
     efficient = _NOTHING
     if run.start is not None:
         # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
         seen = observed.use.time if observed.use and run.is_open else None
-        efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=ledger)
-    joined = Job(run, use, efficient, ledger)
-    return Job(run, use, efficient, ledger, judge.judge(joined, observed))
+        efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=totals)
+    judged = judge.judge(Job(run, use, efficient, totals), observed)
+    return Job(run, use, efficient, totals, ledger.energy_of(run) if ledger else None, judged)
 
 
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:

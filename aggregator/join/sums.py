@@ -47,6 +47,7 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         wasted_cpu_seconds=_add(job.efficiency.wasted_cpu_seconds for job in running),
         wasted_gpu_seconds=_add(job.efficiency.wasted_gpu_seconds for job in running),
         waste_jobs=Counter((each.reason, each.severity) for job in running for each in job.waste.findings),
+        power_watts=_add(job.energy.watts for job in running if job.energy),
         coverage={
             "cpu": _weighted(((job.use.cpu_coverage, job.run.allocated.cpus) for job in running), cpus),
             "memory": _weighted(((job.use.memory_coverage, job.run.allocated.memory_bytes) for job in running), memory),

@@ -51,7 +51,7 @@ def _join(run: Run, use: Use, previous_end: float) -> JobUse:
         threads=_total(_of_run(run, use.threads)),
         cpu_coverage=cpu_coverage,
         memory_coverage=None if memory is None else _coverage(run, memory),
-        gpu=_gpu_use(run, use),
+        gpu=gpu_use(run, use),
     )
 
 
@@ -76,7 +76,7 @@ def _coverage(run: Run, values: Mapping[str, float]) -> float:
     return min(1.0, len(values) / expected)
 
 
-def _gpu_use(run: Run, use: Use) -> GpuUse | None:
+def gpu_use(run: Run, use: Use) -> GpuUse | None:
     """Compare the GPUs that have series with those that the run holds.
 
     An allocated GPU without a series counts as idle only where the node's exporter is up; how many GPUs the run has

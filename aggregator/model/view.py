@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Account, Run
-from aggregator.model.energy import RunLedger
+from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
@@ -69,6 +69,25 @@ class Efficiency:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEnergy:
+    """One run's energy by the chosen model; None where nothing was measured.
+
+    The watts are means over the ledger's last closed window: of its share of the nodes, and of its own GPUs.
+    """
+
+    model: str
+    joules: float | None = None
+    node_watts: float | None = None
+    gpu_watts: float | None = None
+
+    @property
+    def watts(self) -> float | None:
+        """Give what is known of its power: all of it where its nodes are measured."""
+        known = [watts for watts in (self.node_watts, self.gpu_watts) if watts is not None]
+        return sum(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run joined with its use, what the ledger has added up of it (None: nothing yet), and how it is judged."""
 
@@ -76,6 +95,7 @@ class Job:
     use: JobUse
     efficiency: Efficiency
     ledger: RunLedger | None = None
+    energy: JobEnergy | None = None
     waste: Judgement = NO_JUDGEMENT
 
 
@@ -99,6 +119,7 @@ class Sums:
     wasted_cpus: float | None = None
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None
+    power_watts: float | None = None
     wasted_cpu_seconds: float | None = None
     wasted_gpu_seconds: float | None = None
     waste_jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -106,11 +127,30 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergySums:
+    """What the ledger has added up of one user under one account, or of one account (user "")."""
+
+    account: str
+    user: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnergy:
+    """One node: watts of the last closed window by component (None: stale), and its totals."""
+
+    node: str
+    totals: NodeTotals
+    watts: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterView:
     """One cluster at one time: jobs newest first, sums, the account tree, awards.
 
-    series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise.
-    rules are the names of those that the jobs are judged by.
+    series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
+    the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
+    names of those by which the jobs are judged.
     """
 
     cluster: str
@@ -121,6 +161,11 @@ class ClusterView:
     accounts: tuple[Sums, ...] = ()
     tree: Mapping[str, Account] = field(default_factory=dict)
     awards: Mapping[str, Award] = field(default_factory=dict)
+    ledger_end: float | None = None
+    prices: Prices | None = None
+    energy_users: tuple[EnergySums, ...] = ()
+    energy_accounts: tuple[EnergySums, ...] = ()
+    nodes: tuple[NodeEnergy, ...] = ()
     rules: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from cachetools import TTLCache
 
 from aggregator.model.accounting import Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
 from aggregator.model.view import Efficiency, JobUse
 
@@ -37,12 +38,24 @@ class SummaryReader(Protocol):
         ...
 
 
+class LedgerReader(Protocol):
+    """Where the ledger's totals of runs are kept."""
+
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
+        """Give the totals of these runs.
+
+        Raises StateError.
+        """
+        ...
+
+
 class JobQueries:
     """Find runs by job id in slurmacct, and what they used in the state."""
 
-    def __init__(self, readers: Mapping[str, RunReader], summaries: SummaryReader) -> None:
+    def __init__(self, readers: Mapping[str, RunReader], summaries: SummaryReader, ledger: LedgerReader) -> None:
         self._readers = readers
         self._summaries = summaries
+        self._ledger = ledger
         self._cache: TTLCache[tuple[str, JobId], tuple[Run, ...]] = TTLCache(CACHE_ENTRIES, CACHE_SECONDS)
         self._under_way: dict[tuple[str, JobId], asyncio.Task[tuple[Run, ...]]] = {}
 
@@ -69,3 +82,10 @@ class JobQueries:
         Raises StateError.
         """
         return await self._summaries.summaries(cluster, [run.run_id for run in runs if not run.is_open])
+
+    async def ledger(self, cluster: str, runs: Collection[Run]) -> dict[int, RunLedger]:
+        """Give what the ledger has added up of the ended ones of these runs, by run id.
+
+        Raises StateError.
+        """
+        return await self._ledger.runs(cluster, [run.run_id for run in runs if not run.is_open])

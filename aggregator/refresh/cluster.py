@@ -1,10 +1,11 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations
@@ -24,6 +25,7 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         allocations: Feed[Allocations] | None,
+        ledger: Callable[[float], LedgerView | None] | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -36,6 +38,7 @@ class ClusterRefresher:
         self._accounting = accounting
         self._use = use
         self._allocations = allocations
+        self._ledger = ledger
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -73,5 +76,6 @@ class ClusterRefresher:
             previous=self._previous,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
+            ledger=self._ledger(at) if self._ledger else None,
             judge=self._judge,
         )

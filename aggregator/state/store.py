@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from aggregator.config import State
 from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
 from aggregator.state.database import BUSY_SECONDS, Database
+from aggregator.state.ledger import LedgerStore
 from aggregator.state.summary import VERSION, from_json, to_json
 from aggregator.state.tables import JOB_SUMMARY
 from aggregator.state.upsert import upsert
@@ -24,6 +25,7 @@ class StateStore:
 
     def __init__(self, state: State, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._database = Database(state, busy_seconds)
+        self.ledger = LedgerStore(self._database)
 
     async def open(self) -> None:
         """Create and migrate the tables.
@@ -67,10 +69,11 @@ class StateStore:
         return _read(cluster, found)
 
     async def prune(self, before: float) -> int:
-        """Delete the summaries of runs that ended before epoch time `before`, and give their number.
+        """Delete what is kept of runs that ended before epoch time `before`, and give the number of summaries.
 
         Raises StateError.
         """
+        await self.ledger.prune(before)
         async with self._database.transaction() as connection:
             deleted = await connection.execute(delete(JOB_SUMMARY).where(JOB_SUMMARY.c.ended < before))
             return deleted.rowcount

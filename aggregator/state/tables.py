@@ -1,5 +1,7 @@
 """The tables of the service's own state."""
 
+from typing import Any, Final
+
 from sqlalchemy import BigInteger, Column, Dialect, Double, Index, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.types import TypeDecorator
 
@@ -44,6 +46,8 @@ class Name(TypeDecorator[str]):
 
 
 METADATA = MetaData()
+# Binary: names that differ in case only are different names.
+_MYSQL: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 JOB_SUMMARY = Table(
     "job_summary",
@@ -61,8 +65,43 @@ JOB_SUMMARY = Table(
     Column("version", SmallInteger, nullable=False),
     Index("job_summary_job_id", "cluster", "job_id"),
     Index("job_summary_ended", "ended"),
-    # Binary: names that differ in case only are different names.
-    mysql_engine="InnoDB",
-    mysql_charset="utf8mb4",
-    mysql_collate="utf8mb4_bin",
+    **_MYSQL,
+)
+
+# The end of the last closed window of each cluster; whoever moves it forward writes that window's totals.
+LEDGER_POSITION = Table(
+    "ledger_position",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("window_end", Double, nullable=False),
+    **_MYSQL,
+)
+LEDGER_RUN = Table(
+    "ledger_run",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("run_id", RunId, primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("totals", Text, nullable=False),
+    Index("ledger_run_until", "until"),
+    **_MYSQL,
+)
+LEDGER_USER = Table(
+    "ledger_user",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("account", Name, primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("totals", Text, nullable=False),
+    **_MYSQL,
+)
+LEDGER_NODE = Table(
+    "ledger_node",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("node", Name, primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("totals", Text, nullable=False),
+    **_MYSQL,
 )

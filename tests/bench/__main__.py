@@ -13,10 +13,11 @@ from aggregator.config import active_rules, load_rules
 from aggregator.exposition import Renderer
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
-from aggregator.model.energy import RunLedger
+from aggregator.model.energy import Ledger, Prices, RunLedger
 from aggregator.model.view import ClusterView
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from tests.reference import expected_registry
@@ -55,7 +56,7 @@ async def _refresh(jobs: int, runs: int) -> tuple[ClusterView, dict[str, float]]
     accounting = await SyntheticAccounting(cluster).fetch(START)
     use = await SyntheticUse(cluster).fetch(START)
 
-    ledger, judge = _ledger(accounting), Judge(active_rules(load_rules()))
+    ledger, judge = LedgerView(Prices(), Ledger(START, _ledger(accounting))), Judge(active_rules(load_rules()))
 
     def join() -> ClusterView:
         return join_cluster(

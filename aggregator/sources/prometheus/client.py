@@ -1,8 +1,9 @@
-"""The Prometheus HTTP API, as far as it is needed: instant vectors."""
+"""The Prometheus HTTP API, as far as it is needed: instant vectors and range queries."""
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -12,6 +13,8 @@ from aggregator.sources.base import FetchError
 # label, operator (= or !=), value
 Matcher = tuple[str, str, str]
 
+T = TypeVar("T")
+_TYPES = {"vector": "an instant vector", "matrix": "a matrix"}
 # An answer larger than this is a mistake in a query or not Prometheus.
 MAX_ANSWER_BYTES = 512 * 2**20
 
@@ -21,6 +24,13 @@ class Sample(msgspec.Struct, frozen=True):
 
     metric: dict[str, str]
     value: tuple[float, str]
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One series of a matrix: its labels, and [epoch time, value as text] of each step that has one."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -38,6 +48,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 _DECODER = msgspec.json.Decoder(_Answer)
 _VECTOR = msgspec.json.Decoder(list[Sample])
+_MATRIX = msgspec.json.Decoder(list[Series])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +75,29 @@ class PrometheusClient:
 
         Raises FetchError that names the configuration key and what came instead.
         """
+        body, response = await self._post("query", {"query": promql, "time": f"{at:.3f}"})
+        return self._decode(response, body, "vector", _VECTOR)
+
+    async def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
+        """Evaluate an expression at `start` and every `step` seconds until `end` (epoch seconds).
+
+        Raises FetchError as `query` does.
+        """
+        parameters = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        body, response = await self._post("query_range", parameters)
+        return self._decode(response, body, "matrix", _MATRIX)
+
+    async def _post(self, path: str, parameters: Mapping[str, str]) -> tuple[bytes, aiohttp.ClientResponse]:
         endpoint = self._endpoint
         try:
             async with self._open_session().post(
-                endpoint.url.rstrip("/") + "/api/v1/query",
+                endpoint.url.rstrip("/") + f"/api/v1/{path}",
                 # POST: a long expression does not fit every proxy's limit on URLs.
-                data={"query": promql, "time": f"{at:.3f}", "timeout": f"{endpoint.timeout:.3f}"},
+                data={**parameters, "timeout": f"{endpoint.timeout:.3f}"},
                 headers=dict(endpoint.headers()),
                 allow_redirects=False,
             ) as response:
-                body = await self._read(response)
-                return self._decode(response, body)
+                return await self._read(response), response
         except TimeoutError as error:
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -102,19 +125,21 @@ class PrometheusClient:
                 raise FetchError(f"{self._endpoint.key}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
         return bytes(body)
 
-    def _decode(self, response: aiohttp.ClientResponse, body: bytes) -> Sequence[Sample]:
+    def _decode(
+        self, response: aiohttp.ClientResponse, body: bytes, wanted: str, decoder: msgspec.json.Decoder[list[T]]
+    ) -> list[T]:
         """Decode the answer's envelope.
 
-        Raises FetchError for anything but a successful instant vector.
+        Raises FetchError for anything but a successful answer of the wanted type.
         """
         key, kind = self._endpoint.key, response.content_type
         try:
             answer = _DECODER.decode(body)
             if answer.status != "success" or answer.data is None:
                 raise FetchError(f"{key}: HTTP {response.status}: {answer.error_type or 'error'}: {answer.error[:300]}")
-            if answer.data.result_type != "vector":
-                raise FetchError(f"{key}: expected an instant vector, got {answer.data.result_type or 'nothing'}")
-            return _VECTOR.decode(answer.data.result)
+            if answer.data.result_type != wanted:
+                raise FetchError(f"{key}: expected {_TYPES[wanted]}, got {answer.data.result_type or 'nothing'}")
+            return decoder.decode(answer.data.result)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FetchError(
                 f"{key}.url: HTTP {response.status} with {kind}, not the answer of a Prometheus API: check url"

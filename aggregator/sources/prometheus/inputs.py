@@ -17,7 +17,8 @@ class Input:
     """One input: an expression over one metric, its unit's factor, and the range that a value may have.
 
     The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job and
-    $node the labels of job and node; selectors are further names for the metric with one more matcher.
+    $node the labels of job and node, $hold how far back a mean over a ledger window looks; selectors are further names
+    for the metric with one more matcher.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     """
 
@@ -44,7 +45,9 @@ class ExporterSettings:
         return max(MIN_RATE_WINDOW, RATE_INTERVALS * self.interval)
 
 
-def promql(item: Input, matchers: Mapping[str, str], settings: ExporterSettings, node_label: str) -> str:
+def promql(
+    item: Input, matchers: Mapping[str, str], settings: ExporterSettings, node_label: str, hold: float = 0.0
+) -> str:
     """Write an input's expression for one cluster."""
     metric = settings.metrics.get(item.name, item.metric)
     series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
@@ -53,6 +56,17 @@ def promql(item: Input, matchers: Mapping[str, str], settings: ExporterSettings,
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
+        hold=f"{math.ceil(hold)}s",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
         node=node_label,
     )
+
+
+def plausible(item: Input, text: str) -> float | None:
+    """Convert to the base unit; None for what cannot be a value (a DCGM blank, NaN, infinity)."""
+    try:
+        value = float(text) * item.scale
+    except ValueError:
+        return None
+    # A comparison with NaN is false; infinity is over every limit that matters.
+    return value if item.low <= value <= item.high and not math.isinf(value) else None

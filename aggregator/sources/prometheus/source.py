@@ -1,7 +1,6 @@
 """Fetch the use of one cluster's jobs from Prometheus: a constant number of queries at one evaluation time."""
 
 import asyncio
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from aggregator.model.use import Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
 from aggregator.sources.prometheus.nodes import NodeNames
 
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
@@ -137,13 +136,8 @@ class PrometheusUse:
 
 
 def _plausible(item: Input, sample: Sample, rejected: Counter[str]) -> float | None:
-    """Convert to the base unit; a value that cannot be (a DCGM blank, NaN) is dropped and counted."""
-    try:
-        value = float(sample.value[1]) * item.scale
-    except ValueError:
-        value = math.nan
-    # `not` also refuses NaN; infinity is over every limit that matters.
-    if not item.low <= value <= item.high or math.isinf(value):
+    """Read a sample's value; one that cannot be is dropped and counted."""
+    value = plausible(item, sample.value[1])
+    if value is None:
         rejected[f"{item.name} out of range"] += 1
-        return None
     return value

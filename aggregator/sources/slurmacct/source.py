@@ -87,6 +87,16 @@ class SlurmAcct:
         runs = self._parse(await self._database.rows(sql, parameters), at)
         return tuple(sorted(runs, key=lambda run: (run.submit, run.run_id)))
 
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Read the runs that ended at or after epoch time `since`, in no order.
+
+        Raises FetchError.
+        """
+        schema = await self._discovered()
+        at = self._last_fetch or since
+        window = (int(since), int(at + FUTURE_SECONDS))
+        return tuple(self._parse(await self._database.rows(statements.ended_runs(schema), window), at))
+
     async def _discovered(self) -> Schema:
         if self._schema is None:
             self._schema = await discover(self._database, self._cluster, self._key)

@@ -1,6 +1,7 @@
 """A believable cluster in process, for the demo, tests and benchmarks; no network, no wall clock."""
 
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.power import SyntheticPower
 from aggregator.sources.synthetic.sources import (
     SyntheticAccounting,
     SyntheticAllocations,
@@ -8,4 +9,11 @@ from aggregator.sources.synthetic.sources import (
     SyntheticUse,
 )
 
-__all__ = ["SyntheticAccounting", "SyntheticAllocations", "SyntheticCluster", "SyntheticStorage", "SyntheticUse"]
+__all__ = [
+    "SyntheticAccounting",
+    "SyntheticAllocations",
+    "SyntheticCluster",
+    "SyntheticPower",
+    "SyntheticStorage",
+    "SyntheticUse",
+]

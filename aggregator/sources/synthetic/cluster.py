@@ -3,7 +3,7 @@
 from random import Random
 
 from aggregator.model.accounting import Run
-from aggregator.sources.synthetic.nodes import Node, make_pools
+from aggregator.sources.synthetic.nodes import Node, Pool, make_pools
 from aggregator.sources.synthetic.population import make_population
 from aggregator.sources.synthetic.scheduler import KEEP_ENDED_SECONDS, LiveRun, Scheduler
 from aggregator.sources.synthetic.submission import Submitter
@@ -34,6 +34,7 @@ class SyntheticCluster:
         self.time = start
         self.population = make_population(rng, max(_MIN_USERS, running // 50))
         pools = make_pools(nodes, gpu_nodes)
+        self.pools: tuple[Pool, ...] = tuple(pools.values())
         self.nodes: tuple[Node, ...] = tuple(node for pool in pools.values() for node in pool.nodes)
         gpu_types = [gpu_type for gpu_type in pools if gpu_type]
         submitter = Submitter(rng, name, self.population.users, gpu_types)
@@ -50,6 +51,10 @@ class SyntheticCluster:
     def live(self) -> tuple[LiveRun, ...]:
         """List the runs that are on nodes now, with what the model knows of them."""
         return tuple(self._scheduler.live.values())
+
+    def ran_since(self, since: float) -> tuple[LiveRun, ...]:
+        """List the runs that were on nodes at or after `since`, at most an hour back."""
+        return (*self.live(), *(live for live in self._scheduler.finished if (live.run.end or 0.0) >= since))
 
     def open_runs(self) -> tuple[Run, ...]:
         """List the runs that have not ended: running and pending."""

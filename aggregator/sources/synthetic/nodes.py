@@ -20,6 +20,7 @@ class Pool:
 
     def __init__(self, names: list[str], cpus: int, memory_gib: int, gpus: int = 0, gpu_type: str = "") -> None:
         self.gpu_type = gpu_type
+        self.cpus, self.memory_gib, self.gpus = cpus, memory_gib, gpus
         self.nodes = tuple(Node(name, cpus, memory_gib, gpus) for name in names)
         # Dicts, not sets: the order of iteration must be the same in every process.
         self._by_free: list[dict[Node, None]] = [{} for _ in range(cpus + 1)]

@@ -62,6 +62,8 @@ class Scheduler:
         self._sequence = itertools.count()
         self.live: dict[int, LiveRun] = {}
         self.ended: deque[Run] = deque()
+        # Those of the ended that ran, with what they did.
+        self.finished: deque[LiveRun] = deque()
         self._fill(at)
 
     def advance(self, to: float) -> None:
@@ -75,6 +77,8 @@ class Scheduler:
             self._refill(at)
         while self.ended and (self.ended[0].end or 0.0) < to - KEEP_ENDED_SECONDS:
             self.ended.popleft()
+        while self.finished and (self.finished[0].run.end or 0.0) < to - KEEP_ENDED_SECONDS:
+            self.finished.popleft()
 
     def pending(self) -> list[Run]:
         """List the rows that wait, arrays not split, held ones last."""
@@ -200,7 +204,9 @@ class Scheduler:
         live.pool.release(live.nodes, live.shape)
         name = live.profile.name
         self._counts[name] -= 1
-        self.ended.append(replace(live.run, state=live.outcome, end=at))
+        done = replace(live.run, state=live.outcome, end=at)
+        self.ended.append(done)
+        self.finished.append(replace(live, run=done))
         if live.outcome is JobState.REQUEUED:
             again = self._submitter.requeue(live.profile, live.pool.gpu_type, live.run, at)
             self._queues[name].insert(0, again)

@@ -35,6 +35,10 @@ class SyntheticAccounting:
         self.rows = len(runs)
         return Accounting(at, runs, self._cluster.population.accounts)
 
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Give the runs that ended at or after `since`, at most an hour back."""
+        return self._cluster.ended_runs(since)
+
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         """Find the runs that are meant by an id, ended ones up to an hour back."""
         kept = (*self._cluster.open_runs(), *self._cluster.ended_runs(0.0))

@@ -9,6 +9,7 @@ from aiohttp import web
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
 from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
@@ -146,3 +147,16 @@ class FakeSummaries:
         if self.error is not None:
             raise self.error
         return {run_id: self.kept[run_id] for run_id in run_ids if run_id in self.kept}
+
+
+@dataclass
+class FakeLedger:
+    """The ledger's totals by run id, or a state that is down."""
+
+    totals: dict[int, RunLedger] = field(default_factory=dict)
+    error: StateError | None = None
+
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
+        if self.error:
+            raise self.error
+        return {run_id: self.totals[run_id] for run_id in run_ids if run_id in self.totals}

@@ -9,7 +9,7 @@ from aggregator.api import create_app
 from aggregator.queries.jobs import JobQueries
 from aggregator.refresh.store import SnapshotStore
 
-from .builders import NOW, FakePage, FakeReader, FakeSummaries, make_settings
+from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
 
 
 @dataclass
@@ -19,12 +19,13 @@ class Service:
     store: SnapshotStore = field(default_factory=SnapshotStore)
     reader: FakeReader = field(default_factory=FakeReader)
     kept: FakeSummaries = field(default_factory=FakeSummaries)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
 
     def app(self, **settings: Any) -> web.Application:
-        queries = JobQueries({"narval": self.reader}, self.kept)
+        queries = JobQueries({"narval": self.reader}, self.kept, self.ledger)
         return create_app(self.store, queries, make_settings(**settings), self.page, lambda: self.now)
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient
 from aggregator.api import create_app
 from aggregator.queries.jobs import JobQueries
 
-from .builders import NOW, FakePage, FakeReader, FakeSummaries, make_settings
+from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
 from .conftest import SnapshotStore
 
 
@@ -24,7 +24,7 @@ PASSWORD = 'pässwörd "\\'
 @pytest.fixture
 async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
     users = {"scraper": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}
-    queries = JobQueries({"narval": FakeReader()}, FakeSummaries())
+    queries = JobQueries({"narval": FakeReader()}, FakeSummaries(), FakeLedger())
     app = create_app(SnapshotStore(), queries, make_settings(), FakePage(), lambda: NOW, users=users)
     client: TestClient[Any, Any] = await aiohttp_client(app)
     return client

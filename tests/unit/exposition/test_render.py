@@ -24,7 +24,7 @@ from tests.reference import expected_registry
 RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES), rich_filesystem(HOSTILE_NAMES))
 
 
-def page_of(*views: View) -> str:
+def page_of(*views: View, openmetrics: bool = False) -> str:
     """Put rendered members together as the page does."""
     renderers = [(Renderer(), view) for view in views]
     members = [renderer.render(view) for renderer, view in renderers]
@@ -32,7 +32,10 @@ def page_of(*views: View) -> str:
         part
         for family in ALL
         if any(family.name in rendered for rendered in members)
-        for part in (head(family), *(rendered[family.name].content for rendered in members if family.name in rendered))
+        for part in (
+            head(family, openmetrics),
+            *(rendered[family.name].content for rendered in members if family.name in rendered),
+        )
     ]
     return gzip.decompress(b"".join(parts)).decode()
 
@@ -44,7 +47,7 @@ def test_the_text_page_is_what_prometheus_client_prints() -> None:
 
 def test_the_openmetrics_page_is_what_prometheus_client_prints() -> None:
     expected = generate_openmetrics(expected_registry(RICH)).decode()
-    ours = page_of(*RICH) + "# EOF\n"
+    ours = page_of(*RICH, openmetrics=True) + "# EOF\n"
     assert samples_of(parse_openmetrics(ours)) == samples_of(parse_openmetrics(expected))
 
 
@@ -59,7 +62,7 @@ def test_any_label_value_is_read_back_as_it_is(names: list[str]) -> None:
     view = ClusterView("narval", NOW, series=tuple(
         make_job(job_id=number, user=name, account=name, name=name) for number, name in enumerate(names)
     ))  # fmt: skip
-    for parsed in (parse_text(page_of(view)), parse_openmetrics(page_of(view) + "# EOF\n")):
+    for parsed in (parse_text(page_of(view)), parse_openmetrics(page_of(view, openmetrics=True) + "# EOF\n")):
         (info,) = [family for family in parsed if family.name == "hpc_job_info"]
         read = {sample.labels["slurmjobid"]: sample.labels for sample in info.samples}
         for number, name in enumerate(names):

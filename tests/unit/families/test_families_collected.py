@@ -86,7 +86,7 @@ def test_a_view_of_nothing_gives_nothing_but_the_file_system_itself(family: Fami
 
 
 def test_the_groups_are_those_that_an_answer_can_be_limited_to() -> None:
-    assert {"jobs", "users", "accounts", "storage"} == GROUPS
+    assert {"jobs", "users", "accounts", "nodes", "storage"} == GROUPS
 
 
 def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:

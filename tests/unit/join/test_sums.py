@@ -128,8 +128,8 @@ def test_what_is_known_is_added_and_the_rest_lowers_the_coverage() -> None:
 
 def test_findings_are_counted_by_reason_and_severity() -> None:
     twice = Judgement((make_finding(), make_finding(name="other")))
-    jobs = [Job(make_run(), JobUse(), Efficiency(), None, twice), make_job(),
-            Job(make_run(), JobUse(), Efficiency(), None, Judgement((make_finding(),)))]  # fmt: skip
+    jobs = [Job(make_run(), JobUse(), Efficiency(), waste=twice), make_job(),
+            Job(make_run(), JobUse(), Efficiency(), waste=Judgement((make_finding(),)))]  # fmt: skip
     assert sum_by_user(jobs)[0].waste_jobs == {("holds", "warning"): 2, ("other", "warning"): 1}
     assert sum_by_user([make_job()])[0].waste_jobs == {}
 

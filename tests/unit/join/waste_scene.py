@@ -10,7 +10,7 @@ from aggregator.model.accounting import Accounting
 from aggregator.model.energy import RunLedger
 from aggregator.model.view import Job
 from aggregator.model.waste import Exemption, Rule
-from tests.builders import FAIR_SHARE, GIB, NOW, make_allocation, make_gpu, make_run, make_use
+from tests.builders import FAIR_SHARE, GIB, NOW, make_allocation, make_gpu, make_ledger_view, make_run, make_use
 
 SHIPPED = active_rules(load_rules())
 HOURS = 3600.0
@@ -65,7 +65,7 @@ def make_scene(
     }  # fmt: skip
     view = join_cluster(
         "narval", NOW, Accounting(NOW, (run,)), use, previous={}, fair_share=FAIR_SHARE, awards={},
-        ledger={run.run_id: RunLedger(**{**ledger, **(ledger_changes or {})})} if gpus else {},
+        ledger=make_ledger_view({run.run_id: RunLedger(**{**ledger, **(ledger_changes or {})})} if gpus else {}),
         judge=Judge(rules, exemptions),
     )  # fmt: skip
     return view.jobs[0]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 import pytest
 
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
 from aggregator.model.view import Efficiency, JobUse
 from aggregator.queries.jobs import JobQueries
@@ -41,10 +42,19 @@ class Summaries:
         return {}
 
 
+class Ledger:
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
+        self.asked = list(run_ids)
+        return {}
+
+
 async def test_simultaneous_questions_share_one_read() -> None:
     reader = Reader()
     reader.gate.clear()
-    queries = JobQueries({"c": reader}, Summaries())
+    queries = JobQueries({"c": reader}, Summaries(), Ledger())
     questions = [asyncio.ensure_future(queries.runs_of("c", JobId(7))) for _ in range(5)]
     await asyncio.sleep(0)
     reader.gate.set()
@@ -54,7 +64,7 @@ async def test_simultaneous_questions_share_one_read() -> None:
 
 async def test_an_answer_is_cached_and_another_id_is_another_read() -> None:
     reader = Reader()
-    queries = JobQueries({"c": reader}, Summaries())
+    queries = JobQueries({"c": reader}, Summaries(), Ledger())
     for asked in (JobId(7), JobId(7), JobId(8), JobId(7, array_task=1)):
         await queries.runs_of("c", asked)
     assert reader.reads == 3
@@ -63,7 +73,7 @@ async def test_an_answer_is_cached_and_another_id_is_another_read() -> None:
 async def test_an_error_is_not_cached() -> None:
     reader = Reader()
     reader.error = FetchError("clusters.c.slurmacct: down")
-    queries = JobQueries({"c": reader}, Summaries())
+    queries = JobQueries({"c": reader}, Summaries(), Ledger())
     with pytest.raises(FetchError, match="down"):
         await queries.runs_of("c", JobId(7))
     reader.error = None
@@ -73,7 +83,7 @@ async def test_an_error_is_not_cached() -> None:
 async def test_a_client_that_goes_away_does_not_end_the_read_of_the_others() -> None:
     reader = Reader()
     reader.gate.clear()
-    queries = JobQueries({"c": reader}, Summaries())
+    queries = JobQueries({"c": reader}, Summaries(), Ledger())
     impatient = asyncio.ensure_future(queries.runs_of("c", JobId(7)))
     patient = asyncio.ensure_future(queries.runs_of("c", JobId(7)))
     await asyncio.sleep(0)
@@ -85,5 +95,13 @@ async def test_a_client_that_goes_away_does_not_end_the_read_of_the_others() -> 
 
 async def test_only_ended_runs_are_looked_up_in_the_state() -> None:
     summaries = Summaries()
-    await JobQueries({}, summaries).summaries("c", (RUN, OPEN))
+    await JobQueries({}, summaries, Ledger()).summaries("c", (RUN, OPEN))
     assert summaries.asked == [1]
+
+
+async def test_the_ledger_is_asked_for_ended_runs_only() -> None:
+    ledger = Ledger()
+
+    await JobQueries({}, Summaries(), ledger).ledger("c", (RUN, OPEN))
+
+    assert ledger.asked == [1]

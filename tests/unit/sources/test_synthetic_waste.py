@@ -9,6 +9,7 @@ from aggregator.join.waste import Judge
 from aggregator.model.energy import RunLedger
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from aggregator.sources.synthetic.scheduler import LiveRun
+from tests.builders import make_ledger_view
 
 START = 1_800_000_900.0
 HEALTHY = START - START % 1800 + 1200
@@ -33,7 +34,7 @@ async def findings_by_behaviour() -> dict[str, set[str]]:
     live = {live.run.run_id: live for live in cluster.live()}
     view = join_cluster(
         cluster.name, HEALTHY, accounting, use, previous={}, fair_share=FairShare(), awards={},
-        ledger={run_id: ledger_of(each) for run_id, each in live.items() if each.shape.gpus},
+        ledger=make_ledger_view({run_id: ledger_of(each) for run_id, each in live.items() if each.shape.gpus}),
         judge=Judge(active_rules(load_rules())),
     )  # fmt: skip
     reasons: dict[str, set[str]] = defaultdict(set)

@@ -69,3 +69,27 @@ HEALTHY_NODES = Input(
     metric="slurm_job_memory_usage",
     expression="max by ($node) ($up and on (job) group by (job) ($series)) == 1",
 )
+
+# Means over a ledger window.
+WINDOW_MEMORY = Input(
+    name="memory_bytes",
+    metric="slurm_job_memory_rss",
+    expression="max by ($job, $node) (avg_over_time($series[$hold]))",
+    high=LARGEST_BYTES,
+)
+WINDOW_GPU_UTILIZATION = Input(
+    name="gpu_utilization",
+    metric="slurm_job_utilization_gpu",
+    expression="max by ($job, $node, gpu) (avg_over_time($series[$hold]))",
+    scale=0.01,
+    high=1.005,
+)
+JOB_GPU_WATTS = Input(
+    name="job_gpu_watts",
+    metric="slurm_job_power_gpu",  # milliwatts
+    # A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
+    expression="sum by ($job, $node) (max by ($job, $node, gpu) (avg_over_time($boards[$hold])))",
+    selectors={"boards": ("gpu", "!~", "MIG-.*")},
+    scale=1e-3,
+    high=1e5,
+)

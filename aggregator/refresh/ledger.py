@@ -1,0 +1,222 @@
+"""Add up what closed windows hold, exactly once each, and catch up after a stop."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aggregator.join.energy import LedgerView
+from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
+from aggregator.model.accounting import Run
+from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
+from aggregator.model.view import ClusterView, Snapshot, SourceStatus
+from aggregator.sources.base import FetchError
+from aggregator.state import StateError
+
+_log = logging.getLogger(__name__)
+# Of one refresh while it catches up; the loop goes on at the next one.
+MAX_BATCHES = 4
+MAX_WINDOWS = 60
+# Runs × windows that are fetched at once: some tens of megabytes.
+MAX_POINTS = 300_000
+
+
+class PowerSource(Protocol):
+    """Where windows are read; window is their length, settle_seconds when a closed one is complete, in seconds."""
+
+    window: float
+    settle_seconds: float
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Count the values that were dropped, by reason."""
+        ...
+
+    async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
+        """Read `count` windows one after the other, the first of which ends at `first_end`.
+
+        Raises FetchError.
+        """
+        ...
+
+
+class EndedRuns(Protocol):
+    """Where the runs that have ended since the last window are read."""
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Read the runs that ended at or after epoch time `since`.
+
+        Raises FetchError.
+        """
+        ...
+
+
+class LedgerKeeper(Protocol):
+    """Where the ledger is kept."""
+
+    async def load(self, cluster: str, keep_seconds: float) -> Ledger | None:
+        """Read a cluster's ledger.
+
+        Raises StateError.
+        """
+        ...
+
+    async def save(self, cluster: str, ledger: Ledger, before: float | None) -> bool:
+        """Move it on from the window that ended at `before`; False when somebody else has.
+
+        Raises StateError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """What things cost, how far back a new ledger begins, and how long the last power is shown, in seconds."""
+
+    prices: Prices
+    backfill_seconds: float = 86_400.0
+    stale_after: float = 300.0
+
+
+class LedgerRefresher:
+    """Keep one cluster's ledger current; its snapshot says which runs are open, and until when that is known."""
+
+    def __init__(
+        self,
+        cluster: str,
+        *,
+        power: PowerSource,
+        ended: EndedRuns,
+        keeper: LedgerKeeper,
+        settings: LedgerSettings,
+        snapshot: Callable[[], Snapshot],
+        publish: Callable[[SourceStatus], None],
+        failed: Callable[[], None],
+    ) -> None:
+        self.name = f"ledger of cluster {cluster}"
+        self._cluster = cluster
+        self._source = power
+        self._ended = ended
+        self._keeper = keeper
+        self._settings = settings
+        self._snapshot = snapshot
+        self._publish = publish
+        self._failed = failed
+        self._ledger: Ledger | None = None
+        self._saved: float | None = None
+        self._power: Power | None = None
+        self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
+        publish(self._status)
+
+    def view(self, at: float) -> LedgerView | None:
+        """Give what a snapshot at `at` shows: the totals, and the last power unless it is stale."""
+        if self._ledger is None:
+            return None
+        power = self._power
+        if power and at - power.window_end > self._settings.stale_after + self._source.settle_seconds:
+            power = None
+        return LedgerView(self._settings.prices, self._ledger, power)
+
+    async def refresh(self, at: float) -> None:
+        """Add the windows that have closed and settled; a failure is said, and made good at the next refresh."""
+        started = time.perf_counter()
+        windows, error = 0, ""
+        try:
+            windows = await self._advance()
+        except (FetchError, StateError) as problem:
+            error = str(problem)
+        self._tell(at, windows, time.perf_counter() - started, error)
+
+    async def withdraw(self, at: float) -> None:
+        """Show no power, and read the ledger anew: what is in memory may be half done."""
+        self._failed()
+        self._ledger = self._power = None
+        self._tell(at, 0, 0.0, "unexpected error; the log has the details")
+
+    async def _advance(self) -> int:
+        """Add what is missing, oldest first, up to MAX_BATCHES batches; give the number of windows."""
+        known_until = self._accounted_until()
+        if known_until is None:
+            return 0
+        settled = known_until - self._source.settle_seconds
+        if self._ledger is None:
+            await self._load(settled)
+        added = 0
+        for _ in range(MAX_BATCHES):
+            ledger = self._ledger
+            assert ledger is not None
+            count = self._missing(ledger, settled)
+            if count <= 0:
+                break
+            added += await self._add(ledger, count)
+        return added
+
+    def _accounted_until(self) -> float | None:
+        """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt."""
+        status = self._snapshot().sources.get(("slurmacct", self._cluster))
+        return status.last_success if status else None
+
+    async def _load(self, settled: float) -> None:
+        loaded = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        self._saved = loaded.window_end if loaded else None
+        self._ledger = loaded or Ledger(self._floor(settled - self._settings.backfill_seconds))
+
+    def _missing(self, ledger: Ledger, settled: float) -> int:
+        window = self._source.window
+        running = sum(1 for job in self._view().jobs if job.run.holds_resources)
+        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, running)))
+        return min(limit, math.floor((settled - self._next_begin(ledger)) / window))
+
+    def _next_begin(self, ledger: Ledger) -> float:
+        """Give where the next window begins: aligned, also when the windows have been given another length."""
+        window = self._source.window
+        return math.ceil(ledger.window_end / window) * window
+
+    def _floor(self, at: float) -> float:
+        return math.floor(at / self._source.window) * self._source.window
+
+    async def _add(self, ledger: Ledger, count: int) -> int:
+        """Read, add and save some windows; 0 when another replica was faster."""
+        begin = self._next_begin(ledger)
+        windows, ended = await asyncio.gather(
+            self._source.windows(begin + self._source.window, count), self._ended.ended_since(begin)
+        )
+        # A run that has ended since the snapshot is in both; its end is the newer fact.
+        runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
+        book = await asyncio.to_thread(_book, ledger, self._settings.prices, windows, list(runs.values()))
+        after = book.ledger()
+        if not await self._keeper.save(self._cluster, after, self._saved):
+            self._ledger = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+            self._saved = self._ledger.window_end if self._ledger else None
+            return 0
+        self._ledger, self._saved, self._power = after, after.window_end, book.power
+        return count
+
+    def _view(self) -> ClusterView:
+        return self._snapshot().clusters[self._cluster]
+
+    def _tell(self, at: float, windows: int, seconds: float, error: str) -> None:
+        if error and error != self._status.error:
+            _log.warning("ledger failed: cluster=%s error=%s", self._cluster, error)
+        self._status = SourceStatus(
+            "ledger",
+            self._cluster,
+            up=not error,
+            last_attempt=at,
+            last_success=self._status.last_success if error else at,
+            duration_seconds=seconds,
+            rows=windows,
+            error=error,
+            rejected=dict(self._source.rejected),
+        )
+        self._publish(self._status)
+
+
+def _book(ledger: Ledger, prices: Prices, windows: Sequence[PowerWindow], runs: Sequence[Run]) -> LedgerBook:
+    book = LedgerBook(ledger, prices)
+    for window in windows:
+        book.add(window, runs)
+    return book
