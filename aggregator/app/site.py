@@ -104,7 +104,7 @@ def _known_nodes(energy: Energy) -> dict[str, NodePower]:
     """Say what the node classes say of each node."""
     return {
         node: NodePower(
-            static_watts=section.static_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
+            static_watts=section.idle_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
         )
         for section in energy.node_classes.values()
         for node in section.nodes

@@ -54,7 +54,7 @@ class NodeClass(Section):
     cpus: Count | None = None
     memory: Size | None = None
     gpus: Count | None = None
-    static_watts: Amount | None = None
+    idle_watts: Amount | None = None
 
 
 class Energy(Section):

@@ -106,7 +106,6 @@ class LedgerRefresher:
         self._publish = publish
         self._failed = failed
         self._ledger: Ledger | None = None
-        self._saved: float | None = None
         self._power: Power | None = None
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
         publish(self._status)
@@ -142,16 +141,14 @@ class LedgerRefresher:
         if known_until is None:
             return 0
         settled = known_until - self._source.settle_seconds
-        if self._ledger is None:
-            await self._load(settled)
         added = 0
         for _ in range(MAX_BATCHES):
-            ledger = self._ledger
-            assert ledger is not None
-            count = self._missing(ledger, settled)
+            if self._ledger is None:
+                self._ledger = await self._load(settled)
+            count = self._missing(self._ledger, settled)
             if count <= 0:
                 break
-            added += await self._add(ledger, count)
+            added += await self._add(self._ledger, count)
         return added
 
     def _accounted_until(self) -> float | None:
@@ -159,10 +156,14 @@ class LedgerRefresher:
         status = self._snapshot().sources.get(("slurmacct", self._cluster))
         return status.last_success if status else None
 
-    async def _load(self, settled: float) -> None:
-        loaded = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
-        self._saved = loaded.window_end if loaded else None
-        self._ledger = loaded or Ledger(self._floor(settled - self._settings.backfill_seconds))
+    async def _load(self, settled: float) -> Ledger:
+        """Read the ledger, or begin one; where it begins is kept too, so that a restart does not begin later."""
+        ledger = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        if ledger is None:
+            first = Ledger(self._floor(settled - self._settings.backfill_seconds))
+            is_ours = await self._keeper.save(self._cluster, first, None)
+            ledger = first if is_ours else await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or first
+        return ledger
 
     def _missing(self, ledger: Ledger, settled: float) -> int:
         window = self._source.window
@@ -188,12 +189,11 @@ class LedgerRefresher:
         runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
         book = await asyncio.to_thread(_book, ledger, self._settings.prices, windows, list(runs.values()))
         after = book.ledger()
-        if not await self._keeper.save(self._cluster, after, self._saved):
-            self._ledger = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
-            self._saved = self._ledger.window_end if self._ledger else None
-            return 0
-        self._ledger, self._saved, self._power = after, after.window_end, book.power
-        return count
+        is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
+        # What another replica has added to the same windows is the same; it may be further on by now.
+        self._ledger = after if is_ours else await self._load(begin)
+        self._power = book.power
+        return count if is_ours else 0
 
     def _view(self) -> ClusterView:
         return self._snapshot().clusters[self._cluster]

@@ -1,6 +1,6 @@
 """Keep the ledger: every window is added exactly once, whoever adds it."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, delete, insert, select, update
@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.model.energy import Ledger, NodeTotals, RunLedger, Totals
 from aggregator.state.database import Database
+from aggregator.state.errors import StateError
 from aggregator.state.tables import LEDGER_NODE, LEDGER_POSITION, LEDGER_RUN, LEDGER_USER
 from aggregator.state.totals import from_json, to_json
 from aggregator.state.upsert import upsert
 
 K = TypeVar("K", int, str, tuple[str, str])
+T = TypeVar("T", RunLedger, Totals, NodeTotals)
 # Rows per statement: the event loop gets a turn between statements.
 CHUNK = 500
 
@@ -39,12 +41,9 @@ class LedgerStore:
             of_nodes = select(nodes.node, nodes.totals).where(nodes.cluster == cluster)
             return Ledger(
                 end,
-                {run_id: from_json(RunLedger, text) for run_id, text in await connection.execute(newer)},
-                {
-                    (user, account): from_json(Totals, text)
-                    for user, account, text in await connection.execute(of_users)
-                },
-                {node: from_json(NodeTotals, text) for node, text in await connection.execute(of_nodes)},
+                _read(RunLedger, f"{cluster}: run", await connection.execute(newer)),
+                _read(Totals, f"{cluster}: user", await connection.execute(of_users)),
+                _read(NodeTotals, f"{cluster}: node", await connection.execute(of_nodes)),
             )
 
     async def save(self, cluster: str, ledger: Ledger, before: float | None) -> bool:
@@ -74,7 +73,7 @@ class LedgerStore:
         async with self._database.transaction() as connection:
             for begin in range(0, len(wanted), CHUNK):
                 rows = await connection.execute(columns.where(table.run_id.in_(wanted[begin : begin + CHUNK])))
-                found.update((run_id, from_json(RunLedger, text)) for run_id, text in rows)
+                found.update(_read(RunLedger, f"{cluster}: run", rows))
         return found
 
     async def prune(self, before: float) -> int:
@@ -98,6 +97,23 @@ async def _move(connection: AsyncConnection, cluster: str, end: float, before: f
     except IntegrityError:
         return False
     return True
+
+
+def _read(kind: type[T], of_whom: str, rows: Iterable[Any]) -> dict[Any, T]:
+    """Read totals by key.
+
+    Raises StateError: a ledger that silently began anew would make counters go back.
+    """
+    totals: dict[Any, T] = {}
+    for *key, text in rows:
+        name = tuple(key) if len(key) > 1 else key[0]
+        try:
+            totals[name] = from_json(kind, text)
+        except ValueError as error:
+            raise StateError(
+                f"state.url: the ledger of {of_whom} {name}: its totals cannot be read: {error}"
+            ) from error
+    return totals
 
 
 def _rows(cluster: str, ledger: Ledger, since: float) -> Iterator[tuple[Table, list[dict[str, Any]]]]:

@@ -10,7 +10,7 @@ TESTDATA = Path(__file__).parent / "testdata"
 @pytest.mark.usefixtures("secrets")
 def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
-        "energy",
+        "energy.gpu_classes",
         "cloud",
         "auth.tokens",
         "auth.jwt",
@@ -20,10 +20,7 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
         "limits",
         "clusters.narval.slurmacct.replica",
         "clusters.narval.exporters.slurm_exporter",
-        "clusters.narval.exporters.node_exporter",
         "clusters.narval.exporters.lustre_exporter",
-        "clusters.narval.exporters.redfish_exporter",
-        "clusters.narval.exporters.dcgm_exporter",
         "clusters.narval.exporters.pcm_sensor_server",
         "filesystems.scratch.quota.path",
         "filesystems.scratch.cluster",

@@ -1,0 +1,247 @@
+"""The ledger over time: closed windows once each, catching up after a stop, nothing added on half knowledge."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.config import State
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.energy import NodePower, PowerWindow, Prices
+from aggregator.model.tres import Allocation
+from aggregator.model.use import Use
+from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, Snapshot, SourceStatus
+from aggregator.refresh import ledger as module
+from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings
+from aggregator.sources.base import FetchError
+from aggregator.state import StateError, StateStore
+
+# A multiple of the window.
+START = 1_700_000_040.0
+RUN = Run(
+    cluster="c", run_id=1, job_id=101, user="alice", account="def-kim", state=JobState.RUNNING, submit=START - 500,
+    start=START - 500, allocated=Allocation(8, 0, 1, {}), nodes=("n1",),
+)  # fmt: skip
+
+
+class Power:
+    """Nodes that draw 100 W at rest, in windows of a minute that settle in half of one."""
+
+    window = 60.0
+    settle_seconds = 30.0
+
+    def __init__(self) -> None:
+        self.rejected: Mapping[str, int] = Counter()
+        self.asked: list[tuple[float, int]] = []
+        self.error: Exception | None = None
+
+    async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
+        self.asked.append((first_end, count))
+        if self.error:
+            raise self.error
+        ends = [first_end + number * self.window for number in range(count)]
+        node = NodePower(watts=100.0, static_watts=100.0, cpus=16.0)
+        return [PowerWindow(end - self.window, end, Use(time=end, cpus={}, gpus={}), {"n1": node}) for end in ends]
+
+
+class Site:
+    """One cluster's sources and snapshot under the test's control, with a real state."""
+
+    def __init__(self, state: StateStore) -> None:
+        self.state = state
+        self.power = Power()
+        self.open: tuple[Run, ...] = (RUN,)
+        self.ended: tuple[Run, ...] = ()
+        self.accounted: float | None = None
+        self.statuses: list[SourceStatus] = []
+        self.failures = 0
+
+    def refresher(self, **settings: Any) -> LedgerRefresher:
+        return LedgerRefresher(
+            "c",
+            power=self.power,
+            ended=self,
+            keeper=self.state.ledger,
+            settings=LedgerSettings(**{"prices": Prices(), "backfill_seconds": 0.0, **settings}),
+            snapshot=self.snapshot,
+            publish=self.statuses.append,
+            failed=self.fail,
+        )
+
+    def fail(self) -> None:
+        self.failures += 1
+
+    def snapshot(self) -> Snapshot:
+        jobs = tuple(Job(run, NO_USE, Efficiency()) for run in self.open)
+        status = SourceStatus("slurmacct", "c", up=True, last_success=self.accounted)
+        return Snapshot(clusters={"c": ClusterView("c", 0.0, jobs)}, sources={("slurmacct", "c"): status})
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        return tuple(run for run in self.ended if (run.end or 0) >= since)
+
+    async def run_until(self, refresher: LedgerRefresher, at: float) -> None:
+        """Let slurmacct answer at `at`, and refresh."""
+        self.accounted = at
+        await refresher.refresh(at)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    state = StateStore(State.model_validate({"url": f"sqlite:///{tmp_path}/state.db"}))
+    yield Site(state)
+    await state.close()
+
+
+def joules(refresher: LedgerRefresher, at: float = START) -> float | None:
+    view = refresher.view(at)
+    assert view is not None
+    totals = view.ledger.users.get(("alice", "def-kim"))
+    return totals.joules if totals else None
+
+
+async def test_windows_are_added_when_they_have_closed_and_settled(site: Site) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    await site.run_until(refresher, START + 89)
+    assert joules(refresher) is None
+
+    await site.run_until(refresher, START + 90)
+
+    assert (site.power.asked, joules(refresher)) == ([(START + 60, 1)], 60 * 50.0)
+
+
+async def test_a_window_is_added_once_however_often_it_is_looked_at(site: Site) -> None:
+    refresher = site.refresher()
+    for second in range(30, 240, 10):
+        await site.run_until(refresher, START + second)
+
+    assert (joules(refresher), site.statuses[-1].up) == (3 * 60 * 50.0, True)
+
+
+async def test_nothing_is_added_before_slurmacct_has_answered(site: Site) -> None:
+    """Without knowing who ran, every joule would be idle for ever."""
+    refresher = site.refresher()
+    await refresher.refresh(START + 600)
+
+    assert (site.power.asked, refresher.view(START)) == ([], None)
+
+
+async def test_while_slurmacct_is_down_windows_wait(site: Site) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    await refresher.refresh(START + 1000)
+    assert site.power.asked == []
+
+    await site.run_until(refresher, START + 1050)
+    assert joules(refresher) == 17 * 60 * 50.0
+
+
+async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site: Site, tmp_path: Path) -> None:
+    await site.run_until(site.refresher(), START + 30)
+    await site.run_until(site.refresher(), START + 300)
+    site.open, site.ended = (), (replace(RUN, end=START + 400),)
+    restarted = site.refresher()
+    await site.run_until(restarted, START + 3030)
+
+    other = Site(StateStore(State.model_validate({"url": f"sqlite:///{tmp_path}/other.db"})))
+    uninterrupted = other.refresher()
+    for second in range(30, 3040, 30):
+        if second > 400:
+            other.open, other.ended = (), site.ended
+        await other.run_until(uninterrupted, START + second)
+    await other.state.close()
+
+    assert joules(restarted) == joules(uninterrupted) == 400 * 50.0
+
+
+async def test_catching_up_is_bounded_and_goes_on_at_the_next_refresh(site: Site) -> None:
+    refresher = site.refresher()
+    windows = module.MAX_BATCHES * module.MAX_WINDOWS + 10
+    await site.run_until(refresher, START + 30)
+    await site.run_until(refresher, START + 30 + windows * 60)
+    assert [count for _, count in site.power.asked] == [module.MAX_WINDOWS] * module.MAX_BATCHES
+
+    await site.run_until(refresher, START + 31 + windows * 60)
+    assert joules(refresher) == windows * 60 * 50.0
+
+
+async def test_a_new_ledger_begins_before_its_first_start(site: Site) -> None:
+    refresher = site.refresher(backfill_seconds=600.0)
+    await site.run_until(refresher, START + 30)
+
+    assert joules(refresher) == 500 * 50.0
+
+
+async def test_a_failed_query_adds_nothing_and_is_made_good(site: Site) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    site.power.error = FetchError("clusters.c.prometheus: HTTP 422: execution: too many samples")
+    await site.run_until(refresher, START + 90)
+    assert (site.statuses[-1].up, site.statuses[-1].error) == (False, str(site.power.error))
+    assert joules(refresher) is None
+
+    site.power.error = None
+    await site.run_until(refresher, START + 150)
+    assert (joules(refresher), site.statuses[-1].up) == (2 * 60 * 50.0, True)
+
+
+async def test_a_state_that_is_down_delays_the_ledger(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+
+    async def fail(*_: object) -> bool:
+        raise StateError("state.url: x: gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.state.ledger, "save", fail)
+        await site.run_until(refresher, START + 90)
+        assert site.statuses[-1].error == "state.url: x: gone"
+    await site.run_until(refresher, START + 150)
+
+    assert joules(refresher) == 2 * 60 * 50.0
+
+
+async def test_two_replicas_add_every_window_once(site: Site) -> None:
+    one, other = site.refresher(), site.refresher()
+    for second in range(30, 640, 30):
+        await site.run_until(one if second % 60 else other, START + second)
+    await site.run_until(one, START + 660)
+    await site.run_until(other, START + 660)
+    views = [replica.view(START + 660) for replica in (one, other)]
+
+    assert joules(one) == joules(other) == 10 * 60 * 50.0
+    assert [view.power.window_end for view in views if view and view.power] == [START + 600, START + 600]
+
+
+async def test_old_power_is_not_shown(site: Site) -> None:
+    refresher = site.refresher(stale_after=300.0)
+    await site.run_until(refresher, START + 30)
+    await site.run_until(refresher, START + 90)
+    fresh, stale = refresher.view(START + 200), refresher.view(START + 1000)
+
+    assert fresh is not None
+    assert stale is not None
+    assert (fresh.power is None, stale.power is None) == (False, True)
+    assert stale.users() == fresh.users()
+
+
+async def test_windows_of_another_length_begin_at_their_own_alignment(site: Site) -> None:
+    await site.run_until(site.refresher(), START + 30)
+    await site.run_until(site.refresher(), START + 90)
+    site.power.window = 90.0
+    longer = site.refresher()
+    await site.run_until(longer, START + 330)
+
+    assert site.power.asked[-1][0] % 90 == 0
+    assert joules(longer) == pytest.approx(60 * 50.0 + 90 * 50.0 * site.power.asked[-1][1])
+
+
+async def test_a_bug_shows_nothing_half_done(site: Site) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    await refresher.withdraw(START + 60)
+
+    assert (refresher.view(START), site.failures, site.statuses[-1].up) == (None, 1, False)
