@@ -53,6 +53,13 @@ def test_gpu_unused_holds_from_its_time_on(scene: dict[str, Any], severity: str 
     assert found(make_scene(utilization=[0.0, 0.0], mean=0.5, **scene)).get("gpu_unused") == severity
 
 
+def test_gpus_that_have_never_been_busy_are_given_an_hour() -> None:
+    """Their utilisation of 0 is not called low in the meantime: that would be worse than the warning after it."""
+    assert found(make_scene(gpus=1, utilization=[0.0], elapsed=3599.0, idle=3599.0)) == {}
+    assert found(make_scene(gpus=1, utilization=[0.0], elapsed=3600.0, idle=3600.0)) == {"gpu_unused": "warning"}
+    assert found(make_scene(gpus=1, utilization=[0.0], mean=0.01)) == {"gpu_low_utilization": "critical"}
+
+
 @pytest.mark.parametrize(
     ("gpus", "seconds", "severity"),
     [(2, 3599.0, None), (2, 3600.0, "warning"), (2, 7200.0, "critical"), (1, 7200.0, None)],
