@@ -181,6 +181,7 @@ def test_a_cluster_whose_exporters_show_no_gpu_at_all_has_no_unused_gpus() -> No
 def test_a_gpu_that_is_busy_now_is_not_unused() -> None:
     """The snapshot is newer than the ledger's last window."""
     assert found(make_scene(gpus=2, utilization=[0.01, 0.0], mean=0.5, idle=9 * HOURS)) == {}
+    assert found(make_scene(gpus=2, utilization=[0.01, 0.01], mean=0.5, partly_idle=9 * HOURS)) == {}
 
 
 @pytest.mark.parametrize("memory", [35.2 * GIB, 10 * GIB])
@@ -215,10 +216,20 @@ def test_without_prometheus_nothing_is_found_and_the_reason_is_given(changes: di
     assert reasons(job)["memory_overrequested"] == "the input memory_peak_bytes could not be read"
 
 
-def test_without_a_ledger_no_gpu_is_judged() -> None:
-    job = make_scene(gpus=1, utilization=[0.0], ledger_changes={"gpu_seconds": 0.0})
+def test_a_run_that_the_ledger_has_not_seen_is_not_judged_for_its_gpus() -> None:
+    job = make_scene(gpus=2, utilization=[0.0, 0.0], memory=GIB, in_ledger=False)
     assert found(job) == {}
-    assert {"gpu_unused", "gpu_low_utilization"} <= reasons(job).keys()
+    gpu_rules = ("gpu_unused", "gpu_partly_unused", "gpu_low_utilization")
+    assert reasons(job) == dict.fromkeys(gpu_rules, "nothing has been added up of its GPUs yet")
+
+
+def test_a_ledger_without_any_gpu_time_knows_no_utilization() -> None:
+    job = make_scene(gpus=1, utilization=[0.0], memory=GIB, idle=3 * HOURS, ledger_changes={"gpu_seconds": 0.0})
+    assert found(job) == {}
+    assert reasons(job) == {
+        "gpu_unused": "only 0 % of the GPU time was observed",
+        "gpu_low_utilization": "nothing has been added up of its GPUs yet",
+    }
 
 
 def test_a_suspension_is_not_idleness() -> None:

@@ -29,6 +29,7 @@ def make_scene(
     idle: float = 0.0,
     partly_idle: float = 0.0,
     observed: float = 1.0,
+    in_ledger: bool = True,
     up: bool = True,
     rules: Iterable[Rule] = SHIPPED,
     exemptions: Iterable[Exemption] = (),
@@ -65,7 +66,7 @@ def make_scene(
     }  # fmt: skip
     view = join_cluster(
         "narval", NOW, Accounting(NOW, (run,)), use, previous={}, fair_share=FAIR_SHARE, awards={},
-        ledger=make_ledger_view({run.run_id: RunLedger(**{**ledger, **(ledger_changes or {})})} if gpus else {}),
+        ledger=make_ledger_view({run.run_id: RunLedger(**{**ledger, **(ledger_changes or {})})} if in_ledger else {}),
         judge=Judge(rules, exemptions),
     )  # fmt: skip
     return view.jobs[0]
