@@ -35,6 +35,7 @@ async def post_reload(request: web.Request) -> web.Response:
 
 def _obstacle(sources: Collection[SourceStatus], now: float, stale_after: float) -> str | None:
     """Say why the service is not ready; one source with young data is enough, for sources fail alone."""
+    sources = [status for status in sources if not status.is_own]
     if not sources or any(status.last_attempt is None for status in sources):
         return "Not ready: not every source has been tried yet."
     if all(status.last_success is None for status in sources):

@@ -228,6 +228,11 @@ class SourceStatus:
     rejected: Mapping[str, int] = field(default_factory=dict)
     features: Mapping[str, bool] = field(default_factory=dict)
 
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is what the service itself keeps, which says nothing of the site."""
+        return self.source in ("state", "ledger")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

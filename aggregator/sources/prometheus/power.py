@@ -14,6 +14,8 @@ from aggregator.sources.prometheus.nodes import NodeNames
 
 # A value holds for this many scrape intervals; after that the time is not covered.
 HOLD_INTERVALS = 2
+# A scrape takes a while, and so does slurmctld to tell slurmdbd who has started.
+MIN_SETTLE_SECONDS = 5.0
 # The power at rest changes slowly, and its query looks at a whole day: once an hour, at the full hour.
 STATIC_SECONDS = 3600.0
 _NOTHING: Mapping[str, float] = {}
@@ -51,7 +53,7 @@ class PrometheusPower:
         self.rejected: Counter[str] = Counter()
         self.window = window
         # A window is asked for when even the slowest exporter's samples of it have arrived.
-        self.settle_seconds = max(settings.interval for settings in exporters.values())
+        self.settle_seconds = max(MIN_SETTLE_SECONDS, *(settings.interval for settings in exporters.values()))
         self._client = client
         self._names = names
         self._known = known

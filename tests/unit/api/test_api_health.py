@@ -178,3 +178,15 @@ async def test_landing_page_shows_how_old_the_data_are(service: Service) -> None
 
     service.store.publish_source(make_status(up=False, last_success=None))
     assert '<td class="bad">none yet</td>' in await (await service.get("/")).text()
+
+
+@pytest.mark.parametrize("own", ["state", "ledger"])
+async def test_what_the_service_itself_keeps_does_not_make_it_ready(service: Service, own: str) -> None:
+    service.store.publish_source(make_status(last_success=None, up=False))
+    service.store.publish_source(make_status(own))
+    response = await service.get("/-/ready")
+
+    assert (response.status, (await response.text()).splitlines()[0]) == (
+        503,
+        "Not ready: no source could be read yet.",
+    )

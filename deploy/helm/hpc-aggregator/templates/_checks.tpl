@@ -10,6 +10,11 @@
 {{- else }}
   {{- include "hpc-aggregator.checkConfig" . }}
   {{- include "hpc-aggregator.checkState" . }}
+  {{- include "hpc-aggregator.checkTokens" . }}
+{{- end }}
+{{- include "hpc-aggregator.checkScrape" . }}
+{{- if and .Values.web.tls (not .Values.web.existingSecret) }}
+  {{- fail "web.existingSecret: is needed for web.tls: a Secret with the web configuration and its certificate" }}
 {{- end }}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.ingressFrom) }}
   {{- fail "networkPolicy.ingressFrom: must say who may connect, such as the namespace of Prometheus" }}
@@ -28,8 +33,9 @@
 {{- if not (has "health" $open) }}
   {{- fail "config.auth.anonymous: must contain health, or the probes fail" }}
 {{- end }}
-{{- if and .Values.serviceMonitor.enabled (not (has "metrics" $open)) }}
-  {{- fail "config.auth.anonymous: must contain metrics, or serviceMonitor cannot scrape" }}
+{{- $shown := or .Values.serviceMonitor.basicAuth .Values.serviceMonitor.authorization }}
+{{- if and .Values.serviceMonitor.enabled (not (has "metrics" $open)) (not $shown) }}
+  {{- fail "config.auth.anonymous: must contain metrics, or serviceMonitor.authorization or basicAuth be given, to scrape" }}
 {{- end }}
 {{- if dig "server" "listen_address" "" $config }}
   {{- fail "config.server.listen_address: has no effect, the pod listens on :9850; see service.port" }}
@@ -62,5 +68,33 @@
   {{- fail "config.state.url: must begin with sqlite://, mysql://, mariadb:// or postgresql://" }}
 {{- else if .Values.persistence.enabled }}
   {{- fail "persistence.enabled: is for a SQLite state, and config.state.url is on a server" }}
+{{- end }}
+{{- end }}
+
+{{- define "hpc-aggregator.checkTokens" -}}
+{{- $mounted := include "hpc-aggregator.tokensFile" . }}
+{{- $file := ((.Values.config.auth).tokens).file }}
+{{- if and .Values.tokens.existingSecret $file (ne $file $mounted) }}
+  {{- fail (printf "config.auth.tokens.file: must be %s, where tokens.existingSecret is mounted, or absent; got %s" $mounted $file) }}
+{{- end }}
+{{- if and (not .Values.tokens.existingSecret) (hasPrefix "/run/secrets/hpc-aggregator-tokens/" (default "" $file)) }}
+  {{- fail "tokens.existingSecret: is needed, config.auth.tokens.file is where it would be mounted" }}
+{{- end }}
+{{- end }}
+
+{{- define "hpc-aggregator.checkScrape" -}}
+{{- $monitor := .Values.serviceMonitor }}
+{{- if and $monitor.tlsConfig (not .Values.web.tls) }}
+  {{- fail "serviceMonitor.tlsConfig: has no effect without web.tls" }}
+{{- end }}
+{{- if and $monitor.basicAuth (not .Values.web.existingSecret) }}
+  {{- fail "serviceMonitor.basicAuth: is for the users of a web configuration: set web.existingSecret" }}
+{{- end }}
+{{- if and $monitor.basicAuth $monitor.authorization }}
+  {{- fail "serviceMonitor.authorization: cannot be given together with serviceMonitor.basicAuth" }}
+{{- end }}
+{{- $auth := default dict .Values.config.auth }}
+{{- if and $monitor.authorization (not (or .Values.tokens.existingSecret .Values.existingConfigMap $auth.tokens $auth.jwt)) }}
+  {{- fail "serviceMonitor.authorization: is for a token that the service knows: set tokens.existingSecret" }}
 {{- end }}
 {{- end }}

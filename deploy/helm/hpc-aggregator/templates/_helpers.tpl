@@ -73,3 +73,21 @@ readOnlyRootFilesystem: true
 {{- define "hpc-aggregator.stateInPod" -}}
 {{- if or .Values.existingConfigMap (hasPrefix "sqlite:" (include "hpc-aggregator.stateUrl" .)) }}true{{ end }}
 {{- end }}
+
+{{- define "hpc-aggregator.tokensFile" -}}
+/run/secrets/hpc-aggregator-tokens/{{ .Values.tokens.key }}
+{{- end }}
+
+{{- /* The configuration, and in it where the chart mounts the tokens. */ -}}
+{{- define "hpc-aggregator.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- if .Values.tokens.existingSecret }}
+{{- $tokens := dict "tokens" (dict "file" (include "hpc-aggregator.tokensFile" .)) }}
+{{- $_ := set $config "auth" (merge $tokens (default dict $config.auth)) }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{- define "hpc-aggregator.scheme" -}}
+{{ if .Values.web.tls }}https{{ else }}http{{ end }}
+{{- end }}

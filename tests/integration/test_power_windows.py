@@ -1,0 +1,202 @@
+"""What the ledger reads of a real Prometheus: units, means, gaps, faults and node names of each exporter."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.model.energy import NodePower, PowerWindow
+from aggregator.model.use import Gpu
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower
+from aggregator.sources.prometheus.client import Endpoint
+from tests.lab.packages import program
+from tests.lab.prometheus import PrometheusServer
+
+# Ten minutes of samples that end a while ago, at a full hour plus ten minutes.
+BEGIN = 1_795_000_000.0 - 1_795_000_000.0 % 3600
+MINUTES = 10
+EXPORTERS = {
+    "slurm_job_exporter": ExporterSettings(interval=30.0),
+    "redfish_exporter": ExporterSettings(interval=90.0),
+    "node_exporter": ExporterSettings(interval=30.0),
+    "dcgm_exporter": ExporterSettings(interval=30.0),
+    "nvidia_gpu_exporter": ExporterSettings(interval=30.0),
+}
+REDFISH = "redfish_chassis_power_average_consumed_watts"
+
+
+class History:
+    """Samples in OpenMetrics, one family at a time."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, list[str]] = {}
+
+    def add(self, name: str, labels: str, step: float, value: object, since: float = 0.0, until: float = 600.0) -> None:
+        """Write a series from `since` to `until` seconds; value may be a function of the second."""
+        lines = self.families.setdefault(name, [])
+        second = since
+        while second <= until:
+            number = value(second) if callable(value) else value
+            lines.append(f'{name}{{cluster="narval",{labels}}} {number} {BEGIN + second:.3f}')
+            second += step
+
+    def text(self) -> str:
+        return "\n".join(line for lines in self.families.values() for line in lines) + "\n# EOF\n"
+
+
+def history() -> History:
+    of = History()
+    # One node with two PowerControl members, seen by two scrape jobs; one whose BMC falls silent; one that says 0.
+    for job in ("redfish", "redfish-again"):
+        for member, watts in (("0", 300.0), ("1", 50.0)):
+            labels = f'instance="n1-oob",job="{job}",chassis_id="c",power_voltage_id="{member}"'
+            of.add(REDFISH, labels, 90, watts)
+    of.add(REDFISH, 'instance="n2-oob",chassis_id="c"', 90, 200.0, until=180)
+    of.add(REDFISH, 'instance="n3-oob",chassis_id="c"', 90, 0)
+    rapl = 'instance="n3:9100",index="0",path="/sys/class/powercap/intel-rapl'
+    of.add("node_rapl_package_joules_total", f'{rapl}:0"', 30, lambda second: 80.0 * second)
+    of.add("node_rapl_package_joules_total", f'{rapl}-mmio:0"', 30, lambda second: 80.0 * second)
+    of.add("node_rapl_dram_joules_total", f'{rapl}:0"', 30, lambda second: 20.0 * second)
+    for cpu in range(4):
+        for mode, share in (("idle", 0.5), ("iowait", 0.25), ("user", 0.25)):
+            labels = f'instance="n1:9100",cpu="{cpu}",mode="{mode}"'
+            of.add("node_cpu_seconds_total", labels, 30, lambda second, share=share: share * second)
+    of.add("node_memory_MemTotal_bytes", 'instance="n1:9100"', 30, 2**37)
+    job = 'instance="n1:9798",slurmjobid="4711",user="a",account="b"'
+    of.add("slurm_job_memory_usage", f'{job},job="sje"', 30, 1)
+    of.add("up", 'instance="n1:9798",job="sje"', 30, 1)
+    of.add("up", 'instance="n2:9798",job="sje"', 30, 0)
+    of.add("slurm_job_core_usage_total", f'{job},core="0"', 30, lambda second: 1e9 * second)
+    of.add("slurm_job_memory_rss", job, 30, lambda second: 2e9 if second <= 60 else 4e9)
+    of.add("slurm_job_utilization_gpu", f'{job},gpu="0"', 30, lambda second: 100 if second % 60 else 0)
+    of.add("slurm_job_utilization_gpu", f'{job},gpu="1"', 30, 1.40737488355328e16)
+    of.add("slurm_job_power_gpu", f'{job},gpu="0"', 30, 250_000)
+    of.add("slurm_job_power_gpu", f'{job},gpu="MIG-3eb8"', 30, 171_000)
+    for uuid, power in (("GPU-a", 250.0), ("GPU-b", 60.0)):
+        of.add("DCGM_FI_DEV_POWER_USAGE", f'instance="n1:9400",UUID="{uuid}",GPU_I_ID="1"', 30, power)
+        of.add("DCGM_FI_DEV_POWER_USAGE", f'instance="n1:9400",UUID="{uuid}",GPU_I_ID="2"', 30, power)
+    of.add("nvidia_gpu_power_usage_milliwatts", 'instance="n4:9445",uuid="u"', 30, 90_000)
+    of.add("nvidia_gpu_power_usage_milliwatts", 'instance="n4:9445",uuid="MIG",GPU_I_ID="3"', 30, 90_000)
+    return of
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    folder: Path = tmp_path_factory.mktemp("power")
+    server = PrometheusServer(folder)
+    (folder / "history.om").write_text(history().text())
+    server.folder.mkdir()
+    promtool = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics"]
+    subprocess.run([*promtool, folder / "history.om", server.folder / "data"], check=True, capture_output=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def client(prometheus: PrometheusServer) -> AsyncIterator[PrometheusClient]:
+    client = PrometheusClient(Endpoint(key="clusters.narval.prometheus", url=prometheus.url))
+    yield client
+    await client.close()
+
+
+def make_power(
+    client: PrometheusClient, known: dict[str, NodePower] | None = None, **changes: object
+) -> PrometheusPower:
+    exporters = {name: settings for name, settings in {**EXPORTERS, **changes}.items() if settings}
+    return PrometheusPower(client, {"cluster": "narval"}, exporters, NodeNames(), 60.0, known or {})
+
+
+async def read(client: PrometheusClient, minute: int, **changes: Any) -> PowerWindow:
+    (window,) = await make_power(client, **changes).windows(BEGIN + 60 * minute, 1)
+    return window
+
+
+async def test_the_members_of_a_bmc_are_added_up_and_two_scrapes_of_it_are_one(client: PrometheusClient) -> None:
+    assert (await read(client, 5)).nodes["n1"].watts == 350.0
+
+
+async def test_a_value_holds_for_two_intervals_and_no_longer(client: PrometheusClient) -> None:
+    """The last sample is of second 180: it holds until 360, after that the time is not covered."""
+    windows = await make_power(client).windows(BEGIN + 60, MINUTES)
+    watts = [window.nodes["n2"].watts if "n2" in window.nodes else None for window in windows]
+
+    assert watts == [200.0] * 5 + [None] * 5
+
+
+async def test_a_bmc_that_says_0_is_not_believed_and_rapl_takes_its_place(client: PrometheusClient) -> None:
+    node = (await read(client, 5)).nodes["n3"]
+
+    assert node.watts == pytest.approx(100.0)
+    assert node.dram_share == pytest.approx(0.2)
+
+
+async def test_the_size_and_the_busy_cpus_of_a_node(client: PrometheusClient) -> None:
+    node = (await read(client, 5)).nodes["n1"]
+
+    assert (node.cpus, node.memory_bytes) == (4.0, 2.0**37)
+    assert node.busy_cpus == pytest.approx(1.0)
+
+
+async def test_a_board_counts_once_whatever_its_slices_say(client: PrometheusClient) -> None:
+    window = await read(client, 5)
+
+    assert (window.nodes["n1"].gpu_watts, window.nodes["n1"].gpus) == (310.0, 2)
+    assert (window.nodes["n4"].gpu_watts, window.nodes["n4"].gpus) == (90.0, 1)
+    assert window.job_gpu_watts == {4711: {"n1": 250.0}}
+
+
+async def test_means_over_the_window_and_impossible_values(client: PrometheusClient) -> None:
+    power = make_power(client)
+    (window,) = await power.windows(BEGIN + 120, 1)
+
+    assert window.use.gpus == {4711: (Gpu("n1", "0", 0.5),)}
+    assert window.use.cpus == {4711: {"n1": pytest.approx(1.0)}}
+    assert window.use.healthy_nodes == frozenset({"n1"})
+    assert power.rejected["gpu_utilization out of range"] == 1
+
+
+async def test_the_power_at_rest_is_asked_at_the_full_hour(client: PrometheusClient) -> None:
+    """At the hour itself there was one sample: its quantile is that value, in every window of the hour."""
+    windows = await make_power(client).windows(BEGIN + 60, MINUTES)
+
+    assert {window.nodes["n1"].static_watts for window in windows} == {350.0}
+
+
+async def test_what_the_configuration_says_of_a_node_wins(client: PrometheusClient) -> None:
+    window = await read(client, 5, known={"n1": NodePower(cpus=2.0, static_watts=75.0)})
+
+    assert (window.nodes["n1"].cpus, window.nodes["n1"].static_watts) == (2.0, 75.0)
+    assert window.nodes["n1"].memory_bytes == 2.0**37
+
+
+async def test_windows_read_at_once_and_one_by_one_are_equal(client: PrometheusClient) -> None:
+    """Or a service that catches up would come to other totals than one that was never stopped."""
+    together = await make_power(client).windows(BEGIN + 60, MINUTES)
+    one_by_one = [await read(client, minute) for minute in range(1, MINUTES + 1)]
+
+    assert together == one_by_one
+
+
+async def test_exporters_that_are_not_configured_are_not_asked(client: PrometheusClient) -> None:
+    window = await read(client, 5, redfish_exporter=None, node_exporter=None, dcgm_exporter=None)
+
+    assert window.nodes["n1"] == NodePower()
+    assert set(window.nodes) == {"n1", "n4"}
+
+
+async def test_a_time_of_which_prometheus_holds_nothing_is_empty(client: PrometheusClient) -> None:
+    (window,) = await make_power(client).windows(BEGIN - 86_400, 1)
+
+    assert (window.nodes, window.job_gpu_watts, window.use.cpus, window.use.gpus) == ({}, {}, {}, {})
+
+
+async def test_one_query_that_fails_fails_all(client: PrometheusClient) -> None:
+    """Half of the inputs would be added up for ever."""
+    broken = ExporterSettings(interval=90.0, metrics={"node_watts": "no metric at all("})
+    with pytest.raises(FetchError, match="bad_data"):
+        await asyncio.wait_for(make_power(client, redfish_exporter=broken).windows(BEGIN + 60, 1), 10)

@@ -1,0 +1,101 @@
+"""Power, energy, CO2 and cost in answers: every model side by side, null for what was not measured."""
+
+from dataclasses import replace
+from typing import Any
+
+from aggregator.model.accounting import JobState
+from aggregator.model.energy import NodeTotals, Prices, RunLedger
+from aggregator.model.view import JobEnergy, NodeEnergy
+from aggregator.state import StateError
+
+from .builders import JOBS, NOW, make_job, make_run, publish_jobs
+from .conftest import Service
+
+PRICES = Prices(pue=1.5, grams_per_kwh=30.0, zone="CA-QC", currency="CAD", per_kwh=0.1)
+LEDGER = RunLedger(
+    NOW - 3600, NOW - 60, power_seconds=1770.0, host_joules={"two_part": 10.0, "allocation": 20.0, "usage": 30.0},
+    gpu_joules=5.0, gpu_seconds=3540.0, gpu_used_seconds=354.0, co2_grams=0.25,
+    cost={("hardware", "CAD"): 2.0, ("electricity", "CAD"): 1.0},
+)  # fmt: skip
+ENERGY = JobEnergy("two_part", 15.0, node_watts=100.0, gpu_watts=50.0)
+
+
+async def energy_of(service: Service, job_id: int = 101) -> Any:
+    answer = await service.data(f"{JOBS}/{job_id}")
+    return answer["runs"][-1]["energy"]
+
+
+async def test_the_three_models_are_shown_side_by_side(service: Service) -> None:
+    publish_jobs(service.store, replace(make_job(), ledger=LEDGER, energy=ENERGY), prices=PRICES)
+    energy = await energy_of(service)
+
+    assert {model: shown["value"] for model, shown in energy["by_model"].items()} == {
+        "allocation": 25.0,
+        "usage": 35.0,
+        "two_part": 15.0,
+    }
+    assert (energy["model"], energy["energy"]["value"], energy["energy"]["unit"]) == ("two_part", 15.0, "joules")
+    assert energy["energy"]["coverage"] == 0.5
+
+
+async def test_power_co2_and_cost_come_with_units(service: Service) -> None:
+    publish_jobs(service.store, replace(make_job(), ledger=LEDGER, energy=ENERGY), prices=PRICES)
+    energy = await energy_of(service)
+
+    assert (energy["power"]["node"]["value"], energy["power"]["gpu"]["value"]) == (100.0, 50.0)
+    assert (energy["co2"]["value"], energy["co2"]["unit"]) == (0.25, "grams")
+    assert energy["cost"] == [
+        {"component": "electricity", "currency": "CAD", "amount": 1.0},
+        {"component": "hardware", "currency": "CAD", "amount": 2.0},
+    ]
+    assert (energy["gpu_utilization"]["value"], energy["gpu_utilization"]["coverage"]) == (0.1, 0.5)
+
+
+async def test_a_run_that_was_not_measured_has_null_not_zero(service: Service) -> None:
+    publish_jobs(service.store, replace(make_job(), ledger=RunLedger(NOW - 60, NOW)), prices=PRICES)
+    energy = await energy_of(service)
+
+    assert (energy["energy"], energy["power"], energy["co2"], energy["cost"]) == (None, None, None, [])
+
+
+async def test_a_run_that_the_ledger_has_not_seen_has_no_energy(service: Service) -> None:
+    publish_jobs(service.store, make_job(), prices=PRICES)
+
+    assert await energy_of(service) is None
+
+
+async def test_the_energy_of_an_ended_run_comes_from_the_state(service: Service) -> None:
+    ended = make_run(state=JobState.COMPLETED, end=NOW - 9000)
+    service.reader.runs = (ended,)
+    service.ledger.totals = {ended.run_id: LEDGER}
+    publish_jobs(service.store, prices=PRICES)
+    energy = await energy_of(service)
+
+    assert (energy["energy"]["value"], energy["power"]) == (15.0, None)
+
+
+async def test_a_state_that_is_down_is_a_warning_not_a_missing_job(service: Service) -> None:
+    service.reader.runs = (make_run(state=JobState.COMPLETED, end=NOW - 9000),)
+    service.ledger.error = StateError("state.url: x: gone")
+    publish_jobs(service.store, prices=PRICES)
+    answer = await (await service.get(f"{JOBS}/101")).json()
+
+    assert answer["data"]["runs"][0]["energy"] is None
+    assert "the energy of ended runs is missing: state.url: x: gone" in answer["warnings"]
+
+
+async def test_a_cluster_shows_where_its_power_goes_and_the_factors(service: Service) -> None:
+    totals = NodeTotals(NOW, {"jobs": 6.0, "idle": 3.0, "unattributed": 1.0})
+    nodes = (NodeEnergy("n1", totals, {"jobs": 2.0}), NodeEnergy("n2", totals, {"jobs": 0.5}), NodeEnergy("n3", totals))
+    publish_jobs(service.store, make_job(), prices=PRICES, ledger_end=NOW - 90, nodes=nodes)
+    energy = (await service.data("/api/v1/clusters/narval"))["energy"]
+
+    assert energy["power_watts"] == {"jobs": 2.5}
+    assert energy["energy_joules"] == {"jobs": 18.0, "idle": 9.0, "unattributed": 3.0}
+    assert (energy["prices"]["pue"], energy["prices"]["zone"], energy["prices"]["cpu_hour"]) == (1.5, "CA-QC", None)
+
+
+async def test_a_cluster_without_a_ledger_has_no_energy(service: Service) -> None:
+    publish_jobs(service.store, make_job())
+
+    assert (await service.data("/api/v1/clusters/narval"))["energy"] is None
