@@ -103,7 +103,7 @@ def _check(flags: argparse.Namespace) -> int:
     asyncio.run(open_once(config))
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{flags.file}: no mistakes")
+    print(f"{flags.file}: no mistakes, {len(config.waste_rules)} rules of waste are active")
     return _connect(config) if flags.connect else OK
 
 

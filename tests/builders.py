@@ -1,10 +1,12 @@
 """Builders of the domain's data for tests: every one has sound defaults that a test changes by name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
-from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
+from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.use import Gpu, Use
@@ -23,6 +25,7 @@ from aggregator.model.view import (
     SpaceUsed,
     Sums,
 )
+from aggregator.model.waste import Condition, Finding, Judgement, Level, NotJudged, Rule
 
 NOW = 1_800_000_000.0
 GIB = 2**30
@@ -75,6 +78,29 @@ def make_job(run: Run | None = None, use: JobUse = NO_USE, efficiency: Efficienc
     return Job(run or make_run(**changes), use, efficiency or Efficiency())
 
 
+def make_rule(**changes: Any) -> Rule:
+    """Make a rule that holds for a run with at least one CPU."""
+    level = Level("warning", (Condition("cpus_allocated", ">=", 1.0),))
+    return Rule(**{"name": "holds", "resource": "cpu", "message": "It holds a CPU.", "levels": (level,), **changes})
+
+
+def make_finding(**changes: Any) -> Finding:
+    rule = make_rule(**changes)
+    return Finding(rule, rule.levels[0].severity, rule.levels[0].conditions[0], 8.0, 1.0)
+
+
+def make_ledger(**changes: Any) -> RunLedger:
+    """Make what the ledger has of an hour of `make_run` with one GPU, half used and busy until now."""
+    return RunLedger(
+        **{"since": NOW - 3600, "until": NOW, "gpu_seconds": 3600.0, "gpu_used_seconds": 1800.0, **changes}
+    )
+
+
+def make_ledger_view(runs: Mapping[int, RunLedger]) -> LedgerView:
+    """Make a ledger of these runs, by run id, without prices."""
+    return LedgerView(Prices(), Ledger(NOW, runs))
+
+
 def make_entry(**changes: Any) -> StorageEntry:
     """Make one group of ACCT_STAT: ten files of 1 MiB on disk only."""
     defaults: dict[str, Any] = {
@@ -110,7 +136,8 @@ def rich_job(number: int, name: str, **changes: Any) -> Job:
         cost={("electricity", "CAD"): 0.02, ("hardware", "CAD"): 1e-7},
     )  # fmt: skip
     energy = JobEnergy("two_part", 1.5e9, node_watts=125.0, gpu_watts=300.5)
-    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0), ledger, energy)
+    waste = Judgement((make_finding(), make_finding(name="other", resource="gpu")), (NotJudged("third", "unknown"),))
+    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0, 3e5, 0.25), ledger, energy, waste)
 
 
 def rich_sums(name: str, user: str = "") -> Sums:
@@ -118,6 +145,7 @@ def rich_sums(name: str, user: str = "") -> Sums:
         account=name, user=user, jobs={"running": 2, "pending": 100_000}, allocated_cpus=16,
         allocated_memory_bytes=2**65, allocated_gpus={"a100": 2, "": 1}, used_cpus=7.25, used_memory_bytes=1.5,
         used_gpus=1.0, wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
+        wasted_cpu_seconds=1e9, wasted_gpu_seconds=0.5, waste_jobs={("holds", "warning"): 2, ("other", "critical"): 1},
         power_watts=425.5, coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
     )  # fmt: skip
 

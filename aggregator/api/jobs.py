@@ -17,19 +17,23 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
+from aggregator.model.waste import SEVERITIES, Judgement, NotJudged
 from aggregator.sources.base import FetchError
 from aggregator.state import StateError
 
 _STATES = frozenset(state.name.lower() for state in JobState)
+_SEVERITIES = frozenset[str](SEVERITIES)
+# Rules are applied to the snapshot's running jobs only.
+_RECORDED = Judgement((), (NotJudged("", "it is not among the running jobs"),))
 
 
 async def list_jobs(request: web.Request) -> web.Response:
     """Answer with the snapshot's jobs, newest first, page by page."""
-    asked = Parameters(request, "user", "account", "state", "partition", "limit", "cursor")
-    wanted = _read_filter(asked)
+    asked = Parameters(request, "user", "account", "state", "partition", "waste", "severity", "limit", "cursor")
     after, limit = asked.cursor(int, 2), asked.limit()
     snapshot = request.app[STORE].current
     view = find_accounted_cluster(request, snapshot)
+    wanted = _read_filter(asked, view)
     page, last = select_jobs(view.jobs, wanted, after, limit)
     data = {
         "jobs": [_job_json(job, view) for job in page],
@@ -60,12 +64,14 @@ def _job_json(job: Job, view: ClusterView) -> Json:
     return {**job_json(job, view.time), "energy": job_energy_json(job, view.prices)}
 
 
-def _read_filter(asked: Parameters) -> JobFilter:
+def _read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
     return JobFilter(
         users=asked.many("user"),
         accounts=asked.many("account"),
         states=frozenset(JobState[name.upper()] for name in asked.choices("state", _STATES)),
         partitions=asked.many("partition"),
+        reasons=asked.choices("waste", frozenset(view.rules)),
+        severities=asked.choices("severity", _SEVERITIES),
     )
 
 
@@ -116,7 +122,9 @@ def _join_runs(
 ) -> list[Job]:
     """Put them together by run; the snapshot's is newer and has the use."""
     jobs = {
-        run.run_id: Job(run, *kept.get(run.run_id, (NO_USE, Efficiency())), ledger=totals.get(run.run_id))
+        run.run_id: Job(
+            run, *kept.get(run.run_id, (NO_USE, Efficiency())), ledger=totals.get(run.run_id), waste=_RECORDED
+        )
         for run in recorded
     }
     jobs.update((job.run.run_id, job) for job in live)

@@ -3,6 +3,7 @@
 What was joined is {value, unit, coverage, source}, or null when it is not known; what was read is plain.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aggregator.api.envelope import rfc3339
@@ -10,6 +11,7 @@ from aggregator.api.freshness import age, is_stale
 from aggregator.model.accounting import Run
 from aggregator.model.tres import Allocation
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, SourceStatus, Sums
+from aggregator.model.waste import FIELDS, Finding, Resource
 
 Json = dict[str, Any]
 
@@ -20,6 +22,10 @@ MEMORY_PEAK: Final = "slurm-job-exporter slurm_job_memory_max via Prometheus"
 THREADS: Final = 'slurm-job-exporter slurm_job_threads_count{state="running"} via Prometheus'
 GPU: Final = "slurm-job-exporter slurm_job_utilization_gpu via Prometheus"
 GPU_MEMORY: Final = "slurm-job-exporter slurm_job_memory_usage_gpu via Prometheus"
+LEDGER: Final = "the ledger: observed GPU time − Σ utilisation × time"
+_WASTED: Final[Mapping[Resource, tuple[str, ...]]] = {
+    "cpu": ("cpus", "cpu_seconds"), "memory": ("memory_bytes",), "gpu": ("gpus", "gpu_seconds"),
+}  # fmt: skip
 # The join gives a cumulative value only when every node of the run is seen.
 COMPLETE: Final = 1.0
 
@@ -42,7 +48,8 @@ def job_json(job: Job, at: float) -> Json:
         **run_json(job.run, at),
         "use": use_json(job.use),
         "efficiency": efficiency_json(job.efficiency),
-        "wasted": wasted_json(job.efficiency, job.use),
+        "wasted": wasted_json(job),
+        "waste": waste_json(job),
     }
 
 
@@ -117,13 +124,44 @@ def efficiency_json(efficiency: Efficiency) -> Json:
     }
 
 
-def wasted_json(efficiency: Efficiency, use: JobUse) -> Json:
-    """Show what a run holds and does not use."""
+def wasted_json(job: Job) -> Json:
+    """Show what a run holds and does not use now, and over the run so far."""
+    efficiency, use = job.efficiency, job.use
     gpu_coverage = use.gpu.coverage if use.gpu else None
     return {
         "cpus": value(efficiency.wasted_cpus, "cpus", use.cpu_coverage, f"{HELD} − {CPU}"),
         "memory": value(efficiency.wasted_memory_bytes, "bytes", COMPLETE, f"{HELD} − {MEMORY_PEAK}"),
         "gpus": value(efficiency.wasted_gpus, "gpus", gpu_coverage, f"{HELD} − {GPU}"),
+        "cpu_seconds": value(efficiency.wasted_cpu_seconds, "seconds", COMPLETE, f"{HELD} × elapsed − {CPU}"),
+        "gpu_seconds": value(efficiency.wasted_gpu_seconds, "seconds", None, LEDGER),
+    }
+
+
+def waste_json(job: Job) -> Json:
+    """Show what the rules of waste say of a run; a rule of null stands for every rule."""
+    return {
+        "findings": [finding_json(finding, job.efficiency) for finding in job.waste.findings],
+        "not_judged": [{"rule": each.rule or None, "because": each.because} for each in job.waste.not_judged],
+    }
+
+
+def finding_json(finding: Finding, efficiency: Efficiency) -> Json:
+    """Show one finding, with the condition that decides it and what the run wastes of the rule's resource."""
+    rule, condition = finding.rule, finding.condition
+    return {
+        "reason": finding.reason,
+        "severity": finding.severity,
+        "resource": rule.resource,
+        "message": rule.message,
+        "fix": rule.fix or None,
+        "documentation": rule.documentation or None,
+        "field": condition.field,
+        "value": finding.value,
+        "operator": condition.operator,
+        "threshold": condition.threshold,
+        "unit": FIELDS[condition.field].unit,
+        "coverage": finding.coverage,
+        "wasted": {name: getattr(efficiency, f"wasted_{name}") for name in _WASTED[rule.resource]},
     }
 
 
@@ -146,7 +184,13 @@ def sums_json(sums: Sums) -> Json:
             "cpus": value(sums.wasted_cpus, "cpus", cpu, f"{HELD} − {CPU}"),
             "memory": value(sums.wasted_memory_bytes, "bytes", memory, f"{HELD} − {MEMORY_PEAK}"),
             "gpus": value(sums.wasted_gpus, "gpus", gpu, f"{HELD} − {GPU}"),
+            "cpu_seconds": value(sums.wasted_cpu_seconds, "seconds", None, f"{HELD} × elapsed − {CPU}"),
+            "gpu_seconds": value(sums.wasted_gpu_seconds, "seconds", None, LEDGER),
         },
+        "waste_jobs": [
+            {"reason": reason, "severity": severity, "jobs": count}
+            for (reason, severity), count in sorted(sums.waste_jobs.items())
+        ],
     }
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.view import Job, SpaceUsed
+from aggregator.model.waste import Finding
 
 JobKey = tuple[int, ...]
 T = TypeVar("T")
@@ -21,9 +22,21 @@ class JobFilter:
     accounts: frozenset[str] = frozenset()
     states: frozenset[JobState] = frozenset()
     partitions: frozenset[str] = frozenset()
+    reasons: frozenset[str] = frozenset()
+    severities: frozenset[str] = frozenset()
 
-    def matches(self, run: Run) -> bool:
-        """Tell whether the run is asked for."""
+    def matches(self, job: Job) -> bool:
+        """Tell whether the job is asked for."""
+        return self._matches_run(job.run) and (
+            not (self.reasons or self.severities) or any(map(self._matches_finding, job.waste.findings))
+        )
+
+    def _matches_finding(self, finding: Finding) -> bool:
+        return (not self.reasons or finding.reason in self.reasons) and (
+            not self.severities or finding.severity in self.severities
+        )
+
+    def _matches_run(self, run: Run) -> bool:
         return (
             (not self.users or run.user in self.users)
             and (not self.accounts or run.account in self.accounts)
@@ -38,7 +51,7 @@ def select_jobs(
 ) -> tuple[list[Job], JobKey | None]:
     """Give one page of jobs, which are sorted newest first, and the key after which the next begins."""
     start = 0 if after is None else bisect_right(jobs, (-after[0], -after[1]), key=_descending)
-    matching = (job for job in islice(jobs, start, None) if wanted.matches(job.run))
+    matching = (job for job in islice(jobs, start, None) if wanted.matches(job))
     page, more = _cut(matching, limit)
     return page, (page[-1].run.job_id, page[-1].run.run_id) if more else None
 

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from aggregator.model.view import Sums
+
+K = TypeVar("K")
 
 
 def total(accounts: Sequence[Sums]) -> Sums:
@@ -23,6 +26,9 @@ def total(accounts: Sequence[Sums]) -> Sums:
         wasted_cpus=_add(sums.wasted_cpus for sums in accounts),
         wasted_memory_bytes=_add(sums.wasted_memory_bytes for sums in accounts),
         wasted_gpus=_add(sums.wasted_gpus for sums in accounts),
+        wasted_cpu_seconds=_add(sums.wasted_cpu_seconds for sums in accounts),
+        wasted_gpu_seconds=_add(sums.wasted_gpu_seconds for sums in accounts),
+        waste_jobs=_count(sums.waste_jobs for sums in accounts),
         coverage={
             **_weigh("cpu", ((sums, sums.allocated_cpus) for sums in accounts), cpus),
             **_weigh("memory", ((sums, sums.allocated_memory_bytes) for sums in accounts), memory),
@@ -31,8 +37,8 @@ def total(accounts: Sequence[Sums]) -> Sums:
     )
 
 
-def _count(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    added: Counter[str] = Counter()
+def _count(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
+    added: Counter[K] = Counter()
     for count in counts:
         added.update(count)
     return dict(added)

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aggregator
@@ -13,7 +14,8 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
-from aggregator.config import ListenAddress, State
+from aggregator.config import ListenAddress, State, active_rules, load_rules
+from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
@@ -61,7 +63,8 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     )
     async with listen(service, settings, address) as ended:
         start = time.time()
-        await service.start(lambda: open_synthetic_site(seed, start), TIMING)
+        timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
+        await service.start(lambda: open_synthetic_site(seed, start), timing)
         print(_welcome(address), file=sys.stderr, flush=True)
         await ended.wait()
 
@@ -80,6 +83,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  wasted GPUs     {base}/metrics?collect[]=users",
             f"  power, energy   {base}/metrics?collect[]=nodes",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
+            f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",

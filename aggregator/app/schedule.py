@@ -9,6 +9,7 @@ from typing import TypeVar
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
+from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView
@@ -28,7 +29,8 @@ V = TypeVar("V", ClusterView, FilesystemView)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The times of the refresh and of the ledger in seconds, what counts as a normal share, and what things cost.
+    """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
+    waste is judged, and what things cost.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -38,6 +40,7 @@ class Timing:
     timeout: float = 60.0
     summary_retention: float = 5 * 365 * 86_400.0
     fair_share: FairShare = field(default_factory=FairShare)
+    judge: Judge = field(default_factory=Judge)
     prices: Prices = field(default_factory=Prices)
     backfill: float = 86_400.0
 
@@ -123,6 +126,7 @@ def _cluster(
         allocations=allocations,
         ledger=ledger.view if ledger else None,
         fair_share=timing.fair_share,
+        judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
         publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
         keep=outlets.keep,

@@ -15,6 +15,7 @@ from aggregator.app.service import Service
 from aggregator.app.site import open_site
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
+from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
 from aggregator.state import StateError, StateStore
 
@@ -51,7 +52,10 @@ def timing_of(config: Config) -> Timing:
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
         summary_retention=config.state.summary_retention,
-        fair_share=FairShare(config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu),
+        fair_share=FairShare(
+            config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
+        ),
+        judge=Judge(config.waste_rules, config.waste_exemptions),
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
     )

@@ -30,6 +30,7 @@ from aggregator.config.schema import (
 from aggregator.config.secrets import DatabaseUrl, Secret, SecretFile, SecretSource
 from aggregator.config.section import Section
 from aggregator.config.types import ListenAddress, format_duration, format_size, parse_duration, parse_size
+from aggregator.config.waste import active_rules, load_rules
 from aggregator.config.web import WebConfig, load_web
 
 __all__ = [
@@ -75,9 +76,11 @@ __all__ = [
     "TrustedProxy",
     "Waste",
     "WebConfig",
+    "active_rules",
     "format_duration",
     "format_size",
     "load",
+    "load_rules",
     "load_web",
     "parse",
     "parse_duration",

@@ -3,14 +3,15 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
-from aggregator.config.mistake import KeyPath
+from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
 
 MAX_DEPTH = 50
 MAX_NODES = 200_000
@@ -57,6 +58,12 @@ class Document:
             path = path[:-1]
         return self.origins.get(path, Origin(1, "nothing", "nothing"))
 
+    def locate(self, found: Iterable[tuple[KeyPath, str]], filename: str) -> list[Mistake]:
+        """Give the mistakes of the YAML and those that were found in it, in the order of their lines."""
+        every = [*self.mistakes, *((path, self.origin(path).line, message) for path, message in found)]
+        every.sort(key=lambda mistake: (mistake[1], format_path(mistake[0])))
+        return [Mistake(filename, line, format_path(path), message) for path, line, message in every]
+
     def section(self, *path: str) -> Mapping[str, object]:
         """Give the mapping at a path, empty when there is none."""
         value = self.data
@@ -67,6 +74,17 @@ class Document:
     def mappings(self) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
         """Walk over every mapping of the file, outermost first."""
         yield from _mappings(self.data, ())
+
+
+def read_text(file: str | os.PathLike[str]) -> str:
+    """Read a file whole, or raise ConfigError."""
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        problem = f"cannot read: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = "cannot read: not UTF-8 text"
+    raise ConfigError([Mistake(str(file), None, "", problem)])
 
 
 def read_document(text: str) -> Document:

@@ -6,25 +6,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from aggregator.config.checks import check
-from aggregator.config.document import Document, read_document
-from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
+from aggregator.config.document import Document, read_document, read_text
+from aggregator.config.mistake import ConfigError, KeyPath, Mistake
 from aggregator.config.schema import Config
 from aggregator.config.warning import find_warnings
+from aggregator.config.waste import active_rules, check_exemptions, load_rules
 from aggregator.config.wording import explain
 
 
 def load(path: str | PathLike[str]) -> Config:
     """Read the file at *path*, or raise ConfigError with every mistake."""
-    filename = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        problem = f"cannot read: {error.strerror}"
-    except UnicodeDecodeError:
-        problem = "cannot read: not UTF-8 text"
-    else:
-        return parse(text, filename)
-    raise ConfigError([Mistake(filename, None, "", problem)])
+    return parse(read_text(path), str(path))
 
 
 def parse(text: str, filename: str = "config.yml") -> Config:
@@ -36,6 +28,10 @@ def parse(text: str, filename: str = "config.yml") -> Config:
         # Raised here, outside of any except block: a chained pydantic error could show values.
         raise ConfigError(mistakes)
     config._warnings = find_warnings(config, document.data)
+    rules = load_rules(config.waste.rules_file)
+    if unknown := list(check_exemptions(config.waste.exemptions, rules)):
+        raise ConfigError(document.locate(unknown, filename))
+    config._rules = active_rules(rules)
     return config
 
 
@@ -47,10 +43,8 @@ def _validate(document: Document, directory: Path) -> tuple[Config | None, list[
 
 
 def _collect(document: Document, errors: list[tuple[KeyPath, str]], filename: str) -> list[Mistake]:
-    found = list(document.mistakes)
+    found: list[tuple[KeyPath, str]] = []
     if document.origins or not document.mistakes:
         # What YAML said of a value explains what the schema would say after it.
-        later = (error for error in (*errors, *check(document)) if error[0] not in document.refused)
-        found += [(path, document.origin(path).line, message) for path, message in later]
-    found.sort(key=lambda mistake: (mistake[1], format_path(mistake[0])))
-    return [Mistake(filename, line, format_path(path), message) for path, line, message in found]
+        found = [error for error in (*errors, *check(document)) if error[0] not in document.refused]
+    return document.locate(found, filename)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
 from aggregator.config.energy import Energy
@@ -19,16 +19,18 @@ from aggregator.config.types import (
     Interval,
     LabelName,
     ListenAddress,
+    Names,
     Networks,
     Size,
     Text,
+    Texts,
     Url,
     parse_duration,
     parse_size,
+    refused,
 )
-
-# YAML has lists, a frozen section has tuples: only this conversion is not strict.
-Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+from aggregator.model.waste import Exemption as RuleExemption
+from aggregator.model.waste import Rule
 
 
 class Server(Section):
@@ -110,14 +112,43 @@ class Cloud(Section):
     interval: Interval = parse_duration("30s")
 
 
+class Exemption(Section):
+    """Name runs that are not judged: all the keys that are given must match; job_name has shell patterns."""
+
+    partition: Names = ()
+    qos: Names = ()
+    account: Names = ()
+    user: Names = ()
+    job_name: Names = ()
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> "Exemption":
+        if not any((self.partition, self.qos, self.account, self.user, self.job_name)):
+            raise refused("must name account, job_name, partition, qos or user: it would exempt everything")
+        return self
+
+    def to_model(self, rules: tuple[str, ...] = ()) -> RuleExemption:
+        """Give the exemption as the judge knows it."""
+        return RuleExemption(
+            partitions=frozenset(self.partition), qos=frozenset(self.qos), accounts=frozenset(self.account),
+            users=frozenset(self.user), job_names=self.job_name, rules=frozenset(rules),
+        )  # fmt: skip
+
+
+class WasteExemption(Exemption):
+    """Name runs that are not judged by some rules, or by any."""
+
+    rules: Texts = ()
+
+
 class Waste(Section):
-    """Say which share of a node is normal, and who is not judged."""
+    """Say by which rules waste is judged, which share of a node is normal, and who is not judged."""
 
     rules_file: File | None = None
     normal_memory_per_cpu: Size = parse_size("4GiB")
     normal_memory_per_gpu: Size = parse_size("128GiB")
     normal_cpus_per_gpu: Count = 12
-    exemptions: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    exemptions: Annotated[tuple[WasteExemption, ...], Field(strict=False)] = ()
 
 
 class SeriesLimits(Section):
@@ -200,11 +231,22 @@ class Config(Section):
     log: Log = Log()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _rules: tuple[Rule, ...] = PrivateAttr(default=())
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Give one line for each thing that is accepted but deserves attention."""
         return self._warnings
+
+    @property
+    def waste_rules(self) -> tuple[Rule, ...]:
+        """Give the rules of waste that are in force: the shipped ones as `waste.rules_file` changes them."""
+        return self._rules
+
+    @property
+    def waste_exemptions(self) -> tuple[RuleExemption, ...]:
+        """Give who is not judged by all rules, or by those that the exemption names."""
+        return tuple(section.to_model(section.rules) for section in self.waste.exemptions)
 
     def masked(self) -> dict[str, Any]:
         """Give a JSON-able view in which every secret reads `<secret>`."""

@@ -36,6 +36,7 @@ CLUSTER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
+RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def must_be(wanted: str, hint: str = "") -> PydanticCustomError:
@@ -124,7 +125,8 @@ class ListenAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _read_duration(value: object) -> float:
+def read_duration(value: object) -> float:
+    """Read a duration of the file in seconds, or raise the error that says what is wanted."""
     wanted = "a duration such as 30s, 5m or 1h30m"
     if isinstance(value, str):
         try:
@@ -141,7 +143,8 @@ def _require_positive(seconds: float) -> float:
     return seconds
 
 
-def _read_size(value: object) -> int:
+def read_size(value: object) -> int:
+    """Read a size of the file in bytes, or raise the error that says what is wanted."""
     wanted = "a size such as 100MB, 4GiB or 10TB"
     if type(value) is int and 0 <= value <= LARGEST:
         return value
@@ -187,6 +190,13 @@ def _require_items(items: tuple[object, ...]) -> tuple[object, ...]:
     return items
 
 
+def _read_names(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise must_be("a name or a list of names")
+    return tuple(names)
+
+
 def _read_network(value: object) -> IPv4Network | IPv6Network:
     try:
         return ipaddress.ip_network(value if isinstance(value, str) else "")
@@ -216,13 +226,23 @@ def _integer(minimum: int, maximum: int = LARGEST) -> PlainValidator:
     return PlainValidator(read)
 
 
-def _number(minimum: float) -> PlainValidator:
+def _number(minimum: float) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, int | float) and type(value) is not bool and minimum <= value <= LARGEST:
             return float(value)
         raise must_be(f"a number of at least {minimum:g}")
 
-    return PlainValidator(read)
+    return read
+
+
+def read_ratio(value: object) -> float:
+    """Read a number of the file from 0 to 1, or raise the error that says what is wanted."""
+    if isinstance(value, int | float) and type(value) is not bool:
+        if 0 <= value <= 1:
+            return float(value)
+        if 1 < value <= 100:
+            raise must_be("a ratio from 0 to 1", f"{value:g} % is {value / 100:g}")
+    raise must_be("a ratio from 0 to 1")
 
 
 def _matching(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
@@ -247,11 +267,10 @@ def _as_text(convert: Callable[..., str]) -> PlainSerializer:
     return PlainSerializer(convert, return_type=str, when_used="json")
 
 
-Duration = Annotated[float, PlainValidator(_read_duration), _as_text(format_duration)]
-Interval = Annotated[
-    float, PlainValidator(_read_duration), AfterValidator(_require_positive), _as_text(format_duration)
-]
-Size = Annotated[int, PlainValidator(_read_size), _as_text(format_size)]
+read_amount: Final = _number(0)
+Duration = Annotated[float, PlainValidator(read_duration), _as_text(format_duration)]
+Interval = Annotated[float, PlainValidator(read_duration), AfterValidator(_require_positive), _as_text(format_duration)]
+Size = Annotated[int, PlainValidator(read_size), _as_text(format_size)]
 Address = Annotated[ListenAddress, PlainValidator(_read_address), _as_text(str)]
 Url = Annotated[str, PlainValidator(_read_url)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_read_network), _as_text(str)]
@@ -259,13 +278,22 @@ Networks = Annotated[tuple[Network, ...], Field(strict=False), AfterValidator(_r
 File = Annotated[Path, PlainValidator(_read_file), _as_text(str)]
 Port = Annotated[int, _integer(1, 65535)]
 Count = Annotated[int, _integer(1)]
-Amount = Annotated[float, _number(0)]
-Pue = Annotated[float, _number(1)]
+Amount = Annotated[float, PlainValidator(read_amount)]
+Pue = Annotated[float, PlainValidator(_number(1))]
+Ratio = Annotated[float, PlainValidator(read_ratio)]
 Text = Annotated[str, Field(min_length=1)]
+# YAML has lists, a frozen section has tuples: only this conversion is not strict.
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+# One name stands for a list of one.
+Names = Annotated[
+    tuple[str, ...], PlainValidator(_read_names), PlainSerializer(list, return_type=list[str], when_used="json")
+]
+NotEmpty = AfterValidator(_require_items)
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]
 HeaderName = Annotated[str, _matching(HEADER_NAME, "the name of an HTTP header")]
 Currency = Annotated[str, _matching(CURRENCY, "a currency code such as CAD (ISO 4217)")]
+RuleName = Annotated[str, _matching(RULE_NAME, "a rule's name ([a-z][a-z0-9_]*), which becomes a label's value")]
 ClusterName = Annotated[str, AfterValidator(_check_cluster_name)]
 DatabaseName = Annotated[
     str,

@@ -75,7 +75,8 @@ def _section_at(path: KeyPath, root: type[Section]) -> type[Section]:
     kind: Any = root
     for part in path:
         is_section = isinstance(kind, type) and issubclass(kind, Section)
-        kind = kind.model_fields[str(part)].annotation if is_section else get_args(kind)[-1]
+        # Of dict[key, X] the last, of tuple[X, ...] the first.
+        kind = kind.model_fields[str(part)].annotation if is_section else get_args(kind)[isinstance(part, str)]
         if get_origin(kind) is UnionType:
             kind = get_args(kind)[0]
     section: type[Section] = kind

@@ -59,6 +59,10 @@ def _coverage(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     yield ("power",), job.ledger.power_coverage if job.ledger else None
 
 
+def _waste(job: Job) -> Iterable[tuple[LabelValues, float]]:
+    return (((each.reason, each.severity), 1.0) for each in job.waste.findings)
+
+
 FAMILIES: tuple[Family[Job], ...] = (
     Family(
         name="hpc_job_info",
@@ -127,4 +131,20 @@ FAMILIES: tuple[Family[Job], ...] = (
          "allocated − max(peak, fair share)", lambda job: job.efficiency.wasted_memory_bytes),
     _job("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
          "judged GPUs − Σ utilisation", lambda job: job.efficiency.wasted_gpus),
+    _job("wasted_cpu_seconds", "CPU time held and not used over the run so far, at least 0.",
+         f"elapsed × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total",
+         lambda job: job.efficiency.wasted_cpu_seconds),
+    _job("wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
+         "the ledger: observed GPU time − Σ utilisation × time", lambda job: job.efficiency.wasted_gpu_seconds),
+    _job("gpu_idle_seconds", "How long none of the job's GPUs has been busy; unobserved time does not count.",
+         "the ledger", lambda job: job.ledger.gpu_idle_seconds if job.ledger and job.ledger.gpu_seconds else None),
+    Family(
+        name="hpc_job_waste",
+        help="1 while a rule of waste holds at this severity; no sample does not mean no waste (docs/waste.md).",
+        entity=JOB,
+        cost="running jobs × rules that hold",
+        source="rules of waste",
+        labels=("reason", "severity"),
+        samples=_waste,
+    ),
 )  # fmt: skip

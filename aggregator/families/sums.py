@@ -44,6 +44,10 @@ def _coverage(sums: Sums) -> Iterable[tuple[LabelValues, float]]:
     return (((name,), ratio) for name, ratio in sums.coverage.items())
 
 
+def _waste_jobs(sums: Sums) -> Iterable[tuple[LabelValues, float]]:
+    return sums.waste_jobs.items()
+
+
 _VALUES: tuple[tuple[str, str, Callable[[Sums], float | None]], ...] = (
     ("allocated_cpus", "CPUs held by running jobs", lambda sums: sums.allocated_cpus),
     ("allocated_memory_bytes", "Memory held by running jobs", lambda sums: sums.allocated_memory_bytes),
@@ -53,12 +57,20 @@ _VALUES: tuple[tuple[str, str, Callable[[Sums], float | None]], ...] = (
     ("wasted_cpus", "CPUs held and not busy", lambda sums: sums.wasted_cpus),
     ("wasted_memory_bytes", "Memory held above fair share and peak", lambda sums: sums.wasted_memory_bytes),
     ("wasted_gpus", "GPUs held and not utilised", lambda sums: sums.wasted_gpus),
-)
+    ("wasted_cpu_seconds", "CPU time held and not used so far by running jobs", lambda sums: sums.wasted_cpu_seconds),
+    ("wasted_gpu_seconds", "GPU time held and not utilised so far by running jobs, as far as it was observed",
+     lambda sums: sums.wasted_gpu_seconds),
+)  # fmt: skip
 _SAMPLES = (
     ("jobs", "Open jobs by state, array tasks counted", ("state",), _jobs),
     ("allocated_gpus", "GPUs held by running jobs, by type", ("gpu_type",), _allocated_gpus),
+    ("waste_jobs", "Running jobs of which a rule of waste holds", ("reason", "severity"), _waste_jobs),
     ("coverage_ratio", "Share of what is held that the sums of use rest on", ("input",), _coverage),
 )
+
+
+def _plural(label: str) -> str:
+    return "severities" if label == "severity" else f"{label}s"
 
 
 def _value_family(
@@ -82,7 +94,7 @@ def _families(entity: Entity[Sums], of_whom: str) -> tuple[Family[Sums], ...]:
             name=f"hpc_{entity.name}_{name}",
             help=f"{help} {of_whom}.",
             entity=entity,
-            cost=f"active {entity.name}s × {labels[0]}s",
+            cost=" × ".join((f"active {entity.name}s", *map(_plural, labels))),
             source=_JOINED,
             labels=labels,
             samples=samples,

@@ -5,14 +5,17 @@ from dataclasses import replace
 
 from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.energy import LedgerView
+from aggregator.join.facts import Observed
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
-from aggregator.model.accounting import Accounting
+from aggregator.join.waste import Judge
+from aggregator.model.accounting import Accounting, Run
 from aggregator.model.storage import Award
 from aggregator.model.use import Use
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
+_NO_RULES = Judge()
 
 
 def join_cluster(
@@ -25,6 +28,7 @@ def join_cluster(
     fair_share: FairShare,
     awards: Mapping[str, Award],
     ledger: LedgerView | None = None,
+    judge: Judge = _NO_RULES,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
@@ -35,15 +39,11 @@ def join_cluster(
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
-    jobs = []
-    for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True):
-        used = uses.get(run.run_id, NO_USE)
-        # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
-        judged = efficiency(run, used, fair_share, at) if run.start is not None else _NOTHING
-        if ledger is None:
-            jobs.append(Job(run, used, judged))
-        else:
-            jobs.append(Job(run, used, judged, ledger.ledger.runs.get(run.run_id), ledger.energy_of(run)))
+    observed = Observed(at, fair_share, use)
+    jobs = [
+        _job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge)
+        for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
+    ]
     view = ClusterView(
         cluster=cluster,
         time=at,
@@ -53,6 +53,7 @@ def join_cluster(
         accounts=sum_by_account(jobs),
         tree=accounting.accounts,
         awards=awards,
+        rules=judge.rules,
     )
     return _with_ledger(view, ledger)
 
@@ -69,6 +70,18 @@ def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
         energy_accounts=ledger.accounts(),
         nodes=ledger.nodes(),
     )
+
+
+def _job(run: Run, use: JobUse, ledger: LedgerView | None, observed: Observed, judge: Judge) -> Job:
+    """Join one run with what it uses, what the ledger has of it, and what it wastes."""
+    totals = ledger.ledger.runs.get(run.run_id) if ledger else None
+    efficient = _NOTHING
+    if run.start is not None:
+        # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
+        seen = observed.use.time if observed.use and run.is_open else None
+        efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=totals)
+    judged = judge.judge(Job(run, use, efficient, totals), observed)
+    return Job(run, use, efficient, totals, ledger.energy_of(run) if ledger else None, judged)
 
 
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:

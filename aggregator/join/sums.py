@@ -1,6 +1,6 @@
 """What do the runs of a user, and of an account, add up to?"""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from aggregator.model.view import Job, Sums
@@ -44,6 +44,9 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         wasted_cpus=_add(job.efficiency.wasted_cpus for job in running),
         wasted_memory_bytes=_add(job.efficiency.wasted_memory_bytes for job in running),
         wasted_gpus=_add(job.efficiency.wasted_gpus for job in running),
+        wasted_cpu_seconds=_add(job.efficiency.wasted_cpu_seconds for job in running),
+        wasted_gpu_seconds=_add(job.efficiency.wasted_gpu_seconds for job in running),
+        waste_jobs=Counter((each.reason, each.severity) for job in running for each in job.waste.findings),
         power_watts=_add(job.energy.watts for job in running if job.energy),
         coverage={
             "cpu": _weighted(((job.use.cpu_coverage, job.run.allocated.cpus) for job in running), cpus),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregator.model.accounting import Account, Run
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ NO_USE = JobUse()
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """Used ÷ allocated over the run so far (ratios), and what is wasted now; None where not known."""
+    """Used ÷ allocated over the run so far (ratios), and what is wasted; None where not known.
+
+    Wasted CPUs, memory and GPUs are those of now, wasted seconds those of the run so far.
+    """
 
     cpu: float | None = None
     memory: float | None = None
@@ -60,6 +64,8 @@ class Efficiency:
     wasted_cpus: float | None = None
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None
+    wasted_cpu_seconds: float | None = None
+    wasted_gpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,14 @@ class JobEnergy:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run joined with its use, and with what the ledger has added up of it (None: nothing yet)."""
+    """One run joined with its use, what the ledger has added up of it (None: nothing yet), and how it is judged."""
 
     run: Run
     use: JobUse
     efficiency: Efficiency
     ledger: RunLedger | None = None
     energy: JobEnergy | None = None
+    waste: Judgement = NO_JUDGEMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ class Sums:
     """The runs of one user under one account, or of one account, added up.
 
     user is "" for a whole account. Coverage is weighted by what is allocated;
-    a used or wasted sum is None when no run of it is known.
+    a used or wasted sum is None when no run of it is known. waste_jobs counts findings by (reason, severity).
     """
 
     account: str
@@ -113,6 +120,9 @@ class Sums:
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None
     power_watts: float | None = None
+    wasted_cpu_seconds: float | None = None
+    wasted_gpu_seconds: float | None = None
+    waste_jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
     coverage: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -139,7 +149,8 @@ class ClusterView:
     """One cluster at one time: jobs newest first, sums, the account tree, awards.
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
-    the end of the ledger's last closed window, None while there is none; prices are what it is kept by.
+    the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
+    names of those by which the jobs are judged.
     """
 
     cluster: str
@@ -155,6 +166,7 @@ class ClusterView:
     energy_users: tuple[EnergySums, ...] = ()
     energy_accounts: tuple[EnergySums, ...] = ()
     nodes: tuple[NodeEnergy, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

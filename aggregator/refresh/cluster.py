@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
+from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations
 from aggregator.model.use import Use
@@ -26,6 +27,7 @@ class ClusterRefresher:
         allocations: Feed[Allocations] | None,
         ledger: Callable[[float], LedgerView | None] | None = None,
         fair_share: FairShare,
+        judge: Judge,
         previous: Mapping[int, JobUse],
         publish: Publish[ClusterView],
         keep: Publish[ClusterView],
@@ -38,6 +40,7 @@ class ClusterRefresher:
         self._allocations = allocations
         self._ledger = ledger
         self._fair_share = fair_share
+        self._judge = judge
         self._publish = publish
         self._keep = keep
         self._stages = stages
@@ -74,4 +77,5 @@ class ClusterRefresher:
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
             ledger=self._ledger(at) if self._ledger else None,
+            judge=self._judge,
         )

@@ -44,7 +44,7 @@ async def test_totals_without_accounting_are_unknown_not_zero(service: Service) 
     body = await (await service.get("/api/v1/clusters")).json()
 
     (cluster,) = body["data"]["clusters"]
-    assert {cluster[name] for name in ("jobs", "allocated", "used", "wasted")} == {None}
+    assert {cluster[name] for name in ("jobs", "allocated", "used", "wasted", "waste_jobs")} == {None}
     assert cluster["sources"][0]["stale"] is True
     assert body["warnings"] == ['slurmacct of "narval": refused']
 

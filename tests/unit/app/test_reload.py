@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.app.serve import ConfiguredService
+from aggregator.app.serve import ConfiguredService, timing_of
 from aggregator.app.site import open_site
 from aggregator.config import ConfigError, ListenAddress, load
 
@@ -55,6 +55,19 @@ async def test_a_configuration_that_cannot_be_run_leaves_the_old_one(
     assert mistake is not None
     assert named in mistake
     assert configured.service.store.current.clusters.keys() == before == {"narval"}
+    assert not configured.service.metrics.reload_succeeded
+
+
+async def test_the_rules_of_waste_are_read_again(configured: ConfiguredService, file: Path) -> None:
+    rules = file.parent / "waste.yml"
+    rules.write_text("rules: { cpu_low: { enabled: false } }\n")
+    file.write_text(file.read_text() + "waste: { rules_file: waste.yml }\n")
+    assert await configured.reload() is None
+    assert {rule.name for rule in load(file).waste_rules} == set(timing_of(load(file)).judge.rules)
+    assert "cpu_low" not in timing_of(load(file)).judge.rules
+
+    rules.write_text("rules: { cpu_low: { enabled: 2 } }\n")
+    assert await configured.reload() == f"{rules}:1: rules.cpu_low.enabled: must be true or false, got 2"
     assert not configured.service.metrics.reload_succeeded
 
 

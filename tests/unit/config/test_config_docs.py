@@ -42,6 +42,12 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+@pytest.fixture
+def rules(tmp_path: Path) -> None:
+    """Put the example of a site's rules where the example of a configuration names it."""
+    (tmp_path / "waste.yml").write_text((EXAMPLE.parent / "waste.yml").read_text())
+
+
 def test_example_loads(example: Path) -> None:
     config = load(example)
 
@@ -49,6 +55,7 @@ def test_example_loads(example: Path) -> None:
     assert list(config.clusters) == ["narval"]
 
 
+@pytest.mark.usefixtures("rules")
 def test_example_loads_with_every_commented_key(example: Path) -> None:
     lines = example.read_text().splitlines()
     example.write_text("\n".join(re.sub(r"^(\s*)#(\s*[A-Za-z0-9_-]+:)", r"\1\2", line) for line in lines))
@@ -58,3 +65,5 @@ def test_example_loads_with_every_commented_key(example: Path) -> None:
     assert config.auth is not None
     assert config.auth.trusted_proxy is not None
     assert config.energy.tariff.currency == "CAD"
+    assert len(config.waste_exemptions) == 2
+    assert "large_and_idle" in {rule.name for rule in config.waste_rules}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from aggregator.families import ALL, BY_NAME, GROUPS
 from aggregator.families.spec import Family, View
 from aggregator.model.accounting import JobState
 from aggregator.model.view import ClusterView, FilesystemView, GpuUse, JobUse, SpaceUsed
-from tests.builders import NOW, make_allocation, make_job, rich_cluster, rich_filesystem
+from aggregator.model.waste import Judgement
+from tests.builders import NOW, make_allocation, make_finding, make_job, make_ledger, rich_cluster, rich_filesystem
 
 VIEWS: tuple[View, ...] = (rich_cluster(), rich_filesystem())
 EMPTY: tuple[View, ...] = (ClusterView("narval", NOW), FilesystemView("project", NOW))
@@ -85,6 +87,23 @@ def test_a_view_of_nothing_gives_nothing_but_the_file_system_itself(family: Fami
 
 def test_the_groups_are_those_that_an_answer_can_be_limited_to() -> None:
     assert {"jobs", "users", "accounts", "nodes", "storage"} == GROUPS
+
+
+def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:
+    found = replace(make_job(), waste=Judgement((make_finding(name="cpu_low"),)))
+    view = ClusterView("narval", NOW, series=(found, make_job(job_id=2)))
+    ((labels, value),) = samples_of("hpc_job_waste", view)
+    assert (labels["slurmjobid"], labels["reason"], labels["severity"], value) == ("4711", "cpu_low", "warning", 1.0)
+
+
+def test_idle_time_is_known_once_the_ledger_has_seen_a_gpu() -> None:
+    jobs = [replace(make_job(job_id=number), ledger=ledger) for number, ledger in enumerate(
+        (None, make_ledger(gpu_seconds=0.0), make_ledger(gpu_idle_seconds=0.0), make_ledger(gpu_idle_seconds=90.0))
+    )]  # fmt: skip
+    view = ClusterView("narval", NOW, series=tuple(jobs))
+    assert [(labels["slurmjobid"], value) for labels, value in samples_of("hpc_job_gpu_idle_seconds", view)] == [
+        ("2", 0.0), ("3", 90.0),
+    ]  # fmt: skip
 
 
 def test_histograms_are_cumulative_and_end_in_infinity() -> None:

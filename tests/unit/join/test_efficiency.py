@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from aggregator.join.efficiency import COVERAGE_FLOOR, FairShare, efficiency
 from aggregator.model.accounting import JobState
+from aggregator.model.energy import RunLedger
 from aggregator.model.view import NO_USE, Efficiency, GpuUse, JobUse
-from tests.builders import FAIR_SHARE, GIB, NOW, make_allocation, make_run
+from tests.builders import FAIR_SHARE, GIB, NOW, make_allocation, make_ledger, make_run
 
 
 def judge(use: JobUse = NO_USE, **changes: object) -> Efficiency:
@@ -110,6 +111,32 @@ def test_a_gpu_a_little_over_full_wastes_nothing() -> None:
     assert judge(JobUse(gpu=gpu), allocated=make_allocation(gpus={"a100": 1})).wasted_gpus == 0.0
 
 
+def test_the_cpus_that_come_with_gpus_are_a_share_of_the_node() -> None:
+    share = FairShare(cpus_per_gpu=10)
+    assert (share.cpus(gpus=2), share.cpus(gpus=0)) == (pytest.approx(22.0), 0.0)
+
+
+def test_wasted_cpu_time_is_held_and_not_used_since_the_start() -> None:
+    assert judge(JobUse(cpu_seconds=3600.0 * 2)).wasted_cpu_seconds == 3600.0 * 6
+    assert judge(JobUse(cpu_seconds=3600.0 * 9)).wasted_cpu_seconds == 0.0
+    assert judge().wasted_cpu_seconds is None
+
+
+def test_old_use_is_compared_with_the_time_that_it_is_of() -> None:
+    seen = efficiency(make_run(), JobUse(cpu_seconds=1800.0 * 8), FAIR_SHARE, NOW, seen=NOW - 1800)
+    assert (seen.cpu, seen.wasted_cpu_seconds, seen.time_limit_used) == (1.0, 0.0, 0.5)
+
+
+def test_wasted_gpu_time_is_what_the_ledger_saw_unused() -> None:
+    def wasted(ledger: RunLedger | None) -> float | None:
+        return efficiency(make_run(), NO_USE, FAIR_SHARE, NOW, ledger=ledger).wasted_gpu_seconds
+
+    assert wasted(make_ledger()) == 1800.0
+    assert wasted(make_ledger(gpu_used_seconds=3601.0)) == 0.0
+    assert wasted(make_ledger(gpu_seconds=0.0, gpu_used_seconds=0.0)) is None
+    assert wasted(None) is None
+
+
 AMOUNT = st.none() | st.floats(0, 1e18)
 COVERAGE = st.none() | st.floats(0, 1)
 
@@ -130,6 +157,6 @@ COVERAGE = st.none() | st.floats(0, 1)
 def test_no_number_is_ever_negative(use: JobUse, allocated: object, start: float | None) -> None:
     judged = judge(use, allocated=allocated, start=start)
     values = (judged.cpu, judged.memory, judged.time_limit_used, judged.wasted_cpus, judged.wasted_memory_bytes,
-              judged.wasted_gpus)  # fmt: skip
+              judged.wasted_gpus, judged.wasted_cpu_seconds)  # fmt: skip
     assert all(value >= 0 for value in values if value is not None)
     assert judged.wasted_cpus is None or judged.wasted_cpus <= allocated.cpus  # type: ignore[attr-defined]

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.model.accounting import JobState
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, Sums
-from tests.builders import NOW, make_allocation, make_job, make_run
+from aggregator.model.waste import Judgement
+from tests.builders import NOW, make_allocation, make_finding, make_job, make_run
 
-KNOWN = ("used_cpus", "used_memory_bytes", "used_gpus", "wasted_cpus", "wasted_memory_bytes", "wasted_gpus")
+KNOWN = ("used_cpus", "used_memory_bytes", "used_gpus", "wasted_cpus", "wasted_memory_bytes", "wasted_gpus",
+         "wasted_cpu_seconds", "wasted_gpu_seconds")  # fmt: skip
 VALUE = st.none() | st.integers(0, 2**40).map(float)
 RUNS = st.builds(
     make_run,
@@ -36,7 +38,14 @@ JOBS = st.lists(
         Job,
         RUNS,
         st.builds(JobUse, cpus=VALUE, memory_bytes=VALUE, gpu=GPUS, cpu_coverage=st.none() | st.just(0.5)),
-        st.builds(Efficiency, wasted_cpus=VALUE, wasted_memory_bytes=VALUE, wasted_gpus=VALUE),
+        st.builds(
+            Efficiency,
+            wasted_cpus=VALUE,
+            wasted_memory_bytes=VALUE,
+            wasted_gpus=VALUE,
+            wasted_cpu_seconds=VALUE,
+            wasted_gpu_seconds=VALUE,
+        ),
     ),
     max_size=12,
 )
@@ -69,7 +78,7 @@ def test_users_and_accounts_add_up_to_the_jobs_in_every_column(jobs: list[Job]) 
     assert column(users, "used_cpus") == total(job.use.cpus for job in running)
     assert column(users, "used_memory_bytes") == total(job.use.memory_bytes for job in running)
     assert column(users, "used_gpus") == total(job.use.gpu.used for job in running if job.use.gpu)
-    for name in ("wasted_cpus", "wasted_memory_bytes", "wasted_gpus"):
+    for name in KNOWN[3:]:
         assert column(users, name) == total(getattr(job.efficiency, name) for job in running)
     assert sum(sum(each.jobs.values()) for each in users) == sum(
         job.run.pending_tasks or 1 for job in jobs if job.run.is_open
@@ -115,6 +124,14 @@ def test_what_is_known_is_added_and_the_rest_lowers_the_coverage() -> None:
     sums = sum_by_account([seen, make_job(allocated=make_allocation(cpus=2))])[0]
     assert sums.used_cpus == 3.0
     assert sums.coverage["cpu"] == 0.75
+
+
+def test_findings_are_counted_by_reason_and_severity() -> None:
+    twice = Judgement((make_finding(), make_finding(name="other")))
+    jobs = [Job(make_run(), JobUse(), Efficiency(), waste=twice), make_job(),
+            Job(make_run(), JobUse(), Efficiency(), waste=Judgement((make_finding(),)))]  # fmt: skip
+    assert sum_by_user(jobs)[0].waste_jobs == {("holds", "warning"): 2, ("other", "warning"): 1}
+    assert sum_by_user([make_job()])[0].waste_jobs == {}
 
 
 def test_coverage_of_what_nobody_holds_is_whole() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fakes import Outcomes
 
+from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, JobState
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.model.view import ClusterView, FilesystemView, JobUse
@@ -37,7 +38,8 @@ def cluster_refresher(views: Views, accounting: list[object], use: list[object] 
     return ClusterRefresher(**{
         "cluster": "narval", "accounting": outcomes.feed(*accounting),
         "use": outcomes.feed(*use) if use is not None else None, "allocations": None, "fair_share": FAIR_SHARE,
-        "previous": {}, "publish": views.publish, "keep": views.keep, "stages": Stages(lambda *_: None), **changes,
+        "judge": Judge(), "previous": {}, "publish": views.publish, "keep": views.keep,
+        "stages": Stages(lambda *_: None), **changes,
     })  # fmt: skip
 
 
