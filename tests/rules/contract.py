@@ -44,8 +44,3 @@ INPUTS = {
         " (deriv(slurm_job_core_usage_total[2m])))"
     ),
 }
-
-# Families of the design that the alerts name ahead of the code.
-AWAITED = {
-    "hpc_job_waste", "hpc_job_gpu_idle_seconds", "hpc_job_energy_joules_total", "hpc_user_waste_jobs",
-}  # fmt: skip

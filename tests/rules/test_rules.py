@@ -9,7 +9,7 @@ import yaml
 
 from aggregator.families import BY_NAME
 from tests.contract.metrics_page import service_families
-from tests.rules.contract import AWAITED, CONTRACT, INPUTS, NEWEST
+from tests.rules.contract import CONTRACT, INPUTS, NEWEST
 from tests.rules.files import ROOT, RULES, alerts, rule_files, rules, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -28,7 +28,7 @@ def service_names() -> set[str]:
 
 def known() -> set[str]:
     buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
-    return {*BY_NAME, *AWAITED, *service_names(), *buckets, "up"}
+    return {*BY_NAME, *service_names(), *buckets, "up"}
 
 
 def names(expr: str) -> set[str]:
