@@ -30,6 +30,8 @@ def set_up_logging(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
+    # Who looked at whose data is written whatever the level.
+    logging.getLogger("aggregator.audit").setLevel(logging.INFO)
     # Its notes on each start are of interest to developers only.
     logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
     # A server that dies is a StateError, which is logged once; the pool would add a trace for each connection.

@@ -17,6 +17,7 @@ from aggregator.refresh.filesystem import FilesystemRefresher
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
+from aggregator.refresh.summaries import Retention
 from aggregator.sources.base import Source
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class Timing:
     interval: float = 30.0
     stale_after: float = 300.0
     timeout: float = 60.0
-    summary_retention: float = 5 * 365 * 86_400.0
+    retention: Retention = field(default_factory=Retention)
     fair_share: FairShare = field(default_factory=FairShare)
 
 

@@ -16,6 +16,7 @@ from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.queries.jobs import RunReader
+from aggregator.queries.scripts import ScriptReader
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
 from aggregator.sources.base import FetchError, Source
@@ -25,8 +26,8 @@ from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import SlurmAcct
 
 
-class AccountingSource(Source[Accounting], RunReader, Protocol):
-    """slurmacct: fetched on the timer, and asked for single job ids."""
+class AccountingSource(Source[Accounting], RunReader, ScriptReader, Protocol):
+    """slurmacct: fetched on the timer, and asked for single job ids and their scripts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def join_cluster(
         accounts=sum_by_account(jobs),
         tree=accounting.accounts,
         awards=awards,
+        members=accounting.members,
     )
 
 

@@ -97,7 +97,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """One cluster at one time: jobs newest first, sums, the account tree, awards.
+    """One cluster at one time: jobs newest first, sums, the account tree, awards, each user's accounts.
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise.
     """
@@ -110,6 +110,7 @@ class ClusterView:
     accounts: tuple[Sums, ...] = ()
     tree: Mapping[str, Account] = field(default_factory=dict)
     awards: Mapping[str, Award] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,20 @@
 """The tables of the service's own state."""
 
-from sqlalchemy import BigInteger, Column, Dialect, Double, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
 NAME_LENGTH = 255
@@ -62,6 +76,37 @@ JOB_SUMMARY = Table(
     Index("job_summary_job_id", "cluster", "job_id"),
     Index("job_summary_ended", "ended"),
     # Binary: names that differ in case only are different names.
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
+)
+
+SCRIPT = Table(
+    "script",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
+    # Compressed with zlib. MariaDB's BLOB ends at 64 KiB.
+    Column("content", LargeBinary().with_variant(mysql.LONGBLOB, "mysql"), nullable=False),
+    Column("received", Double, nullable=False),
+    Index("script_received", "received"),
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
+)
+
+JOB_SCRIPT = Table(
+    "job_script",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("written", Double, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("redactions", BigInteger, nullable=False),
+    Column("received", Double, nullable=False),
+    Index("job_script_sha256", "sha256"),
+    Index("job_script_received", "received"),
     mysql_engine="InnoDB",
     mysql_charset="utf8mb4",
     mysql_collate="utf8mb4_bin",
