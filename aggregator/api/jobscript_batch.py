@@ -25,9 +25,9 @@ class _Script(Struct, frozen=True, kw_only=True):
     written_at: Annotated[float, Meta(ge=0, le=2.0**40)]
     content_base64: str
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    size: Annotated[int, Meta(ge=0, lt=2**63)]
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     truncated: bool = False
-    redactions: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    redactions: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 _FIELDS: Final = frozenset(_Script.__struct_fields__)

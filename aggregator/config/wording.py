@@ -21,6 +21,7 @@ WANTED: Final[Mapping[str, str]] = {
     "model_type": _MAPPING,
     "dict_type": _MAPPING,
     "tuple_type": _LIST,
+    "list_type": _LIST,
     "string_type": "a string",
     "string_too_short": "a non-empty string",
     "bool_type": "true or false",

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, Validat
 from aggregator.api.envelope import rfc3339
 from aggregator.api.tokens.scope import ScopeError, check_scopes
 from aggregator.config.document import Document, read_document
-from aggregator.config.mistake import format_path
+from aggregator.config.mistake import KeyPath, Mistake, format_path
 from aggregator.config.section import Section
 from aggregator.config.types import must_be, refused
 from aggregator.config.wording import explain
@@ -58,7 +58,8 @@ def _read_expiry(value: object) -> float | None:
 def _matching(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
     def check(value: str) -> str:
         if pattern.fullmatch(value) is None:
-            raise must_be(wanted)
+            # Not quoted: it may be a token that was put in the wrong place.
+            raise refused(f"must be {wanted}")
         return value
 
     return AfterValidator(check)
@@ -138,19 +139,23 @@ def write_entry(entry: TokenEntry) -> str:
 
 
 def _parse(document: Document, file: str) -> list[TokenEntry]:
-    mistakes = [f"{file}:{line}: {format_path(path)}: {message}" for path, line, message in document.mistakes]
+    mistakes = [_mistake(file, line, path, message) for path, line, message in document.mistakes]
     entries: list[TokenEntry] = []
     if not mistakes:
         try:
             entries = _ENTRIES.validate_python(document.data or [])
         except ValidationError as error:
             found = explain(error, document, list[TokenEntry])
-            mistakes = [f"{file}:{document.origin(at).line}: {format_path(at)}: {text}" for at, text in found]
+            mistakes = [_mistake(file, document.origin(at).line, at, message) for at, message in found]
     ids = [entry.id for entry in entries]
     mistakes += [f"{file}: id {known}: given twice" for known in sorted({one for one in ids if ids.count(one) > 1})]
     if mistakes:
         raise TokenFileError("; ".join(mistakes))
     return entries
+
+
+def _mistake(file: str, line: int, path: KeyPath, message: str) -> str:
+    return str(Mistake(file, line, format_path(path), message))
 
 
 @contextmanager
