@@ -90,7 +90,7 @@ def basic_identity(name: str) -> Identity:
 
 def identity_of(request: web.Request) -> Identity:
     """Give the identity that the request was found to have."""
-    return request[_IDENTITY] if _IDENTITY in request else ANONYMOUS
+    return request[_IDENTITY]
 
 
 def set_identity(request: web.Request, identity: Identity) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import zlib
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Text, bindparam, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import Insert
 
 from aggregator.model.script import ScriptRecord
 from aggregator.state.database import Database
@@ -35,11 +37,8 @@ class ScriptStore:
         ordered = sorted(scripts, key=lambda script: (script[0].job_id, script[0].written_at))
         async with self._database.transaction() as connection:
             known = await _known(connection, cluster, {record.job_id for record, _ in scripts})
-            # Of a content that is there only the time is new: prune counts from it.
-            keep = upsert(SCRIPT, connection.dialect.name, "received")
             for sha256 in sorted(contents):
-                row = {"sha256": sha256, "content": contents[sha256], "received": now}
-                await connection.execute(keep, row)
+                await connection.execute(*_keep(connection.dialect.name, sha256, contents[sha256], now))
             rows = [_row(cluster, record, now) for record, _ in ordered]
             await connection.execute(upsert(JOB_SCRIPT, connection.dialect.name), rows)
         return frozenset(
@@ -93,6 +92,16 @@ async def prune_scripts(connection: AsyncConnection, before: float) -> int:
 
 def _compress(contents: Mapping[str, bytes]) -> dict[str, bytes]:
     return {sha256: zlib.compress(content) for sha256, content in contents.items()}
+
+
+def _keep(dialect: str, sha256: str, content: bytes, now: float) -> tuple[Insert, dict[str, Any]]:
+    """Make the statement that keeps a content; of one that is there only the time is new, from which prune counts."""
+    statement, row = upsert(SCRIPT, dialect, "received"), {"sha256": sha256, "received": now}
+    if dialect == "mysql":
+        # aiomysql 0.3 cannot send bytes with PyMySQL 1.2, and as hexadecimal digits they would take twice the packet.
+        text = bindparam("content_base64", type_=Text())
+        return statement.values(content=func.from_base64(text)), {**row, text.key: b64encode(content).decode()}
+    return statement, {**row, "content": content}
 
 
 async def _known(connection: AsyncConnection, cluster: str, job_ids: set[int]) -> set[tuple[int, float, str]]:
