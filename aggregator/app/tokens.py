@@ -28,7 +28,7 @@ def create(
 
     lifetime is in seconds, None for a token that never expires. Raises TokenCommandError.
     """
-    text, entry = _make(name, user, tuple(scopes) or ((READ_OWN,) if user else ()), lifetime, now)
+    text, entry = _make(name, user, tuple(scopes) or (() if user is None else (READ_OWN,)), lifetime, now)
     try:
         update_tokens(file, lambda entries: [*entries, entry])
     except TokenFileError as error:
