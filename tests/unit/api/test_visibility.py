@@ -121,20 +121,20 @@ async def test_lists_leave_out_what_is_not_to_be_seen_page_by_page(alice: Servic
     assert (await alice.data(f"{JOBS}?user=bob"))["jobs"] == []
 
 
+@pytest.mark.parametrize("failure", [None, FETCH_ERROR], ids=["up", "down"])
 @pytest.mark.parametrize("path", ["", "/script"])
-async def test_anothers_job_is_as_one_that_does_not_exist(alice: Service, path: str) -> None:
+async def test_anothers_job_is_as_one_that_does_not_exist(alice: Service, path: str, failure: Exception | None) -> None:
     """In every byte of the answer, live or ended, and while slurmacct is down."""
     publish_jobs(alice.store, make_job(101, user="bob"))
     alice.reader.runs = (make_run(102, user="bob", end=NOW - 50),)
-    for failure in (None, FETCH_ERROR):
-        answers = []
-        alice.reader.error = failure
-        for job_id in (101, 102, 103):
-            answer = await alice.get(f"{JOBS}/{job_id}{path}")
-            headers = {name: value for name, value in answer.headers.items() if name != "Date"}
-            answers.append((answer.status, (await answer.text()).replace(str(job_id), "N"), headers))
-        assert answers[0] == answers[1] == answers[2]
-        assert answers[0][0] == (503 if failure else 404)
+    alice.reader.error = failure
+    answers = []
+    for job_id in (101, 102, 103):
+        answer = await alice.get(f"{JOBS}/{job_id}{path}")
+        headers = {name: value for name, value in answer.headers.items() if name != "Date"}
+        answers.append((answer.status, (await answer.text()).replace(str(job_id), "N"), headers))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0] == (503 if failure else 404)
 
 
 async def test_of_a_reused_id_a_user_sees_the_own_runs_only(alice: Service) -> None:
