@@ -3,18 +3,22 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aggregator
+from aggregator.api.tokens.file import NEVER
+from aggregator.api.tokens.scope import KNOWN
 from aggregator.app.check import connect, open_once
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.logs import set_up_logging
 from aggregator.app.serve import serve
-from aggregator.config import Config, ConfigError, ListenAddress, load, load_web
+from aggregator.app.tokens import TokenCommandError, create, revoke, show
+from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
@@ -25,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     try:
         code: int = flags.run(flags)
-    except (ConfigError, StartError) as error:
+    except (ConfigError, StartError, TokenCommandError) as error:
         print(error, file=sys.stderr)
         return MISTAKE
     return code
@@ -58,7 +62,47 @@ def _parser() -> argparse.ArgumentParser:
         "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
     )
     command.set_defaults(run=_demo)
+    _add_token(commands.add_parser("token", help="create, list and revoke bearer tokens"))
     return parser
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("create", help="make a token, which is printed once")
+    command.add_argument("--name", required=True, help="what the token is for")
+    command.add_argument(
+        "--scope", dest="scopes", action="append", default=[], metavar="SCOPE", help=f"{KNOWN}; may be repeated"
+    )
+    command.add_argument("--user", help="the user whose data the token lets read (scope read:own)")
+    command.add_argument(
+        "--expires",
+        type=_lifetime,
+        default="90d",
+        metavar="DURATION",
+        help="such as 90d, or never (default: %(default)s)",
+    )
+    _add_token_file(command, _create_token)
+    command = commands.add_parser("list", help="show the tokens, without what they are made of")
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    _add_token_file(command, _list_tokens)
+    command = commands.add_parser("revoke", help="make a token invalid")
+    command.add_argument("id", metavar="ID", help="as `list` shows it")
+    _add_token_file(command, _revoke_token)
+
+
+def _add_token_file(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    _add_file(command)
+    command.add_argument(
+        "--tokens.file", dest="tokens", type=Path, metavar="FILE", help="wins over the configuration's auth.tokens.file"
+    )
+    command.set_defaults(run=run)
+
+
+def _lifetime(text: str) -> float | None:
+    try:
+        return None if text == NEVER else parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_file(command: argparse.ArgumentParser) -> None:
@@ -112,6 +156,38 @@ def _connect(config: Config) -> int:
     for what, error in outcomes:
         print(f"down {error}" if error else f"up   {what}")
     return FAILED if any(error for _, error in outcomes) else OK
+
+
+def _tokens_file(flags: argparse.Namespace) -> Path:
+    given: Path | None = flags.tokens
+    if given is not None:
+        return given
+    auth = load(flags.file).auth
+    if auth is None or auth.tokens is None:
+        raise TokenCommandError(f"{flags.file}: auth.tokens.file: not configured; add it, or give --tokens.file")
+    return auth.tokens.file
+
+
+def _create_token(flags: argparse.Namespace) -> int:
+    written = create(
+        _tokens_file(flags),
+        name=flags.name,
+        user=flags.user,
+        scopes=flags.scopes,
+        lifetime=flags.expires,
+        now=time.time(),
+    )
+    return OK if written else FAILED
+
+
+def _list_tokens(flags: argparse.Namespace) -> int:
+    show(_tokens_file(flags), as_json=flags.format == "json", now=time.time())
+    return OK
+
+
+def _revoke_token(flags: argparse.Namespace) -> int:
+    revoke(_tokens_file(flags), flags.id, time.time())
+    return OK
 
 
 def _demo(flags: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from aggregator.api.access import check_access
+from aggregator.api.access import check_access, identify
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
@@ -13,12 +13,28 @@ from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
 from aggregator.api.jobs import get_job, list_jobs
-from aggregator.api.keys import CLOCK, JOBS, PAGE, SETTINGS, STORE, ApiSettings, Clock, MetricsPage
+from aggregator.api.jobscripts import post_scripts, put_script
+from aggregator.api.keys import (
+    CLOCK,
+    JOBS,
+    PAGE,
+    SCRIPT_KEEPER,
+    SCRIPTS,
+    SETTINGS,
+    STORE,
+    ApiSettings,
+    Clock,
+    MetricsPage,
+    ScriptKeeper,
+)
 from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
+from aggregator.api.script import get_script
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
+from aggregator.api.whoami import get_whoami
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
 
 __all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
@@ -27,6 +43,8 @@ __all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
 def create_app(
     store: SnapshotStore,
     jobs: JobQueries,
+    scripts: ScriptQueries,
+    keeper: ScriptKeeper,
     settings: ApiSettings,
     page: MetricsPage,
     clock: Clock = time.time,
@@ -35,8 +53,9 @@ def create_app(
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
     guards = [basic_auth(users)] if users else []
-    app = web.Application(middlewares=[instrument(observe), answer_errors, *guards, check_access])
+    app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
+    app[SCRIPTS], app[SCRIPT_KEEPER] = scripts, keeper
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
     return app
@@ -52,10 +71,14 @@ def setup_routes(app: web.Application) -> None:
             web.post("/-/reload", post_reload),
             web.get("/metrics", get_metrics),
             web.get("/api/v1/status", get_status),
+            web.get("/api/v1/whoami", get_whoami),
             web.get("/api/v1/clusters", list_clusters),
             web.get("/api/v1/clusters/{cluster}", get_cluster),
             web.get("/api/v1/clusters/{cluster}/jobs", list_jobs),
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
+            web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
+            web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),
+            web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
         ]

@@ -14,6 +14,7 @@ from cachetools import TTLCache
 
 from aggregator.api.access import HEALTH, area_of
 from aggregator.api.errors import ApiError
+from aggregator.api.identity import ANONYMOUS, basic_identity, identity_of, set_identity
 
 # bcrypt is slow on purpose: a scrape every few seconds must not pay for it each time.
 CACHE_SECONDS = 60.0
@@ -28,7 +29,10 @@ class BadCredentials(ApiError):
 
 
 def basic_auth(users: Mapping[str, str]) -> Middleware:
-    """Make the middleware that lets only these users in; health needs none, for probes have no credentials."""
+    """Make the middleware that lets in only these users and whoever is known otherwise.
+
+    Health needs no identity, for probes have no credentials.
+    """
     known: TTLCache[bytes, bool] = TTLCache(1000, CACHE_SECONDS)
     key = secrets.token_bytes(32)
 
@@ -43,11 +47,12 @@ def basic_auth(users: Mapping[str, str]) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if area_of(request.path) == HEALTH and request.path != "/":
+        if identity_of(request) is not ANONYMOUS or (area_of(request.path) == HEALTH and request.path != "/"):
             return await handler(request)
         given = _credentials(request)
         if given is None or not await is_right(*given):
             raise BadCredentials("user and password are needed: see --web.config.file, basic_auth_users")
+        set_identity(request, basic_identity(given[0]))
         return await handler(request)
 
     return check

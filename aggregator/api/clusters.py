@@ -5,6 +5,7 @@ from aiohttp import web
 from aggregator.api.energy_representation import cluster_energy_json
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, sources_of
+from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, missing_accounting
 from aggregator.api.parameters import Parameters
@@ -20,7 +21,7 @@ async def list_clusters(request: web.Request) -> web.Response:
     Parameters(request)
     snapshot = request.app[STORE].current
     clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
-    warnings = [warning for name in sorted(snapshot.clusters) for warning in source_warnings(snapshot, name)]
+    warnings = [warning for name in sorted(snapshot.clusters) for warning in _warnings(request, snapshot, name)]
     return success(request, {"clusters": clusters}, warnings)
 
 
@@ -29,17 +30,24 @@ async def get_cluster(request: web.Request) -> web.Response:
     Parameters(request)
     snapshot = request.app[STORE].current
     view = find_cluster(snapshot, request.match_info["cluster"])
-    return success(request, _cluster_json(request, snapshot, view), list(source_warnings(snapshot, view.cluster)))
+    return success(request, _cluster_json(request, snapshot, view), _warnings(request, snapshot, view.cluster))
+
+
+def _warnings(request: web.Request, snapshot: Snapshot, cluster: str) -> list[str]:
+    """Say what is missing, to those who are known: errors may name hosts."""
+    return [] if identity_of(request) is ANONYMOUS else list(source_warnings(snapshot, cluster))
 
 
 def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -> Json:
     """Show one cluster; without accounting its totals are unknown, which is not zero."""
     now, stale_after = request.app[CLOCK](), request.app[SETTINGS].stale_after
+    statuses = sources_of(snapshot, view.cluster)
+    hidden = {"error": None} if identity_of(request) is ANONYMOUS else {}
     known = missing_accounting(request, snapshot, view.cluster) is None
     return {
         "cluster": view.cluster,
         **times("as_of", view.time),
         **(sums_json(total(view.accounts)) if known else _UNKNOWN),
         "energy": cluster_energy_json(view),
-        "sources": [freshness_json(status, now, stale_after) for status in sources_of(snapshot, view.cluster)],
+        "sources": [{**freshness_json(status, now, stale_after), **hidden} for status in statuses],
     }

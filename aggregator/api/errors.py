@@ -3,8 +3,11 @@
 ApiError
 ├── BadData        400  a parameter or an id is wrong
 ├── Unauthorized   401  nobody is known to ask
+│   └── InvalidToken    the token is wrong, revoked, or has expired
 ├── Forbidden      403  somebody asks for what is not theirs
 ├── NotFound       404  there is no such thing
+├── TooLarge       413  the body is larger than allowed
+├── UnsupportedMediaType 415  the body is of another kind
 ├── Execution      422  understood, but cannot be computed
 ├── Unavailable    503  the source that is needed does not answer
 └── Timeout        504  it took too long
@@ -49,6 +52,12 @@ class Unauthorized(ApiError):
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="hpc-aggregator"'})
 
 
+class InvalidToken(Unauthorized):
+    """The request carries a token that is not valid; the text says why and holds no token."""
+
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="hpc-aggregator", error="invalid_token"'})
+
+
 class Forbidden(ApiError):
     """The identity may not see this."""
 
@@ -61,6 +70,18 @@ class NotFound(ApiError):
     status, error_type = 404, "not_found"
 
 
+class TooLarge(ApiError):
+    """The body is larger than allowed; the text names the limit."""
+
+    status, error_type = 413, "too_large"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is of a kind that is not understood; the text says which are."""
+
+    status, error_type = 415, "unsupported_media_type"
+
+
 class Execution(ApiError):
     """The request is understood and cannot be computed."""
 
@@ -71,6 +92,12 @@ class Unavailable(ApiError):
     """The source that the answer needs does not answer; the text names it."""
 
     status, error_type = 503, "unavailable"
+
+
+class TryAgain(Unavailable):
+    """What came could not be kept; nothing is lost when the client sends it again."""
+
+    headers = MappingProxyType({"Retry-After": "30"})
 
 
 class Timeout(ApiError):

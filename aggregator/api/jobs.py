@@ -4,15 +4,18 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
+from aggregator.api.audit import audit
 from aggregator.api.energy_representation import job_energy_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.freshness import source_warnings
-from aggregator.api.keys import JOBS, STORE
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import JOBS, SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, job_json
 from aggregator.api.selection import JobFilter, select_jobs
+from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
@@ -34,7 +37,8 @@ async def list_jobs(request: web.Request) -> web.Response:
     snapshot = request.app[STORE].current
     view = find_accounted_cluster(request, snapshot)
     wanted = _read_filter(asked, view)
-    page, last = select_jobs(view.jobs, wanted, after, limit)
+    page, last = select_jobs(view.jobs, _sight(request, view).sees_run, wanted, after, limit)
+    audit(request, (job.run.user for job in page))
     data = {
         "jobs": [_job_json(job, view) for job in page],
         "next_cursor": write_cursor(*last) if last else None,
@@ -46,16 +50,20 @@ async def get_job(request: web.Request) -> web.Response:
     """Answer with every run that the id means, the oldest first."""
     Parameters(request)
     text = request.match_info["job_id"]
-    asked = _read_job_id(text)
+    asked = read_job_id(text)
     snapshot = request.app[STORE].current
     view = find_cluster(snapshot, request.match_info["cluster"])
-    live = [job for job in view.jobs if job.run.is_meant_by(asked)]
+    sight = _sight(request, view)
+    live = [job for job in view.jobs if job.run.is_meant_by(asked) and sight.sees_run(job.run)]
     recorded, warnings = await _read_recorded(request, view.cluster, asked, live)
+    # What is not to be seen is as what is not there: the same text, the same status.
+    recorded = tuple(run for run in recorded if sight.sees_run(run))
     kept, more_warnings = await _read_use(request, view.cluster, recorded)
     totals, ledger_warnings = await _read_ledger(request, view.cluster, recorded)
     jobs = _join_runs(recorded, kept, totals, live)
     if not jobs:
-        raise NotFound(f'job {text}: not known on cluster "{view.cluster}"')
+        raise unknown_job(text, view)
+    audit(request, (job.run.user for job in jobs))
     data = {"job_id": text, "runs": [_job_json(job, view) for job in jobs]}
     return success(request, data, warnings + more_warnings + ledger_warnings)
 
@@ -75,7 +83,20 @@ def _read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
     )
 
 
-def _read_job_id(text: str) -> JobId:
+def unknown_job(text: str, view: ClusterView) -> NotFound:
+    """Make the answer for a job that there is not, or not for this client."""
+    return NotFound(f'job {text}: not known on cluster "{view.cluster}"')
+
+
+def _sight(request: web.Request, view: ClusterView) -> Sight:
+    return sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+
+def read_job_id(text: str) -> JobId:
+    """Read a job id from the path.
+
+    Raises BadData.
+    """
     try:
         return parse_job_id(text)
     except JobIdError as error:

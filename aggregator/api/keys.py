@@ -1,12 +1,17 @@
 """The things that handlers find in the application, each under a typed key."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
 
+from aggregator.api.identity import TrustedProxy
+from aggregator.api.tokens import TokenStore
+from aggregator.api.visibility import Rules
+from aggregator.model.script import ScriptRecord
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
 
 Clock = Callable[[], float]
@@ -20,12 +25,31 @@ class MetricsPage(Protocol):
         ...
 
 
+class ScriptKeeper(Protocol):
+    """Where delivered job scripts are kept."""
+
+    async def save(self, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]], now: float) -> frozenset[int]:
+        """Keep scripts, all or none of them; give the positions of those that are new.
+
+        Raises StateError.
+        """
+        ...
+
+    async def of_job(self, cluster: str, job_id: int) -> list[ScriptRecord]:
+        """List what is kept of a job id, the newest first.
+
+        Raises StateError.
+        """
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
 
     Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
-    reload returns None when the new configuration is in force, else what is wrong with it.
+    reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
+    ways to be known to the service besides basic authentication.
     """
 
     external_url: str
@@ -33,10 +57,15 @@ class ApiSettings:
     version: str
     open_areas: frozenset[str]
     reload: Callable[[], Awaitable[str | None]]
+    tokens: TokenStore | None = None
+    proxy: TrustedProxy | None = None
+    rules: Rules = field(default_factory=Rules)
 
 
 STORE = web.AppKey("store", SnapshotStore)
 JOBS = web.AppKey("jobs", JobQueries)
+SCRIPTS = web.AppKey("scripts", ScriptQueries)
+SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)
 PAGE = web.AppKey[MetricsPage]("page")
 CLOCK = web.AppKey[Clock]("clock")

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import math
+from datetime import datetime
 from typing import Final, TypeVar
 
 import orjson
@@ -11,6 +13,7 @@ from aggregator.api.errors import BadData
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+_LATEST: Final = 2.0**40
 _SHOWN = 100
 K = TypeVar("K", int, str)
 
@@ -54,6 +57,20 @@ class Parameters:
             return int(text)
         raise BadData(f'limit: must be 1–{MAX_LIMIT}, got "{text[:_SHOWN]}"')
 
+    def time(self, name: str) -> float | None:
+        """Read a time as Prometheus does, epoch seconds or RFC 3339; None when absent."""
+        text = self._one(name)
+        if text is None:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = _parse_rfc3339(text)
+        # Beyond what a clock shows; NaN is neither above nor below anything.
+        if not 0 <= seconds <= _LATEST:
+            raise BadData(f'{name}: must be a time such as 1700000000 or 2023-11-14T22:13:20Z, got "{text[:_SHOWN]}"')
+        return seconds
+
     def cursor(self, kind: type[K], length: int) -> tuple[K, ...] | None:
         """Read the sort key after which the page begins: `length` values of one kind; None for the first page."""
         text = self._one("cursor")
@@ -72,6 +89,15 @@ class Parameters:
         if len(values) > 1:
             raise BadData(f"{name}: must be given once, got {len(values)} values")
         return values[0] if values else None
+
+
+def _parse_rfc3339(text: str) -> float:
+    """Give the epoch seconds; NaN for what is not a time, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return math.nan
+    return moment.timestamp() if moment.tzinfo else math.nan
 
 
 def write_cursor(*key: int | str) -> str:

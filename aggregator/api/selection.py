@@ -1,7 +1,7 @@
 """Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -47,21 +47,28 @@ class JobFilter:
 
 
 def select_jobs(
-    jobs: Sequence[Job], wanted: JobFilter, after: JobKey | None, limit: int
+    jobs: Sequence[Job], sees: Callable[[Run], bool], wanted: JobFilter, after: JobKey | None, limit: int
 ) -> tuple[list[Job], JobKey | None]:
-    """Give one page of jobs, which are sorted newest first, and the key after which the next begins."""
+    """Give one page of the jobs, sorted newest first, that may be seen, and the key after which the next begins."""
     start = 0 if after is None else bisect_right(jobs, (-after[0], -after[1]), key=_descending)
-    matching = (job for job in islice(jobs, start, None) if wanted.matches(job))
+    matching = (job for job in islice(jobs, start, None) if wanted.matches(job) and sees(job.run))
     page, more = _cut(matching, limit)
     return page, (page[-1].run.job_id, page[-1].run.run_id) if more else None
 
 
 def select_groups(
-    groups: Sequence[SpaceUsed], wanted: frozenset[str], after: str | None, limit: int
+    groups: Sequence[SpaceUsed], seen: frozenset[str] | None, wanted: frozenset[str], after: str | None, limit: int
 ) -> tuple[list[SpaceUsed], str | None]:
-    """Give one page of groups, which are sorted by name, and the name after which the next begins."""
+    """Give one page of groups, which are sorted by name, and the name after which the next begins.
+
+    seen holds the groups that may be seen, None means all.
+    """
     start = 0 if after is None else bisect_right(groups, after, key=lambda space: space.group)
-    matching = (space for space in islice(groups, start, None) if not wanted or space.group in wanted)
+    matching = (
+        space
+        for space in islice(groups, start, None)
+        if (not wanted or space.group in wanted) and (seen is None or space.group in seen)
+    )
     page, more = _cut(matching, limit)
     return page, page[-1].group if more else None
 

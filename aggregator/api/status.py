@@ -5,7 +5,8 @@ from aiohttp import web
 from aggregator.api.envelope import success
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.parameters import Parameters
-from aggregator.api.representation import source_json
+from aggregator.api.representation import Json, source_json
+from aggregator.api.tokens import TokenStore
 
 
 async def get_status(request: web.Request) -> web.Response:
@@ -16,6 +17,13 @@ async def get_status(request: web.Request) -> web.Response:
     data = {
         "version": settings.version,
         "external_url": settings.external_url or None,
+        "tokens": None if settings.tokens is None else await _tokens_json(settings.tokens, now),
         "sources": [source_json(sources[key], now, settings.stale_after) for key in sorted(sources)],
     }
     return success(request, data)
+
+
+async def _tokens_json(tokens: TokenStore, now: float) -> Json:
+    """Show whether the file of tokens can be read, and how many of them may be used."""
+    active = await tokens.active(now)
+    return {"active": active, "error": tokens.error or None}

@@ -2,13 +2,16 @@
 
 from aiohttp import web
 
+from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, storage_failure
-from aggregator.api.keys import STORE
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import filesystem_names, find_filesystem
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.selection import select_groups
 from aggregator.api.storage_representation import filesystem_json, groups_json
+from aggregator.api.visibility import sight_of
 from aggregator.model.view import FilesystemView, Snapshot
 
 
@@ -23,15 +26,19 @@ async def list_filesystems(request: web.Request) -> web.Response:
 
 
 async def get_filesystem(request: web.Request) -> web.Response:
-    """Answer with the groups of one file system, by name, page by page, and the users in them."""
+    """Answer with the groups of one file system that the client may see, by name, page by page, and their users."""
     asked = Parameters(request, "group", "limit", "cursor")
     groups, after, limit = asked.many("group"), asked.cursor(str, 1), asked.limit()
     snapshot = request.app[STORE].current
     view = find_filesystem(snapshot, request.match_info["filesystem"])
-    page, last = select_groups(view.groups, groups, after[0] if after else None, limit)
+    sight = sight_of(identity_of(request), request.app[SETTINGS].rules)
+    page, last = select_groups(view.groups, sight.groups_seen(view.users), groups, after[0] if after else None, limit)
+    shown = {space.group for space in page}
+    users = [user for user in view.users if user.group in shown and sight.sees_space(user)]
+    audit(request, (user.user for user in users))
     data = {
         **filesystem_json(view),
-        "groups": groups_json(page, view),
+        "groups": groups_json(page, users),
         "next_cursor": write_cursor(last) if last is not None else None,
     }
     return success(request, data, _warnings(snapshot, view))

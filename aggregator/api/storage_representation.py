@@ -29,10 +29,10 @@ def filesystem_json(view: FilesystemView) -> Json:
     }
 
 
-def groups_json(page: Iterable[SpaceUsed], view: FilesystemView) -> list[Json]:
-    """Show groups of the file system with the users in them."""
+def groups_json(page: Iterable[SpaceUsed], users_seen: Iterable[SpaceUsed]) -> list[Json]:
+    """Show groups of a file system with the users in them."""
     users: defaultdict[str, list[SpaceUsed]] = defaultdict(list)
-    for user in view.users:
+    for user in users_seen:
         users[user.group].append(user)
     return [
         {

@@ -38,6 +38,8 @@ async def listen(
     app = create_app(
         service.store,
         service.jobs,
+        service.scripts,
+        service.state.scripts,
         settings,
         service.page,
         observe=service.metrics.observe_request,

@@ -4,6 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from aiohttp import web
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
@@ -30,10 +32,18 @@ def set_up_logging(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
+    # Who looked at whose data is written whatever the level.
+    logging.getLogger("aggregator.audit").setLevel(logging.INFO)
     # Its notes on each start are of interest to developers only.
     logging.getLogger("alembic").setLevel(max(_LEVELS[level], logging.WARNING))
+    logging.getLogger("aiohttp.server").addFilter(_is_not_the_clients)
     # A server that dies is a StateError, which is logged once; the pool would add a trace for each connection.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+
+
+def _is_not_the_clients(record: logging.LogRecord) -> bool:
+    """Leave out a body that cannot be decompressed: anybody can send one, and the answer has told the sender."""
+    return not (record.exc_info and isinstance(record.exc_info[1], web.RequestPayloadError))
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:

@@ -20,6 +20,7 @@ from aggregator.refresh.ledger import EndedRuns, LedgerRefresher, LedgerSettings
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
+from aggregator.refresh.summaries import Retention
 from aggregator.sources.base import Source
 from aggregator.state import StateStore
 
@@ -38,7 +39,7 @@ class Timing:
     interval: float = 30.0
     stale_after: float = 300.0
     timeout: float = 60.0
-    summary_retention: float = 5 * 365 * 86_400.0
+    retention: Retention = field(default_factory=Retention)
     fair_share: FairShare = field(default_factory=FairShare)
     judge: Judge = field(default_factory=Judge)
     prices: Prices = field(default_factory=Prices)

@@ -7,7 +7,10 @@ import time
 
 import aggregator
 from aggregator.api import ApiSettings
-from aggregator.api.access import AREAS
+from aggregator.api.access import AREAS, HEALTH
+from aggregator.api.identity import TrustedProxy
+from aggregator.api.tokens import TokenStore
+from aggregator.api.visibility import Rules
 from aggregator.app.check import open_once
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
@@ -17,17 +20,23 @@ from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, 
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
+from aggregator.refresh.summaries import Retention
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
 
 
 def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
-    """Tell which areas are open: all on loopback and to those whom the web configuration lets in, else `auth`'s.
+    """Tell which areas need no identity: all on loopback and to those with a certificate, else those of `auth`.
+
+    A web configuration with passwords makes everybody show one, or a token.
 
     Raises StartError without `auth` on an address that others can reach.
     """
-    if address.is_loopback or (web_config and _knows_clients(web_config)):
+    if web_config and web_config.basic_auth_users:
+        # To those with a password everything is open, and to those with a token what the token says.
+        return frozenset({HEALTH})
+    if address.is_loopback or (web_config and _asks_for_certificates(web_config)):
         return AREAS
     if auth is None:
         raise StartError(
@@ -38,11 +47,18 @@ def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig 
     return frozenset(auth.anonymous) & AREAS
 
 
-def _knows_clients(web_config: WebConfig) -> bool:
-    """Tell whether every client has to show a password or a certificate."""
+def _asks_for_certificates(web_config: WebConfig) -> bool:
+    """Tell whether every client has to show a certificate."""
     tls = web_config.tls_server_config
-    return bool(web_config.basic_auth_users) or (
-        tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+    return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
+
+def rules_of(auth: Auth) -> Rules:
+    """Read who is staff, and what members of an account see of each other."""
+    return Rules(
+        staff_users=frozenset(auth.staff.users),
+        staff_accounts=frozenset(auth.staff.accounts),
+        members_see_members=auth.members_see_members,
     )
 
 
@@ -51,7 +67,7 @@ def timing_of(config: Config) -> Timing:
     return Timing(
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
-        summary_retention=config.state.summary_retention,
+        retention=Retention(summaries=config.state.summary_retention, scripts=config.state.script_retention),
         fair_share=FairShare(
             config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
         ),
@@ -93,6 +109,7 @@ class ConfiguredService:
         self._listen = listen
         self._web_config = web_config
         self._config = config
+        self._configure_auth()
 
     async def open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
@@ -105,6 +122,16 @@ class ConfiguredService:
             if self._config.state.url.scheme == "sqlite":
                 raise StartError(str(error)) from error
             _log.warning("the state is not there yet: error=%s", error)
+
+    def _configure_auth(self) -> None:
+        """Bring the ways to be known up to date; tokens of the same file stay known, should it be broken now."""
+        auth, settings = self._config.auth or Auth(), self.settings
+        file = auth.tokens.file if auth.tokens else None
+        if file != (settings.tokens.file if settings.tokens else None):
+            settings.tokens = TokenStore(file) if file else None
+        proxy = auth.trusted_proxy
+        settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
+        settings.rules = rules_of(auth)
 
     async def start(self) -> None:
         """Start to refresh."""
@@ -130,6 +157,7 @@ class ConfiguredService:
             self._config = config
             self.settings.stale_after = config.refresh.stale_after
             self.settings.open_areas = areas
+            self._configure_auth()
             await self.start()
             metrics.reload_succeeded, metrics.reload_time = True, time.time()
             _log.info("configuration reloaded: file=%s", self._file)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from aggregator.app.schedule import Outlets, Timing, schedule
-from aggregator.app.site import Site
+from aggregator.app.site import AccountingSource, Site
 from aggregator.exposition import Page, ServiceMetrics
-from aggregator.queries.jobs import JobQueries, RunReader
+from aggregator.queries.jobs import JobQueries
+from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import SummaryKeeper
@@ -26,8 +27,9 @@ class Service:
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
         self.page = Page(self.metrics.registry)
         self.metrics.series = self.page.series
-        self._readers: dict[str, RunReader] = {}
+        self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
+        self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -40,7 +42,7 @@ class Service:
         self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
-        keeper = SummaryKeeper(self.state, timing.summary_retention, self.store.publish_source)
+        keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)
         refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
 

@@ -17,6 +17,7 @@ from aggregator.model.energy import NodePower
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.queries.jobs import RunReader
+from aggregator.queries.scripts import ScriptReader
 from aggregator.refresh.ledger import EndedRuns, PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
@@ -27,8 +28,8 @@ from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import SlurmAcct
 
 
-class AccountingSource(Source[Accounting], RunReader, EndedRuns, Protocol):
-    """slurmacct: fetched on the timer, and asked for single job ids and for what has ended."""
+class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
+    """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class State(PasswordSection):
 
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
+    script_retention: Interval = parse_duration("1y")
 
 
 class Nodes(Section):

@@ -12,11 +12,7 @@ from aggregator.config.secrets import SecretFile
 NOT_YET: Final = (
     "energy.gpu_classes",
     "cloud",
-    "auth.tokens",
     "auth.jwt",
-    "auth.trusted_proxy",
-    "auth.staff",
-    "auth.members_see_members",
     "limits",
     "clusters.*.slurmacct.replica",
     "clusters.*.exporters.slurm_exporter",

@@ -21,14 +21,15 @@ WANTED: Final[Mapping[str, str]] = {
     "model_type": _MAPPING,
     "dict_type": _MAPPING,
     "tuple_type": _LIST,
+    "list_type": _LIST,
     "string_type": "a string",
     "string_too_short": "a non-empty string",
     "bool_type": "true or false",
 }
 
 
-def explain(error: ValidationError, document: Document, root: type[Section] = Config) -> Iterator[tuple[KeyPath, str]]:
-    """Give the path and the message of each error in a document whose schema is `root`."""
+def explain(error: ValidationError, document: Document, root: Any = Config) -> Iterator[tuple[KeyPath, str]]:
+    """Give the path and the message of each error in a document; its schema is `root`, a section or a list of them."""
     for details in error.errors(include_url=False, include_input=False):
         path = details["loc"]
         if path[-1:] == ("[key]",) and path not in document.origins:
@@ -40,7 +41,7 @@ def explain(error: ValidationError, document: Document, root: type[Section] = Co
             yield path, _message(details, path, document.origin(path), root)
 
 
-def _message(details: ErrorDetails, path: KeyPath, origin: Origin, root: type[Section]) -> str:
+def _message(details: ErrorDetails, path: KeyPath, origin: Origin, root: Any) -> str:
     context = details.get("ctx", {})
     match details["type"]:
         case "missing":
@@ -63,7 +64,7 @@ def _must_be(wanted: str, origin: Origin, hint: str = "") -> str:
     return f"must be {wanted}, got {got}" + (f" ({hint})" if hint else "")
 
 
-def _unknown_key(path: KeyPath, root: type[Section]) -> str:
+def _unknown_key(path: KeyPath, root: Any) -> str:
     known = list(_section_at(path[:-1], root).model_fields)
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     if close:
@@ -71,7 +72,7 @@ def _unknown_key(path: KeyPath, root: type[Section]) -> str:
     return f"unknown key (known: {', '.join(map(format_key, sorted(known)))})"
 
 
-def _section_at(path: KeyPath, root: type[Section]) -> type[Section]:
+def _section_at(path: KeyPath, root: Any) -> type[Section]:
     kind: Any = root
     for part in path:
         is_section = isinstance(kind, type) and issubclass(kind, Section)

@@ -54,6 +54,7 @@ def join_cluster(
         tree=accounting.accounts,
         awards=awards,
         rules=judge.rules,
+        members=accounting.members,
     )
     return _with_ledger(view, ledger)
 

@@ -109,8 +109,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """One fetch from slurmacct: the open runs, those ended lately, and the live account tree."""
+    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts."""
 
     time: float
     runs: tuple[Run, ...]
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)

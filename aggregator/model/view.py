@@ -146,7 +146,7 @@ class NodeEnergy:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """One cluster at one time: jobs newest first, sums, the account tree, awards.
+    """One cluster at one time: jobs newest first, sums, the account tree, awards, each user's accounts.
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
@@ -167,6 +167,7 @@ class ClusterView:
     energy_accounts: tuple[EnergySums, ...] = ()
     nodes: tuple[NodeEnergy, ...] = ()
     rules: tuple[str, ...] = ()
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Runs that are not in the snapshot any more: read by id, cached for a moment, one read at a time per id."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
 from aggregator.model.view import Efficiency, JobUse
+from aggregator.queries.cache import CachedReads
 
 # A finished run hardly changes; a live one comes from the snapshot.
 CACHE_SECONDS = 15.0
@@ -56,25 +56,14 @@ class JobQueries:
         self._readers = readers
         self._summaries = summaries
         self._ledger = ledger
-        self._cache: TTLCache[tuple[str, JobId], tuple[Run, ...]] = TTLCache(CACHE_ENTRIES, CACHE_SECONDS)
-        self._under_way: dict[tuple[str, JobId], asyncio.Task[tuple[Run, ...]]] = {}
+        self._reads = CachedReads[tuple[str, JobId], tuple[Run, ...]](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))
 
     async def runs_of(self, cluster: str, asked: JobId) -> tuple[Run, ...]:
         """Give every run that the id means, oldest first; simultaneous calls share one read.
 
         Raises FetchError, which is not cached.
         """
-        key = (cluster, asked)
-        if key in self._cache:
-            return self._cache[key]
-        if key not in self._under_way:
-            task = asyncio.create_task(self._readers[cluster].runs_of(asked))
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        # Shielded: one impatient client must not cancel the read that others wait for.
-        runs = await asyncio.shield(self._under_way[key])
-        self._cache[key] = runs
-        return runs
+        return await self._reads.get((cluster, asked), lambda: self._readers[cluster].runs_of(asked))
 
     async def summaries(self, cluster: str, runs: Collection[Run]) -> dict[int, tuple[JobUse, Efficiency]]:
         """Give the last use and efficiency of those ended runs of which they were kept, by run id.

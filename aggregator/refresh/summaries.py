@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator.model.view import NO_USE, ClusterView, Job, SourceStatus
@@ -25,20 +26,28 @@ class SummaryStore(Protocol):
         """
         ...
 
-    async def prune(self, before: float) -> int:
-        """Delete the summaries of runs that ended before then.
+    async def prune(self, before: float, scripts_before: float) -> int:
+        """Delete the summaries of runs that ended, and the scripts that came, before then.
 
         Raises StateError.
         """
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long things are kept in the state, in seconds."""
+
+    summaries: float = 5 * 365 * 86_400.0
+    scripts: float = 365 * 86_400.0
+
+
 class SummaryKeeper:
     """Save each ended run once it is seen; a state that fails is a source that is down, and is tried again."""
 
-    def __init__(self, store: SummaryStore, retention_seconds: float, publish: Callable[[SourceStatus], None]) -> None:
+    def __init__(self, store: SummaryStore, retention: Retention, publish: Callable[[SourceStatus], None]) -> None:
         self._store = store
-        self._retention = retention_seconds
+        self._retention = retention
         self._publish = publish
         self._status = SourceStatus("state", "", up=True)
         self._saved: dict[str, set[int]] = {}
@@ -64,7 +73,7 @@ class SummaryKeeper:
 
     async def _prune(self, at: float) -> None:
         if at - self._pruned >= PRUNE_SECONDS:
-            await self._store.prune(at - self._retention)
+            await self._store.prune(at - self._retention.summaries, at - self._retention.scripts)
             self._pruned = at
 
     def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:

@@ -10,6 +10,7 @@ from aggregator.config import State
 from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
 from aggregator.state.database import BUSY_SECONDS, Database
 from aggregator.state.ledger import LedgerStore
+from aggregator.state.scripts import ScriptStore, prune_scripts
 from aggregator.state.summary import VERSION, from_json, to_json
 from aggregator.state.tables import JOB_SUMMARY
 from aggregator.state.upsert import upsert
@@ -26,6 +27,7 @@ class StateStore:
     def __init__(self, state: State, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._database = Database(state, busy_seconds)
         self.ledger = LedgerStore(self._database)
+        self.scripts = ScriptStore(self._database)
 
     async def open(self) -> None:
         """Create and migrate the tables.
@@ -68,15 +70,15 @@ class StateStore:
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
         return _read(cluster, found)
 
-    async def prune(self, before: float) -> int:
-        """Delete what is kept of runs that ended before epoch time `before`, and give the number of summaries.
+    async def prune(self, before: float, scripts_before: float) -> int:
+        """Delete what is kept of runs that ended, and the scripts that came, before these epoch times; count both.
 
         Raises StateError.
         """
         await self.ledger.prune(before)
         async with self._database.transaction() as connection:
             deleted = await connection.execute(delete(JOB_SUMMARY).where(JOB_SUMMARY.c.ended < before))
-            return deleted.rowcount
+            return deleted.rowcount + await prune_scripts(connection, scripts_before)
 
 
 def _row(cluster: str, job: Job) -> dict[str, Any]:

@@ -2,7 +2,21 @@
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Dialect, Double, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
 NAME_LENGTH = 255
@@ -103,5 +117,32 @@ LEDGER_NODE = Table(
     Column("node", Name, primary_key=True),
     Column("until", Double, nullable=False),
     Column("totals", Text, nullable=False),
+    **_MYSQL,
+)
+
+SCRIPT = Table(
+    "script",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
+    # Compressed with zlib. MariaDB's BLOB ends at 64 KiB.
+    Column("content", LargeBinary().with_variant(mysql.LONGBLOB, "mysql"), nullable=False),
+    Column("received", Double, nullable=False),
+    Index("script_received", "received"),
+    **_MYSQL,
+)
+
+JOB_SCRIPT = Table(
+    "job_script",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("written", Double, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("redactions", BigInteger, nullable=False),
+    Column("received", Double, nullable=False),
+    Index("job_script_sha256", "sha256"),
+    Index("job_script_received", "received"),
     **_MYSQL,
 )

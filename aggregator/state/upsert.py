@@ -5,9 +5,9 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 
-def upsert(table: Table, dialect: str) -> Insert:
-    """Insert rows, and replace those that have the same primary key."""
-    names = [column.name for column in table.columns if not column.primary_key]
+def upsert(table: Table, dialect: str, *replaced: str) -> Insert:
+    """Insert rows; of those that have the same primary key replace the columns that are named, else all."""
+    names = replaced or [column.name for column in table.columns if not column.primary_key]
     if dialect == "mysql":
         insert = mysql.insert(table)
         return insert.on_duplicate_key_update({name: insert.inserted[name] for name in names})

@@ -1,5 +1,6 @@
 """Rows of slurmacct → the model. Pure: no I/O, no clock."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,6 +51,7 @@ class Dimensions:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     qos: Mapping[int, str] = field(default_factory=dict)
     gpu_ids: Mapping[int, str | None] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def parse_dimensions(
@@ -59,13 +61,24 @@ def parse_dimensions(
     organizations = {text(name): text(organization) for name, organization in accounts}
     names: dict[int, tuple[str, str]] = {}
     tree: dict[str, Account] = {}
+    members: defaultdict[str, set[str]] = defaultdict(set)
     for id_assoc, user, account, parent, deleted in associations:
         name = text(account)
         names[int(id_assoc)] = (text(user), name)
-        if not user and not deleted:
+        if deleted:
+            continue
+        if user:
+            members[text(user)].add(name)
+        else:
             tree[name] = Account(name, text(parent), organizations.get(name, ""))
     catalog = {int(tres_id): (text(kind), text(name)) for tres_id, kind, name in tres}
-    return Dimensions(names, tree, {int(qos_id): text(name) for qos_id, name in qos}, gpu_types(catalog))
+    return Dimensions(
+        names,
+        tree,
+        {int(qos_id): text(name) for qos_id, name in qos},
+        gpu_types(catalog),
+        {user: frozenset(accounts) for user, accounts in members.items()},
+    )
 
 
 def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> Run | None:

@@ -9,7 +9,7 @@ from aggregator.sources.mysql import Database, text
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()"
 _COLUMNS = (
     "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE()"
-    " AND table_name IN (%s, %s, %s, %s, %s)"
+    " AND table_name IN (%s, %s, %s, %s, %s, %s)"
 )
 _CLUSTERS = "SELECT CAST(name AS BINARY) FROM cluster_table WHERE deleted=0"
 
@@ -50,6 +50,7 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
     names = {
         f"{cluster}_job_table": "job",
         f"{cluster}_assoc_table": "assoc",
+        f"{cluster}_job_script_table": "job_script",
         "tres_table": "tres",
         "qos_table": "qos",
         "acct_table": "acct",

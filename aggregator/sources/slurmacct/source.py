@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
+from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, Row, SchemaError
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_dimensions, parse_run
@@ -14,6 +15,7 @@ OVERLAP_SECONDS = 120.0
 # A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
 FUTURE_SECONDS = 86_400.0
 DIMENSIONS_SECONDS = 300.0
+_NOT_OFFERED = "slurmdbd keeps no scripts (AccountingStoreFlags=job_script), or the table of scripts is not granted"
 
 
 class SlurmAcct:
@@ -72,7 +74,7 @@ class SlurmAcct:
         # Read committed, two statements: a run that ended in between is in both, and its end is the newer fact.
         live = [run for run in runs if run.run_id not in self._ended]
         self._last_fetch = at
-        return Accounting(at, (*live, *self._ended.values()), self._dimensions.accounts)
+        return Accounting(at, (*live, *self._ended.values()), self._dimensions.accounts, self._dimensions.members)
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         """Read every run that an id means, oldest first, at most MAX_RUNS_OF_ID per meaning.
@@ -96,6 +98,21 @@ class SlurmAcct:
         at = self._last_fetch or since
         window = (int(since), int(at + FUTURE_SECONDS))
         return tuple(self._parse(await self._database.rows(statements.ended_runs(schema), window), at))
+
+    async def script_of(self, run: Run) -> RecordedScript:
+        """Read the script of one run, or why there is none; a table that may not be read is one that is not offered.
+
+        Raises FetchError.
+        """
+        sql = statements.script(await self._discovered())
+        if sql is None:
+            return RecordedScript(missing=_NOT_OFFERED)
+        try:
+            rows = await self._database.rows(sql, (statements.MAX_SCRIPT_BYTES + 1, run.run_id))
+        except SchemaError as error:
+            self._schema = None
+            return RecordedScript(missing=f"{_NOT_OFFERED}: {error}")
+        return _recorded(rows)
 
     async def _discovered(self) -> Schema:
         if self._schema is None:
@@ -150,6 +167,16 @@ class SlurmAcct:
         """Parse one row; None for one that is not shown."""
         run = parse_run(self._cluster, RunRow(*row), self._dimensions, at)
         return None if run is None or run.partition in self._ignored else run
+
+
+def _recorded(rows: list[Row]) -> RecordedScript:
+    if not rows:
+        return RecordedScript(missing="slurmdbd has no script of this run, which may not be a batch job")
+    content = rows[0][0]
+    if content is None:
+        return RecordedScript(missing="slurmdbd has not got the script yet, or the run has none")
+    script = bytes(content[: statements.MAX_SCRIPT_BYTES])
+    return RecordedScript(script, truncated=len(content) > len(script))
 
 
 def _statement_of(schema: Schema, asked: JobId) -> tuple[str, tuple[int, ...]]:

@@ -37,6 +37,8 @@ RUN_COLUMNS: Final = {
 _TEXT: Final = frozenset({"account", "partition", "job_name", "tres_alloc", "tres_req", "nodelist"})
 # A job id that a user asks for may stand for a large array.
 MAX_RUNS_OF_ID: Final = 1000
+# slurmctld itself takes no more than 4 MiB unless max_script_size says otherwise.
+MAX_SCRIPT_BYTES: Final = 8 * 2**20
 
 
 def _run_columns(schema: Schema) -> str:
@@ -84,6 +86,25 @@ def runs_of_array_task(schema: Schema) -> str:
 def runs_of_component(schema: Schema) -> str:
     """Select the runs of one component of a heterogeneous job: parameters (leader's id, offset)."""
     return _runs_where(schema, "het_job_id=%s AND het_job_offset=%s")
+
+
+def script(schema: Schema) -> str | None:
+    """Select the job script of one run: parameters (cut after bytes, job_db_inx); None where the schema has none.
+
+    By the run's own row, never by hash: users who submit the same script share one row of the script table.
+    """
+    if schema.has("job_script", "batch_script") and schema.has("job", "script_hash_inx"):
+        return (
+            f"SELECT LEFT(CAST(script.batch_script AS BINARY), %s) FROM {schema.table('job')} job"  # noqa: S608
+            f" JOIN {schema.table('job_script')} script ON script.hash_inx=job.script_hash_inx"
+            " WHERE job.job_db_inx=%s AND job.script_hash_inx<>0 LIMIT 1"
+        )
+    if schema.has("job", "batch_script"):
+        return (
+            f"SELECT LEFT(CAST(batch_script AS BINARY), %s) FROM {schema.table('job')}"  # noqa: S608
+            " WHERE job_db_inx=%s LIMIT 1"
+        )
+    return None
 
 
 def associations(schema: Schema) -> str:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
+from aggregator.model.script import RecordedScript
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.script import write_script
 from aggregator.sources.synthetic.storage import entries_of, make_owners, synthetic_allocations
 from aggregator.sources.synthetic.use import gpus_of, node_uses
 
@@ -33,7 +35,9 @@ class SyntheticAccounting:
         self._cluster.advance(at)
         runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
         self.rows = len(runs)
-        return Accounting(at, runs, self._cluster.population.accounts)
+        population = self._cluster.population
+        members = {user.name: frozenset(user.accounts) for user in population.users}
+        return Accounting(at, runs, population.accounts, members)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         """Give the runs that ended at or after `since`, at most an hour back."""
@@ -43,6 +47,10 @@ class SyntheticAccounting:
         """Find the runs that are meant by an id, ended ones up to an hour back."""
         kept = (*self._cluster.open_runs(), *self._cluster.ended_runs(0.0))
         return tuple(run for run in kept if run.is_meant_by(asked))
+
+    async def script_of(self, run: Run) -> RecordedScript:
+        """Write the script that the run's kind of job would have."""
+        return RecordedScript(write_script(run).encode())
 
 
 class SyntheticUse:

@@ -11,6 +11,7 @@ from aggregator.api.access import AREAS
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
+from aggregator.model.script import RecordedScript
 from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
 from aggregator.refresh.store import SnapshotStore
@@ -88,11 +89,17 @@ class FakeReader:
 
     runs: tuple[Run, ...] = ()
     error: Exception | None = None
+    scripts: dict[int, RecordedScript] = field(default_factory=dict)
+    scripts_read: list[int] = field(default_factory=list)
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         if self.error is not None:
             raise self.error
         return tuple(run for run in self.runs if run.is_meant_by(asked))
+
+    async def script_of(self, run: Run) -> RecordedScript:
+        self.scripts_read.append(run.run_id)
+        return self.scripts.get(run.run_id, RecordedScript(missing="slurmdbd keeps no scripts"))
 
 
 @dataclass

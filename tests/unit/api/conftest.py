@@ -1,4 +1,6 @@
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,8 +8,11 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from aggregator.api import create_app
+from aggregator.config import State
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
+from aggregator.state import StateStore
 
 from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
 
@@ -16,6 +21,7 @@ from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make
 class Service:
     """The API over fakes, and a client of it."""
 
+    state: StateStore
     store: SnapshotStore = field(default_factory=SnapshotStore)
     reader: FakeReader = field(default_factory=FakeReader)
     kept: FakeSummaries = field(default_factory=FakeSummaries)
@@ -24,9 +30,13 @@ class Service:
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
 
-    def app(self, **settings: Any) -> web.Application:
+    def app(self, users: Mapping[str, str] | None = None, **settings: Any) -> web.Application:
         queries = JobQueries({"narval": self.reader}, self.kept, self.ledger)
-        return create_app(self.store, queries, make_settings(**settings), self.page, lambda: self.now)
+        scripts = ScriptQueries(queries, {"narval": self.reader}, self.state.scripts)
+        return create_app(
+            self.store, queries, scripts, self.state.scripts, make_settings(**settings), self.page, lambda: self.now,
+            users=users,
+        )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:
         assert self.client is not None
@@ -50,8 +60,11 @@ class Service:
 
 
 @pytest.fixture
-def idle_service() -> Service:
-    return Service()
+async def idle_service(tmp_path: Path) -> AsyncIterator[Service]:
+    """The API over a state that is opened when a test uses it."""
+    state = StateStore(State.model_validate({"url": f"sqlite:///{tmp_path}/state.db"}))
+    yield Service(state)
+    await state.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.api.access import API, AREAS, HEALTH, METRICS, area_of
+from aggregator.api.access import API, AREAS, CLUSTERS, HEALTH, METRICS, area_of
 
 from .builders import FakeReload, make_status
 from .conftest import Service
@@ -11,7 +11,17 @@ CLOSED = "no way to authenticate is configured for this address; see docs/config
 PATHS = {
     HEALTH: ["/", "/-/healthy", "/-/ready"],
     METRICS: ["/metrics"],
-    API: ["/api/v1/status", "/api/v1/clusters/narval/jobs", "/api/v1/nothing", "/nothing", "/-/reload"],
+    CLUSTERS: ["/api/v1/clusters", "/api/v1/clusters/narval"],
+    API: [
+        "/api/v1/clusters/",
+        "/api/v1/clusters/narval/",
+        "/api/v1/whoami",
+        "/api/v1/status",
+        "/api/v1/clusters/narval/jobs",
+        "/api/v1/nothing",
+        "/nothing",
+        "/-/reload",
+    ],
 }
 
 

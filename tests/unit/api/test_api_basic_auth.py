@@ -7,11 +7,7 @@ import bcrypt
 import pytest
 from aiohttp.test_utils import TestClient
 
-from aggregator.api import create_app
-from aggregator.queries.jobs import JobQueries
-
-from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
-from .conftest import SnapshotStore
+from .conftest import Service
 
 
 def basic(name: str, password: str) -> str:
@@ -22,11 +18,9 @@ PASSWORD = 'pässwörd "\\'
 
 
 @pytest.fixture
-async def client(aiohttp_client: Any) -> TestClient[Any, Any]:
+async def client(idle_service: Service, aiohttp_client: Any) -> TestClient[Any, Any]:
     users = {"scraper": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()}
-    queries = JobQueries({"narval": FakeReader()}, FakeSummaries(), FakeLedger())
-    app = create_app(SnapshotStore(), queries, make_settings(), FakePage(), lambda: NOW, users=users)
-    client: TestClient[Any, Any] = await aiohttp_client(app)
+    client: TestClient[Any, Any] = await aiohttp_client(idle_service.app(users=users))
     return client
 
 

@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.api.selection import JobFilter, select_jobs
+from aggregator.api.visibility import Sight
 from aggregator.model.accounting import JobState
 from aggregator.model.view import Job
 
 from .builders import A_USE, AN_EFFICIENCY, FETCH_ERROR, JOBS, NOW, make_job, make_run, make_status, publish_jobs
 from .conftest import Service
+
+ALL = Sight(everything=True).sees_run
 
 
 async def ids(service: Service, query: str = "") -> list[int]:
@@ -79,7 +82,7 @@ def test_pages_are_complete_and_without_duplicates_while_jobs_arrive(
     arrivals = iter(arriving)
     while True:
         jobs = [job_of(key) for key in sorted(known, reverse=True)]
-        page, after = select_jobs(jobs, JobFilter(), after, limit)
+        page, after = select_jobs(jobs, ALL, JobFilter(), after, limit)
         seen += [(job.run.job_id, job.run.run_id) for job in page]
         if after is None:
             break
@@ -97,7 +100,7 @@ def test_filtered_pages_hold_exactly_what_matches(keys: set[tuple[int, int]], li
     ]
     seen, after = [], None
     while True:
-        page, after = select_jobs(jobs, JobFilter(users=frozenset({wanted})), after, limit)
+        page, after = select_jobs(jobs, ALL, JobFilter(users=frozenset({wanted})), after, limit)
         seen += page
         if after is None:
             break
@@ -112,7 +115,7 @@ def test_a_page_of_fifty_thousand_jobs_is_found_in_a_moment() -> None:
     nobody = JobFilter(users=frozenset({"nobody"}), states=frozenset({JobState.RUNNING}))
 
     started = time.perf_counter()
-    page, _ = select_jobs(jobs, nobody, (49_000, 0), 1000)
+    page, _ = select_jobs(jobs, ALL, nobody, (49_000, 0), 1000)
 
     assert page == []
     assert time.perf_counter() - started < 0.5

@@ -12,11 +12,7 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
         "energy.gpu_classes",
         "cloud",
-        "auth.tokens",
         "auth.jwt",
-        "auth.trusted_proxy",
-        "auth.staff",
-        "auth.members_see_members",
         "limits",
         "clusters.narval.slurmacct.replica",
         "clusters.narval.exporters.slurm_exporter",

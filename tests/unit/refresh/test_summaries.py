@@ -8,7 +8,7 @@ import pytest
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.view import ClusterView, Efficiency, Job, JobUse, SourceStatus
 from aggregator.refresh import summaries
-from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.refresh.summaries import Retention, SummaryKeeper
 from aggregator.state import StateError
 
 NOW = 1_700_000_000.0
@@ -19,7 +19,7 @@ class Store:
 
     def __init__(self) -> None:
         self.saved: list[list[int]] = []
-        self.pruned: list[float] = []
+        self.pruned: list[tuple[float, float]] = []
         self.error: StateError | None = None
         self.hang = False
 
@@ -30,8 +30,8 @@ class Store:
             raise self.error
         self.saved.append([job.run.run_id for job in jobs])
 
-    async def prune(self, before: float) -> int:
-        self.pruned.append(before)
+    async def prune(self, before: float, scripts_before: float) -> int:
+        self.pruned.append((before, scripts_before))
         return 0
 
 
@@ -47,7 +47,7 @@ def view(*jobs: Job, at: float = NOW) -> ClusterView:
 
 async def test_each_ended_run_with_a_use_is_saved_once() -> None:
     store = Store()
-    keeper = SummaryKeeper(store, 3600.0, lambda status: None)
+    keeper = SummaryKeeper(store, Retention(), lambda status: None)
     await keeper.keep(view(job(1), job(2, ended=False), job(3, used=False)))
     await keeper.keep(view(job(1), job(2)))
     assert store.saved == [[1], [2]]
@@ -55,7 +55,7 @@ async def test_each_ended_run_with_a_use_is_saved_once() -> None:
 
 async def test_what_could_not_be_saved_is_saved_later() -> None:
     store, told = Store(), list[SourceStatus]()
-    keeper = SummaryKeeper(store, 3600.0, told.append)
+    keeper = SummaryKeeper(store, Retention(), told.append)
     store.error = StateError("state.url: x: database is locked")
     await keeper.keep(view(job(1)))
     assert (told[-1].up, told[-1].error) == (False, "state.url: x: database is locked")
@@ -69,13 +69,13 @@ async def test_a_state_that_hangs_does_not_hold_up_the_refresh(monkeypatch: pyte
     monkeypatch.setattr(summaries, "SAVE_SECONDS", 0.01)
     store, told = Store(), list[SourceStatus]()
     store.hang = True
-    await SummaryKeeper(store, 3600.0, told.append).keep(view(job(1)))
+    await SummaryKeeper(store, Retention(), told.append).keep(view(job(1)))
     assert told[-1].error == "state.url: no answer within 0.01 s"
 
 
-async def test_old_summaries_are_deleted_once_an_hour() -> None:
+async def test_old_summaries_and_scripts_are_deleted_once_an_hour() -> None:
     store = Store()
-    keeper = SummaryKeeper(store, 100.0, lambda status: None)
+    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0), lambda status: None)
     for at in (NOW, NOW + 60, NOW + 3600):
         await keeper.keep(view(at=at))
-    assert store.pruned == [NOW - 100, NOW + 3500]
+    assert store.pruned == [(NOW - 100, NOW - 50), (NOW + 3500, NOW + 3550)]

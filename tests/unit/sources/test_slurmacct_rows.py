@@ -215,3 +215,7 @@ def test_the_dimensions_have_users_qos_and_gpus() -> None:
     assert DIMENSIONS.qos == {1: "normal", 9: "high"}
     assert DIMENSIONS.gpu_ids == {1001: None, 1002: "a100"}
     assert parse_dimensions([], [], [], []) == Dimensions()
+
+
+def test_a_user_is_a_member_of_the_accounts_of_live_associations() -> None:
+    assert DIMENSIONS.members == {"root": frozenset({"root"}), "alice": frozenset({"def-kim"})}

@@ -1,0 +1,95 @@
+"""POST /api/v1/clusters/{cluster}/jobscripts and PUT …/jobscripts/{job_id}: scripts as an agent delivers them."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from aggregator.api.body import read_body
+from aggregator.api.envelope import success
+from aggregator.api.errors import BadData, NotFound, TryAgain, UnsupportedMediaType
+from aggregator.api.jobs import read_job_id
+from aggregator.api.jobscript_batch import MAX_SCRIPT_MIB, Batch, read_batch
+from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
+from aggregator.api.parameters import Parameters
+from aggregator.api.representation import Json, times
+from aggregator.model.jobid import JobId
+from aggregator.model.script import ScriptRecord
+from aggregator.state import StateError
+
+MAX_BATCH_MIB = 16
+
+
+async def post_scripts(request: web.Request) -> web.Response:
+    """Keep a batch of scripts; tell for each whether it was kept or what is wrong with it."""
+    Parameters(request)
+    cluster = _cluster(request)
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType(f'Content-Type: must be application/json, got "{request.content_type[:100]}"')
+    body = await read_body(request, MAX_BATCH_MIB)
+    # Hashing and decoding 16 MiB would hold up every other request.
+    batch: Batch = await asyncio.to_thread(read_batch, body)
+    await _save(request, cluster, batch.scripts)
+    stored = [
+        {"job_id": record.job_id, "written_at": record.written_at, "sha256": record.sha256}
+        for record, _ in batch.scripts
+    ]
+    return success(request, {"stored": stored, "rejected": batch.rejected})
+
+
+async def put_script(request: web.Request) -> web.Response:
+    """Keep one script, whose bytes are the body: 201 when it is new, 200 when it was there."""
+    written_at = Parameters(request, "written_at").time("written_at")
+    cluster = _cluster(request)
+    job_id = _job_id(request)
+    content = await read_body(request, MAX_SCRIPT_MIB)
+    sha256 = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+    if written_at is None:
+        written_at = await _time_of_same(request, cluster, job_id, sha256)
+    record = ScriptRecord(job_id=job_id, written_at=written_at, sha256=sha256, size=len(content))
+    new = await _save(request, cluster, [(record, content)])
+    response = success(request, _record_json(record))
+    response.set_status(201 if new else 200)
+    return response
+
+
+def _cluster(request: web.Request) -> str:
+    """Give the configured cluster of the path; who may only deliver to one is not told of the others."""
+    name = request.match_info["cluster"]
+    if name not in request.app[STORE].current.clusters:
+        raise NotFound(f'cluster "{name[:100]}" is not configured here')
+    return name
+
+
+def _job_id(request: web.Request) -> int:
+    asked = read_job_id(request.match_info["job_id"])
+    if asked != JobId(asked.job_id) or asked.job_id == 0:
+        raise BadData("job id: must be the plain number under which slurmctld keeps the script")
+    return asked.job_id
+
+
+async def _time_of_same(request: web.Request, cluster: str, job_id: int, sha256: str) -> float:
+    """Give the time of the job's newest script when it is this one, so that sending it again adds nothing; else now."""
+    try:
+        records = await request.app[SCRIPT_KEEPER].of_job(cluster, job_id)
+    except StateError as error:
+        raise TryAgain(str(error)) from error
+    same = bool(records) and records[0].sha256 == sha256
+    return records[0].written_at if same else request.app[CLOCK]()
+
+
+async def _save(request: web.Request, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]]) -> frozenset[int]:
+    try:
+        return await request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]())
+    except StateError as error:
+        raise TryAgain(str(error)) from error
+
+
+def _record_json(record: ScriptRecord) -> Json:
+    return {
+        "job_id": record.job_id,
+        "sha256": record.sha256,
+        "size": record.size,
+        **times("written", record.written_at),
+    }

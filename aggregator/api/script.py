@@ -1,0 +1,92 @@
+"""GET /api/v1/clusters/{cluster}/jobs/{job_id}/script."""
+
+import base64
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from aggregator.api.audit import audit
+from aggregator.api.envelope import success
+from aggregator.api.errors import NotFound, TryAgain
+from aggregator.api.identity import identity_of
+from aggregator.api.jobs import read_job_id, unknown_job
+from aggregator.api.keys import CLOCK, JOBS, SCRIPTS, SETTINGS, STORE
+from aggregator.api.lookup import find_cluster
+from aggregator.api.parameters import Parameters
+from aggregator.api.representation import Json, times
+from aggregator.api.visibility import sight_of
+from aggregator.model.accounting import Run
+from aggregator.model.jobid import JobId
+from aggregator.model.view import ClusterView
+from aggregator.queries.scripts import FoundScript
+
+
+async def get_script(request: web.Request) -> web.Response:
+    """Answer with the script of a run, to the run's owner and the staff; to others there is no such job."""
+    submitted = Parameters(request, "submitted").time("submitted")
+    text = request.match_info["job_id"]
+    asked = read_job_id(text)
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
+    run = _choose(await _visible_runs(request, view, asked), submitted)
+    if run is None:
+        raise unknown_job(text, view)
+    audit(request, [run.user])
+    search = await request.app[SCRIPTS].find(run, lambda wanted: _live(view, wanted), request.app[CLOCK]())
+    if search.script is None:
+        reasons = "; ".join(search.warnings)
+        raise TryAgain(reasons) if search.failed else NotFound(f"job {text}: no script is known: {reasons}")
+    if "text/plain" in request.headers.get("Accept", ""):
+        return _plain(search.script)
+    return success(request, _script_json(search.script, run), search.warnings)
+
+
+async def _visible_runs(request: web.Request, view: ClusterView, asked: JobId) -> list[Run]:
+    """Give the runs that the id means and whose script the client may see, the oldest first.
+
+    Raises FetchError: without slurmacct nobody knows whose an id was.
+    """
+    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    runs = {run.run_id: run for run in await request.app[JOBS].runs_of(view.cluster, asked)}
+    runs.update((run.run_id, run) for run in _live(view, asked))
+    return sorted((run for run in runs.values() if sight.sees_script(run)), key=lambda run: (run.submit, run.run_id))
+
+
+def _live(view: ClusterView, asked: JobId) -> Sequence[Run]:
+    return [job.run for job in view.jobs if job.run.is_meant_by(asked)]
+
+
+def _choose(runs: Sequence[Run], submitted: float | None) -> Run | None:
+    """Take the run that was submitted at that time, else the newest."""
+    wanted = [run for run in runs if submitted is None or run.submit == submitted]
+    return wanted[-1] if wanted else None
+
+
+def _plain(script: FoundScript) -> web.Response:
+    """Answer with the bytes as they are."""
+    charset = None if _text(script.content) is None else "utf-8"
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return web.Response(body=script.content, content_type="text/plain", charset=charset, headers=headers)
+
+
+def _script_json(script: FoundScript, run: Run) -> Json:
+    text = _text(script.content)
+    return {
+        "job_id": run.job_id,
+        "run_id": str(run.run_id),
+        "script": base64.b64encode(script.content).decode() if text is None else text,
+        "encoding": "base64" if text is None else "utf-8",
+        "size": script.size,
+        "sha256": script.sha256,
+        "truncated": script.truncated,
+        "redactions": script.redactions,
+        "source": script.source,
+        **times("submit", run.submit),
+        **times("written", script.written_at),
+    }
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None

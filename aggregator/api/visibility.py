@@ -1,0 +1,90 @@
+"""Who may see what: pure functions of an identity, the site's rules and the snapshot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from aggregator.api.identity import Identity
+from aggregator.api.tokens.scope import READ_OWN, accounts_of
+from aggregator.model.accounting import Account, Run
+from aggregator.model.view import ClusterView, Snapshot, SpaceUsed, Sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the site says: its staff by name and by account, and whether members of an account see each other's jobs."""
+
+    staff_users: frozenset[str] = frozenset()
+    staff_accounts: frozenset[str] = frozenset()
+    members_see_members: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one identity sees: everything, or a user's own, whole accounts, and the sums of the user's accounts."""
+
+    everything: bool = False
+    user: str | None = None
+    accounts: frozenset[str] = frozenset()
+    memberships: frozenset[str] = frozenset()
+    members_see_members: bool = False
+
+    def sees_run(self, run: Run) -> bool:
+        """Tell whether the run is shown; to everybody else it does not exist."""
+        return (
+            self.everything
+            or run.user == self.user
+            or run.account in self.accounts
+            or (self.members_see_members and run.account in self.memberships)
+        )
+
+    def sees_script(self, run: Run) -> bool:
+        """Tell whether the run's script is shown: to its owner and the staff, for it may hold secrets."""
+        return self.everything or run.user == self.user
+
+    def sees_sums(self, sums: Sums) -> bool:
+        """Tell whether the sums of an account, or of a user in it, are shown."""
+        if self.everything or sums.account in self.accounts:
+            return True
+        if not sums.user:
+            return sums.account in self.memberships
+        return sums.user == self.user or (self.members_see_members and sums.account in self.memberships)
+
+    def sees_space(self, space: SpaceUsed) -> bool:
+        """Tell whether the space of a user is shown."""
+        return self.everything or space.user == self.user
+
+    def groups_seen(self, users: Iterable[SpaceUsed]) -> frozenset[str] | None:
+        """List the groups that are shown, those in which the user has something; None for all of them."""
+        return None if self.everything else frozenset(space.group for space in users if self.sees_space(space))
+
+
+def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:
+    """Tell whether the identity sees everything: by scope, by name, or as a member of a staff account anywhere."""
+    user = identity.user
+    if identity.staff or user is None or READ_OWN not in identity.scopes:
+        return identity.staff
+    memberships = (view.members.get(user, frozenset()) for view in snapshot.clusters.values())
+    return user in rules.staff_users or any(not rules.staff_accounts.isdisjoint(of) for of in memberships)
+
+
+def sight_of(identity: Identity, rules: Rules, view: ClusterView | None = None) -> Sight:
+    """Tell what the identity sees of a cluster, or of what belongs to none."""
+    if identity.staff:
+        return Sight(everything=True)
+    tree = view.tree if view else {}
+    user = identity.user if READ_OWN in identity.scopes else None
+    return Sight(
+        user=user,
+        accounts=with_children(accounts_of(identity.scopes), tree),
+        memberships=view.members.get(user, frozenset()) if view and user else frozenset(),
+        members_see_members=rules.members_see_members,
+    )
+
+
+def with_children(accounts: frozenset[str], tree: Mapping[str, Account]) -> frozenset[str]:
+    """Add every account below these; a tree that loops does no harm."""
+    found, new = accounts, accounts
+    while new:
+        new = frozenset(name for name, account in tree.items() if account.parent in new) - found
+        found |= new
+    return found
