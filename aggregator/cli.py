@@ -12,9 +12,9 @@ import aggregator
 from aggregator.app.check import connect, open_once
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
-from aggregator.app.logs import set_up_logging
 from aggregator.app.serve import serve
 from aggregator.config import Config, ConfigError, ListenAddress, load, load_web
+from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"

@@ -1,16 +1,13 @@
 """`--web.config.file`: TLS and basic authentication, in the format that Prometheus's exporters share."""
 
 from os import PathLike
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from aggregator.config.document import read_document
-from aggregator.config.mistake import ConfigError, Mistake, format_path
+from aggregator.config.file import load_section
 from aggregator.config.section import Section
 from aggregator.config.types import File, refused
-from aggregator.config.wording import explain
 
 _BCRYPT_PREFIXES = ("$2a$", "$2b$", "$2y$")
 
@@ -49,16 +46,4 @@ class WebConfig(Section):
 
 def load_web(path: str | PathLike[str]) -> WebConfig:
     """Read the file at *path*, or raise ConfigError with every mistake."""
-    filename = str(path)
-    try:
-        document = read_document(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"cannot read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
-        raise ConfigError([Mistake(filename, None, "", problem)]) from None
-    found = list(document.mistakes)
-    if not found:
-        try:
-            return WebConfig.model_validate(document.data or {}, context={"directory": Path(path).parent})
-        except ValidationError as error:
-            found = [(at, document.origin(at).line, message) for at, message in explain(error, document, WebConfig)]
-    raise ConfigError([Mistake(filename, line, format_path(at), message) for at, line, message in found])
+    return load_section(path, WebConfig)[0]
