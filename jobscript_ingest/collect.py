@@ -65,8 +65,8 @@ class Collector:
         started = time.monotonic()
         succeeded = self._attempt(self._scan)
         if succeeded:
-            self._metrics.last_scan.set(time.time())
-        self._metrics.scan_duration.set(time.monotonic() - started)
+            self._metrics.last_scan = time.time()
+        self._metrics.scan_duration = time.monotonic() - started
         return succeeded
 
     def look(self, job_ids: Collection[int]) -> None:

@@ -25,7 +25,7 @@ _ODD: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR})
 
 
 class Incomplete(Exception):
-    """The script is still being written."""
+    """The script is not there yet, or still being written."""
 
 
 class Unreadable(Exception):
@@ -90,7 +90,7 @@ class StateSaveLocation:
         folder: int | None = None
         try:
             for name in names:
-                opened = os.open(name, _FILE if name == "script" else _FOLDER, dir_fd=folder)
+                opened = _open(name, folder)
                 if folder is not None:
                     os.close(folder)
                 folder = opened
@@ -99,6 +99,16 @@ class StateSaveLocation:
         finally:
             if folder is not None:
                 os.close(folder)
+
+
+def _open(name: str, folder: int | None) -> int:
+    if name != "script":
+        return os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        return os.open(name, _FILE, dir_fd=folder)
+    except FileNotFoundError:
+        # slurmctld makes the folder and the environment first.
+        raise Incomplete from None
 
 
 def job_id_of(folder: Path) -> int | None:

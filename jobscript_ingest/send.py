@@ -88,7 +88,7 @@ class Sender:
         if forgotten:
             await asyncio.to_thread(self._spool.postpone, forgotten)
             raise SendError(f"--aggregator.url: the service said nothing of {len(forgotten)} scripts of a batch")
-        self._metrics.last_success.set(time.time())
+        self._metrics.last_success = time.time()
         if self._problem:
             _log.info("scripts are sent again")
         self._problem = ""

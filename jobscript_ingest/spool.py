@@ -35,7 +35,7 @@ CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON script
     BEGIN UPDATE spool SET content_bytes = content_bytes - OLD.bytes; END;
 """
 _ADD: Final = """
-INSERT OR IGNORE INTO script (job_id, sha256, written_at, size, truncated, redactions, spooled_at, bytes, content)
+INSERT INTO script (job_id, sha256, written_at, size, truncated, redactions, spooled_at, bytes, content)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _BATCH: Final = """
@@ -135,15 +135,18 @@ class Spool:
             self._seen.pop(job_id, None)
 
     def add(self, script: Script, version: Version) -> bool:
-        """Keep a script to be sent, and the note that this version was read; False when it was sent before.
+        """Keep a script to be sent, and the note that this version was read; False when it was kept before.
+
+        One that was written anew is another even when it reads the same: Slurm may use a job id again.
 
         Raises SpoolFull and SpoolError.
         """
         known = self._seen.get(script.job_id)
-        is_new = known is None or known[1] != script.sha256
+        is_new = known is None or (known[0].mtime_ns, known[1]) != (version.mtime_ns, script.sha256)
         with self._transaction() as connection:
             if is_new:
                 self._make_room(connection, len(script.content))
+                connection.execute("DELETE FROM script WHERE job_id = ? AND sha256 = ?", script.key)
                 connection.execute(_ADD, _row(script))
             connection.execute(
                 "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
