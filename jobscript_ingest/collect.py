@@ -23,7 +23,7 @@ def without_secrets(raw: RawScript, redacted: Redacted, max_bytes: int) -> Scrip
     """Make the script that leaves the host."""
     return Script(
         job_id=raw.job_id,
-        written_at=raw.version.mtime_ns / 1e9,
+        written_at=raw.version.mtime_ns / 10**9,
         content=redacted.content,
         sha256=hashlib.sha256(redacted.content).hexdigest(),
         size=raw.size,

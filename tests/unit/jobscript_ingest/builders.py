@@ -70,7 +70,11 @@ def make_settings(folder: Path, url: str = "http://127.0.0.1:9", **spool: Any) -
 
 
 def make_collector(
-    slurm: FakeSlurmctld, spool: Spool, metrics: AgentMetrics, rules: tuple[Rule, ...] | None = None, max_bytes: int = 2**22
+    slurm: FakeSlurmctld,
+    spool: Spool,
+    metrics: AgentMetrics,
+    rules: tuple[Rule, ...] | None = None,
+    max_bytes: int = 2**22,
 ) -> Collector:
     return Collector(
         StateSaveLocation(slurm.root), load_rules() if rules is None else rules, spool, metrics, max_bytes=max_bytes

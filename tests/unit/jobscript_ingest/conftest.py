@@ -10,7 +10,6 @@ from jobscript_ingest.send import Sender
 from jobscript_ingest.service import Service
 from jobscript_ingest.settings import Settings
 from jobscript_ingest.spool import Spool
-
 from tests.unit.jobscript_ingest.builders import FakeSlurmctld, make_settings
 from tests.unit.jobscript_ingest.receiver import Receiver
 
@@ -32,11 +31,12 @@ def metrics(spool: Spool) -> AgentMetrics:
 
 
 @pytest.fixture
-async def receiver(aiohttp_server: Any) -> Receiver:
+async def receiver(aiohttp_server: Any) -> AsyncIterator[Receiver]:
     receiver = Receiver()
     server = await aiohttp_server(receiver.app())
     receiver.url = str(server.make_url("/prefix/"))
-    return receiver
+    yield receiver
+    receiver.release()
 
 
 @pytest.fixture

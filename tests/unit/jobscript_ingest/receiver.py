@@ -1,5 +1,6 @@
 """A real HTTP server with the service's side of the contract."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -25,6 +26,10 @@ class Receiver:
         self.too_large: frozenset[int] = frozenset()
         self.rejects: dict[int, str] = {}
         self.forgets: set[int] = set()
+        # Set to let the service fall silent, before or after it stores a batch.
+        self.silent_before = False
+        self.silent_after = False
+        self._never = asyncio.Event()
 
     def content(self, job_id: int) -> bytes:
         """Give what was last stored of a job."""
@@ -50,7 +55,17 @@ class Receiver:
             return _error(401, "no such token")
         if self.too_large & {script["job_id"] for script in scripts}:
             return _error(413, "too large")
-        return self._store(scripts)
+        if self.silent_before:
+            await self._never.wait()
+            return _error(503, "the end")
+        answer = self._store(scripts)
+        if self.silent_after:
+            await self._never.wait()
+        return answer
+
+    def release(self) -> None:
+        """Let every request end."""
+        self._never.set()
 
     def _store(self, scripts: list[dict[str, Any]]) -> web.Response:
         stored, rejected = [], []

@@ -37,7 +37,11 @@ SECRETS = [
     ("field", "api_key = 'S3cr3t'", "api_key = '<redacted>'"),
     ("url_password", "git clone https://me:S3cr3t@host/x.git", "git clone https://me:<redacted>@host/x.git"),
     ("url_password", "postgresql://u:S3@cr3t@db:5432/x", "postgresql://u:<redacted>@db:5432/x"),
-    ("authorization_header", 'curl -H "Authorization: Bearer S3cr3t" x', 'curl -H "Authorization: Bearer <redacted>" x'),
+    (
+        "authorization_header",
+        'curl -H "Authorization: Bearer S3cr3t" x',
+        'curl -H "Authorization: Bearer <redacted>" x',
+    ),
     ("authorization_header", "curl -H 'authorization: Basic UzNj' x", "curl -H 'authorization: Basic <redacted>' x"),
     ("authorization_header", "curl -H 'X-Api-Key: S3cr3t' x", "curl -H 'X-Api-Key: <redacted>' x"),
     ("mysql_password", "mysql -u root -pS3cr3t db", "mysql -u root -p<redacted> db"),
@@ -67,14 +71,30 @@ NO_SECRETS = [
     *("export TOKENIZERS_PARALLELISM=false", "export NUM_TOKENS=4096", "MAX_TOKENS=5", "MAX_TOKEN=512"),
     *('run --pad_token="[PAD]" --eos-token "</s>"', "run --max-token 4096", "BOS_TOKEN='<s>'", "TOKEN_LIMIT=8192"),
     *("TOKEN_FILE=/home/u/token", "run --password-file /x", "run --password-stdin", "PASSWORD_STORE_DIR=/x"),
-    *("GOOGLE_APPLICATION_CREDENTIALS=/home/u/key.json", "export PASSWORD", "PASSWORD=", 'PASSWORD=""', "USE_TOKEN=true"),
+    *(
+        "GOOGLE_APPLICATION_CREDENTIALS=/home/u/key.json",
+        "export PASSWORD",
+        "PASSWORD=",
+        'PASSWORD=""',
+        "USE_TOKEN=true",
+    ),
     *("${TOKEN:?is not set}", "${TOKEN:-$OTHER}", "x=${TOKEN}", 'if [ "$PASSWORD" = "" ]; then exit; fi'),
     *("read -s -p 'Password: ' PASSWORD", "setenv TOKEN $X", '"password": ""', "password: please give your password"),
     *("https://u:$PASS@host/", "git@github.com:a/b", "rsync -a host:/x@y .", "http://host:8080/a@b", "scp a@b:c ."),
-    *('curl -H "Authorization: Bearer $TOKEN" x', "curl -H \"X-Api-Key: ${KEY}\" x", "curl -u me https://x", "curl -u me:$P x"),
+    *(
+        'curl -H "Authorization: Bearer $TOKEN" x',
+        'curl -H "X-Api-Key: ${KEY}" x',
+        "curl -u me https://x",
+        "curl -u me:$P x",
+    ),
     *("mkdir -p /tmp/x", "ssh -p 22 host", "srun -p gpu hostname", "#SBATCH -p largemem", "mysql -u root -p db"),
     *("mysql -p$PW db", "docker run -p 80:80 x", "sshpass -p $PW ssh h", "echo $PW | sudo -S ls", "echo hello | sort"),
-    *("tokenizer.pad_token = tokenizer.eos_token", "password = args.password", "task-list", "disk-usage-of-this-long-name"),
+    *(
+        "tokenizer.pad_token = tokenizer.eos_token",
+        "password = args.password",
+        "task-list",
+        "disk-usage-of-this-long-name",
+    ),
     'grep -q "-----BEGIN RSA PRIVATE KEY-----" $f && echo yes',
     "-----BEGIN PUBLIC KEY-----\nMFww\n-----END PUBLIC KEY-----",
 ]
@@ -166,9 +186,9 @@ def test_the_result_is_never_longer_than_the_limit(text: bytes, limit: int) -> N
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "unit",
-    ["A", "TOKEN_", "TOKEN=", 'TOKEN="', "TOKEN=$(", "${TOKEN:-", "$(", "a://", "a://b:", "mysql ", "mysql -p", "curl -u ",
-     "machine a ", "docker login ", "sshpass -p", "-----BEGIN PRIVATE KEY-----", "authorization: ", "\\", "`", "\0", "\n",
-     "eyJ.", "login a\n", "password: ", '"password": "', "echo ", "--token "],
+    ["A", "TOKEN_", "TOKEN=", 'TOKEN="', "TOKEN=$(", "${TOKEN:-", "$(", "a://", "a://b:", "mysql ", "mysql -p", "eyJ.",
+     "machine a ", "docker login ", "sshpass -p", "-----BEGIN PRIVATE KEY-----", "authorization: ", "\\", "`", "\0",
+     "\n", "login a\n", "password: ", '"password": "', "echo ", "--token ", "curl -u "],
 )  # fmt: skip
 def test_a_hostile_script_takes_time_in_proportion_to_its_length(unit: str) -> None:
     """Backtracking over this many bytes would not end before the machine does."""
