@@ -64,6 +64,7 @@ async def once(settings: Settings, show: Callable[[str], None]) -> None:
     Raises FlagError and ConfigError when it cannot start, NotDelivered for the rest.
     """
     async with _opened(settings) as agent:
+        show(f"scanning {agent.location.path}")
         try:
             # A full spool has room again when a batch is sent.
             while not await asyncio.to_thread(agent.collector.scan):

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +50,11 @@ def _run(flags: argparse.Namespace) -> int:
             print(line)
         return OK
     settings = _settings(flags, reading)
-    asyncio.run(once(settings, _progress()) if flags.once else run(settings))
+    if flags.once:
+        with _progress() as show:
+            asyncio.run(once(settings, show))
+    else:
+        asyncio.run(run(settings))
     return OK
 
 
@@ -68,11 +73,16 @@ def _settings(flags: argparse.Namespace, reading: Reading) -> Settings:
     )
 
 
-def _progress() -> Callable[[str], None]:
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
     """Give what shows progress: one line that is written over, on a terminal only."""
     if not sys.stderr.isatty():
-        return lambda text: None
-    return lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        yield lambda text: None
+        return
+    try:
+        yield lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    finally:
+        print(file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
