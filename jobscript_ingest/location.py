@@ -130,7 +130,11 @@ def _read(job_id: int, file: int, limit: int) -> RawScript:
         raise Unreadable("not a regular file")
     if not status.st_size or os.pread(file, 1, status.st_size - 1) != b"\0":
         raise Incomplete
-    head = _read_head(file, min(limit, status.st_size))
+    wanted = min(limit, status.st_size)
+    head = _read_head(file, wanted)
+    if len(head) < wanted:
+        # Written anew at this moment.
+        raise Incomplete
     text, nul, _ = head.partition(b"\0")
     # A NUL before the end ends the script; one that is not in the head is taken to be the last byte.
     return RawScript(job_id, _version(status), text, len(text) if nul else status.st_size - 1)

@@ -46,6 +46,10 @@ class Pattern:
         """Tell whether the expression matches anywhere."""
         return self._compiled.search(text) is not None
 
+    def matches_all_of(self, text: bytes) -> bool:
+        """Tell whether the expression matches from the first byte to the last."""
+        return self._compiled.fullmatch(text) is not None
+
     def matches(self, text: bytes) -> Iterator[tuple[tuple[int, int], list[tuple[int, int]]]]:
         """Give the place of each match and the places of what its groups hold, in the order of the text."""
         for match in self._compiled.finditer(text):
@@ -55,21 +59,29 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of secret: what the groups of `pattern` hold, unless an expression of `unless` occurs in the match."""
+    """One kind of secret: what the groups of `pattern` hold.
+
+    It is none when `unless` occurs in the match, or `harmless` matches all of what the group holds.
+    """
 
     name: str
     pattern: Pattern
-    unless: tuple[Pattern, ...] = ()
+    unless: Pattern | None = None
+    harmless: Pattern | None = None
 
     def spans(self, text: bytes) -> Iterator[_Span]:
         """Find the secrets of this kind."""
         for (start, end), groups in self.pattern.matches(text):
             spans = [span for group in groups if (span := _within_quotes(text, *group))]
+            spans = [span for span in spans if not self._is_harmless(text[slice(*span)])]
             if spans and not self._excepts(text[start:end]):
                 yield from ((*span, self.name) for span in spans)
 
+    def _is_harmless(self, secret: bytes) -> bool:
+        return self.harmless is not None and self.harmless.matches_all_of(secret)
+
     def _excepts(self, match: bytes) -> bool:
-        return any(pattern.occurs_in(match) for pattern in self.unless)
+        return self.unless is not None and self.unless.occurs_in(match)
 
 
 @dataclass(frozen=True, slots=True)

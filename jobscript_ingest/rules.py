@@ -1,7 +1,7 @@
 """The table of redaction rules: the one that is shipped, and what a site adds to it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -29,6 +29,7 @@ class RuleSection(Section):
     about: _Text
     pattern: _Text
     unless: Annotated[tuple[_Text, ...], Field(strict=False)] = ()
+    harmless: Annotated[tuple[_Text, ...], Field(strict=False)] = ()
 
 
 class RulesFile(Section):
@@ -82,30 +83,44 @@ def _compiled(tables: list[_Table]) -> dict[str, Rule]:
         definitions |= table.section.definitions
         mistakes: list[tuple[KeyPath, str]] = []
         for name, section in table.section.rules.items():
-            compiled = dict(_compile(("rules", name), section, definitions, mistakes))
-            if not any(at[:2] == ("rules", name) for at, _ in mistakes):
-                pattern, *unless = compiled.values()
-                rules[name] = Rule(name, pattern, tuple(unless))
+            compiler = _Compiler(("rules", name), definitions, mistakes)
+            rule = compiler.rule(name, section)
+            if rule:
+                rules[name] = rule
         if mistakes:
             raise _error(table, mistakes)
     return rules
 
 
-def _compile(
-    at: KeyPath, section: RuleSection, definitions: Mapping[str, str], mistakes: list[tuple[KeyPath, str]]
-) -> Iterator[tuple[KeyPath, Pattern]]:
-    """Give each expression of a rule by its place; what is wrong with one is added to `mistakes`."""
-    texts: dict[KeyPath, str] = {(*at, "pattern"): section.pattern}
-    texts |= {(*at, "unless", index): text for index, text in enumerate(section.unless)}
-    for place, text in texts.items():
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Compile the rule at one place of a file; what is wrong with it is added to the mistakes."""
+
+    at: KeyPath
+    definitions: Mapping[str, str]
+    mistakes: list[tuple[KeyPath, str]]
+
+    def rule(self, name: str, section: RuleSection) -> Rule | None:
+        """Compile a rule, or give None when its pattern is wrong."""
+        pattern = self._pattern(section.pattern, "pattern")
+        if pattern and not pattern.groups:
+            self.mistakes.append(((*self.at, "pattern"), "needs a group (…) around the secret"))
+        unless, harmless = self._any_of(section.unless, "unless"), self._any_of(section.harmless, "harmless")
+        return Rule(name, pattern, unless, harmless) if pattern else None
+
+    def _any_of(self, texts: tuple[str, ...], field: str) -> Pattern | None:
+        """Make one expression of many, which is asked once instead of many times."""
+        patterns = [self._pattern(text, field, index) for index, text in enumerate(texts)]
+        if not patterns or None in patterns:
+            return None
+        return self._pattern("|".join(f"(?:{text})" for text in texts), field)
+
+    def _pattern(self, text: str, *place: str | int) -> Pattern | None:
         try:
-            pattern = Pattern(_expanded(text, definitions))
+            return Pattern(_expanded(text, self.definitions))
         except PatternError as error:
-            mistakes.append((place, f"not an expression of RE2: {error}"))
-            continue
-        if place == (*at, "pattern") and not pattern.groups:
-            mistakes.append((place, "needs a group (…) around the secret"))
-        yield place, pattern
+            self.mistakes.append(((*self.at, *place), f"not an expression of RE2: {error}"))
+            return None
 
 
 def _expanded(text: str, definitions: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobscript_ingest.metrics import AgentMetrics
+from jobscript_ingest.rules import load_rules
 from jobscript_ingest.script import Version
 from jobscript_ingest.spool import Spool
 from jobscript_ingest.web import create_app
@@ -35,10 +36,8 @@ async def test_counters_are_there_before_they_count(client: Any) -> None:
     found = await families(client)
 
     assert [sample.value for sample in found["hpc_jobscript_ingest_scripts_sent"].samples] == [0.0]
-    assert {sample.labels["rule"] for sample in found["hpc_jobscript_ingest_redactions"].samples} >= {
-        "netrc",
-        "aws_key",
-    }
+    rules = {sample.labels["rule"] for sample in found["hpc_jobscript_ingest_redactions"].samples}
+    assert rules == {rule.name for rule in load_rules()}
 
 
 async def test_the_spool_is_told_as_it_is(client: Any, spool: Spool) -> None:
@@ -67,9 +66,6 @@ async def test_a_spool_that_cannot_be_read_leaves_the_rest(client: Any, spool: S
 async def test_names_end_in_total_for_counters_alone(metrics: AgentMetrics) -> None:
     for family in metrics.registry.collect():
         assert re.fullmatch(r"(hpc_jobscript_ingest|process)_[a-z_]+", family.name)
-        assert family.documentation.endswith((".", "seconds", "bytes", "descriptors")) or family.name.startswith(
-            "process"
-        )
         assert not family.name.endswith("_total")
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter")

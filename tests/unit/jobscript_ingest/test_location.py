@@ -91,6 +91,40 @@ def test_a_script_without_its_trailing_nul_is_incomplete(
         location.read(7, LIMIT)
 
 
+def test_a_script_that_shrinks_while_it_is_read_is_incomplete(
+    slurm: FakeSlurmctld, location: StateSaveLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = slurm.submit(7)
+    pread = os.pread
+
+    def pread_and_truncate(descriptor: int, length: int, offset: int) -> bytes:
+        data = pread(descriptor, length, offset)
+        os.truncate(file, 0)
+        return data
+
+    monkeypatch.setattr(os, "pread", pread_and_truncate)
+
+    with pytest.raises(Incomplete):
+        location.read(7, LIMIT)
+
+
+def test_a_script_that_vanishes_while_it_is_read_is_read_whole(
+    slurm: FakeSlurmctld, location: StateSaveLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.submit(7)
+
+    def purge_and_fstat(descriptor: int) -> os.stat_result:
+        monkeypatch.undo()
+        slurm.purge(7)
+        return os.fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", purge_and_fstat)
+
+    raw = location.read(7, LIMIT)
+    assert raw is not None
+    assert raw.head == TEXT
+
+
 def test_a_folder_without_its_script_is_incomplete(slurm: FakeSlurmctld, location: StateSaveLocation) -> None:
     """slurmctld writes the environment first."""
     slurm.begin(7).unlink()

@@ -47,7 +47,7 @@ def test_a_rule_of_the_same_name_replaces_the_shipped_one(file: Path) -> None:
 
 
 def test_a_rule_of_the_site_may_use_the_shipped_definitions(file: Path) -> None:
-    file.write_text("rules: {mine: {about: x, pattern: 'shh <word>', unless: ['shh <one_reference>$']}}")
+    file.write_text("rules: {mine: {about: x, pattern: 'shh <word>', harmless: ['<reference>']}}")
 
     assert redacted(file, b"shh 'a b'\nshh $X\n") == b"shh '<redacted>'\nshh $X\n"
 
