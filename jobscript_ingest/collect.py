@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from jobscript_ingest.location import Incomplete, StateSaveLocation, Unreadable
 from jobscript_ingest.metrics import AgentMetrics
@@ -13,6 +14,7 @@ from jobscript_ingest.script import RawScript, Script
 from jobscript_ingest.spool import Spool, SpoolError, SpoolFull
 
 _log = logging.getLogger(__name__)
+_FULL = "the spool is full, reading stops until the service takes scripts (--spool.max-bytes)"
 
 
 class Stopped(Exception):
@@ -81,7 +83,7 @@ class Collector:
         try:
             work()
         except SpoolFull:
-            problem = "the spool is full, reading stops until the service takes scripts (--spool.max-bytes)"
+            problem = _FULL
         except SpoolError as error:
             problem = str(error)
         except OSError as error:
@@ -89,7 +91,7 @@ class Collector:
         except Stopped:
             return False
         finally:
-            self._metrics.spool_full.set("spool is full" in problem)
+            self._metrics.spool_full.set(problem == _FULL)
             self._metrics.incomplete.set(len(self.incomplete))
             self._metrics.unreadable.set(len(self._unreadable))
         if problem and problem != self.problem:
@@ -101,15 +103,24 @@ class Collector:
 
     def _scan(self) -> None:
         present: set[int] = set()
+        problems: list[OSError] = []
         folders = self._location.folders()
         for folder in folders:
-            for job_id, version in self._location.versions(folder):
-                present.add(job_id)
-                if version is None or not self._spool.has_seen(job_id, version):
-                    self._take(job_id)
+            try:
+                self._scan_folder(folder, present)
+            except OSError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
         # A location without any folder is one that is not mounted.
         if folders:
             self._forget(present)
+
+    def _scan_folder(self, folder: Path, present: set[int]) -> None:
+        for job_id, version in self._location.versions(folder):
+            present.add(job_id)
+            if version is None or not self._spool.has_seen(job_id, version):
+                self._take(job_id)
 
     def _look(self, job_ids: Collection[int]) -> None:
         for job_id in sorted(job_ids):
@@ -138,12 +149,18 @@ class Collector:
         except Unreadable as error:
             self._say_unreadable(job_id, str(error))
             return
-        self._unreadable.pop(job_id, None)
-        if raw is not None and not self._spool.has_seen(job_id, raw.version):
+        if raw is None or self._spool.has_seen(job_id, raw.version):
+            self._unreadable.pop(job_id, None)
+        else:
             self._keep(raw)
 
     def _keep(self, raw: RawScript) -> None:
-        redacted = redact(raw.head, self._rules, self._max_bytes)
+        try:
+            redacted = redact(raw.head, self._rules, self._max_bytes)
+        except Exception as error:  # a bug must not keep the other scripts back, and its text may hold a secret
+            self._say_unreadable(raw.job_id, f"bug in redaction: {type(error).__name__}")
+            return
+        self._unreadable.pop(raw.job_id, None)
         script = without_secrets(raw, redacted, self._max_bytes)
         if not self._spool.add(script, raw.version):
             return

@@ -4,12 +4,14 @@ import logging
 import os
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobscript_ingest.collect import Collector
 from jobscript_ingest.metrics import AgentMetrics
+from jobscript_ingest.redact import Pattern, Rule
 from jobscript_ingest.settings import BatchLimits
 from jobscript_ingest.spool import Spool
 from tests.unit.jobscript_ingest.builders import TEXT, FakeSlurmctld, make_collector, make_settings, value
@@ -229,6 +231,53 @@ def test_what_cannot_be_read_is_said_once_and_does_not_stop_the_others(
     slurm.purge(1)
     collector.scan()
     assert value(metrics, "unreadable_scripts") == 0
+
+
+def test_a_folder_that_cannot_be_read_does_not_stop_the_others(
+    slurm: FakeSlurmctld, spool: Spool, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job_id in (1, 2, 3):
+        slurm.submit(job_id)
+    collector.scan()
+    slurm.submit(13)
+    scandir = os.scandir
+
+    def closed(path: Path) -> object:
+        if path == slurm.root / "hash.2":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+
+    assert not collector.scan()
+
+    assert collector.problem.endswith("hash.2: Permission denied")
+    assert set(contents(spool)) == {1, 2, 3, 13}
+    assert set(spool.seen) == {1, 2, 3, 13}, "nothing is forgotten that was not looked for"
+
+
+def test_a_bug_in_redaction_keeps_the_script_here_and_the_others_go(
+    slurm: FakeSlurmctld, spool: Spool, metrics: AgentMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A script whose secrets are not hidden must not leave."""
+
+    class Broken(Rule):
+        def spans(self, text: bytes) -> Iterator[tuple[int, int, str]]:
+            if b"hunter2" in text:
+                raise ValueError(text)
+            return super().spans(text)
+
+    collector = make_collector(slurm, spool, metrics, (Broken("broken", Pattern("(x{9})")),))
+    slurm.submit(1, b"hunter2\n")
+    slurm.submit(2)
+
+    for _ in range(2):
+        assert collector.scan()
+
+    assert set(contents(spool)) == {2}
+    assert value(metrics, "unreadable_scripts") == 1
+    assert caplog.text.count("job_id=1 error=bug in redaction: ValueError") == 1
+    assert "hunter2" not in caplog.text
 
 
 def test_a_collector_that_is_stopped_reads_no_more(slurm: FakeSlurmctld, spool: Spool, collector: Collector) -> None:
