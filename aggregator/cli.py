@@ -15,10 +15,10 @@ from aggregator.api.tokens.scope import KNOWN
 from aggregator.app.check import connect, open_once
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
-from aggregator.app.logs import set_up_logging
 from aggregator.app.serve import serve
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
 from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
+from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"

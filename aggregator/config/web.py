@@ -1,16 +1,13 @@
 """`--web.config.file`: TLS and basic authentication, in the format that Prometheus's exporters share."""
 
 from os import PathLike
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from aggregator.config.document import read_document, read_text
-from aggregator.config.mistake import ConfigError, KeyPath
+from aggregator.config.file import load_section
 from aggregator.config.section import Section
 from aggregator.config.types import File, refused
-from aggregator.config.wording import explain
 
 _BCRYPT_PREFIXES = ("$2a$", "$2b$", "$2y$")
 
@@ -49,11 +46,4 @@ class WebConfig(Section):
 
 def load_web(path: str | PathLike[str]) -> WebConfig:
     """Read the file at *path*, or raise ConfigError with every mistake."""
-    document = read_document(read_text(path))
-    found: list[tuple[KeyPath, str]] = []
-    if not document.mistakes:
-        try:
-            return WebConfig.model_validate(document.data or {}, context={"directory": Path(path).parent})
-        except ValidationError as error:
-            found = list(explain(error, document, WebConfig))
-    raise ConfigError(document.locate(found, str(path)))
+    return load_section(path, WebConfig)[0]

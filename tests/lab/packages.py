@@ -21,6 +21,7 @@ _PROGRAMS = {
     "slurmctld": "slurmctld",
     "slurmd": "slurmd",
     "slurm-client": "sbatch",
+    "systemd": "systemd-analyze",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
 }

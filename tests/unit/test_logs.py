@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from aggregator.app.logs import JsonFormatter, LogfmtFormatter
+from aggregator.logs import JsonFormatter, LogfmtFormatter
 
 HOSTILE = 'name="x"\nlevel=error \N{ROCKET} \\'
 
