@@ -23,6 +23,9 @@ from aggregator.model.energy import (
 )
 
 K = TypeVar("K")
+# A second in which GPUs were not observed takes back so many of an idle stretch: one of a given length is then observed
+# for COVERAGE_FLOOR of its time at least.
+UNSEEN_WEIGHT = COVERAGE_FLOOR / (1 - COVERAGE_FLOOR)
 # Longer than any retention of ended jobs on the page needs to be.
 KEEP_ENDED_SECONDS = 3600.0
 _NO_NODE = NodePower()
@@ -192,17 +195,27 @@ def _by_component(shared: Attribution, model: str) -> dict[str, float]:
 
 def _judge_gpus(totals: RunLedger, run: Run, seconds: float, window: PowerWindow) -> RunLedger:
     """Add the use of the run's GPUs, for windows that it filled: at its edges the samples may be another run's."""
-    gpu = gpu_use(run, window.use) if seconds >= window.seconds else None
-    if gpu is None or gpu.used is None or gpu.busy is None:
+    if not run.allocated.gpu_count or seconds < window.seconds:
         return totals
-    idle, partly = totals.gpu_idle_seconds, totals.gpu_partly_idle_seconds
-    is_seen = gpu.coverage >= COVERAGE_FLOOR
-    return replace(
+    gpu = gpu_use(run, window.use)
+    if gpu is None or gpu.used is None or gpu.busy is None:
+        return _idle(totals, -UNSEEN_WEIGHT * seconds, -UNSEEN_WEIGHT * seconds)
+    totals = replace(
         totals,
         gpu_seconds=totals.gpu_seconds + gpu.judged * seconds,
         gpu_used_seconds=totals.gpu_used_seconds + gpu.used * seconds,
-        gpu_idle_seconds=0.0 if gpu.busy else idle + seconds * is_seen,
-        gpu_partly_idle_seconds=0.0 if gpu.busy >= run.allocated.gpu_count else partly + seconds * is_seen,
+    )
+    more = seconds if gpu.coverage >= COVERAGE_FLOOR else -UNSEEN_WEIGHT * seconds
+    is_all_busy = gpu.busy >= run.allocated.gpu_count
+    return _idle(totals, float("-inf") if gpu.busy else more, float("-inf") if is_all_busy else more)
+
+
+def _idle(totals: RunLedger, all_idle: float, some_idle: float) -> RunLedger:
+    """Lengthen or shorten the idle stretches; they end at 0."""
+    return replace(
+        totals,
+        gpu_idle_seconds=max(0.0, totals.gpu_idle_seconds + all_idle),
+        gpu_partly_idle_seconds=max(0.0, totals.gpu_partly_idle_seconds + some_idle),
     )
 
 

@@ -78,8 +78,8 @@ class RunLedger:
     power_seconds is the time in which the power of its nodes was known (seconds × share of nodes). host_joules is by
     model, gpu_joules the run's own GPUs. gpu_seconds are GPU-seconds whose utilisation was known, gpu_used_seconds
     Σ utilisation × seconds. gpu_idle_seconds is the observed time since one of its GPUs was last busy, and
-    gpu_partly_idle_seconds since all were; time in which nothing was observed does not count. co2_grams and cost
-    (by component and currency) are of the chosen model, None and empty where no factor and no price is configured.
+    gpu_partly_idle_seconds since all were; time in which nothing was observed shortens both (join/ledger.py).
+    co2_grams and cost (by component and currency) are of the chosen model, None and empty without factor and price.
     """
 
     since: float

@@ -162,7 +162,17 @@ def test_gpus_without_any_series_are_idle_while_the_exporter_answers() -> None:
 def test_an_exporter_that_is_down_says_nothing_about_gpus() -> None:
     run = add(gpu_window(0, 0.0, 0.0), gpu_window(1, healthy=False), runs=(gpu_run(),)).runs[1]
 
-    assert (run.gpu_idle_seconds, run.gpu_seconds) == (60.0, 120.0)
+    assert run.gpu_seconds == 120.0
+
+
+def test_time_that_was_not_observed_shortens_an_idle_stretch() -> None:
+    """Or ten idle minutes before and after hours in the dark would read as twenty idle minutes."""
+    seen = [gpu_window(number, 0.0, 0.0) for number in range(10)]
+    once = add(*seen, gpu_window(10, healthy=False), gpu_window(11, 0.0, 0.0), runs=(gpu_run(),)).runs[1]
+    dark = add(*seen, *(gpu_window(10 + number, healthy=False) for number in range(3)), runs=(gpu_run(),)).runs[1]
+
+    assert once.gpu_idle_seconds == pytest.approx((10 - 4 + 1) * 60.0)
+    assert dark.gpu_idle_seconds == 0.0
 
 
 def test_the_edges_of_a_run_do_not_judge_its_gpus() -> None:
