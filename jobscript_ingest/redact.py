@@ -21,7 +21,7 @@ _Span = tuple[int, int, str]
 
 
 class PatternError(Exception):
-    """An expression that RE2 does not understand."""
+    """An expression that cannot be used; the text says why."""
 
 
 class Pattern:
@@ -39,7 +39,8 @@ class Pattern:
             self._compiled = re2.compile(text.encode(), options)
         except re2.error as error:
             reason = error.args[0] if error.args else ""
-            raise PatternError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from None
+            said = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+            raise PatternError(f"not an expression of RE2: {said}") from None
         self.groups: int = self._compiled.groups
 
     def occurs_in(self, text: bytes) -> bool:

@@ -15,7 +15,8 @@ from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
 from aggregator.config.section import Section
 from jobscript_ingest.redact import Pattern, PatternError, Rule
 
-_PLACE: Final = re.compile(r"<([a-z][a-z0-9_]*)>")
+# Not the name of a group, (?P<name>…).
+_PLACE: Final = re.compile(r"(?<!\(\?P)<([a-z][a-z0-9_]*)>")
 _DEPTH: Final = 5
 
 # Names are values of a metric's label.
@@ -119,14 +120,22 @@ class _Compiler:
         try:
             return Pattern(_expanded(text, self.definitions))
         except PatternError as error:
-            self.mistakes.append(((*self.at, *place), f"not an expression of RE2: {error}"))
+            self.mistakes.append(((*self.at, *place), str(error)))
             return None
 
 
 def _expanded(text: str, definitions: Mapping[str, str]) -> str:
-    """Put definitions in the place of their names; they may use others."""
+    """Put definitions in the place of their names; they may use others.
+
+    Raises PatternError.
+    """
     for _ in range(_DEPTH):
-        text = _PLACE.sub(lambda place: definitions.get(place[1], place[0]), text)
+        unknown = [name for name in _PLACE.findall(text) if name not in definitions]
+        if unknown:
+            raise PatternError(f"there is no definition of the name {unknown[0]} (a plain < is written [<])")
+        text = _PLACE.sub(lambda place: definitions[place[1]], text)
+    if _PLACE.search(text):
+        raise PatternError("its definitions contain themselves, or others more than five deep")
     return text
 
 

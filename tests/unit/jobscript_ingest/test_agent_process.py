@@ -1,5 +1,6 @@
 """The whole agent against a real server: what is written by slurmctld arrives, whatever dies in between."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +25,13 @@ async def page(agent: AgentProcess, path: str) -> str:
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{agent.port}{path}") as response:
         assert response.status == 200
         return await response.text()
+
+
+async def everything_settled(agent: AgentProcess) -> None:
+    """Wait until the agent knows that all was stored: what it does not know it would send again."""
+    async with asyncio.timeout(20):
+        while 'spool_scripts{state="unsent"} 0.0' not in await page(agent, "/metrics"):
+            await asyncio.sleep(0.01)
 
 
 async def test_scripts_arrive_while_the_agent_runs(
@@ -90,6 +98,7 @@ async def test_a_restart_sends_nothing_twice(slurm: FakeSlurmctld, receiver: Rec
         await agent.start()
         slurm.submit(job_id)
         await wait_for(lambda: job_id in receiver.scripts, "the new script")  # noqa: B023
+        await everything_settled(agent)
         assert await agent.end(signal.SIGTERM) == 0
 
     assert sorted(job_id for request in receiver.requests for job_id in request) == [1, 2, 3]

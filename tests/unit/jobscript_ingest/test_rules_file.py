@@ -71,6 +71,11 @@ def test_a_file_of_nothing_leaves_the_shipped_rules(file: Path, text: str) -> No
         ("rules: {a: {pattern: '(x)'}}", "1: rules.a.about: required"),
         ("rules: {a: {about: x, patern: '(x)'}}", '1: rules.a.patern: unknown key (did you mean "pattern"?)'),
         ("rules: {a: {about: x, pattern: 5}}", "1: rules.a.pattern: must be a string, got 5"),
+        ("rules: {a: {about: x, pattern: '(<wrod>)'}}", "1: rules.a.pattern: there is no definition of the name wrod"),
+        (
+            "definitions: {a: 'x<b>', b: '<a>'}\nrules: {a: {about: x, pattern: '(<a>)'}}",
+            "2: rules.a.pattern: its definitions contain themselves",
+        ),
         ("disabled: [nothing]", "1: disabled[0]: there is no rule of the name nothing"),
         ("rules: [a]", "1: rules: must be a mapping, got a list"),
         ("rules: {", "not valid YAML"),
@@ -84,6 +89,12 @@ def test_a_mistake_names_line_rule_and_field(file: Path, text: str, message: str
 
     assert f"{file}:{message}" in str(caught.value) or message in str(caught.value)
     assert str(caught.value).startswith(f"{file}:")
+
+
+def test_a_group_may_have_a_name(file: Path) -> None:
+    file.write_text("rules: {a: {about: x, pattern: 'shh [<](?P<key>[a-z]+)>'}}")
+
+    assert redacted(file, b"shh <abc>") == b"shh <<redacted>>"
 
 
 def test_an_expression_that_backtracks_is_refused(file: Path) -> None:
