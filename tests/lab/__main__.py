@@ -12,6 +12,7 @@ from tests.lab.packages import MissingPackagesError
 from tests.lab.ports import LOOPBACK
 from tests.lab.process import Daemon, DaemonError
 from tests.lab.service import Service
+from tests.lab.site import EXPORTERS, site_sections
 from tests.lab.stack import Lab
 
 
@@ -51,7 +52,7 @@ def _run(port: int | None, *, with_service: bool) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {stage}", file=sys.stderr, flush=True)
 
     with Lab(service_port=port, progress=progress) as lab:
-        config = lab.write_config(lab.root / "config.yml")
+        config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
         if not with_service:
             _wait(lab, config, progress)
             return
@@ -77,6 +78,7 @@ def _table(lab: Lab, config: Path, service: Daemon | None) -> str:
         ("service", f"http://{LOOPBACK}:{lab.service_port}" if service else "not started"),
         ("configuration", str(config)),
         ("Prometheus", lab.prometheus.url),
+        ("Alertmanager", lab.notifications.alertmanager.url),
         ("simulators", f"http://{LOOPBACK}:{lab.simulators.port}/slurm-job-exporter/node01"),
         ("MariaDB", f"mariadb --no-defaults --socket={lab.mariadb.socket} --user=root slurm_acct_db"),
         ("Slurm", f"SLURM_CONF={lab.slurm.files.slurm_conf} squeue"),

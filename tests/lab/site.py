@@ -1,7 +1,13 @@
 """What the lab's service is configured to, beyond the servers: scaled down from minutes to seconds."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
 EXPORTERS = ("slurm_job_exporter", "redfish_exporter", "node_exporter")
 ENERGY: dict[str, Any] = {
     "window": "2s",
@@ -12,3 +18,28 @@ ENERGY: dict[str, Any] = {
     # What a day of measuring would say.
     "node_classes": {"all": {"nodes": "node[01-10]", "idle_watts": 200}},
 }
+# Hours of idleness take too long here; the other rules keep their minimum runtime, which no job of the lab reaches.
+RULES: dict[str, Any] = {
+    "gpu_unused": {
+        "minimum_runtime": "10s",
+        "warning": [{"field": "gpu_idle_seconds", "operator": ">=", "threshold": "10s"}],
+    }
+}
+EXEMPT = "exempt-*"
+
+
+def site_sections(root: Path) -> dict[str, Any]:
+    """Give the sections, and write the file of waste rules."""
+    (root / "waste.yml").write_text(yaml.safe_dump({"rules": RULES}))
+    return {
+        "energy": ENERGY,
+        "waste": {"rules_file": str(root / "waste.yml"), "exemptions": [{"job_name": EXEMPT}]},
+        "auth": {"tokens": {"file": str(root / "tokens.yml")}},
+    }
+
+
+def create_token(root: Path, name: str, *flags: str) -> str:
+    """Make a token as an administrator does, and give its text."""
+    command = [sys.executable, "-m", "aggregator", "token", "create", f"--tokens.file={root}/tokens.yml"]
+    command += [f"--name={name}", *flags]
+    return subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()

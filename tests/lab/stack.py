@@ -16,7 +16,8 @@ from tests.lab.behaviours import BEHAVIOURS
 from tests.lab.feed import JobFeed
 from tests.lab.jobs import submit_all
 from tests.lab.mariadb import MariaDB
-from tests.lab.packages import DATABASE, PROMETHEUS, SLURM, ensure_packages
+from tests.lab.notifications import Notifications
+from tests.lab.packages import ALERTMANAGER, DATABASE, PROMETHEUS, SLURM, ensure_packages
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import kill_strays, wait_until
 from tests.lab.prometheus import PrometheusServer
@@ -47,6 +48,7 @@ class Lab:
     slurm: Slurm
     feed: JobFeed
     simulators: Simulators
+    notifications: Notifications
     prometheus: PrometheusServer
     root: Path
 
@@ -127,7 +129,7 @@ class Lab:
         needed = [
             *DATABASE,
             *(SLURM if self._with_slurm else ()),
-            *(PROMETHEUS if self._with_prometheus else ()),
+            *((*PROMETHEUS, *ALERTMANAGER) if self._with_prometheus else ()),
         ]
         ensure_packages(needed)
 
@@ -144,7 +146,10 @@ class Lab:
         self.simulators = Simulators(self.feed)
         if not self._with_prometheus:
             return
-        self._progress("simulators and Prometheus")
+        self._progress("simulators, Alertmanager and Prometheus")
+        self.notifications = Notifications(self.root)
+        self._exit.callback(self.notifications.stop)
+        self.notifications.start()
         self._exit.callback(self.simulators.stop)
         self.simulators.start()
         self.prometheus = PrometheusServer(
@@ -152,7 +157,10 @@ class Lab:
             simulators_port=self.simulators.port,
             targets=self.simulators.targets,
             service_port=self.service_port,
-            rule_files=self._rule_files,
+            rule_files=[*self._rule_files, *self.notifications.rule_files],
+            external_labels=self.notifications.external_labels,
+            alerting=self.notifications.alerting,
+            alertmanager_port=self.notifications.alertmanager.port,
         )
         self._exit.callback(self.prometheus.stop)
         self.prometheus.start()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.service import Service
-from tests.lab.site import ENERGY, EXPORTERS
+from tests.lab.site import EXPORTERS, site_sections
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def service(lab: Lab) -> Iterator[Service]:
-    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra={"energy": ENERGY})
+    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
     started = Service(lab, config)
     # The last to be known: its slope must not reach back into the run before the requeue.
     started.start_and_join(lab.jobs["requeued"])
