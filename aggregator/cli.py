@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import aggregator
 from aggregator.api.tokens.file import NEVER
 from aggregator.api.tokens.scope import KNOWN
-from aggregator.app.check import connect, open_once
+from aggregator.app.check import connect, open_once, token_warnings
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.serve import serve
@@ -145,7 +145,7 @@ def _serve(flags: argparse.Namespace) -> int:
 def _check(flags: argparse.Namespace) -> int:
     config = load(flags.file)
     asyncio.run(open_once(config))
-    for warning in config.warnings:
+    for warning in (*config.warnings, *token_warnings(config)):
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{flags.file}: no mistakes, {len(config.waste_rules)} rules of waste are active")
     return _connect(config) if flags.connect else OK

@@ -48,11 +48,13 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 async def _identify(request: web.Request) -> Identity:
     settings = request.app[SETTINGS]
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    identity = ANONYMOUS
     if settings.tokens and scheme.lower() == "bearer":
-        return token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+        identity = token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
     if settings.proxy and settings.proxy.is_peer(request):
-        return settings.proxy.identify(request)
-    return ANONYMOUS
+        # Who looks is the user that the proxy names, whatever the proxy's own token would let it see.
+        return settings.proxy.identify(request) or identity
+    return identity
 
 
 @web.middleware

@@ -56,14 +56,14 @@ class TrustedProxy:
             address = address.ipv4_mapped
         return any(address in network for network in self.networks)
 
-    def identify(self, request: web.Request) -> Identity:
-        """Give the user that the proxy names, ANONYMOUS when it names none.
+    def identify(self, request: web.Request) -> Identity | None:
+        """Give the user that the proxy names, None when it names none.
 
         Raises Unauthorized for a header that is no name.
         """
         names = request.headers.getall(self.header, [])
         if not names:
-            return ANONYMOUS
+            return None
         # A second header may be the client's own, which the proxy passed on.
         if len(names) > 1 or not names[0] or not names[0].isprintable() or len(names[0]) > MAX_NAME:
             raise Unauthorized(f"{self.header}: must name one user")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from aggregator.api.tokens import TokenFileError, read_tokens
 from aggregator.app.site import open_site
 from aggregator.config import Config
 from aggregator.sources.base import FetchError, Source
@@ -17,6 +18,19 @@ async def open_once(config: Config) -> None:
     """
     async with open_site(config):
         pass
+
+
+def token_warnings(config: Config) -> list[str]:
+    """Say what is wrong with the file of tokens, which does not keep the service from starting."""
+    if config.auth is None or config.auth.tokens is None:
+        return []
+    try:
+        read_tokens(config.auth.tokens.file)
+    except OSError as error:
+        return [f"auth.tokens.file: cannot read {config.auth.tokens.file}: {error.strerror}: no token is known"]
+    except TokenFileError as error:
+        return [f"auth.tokens.file: {error}"]
+    return []
 
 
 async def connect(config: Config) -> list[tuple[str, str]]:

@@ -134,7 +134,9 @@ class ConfiguredService:
         settings.rules = rules_of(auth)
 
     async def start(self) -> None:
-        """Start to refresh."""
+        """Start to refresh, and say now if no token will be valid."""
+        if self.settings.tokens:
+            await self.settings.tokens.refresh()
         await self.service.start(lambda: open_site(self._config), timing_of(self._config))
 
     def reload_soon(self) -> None:

@@ -102,12 +102,7 @@ class ScriptQueries:
         )
         if recorded.content is None:
             return Search(None, (*warnings, recorded.missing), failed)
-        digest = hashlib.sha256(recorded.content).hexdigest()
-        size = None if recorded.truncated else len(recorded.content)
-        script = FoundScript(
-            content=recorded.content, source="slurmdbd", sha256=digest, truncated=recorded.truncated, size=size
-        )
-        return Search(script, tuple(warnings))
+        return Search(_recorded(recorded.content, recorded.truncated), tuple(warnings))
 
     async def _find_delivered(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> FoundScript | None:
         for job_id in script_ids(run):
@@ -119,11 +114,21 @@ class ScriptQueries:
             record = script_of(run, records, runs, now)
             content = await self._delivered.content(record.sha256) if record else None
             if record and content is not None:
-                return _found(record, content)
+                return _delivered(record, content)
         return None
 
 
-def _found(record: ScriptRecord, content: bytes) -> FoundScript:
+def _recorded(content: bytes, truncated: bool) -> FoundScript:
+    return FoundScript(
+        content=content,
+        source="slurmdbd",
+        sha256=hashlib.sha256(content).hexdigest(),
+        truncated=truncated,
+        size=None if truncated else len(content),
+    )
+
+
+def _delivered(record: ScriptRecord, content: bytes) -> FoundScript:
     return FoundScript(
         content=content,
         source="agent",

@@ -1,6 +1,7 @@
 """Scripts that slurmdbd keeps, in the tables of every release that can."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -72,20 +73,26 @@ def release(request: pytest.FixtureRequest, mariadb: MariaDB) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-async def database(mariadb: MariaDB, release: str) -> AsyncIterator[Database]:
-    opened = Database(
+@asynccontextmanager
+async def opened(mariadb: MariaDB, user: str = "aggregator", name: str = DATABASE) -> AsyncIterator[Database]:
+    database = Database(
         Connection(
             key="clusters.narval-2.slurmacct",
             host="127.0.0.1",
             port=mariadb.port,
-            user="aggregator",
+            user=user,
             password=lambda: PASSWORD,
-            database=DATABASE,
+            database=name,
         )
     )
-    yield opened
-    await opened.close()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def database(mariadb: MariaDB, release: str) -> AsyncIterator[Database]:
+    async with opened(mariadb) as database:
+        yield database
 
 
 @pytest.fixture
@@ -139,21 +146,9 @@ async def test_the_statement_reads_one_row_by_its_key(mariadb: MariaDB, database
 async def test_a_release_that_keeps_no_scripts_offers_none(mariadb: MariaDB) -> None:
     create_tables(mariadb, "old_db", "20.11", CLUSTER)
     mariadb.create_user("aggregator_old", PASSWORD, ["SELECT ON `old_db`.*"])
-    database = Database(
-        Connection(
-            key="key",
-            host="127.0.0.1",
-            port=mariadb.port,
-            user="aggregator_old",
-            password=lambda: PASSWORD,
-            database="old_db",
-        )
-    )
     run = Run(cluster=CLUSTER, run_id=1, job_id=1, user="a", account="b", state=JobState.RUNNING, submit=1.0)
-    try:
+    async with opened(mariadb, "aggregator_old", "old_db") as database:
         script = await SlurmAcct(CLUSTER, database, "key", 600.0).script_of(run)
-    finally:
-        await database.close()
     assert script == RecordedScript(missing=NOT_OFFERED)
 
 
@@ -169,15 +164,8 @@ def ungranted(mariadb: MariaDB, release: str) -> str:
 async def test_a_table_that_is_not_granted_is_not_offered_and_no_error(
     mariadb: MariaDB, source: SlurmAcct, release: str, ungranted: str
 ) -> None:
-    limited = Database(
-        Connection(
-            key="key", host="127.0.0.1", port=mariadb.port, user=ungranted, password=lambda: PASSWORD, database=DATABASE
-        )
-    )
-    try:
+    async with opened(mariadb, ungranted) as limited:
         script = await SlurmAcct(CLUSTER, limited, "key", 600.0).script_of(await run_of(source, BATCH))
-    finally:
-        await limited.close()
     if release == "21.08":
         assert script.content is not None, "the script is in the job table itself"
     else:

@@ -170,7 +170,12 @@ class Slurm:
         """
         states = {row["state"] for row in self.squeue() if row["id"] == str(job_id)}
         if states == {"PENDING"}:
-            self.scontrol("update", f"JobId={job_id}", "StartTime=now")
+            try:
+                self.scontrol("update", f"JobId={job_id}", "StartTime=now")
+            except RuntimeError as error:
+                # It has started since it was listed: the next look sees it run.
+                if "no longer pending" not in str(error):
+                    raise
         return states == {"RUNNING"}
 
     def restarts(self, job_id: int) -> int:

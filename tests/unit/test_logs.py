@@ -2,10 +2,12 @@
 
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
+from aiohttp import web
 
-from aggregator.logs import JsonFormatter, LogfmtFormatter
+from aggregator.logs import JsonFormatter, LogfmtFormatter, set_up_logging
 
 HOSTILE = 'name="x"\nlevel=error \N{ROCKET} \\'
 
@@ -27,3 +29,32 @@ def test_logfmt_quotes_what_could_be_read_as_another_field() -> None:
 def test_json_keeps_the_message_whole() -> None:
     fields = json.loads(JsonFormatter().format(record("%s", HOSTILE)))
     assert (fields["level"], fields["msg"]) == ("warn", HOSTILE)
+
+
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_who_looked_at_whose_data_is_written_at_every_level(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("error", "logfmt")
+    logging.getLogger("aggregator.audit").info("read: who=%r", "token a (b)")
+    logging.getLogger("aggregator.other").info("not shown")
+    err = capsys.readouterr().err
+    assert "who='token a (b)'" in err
+    assert "not shown" not in err
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_a_clients_broken_body_is_not_an_error_of_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("info", "logfmt")
+    for error in (web.RequestPayloadError("not gzip"), ValueError("ours")):
+        logging.getLogger("aiohttp.server").error("Unhandled exception", exc_info=error)
+    err = capsys.readouterr().err
+    assert "ours" in err
+    assert "not gzip" not in err

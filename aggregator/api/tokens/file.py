@@ -163,6 +163,7 @@ def _locked(file: Path) -> Iterator[None]:
     """Wait for other writers. The lock is a file beside, for the file itself is replaced."""
     descriptor = os.open(f"{file}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
+        _keep_owner(file, f"{file}.lock")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -185,8 +186,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _keep_owner(file: Path, name: str) -> None:
-    """Give the new file to the old one's owner: root may make tokens for a service that is not root."""
-    owner = file if file.exists() else file.parent
-    status = owner.stat()
+    """Give a new file to the old one's owner: root may make tokens for a service that is not root."""
     if os.geteuid() == 0:
+        status = (file if file.exists() else file.parent).stat()
         os.chown(name, status.st_uid, status.st_gid)

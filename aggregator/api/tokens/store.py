@@ -81,5 +81,5 @@ class TokenStore:
 
     def _tell(self, error: str) -> None:
         if error and error != self.error:
-            _log.error("the tokens that were known stay: error=%s", error)
+            _log.error("the tokens stay as they were: error=%s", error)
         self.error = error

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aggregator.api.errors import BadData
 from aggregator.api.parameters import DEFAULT_LIMIT, Parameters, write_cursor
 
-from .builders import JOBS, make_job, publish_jobs
+from .builders import JOBS, NOW, make_job, publish_jobs
 from .conftest import Service
 
 
@@ -112,3 +112,33 @@ def test_no_cursor_does_more_than_be_refused(text: str) -> None:
         return
     assert key is not None
     assert len(key) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1700000000", NOW),
+        ("1700000000.25", NOW + 0.25),
+        ("2023-11-14T22:13:20Z", NOW),
+        ("2023-11-14T17:13:20-05:00", NOW),
+        ("2023-11-14T22:13:20.250Z", NOW + 0.25),
+    ],
+)
+def test_a_time_is_epoch_seconds_or_rfc_3339(text: str, seconds: float) -> None:
+    assert asked_for(text).time("at") == seconds
+
+
+@given(st.one_of(st.text(max_size=40), st.floats().map(str), st.datetimes().map(str)))
+def test_no_time_does_more_than_be_refused(text: str) -> None:
+    try:
+        seconds = asked_for(text).time("at")
+    except BadData as error:
+        assert str(error).startswith("at: must be a time such as 1700000000 or 2023-11-14T22:13:20Z, got ")
+        return
+    assert seconds is not None
+    assert 0 <= seconds <= 2**40
+
+
+def asked_for(text: str) -> Parameters:
+    request = make_mocked_request("GET", "/")
+    return Parameters(request.clone(rel_url=request.rel_url.with_query({"at": text})), "at")

@@ -261,11 +261,15 @@ async def test_a_header_that_names_no_single_user_is_refused(connect: Any, names
     assert answer.status == 401
 
 
-async def test_a_token_counts_before_the_proxys_header(connect: Any, file: Path) -> None:
-    token = make_token(file, "own00000", "read:own", user="bob")
-    client = await connect(CLOSED, proxy=LOCALHOST)
-    answer = await (await client.get("/api/v1/whoami", headers={**bearer(token), "X-Grafana-User": "alice"})).json()
-    assert answer["data"]["user"] == "bob"
+async def test_the_user_whom_a_proxy_names_counts_before_the_proxys_own_token(connect: Any, file: Path) -> None:
+    """A dashboard with a token of the staff must not show its users everything."""
+    token = make_token(file, "staff000", "read:all")
+    client = await connect(AREAS, proxy=LOCALHOST)
+    named = {**bearer(token), "X-Grafana-User": "alice"}
+    assert (await (await client.get("/api/v1/whoami", headers=named)).json())["data"]["user"] == "alice"
+    assert await status(client, "/api/v1/status", named) == 403
+    assert await status(client, "/api/v1/status", bearer(token)) == 200
+    assert await status(client, JOBS, {**bearer("hpca_wrong"), "X-Grafana-User": "alice"}) == 401
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -168,3 +168,14 @@ def test_an_entry_that_makes_no_sense_is_refused(file: Path, old: str, new: str,
     file.write_text(file.read_text().replace(old, new, 1))
     with pytest.raises(TokenFileError, match=told):
         read_tokens(file)
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["the file's", "the folder's"])
+def test_root_leaves_the_file_and_its_lock_to_the_owner(file: Path, exists: bool) -> None:
+    """Whoever runs the test: without root's rights the owner is the one who runs it anyway."""
+    nobody = 65534 if os.geteuid() == 0 else os.geteuid()
+    if exists:
+        file.touch()
+    os.chown(file if exists else file.parent, nobody, -1)
+    make_token(file, "first000", "read:all")
+    assert [path.stat().st_uid for path in (file, file.with_name("tokens.yml.lock"))] == [nobody, nobody]

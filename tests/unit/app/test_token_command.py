@@ -162,3 +162,25 @@ def test_writers_at_the_same_time_lose_no_entry(file: Path, capsys: pytest.Captu
     tokens = capsys.readouterr().out.split()
     assert sorted(str(entry["name"]) for entry in listed(file, capsys)) == sorted(f"w{n}" for n in range(24))
     assert len({token_id_of(token) for token in tokens}) == 24
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot read {file}: No such file or directory: no token is known"),
+        ("- id: 5", "{file}:1: [0].id: must be"),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_check_warns_of_a_file_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, told: str
+) -> None:
+    config, file = tmp_path / "config.yml", tmp_path / "tokens.yml"
+    config.write_text(CONFIG)
+    if content is not None:
+        file.write_text(content)
+    assert main(["check", f"--config.file={config}"]) == 0
+    assert f"warning: auth.tokens.file: {told.format(file=file)}" in capsys.readouterr().err
+    file.write_text("")
+    assert main(["check", f"--config.file={config}"]) == 0
+    assert "auth.tokens" not in capsys.readouterr().err

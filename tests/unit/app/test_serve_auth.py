@@ -1,0 +1,80 @@
+"""What `auth` and the web configuration open, and what a reload does to it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from aggregator.api.access import AREAS, CLUSTERS, HEALTH, METRICS
+from aggregator.app.serve import ConfiguredService, open_areas
+from aggregator.config import Auth, ListenAddress, WebConfig, load
+
+CONFIG = """
+state: {{ url: "sqlite:///{folder}/state.db" }}
+clusters: {{ narval: {{ slurmacct: {{ host: 127.0.0.1, port: 1, user: a }}, prometheus: {{ url: "http://h" }} }} }}
+auth: {auth}
+"""
+FIRST = "{ tokens: { file: tokens.yml }, staff: { users: [root] } }"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.yml"
+
+
+def write(file: Path, auth: str) -> None:
+    file.write_text(CONFIG.format(folder=file.parent, auth=auth))
+
+
+@pytest.fixture
+async def configured(file: Path) -> AsyncIterator[ConfiguredService]:
+    write(file, FIRST)
+    service = ConfiguredService(str(file), load(file), ListenAddress("", 9850), None)
+    yield service
+    await service.service.stop()
+    await service.service.state.close()
+
+
+def test_with_passwords_everybody_shows_one_or_a_token_on_loopback_too() -> None:
+    web = WebConfig.model_validate({"basic_auth_users": {"a": bcrypt.hashpw(b"a", bcrypt.gensalt(4)).decode()}})
+    for host in ("127.0.0.1", ""):
+        assert open_areas(ListenAddress(host, 9850), None, web) == {HEALTH}
+
+
+def test_elsewhere_that_is_open_which_auth_says() -> None:
+    elsewhere = ListenAddress("", 9850)
+    assert open_areas(elsewhere, Auth(), None) == {HEALTH, METRICS}
+    assert open_areas(elsewhere, Auth.model_validate({"anonymous": ["clusters"]}), None) == {CLUSTERS}
+    assert open_areas(ListenAddress("127.0.0.1", 9850), Auth(), None) == AREAS
+
+
+async def test_a_reload_changes_the_rules_and_keeps_the_tokens_of_the_same_file(
+    configured: ConfiguredService, file: Path
+) -> None:
+    settings = configured.settings
+    tokens = settings.tokens
+    assert tokens is not None
+    assert (tokens.file, settings.rules.staff_users, settings.proxy) == (file.parent / "tokens.yml", {"root"}, None)
+
+    write(file, "{ tokens: { file: tokens.yml }, members_see_members: true, staff: { accounts: [ops] },"
+                " trusted_proxy: { networks: [127.0.0.0/8], header: Remote-User } }")  # fmt: skip
+    assert await configured.reload() is None
+    assert settings.tokens is tokens
+    assert (settings.rules.staff_users, settings.rules.staff_accounts) == (frozenset(), {"ops"})
+    assert settings.rules.members_see_members
+    assert settings.proxy is not None
+    assert settings.proxy.header == "Remote-User"
+
+    write(file, "{ tokens: { file: others.yml } }")
+    assert await configured.reload() is None
+    assert settings.tokens is not None
+    assert settings.tokens.file == file.parent / "others.yml"
+    assert settings.proxy is None
+
+
+async def test_a_reload_that_fails_changes_no_rule(configured: ConfiguredService, file: Path) -> None:
+    write(file, "{ staff: { users: [eve] }, tokns: 1 }")
+    assert await configured.reload() is not None
+    assert configured.settings.rules.staff_users == {"root"}
+    assert configured.settings.tokens is not None
