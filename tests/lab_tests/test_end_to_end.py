@@ -12,7 +12,7 @@ from tests.lab import Lab, wait_until
 from tests.lab.alertmanager import Message
 from tests.lab.behaviours import BEHAVIOURS
 from tests.lab.notifications import ADDRESS
-from tests.lab.ports import free_port
+from tests.lab.ports import answers, free_port
 from tests.lab.process import Daemon, lab_environment
 from tests.lab.service import Service
 from tests.lab.site import EXEMPT, create_token
@@ -33,7 +33,7 @@ def agent(lab: Lab, service: Service) -> Iterator[Daemon]:
     token.write_text(create_token(lab.root, "agent", "--scope=ingest:lab"))
     port = free_port()
     flags = [
-        f"--slurm.state-save-location={lab.root}/state", "--cluster=lab", f"--aggregator.url={service.url}",
+        f"--slurm.state-save-location={lab.slurm.folder}/state", "--cluster=lab", f"--aggregator.url={service.url}",
         f"--aggregator.token-file={token}", f"--spool.path={lab.root}/spool.db", "--scan.interval=2s",
         f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip
@@ -42,7 +42,7 @@ def agent(lab: Lab, service: Service) -> Iterator[Daemon]:
         [sys.executable, "-m", "jobscript_ingest", *flags],
         log=lab.root / "agent.log",
         env=lab_environment(lab.root, PYTHONPATH=str(REPOSITORY)),
-        ready=lambda: True,
+        ready=lambda: answers(port),
     )
     started.start()
     yield started
