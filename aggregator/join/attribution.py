@@ -56,7 +56,8 @@ def attribute(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> Att
 def _share_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> Shares:
     """Give each tenant its own GPUs' energy; the meters differ, and the node's is believed.
 
-    What the node's GPUs drew beyond that is idle, or unattributed while a tenant's GPUs were not measured.
+    GPUs that no series shows have no process: they share evenly what the node's GPUs drew beyond the others, with those
+    that nobody holds. Where the number of the node's GPUs is not known, that is unattributed.
     """
     own = [(tenant.gpu_watts or 0.0) * tenant.seconds for tenant in tenants]
     measured = node.gpu_watts * seconds if node.gpu_watts is not None else sum(own)
@@ -65,9 +66,16 @@ def _share_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> S
     total = sum(own)
     if total > measured:
         return Shares(tuple(joules * measured / total for joules in own), 0.0, 0.0)
-    unseen = any(tenant.gpus and tenant.gpu_watts is None for tenant in tenants)
+    held = [tenant.gpus * tenant.seconds for tenant in tenants]
+    unseen = [amount if tenant.gpu_watts is None else 0.0 for amount, tenant in zip(held, tenants, strict=True)]
     rest = measured - total
-    return Shares(tuple(own), 0.0 if unseen else rest, rest if unseen else 0.0)
+    if not any(unseen):
+        return Shares(tuple(own), rest, 0.0)
+    if not node.gpus:
+        return Shares(tuple(own), 0.0, rest)
+    each = rest / max(sum(unseen), node.gpus * seconds - sum(held) + sum(unseen))
+    shares = tuple(known + each * amount for known, amount in zip(own, unseen, strict=True))
+    return Shares(shares, max(0.0, measured - sum(shares)), 0.0)
 
 
 def _allocation(host: float, node: NodePower, tenants: Sequence[Tenant], seconds: float) -> Shares:

@@ -156,6 +156,14 @@ def test_gpus_that_nobody_holds_are_idle_and_those_that_cannot_be_seen_unattribu
     assert attribute(node, [Tenant(WINDOW, 4, gpus=2)], WINDOW).gpu.unattributed == 24_000.0
 
 
+def test_gpus_without_a_series_share_the_rest_with_those_that_nobody_holds() -> None:
+    """Four GPUs draw 400 W, one busy one 250 W of it: the three idle ones 50 W each, two of them the silent job's."""
+    busy, silent = Tenant(WINDOW, 4, gpus=1, gpu_watts=250.0), Tenant(WINDOW, 4, gpus=2)
+    shared = attribute(NodePower(watts=1_000.0, gpu_watts=400.0, gpus=4), [busy, silent], WINDOW)
+
+    assert shared.gpu == Shares((15_000.0, 6_000.0), 3_000.0, 0.0)
+
+
 def test_gpus_never_take_more_than_the_node() -> None:
     """The chassis averages over longer than the GPUs: their sum is cut to what the node drew."""
     present = [Tenant(WINDOW, 4, gpus=1, gpu_watts=300.0), Tenant(WINDOW, 4, gpus=1, gpu_watts=100.0)]
