@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import aggregator
 from aggregator.api.tokens.file import NEVER
@@ -35,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _WholeFlags(argparse.ArgumentParser):
+    """A parser, also of subcommands, that knows flags by their whole names: --web.config would be another one later."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _WholeFlags(
         prog="hpc-aggregator",
         description="Join Slurm accounting, Robinhood and Prometheus, and give the result back as gauges and an API.",
     )

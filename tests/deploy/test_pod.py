@@ -19,6 +19,7 @@ from tests.lab.packages import SEARCH_PATH, ensure_packages
 from tests.lab.ports import LOOPBACK, answers, free_port
 from tests.lab.process import Daemon
 from tests.lab.service import Service
+from tests.lab.site import create_token
 
 PASSWORD = "a:pass word"
 
@@ -104,6 +105,7 @@ def _values(lab: Lab, folder: Path) -> Path:
     allocations = Path(config["allocations"]["file"]).read_text()
     values = {
         "existingSecret": "hpc-aggregator",
+        "tokens": {"existingSecret": "tokens"},
         "persistence": {"enabled": True},
         "config": config | {"allocations": {"file": "allocations.yml"}},
         "extraFiles": {"allocations.yml": allocations},
@@ -117,7 +119,9 @@ def test_it_joins_real_jobs_and_ends_in_time(lab: Lab, image: Image, tmp_path: P
     """Slurm's jobs from MariaDB and Prometheus, through the chart's configuration, Secret and volume."""
     values = _values(lab, tmp_path)
     (tmp_path / "volumes").mkdir()
-    secrets = {"hpc-aggregator": {"password": lab.password_file.read_bytes()}}
+    token = create_token(tmp_path, "portal", "--scope=read:all")
+    tokens = (tmp_path / "tokens.yml").read_bytes()
+    secrets = {"hpc-aggregator": {"password": lab.password_file.read_bytes()}, "tokens": {"tokens.yml": tokens}}
     rendered = manifests("helm4", values)
     pod = Pod(image, rendered, secrets, tmp_path / "volumes", lab.service_port)
     grace = rendered["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
@@ -129,6 +133,7 @@ def test_it_joins_real_jobs_and_ends_in_time(lab: Lab, image: Image, tmp_path: P
         assert len(used) > 10
         assert service.samples("hpc_storage_used_bytes"), "Robinhood is read with the same Secret"
         assert service.get("/api/v1/status")[0] == 401, "the pod listens beyond loopback"
+        assert service.get("/api/v1/clusters/lab/jobs", {"Authorization": f"Bearer {token}"})[0] == 200
         assert pod.run_helm_test().strip()
         assert service.daemon.pid is not None
         pod.terminate(service.daemon.pid)
