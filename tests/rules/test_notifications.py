@@ -182,4 +182,5 @@ def test_jobs_of_a_cluster_whose_source_is_down_are_not_told(
     inhibited = {alert["labels"]["user"] for alert in alertmanager.alerts() if alert["status"]["inhibitedBy"]}
     assert inhibited == {"alice"}
     assert [message.group["user"] for message in about_users(inbox)] == ["bob"]
+    wait_until(lambda: bool(inbox.delivered(alertname="HpcAggregatorSourceDown")), 60, "the message about the source")
     assert {message.receiver for message in inbox.delivered(alertname="HpcAggregatorSourceDown")} == {"on-call"}
