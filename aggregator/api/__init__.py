@@ -32,6 +32,7 @@ from aggregator.api.metrics import get_metrics
 from aggregator.api.script import get_script
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
+from aggregator.api.sums import get_account, get_user, list_accounts, list_users
 from aggregator.api.whoami import get_whoami
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
@@ -79,6 +80,10 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
             web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),
             web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
+            web.get("/api/v1/clusters/{cluster}/users", list_users),
+            web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
+            web.get("/api/v1/clusters/{cluster}/accounts", list_accounts),
+            web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
         ]

@@ -13,7 +13,7 @@ from aggregator.api.representation import Json, freshness_json, sums_json, times
 from aggregator.api.totals import total
 from aggregator.model.view import ClusterView, Snapshot
 
-_UNKNOWN: Json = {"jobs": None, "allocated": None, "used": None, "wasted": None, "waste_jobs": None}
+_UNKNOWN: Json = {"jobs": None, "allocated": None, "used": None, "wasted": None, "power": None, "waste_jobs": None}
 
 
 async def list_clusters(request: web.Request) -> web.Response:

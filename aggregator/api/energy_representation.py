@@ -1,14 +1,11 @@
 """How power, energy, CO2 and cost look in JSON: pure functions."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from aggregator.api.envelope import rfc3339
-from aggregator.api.representation import Json, times, value
+from aggregator.api.representation import LEDGER, Json, times, value
 from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
 from aggregator.model.view import ClusterView, Job, JobEnergy
-
-LEDGER: Final = "ledger of closed windows, via Prometheus"
 
 
 def job_energy_json(job: Job, prices: Prices | None) -> Json | None:

@@ -22,7 +22,8 @@ MEMORY_PEAK: Final = "slurm-job-exporter slurm_job_memory_max via Prometheus"
 THREADS: Final = 'slurm-job-exporter slurm_job_threads_count{state="running"} via Prometheus'
 GPU: Final = "slurm-job-exporter slurm_job_utilization_gpu via Prometheus"
 GPU_MEMORY: Final = "slurm-job-exporter slurm_job_memory_usage_gpu via Prometheus"
-LEDGER: Final = "the ledger: observed GPU time − Σ utilisation × time"
+WASTED_GPU_TIME: Final = "the ledger: observed GPU time − Σ utilisation × time"
+LEDGER: Final = "ledger of closed windows, via Prometheus"
 _WASTED: Final[Mapping[Resource, tuple[str, ...]]] = {
     "cpu": ("cpus", "cpu_seconds"), "memory": ("memory_bytes",), "gpu": ("gpus", "gpu_seconds"),
 }  # fmt: skip
@@ -133,7 +134,7 @@ def wasted_json(job: Job) -> Json:
         "memory": value(efficiency.wasted_memory_bytes, "bytes", COMPLETE, f"{HELD} − {MEMORY_PEAK}"),
         "gpus": value(efficiency.wasted_gpus, "gpus", gpu_coverage, f"{HELD} − {GPU}"),
         "cpu_seconds": value(efficiency.wasted_cpu_seconds, "seconds", COMPLETE, f"{HELD} × elapsed − {CPU}"),
-        "gpu_seconds": value(efficiency.wasted_gpu_seconds, "seconds", None, LEDGER),
+        "gpu_seconds": value(efficiency.wasted_gpu_seconds, "seconds", None, WASTED_GPU_TIME),
     }
 
 
@@ -185,8 +186,9 @@ def sums_json(sums: Sums) -> Json:
             "memory": value(sums.wasted_memory_bytes, "bytes", memory, f"{HELD} − {MEMORY_PEAK}"),
             "gpus": value(sums.wasted_gpus, "gpus", gpu, f"{HELD} − {GPU}"),
             "cpu_seconds": value(sums.wasted_cpu_seconds, "seconds", None, f"{HELD} × elapsed − {CPU}"),
-            "gpu_seconds": value(sums.wasted_gpu_seconds, "seconds", None, LEDGER),
+            "gpu_seconds": value(sums.wasted_gpu_seconds, "seconds", None, WASTED_GPU_TIME),
         },
+        "power": value(sums.power_watts, "watts", None, LEDGER),
         "waste_jobs": [
             {"reason": reason, "severity": severity, "jobs": count}
             for (reason, severity), count in sorted(sums.waste_jobs.items())

@@ -73,6 +73,15 @@ def select_groups(
     return page, page[-1].group if more else None
 
 
+def select_sums(
+    sums: Sequence[T], key: Callable[[T], tuple[str, str]], after: tuple[str, ...] | None, limit: int
+) -> tuple[list[T], tuple[str, str] | None]:
+    """Give one page of sums, which are sorted by their key, and the key after which the next begins."""
+    start = 0 if after is None else bisect_right(sums, after, key=key)
+    page, more = _cut(islice(sums, start, None), limit)
+    return page, key(page[-1]) if more else None
+
+
 def _descending(job: Job) -> tuple[int, int]:
     return -job.run.job_id, -job.run.run_id
 

@@ -28,6 +28,7 @@ def total(accounts: Sequence[Sums]) -> Sums:
         wasted_gpus=_add(sums.wasted_gpus for sums in accounts),
         wasted_cpu_seconds=_add(sums.wasted_cpu_seconds for sums in accounts),
         wasted_gpu_seconds=_add(sums.wasted_gpu_seconds for sums in accounts),
+        power_watts=_add(sums.power_watts for sums in accounts),
         waste_jobs=_count(sums.waste_jobs for sums in accounts),
         coverage={
             **_weigh("cpu", ((sums, sums.allocated_cpus) for sums in accounts), cpus),

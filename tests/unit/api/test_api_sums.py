@@ -1,0 +1,133 @@
+"""Users and accounts: live sums beside what the ledger has added up, and only to those who may see them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from aggregator.api.access import HEALTH
+from aggregator.api.tokens import TokenStore
+from aggregator.model.accounting import Account
+from aggregator.model.energy import Totals
+from aggregator.model.view import EnergySums, Sums
+
+from .builders import NOW, make_status, publish_jobs
+from .conftest import Service
+from .tokens import bearer, make_token
+
+CLUSTER = "/api/v1/clusters/narval"
+TOTALS = Totals(NOW, 3.6e6, 30.0, {("electricity", "CAD"): 0.1})
+TREE = {name: Account(name, parent, "org") for name, parent in (("root", ""), ("def-kim", "root"), ("sub", "def-kim"))}
+
+
+def publish(service: Service) -> None:
+    publish_jobs(
+        service.store,
+        users=(
+            Sums("def-kim", "alice", {"running": 2}, 8, power_watts=120.0, waste_jobs={("cpu_low", "warning"): 1}),
+            Sums("def-kim", "bob", {"pending": 1}),
+            Sums("sub", 'c"\n🚀', {"running": 1}, 1),
+        ),
+        accounts=(Sums("def-kim", "", {"running": 2, "pending": 1}, 8), Sums("sub", "", {"running": 1}, 1)),
+        energy_users=(EnergySums("def-kim", "alice", TOTALS), EnergySums("def-kim", "zoe", TOTALS)),
+        energy_accounts=(EnergySums("def-kim", "", TOTALS),),
+        tree=TREE,
+        members={"alice": frozenset({"def-kim"})},
+    )
+
+
+def keys(rows: list[Any]) -> list[tuple[str, str]]:
+    return [(row["account"], row["user"]) for row in rows]
+
+
+async def test_users_are_listed_by_account_and_name_with_their_energy(service: Service) -> None:
+    publish(service)
+    rows = (await service.data(f"{CLUSTER}/users"))["users"]
+
+    assert keys(rows) == [("def-kim", "alice"), ("def-kim", "bob"), ("def-kim", "zoe"), ("sub", 'c"\n🚀')]
+    assert (rows[0]["power"]["value"], rows[0]["energy"]["energy"]["value"]) == (120.0, 3.6e6)
+    assert rows[0]["waste_jobs"] == [{"reason": "cpu_low", "severity": "warning", "jobs": 1}]
+    assert (rows[1]["energy"], rows[1]["power"]) == (None, None)
+
+
+async def test_who_has_no_open_job_still_has_energy(service: Service) -> None:
+    publish(service)
+    (row,) = (await service.data(f"{CLUSTER}/users/zoe"))["accounts"]
+
+    assert (row["jobs"], row["energy"]["co2"]["value"]) == ({}, 30.0)
+
+
+async def test_users_are_filtered_and_paged(service: Service) -> None:
+    publish(service)
+    assert keys((await service.data(f"{CLUSTER}/users?account=sub"))["users"]) == [("sub", 'c"\n🚀')]
+    found, cursor = [], ""
+    while cursor is not None:
+        page = await service.data(f"{CLUSTER}/users?limit=1" + (f"&cursor={cursor}" if cursor else ""))
+        found += keys(page["users"])
+        cursor = page["next_cursor"]
+
+    assert found == [("def-kim", "alice"), ("def-kim", "bob"), ("def-kim", "zoe"), ("sub", 'c"\n🚀')]
+
+
+async def test_an_account_shows_its_place_its_children_and_its_users(service: Service) -> None:
+    publish(service)
+    account = await service.data(f"{CLUSTER}/accounts/def-kim")
+
+    assert (account["parent"], account["organization"], account["children"]) == ("root", "org", ["sub"])
+    assert [user["user"] for user in account["users"]] == ["alice", "bob", "zoe"]
+    assert account["energy"]["energy"]["value"] == 3.6e6
+
+
+async def test_an_account_without_jobs_is_known_by_the_tree(service: Service) -> None:
+    publish(service)
+    account = await service.data(f"{CLUSTER}/accounts/root")
+
+    assert (account["jobs"], account["children"], account["users"]) == ({}, ["def-kim"], [])
+
+
+async def test_accounts_are_listed_by_name(service: Service) -> None:
+    publish(service)
+    rows = (await service.data(f"{CLUSTER}/accounts"))["accounts"]
+
+    assert [(row["account"], row["parent"]) for row in rows] == [("def-kim", "root"), ("sub", "def-kim")]
+    assert [row["account"] for row in (await service.data(f"{CLUSTER}/accounts?account=sub"))["accounts"]] == ["sub"]
+
+
+@pytest.mark.parametrize("path", ["users/nobody", "accounts/none"])
+async def test_what_is_not_there_is_not_found(service: Service, path: str) -> None:
+    publish(service)
+    status, kind, text = await service.failure(f"{CLUSTER}/{path}")
+
+    assert (status, kind) == (404, "not_found")
+    assert path.partition("/")[2] in text
+
+
+async def test_without_accounting_nothing_is_said(service: Service) -> None:
+    publish(service)
+    service.store.publish_source(make_status(last_success=None, up=False))
+
+    assert (await service.failure(f"{CLUSTER}/users"))[0] == 503
+
+
+@pytest.fixture
+async def guarded(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> TestClient[Any, Any]:
+    publish(idle_service)
+    tokens = TokenStore(tmp_path / "tokens.yml")
+    client: TestClient[Any, Any] = await aiohttp_client(idle_service.app(tokens=tokens, open_areas=frozenset({HEALTH})))
+    return client
+
+
+async def test_a_user_sees_own_sums_and_those_of_the_own_accounts(
+    guarded: TestClient[Any, Any], tmp_path: Path
+) -> None:
+    headers = bearer(make_token(tmp_path / "tokens.yml", "aaaa1111", "read:own", user="alice"))
+
+    async def get(path: str) -> tuple[int, Any]:
+        response = await guarded.get(f"{CLUSTER}/{path}", headers=headers)
+        return response.status, (await response.json()).get("data")
+
+    assert keys((await get("users"))[1]["users"]) == [("def-kim", "alice")]
+    assert [row["account"] for row in (await get("accounts"))[1]["accounts"]] == ["def-kim"]
+    assert [row["user"] for row in (await get("accounts/def-kim"))[1]["users"]] == ["alice"]
+    assert [(await get(path))[0] for path in ("users/bob", "users/zoe", "accounts/sub", "accounts/root")] == [404] * 4
