@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 
 from aggregator.api.tokens import TokenFileError, read_tokens
 from aggregator.app.site import open_site
 from aggregator.config import Config
-from aggregator.sources.base import FetchError, Source
+from aggregator.sources.base import FetchError
 
 TIMEOUT_SECONDS = 30.0
 
@@ -35,22 +36,26 @@ def token_warnings(config: Config) -> list[str]:
 
 async def connect(config: Config) -> list[tuple[str, str]]:
     """Fetch each source once; give (what, error) for each, "" for one that answers."""
+    now = time.time()
     async with open_site(config) as site:
-        named: list[tuple[str, Source[object]]] = []
+        named: list[tuple[str, Awaitable[object]]] = []
         for name, cluster in site.clusters.items():
-            named.append((f"clusters.{name}.slurmacct", cluster.accounting))
+            named.append((f"clusters.{name}.slurmacct", cluster.accounting.fetch(now)))
             if cluster.use:
-                named.append((f"clusters.{name}.prometheus", cluster.use))
-        named += [(f"filesystems.{name}.robinhood", item.usage) for name, item in site.filesystems.items()]
+                named.append((f"clusters.{name}.prometheus", cluster.use.fetch(now)))
+            if cluster.power:
+                window = cluster.power.window
+                named.append((f"clusters.{name}.prometheus (energy)", cluster.power.windows(now - now % window, 1)))
+        named += [(f"filesystems.{name}.robinhood", item.usage.fetch(now)) for name, item in site.filesystems.items()]
         if site.allocations:
-            named.append(("allocations.file", site.allocations))
-        return [(what, await _try(source)) for what, source in named]
+            named.append(("allocations.file", site.allocations.fetch(now)))
+        return [(what, await _try(fetch)) for what, fetch in named]
 
 
-async def _try(source: Source[object]) -> str:
+async def _try(fetch: Awaitable[object]) -> str:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await source.fetch(time.time())
+            await fetch
     except FetchError as error:
         return str(error)
     except TimeoutError:

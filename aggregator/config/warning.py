@@ -26,6 +26,7 @@ NOT_YET: Final = (
     "filesystems.*.cluster",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
+ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "node_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 
 
 def find_warnings(config: Config, data: object) -> tuple[str, ...]:
@@ -33,8 +34,17 @@ def find_warnings(config: Config, data: object) -> tuple[str, ...]:
     unused = (path for pattern in NOT_YET for path in _matching(data, pattern.split(".")))
     return (
         *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
+        *_useless_exporters(config),
         *_readable_secrets(config),
     )
+
+
+def _useless_exporters(config: Config) -> Iterator[str]:
+    """Name the exporters of energy where there is no use of jobs to share it by."""
+    for name, cluster in config.clusters.items():
+        if cluster.exporters.slurm_job_exporter is None:
+            for exporter in sorted(cluster.exporters.in_use.keys() & ENERGY_EXPORTERS):
+                yield f"clusters.{name}.exporters.{exporter}: not used without slurm_job_exporter"
 
 
 def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.config import load
+from aggregator.config import load, parse
 
 TESTDATA = Path(__file__).parent / "testdata"
 
@@ -35,3 +35,12 @@ def test_secret_that_everyone_can_read_gives_a_warning(secrets: Path) -> None:
     message = f"every user of this machine can read {secrets / 'password'}"
     assert f"clusters.narval.slurmacct.password_file: {message}" in warnings
     assert f"cloud.arbutus.prometheus.bearer_token_file: {message}" in warnings
+
+
+def test_power_without_the_use_of_jobs_gives_a_warning() -> None:
+    config = parse(
+        "clusters: { narval: { slurmacct: { host: db1, user: u }, prometheus: { url: 'http://p:9090' }, "
+        "exporters: { redfish_exporter: {} } } }"
+    )
+
+    assert config.warnings == ("clusters.narval.exporters.redfish_exporter: not used without slurm_job_exporter",)
