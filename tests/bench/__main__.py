@@ -6,20 +6,23 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
 from prometheus_client import generate_latest
 
-from aggregator.config import active_rules, load_rules
+from aggregator.config import State, active_rules, load_rules
 from aggregator.exposition import Renderer
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
+from aggregator.join.ledger import LedgerBook
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.energy import Ledger, Prices, RunLedger
 from aggregator.model.view import ClusterView
-from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
+from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticPower, SyntheticUse
+from aggregator.state import StateStore
 from tests.reference import expected_registry
 
 START = 1_700_000_000.0
@@ -70,6 +73,28 @@ async def _refresh(jobs: int, runs: int) -> tuple[ClusterView, dict[str, float]]
     return view, {
         "join (runs with use, waste, sums)": _median(join, runs),
         _JUDGE: _median(lambda: [judge.judge(job, observed) for job in running], runs),
+        **await _ledger_seconds(cluster, runs),
+    }
+
+
+async def _ledger_seconds(cluster: SyntheticCluster, runs: int) -> dict[str, float]:
+    """Add one window to a ledger that has seen every run, and save it."""
+    end = START + 60 - START % 60
+    first, second = await SyntheticPower(cluster).windows(end, 2)
+    present = [live.run for live in cluster.ran_since(first.begin)]
+    seen = LedgerBook(Ledger(first.begin), Prices())
+    seen.add(first, present)
+    before = seen.ledger()
+    with TemporaryDirectory() as folder:
+        state = StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"}))
+        await state.open()
+        started = time.perf_counter()
+        await state.ledger.save("bench", before, None)
+        saved = time.perf_counter() - started
+        await state.close()
+    return {
+        "ledger: add one window of 60 s": _median(lambda: LedgerBook(before, Prices()).add(second, present), runs),
+        "ledger: save one window in SQLite": saved,
     }
 
 

@@ -15,6 +15,7 @@ from tests.lab.notifications import ADDRESS
 from tests.lab.ports import answers, free_port
 from tests.lab.process import Daemon, lab_environment
 from tests.lab.service import Service
+from tests.lab.simulators import Fault
 from tests.lab.site import EXEMPT, create_token
 
 pytestmark = pytest.mark.lab
@@ -157,6 +158,22 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     lab.slurm.scancel(str(wasteful))
     lab.slurm.scancel(str(exempt))
     wait_until(lambda: bool(told(lab, wasteful, "resolved")), 60, "the message that it is over")
+
+
+def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service) -> None:
+    """Nor is one that has run for less than the minimum: those of the other rules, half an hour, no job here reaches."""
+    key = str(lab.jobs["gpu_idle"])
+    (node,) = next(job.nodes for job in lab.feed.jobs if job.job_id == lab.jobs["gpu_idle"])
+    wait_until(lambda: bool(service.samples("hpc_job_waste", slurmjobid=key)), 60, "the waste")
+    lab.simulators.set_fault(node, Fault.DOWN)
+    try:
+        wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 30, "the end of the accusation")
+        waste = service.data(f"{JOBS}/{key}")["runs"][-1]["waste"]
+        assert waste["findings"] == []
+        assert any(node in why["because"] or "observed" in why["because"] for why in waste["not_judged"])
+    finally:
+        lab.simulators.clear_faults()
+    assert {dict(labels)["reason"] for labels in service.samples("hpc_job_waste")} <= {"gpu_unused"}
 
 
 def test_scripts_of_every_kind_of_job_arrive(lab: Lab, service: Service, agent: Daemon, staff: Reader) -> None:
