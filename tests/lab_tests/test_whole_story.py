@@ -161,7 +161,7 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
 
 
 def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service) -> None:
-    """Nor is one that has run for less than the minimum: those of the other rules, half an hour, no job here reaches."""
+    """Nor is one younger than the minimum runtime, which for the other rules is half an hour: no job here is older."""
     key = str(lab.jobs["gpu_idle"])
     (node,) = next(job.nodes for job in lab.feed.jobs if job.job_id == lab.jobs["gpu_idle"])
     wait_until(lambda: bool(service.samples("hpc_job_waste", slurmjobid=key)), 60, "the waste")
