@@ -6,7 +6,7 @@ from aiohttp import web
 
 from aggregator.api.freshness import is_stale, summarize
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.model.view import SourceStatus
+from aggregator.model.view import Snapshot, SourceStatus
 
 _HEADERS = {"Cache-Control": "no-store"}
 
@@ -18,9 +18,9 @@ async def get_healthy(request: web.Request) -> web.Response:
 
 async def get_ready(request: web.Request) -> web.Response:
     """Answer whether there are data to serve, with the age of each source's."""
-    sources = request.app[STORE].current.sources
-    now = request.app[CLOCK]()
-    obstacle = _obstacle(sources.values(), now, request.app[SETTINGS].stale_after)
+    snapshot = request.app[STORE].current
+    sources, now = snapshot.sources, request.app[CLOCK]()
+    obstacle = _unpublished(snapshot) or _obstacle(sources.values(), now, request.app[SETTINGS].stale_after)
     lines = [obstacle or "Ready.", *(summarize(sources[key], now) for key in sorted(sources))]
     return web.Response(status=503 if obstacle else 200, text="\n".join(lines) + "\n", headers=_HEADERS)
 
@@ -31,6 +31,12 @@ async def post_reload(request: web.Request) -> web.Response:
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
     return web.Response(text="Reloaded.\n", headers=_HEADERS)
+
+
+def _unpublished(snapshot: Snapshot) -> str | None:
+    """Say that a page would lack something: sources are read some time before what comes of them is published."""
+    times = [view.time for view in (*snapshot.clusters.values(), *snapshot.filesystems.values())]
+    return None if all(times) else "Not ready: the first refresh has not ended yet."
 
 
 def _obstacle(sources: Collection[SourceStatus], now: float, stale_after: float) -> str | None:

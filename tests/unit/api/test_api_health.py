@@ -5,6 +5,7 @@ import pytest
 from aggregator.api.metrics import GROUPS
 from aggregator.exposition.page import SERVICE_GROUP
 from aggregator.families import GROUPS as FAMILY_GROUPS
+from aggregator.model.view import ClusterView
 
 from .builders import NOW, FakeReload, make_status, publish_jobs
 from .conftest import Service
@@ -190,3 +191,16 @@ async def test_what_the_service_itself_keeps_does_not_make_it_ready(service: Ser
         503,
         "Not ready: no source could be read yet.",
     )
+
+
+async def test_a_source_that_was_read_is_not_ready_before_its_snapshot_is_published(service: Service) -> None:
+    service.store.publish_source(make_status())
+    service.store.publish_cluster(ClusterView("narval", 0.0))
+    response = await service.get("/-/ready")
+    assert (response.status, (await response.text()).splitlines()[0]) == (
+        503,
+        "Not ready: the first refresh has not ended yet.",
+    )
+
+    service.store.publish_cluster(ClusterView("narval", service.now))
+    assert (await service.get("/-/ready")).status == 200
