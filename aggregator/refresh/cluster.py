@@ -1,7 +1,7 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
@@ -25,7 +25,7 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         allocations: Feed[Allocations] | None,
-        ledger: Callable[[float], LedgerView | None] | None = None,
+        ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -52,8 +52,9 @@ class ClusterRefresher:
             accounting, use, allocations = await asyncio.gather(
                 self._accounting.fetch(at), fetch_optional(self._use, at), fetch_optional(self._allocations, at)
             )
+            ledger = await self._ledger(at) if self._ledger else None
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(self._join, at, accounting, use, allocations)
+            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -66,7 +67,12 @@ class ClusterRefresher:
         await self._publish(ClusterView(self._cluster, at))
 
     def _join(
-        self, at: float, accounting: Accounting | None, use: Use | None, allocations: Allocations | None
+        self,
+        at: float,
+        accounting: Accounting | None,
+        use: Use | None,
+        allocations: Allocations | None,
+        ledger: LedgerView | None,
     ) -> ClusterView:
         return join_cluster(
             self._cluster,
@@ -76,6 +82,6 @@ class ClusterRefresher:
             previous=self._previous,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
-            ledger=self._ledger(at) if self._ledger else None,
+            ledger=ledger,
             judge=self._judge,
         )

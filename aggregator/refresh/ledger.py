@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 # Of one refresh while it catches up; the loop goes on at the next one.
 MAX_BATCHES = 4
 MAX_WINDOWS = 60
+# A state that hangs must not hold up the snapshot.
+LOAD_SECONDS = 5.0
 # Runs × windows that are fetched at once: some tens of megabytes.
 MAX_POINTS = 300_000
 
@@ -110,8 +112,15 @@ class LedgerRefresher:
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
         publish(self._status)
 
-    def view(self, at: float) -> LedgerView | None:
-        """Give what a snapshot at `at` shows: the totals, and the last power unless it is stale."""
+    async def view(self, at: float) -> LedgerView | None:
+        """Give what a snapshot at `at` shows: the totals, and the last power unless it is stale.
+
+        What is kept is shown from the first snapshot on: counters and findings must not vanish at a restart or reload.
+        """
+        if self._ledger is None:
+            kept = await self._kept()
+            # The ledger's own refresh may have been faster, and be further on.
+            self._ledger = self._ledger or kept
         if self._ledger is None:
             return None
         power = self._power
@@ -155,6 +164,14 @@ class LedgerRefresher:
         """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt."""
         status = self._snapshot().sources.get(("slurmacct", self._cluster))
         return status.last_success if status else None
+
+    async def _kept(self) -> Ledger | None:
+        """Read what is kept; a state that fails is said by the ledger's own refresh."""
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                return await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        except (StateError, TimeoutError):
+            return None
 
     async def _load(self, settled: float) -> Ledger:
         """Read the ledger, or begin one; where it begins is kept too, so that a restart does not begin later."""

@@ -95,8 +95,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await state.close()
 
 
-def joules(refresher: LedgerRefresher, at: float = START) -> float | None:
-    view = refresher.view(at)
+async def joules(refresher: LedgerRefresher, at: float = START) -> float | None:
+    view = await refresher.view(at)
     assert view is not None
     totals = view.ledger.users.get(("alice", "def-kim"))
     return totals.joules if totals else None
@@ -106,11 +106,11 @@ async def test_windows_are_added_when_they_have_closed_and_settled(site: Site) -
     refresher = site.refresher()
     await site.run_until(refresher, START + 30)
     await site.run_until(refresher, START + 89)
-    assert joules(refresher) is None
+    assert await joules(refresher) is None
 
     await site.run_until(refresher, START + 90)
 
-    assert (site.power.asked, joules(refresher)) == ([(START + 60, 1)], 60 * 50.0)
+    assert (site.power.asked, await joules(refresher)) == ([(START + 60, 1)], 60 * 50.0)
 
 
 async def test_a_window_is_added_once_however_often_it_is_looked_at(site: Site) -> None:
@@ -118,7 +118,7 @@ async def test_a_window_is_added_once_however_often_it_is_looked_at(site: Site) 
     for second in range(30, 240, 10):
         await site.run_until(refresher, START + second)
 
-    assert (joules(refresher), site.statuses[-1].up) == (3 * 60 * 50.0, True)
+    assert (await joules(refresher), site.statuses[-1].up) == (3 * 60 * 50.0, True)
 
 
 async def test_nothing_is_added_before_slurmacct_has_answered(site: Site) -> None:
@@ -126,7 +126,7 @@ async def test_nothing_is_added_before_slurmacct_has_answered(site: Site) -> Non
     refresher = site.refresher()
     await refresher.refresh(START + 600)
 
-    assert (site.power.asked, refresher.view(START)) == ([], None)
+    assert (site.power.asked, await refresher.view(START)) == ([], None)
 
 
 async def test_while_slurmacct_is_down_windows_wait(site: Site) -> None:
@@ -136,7 +136,7 @@ async def test_while_slurmacct_is_down_windows_wait(site: Site) -> None:
     assert site.power.asked == []
 
     await site.run_until(refresher, START + 1050)
-    assert joules(refresher) == 17 * 60 * 50.0
+    assert await joules(refresher) == 17 * 60 * 50.0
 
 
 async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site: Site, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site
         await other.run_until(uninterrupted, START + second)
     await other.state.close()
 
-    assert joules(restarted) == joules(uninterrupted) == 400 * 50.0
+    assert await joules(restarted) == await joules(uninterrupted) == 400 * 50.0
 
 
 async def test_catching_up_is_bounded_and_goes_on_at_the_next_refresh(site: Site) -> None:
@@ -165,14 +165,14 @@ async def test_catching_up_is_bounded_and_goes_on_at_the_next_refresh(site: Site
     assert [count for _, count in site.power.asked] == [module.MAX_WINDOWS] * module.MAX_BATCHES
 
     await site.run_until(refresher, START + 31 + windows * 60)
-    assert joules(refresher) == windows * 60 * 50.0
+    assert await joules(refresher) == windows * 60 * 50.0
 
 
 async def test_a_new_ledger_begins_before_its_first_start(site: Site) -> None:
     refresher = site.refresher(backfill_seconds=600.0)
     await site.run_until(refresher, START + 30)
 
-    assert joules(refresher) == 500 * 50.0
+    assert await joules(refresher) == 500 * 50.0
 
 
 async def test_a_failed_query_adds_nothing_and_is_made_good(site: Site) -> None:
@@ -181,11 +181,11 @@ async def test_a_failed_query_adds_nothing_and_is_made_good(site: Site) -> None:
     site.power.error = FetchError("clusters.c.prometheus: HTTP 422: execution: too many samples")
     await site.run_until(refresher, START + 90)
     assert (site.statuses[-1].up, site.statuses[-1].error) == (False, str(site.power.error))
-    assert joules(refresher) is None
+    assert await joules(refresher) is None
 
     site.power.error = None
     await site.run_until(refresher, START + 150)
-    assert (joules(refresher), site.statuses[-1].up) == (2 * 60 * 50.0, True)
+    assert (await joules(refresher), site.statuses[-1].up) == (2 * 60 * 50.0, True)
 
 
 async def test_a_state_that_is_down_delays_the_ledger(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ async def test_a_state_that_is_down_delays_the_ledger(site: Site, monkeypatch: p
         assert site.statuses[-1].error == "state.url: x: gone"
     await site.run_until(refresher, START + 150)
 
-    assert joules(refresher) == 2 * 60 * 50.0
+    assert await joules(refresher) == 2 * 60 * 50.0
 
 
 async def test_two_replicas_add_every_window_once(site: Site) -> None:
@@ -210,9 +210,9 @@ async def test_two_replicas_add_every_window_once(site: Site) -> None:
         await site.run_until(one if second % 60 else other, START + second)
     await site.run_until(one, START + 660)
     await site.run_until(other, START + 660)
-    views = [replica.view(START + 660) for replica in (one, other)]
+    views = [await replica.view(START + 660) for replica in (one, other)]
 
-    assert joules(one) == joules(other) == 10 * 60 * 50.0
+    assert await joules(one) == await joules(other) == 10 * 60 * 50.0
     assert [view.power.window_end for view in views if view and view.power] == [START + 600, START + 600]
 
 
@@ -220,7 +220,7 @@ async def test_old_power_is_not_shown(site: Site) -> None:
     refresher = site.refresher(stale_after=300.0)
     await site.run_until(refresher, START + 30)
     await site.run_until(refresher, START + 90)
-    fresh, stale = refresher.view(START + 200), refresher.view(START + 1000)
+    fresh, stale = await refresher.view(START + 200), await refresher.view(START + 1000)
 
     assert fresh is not None
     assert stale is not None
@@ -236,7 +236,7 @@ async def test_windows_of_another_length_begin_at_their_own_alignment(site: Site
     await site.run_until(longer, START + 330)
 
     assert site.power.asked[-1][0] % 90 == 0
-    assert joules(longer) == pytest.approx(60 * 50.0 + 90 * 50.0 * site.power.asked[-1][1])
+    assert await joules(longer) == pytest.approx(60 * 50.0 + 90 * 50.0 * site.power.asked[-1][1])
 
 
 async def test_a_bug_shows_nothing_half_done(site: Site) -> None:
@@ -244,4 +244,25 @@ async def test_a_bug_shows_nothing_half_done(site: Site) -> None:
     await site.run_until(refresher, START + 30)
     await refresher.withdraw(START + 60)
 
-    assert (refresher.view(START), site.failures, site.statuses[-1].up) == (None, 1, False)
+    view = await refresher.view(START)
+
+    assert view is not None
+    assert (view.ledger.window_end, view.power, site.failures, site.statuses[-1].up) == (START, None, 1, False)
+
+
+async def test_a_restarted_service_shows_what_is_kept_before_it_adds_anything(site: Site) -> None:
+    """Counters that vanish for a refresh, and findings with them, would end alerts at every restart and reload."""
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    await site.run_until(refresher, START + 90)
+
+    assert await joules(site.refresher()) == 60 * 50.0
+
+
+async def test_a_state_that_fails_delays_no_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise StateError("state.url: x: gone")
+
+    monkeypatch.setattr(site.state.ledger, "load", fail)
+
+    assert await site.refresher().view(START) is None
