@@ -72,7 +72,7 @@ class MariaDB:
         self, sql: str, database: str | None = None, params: Sequence[Any] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run one statement as the administrator and return its rows."""
-        with closing(self._connect(database)) as connection, connection.cursor() as cursor:
+        with closing(self.connect(database)) as connection, connection.cursor() as cursor:
             cursor.execute(sql, params)
             return list(cursor.fetchall())
 
@@ -117,7 +117,7 @@ class MariaDB:
     def _user() -> list[str]:
         return ["--user=mysql"] if os.geteuid() == 0 else []
 
-    def _connect(self, database: str | None = None) -> "pymysql.Connection[Any]":
+    def connect(self, database: str | None = None) -> "pymysql.Connection[Any]":
         return pymysql.connect(
             unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=5
         )
