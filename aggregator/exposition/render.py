@@ -15,6 +15,8 @@ from aggregator.exposition.labels import escape_help, fragment
 from aggregator.families import ALL
 from aggregator.families.spec import Entity, Family, Histogram, View
 
+# Fragments of a family's own labels that are kept from one refresh to the next; job names make new ones all the time.
+MAX_EXTRAS = 200_000
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 
 
@@ -51,6 +53,7 @@ class Renderer:
 
     def __init__(self) -> None:
         self._fragments: dict[str, dict[tuple[str, ...], str]] = {}
+        self._extras: dict[str, dict[tuple[str, ...], str]] = {}
 
     def render(self, view: View) -> Mapping[str, Member]:
         """Render every family that has samples in this view: family name → member."""
@@ -61,7 +64,8 @@ class Renderer:
             if entity.name not in columns:
                 columns[entity.name] = self._column(view, entity)
             column = columns[entity.name]
-            lines, series = render_family(family, column) if column.entities else (b"", 0)
+            extras = self._extras.setdefault(family.name, {})
+            lines, series = render_family(family, column, extras) if column.entities else (b"", 0)
             if series:
                 members[family.name] = Member(compress(lines), series)
         return members
@@ -75,22 +79,25 @@ class Renderer:
         return _Column(entities, [fresh[key] for key in keys])
 
 
-def render_family(family: Family[Any], column: _Column) -> tuple[bytes, int]:
-    """Write a family's samples and count them."""
+def render_family(family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str]) -> tuple[bytes, int]:
+    """Write a family's samples and count them; extras keeps the fragments of the family's own labels."""
     if family.value is not None:
-        values = list(map(family.value, column.entities))
+        values: list[Any] = list(map(family.value, column.entities))
+        if None not in values:
+            return _interleave(family.name, column.fragments, values)
         labels = [label for label, value in zip(column.fragments, values, strict=True) if value is not None]
         return _interleave(family.name, labels, [value for value in values if value is not None])
     if family.histogram is not None:
         return _histograms(family, column)
-    return _labelled(family, column)
+    return _labelled(family, column, extras)
 
 
-def _labelled(family: Family[Any], column: _Column) -> tuple[bytes, int]:
+def _labelled(family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str]) -> tuple[bytes, int]:
     """Write the samples that have labels of their own; most label values come again and again."""
+    if len(extras) > MAX_EXTRAS:
+        extras.clear()
     labels: list[str] = []
     numbers: list[float] = []
-    extras: dict[tuple[str, ...], str] = {}
     for base, entity in zip(column.fragments, column.entities, strict=True):
         for extra, number in family.extra_samples(entity):
             if extra not in extras:

@@ -156,4 +156,4 @@ def test_a_wrong_number_of_label_values_is_an_error() -> None:
 def test_a_family_without_known_values_is_not_on_the_page() -> None:
     view = ClusterView("narval", NOW, series=(make_job(end=None),))
     column: Any = type("Column", (), {"entities": view.series, "fragments": ['a="b"']})
-    assert render_family(BY_NAME["hpc_job_end_timestamp_seconds"], column) == (b"", 0)
+    assert render_family(BY_NAME["hpc_job_end_timestamp_seconds"], column, {}) == (b"", 0)
