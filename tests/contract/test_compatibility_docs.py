@@ -1,6 +1,7 @@
 """docs/compatibility.md says what each release offers, as the schemas of the releases have it."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from aggregator.sources.slurmacct.features import FEATURES
@@ -19,7 +20,7 @@ def test_the_documented_features_are_those_of_the_releases() -> None:
 def test_no_release_lacks_what_an_earlier_one_has() -> None:
     """The page says so; where it ceases to be true, the page needs a column more."""
     releases = list(features_by_release().items())
-    for (_, earlier), (release, later) in zip(releases, releases[1:], strict=False):
+    for (_, earlier), (release, later) in pairwise(releases):
         assert {name for name, there in earlier.items() if there and not later[name]} == set(), release
 
 
