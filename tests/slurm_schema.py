@@ -6,9 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from aggregator.sources.slurmacct.features import features_of
+from aggregator.sources.slurmacct.schema import Schema
 from tests.lab.mariadb import MariaDB
 
 _FILE = Path(__file__).parent / "data" / "slurmacct_schemas.json"
+_OF_A_CLUSTER = "<cluster>"
 _EXPRESSIONS = frozenset({"CURRENT_TIMESTAMP", "NULL"})
 
 
@@ -19,16 +22,38 @@ def schemas() -> dict[str, dict[str, Any]]:
     return content
 
 
-def create_tables(mariadb: MariaDB, database: str, release: str, cluster: str) -> None:
+def columns_of(release: str, cluster: str) -> Schema:
+    """Give a release's schema as the source sees it where every table is granted."""
+    logical = {name.removeprefix(f"{_OF_A_CLUSTER}_").removesuffix("_table"): name for name in schemas()[release]}
+    return Schema(cluster, {name: frozenset(schemas()[release][table]["columns"]) for name, table in logical.items()})
+
+
+@cache
+def features_by_release() -> dict[str, dict[str, bool]]:
+    """Release → feature → whether it has it."""
+    return {release: features_of(columns_of(release, "any")) for release in sorted(schemas())}
+
+
+def create_tables(mariadb: MariaDB, database: str, release: str, cluster: str, charset: str = "utf8mb4") -> None:
     """Make a database as slurmdbd of `release` makes it, with one registered cluster."""
     # slurmdbd's own sessions are not strict: columns without a default are filled, long text is cut.
     mariadb.execute("SET GLOBAL sql_mode='NO_ENGINE_SUBSTITUTION'")
     mariadb.execute(f"DROP DATABASE IF EXISTS `{database}`")
-    mariadb.create_database(database)
+    mariadb.create_database(database, charset)
     for name, table in schemas()[release].items():
-        mariadb.execute(_create(name.replace("<cluster>", cluster), table), database)
+        if not name.startswith(_OF_A_CLUSTER):
+            mariadb.execute(_create(name, table), database)
+    add_cluster(mariadb, database, release, cluster)
+
+
+def add_cluster(mariadb: MariaDB, database: str, release: str, cluster: str) -> None:
+    """Register one cluster more, with tables of its own."""
+    for name, table in schemas()[release].items():
+        if name.startswith(_OF_A_CLUSTER):
+            mariadb.execute(_create(name.replace(_OF_A_CLUSTER, cluster), table), database)
+    # Not registered twice: names are compared whatever their case.
     mariadb.execute(
-        "INSERT INTO cluster_table SET name=%s, features='', federation='', fed_state=0", database, [cluster]
+        "INSERT IGNORE INTO cluster_table SET name=%s, features='', federation='', fed_state=0", database, [cluster]
     )
 
 

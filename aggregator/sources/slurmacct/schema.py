@@ -8,12 +8,19 @@ from aggregator.sources.mysql import Database, text
 
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()"
 _COLUMNS = (
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE()"
-    " AND table_name IN (%s, %s, %s, %s, %s, %s)"
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE table_schema=DATABASE() AND table_name IN ({})"
 )
 _CLUSTERS = "SELECT CAST(name AS BINARY) FROM cluster_table WHERE deleted=0"
 
 # fmt: off
+# The tables that may be read, without the cluster and `_table`. job_env, which holds secrets, is not one of them.
+_OF_A_CLUSTER = (
+    "job", "assoc", "job_script", "step", "event", "resv", "suspend", "last_ran",
+    "usage_hour", "usage_day", "usage_month", "assoc_usage_hour", "assoc_usage_day", "assoc_usage_month",
+    "qos_usage_hour", "qos_usage_day", "qos_usage_month",
+)
+_OF_ALL = ("tres", "qos", "acct", "acct_coord", "cluster")
 REQUIRED = {
     "job": frozenset({
         "job_db_inx", "id_job", "id_assoc", "id_user", "account", "partition", "job_name", "state", "time_submit",
@@ -47,23 +54,25 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
     Raises FetchError that says which clusters the database has, or that it is not slurmacct at all.
     """
     tables = {text(row[0]) for row in await database.rows(_TABLES)}
-    names = {
-        f"{cluster}_job_table": "job",
-        f"{cluster}_assoc_table": "assoc",
-        f"{cluster}_job_script_table": "job_script",
-        "tres_table": "tres",
-        "qos_table": "qos",
-        "acct_table": "acct",
-    }
     if "cluster_table" not in tables or "tres_table" not in tables:
         raise FetchError(f"{key}.database: not a slurmdbd database (no cluster_table and tres_table in it)")
     if f"{cluster}_job_table" not in tables:
         known = sorted(text(row[0]) for row in await database.rows(_CLUSTERS))
         raise FetchError(f"{key}: the database has no cluster {cluster!r}; it has: {', '.join(known) or 'none'}")
-    columns: dict[str, set[str]] = {logical: set() for logical in names.values()}
-    for table, column in await database.rows(_COLUMNS, tuple(names)):
-        columns[names[text(table)]].add(text(column).lower())
+    columns = await _columns(database, cluster)
     for logical, required in REQUIRED.items():
         if missing := required - columns[logical]:
             raise FetchError(f"{key}: {cluster}_{logical}_table lacks the columns {', '.join(sorted(missing))}")
     return Schema(cluster, {logical: frozenset(found) for logical, found in columns.items()})
+
+
+async def _columns(database: Database, cluster: str) -> dict[str, set[str]]:
+    """Read the columns of each table that is there and may be read."""
+    names = {f"{cluster}_{suffix}_table": suffix for suffix in _OF_A_CLUSTER} | {f"{one}_table": one for one in _OF_ALL}
+    columns: dict[str, set[str]] = {logical: set() for logical in names.values()}
+    sql = _COLUMNS.format(", ".join(["%s"] * len(names)))
+    for table, column in await database.rows(sql, tuple(names)):
+        # The server compares these names whatever their case: another cluster's tables may be among them.
+        if (logical := names.get(text(table))) is not None:
+            columns[logical].add(text(column).lower())
+    return columns

@@ -7,6 +7,7 @@ from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, Row, SchemaError
 from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.features import features_of
 from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_dimensions, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
@@ -47,11 +48,8 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell which optional columns of the job table this release has."""
-        schema = self._schema
-        if schema is None:
-            return {}
-        return {column: schema.has("job", column) for column in statements.RUN_COLUMNS}
+        """Tell what this cluster's schema offers; nothing before it was read."""
+        return {} if self._schema is None else features_of(self._schema)
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.

@@ -63,7 +63,7 @@ def ended_runs(schema: Schema) -> str:
 
 def _runs_where(schema: Schema, condition: str) -> str:
     return (
-        f"(SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE {condition}"  # noqa: S608
+        f"(SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE {condition} AND deleted+0=0"  # noqa: S608
         f" ORDER BY job_db_inx DESC LIMIT {MAX_RUNS_OF_ID})"
     )
 

@@ -1,8 +1,11 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.hostlist import MAX_HOSTS, HostlistError, expand_hostlist
+from aggregator.model.hostlist import MAX_HOSTS, MAX_NAME, HostlistError, expand_hostlist
+from tests.hostlists import Written, compress, host_lists
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,14 @@ from aggregator.model.hostlist import MAX_HOSTS, HostlistError, expand_hostlist
         ("[1-2]", ["1", "2"]),
         ("n[99-101]", ["n99", "n100", "n101"]),
         ("n[0-0]", ["n0"]),
+        ("n[1,1]", ["n1", "n1"]),
+        ("a[1-2][3-4]", ["a13", "a14", "a23", "a24"]),
+        ("r[1-2]c[0,2]n[8-9]", [f"r{r}c{c}n{n}" for r in (1, 2) for c in (0, 2) for n in (8, 9)]),
+        ("bgl[000x011]", ["bgl000", "bgl001", "bgl010", "bgl011"]),
+        ("bgl[000x133]", [f"bgl{x}{y}{z}" for x in range(2) for y in range(4) for z in range(4)]),
+        ("bgl[08xAA]", [f"bgl{x}{y}" for x in "0123456789A" for y in "89A"]),
+        ("bgl[000x001,4A0,ZZZ]", ["bgl000", "bgl001", "bgl4A0", "bglZZZ"]),
+        ("r[1-2]t[00x01]", ["r1t00", "r1t01", "r2t00", "r2t01"]),
     ],
 )
 def test_every_form_of_the_grammar_expands_in_its_own_order(text: str, hosts: list[str]) -> None:
@@ -38,7 +49,8 @@ def test_an_unassigned_list_is_empty(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["n[1-2", "n1-2]", "n[[1-2]]", "n[]", "n[,]", "n[1,]", "n[a-b]", "n[3-1]", "n[1-2-3]", "n[-1]", "n[1 - 2]",
-     "[000x133]", "n[0x1]", "n[1;2]"],
+     "n[0x1]", "n[1;2]", "n[A]", "n[a0]", "n[000x0]", "n[000x01]", "n[010x001]", "n[000x]", "n[x11]", "n[0A-0B]",
+     "n[000000xZZZZZZ]", "n[00x11x22]", "n[1, 3]"],
 )  # fmt: skip
 def test_a_malformed_list_is_refused(text: str) -> None:
     with pytest.raises(HostlistError):
@@ -52,7 +64,7 @@ def test_a_list_at_the_cap_expands() -> None:
 @pytest.mark.parametrize(
     "text",
     [f"n[1-{MAX_HOSTS + 1}]", f"n[1-{MAX_HOSTS}],m1", "n[0-999999999999]", "a[1-999]b[1-999]c[1-999]d[1-999]",
-     f"n[1-{MAX_HOSTS},5]"],
+     f"n[1-{MAX_HOSTS},5]", "n[0000x9999,ZZZZ,0000xZZZZ]", "n[" + "1," * 2**18 + "1]", "n[1-2]" * 17],
 )  # fmt: skip
 def test_a_list_over_the_cap_is_refused_without_being_expanded(text: str) -> None:
     with pytest.raises(HostlistError):
@@ -66,7 +78,48 @@ def test_numbers_beyond_what_python_converts_are_a_hostlist_error(text: str) -> 
         expand_hostlist(text)
 
 
-@given(st.text(alphabet=st.sampled_from("n1230-,[] \t\n²٣x\x00é"), max_size=40) | st.text(max_size=60))
+def test_a_name_may_be_as_long_as_slurmdbd_keeps_it() -> None:
+    (name,) = expand_hostlist("n" * (MAX_NAME - 1) + "[1]")
+    assert len(name) == MAX_NAME
+
+
+@pytest.mark.parametrize("text", ["n" * (MAX_NAME + 1), "n" * MAX_NAME + "[1]", "n" * (MAX_NAME - 2) + "[1,100]",
+                                  "n[1]" * MAX_NAME, f"[{'0' * 18}]" * 15])  # fmt: skip
+def test_a_longer_name_is_refused(text: str) -> None:
+    with pytest.raises(HostlistError, match=f"more than {MAX_NAME} characters"):
+        expand_hostlist(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1-65536]" * 7000,
+        "[1-2]" * 16 + "n" * 60_000,
+        "[00000xZZZZZ]" * 5000,
+        "[1-9]" * 13_000,
+        "[" * 65_535,
+        "[1" * 32_000,
+        "]" * 65_535,
+        "n[" + "0-65535," * 8_000 + "1]",
+        "," * 65_535,
+        ("n" * 250 + "[1-300],") * 250,
+    ],
+    ids=["products", "long names", "boxes", "many brackets", "open", "nested", "close", "sums", "commas", "all"],
+)
+def test_no_list_takes_more_memory_than_the_limits_allow(text: str) -> None:
+    """The column holds 64 KiB, which could stand for any number of hosts."""
+    tracemalloc.start()
+    try:
+        expand_hostlist(text)
+    except HostlistError:
+        pass
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 32 * 2**20
+
+
+@given(st.text(alphabet=st.sampled_from("n1230-,[] \t\n²٣xAZ\x00é"), max_size=40) | st.text(max_size=60))
 def test_a_hostile_string_raises_nothing_but_a_hostlist_error(text: str) -> None:
     try:
         hosts = expand_hostlist(text)
@@ -76,16 +129,10 @@ def test_a_hostile_string_raises_nothing_but_a_hostlist_error(text: str) -> None
     assert all(hosts)
 
 
-def compress(prefix: str, width: int, numbers: list[int]) -> str:
-    """Write numbers of one width as Slurm does: runs of neighbours become ranges."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][-1] + 1 == number:
-            ranges[-1].append(number)
-        else:
-            ranges.append([number])
-    written = (f"{run[0]:0{width}d}" if len(run) == 1 else f"{run[0]:0{width}d}-{run[-1]:0{width}d}" for run in ranges)
-    return f"{prefix}[{','.join(written)}]"
+@given(host_lists(ours_only=True))
+def test_a_written_list_expands_to_the_names_that_it_was_written_for(written: Written) -> None:
+    text, names = written
+    assert expand_hostlist(text) == names
 
 
 @given(

@@ -1,3 +1,7 @@
+import re
+import tracemalloc
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +19,7 @@ CATALOG = {
     1006: ("license", "gpu:a100"),
 }
 GPU_IDS = gpu_types(CATALOG)
+ENTRY = re.compile(r"[0-9]+=[0-9]+")
 
 
 def test_counts_are_read_by_id() -> None:
@@ -86,3 +91,34 @@ def test_what_is_not_tracked_is_nothing_held() -> None:
 def test_a_gpu_count_is_the_larger_of_the_generic_and_the_typed_ones(counts: dict[int, int]) -> None:
     typed = counts.get(1002, 0) + counts.get(1003, 0)
     assert allocation(counts, GPU_IDS).gpu_count == max(counts.get(1001, 0), typed)
+
+
+PAIRS = st.tuples(st.integers(1, 99_999), st.integers(0, 2**63 - 1))
+
+
+@given(
+    st.lists(PAIRS, unique_by=lambda pair: pair[0]), st.lists(st.text(alphabet="=-. kM²x1", max_size=30)), st.randoms()
+)
+def test_garbage_between_entries_changes_no_count(
+    pairs: list[tuple[int, int]], garbage: list[str], random: Any
+) -> None:
+    entries = [f"{key}={count}" for key, count in pairs] + [text for text in garbage if not ENTRY.fullmatch(text)]
+    random.shuffle(entries)
+    assert parse_tres(",".join(entries)) == dict(pairs)
+
+
+@given(st.text(alphabet="0123456789=,", max_size=80))
+def test_no_allocation_is_negative(text: str) -> None:
+    held = allocation(parse_tres(text), GPU_IDS)
+    assert min(held.cpus, held.memory_bytes, held.nodes, held.gpu_count, *held.gpus.values()) >= 0
+
+
+@pytest.mark.parametrize(
+    "text", ["," * 65_535, "=" * 65_535, "1=1," * 16_000, "9" * 65_535, ("9" * 20 + "=1,") * 2_900]
+)
+def test_no_text_takes_more_memory_than_a_column_warrants(text: str) -> None:
+    tracemalloc.start()
+    parse_tres(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
