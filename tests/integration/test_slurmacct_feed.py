@@ -155,6 +155,8 @@ EVENTS = st.tuples(
     st.one_of(st.sampled_from([0, 1, 30, 59, 60, 61, 119, 120, 121, 599, 600, 601]), st.integers(0, 5000)),
 )
 
+LONG_RUNNING: list[Event] = [("submit", 0, 0), ("start", 0, 0), ("pass", 0, 4000), ("fetch", 0, 0)]
+
 
 @dataclass
 class Replay:
@@ -202,11 +204,20 @@ class Replay:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(EVENTS, max_size=60))
-@example(events=[("submit", 0, 0), ("start", 0, 0), ("fetch", 0, 0), ("upgrade", 0, 0), ("end", 0, 5000)])
-@example(events=[("throttle", 0, 0), ("fetch", 0, 0), ("fix_runaway", 0, 0), ("fetch", 0, 0), ("pass", 0, 601)])
+@example(events=[*LONG_RUNNING, ("end", 0, 3000)])
+@example(events=[*LONG_RUNNING, ("upgrade", 0, 0), ("end", 0, 3000)])
 @example(
-    events=[("submit", 0, 0), ("fetch", 0, 0), ("end", 0, 0), ("clock", 0, 5000), ("fetch", 0, 0), ("clock", 0, 0)]
+    events=[*LONG_RUNNING, ("fix_runaway", 0, 0), ("fetch", 0, 0), ("pass", 0, 599), ("fetch", 0, 0), ("pass", 0, 1)]
 )
+@example(events=[*LONG_RUNNING, ("break", 3, 0), ("fetch", 0, 0), ("end", 0, 3000), ("come_late", 0, 300)])
+@example(events=[*LONG_RUNNING, ("come_late", 0, 300), ("pass", 0, 59), ("fetch", 0, 0), ("pass", 0, 1)])
+@example(events=[*LONG_RUNNING, ("end", 0, 0), ("clock", 0, 5000), ("fetch", 0, 0), ("clock", 0, 0)])
+@example(events=[*LONG_RUNNING, ("end", 0, 0), ("fetch", 0, 0), ("clock", 0, 50), ("fetch", 0, 0), ("clock", 1, 50)])
+@example(events=[*LONG_RUNNING, ("end", 0, 3000), ("clock", 0, 5000), ("fetch", 0, 0), ("clock", 0, 0), ("fetch", 0, 0),
+                 ("pass", 0, 601)])  # fmt: skip
+@example(events=[*LONG_RUNNING, ("suspend", 0, 0), ("pass", 0, 30), ("fetch", 0, 0), ("resume", 0, 0)])
+@example(events=[*LONG_RUNNING, ("lose", 0, 0)])
+@example(events=[("throttle", 0, 0), ("fetch", 0, 0), ("fix_runaway", 0, 0), ("fetch", 0, 0), ("pass", 0, 601)])
 def test_what_is_known_after_each_fetch_is_what_a_reader_of_the_whole_table_knows(
     mariadb: MariaDB, tables: str, events: list[Event]
 ) -> None:

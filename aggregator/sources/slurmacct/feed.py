@@ -64,10 +64,10 @@ class RunFeed:
         swept, self._swept = self._swept, None
         open_keys: dict[int, int] = dict(await self._database.rows(statements.open_keys(schema)))
         ended_keys = await self._ended_keys(schema, since, int(at + FUTURE_SECONDS))
-        departed = self._open - open_keys.keys()
-        rows = await self._current(schema, open_keys | ended_keys, departed - ended_keys.keys())
+        departed = {_submission(self._known[key].row) for key in self._open - open_keys.keys()}
+        rows = await self._current(schema, open_keys | ended_keys, departed)
         self.rows = len(open_keys) + len(ended_keys)
-        self._settle(rows, ended_keys, {_submission(self._known[key].row) for key in departed}, since, at)
+        self._settle(rows, ended_keys, departed, since, at)
         self._last, self._swept = at, at if sweeps else swept
         return [known.row for known in self._known.values()]
 
@@ -95,13 +95,13 @@ class RunFeed:
             key, _, time_end, time_eligible = chunk[-1]
             parameters = statements.after(time_end, time_eligible, key, before)
 
-    async def _current(self, schema: Schema, seen: Mapping[int, int], sought: Collection[int]) -> dict[int, _Known]:
-        """Give the rows that were seen, and of those sought the ones that are there, by key or under another one."""
+    async def _current(
+        self, schema: Schema, seen: Mapping[int, int], departed: Collection[_Submission]
+    ) -> dict[int, _Known]:
+        """Give the rows that were seen, and those of runs that departed and were seen nowhere."""
         rows = {key: known for key, mark in seen.items() if (known := self._unchanged(key, mark))}
-        rows |= await self._read(schema, [*(seen.keys() - rows.keys()), *sought])
-        lost = {_submission(self._known[key].row) for key in sought if key not in rows}
-        if lost:
-            lost -= {_submission(known.row) for known in rows.values()}
+        rows |= await self._read(schema, [*(seen.keys() - rows.keys())])
+        lost = set(departed).difference(_submission(known.row) for known in rows.values()) if departed else ()
         return rows | await self._find(schema, lost)
 
     def _unchanged(self, key: int, fingerprint: int) -> _Known | None:
@@ -115,7 +115,7 @@ class RunFeed:
         return _by_key(rows)
 
     async def _find(self, schema: Schema, lost: Collection[_Submission]) -> dict[int, _Known]:
-        """Find runs whose rows are not under the keys that they had; those that are gone are said in the log."""
+        """Find runs by id and submit time, whatever their end and their key are; the log says how many are gone."""
         rows: list[Row] = []
         for chunk in _chunks(sorted(lost)):
             parameters = (*(job_id for job_id, _ in chunk), min(submit for _, submit in chunk))
