@@ -28,7 +28,7 @@ LOCK_WAIT_SECONDS = 5
 CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
-SCHEMA_ERRORS = frozenset({_NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED})
+_LOCK_WAIT, _TABLE_CHANGED = 1205, 1412
 _HINTS = {
     1044: "user {user!r} may not use database {database!r}: check the GRANT",
     1045: "wrong user or password for {user!r}: check user and password_file",
@@ -36,7 +36,7 @@ _HINTS = {
     1698: "wrong user or password for {user!r}: check user and password_file",
     1040: "the server has too many connections",
     1203: "the user has too many connections: check pool_size and MAX_USER_CONNECTIONS",
-    1205: "the server made us wait for a lock: an ALTER is probably running",
+    _LOCK_WAIT: "the server made us wait for a lock: an ALTER is probably running",
     1969: "the statement ran longer than statement_timeout",
     3024: "the statement ran longer than statement_timeout",
     2003: "cannot connect to {host}:{port}: check host and port, and that the server runs",
@@ -47,6 +47,24 @@ _HINTS = {
 
 class SchemaError(FetchError):
     """A table or column that was there is not there (any more), or may not be read."""
+
+
+class DeniedError(SchemaError):
+    """A table or column that may not be read: the GRANT does not cover it."""
+
+
+class TableLockedError(FetchError):
+    """Somebody is changing the table: we waited for its lock in vain, or it changed under our feet."""
+
+
+_ERRORS = {
+    _NO_SUCH_COLUMN: SchemaError,
+    _NO_SUCH_TABLE: SchemaError,
+    _TABLE_DENIED: DeniedError,
+    _COLUMN_DENIED: DeniedError,
+    _LOCK_WAIT: TableLockedError,
+    _TABLE_CHANGED: TableLockedError,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +93,7 @@ class Database:
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run one SELECT and give all its rows; text that is cast to binary comes as bytes.
 
-        Raises FetchError (SchemaError for a missing table or column).
+        Raises FetchError: SchemaError for a missing table or column, TableLockedError behind an ALTER.
         """
         limit = self._connection.statement_timeout + GRACE_SECONDS
         async with self._errors(), asyncio.timeout(limit):
@@ -152,8 +170,8 @@ class Database:
         message = f"{settings.key}: " + text.replace("{user!r}", repr(settings.user)).replace(
             "{database!r}", repr(settings.database)
         ).replace("{host}", settings.host).replace("{port}", str(settings.port))
-        if number in SCHEMA_ERRORS:
-            raise SchemaError(message) from error
+        if number in _ERRORS:
+            raise _ERRORS[number](message) from error
         await self.close()
         raise FetchError(message) from error
 

@@ -1,7 +1,7 @@
 """slurmacct's statements and source against a real MariaDB with slurmdbd's own tables."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -10,7 +10,7 @@ from aggregator.model.jobid import JobId
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct, statements
-from aggregator.sources.slurmacct.schema import discover
+from aggregator.sources.slurmacct.schema import Schema, discover
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables, schemas
 
@@ -92,8 +92,8 @@ async def plan(mariadb: MariaDB, sql: str, parameters: tuple[object, ...]) -> li
 async def test_every_timed_statement_is_served_by_an_index(mariadb: MariaDB, database: Database) -> None:
     schema = await discover(database, CLUSTER, "key")
     timed = [
-        (statements.open_runs(schema), (), OPEN),
-        (statements.ended_runs(schema), (NOW - 720, NOW + 86_400), 20),
+        (statements.open_keys(schema), (), OPEN),
+        (statements.ended_keys(schema), statements.after(NOW - 720, 0, 0, NOW + 86_400), 20),
     ]
     for sql, parameters, expected in timed:
         (row,) = await plan(mariadb, sql, parameters)
@@ -103,6 +103,41 @@ async def test_every_timed_statement_is_served_by_an_index(mariadb: MariaDB, dat
         assert key in ("rollup2", "archive_purge"), (sql, row)
         assert rows <= 1.2 * expected + 10, (sql, row)
         assert "filesort" not in extra
+
+
+@pytest.mark.parametrize("make", [statements.ended_keys, statements.ended_runs])
+@pytest.mark.parametrize("ended_before", [0, 1000 * 40, ENDED * 40], ids=["begin", "middle", "everything"])
+async def test_a_chunk_of_ended_runs_is_read_in_the_order_of_an_index(
+    mariadb: MariaDB, database: Database, make: Callable[[Schema], str], ended_before: int
+) -> None:
+    """However much is to be read: the rows that the server touches are those that it gives."""
+    schema = await discover(database, CLUSTER, "key")
+    since = NOW - ended_before
+    sql, parameters = make(schema), statements.after(since, since - 500, 1, NOW + 86_400)
+    (row,) = await plan(mariadb, sql, parameters)
+    assert (row[3], row[5]) == ("range", "rollup2"), row
+    assert "filesort" not in str(row[9])
+    counters = await examined(database)
+    given = await database.rows(sql, parameters)
+    read = {name: count - counters[name] for name, count in (await examined(database)).items()}
+    assert read["Handler_read_next"] <= len(given) + 1
+
+
+@pytest.mark.parametrize("count", [1, 50, statements.CHUNK_RUNS])
+async def test_changed_and_lost_runs_are_read_by_unique_keys(mariadb: MariaDB, database: Database, count: int) -> None:
+    schema = await discover(database, CLUSTER, "key")
+    ids = range(ENDED - count, ENDED)
+    for sql, parameters, keys in (
+        (statements.runs_of_keys(schema, count), (*ids,), {"PRIMARY"}),
+        # old_tuple begins with id_job as well.
+        (statements.runs_since(schema, count), (*ids, NOW - 40 * count - 1000), {"id_job", "old_tuple"}),
+    ):
+        (row,) = await plan(mariadb, sql, parameters)
+        assert row[3] in ("range", "ref", "const"), row
+        assert row[5] in keys, row
+        assert int(str(row[8])) <= 1.2 * count + 1, row
+        assert "filesort" not in str(row[9])
+        assert len(await database.rows(sql, parameters)) == count
 
 
 @pytest.mark.parametrize(
@@ -129,7 +164,8 @@ async def test_a_fetch_examines_hardly_more_rows_than_it_needs(mariadb: MariaDB,
     await accounting.fetch(NOW + 30)
     read = {name: count - counters[name] for name, count in (await examined(database)).items()}
     assert read["Handler_read_rnd_next"] < 500  # information_schema and the small tables, never the job table
-    assert read["Handler_read_next"] <= 1.2 * (OPEN + 20)
+    # Nothing has changed but that a run has ended.
+    assert read["Handler_read_next"] + read["Handler_read_key"] <= 1.2 * (OPEN + 20)
 
 
 async def examined(database: Database) -> dict[str, int]:

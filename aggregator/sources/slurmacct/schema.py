@@ -58,6 +58,8 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
         raise FetchError(f"{key}.database: not a slurmdbd database (no cluster_table and tres_table in it)")
     if f"{cluster}_job_table" not in tables:
         known = sorted(text(row[0]) for row in await database.rows(_CLUSTERS))
+        if cluster in known:
+            raise FetchError(f"{key}: {cluster}_job_table is not granted, or not there for now: check the GRANT")
         raise FetchError(f"{key}: the database has no cluster {cluster!r}; it has: {', '.join(known) or 'none'}")
     columns = await _columns(database, cluster)
     for logical, required in REQUIRED.items():

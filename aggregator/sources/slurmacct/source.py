@@ -1,20 +1,19 @@
 """Fetch one cluster's runs from slurmacct."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 
-from aggregator.model.accounting import Accounting, Run
+from aggregator.model.accounting import Accounting, JobState, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
-from aggregator.sources.mysql import Database, Row, SchemaError
+from aggregator.sources.mysql import Database, DeniedError, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.features import features_of
+from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, RunFeed
+from aggregator.sources.slurmacct.pause import Pause
 from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_dimensions, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
-# Rows appear late and clocks differ: each read of ended runs reaches back this far beyond the last one.
-OVERLAP_SECONDS = 120.0
-# A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
-FUTURE_SECONDS = 86_400.0
 DIMENSIONS_SECONDS = 300.0
 _NOT_OFFERED = "slurmdbd keeps no scripts (AccountingStoreFlags=job_script), or the table of scripts is not granted"
 
@@ -32,19 +31,24 @@ class SlurmAcct:
         retention_seconds: float,
         ignored_partitions: Collection[str] = (),
     ) -> None:
-        self.rows = 0
         self._cluster = cluster
         self._database = database
         self._key = key
-        self._retention = retention_seconds
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
         self._dimensions = Dimensions()
         self._dimensions_time = 0.0
+        self._gone_associations: set[int] = set()
         self._last_fetch: float | None = None
-        self._ended: dict[int, Run] = {}
+        self._feed = RunFeed(database, retention_seconds)
+        self._pause = Pause(key)
         # Rows seen last time with the run made of each: most rows do not change between two refreshes.
-        self._parsed: dict[int, tuple[Row, Run]] = {}
+        self._parsed: dict[int, tuple[RunRow, Run]] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of open and lately ended runs that the last fetch looked at."""
+        return self._feed.rows
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -56,35 +60,43 @@ class SlurmAcct:
 
         Raises FetchError; a changed schema is discovered anew at the next fetch.
         """
-        try:
-            schema = await self._discovered()
+        async with self._reading(at) as schema:
             await self._refresh_dimensions(schema, at)
-            open_rows = await self._database.rows(statements.open_runs(schema))
-            ended_rows = await self._database.rows(statements.ended_runs(schema), self._ended_window(at))
-            if self._refers_to_unknown(open_rows):
+            rows = await self._feed.fetch(schema, at)
+            if self._refers_to_unknown(rows):
                 await self._refresh_dimensions(schema, at, force=True)
-        except SchemaError:
+        self._pause.end()
+        self._last_fetch = at
+        runs = self._parse_again(rows, at)
+        return Accounting(at, tuple(runs), self._dimensions.accounts, self._dimensions.members)
+
+    @asynccontextmanager
+    async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:
+        """Give the schema; when the tables turn out to be changing, forget it, and let the timer's fetches pause.
+
+        `at` is the time of such a fetch, None for a read on demand.
+        """
+        self._pause.check(at)
+        try:
+            yield await self._discovered()
+        except DeniedError:
             self._schema = None
             raise
-        self.rows = len(open_rows) + len(ended_rows)
-        self._remember_ended(ended_rows, at)
-        runs = self._parse_open(open_rows, at)
-        # Read committed, two statements: a run that ended in between is in both, and its end is the newer fact.
-        live = [run for run in runs if run.run_id not in self._ended]
-        self._last_fetch = at
-        return Accounting(at, (*live, *self._ended.values()), self._dimensions.accounts, self._dimensions.members)
+        except (SchemaError, TableLockedError) as error:
+            self._schema = None
+            raise (self._pause.describe(error) if at is None else self._pause.begin(error, at)) from error
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         """Read every run that an id means, oldest first, at most MAX_RUNS_OF_ID per meaning.
 
         Raises FetchError.
         """
-        schema = await self._discovered()
         at = self._last_fetch or 0.0
-        if not self._dimensions_time:
-            await self._refresh_dimensions(schema, at)
-        sql, parameters = _statement_of(schema, asked)
-        runs = self._parse(await self._database.rows(sql, parameters), at)
+        async with self._reading() as schema:
+            if not self._dimensions_time:
+                await self._refresh_dimensions(schema, at)
+            sql, parameters = _statement_of(schema, asked)
+            runs = self._parse((RunRow(*row) for row in await self._database.rows(sql, parameters)), at)
         return tuple(sorted(runs, key=lambda run: (run.submit, run.run_id)))
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
@@ -92,16 +104,28 @@ class SlurmAcct:
 
         Raises FetchError.
         """
-        schema = await self._discovered()
         at = self._last_fetch or since
-        window = (int(since), int(at + FUTURE_SECONDS))
-        return tuple(self._parse(await self._database.rows(statements.ended_runs(schema), window), at))
+        async with self._reading() as schema:
+            rows = await self._ended(schema, int(since), int(at + FUTURE_SECONDS))
+        return tuple(self._parse(rows.values(), at))
+
+    async def _ended(self, schema: Schema, since: int, before: int) -> dict[int, RunRow]:
+        """Read the rows that ended in a time chunk by chunk, by key: a row that changes meanwhile may come twice."""
+        sql, rows = statements.ended_runs(schema), dict[int, RunRow]()
+        parameters = statements.after(since, 0, 0, before)
+        while True:
+            chunk = [RunRow(*row) for row in await self._database.rows(sql, parameters)]
+            rows.update((row.job_db_inx, row) for row in chunk)
+            if len(chunk) < statements.CHUNK_RUNS:
+                return rows
+            parameters = statements.after(chunk[-1].time_end, chunk[-1].time_eligible, chunk[-1].job_db_inx, before)
 
     async def script_of(self, run: Run) -> RecordedScript:
         """Read the script of one run, or why there is none; a table that may not be read is one that is not offered.
 
         Raises FetchError.
         """
+        self._pause.check()
         sql = statements.script(await self._discovered())
         if sql is None:
             return RecordedScript(missing=_NOT_OFFERED)
@@ -118,7 +142,7 @@ class SlurmAcct:
         return self._schema
 
     async def _refresh_dimensions(self, schema: Schema, at: float, *, force: bool = False) -> None:
-        if not force and self._dimensions_time and at - self._dimensions_time < DIMENSIONS_SECONDS:
+        if not force and self._dimensions_time and 0 <= at - self._dimensions_time < DIMENSIONS_SECONDS:
             return
         self._dimensions = parse_dimensions(
             await self._database.rows(statements.associations(schema)),
@@ -129,41 +153,32 @@ class SlurmAcct:
         self._dimensions_time = at or 1.0
         self._parsed.clear()
 
-    def _refers_to_unknown(self, rows: Iterable[Row]) -> bool:
-        """Tell whether a new run has an association that is not loaded yet."""
-        known = self._dimensions.associations
-        new = (RunRow(*row) for row in rows if row[0] not in self._parsed)
-        return any(row.id_assoc and row.id_assoc not in known for row in new)
+    def _refers_to_unknown(self, rows: Iterable[RunRow]) -> bool:
+        """Tell whether a run has an association that may have been added since the small tables were read."""
+        unknown = {row.id_assoc for row in rows} - self._dimensions.associations.keys() - self._gone_associations - {0}
+        # One that the next reading does not bring either is gone, and not asked for again and again.
+        self._gone_associations |= unknown
+        return bool(unknown)
 
-    def _ended_window(self, at: float) -> tuple[float, float]:
-        oldest = at - self._retention - OVERLAP_SECONDS
-        since = oldest if self._last_fetch is None else max(oldest, self._last_fetch - OVERLAP_SECONDS)
-        return int(since), int(at + FUTURE_SECONDS)
-
-    def _remember_ended(self, rows: Iterable[Row], at: float) -> None:
-        for run in self._parse(rows, at):
-            self._ended[run.run_id] = run
-        oldest = at - self._retention
-        self._ended = {run_id: run for run_id, run in self._ended.items() if run.end is not None and run.end > oldest}
-
-    def _parse_open(self, rows: Iterable[Row], at: float) -> list[Run]:
-        """Parse the open rows, reusing the run of a row that has not changed."""
-        parsed: dict[int, tuple[Row, Run]] = {}
+    def _parse_again(self, rows: Iterable[RunRow], at: float) -> list[Run]:
+        """Parse the rows, reusing the run of a row that has not changed."""
+        parsed: dict[int, tuple[RunRow, Run]] = {}
         for row in rows:
-            before = self._parsed.get(row[0])
-            if before is not None and before[0] == row and not before[1].suspended_seconds:
-                parsed[row[0]] = before
+            before = self._parsed.get(row.job_db_inx)
+            # The time that a suspended run has been suspended grows.
+            if before is not None and before[0] is row and before[1].state is not JobState.SUSPENDED:
+                parsed[row.job_db_inx] = before
             elif run := self._parse_row(row, at):
-                parsed[row[0]] = (row, run)
+                parsed[row.job_db_inx] = (row, run)
         self._parsed = parsed
         return [run for _, run in parsed.values()]
 
-    def _parse(self, rows: Iterable[Row], at: float) -> list[Run]:
+    def _parse(self, rows: Iterable[RunRow], at: float) -> list[Run]:
         return [run for row in rows if (run := self._parse_row(row, at))]
 
-    def _parse_row(self, row: Row, at: float) -> Run | None:
+    def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
-        run = parse_run(self._cluster, RunRow(*row), self._dimensions, at)
+        run = parse_run(self._cluster, row, self._dimensions, at)
         return None if run is None or run.partition in self._ignored else run
 
 
