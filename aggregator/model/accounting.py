@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId
 from aggregator.model.tres import NOTHING, Allocation
 
@@ -109,9 +110,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts."""
+    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts.
+
+    associations has the tree once more, with shares, limits and coordinators.
+    """
 
     time: float
     runs: tuple[Run, ...]
     accounts: Mapping[str, Account] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    associations: Associations = field(default_factory=Associations)

@@ -9,7 +9,7 @@ from aggregator.sources.mysql import Database, text
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()"
 _COLUMNS = (
     "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE()"
-    " AND table_name IN (%s, %s, %s, %s, %s, %s)"
+    " AND table_name IN (%s, %s, %s, %s, %s, %s, %s)"
 )
 _CLUSTERS = "SELECT CAST(name AS BINARY) FROM cluster_table WHERE deleted=0"
 
@@ -54,6 +54,7 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
         "tres_table": "tres",
         "qos_table": "qos",
         "acct_table": "acct",
+        "acct_coord_table": "acct_coord",
     }
     if "cluster_table" not in tables or "tres_table" not in tables:
         raise FetchError(f"{key}.database: not a slurmdbd database (no cluster_table and tres_table in it)")

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from aggregator.model.accounting import Accounting, Run
+from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, Row, SchemaError
 from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.associations import AssociationReader
 from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_dimensions, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
@@ -39,6 +41,8 @@ class SlurmAcct:
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
         self._dimensions = Dimensions()
+        self._association_reader = AssociationReader(database)
+        self._associations = Associations()
         self._dimensions_time = 0.0
         self._last_fetch: float | None = None
         self._ended: dict[int, Run] = {}
@@ -47,11 +51,12 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell which optional columns of the job table this release has."""
+        """Tell which optional columns of the job table this release has, and which of the small tables may be read."""
         schema = self._schema
         if schema is None:
             return {}
-        return {column: schema.has("job", column) for column in statements.RUN_COLUMNS}
+        columns = {column: schema.has("job", column) for column in statements.RUN_COLUMNS}
+        return {**columns, **self._association_reader.features}
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.
@@ -74,7 +79,9 @@ class SlurmAcct:
         # Read committed, two statements: a run that ended in between is in both, and its end is the newer fact.
         live = [run for run in runs if run.run_id not in self._ended]
         self._last_fetch = at
-        return Accounting(at, (*live, *self._ended.values()), self._dimensions.accounts, self._dimensions.members)
+        ended = self._ended.values()
+        known = self._dimensions
+        return Accounting(at, (*live, *ended), known.accounts, known.members, self._associations)
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         """Read every run that an id means, oldest first, at most MAX_RUNS_OF_ID per meaning.
@@ -128,6 +135,7 @@ class SlurmAcct:
             await self._database.rows(statements.QOS),
             await self._database.rows(statements.ACCOUNTS),
         )
+        self._associations = await self._association_reader.read(schema)
         self._dimensions_time = at or 1.0
         self._parsed.clear()
 
