@@ -28,14 +28,14 @@ def _users(view: View) -> Sequence[Standing]:
 
 
 ACCOUNT: Entity[Standing] = Entity(
-    name="account",
+    name="account's association",
     group="accounts",
     labels=("cluster", "account"),
     of=_accounts,
     label_values=lambda view, standing: (cluster_of(view), standing.account),
 )
 USER: Entity[Standing] = Entity(
-    name="user",
+    name="user's association",
     group="users",
     labels=("cluster", "user", "account"),
     of=_users,
@@ -59,14 +59,14 @@ def _used(standing: Standing) -> Iterable[tuple[LabelValues, float | None]]:
     return (((limit.limit, limit.tres), limit.used) for limit in _own(standing))
 
 
-def _of(entity: Entity[Standing], of_whom: str, cost: str) -> tuple[Family[Standing], ...]:
+def _of(entity: Entity[Standing], name: str, of_whom: str, cost: str) -> tuple[Family[Standing], ...]:
     return (
         Family(
-            name=f"hpc_{entity.name}_limit", help=f"Limit {of_whom}, {_UNITS}; 0 lets nothing run.",
+            name=f"hpc_{name}_limit", help=f"Limit {of_whom}, {_UNITS}; 0 lets nothing run.",
             entity=entity, cost=cost, source="slurmacct assoc_table", labels=_LABELS, samples=_limits,
         ),
         Family(
-            name=f"hpc_{entity.name}_limit_used",
+            name=f"hpc_{name}_limit_used",
             help="What open jobs use of the limit, in its unit; absent for limits of one job and of past usage.",
             entity=entity, cost=f"{cost}, at most", source="slurmacct job_table tres_alloc, timelimit",
             labels=_LABELS, samples=_used,
@@ -75,8 +75,8 @@ def _of(entity: Entity[Standing], of_whom: str, cost: str) -> tuple[Family[Stand
 
 
 FAMILIES: tuple[Family[Any], ...] = (
-    *_of(ACCOUNT, "on the account with all accounts below it together", "Grp* limits that are set on accounts"),
-    *_of(USER, "of the user under the account, set there or inherited", "active users × their limits"),
+    *_of(ACCOUNT, "account", "on the account with all accounts below it together", "Grp* limits set on accounts"),
+    *_of(USER, "user", "of the user under the account, set there or inherited", "active users × their limits"),
     Family(
         name="hpc_account_shares_ratio",
         help="The account's part of the shares of its level, where accounts and users below one parent compete.",
