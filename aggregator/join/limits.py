@@ -53,6 +53,7 @@ class _Tree:
         live = list(associations.live())
         self.accounts = {row.account: row for row in live if not row.user}
         self.users = {(row.account, row.user, row.partition): row for row in live if row.user}
+        self._keys = {row.id: key for key, row in self.users.items()}
         self._qos = associations.qos
         self._chains: dict[str, tuple[Association, ...]] = {}
 
@@ -91,9 +92,9 @@ class _Tree:
         return tuple(self._qos[qos_id] for qos_id in sorted(allowed) if qos_id in self._qos)
 
     def key_of(self, run: Run) -> _Key:
-        """Find the association of a run: the partition's where the user has one, else that of all partitions."""
-        exact = (run.account, run.user, run.partition)
-        return exact if exact in self.users else (run.account, run.user, "")
+        """Find the association of a run; where its id says nothing, the one of all partitions."""
+        known = self._keys.get(run.association_id) if run.association_id is not None else None
+        return known or (run.account, run.user, "")
 
 
 class _Use:

@@ -7,7 +7,7 @@ from aggregator.model.association import Association
 
 
 def shares_ratios(associations: Iterable[Association]) -> dict[int, float]:
-    """Give shares ÷ level shares by association id; one that is not in a sound tree, or has a level of 0, has none.
+    """Give shares ÷ level shares by association id; the root, a level of 0, and what is not in a sound tree have none.
 
     Accounts and users below one account share a level. One with `parent` has its parent's part, and its children
     compete with those beside it.
@@ -19,17 +19,16 @@ def shares_ratios(associations: Iterable[Association]) -> dict[int, float]:
         if above:
             children[above].append(association)
         else:
-            roots.append(association)
+            roots.append(association.account)
     ratios: dict[int, float] = {}
     for root in roots:
-        ratios[root.id] = 1.0
-        _share(root.account, children, ratios, 1.0)
+        _share(root, children, ratios)
     return ratios
 
 
-def _share(top: str, children: Mapping[str, list[Association]], ratios: dict[int, float], own: float | None) -> None:
-    """Fill in the ratios of everything below an account, whose own is given."""
-    levels = [(top, own)]
+def _share(root: str, children: Mapping[str, list[Association]], ratios: dict[int, float]) -> None:
+    """Fill in the ratios of everything below the root, which is in no level."""
+    levels: list[tuple[str, float | None]] = [(root, None)]
     while levels:
         account, ratio = levels.pop()
         members = list(_level(account, children))

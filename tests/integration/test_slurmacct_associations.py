@@ -94,7 +94,7 @@ async def read(database: Database) -> tuple[LimitsView, SlurmAcct]:
 async def test_every_release_gives_the_same_tree_with_its_shares(database: Database) -> None:
     joined, _ = await read(database)
     assert {name: standing.shares_ratio for name, standing in joined.accounts.items()} == {
-        "root": 1.0, "def_kim": 20 / 60, "def_kim_sub": 1.0, "defxkim": 40 / 60,
+        "root": None, "def_kim": 20 / 60, "def_kim_sub": 1.0, "defxkim": 40 / 60,
     }  # fmt: skip
     assert joined.users.keys() == {("def_kim_sub", "alice"), ("defxkim", 'b"ob')}
     every, gpu = joined.users["def_kim_sub", "alice"]

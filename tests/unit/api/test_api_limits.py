@@ -34,7 +34,7 @@ QOS = {1: Qos("high", {("MaxJobsPerUser", ""): 3.0, ("GrpJobs", ""): 9.0}, 1000)
 ASSOCIATIONS = Associations(ROWS, QOS, {"def-kim": frozenset({"pi", HOSTILE})})
 JOBS = (
     make_job(1, user="alice", account="def-kim", qos="high"), make_job(2, user="carol", account="sub", qos="high"),
-    make_job(3, user="bob", account="def-lee", partition="gpu"),
+    make_job(3, user="bob", account="def-lee", partition="gpu", association_id=8),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ ROWS = (
     make_association("sub", "idle"),
 )
 QOS = {1: Qos("normal", {("MaxJobsPerUser", ""): 3.0, ("MaxTRESPerAccount", "cpu"): 3.0})}
-RUNS = [make_run(account="sub"), make_run(account="sub", partition="gpu")]
+RUNS = [make_run(account="sub"), make_run(account="sub", association_id=5)]
 VIEW = ClusterView(
     "narval",
     NOW,
@@ -57,4 +57,4 @@ def test_a_user_with_open_jobs_has_the_own_limits_and_those_inherited_but_none_o
 def test_shares_of_every_account_in_a_sound_tree() -> None:
     family: Any = BY_NAME["hpc_account_shares_ratio"]
     found = {standing.account: family.value(standing) for standing in family.entity.of(VIEW)}
-    assert found == {"root": 1.0, "def-kim": 1.0, "sub": 1.0}
+    assert found == {"root": None, "def-kim": 1.0, "sub": 1.0}

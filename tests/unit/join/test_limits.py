@@ -133,7 +133,8 @@ def test_what_a_run_holds_of_licenses_and_billing_is_not_known() -> None:
 def test_a_partitions_own_association_counts_its_jobs_and_the_other_the_rest() -> None:
     alice = with_limits(ALICE, {("MaxJobs", ""): 9.0})
     in_gpu = make_association("def-kim", "alice", id=7, partition="gpu", limits={("MaxJobs", ""): 2.0})
-    runs = [make_run(partition=partition) for partition in ("gpu", "cpu", "cpu")]
+    # One was there before its partition had an association: slurmctld leaves it where it is.
+    runs = [make_run(association_id=number, partition="gpu") for number in (7, alice.id, None)]
     every, gpu = view(ROOT, KIM, alice, in_gpu, runs=runs).users["def-kim", "alice"]
     assert (every.partition, every.limits[0].value, every.limits[0].used) == ("", 9.0, 2.0)
     assert (gpu.partition, gpu.limits[0].partition, gpu.limits[0].used) == ("gpu", "gpu", 1.0)
