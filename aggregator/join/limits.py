@@ -143,7 +143,9 @@ def _user_standings(tree: _Tree, use: _Use) -> dict[tuple[str, str], tuple[Stand
         if row.user in use.users or row.limits or row.qos or row.added_qos or row.removed_qos:
             limits = _user_limits(tree, use, row)
         else:
-            limits = idle.get(row.account) or idle.setdefault(row.account, _user_limits(tree, use, row))
+            if row.account not in idle:
+                idle[row.account] = _user_limits(tree, use, row)
+            limits = idle[row.account]
         ratio = tree.ratios.get(row.id)
         users[row.account, row.user].append(
             Standing(
