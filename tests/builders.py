@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.association import Association, Limit, LimitsView, Standing
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
@@ -154,6 +156,24 @@ RICH_TOTALS = Totals(NOW, 3.6e9, 0.1, {("electricity", "CAD"): 2.5, ("hardware",
 RICH_NODE = NodeTotals(NOW, {"jobs": 1e12, "idle": 0.0, "unattributed": 1.0}, 60.0)
 
 
+def make_association(account: str = "def-kim", user: str = "", **changes: Any) -> Association:
+    """Make an account's association below the root, or a user's."""
+    parent = "" if user or account == "root" else "root"
+    return Association(
+        **{"id": crc32(f"{account} {user}".encode()), "account": account, "user": user, "parent": parent, **changes}
+    )
+
+
+def rich_standing(account: str, user: str = "") -> Standing:
+    """Make a standing with a limit that has a use and one that has none."""
+    limits = (
+        Limit(limit="GrpTRES", tres="gres/gpu", value=4.0, account=account, user=user, used=3.0),
+        Limit(limit="MaxJobs", tres="", value=2.0**53, account="root"),
+        Limit(limit="GrpTRESMins", tres="cpu", value=0.0, account=account, user=user),
+    )
+    return Standing(account=account, user=user, shares=10, shares_ratio=1 / 3, limits=limits)
+
+
 def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:
     """Make a view in which every family of a cluster has samples."""
     jobs = tuple(rich_job(number, name, cluster=cluster) for number, name in enumerate(names))
@@ -171,6 +191,10 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
         energy_users=tuple(EnergySums(name, name, RICH_TOTALS) for name in names),
         energy_accounts=tuple(EnergySums(name, "", RICH_TOTALS) for name in names),
         nodes=tuple(NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}) for name in names),
+        limits=LimitsView(
+            {name: rich_standing(name) for name in names},
+            {(name, name): (rich_standing(name, name),) for name in names},
+        ),
     )  # fmt: skip
 
 

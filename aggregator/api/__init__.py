@@ -28,6 +28,7 @@ from aggregator.api.keys import (
     ScriptKeeper,
 )
 from aggregator.api.landing import get_landing
+from aggregator.api.limits import list_qos
 from aggregator.api.metrics import get_metrics
 from aggregator.api.script import get_script
 from aggregator.api.status import get_status
@@ -84,6 +85,7 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
             web.get("/api/v1/clusters/{cluster}/accounts", list_accounts),
             web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
+            web.get("/api/v1/clusters/{cluster}/qos", list_qos),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
         ]

@@ -12,6 +12,7 @@ from aggregator.api.errors import NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.limits import account_json, user_json
 from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, sums_json
@@ -64,11 +65,14 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    found = [sums for sums in _join(view.users, view.energy_users, sight) if sums.live.user == name]
+    found = {sums.live.account: sums for sums in _join(view.users, view.energy_users, sight) if sums.live.user == name}
+    members = (Sums(account, name) for account, user in view.limits.users if user == name)
+    found = {sums.account: _Sums(sums) for sums in members if sight.sees_sums(sums)} | found
     if not found:
-        raise NotFound(f'user "{name[:_SHOWN]}": has no open job and no energy on cluster "{view.cluster}"')
+        raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
-    data = {"user": name, "accounts": [sums.json() for sums in found]}
+    rows = [{**sums.json(), **user_json(view.limits, account, name, sight)} for account, sums in sorted(found.items())]
+    data = {"user": name, "accounts": rows}
     return success(request, data, _warnings(request, view))
 
 
@@ -102,7 +106,12 @@ async def get_account(request: web.Request) -> web.Response:
     users = [sums for sums in _join(view.users, view.energy_users, sight) if sums.live.account == name]
     audit(request, (sums.live.user for sums in users))
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
-    data = {**_account_json(known, view), "children": children, "users": [sums.json() for sums in users]}
+    data = {
+        **_account_json(known, view),
+        **account_json(view.limits, name, sight),
+        "children": children,
+        "users": [sums.json() for sums in users],
+    }
     return success(request, data, _warnings(request, view))
 
 

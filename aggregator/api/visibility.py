@@ -73,9 +73,10 @@ def sight_of(identity: Identity, rules: Rules, view: ClusterView | None = None) 
         return Sight(everything=True)
     tree = view.tree if view else {}
     user = identity.user if READ_OWN in identity.scopes else None
+    coordinated = view.limits.coordinates.get(user, frozenset()) if view and user else frozenset()
     return Sight(
         user=user,
-        accounts=with_children(accounts_of(identity.scopes), tree),
+        accounts=with_children(accounts_of(identity.scopes) | coordinated, tree),
         memberships=view.members.get(user, frozenset()) if view and user else frozenset(),
         members_see_members=rules.members_see_members,
     )

@@ -84,6 +84,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  power, energy   {base}/metrics?collect[]=nodes",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
+            f"  limits          {base}/api/v1/clusters/demo/accounts/def-tremblay",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",

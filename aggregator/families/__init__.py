@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, energy, jobs, storage, sums
+from aggregator.families import accounts, energy, jobs, limits, storage, sums
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -12,6 +12,7 @@ ALL: tuple[Family[Any], ...] = (
     *energy.SUMS_FAMILIES,
     *accounts.TREE_FAMILIES,
     *accounts.AWARD_FAMILIES,
+    *limits.FAMILIES,
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
     *storage.GROUP_FAMILIES,

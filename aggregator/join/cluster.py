@@ -6,6 +6,7 @@ from dataclasses import replace
 from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
+from aggregator.join.limits import join_limits
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
 from aggregator.join.waste import Judge
@@ -55,6 +56,7 @@ def join_cluster(
         awards=awards,
         rules=judge.rules,
         members=accounting.members,
+        limits=join_limits(accounting.associations, runs, at),
     )
     return _with_ledger(view, ledger)
 

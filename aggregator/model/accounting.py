@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId
 from aggregator.model.tres import NOTHING, Allocation
 
@@ -33,7 +34,8 @@ class Run:
     """One row of the job table: one run of a job id (requeues and resizes make several).
 
     Times are epoch seconds, None where the event has not happened. run_id is job_db_inx, which needs 64 unsigned
-    bits. pending_tasks counts the array tasks that a not yet split row stands for.
+    bits. pending_tasks counts the array tasks that a not yet split row stands for. association_id is None where it is
+    not known.
     """
 
     cluster: str
@@ -59,6 +61,7 @@ class Run:
     allocated: Allocation = NOTHING
     requested: Allocation = NOTHING
     nodes: tuple[str, ...] = ()
+    association_id: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -109,9 +112,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts."""
+    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts.
+
+    associations has the tree once more, with shares, limits and coordinators.
+    """
 
     time: float
     runs: tuple[Run, ...]
     accounts: Mapping[str, Account] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    associations: Associations = field(default_factory=Associations)

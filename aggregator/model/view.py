@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Account, Run
+from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -168,6 +169,7 @@ class ClusterView:
     nodes: tuple[NodeEnergy, ...] = ()
     rules: tuple[str, ...] = ()
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    limits: LimitsView = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

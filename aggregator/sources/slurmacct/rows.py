@@ -113,6 +113,7 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         allocated=_allocation(row.tres_alloc or b"", dimensions),
         requested=_allocation(row.tres_req or b"", dimensions),
         nodes=_nodes(row.nodelist or b""),
+        association_id=row.id_assoc or None,
     )
 
 

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aggregator.model.accounting import Accounting, JobState, Run
+from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, DeniedError, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.associations import AssociationReader
 from aggregator.sources.slurmacct.features import features_of
 from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, RunFeed
 from aggregator.sources.slurmacct.pause import Pause
@@ -37,6 +39,8 @@ class SlurmAcct:
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
         self._dimensions = Dimensions()
+        self._association_reader = AssociationReader(database)
+        self._associations = Associations()
         self._dimensions_time = 0.0
         self._gone_associations: set[int] = set()
         self._last_fetch: float | None = None
@@ -52,8 +56,8 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell what this cluster's schema offers; nothing before it was read."""
-        return {} if self._schema is None else features_of(self._schema)
+        """Tell what this cluster's schema offers, and which of the small tables may be read; nothing before that."""
+        return {} if self._schema is None else {**features_of(self._schema), **self._association_reader.features}
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.
@@ -68,7 +72,8 @@ class SlurmAcct:
         self._pause.end()
         self._last_fetch = at
         runs = self._parse_again(rows, at)
-        return Accounting(at, tuple(runs), self._dimensions.accounts, self._dimensions.members)
+        known = self._dimensions
+        return Accounting(at, tuple(runs), known.accounts, known.members, self._associations)
 
     @asynccontextmanager
     async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:
@@ -150,6 +155,7 @@ class SlurmAcct:
             await self._database.rows(statements.QOS),
             await self._database.rows(statements.ACCOUNTS),
         )
+        self._associations = await self._association_reader.read(schema)
         self._dimensions_time = at or 1.0
         self._parsed.clear()
 

@@ -8,6 +8,7 @@ from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Gpu, Use
+from aggregator.sources.synthetic.associations import make_associations
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.script import write_script
 from aggregator.sources.synthetic.storage import entries_of, make_owners, synthetic_allocations
@@ -27,6 +28,7 @@ class SyntheticAccounting:
 
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
+        self._associations = make_associations(cluster.population)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
 
@@ -37,7 +39,7 @@ class SyntheticAccounting:
         self.rows = len(runs)
         population = self._cluster.population
         members = {user.name: frozenset(user.accounts) for user in population.users}
-        return Accounting(at, runs, population.accounts, members)
+        return Accounting(at, runs, population.accounts, members, self._associations)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         """Give the runs that ended at or after `since`, at most an hour back."""

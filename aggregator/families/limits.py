@@ -1,0 +1,86 @@
+"""Limits of associations with what is used of them, and shares."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
+from aggregator.model.association import Limit, Standing, is_group_limit
+from aggregator.model.view import ClusterView
+
+_LABELS = ("limit", "tres")
+_UNITS = "in bytes for mem, seconds for GrpWall and MaxWall, resource-seconds for …Mins"
+
+
+def _accounts(view: View) -> Sequence[Standing]:
+    return tuple(view.limits.accounts.values()) if isinstance(view, ClusterView) else ()
+
+
+def _users(view: View) -> Sequence[Standing]:
+    """List the users with open jobs by the association that serves every partition: one for each user and account."""
+    if not isinstance(view, ClusterView):
+        return ()
+    return [
+        standing
+        for sums in view.users
+        for standing in view.limits.users.get((sums.account, sums.user), ())
+        if not standing.partition
+    ]
+
+
+ACCOUNT: Entity[Standing] = Entity(
+    name="account's association",
+    group="accounts",
+    labels=("cluster", "account"),
+    of=_accounts,
+    label_values=lambda view, standing: (cluster_of(view), standing.account),
+)
+USER: Entity[Standing] = Entity(
+    name="user's association",
+    group="users",
+    labels=("cluster", "user", "account"),
+    of=_users,
+    label_values=lambda view, standing: (cluster_of(view), standing.user, standing.account),
+)
+
+
+def _own(standing: Standing) -> Iterator[Limit]:
+    """List what limits this association by itself: the group limits of others are theirs, those of a QOS the QOS's."""
+    for limit in standing.limits:
+        is_set_here = (limit.account, limit.user) == (standing.account, standing.user)
+        if not limit.qos and (is_set_here if is_group_limit(limit.limit) else bool(standing.user)):
+            yield limit
+
+
+def _limits(standing: Standing) -> Iterable[tuple[LabelValues, float]]:
+    return (((limit.limit, limit.tres), limit.value) for limit in _own(standing))
+
+
+def _used(standing: Standing) -> Iterable[tuple[LabelValues, float | None]]:
+    return (((limit.limit, limit.tres), limit.used) for limit in _own(standing))
+
+
+def _of(entity: Entity[Standing], name: str, of_whom: str, cost: str) -> tuple[Family[Standing], ...]:
+    return (
+        Family(
+            name=f"hpc_{name}_limit", help=f"Limit {of_whom}, {_UNITS}; 0 lets nothing run.",
+            entity=entity, cost=cost, source="slurmacct assoc_table", labels=_LABELS, samples=_limits,
+        ),
+        Family(
+            name=f"hpc_{name}_limit_used",
+            help="What open jobs use of the limit, in its unit; absent for limits of one job and of past usage.",
+            entity=entity, cost=f"{cost}, at most", source="slurmacct job_table tres_alloc, timelimit",
+            labels=_LABELS, samples=_used,
+        ),
+    )  # fmt: skip
+
+
+FAMILIES: tuple[Family[Any], ...] = (
+    *_of(ACCOUNT, "account", "on the account with all accounts below it together", "Grp* limits set on accounts"),
+    *_of(USER, "user", "of the user under the account, set there or inherited", "active users × their limits"),
+    Family(
+        name="hpc_account_shares_ratio",
+        help="The account's part of the shares of its level, where accounts and users below one parent compete.",
+        entity=ACCOUNT, cost="accounts", source="slurmacct assoc_table shares",
+        value=lambda standing: standing.shares_ratio,
+    ),
+)  # fmt: skip

@@ -1,0 +1,52 @@
+"""The associations of the synthetic cluster: shares, limits as a site might set them, and a coordinator per account."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Final
+
+from aggregator.model.association import Association, Associations, Limits, Qos
+from aggregator.model.tres import MEBIBYTE
+from aggregator.sources.synthetic.population import Population
+
+_DAY: Final = 86_400.0
+_ROOT: Final[Limits] = {("MaxSubmitJobs", ""): 1000.0, ("MaxJobs", ""): 500.0}
+# A group without an award may use a corner of the cluster; one with an award must not plan too far ahead.
+_DEFAULT: Final[Limits] = {
+    ("GrpTRES", "cpu"): 480.0, ("GrpTRES", "mem"): 2_000_000.0 * MEBIBYTE, ("GrpTRES", "gres/gpu"): 8.0,
+    ("GrpSubmitJobs", ""): 2000.0,
+}  # fmt: skip
+_AWARDED: Final[Limits] = {("GrpTRESRunMins", "cpu"): 2000.0 * _DAY, ("GrpTRESRunMins", "gres/gpu"): 24.0 * _DAY}
+_NORMAL: Final[Limits] = {("MaxWall", ""): 7 * _DAY, ("MaxTRESPerUser", "gres/gpu"): 16.0}
+
+
+def make_associations(population: Population) -> Associations:
+    """Give every account and user an association; the first user of an account coordinates it."""
+    ids = itertools.count(1)
+    accounts = [
+        Association(
+            id=next(ids),
+            account=account.name,
+            parent=account.parent,
+            shares=100 if account.name.startswith("rrg-") else 1,
+            limits=_limits(account.name),
+            qos=frozenset() if account.parent else frozenset({1}),
+        )
+        for account in population.accounts.values()
+    ]
+    users = [
+        Association(id=next(ids), account=account, user=user.name)
+        for user in population.users
+        for account in user.accounts
+    ]
+    return Associations((*accounts, *users), {1: Qos("normal", _NORMAL)}, _coordinators(population))
+
+
+def _limits(account: str) -> Limits:
+    if account == "root":
+        return _ROOT
+    return _DEFAULT if account.startswith("def-") else _AWARDED if account.endswith("-ab") else {}
+
+
+def _coordinators(population: Population) -> Mapping[str, frozenset[str]]:
+    first = {account: user.name for user in reversed(population.users) for account in user.accounts}
+    return {account: frozenset({name}) for account, name in first.items()}

@@ -1,0 +1,180 @@
+"""Limits, shares, QOS and coordinators in the API, and only to those who may see what is used."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from aggregator.api.access import HEALTH
+from aggregator.api.tokens import TokenStore
+from aggregator.join.limits import join_limits
+from aggregator.model.accounting import Account
+from aggregator.model.association import Associations, Qos
+from aggregator.model.view import Sums
+from tests.builders import HOSTILE_NAMES, make_association
+
+from .builders import GIB, NOW, make_job, make_status, publish_jobs
+from .conftest import Service
+from .tokens import bearer, make_token
+
+CLUSTER = "/api/v1/clusters/narval"
+HOSTILE = HOSTILE_NAMES[0] + HOSTILE_NAMES[1] + HOSTILE_NAMES[4]
+GRP_CPU, GRP_MEM, MAX_JOBS = ("GrpTRES", "cpu"), ("GrpTRES", "mem"), ("MaxJobs", "")
+ROWS = (
+    make_association("root", qos=frozenset({1}), limits={MAX_JOBS: 5.0}),
+    make_association("def-kim", shares=10, limits={GRP_CPU: 50.0, GRP_MEM: 100.0 * GIB}),
+    make_association("sub", parent="def-kim", shares=None, limits={GRP_CPU: 6.0}),
+    make_association("def-lee", shares=30),
+    make_association("def-kim", "alice"), make_association("sub", "carol"), make_association("def-lee", "bob"),
+    make_association("def-lee", "bob", id=8, partition="gpu", limits={MAX_JOBS: 1.0}),
+    make_association("def-lee", HOSTILE),
+)  # fmt: skip
+QOS = {1: Qos("high", {("MaxJobsPerUser", ""): 3.0, ("GrpJobs", ""): 9.0}, 1000), 2: Qos(HOSTILE, {})}
+ASSOCIATIONS = Associations(ROWS, QOS, {"def-kim": frozenset({"pi", HOSTILE})})
+JOBS = (
+    make_job(1, user="alice", account="def-kim", qos="high"), make_job(2, user="carol", account="sub", qos="high"),
+    make_job(3, user="bob", account="def-lee", partition="gpu", association_id=8),
+)  # fmt: skip
+
+
+def publish(service: Service) -> None:
+    publish_jobs(
+        service.store,
+        *JOBS,
+        users=tuple(Sums(job.run.account, job.run.user, {"running": 1}) for job in JOBS),
+        accounts=tuple(Sums(job.run.account, "", {"running": 1}) for job in JOBS),
+        tree={row.account: Account(row.account, row.parent) for row in ROWS if not row.user},
+        members={row.user: frozenset({row.account}) for row in ROWS if row.user},
+        limits=join_limits(ASSOCIATIONS, [job.run for job in JOBS], NOW),
+    )
+
+
+def shown(limits: list[Any]) -> list[tuple[Any, ...]]:
+    return [
+        (each["limit"], each["tres"], each["value"], each["used"], each["head_room"], each["from"]) for each in limits
+    ]
+
+
+async def test_an_account_has_shares_limits_of_its_levels_and_coordinators(service: Service) -> None:
+    publish(service)
+    account = await service.data(f"{CLUSTER}/accounts/sub")
+
+    assert account["shares"] == {"shares": "parent", "ratio": 0.25}
+    assert shown(account["limits"]) == [
+        ("GrpTRES", "cpu", 6.0, 4.0, 2.0, {"account": "sub"}),
+        ("GrpTRES", "cpu", 50.0, 8.0, 42.0, {"account": "def-kim"}),
+        ("GrpTRES", "mem", 100.0 * GIB, 16.0 * GIB, 84.0 * GIB, {"account": "def-kim"}),
+        ("MaxJobs", None, 5.0, None, None, {"account": "root"}),
+    ]
+    assert [(limit["unit"], limit["overridden_by"]) for limit in account["limits"][2:]] == [
+        ("bytes", []), ("jobs", ["high"]),
+    ]  # fmt: skip
+    assert (await service.data(f"{CLUSTER}/accounts/def-kim"))["coordinators"] == sorted(["pi", HOSTILE])
+
+
+async def test_a_user_has_the_limits_of_each_of_the_own_associations(service: Service) -> None:
+    publish(service)
+    (row,) = (await service.data(f"{CLUSTER}/users/bob"))["accounts"]
+
+    assert row["shares"] == {"shares": 1, "ratio": 1 / 3}
+    max_jobs = [limit for limit in row["limits"] if limit["limit"] == "MaxJobs"]
+    assert [(limit["partition"], limit["value"], limit["used"]) for limit in max_jobs] == [
+        (None, 5.0, 0.0),
+        ("gpu", 1.0, 1.0),
+    ]
+    assert max_jobs[1]["from"] == {"account": "def-lee", "user": "bob", "partition": "gpu"}
+
+
+async def test_a_user_without_jobs_is_known_by_the_association(service: Service) -> None:
+    publish(service)
+    publish_jobs(service.store, limits=join_limits(ASSOCIATIONS, (), NOW))
+    (row,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
+
+    assert (row["account"], row["jobs"], row["energy"]) == ("def-kim", {}, None)
+    assert ("MaxJobsPerUser", None, 3.0, 0.0, 3.0, {"qos": "high"}) in shown(row["limits"])
+
+
+async def test_without_associations_there_is_no_limit_and_no_share(service: Service) -> None:
+    publish_jobs(service.store, users=(Sums("x", "y"),), accounts=(Sums("x"),))
+    account = await service.data(f"{CLUSTER}/accounts/x")
+    (row,) = (await service.data(f"{CLUSTER}/users/y"))["accounts"]
+
+    assert (account["limits"], account["shares"], account["coordinators"]) == ([], None, [])
+    assert (row["limits"], row["shares"]) == ([], None)
+
+
+async def test_every_qos_is_listed_with_its_limits(service: Service) -> None:
+    publish(service)
+    rows = (await service.data(f"{CLUSTER}/qos"))["qos"]
+
+    assert [(row["qos"], row["priority"], len(row["limits"])) for row in rows] == [("high", 1000, 2), (HOSTILE, 0, 0)]
+    assert shown(rows[0]["limits"]) == [
+        ("GrpJobs", None, 9.0, 2.0, 7.0, {"qos": "high"}), ("MaxJobsPerUser", None, 3.0, None, None, {"qos": "high"}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("narval/qos?x=1", 400), ("beluga/qos", 404), ("narval/qos", 503)], ids=str
+)
+async def test_a_wrong_question_about_qos_is_an_error(service: Service, path: str, status: int) -> None:
+    publish(service)
+    if status == 503:
+        service.store.publish_source(make_status(last_success=None, up=False))
+    assert (await service.failure(f"/api/v1/clusters/{path}"))[0] == status
+
+
+@pytest.fixture
+async def guarded(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> TestClient[Any, Any]:
+    publish(idle_service)
+    tokens = TokenStore(tmp_path / "tokens.yml")
+    client: TestClient[Any, Any] = await aiohttp_client(idle_service.app(tokens=tokens, open_areas=frozenset({HEALTH})))
+    return client
+
+
+class As:
+    """The API as one user sees it."""
+
+    def __init__(self, client: TestClient[Any, Any], folder: Path, user: str) -> None:
+        self.client = client
+        self.headers = bearer(make_token(folder / "tokens.yml", f"{user:0<8}", "read:own", user=user))
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        response = await self.client.get(f"{CLUSTER}/{path}", headers=self.headers)
+        return response.status, (await response.json()).get("data")
+
+
+async def test_a_coordinator_sees_all_jobs_of_the_account_and_below_and_no_others(
+    guarded: TestClient[Any, Any], tmp_path: Path
+) -> None:
+    pi = As(guarded, tmp_path, "pi")
+    assert [job["job_id"] for job in (await pi.get("jobs"))[1]["jobs"]] == [2, 1]
+    assert [(await pi.get(f"jobs/{job_id}"))[0] for job_id in (1, 2, 3)] == [200, 200, 404]
+    assert (await pi.get("jobs/1/script"))[0] == 404, "a script may hold secrets: owner and staff"
+    assert [(await pi.get(f"accounts/{name}"))[0] for name in ("def-kim", "sub", "def-lee", "root")] == [
+        200,
+        200,
+        404,
+        404,
+    ]
+    carol = (await pi.get("users/carol"))[1]["accounts"][0]["limits"]
+    assert {each["used"] for each in carol if "qos" in each["from"]} == {None}, "counted in all accounts of the user"
+
+
+async def test_what_is_used_above_is_not_shown_to_a_member_below(guarded: TestClient[Any, Any], tmp_path: Path) -> None:
+    carol = As(guarded, tmp_path, "carol")
+    (row,) = (await carol.get("users/carol"))[1]["accounts"]
+    assert shown(row["limits"])[:2] == [
+        ("GrpTRES", "cpu", 6.0, 4.0, 2.0, {"account": "sub"}),
+        ("GrpTRES", "cpu", 50.0, None, None, {"account": "def-kim"}),
+    ]
+    assert ("MaxJobsPerUser", None, 3.0, 1.0, 2.0, {"qos": "high"}) in shown(row["limits"])
+    assert [(await carol.get(path))[0] for path in ("users/alice", "accounts/def-kim", "jobs/1")] == [404] * 3
+
+
+async def test_a_user_sees_the_limits_of_qos_and_not_what_others_use(
+    guarded: TestClient[Any, Any], tmp_path: Path
+) -> None:
+    status, data = await As(guarded, tmp_path, "bob").get("qos")
+    assert status == 200
+    assert {limit["used"] for row in data["qos"] for limit in row["limits"]} == {None}

@@ -1,0 +1,18 @@
+"""The demo's associations: every account and user has one, and some limits are in use."""
+
+from aggregator.join.limits import join_limits
+from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster
+from tests.builders import NOW
+
+
+async def test_everybody_has_an_association_and_limits_are_used() -> None:
+    cluster = SyntheticCluster(start=NOW)
+    accounting = await SyntheticAccounting(cluster).fetch(NOW)
+    joined = join_limits(accounting.associations, accounting.runs, NOW)
+
+    assert joined.accounts.keys() == accounting.accounts.keys()
+    assert {user for _, user in joined.users} == {user.name for user in cluster.population.users}
+    used = {limit.limit for standing in joined.accounts.values() for limit in standing.limits if limit.used}
+    assert {"GrpTRES", "GrpSubmitJobs", "GrpTRESRunMins"} <= used
+    assert all(standing.shares_ratio for name, standing in joined.accounts.items() if name != "root")
+    assert joined.coordinators.keys() == {account for account, _ in joined.users}
