@@ -9,7 +9,7 @@ from aggregator.sources.mysql import Database, text
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()"
 _COLUMNS = (
     "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE()"
-    " AND table_name IN (%s, %s, %s, %s, %s, %s)"
+    " AND table_name IN ({})"
 )
 _CLUSTERS = "SELECT CAST(name AS BINARY) FROM cluster_table WHERE deleted=0"
 
@@ -23,6 +23,8 @@ REQUIRED = {
     "assoc": frozenset({"id_assoc", "user", "acct", "parent_acct", "deleted"}),
 }
 # fmt: on
+# Tables that are read for single jobs only: optional → a column without which it is of no use.
+AROUND = {"step": "id_step", "event": "node_name", "resv": "resv_name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Schema:
         """Tell whether a column is there."""
         return column in self.columns.get(table, frozenset())
 
+    def around(self) -> dict[str, bool]:
+        """Tell what there is to be read around a single job: a table that is not granted is one that is not there."""
+        tables = {f"{table}_table": self.has(table, column) for table, column in AROUND.items()}
+        return {**tables, "submit_line": self.has("job", "submit_line")}
+
 
 async def discover(database: Database, cluster: str, key: str) -> Schema:
     """Read which columns this cluster's tables have.
@@ -51,6 +58,7 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
         f"{cluster}_job_table": "job",
         f"{cluster}_assoc_table": "assoc",
         f"{cluster}_job_script_table": "job_script",
+        **{f"{cluster}_{table}_table": table for table in AROUND},
         "tres_table": "tres",
         "qos_table": "qos",
         "acct_table": "acct",
@@ -61,7 +69,7 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
         known = sorted(text(row[0]) for row in await database.rows(_CLUSTERS))
         raise FetchError(f"{key}: the database has no cluster {cluster!r}; it has: {', '.join(known) or 'none'}")
     columns: dict[str, set[str]] = {logical: set() for logical in names.values()}
-    for table, column in await database.rows(_COLUMNS, tuple(names)):
+    for table, column in await database.rows(_COLUMNS.format(", ".join(["%s"] * len(names))), tuple(names)):
         columns[names[text(table)]].add(text(column).lower())
     for logical, required in REQUIRED.items():
         if missing := required - columns[logical]:

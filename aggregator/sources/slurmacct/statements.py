@@ -41,7 +41,8 @@ MAX_RUNS_OF_ID: Final = 1000
 MAX_SCRIPT_BYTES: Final = 8 * 2**20
 
 
-def _run_columns(schema: Schema) -> str:
+def run_columns(schema: Schema) -> str:
+    """List the columns of a run in the order of rows.RunRow, none of them qualified."""
     return ", ".join(
         f"CAST(`{column}` AS BINARY)" if column in _TEXT else f"`{column}`" if schema.has("job", column) else missing
         for column, missing in RUN_COLUMNS.items()
@@ -50,20 +51,20 @@ def _run_columns(schema: Schema) -> str:
 
 def open_runs(schema: Schema) -> str:
     """Select every run that has not ended: served by rollup2(time_end, time_eligible), cost = open rows."""
-    return f"SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE time_end=0 AND deleted+0=0"  # noqa: S608
+    return f"SELECT {run_columns(schema)} FROM {schema.table('job')} WHERE time_end=0 AND deleted+0=0"  # noqa: S608
 
 
 def ended_runs(schema: Schema) -> str:
     """Select runs by end time, parameters (from, before): served by rollup2, cost = rows ended in that time."""
     return (
-        f"SELECT {_run_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {run_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
         " WHERE time_end>=%s AND time_end<%s AND deleted+0=0"
     )
 
 
 def _runs_where(schema: Schema, condition: str) -> str:
     return (
-        f"(SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE {condition}"  # noqa: S608
+        f"(SELECT {run_columns(schema)} FROM {schema.table('job')} WHERE {condition}"  # noqa: S608
         f" ORDER BY job_db_inx DESC LIMIT {MAX_RUNS_OF_ID})"
     )
 
