@@ -1,7 +1,7 @@
 """What do many ended runs add up to?"""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -46,7 +46,7 @@ def _time_limit_used(runs: Iterable[Run]) -> dict[float, int]:
     ratios = sorted(
         _elapsed(run) / run.time_limit_seconds for run in runs if run.start is not None and run.time_limit_seconds
     )
-    return {edge: bisect_left(ratios, math.nextafter(edge, math.inf)) for edge in TIME_LIMIT_EDGES} if ratios else {}
+    return {edge: bisect_right(ratios, edge) for edge in TIME_LIMIT_EDGES} if ratios else {}
 
 
 def _cpu_seconds(run: Run) -> float:
@@ -77,9 +77,7 @@ def _sum(runs: Iterable[Run], kept: Kept, held: Held, value: Value) -> Known | N
     return Known(sum(amount for amount, _ in known), weight / total) if weight else None
 
 
-def _weigh(
-    runs: Iterable[Run], kept: Kept, held: Held, value: Value
-) -> tuple[list[tuple[float, float]], float, float]:
+def _weigh(runs: Iterable[Run], kept: Kept, held: Held, value: Value) -> tuple[list[tuple[float, float]], float, float]:
     """Give the known values with what was held, the sum of that, and what all runs held."""
     total = 0.0
     known: list[tuple[float, float]] = []

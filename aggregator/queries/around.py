@@ -70,14 +70,15 @@ class AroundQueries:
 
     async def _read(self, run: Run, now: float) -> Around:
         reader, warnings = self._readers[run.cluster], list[str]()
-        recorded, events, reservation, (dependencies, named), tasks, components = await asyncio.gather(
-            self._part("steps", lambda: reader.recorded_of(run), None, warnings),
-            self._part("node events", lambda: reader.events_of(run, now), None, warnings),
-            self._part("the reservation", lambda: reader.reservation_of(run), None, warnings),
-            self._part("dependencies", lambda: self._dependencies(reader, run), (None, {}), warnings),
-            self._part("the array's tasks", lambda: reader.tasks_of(run), None, warnings),
-            self._part("components", lambda: self._components(run), None, warnings),
+        recorded, events, reservation, waits, tasks, components = await asyncio.gather(
+            self._part("steps", lambda: reader.recorded_of(run), warnings),
+            self._part("node events", lambda: reader.events_of(run, now), warnings),
+            self._part("the reservation", lambda: reader.reservation_of(run), warnings),
+            self._part("dependencies", lambda: self._dependencies(reader, run), warnings),
+            self._part("the array's tasks", lambda: reader.tasks_of(run), warnings),
+            self._part("components", lambda: self._components(run), warnings),
         )
+        dependencies, named = waits or (None, {})
         if recorded is not None:
             recorded = replace(recorded, steps=close_steps(run, recorded.steps))
         return Around(
@@ -85,7 +86,7 @@ class AroundQueries:
             components=components, named=named, warnings=tuple(warnings),
         )  # fmt: skip
 
-    async def _part(self, what: str, read: Callable[[], Awaitable[T]], missing: T, warnings: list[str]) -> T:
+    async def _part(self, what: str, read: Callable[[], Awaitable[T | None]], warnings: list[str]) -> T | None:
         """Give one part of it; without it, say so."""
         try:
             async with asyncio.timeout(READ_SECONDS), self._gate:
@@ -94,14 +95,16 @@ class AroundQueries:
             warnings.append(f"{what} of the run are missing: {error}")
         except TimeoutError:
             warnings.append(f"{what} of the run are missing: no answer within {READ_SECONDS:g} s")
-        return missing
+        return None
 
     async def _dependencies(
         self, reader: AroundReader, run: Run
-    ) -> tuple[Dependencies | None, Mapping[JobId, tuple[Run, ...]]]:
+    ) -> tuple[Dependencies, Mapping[JobId, tuple[Run, ...]]] | None:
         """Read the dependencies, and the runs of the jobs that the run waits for."""
         found = await reader.dependencies_of(run)
-        jobs = dict.fromkeys(each.job for each in found.depends_on if each.job) if found else {}
+        if found is None:
+            return None
+        jobs = dict.fromkeys(each.job for each in found.depends_on if each.job)
         return found, {job: await self._jobs.runs_of(run.cluster, job) for job in list(jobs)[:MAX_NAMED]}
 
     async def _components(self, run: Run) -> tuple[Run, ...] | None:

@@ -78,7 +78,9 @@ class HistoryQueries:
             return None
         # A user without any run yet may have one in a moment.
         return await self._uids.get(
-            (cluster, users, accounts), lambda: self._readers[cluster].uids(users, accounts), keep=lambda uids: uids != frozenset()
+            (cluster, users, accounts),
+            lambda: self._readers[cluster].uids(users, accounts),
+            keep=lambda uids: uids != frozenset(),
         )
 
     async def page(

@@ -30,10 +30,10 @@ COLUMNS = (
 )
 FILL = f"""
 INSERT INTO {TABLE} ({COLUMNS})
-SELECT seq, CONCAT('acct', (seq + 1) % 20), 'ended', 1 + seq % {USERS}, seq, 1001 + seq % {USERS}, 4294967294, 'node01', 'cpu',
-  3 + seq % 4, 60, {NOW} - 100 * ({ENDED} - seq DIV 4) - 900, IF(seq % 9, {NOW} - 100 * ({ENDED} - seq DIV 4) - 800, 0),
-  {NOW} - 100 * ({ENDED} - seq DIV 4) - 700, {NOW} - 100 * ({ENDED} - seq DIV 4), '1=4,2=8000,4=1', '1=4', 0, 4294967294,
-  IF(seq % 1000, 0, 1)
+SELECT seq, CONCAT('acct', (seq + 1) % 20), 'ended', 1 + seq % {USERS}, seq, 1001 + seq % {USERS}, 4294967294,
+  'node01', 'cpu', 3 + seq % 4, 60, {NOW} - 100 * ({ENDED} - seq DIV 4) - 900,
+  IF(seq % 9, {NOW} - 100 * ({ENDED} - seq DIV 4) - 800, 0), {NOW} - 100 * ({ENDED} - seq DIV 4) - 700,
+  {NOW} - 100 * ({ENDED} - seq DIV 4), '1=4,2=8000,4=1', '1=4', 0, 4294967294, IF(seq % 1000, 0, 1)
 FROM seq_1_to_{ENDED}
 """
 # Run ids of a cluster since 24.11 need all 64 bits.

@@ -6,7 +6,7 @@ from typing import Final
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation, Submission
-from aggregator.model.dependency import Dependency, submitted_dependencies
+from aggregator.model.dependency import submitted_dependencies
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Recorded
 from aggregator.sources.mysql import Database, Row, SchemaError, text
@@ -32,9 +32,10 @@ def own_line(schema: Schema) -> str:
 
 
 def user_lines(schema: Schema) -> str:
-    """Select a user's runs with submit lines that are open or ended in a time: (uid, rows, uid, from, until, rows, cut).
+    """Select a user's runs with submit lines that are open or ended in a time.
 
-    Served by sacct_def2(id_user, time_end, time_eligible): those that ended soonest after `from` come first.
+    Parameters: (cut after bytes, uid, rows, uid, from, until, rows). Served by sacct_def2(id_user, time_end,
+    time_eligible): those that ended soonest after `from` come first.
     """
     table = schema.table("job")
     open_ones = f"(SELECT job_db_inx AS chosen FROM {table} WHERE id_user=%s AND time_end=0 LIMIT %s)"  # noqa: S608
@@ -177,4 +178,3 @@ def count_tasks(rows: Sequence[Row]) -> ArrayTasks:
 def _state_name(number: int) -> str:
     known = next((each for each in (number, number & 0xFF) if each in JobState._value2member_map_), None)
     return "unknown" if known is None else JobState(known).name.lower()
-

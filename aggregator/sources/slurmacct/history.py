@@ -25,8 +25,7 @@ MAX_ASSOCIATIONS: Final = 128
 MAX_ARRAY_RUNS: Final = 10_000
 _ORDER: Final = "time_end DESC, time_eligible DESC, job_db_inx DESC"
 _AFTER: Final = (
-    " AND (time_end<%s OR (time_end=%s AND time_eligible<%s)"
-    " OR (time_end=%s AND time_eligible=%s AND job_db_inx<%s))"
+    " AND (time_end<%s OR (time_end=%s AND time_eligible<%s) OR (time_end=%s AND time_eligible=%s AND job_db_inx<%s))"
 )
 
 
