@@ -56,7 +56,7 @@ class AroundQueries:
         self._jobs = jobs
         self._readers = readers
         self._gate = asyncio.Semaphore(READS_AT_ONCE)
-        self._reads = CachedReads[tuple[str, int], Around](TTLCache(_KEPT, CACHE_SECONDS))
+        self._reads = CachedReads[tuple[str, int, bool], Around](TTLCache(_KEPT, CACHE_SECONDS))
 
     def offers(self, cluster: str) -> bool:
         """Tell whether there is a source of what is around the runs of this cluster."""
@@ -65,7 +65,9 @@ class AroundQueries:
     async def around(self, run: Run, now: float) -> Around:
         """Read everything around a run; what cannot be read is None and a warning."""
         return await self._reads.get(
-            (run.cluster, run.run_id), lambda: self._read(run, now), keep=lambda around: not around.warnings
+            (run.cluster, run.run_id, run.is_open),
+            lambda: self._read(run, now),
+            keep=lambda around: not around.warnings,
         )
 
     async def _read(self, run: Run, now: float) -> Around:

@@ -42,7 +42,7 @@ FILL = (
     SELECT CONCAT('n', LPAD(seq % {NODES}, 4, '0')), {NOW} - 400*({ROWS} - seq) - 300, {NOW} - 400*({ROWS} - seq),
       0x201, 'disk', '', '' FROM seq_1_to_{ROWS}""",
     f"""INSERT INTO {table("resv")} (id_resv, resv_name, time_start, time_end, assoclist, nodelist, node_inx, tres)
-    SELECT seq % 200, 'old', 1000*seq, 1000*seq + 500, '', '', '', '' FROM seq_1_to_{ROWS}""",
+    SELECT 10 + seq DIV 2, 'old', 1000*seq, 1000*seq + 500, '', '', '', '' FROM seq_1_to_{ROWS}""",
 )
 
 
@@ -154,7 +154,7 @@ async def test_every_statement_is_served_by_an_index(accounting: SlurmAcct, mari
     cases = [
         (steps.steps(schema), (RUN_ID, 1000), {"PRIMARY", "no_step_comp"}, 10),
         (steps.facts(schema), (RUN_ID,), {"PRIMARY"}, 1),
-        (events.events(schema, 2), ("n0001", *window, "x1", *window), {"PRIMARY", "rollup"}, 600),
+        (events.events(schema, 2), ("n0001", *window, "x1", *window), {"PRIMARY", "rollup", "archive_purge"}, 600),
         (events.reservation(schema), (RUN_ID,), {"PRIMARY"}, 10),
         (around.array_tasks(schema), (4711, 10_000), {"array_job"}, 10),
     ]
