@@ -19,11 +19,14 @@ MAX_RUNS: Final = 4
 
 
 async def around_of(
-    request: web.Request, cluster: str, jobs: Sequence[Job], sight: Sight
+    request: web.Request, cluster: str, jobs: Sequence[Job], sight: Sight, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
-    """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept."""
+    """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept.
+
+    Nothing is read where slurmacct is known not to be `readable`.
+    """
     queries, now = request.app[AROUND], request.app[CLOCK]()
-    chosen = jobs[-MAX_RUNS:] if queries.offers(cluster) else []
+    chosen = jobs[-MAX_RUNS:] if readable and queries.offers(cluster) else []
     found = await asyncio.gather(*(queries.around(job.run, now) for job in chosen))
     more: dict[int, Json] = {job.run.run_id: {"around": None} for job in jobs}
     for job, around in zip(chosen, found, strict=True):

@@ -47,7 +47,8 @@ class Window:
     def ends(self) -> tuple[int, int]:
         """Give the time in which such runs end: what starts later than `since` ends later, and may do so until now."""
         latest = math.ceil(self.now + _FUTURE_SECONDS)
-        return math.ceil(self.since), min(math.ceil(self.until), latest) if self.event == "ended" else latest
+        # The end of an open run is 0.
+        return max(1, math.ceil(self.since)), min(math.ceil(self.until), latest) if self.event == "ended" else latest
 
 
 def read_window(asked: Parameters, now: float) -> Window:

@@ -72,6 +72,14 @@ async def test_each_part_fails_alone_into_a_warning(service: Service, part: str)
     assert missing == [names.get(part, part)]
 
 
+async def test_a_database_that_is_down_is_not_asked_again_for_what_is_around(service: Service) -> None:
+    publish_jobs(service.store, make_job())
+    service.reader.error = FetchError("clusters.narval.slurmacct: down")
+    body = await (await service.get(f"{JOBS}/101")).json()
+    assert body["warnings"] == ["earlier runs may be missing: clusters.narval.slurmacct: down"]
+    assert (body["data"]["runs"][0]["around"], service.around.asked) == (None, [])
+
+
 async def test_what_failed_is_read_again_and_what_did_not_is_cached(service: Service) -> None:
     publish_jobs(service.store, make_job())
     service.around.errors = {"events": TimeoutError()}
