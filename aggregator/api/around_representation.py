@@ -140,11 +140,4 @@ def step_efficiency_json(job: Job, efficiency: Efficiency) -> Json:
         **efficiency_json(job.efficiency),
         "cpu": value(efficiency.cpu, "ratio", COMPLETE, source),
         "memory": value(efficiency.memory, "ratio", COMPLETE, source),
-        "time_limit_used": _time_limit_used(job.run),
     }
-
-
-def _time_limit_used(run: Run) -> float | None:
-    if run.end is None or run.start is None or not run.time_limit_seconds:
-        return None
-    return run.elapsed(run.end) / run.time_limit_seconds

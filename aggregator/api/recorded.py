@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from aggregator.api.keys import JOBS
+from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.model.accounting import Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
@@ -43,5 +44,11 @@ async def _read_ledger(
 
 def _join(runs: Iterable[Run], kept: Kept, totals: Mapping[int, RunLedger]) -> Iterable[Job]:
     for run in runs:
-        use, efficient = kept.get(run.run_id, (NO_USE, Efficiency()))
-        yield Job(run, use, efficient, ledger=totals.get(run.run_id), waste=_RECORDED)
+        ledger = totals.get(run.run_id)
+        use, efficient = kept.get(run.run_id) or (NO_USE, _plain(run, ledger))
+        yield Job(run, use, efficient, ledger=ledger, waste=_RECORDED)
+
+
+def _plain(run: Run, ledger: RunLedger | None) -> Efficiency:
+    """Give what is known of an ended run without its use: the share of its time limit, and what the ledger has."""
+    return Efficiency() if run.end is None else efficiency(run, NO_USE, FairShare(), run.end, ledger=ledger)

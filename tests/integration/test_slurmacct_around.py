@@ -1,6 +1,5 @@
 """What is around one run, against a real MariaDB with slurmdbd's own tables: plans, and each release's answers."""
 
-import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -264,7 +263,9 @@ async def test_what_a_release_offers_is_said(
     assert accounting.features["step_table"]
 
 
-async def test_an_array_is_counted_by_task(reader: SlurmAround, run: Run, mariadb: MariaDB) -> None:
+async def test_an_array_is_counted_by_task(
+    accounting: SlurmAcct, reader: SlurmAround, run: Run, mariadb: MariaDB
+) -> None:
     """A requeued task counts once, as its newest run; the rest that is not split yet as its tasks."""
     array = 8_000_000
     shared = {"id_array_job": array, "array_max_tasks": 0, "id_user": 4712}
@@ -273,15 +274,10 @@ async def test_an_array_is_counted_by_task(reader: SlurmAround, run: Run, mariad
     insert_job(
         mariadb, array, id_array_task=4294967294, array_task_pending=7, state=0, time_start=0, time_end=0, **shared
     )
-    task = next(each for each in await reader._accounting.runs_of(JobId(array, array_task=1)))
+    (task,) = await accounting.runs_of(JobId(array, array_task=1))
     counted = await reader.tasks_of(task)
     mariadb.execute(f"DELETE FROM {table('job')} WHERE id_array_job=%s", DATABASE, [array])
     assert counted is not None
     assert counted.states == {"running": 1, "completed": 2, "pending": 7}
     assert not counted.cut
     assert await reader.tasks_of(run) is None
-
-
-def test_no_statement_reads_the_environment_of_jobs() -> None:
-    for module in (steps, events, around):
-        assert not re.search(r"job_env", str(vars(module).values()))

@@ -162,6 +162,13 @@ async def test_ended_runs_show_what_was_kept_of_them(service: Service) -> None:
     assert body["warnings"] == ["the use of ended runs is missing: state.url: locked"]
 
 
+async def test_the_share_of_the_time_limit_needs_nothing_that_was_kept(service: Service) -> None:
+    publish(service, ended(10))
+    (run,) = (await service.data(f"{JOBS}?since={NOW - 1000}"))["jobs"]
+    assert run["efficiency"] == {"cpu": None, "memory": None, "time_limit_used": 0.5}
+    assert run["wasted"]["cpu_seconds"] is None
+
+
 async def test_a_database_that_is_down_is_unavailable(service: Service) -> None:
     publish(service)
     service.history.error = FETCH_ERROR
