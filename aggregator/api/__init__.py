@@ -15,7 +15,9 @@ from aggregator.api.instrument import Observe, instrument
 from aggregator.api.jobs import get_job, list_jobs
 from aggregator.api.jobscripts import post_scripts, put_script
 from aggregator.api.keys import (
+    AROUND,
     CLOCK,
+    HISTORY,
     JOBS,
     PAGE,
     SCRIPT_KEEPER,
@@ -33,8 +35,11 @@ from aggregator.api.metrics import get_metrics
 from aggregator.api.script import get_script
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
+from aggregator.api.summaries import get_account_summary, get_user_summary
 from aggregator.api.sums import get_account, get_user, list_accounts, list_users
 from aggregator.api.whoami import get_whoami
+from aggregator.queries.around import AroundQueries
+from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
@@ -45,6 +50,8 @@ __all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
 def create_app(
     store: SnapshotStore,
     jobs: JobQueries,
+    history: HistoryQueries,
+    around: AroundQueries,
     scripts: ScriptQueries,
     keeper: ScriptKeeper,
     settings: ApiSettings,
@@ -57,6 +64,7 @@ def create_app(
     guards = [basic_auth(users)] if users else []
     app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
+    app[HISTORY], app[AROUND] = history, around
     app[SCRIPTS], app[SCRIPT_KEEPER] = scripts, keeper
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
@@ -83,8 +91,10 @@ def setup_routes(app: web.Application) -> None:
             web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
             web.get("/api/v1/clusters/{cluster}/users", list_users),
             web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
+            web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),
             web.get("/api/v1/clusters/{cluster}/accounts", list_accounts),
             web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
+            web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
             web.get("/api/v1/clusters/{cluster}/qos", list_qos),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),

@@ -3,9 +3,14 @@
 from collections.abc import Iterable, Mapping
 
 from aggregator.api.envelope import rfc3339
-from aggregator.api.representation import LEDGER, Json, times, value
+from aggregator.api.representation import LEDGER, Json, job_json, times, value
 from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
 from aggregator.model.view import ClusterView, Job, JobEnergy
+
+
+def joined_job_json(job: Job, view: ClusterView) -> Json:
+    """Show one run with its use and its energy."""
+    return {**job_json(job, view.time), "energy": job_energy_json(job, view.prices)}
 
 
 def job_energy_json(job: Job, prices: Prices | None) -> Json | None:

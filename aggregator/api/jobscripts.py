@@ -9,7 +9,7 @@ from aiohttp import web
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound, TryAgain, UnsupportedMediaType
-from aggregator.api.jobs import read_job_id
+from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobscript_batch import MAX_SCRIPT_MIB, Batch, read_batch
 from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
 from aggregator.api.parameters import Parameters

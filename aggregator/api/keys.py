@@ -10,6 +10,8 @@ from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.model.script import ScriptRecord
+from aggregator.queries.around import AroundQueries
+from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
@@ -64,6 +66,8 @@ class ApiSettings:
 
 STORE = web.AppKey("store", SnapshotStore)
 JOBS = web.AppKey("jobs", JobQueries)
+HISTORY = web.AppKey("history", HistoryQueries)
+AROUND = web.AppKey("around", AroundQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)

@@ -28,6 +28,10 @@ class Parameters:
             if name not in known:
                 raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
 
+    def has(self, name: str) -> bool:
+        """Tell whether a parameter is given."""
+        return name in self._query
+
     def many(self, name: str) -> frozenset[str]:
         """Read a parameter that may be repeated, hold a comma list, or both; empty when absent.
 

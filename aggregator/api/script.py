@@ -9,7 +9,8 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound, TryAgain
 from aggregator.api.identity import identity_of
-from aggregator.api.jobs import read_job_id, unknown_job
+from aggregator.api.job_filter import read_job_id
+from aggregator.api.jobs import unknown_job
 from aggregator.api.keys import CLOCK, JOBS, SCRIPTS, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster
 from aggregator.api.parameters import Parameters

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TypeVar
 
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.jobid import JobId
 from aggregator.model.view import Job, SpaceUsed
 from aggregator.model.waste import Finding
 
@@ -22,12 +23,17 @@ class JobFilter:
     accounts: frozenset[str] = frozenset()
     states: frozenset[JobState] = frozenset()
     partitions: frozenset[str] = frozenset()
+    qos: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    arrays: frozenset[int] = frozenset()
+    ids: frozenset[JobId] = frozenset()
     reasons: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
 
     def matches(self, job: Job) -> bool:
         """Tell whether the job is asked for."""
-        return self._matches_run(job.run) and (
+        return self.matches_run(job.run) and (
             not (self.reasons or self.severities) or any(map(self._matches_finding, job.waste.findings))
         )
 
@@ -36,13 +42,27 @@ class JobFilter:
             not self.severities or finding.severity in self.severities
         )
 
-    def _matches_run(self, run: Run) -> bool:
+    def matches_run(self, run: Run) -> bool:
+        """Tell whether the run is asked for, whatever it wastes."""
+        return self._matches_owner(run) and self._matches_place(run) and self._matches_job(run)
+
+    def _matches_owner(self, run: Run) -> bool:
+        return (not self.users or run.user in self.users) and (not self.accounts or run.account in self.accounts)
+
+    def _matches_place(self, run: Run) -> bool:
         return (
-            (not self.users or run.user in self.users)
-            and (not self.accounts or run.account in self.accounts)
-            and (not self.states or run.state in self.states)
             # A pending run may name several partitions: it waits in each of them.
-            and (not self.partitions or not self.partitions.isdisjoint(run.partition.split(",")))
+            (not self.partitions or not self.partitions.isdisjoint(run.partition.split(",")))
+            and (not self.qos or run.qos in self.qos)
+            and (not self.nodes or not self.nodes.isdisjoint(run.nodes))
+        )
+
+    def _matches_job(self, run: Run) -> bool:
+        return (
+            (not self.states or run.state in self.states)
+            and (not self.names or run.name in self.names)
+            and (not self.arrays or run.array_job_id in self.arrays)
+            and (not self.ids or any(map(run.is_meant_by, self.ids)))
         )
 
 

@@ -21,6 +21,7 @@ from aggregator.sources.synthetic import (
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticCluster,
+    SyntheticHistory,
     SyntheticPower,
     SyntheticStorage,
     SyntheticUse,
@@ -40,8 +41,11 @@ TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
 async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
     cluster = SyntheticCluster(seed=seed, start=start)
+    sources = ClusterSources(
+        SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster), SyntheticHistory(cluster)
+    )
     yield Site(
-        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster))},
+        {cluster.name: sources},
         {
             name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
             for name, hsm in (("project", True), ("scratch", False))

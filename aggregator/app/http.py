@@ -38,6 +38,8 @@ async def listen(
     app = create_app(
         service.store,
         service.jobs,
+        service.history,
+        service.around,
         service.scripts,
         service.state.scripts,
         settings,

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from aggregator.app.schedule import Outlets, Timing, schedule
 from aggregator.app.site import AccountingSource, Site
 from aggregator.exposition import Page, ServiceMetrics
+from aggregator.queries.around import AroundQueries, AroundReader
+from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.loop import run_loops
@@ -29,6 +31,10 @@ class Service:
         self.metrics.series = self.page.series
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
+        self._histories: dict[str, HistoryReader] = {}
+        self.history = HistoryQueries(self._histories)
+        self._arounds: dict[str, AroundReader] = {}
+        self.around = AroundQueries(self.jobs, self._arounds)
         self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -40,6 +46,10 @@ class Service:
         site = await self._stack.enter_async_context(open_site())
         self._readers.clear()
         self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
+        self._histories.clear()
+        self._histories.update({name: each.history for name, each in site.clusters.items() if each.history})
+        self._arounds.clear()
+        self._arounds.update({name: each.around for name, each in site.clusters.items() if each.around})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)

@@ -4,7 +4,7 @@ import base64
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,8 @@ from aggregator.model.accounting import Accounting
 from aggregator.model.energy import NodePower
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
+from aggregator.queries.around import AroundReader
+from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.refresh.ledger import EndedRuns, PowerSource
@@ -25,7 +27,7 @@ from aggregator.sources.base import FetchError, Source
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct
+from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
@@ -34,11 +36,16 @@ class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, P
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use and power are None when no exporter is configured."""
+    """The sources of one cluster; use and power are None when no exporter is configured.
+
+    history and around read on demand what the snapshot does not hold.
+    """
 
     accounting: AccountingSource
     use: Source[Use] | None = None
     power: PowerSource | None = None
+    history: HistoryReader | None = None
+    around: AroundReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,11 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
+    on_demand = ClusterSources(
+        accounting, history=SlurmHistory(accounting, database), around=SlurmAround(accounting, database)
+    )
     if section.exporters.slurm_job_exporter is None:
-        return ClusterSources(accounting)
+        return on_demand
     client = PrometheusClient(
         _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
     )
@@ -96,9 +106,8 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
     use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
     known = _known_nodes(config.energy)
-    return ClusterSources(
-        accounting, use, PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-    )
+    power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
+    return replace(on_demand, use=use, power=power)
 
 
 def _known_nodes(energy: Energy) -> dict[str, NodePower]:

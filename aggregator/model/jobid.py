@@ -19,6 +19,11 @@ class JobId:
     array_task: int | None = None
     het_offset: int | None = None
 
+    def __str__(self) -> str:
+        if self.array_task is not None:
+            return f"{self.job_id}_{self.array_task}"
+        return f"{self.job_id}+{self.het_offset}" if self.het_offset is not None else str(self.job_id)
+
 
 def parse_job_id(text: str) -> JobId:
     """Parse one of the three forms, or raise JobIdError."""

@@ -1,5 +1,7 @@
 """slurmacct, the database of slurmdbd: runs, associations, TRES, QOS."""
 
+from aggregator.sources.slurmacct.around import SlurmAround
+from aggregator.sources.slurmacct.history import SlurmHistory
 from aggregator.sources.slurmacct.source import SlurmAcct
 
-__all__ = ["SlurmAcct"]
+__all__ = ["SlurmAcct", "SlurmAround", "SlurmHistory"]

@@ -97,9 +97,8 @@ class SlurmAcct:
         Raises FetchError.
         """
         at = self._last_fetch or 0.0
-        async with self._reading() as schema:
-            if not self._dimensions_time:
-                await self._refresh_dimensions(schema, at)
+        schema, _ = await self.known()
+        async with self._reading():
             sql, parameters = _statement_of(schema, asked)
             runs = self._parse((RunRow(*row) for row in await self._database.rows(sql, parameters)), at)
         return tuple(sorted(runs, key=lambda run: (run.submit, run.run_id)))
@@ -140,6 +139,24 @@ class SlurmAcct:
             self._schema = None
             return RecordedScript(missing=f"{_NOT_OFFERED}: {error}")
         return _recorded(rows)
+
+    async def known(self) -> tuple[Schema, Dimensions]:
+        """Give the schema and the small tables, for reads on demand.
+
+        Raises FetchError.
+        """
+        async with self._reading() as schema:
+            if not self._dimensions_time:
+                await self._refresh_dimensions(schema, self._last_fetch or 0.0)
+            return schema, self._dimensions
+
+    def forget_schema(self) -> None:
+        """Discover the schema anew at the next read: a table or column was not there."""
+        self._schema = None
+
+    def run_of(self, row: Row) -> Run | None:
+        """Parse a row of RUN_COLUMNS that was read on demand; None for one that is not shown."""
+        return self._parse_row(RunRow(*row), self._last_fetch or 0.0)
 
     async def _discovered(self) -> Schema:
         if self._schema is None:

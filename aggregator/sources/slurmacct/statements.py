@@ -49,7 +49,8 @@ _ENDED_AFTER: Final = (
 MAX_SCRIPT_BYTES: Final = 8 * 2**20
 
 
-def _run_columns(schema: Schema) -> str:
+def run_columns(schema: Schema) -> str:
+    """List the columns of a run in the order of rows.RunRow, none of them qualified."""
     return ", ".join(
         f"CAST(`{column}` AS BINARY)" if column in _TEXT else f"`{column}`" if schema.has("job", column) else missing
         for column, missing in RUN_COLUMNS.items()
@@ -88,7 +89,7 @@ def ended_keys(schema: Schema) -> str:
 def ended_runs(schema: Schema) -> str:
     """Select runs by end time, a chunk: parameters of `after`."""
     return (
-        f"SELECT {_run_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {run_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE {_ENDED_AFTER} LIMIT {CHUNK_RUNS}"
     )
 
@@ -104,7 +105,7 @@ def after(time_end: int, time_eligible: int, key: int, before: int) -> tuple[int
 def runs_of_keys(schema: Schema, count: int) -> str:
     """Select runs by primary key, each with its fingerprint behind: `count` parameters, at most CHUNK_RUNS."""
     return (
-        f"SELECT {_run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `job_db_inx` IN ({_places(count)}) AND deleted+0=0"
     )
 
@@ -115,7 +116,7 @@ def runs_since(schema: Schema, count: int) -> str:
     Served by the unique index (id_job, time_submit), which outlives an upgrade that gives the rows other keys.
     """
     return (
-        f"SELECT {_run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `id_job` IN ({_places(count)}) AND time_submit>=%s AND deleted+0=0"
     )
 
@@ -126,7 +127,7 @@ def _places(count: int) -> str:
 
 def _runs_where(schema: Schema, condition: str) -> str:
     return (
-        f"(SELECT {_run_columns(schema)} FROM {schema.table('job')} WHERE {condition} AND deleted+0=0"  # noqa: S608
+        f"(SELECT {run_columns(schema)} FROM {schema.table('job')} WHERE {condition} AND deleted+0=0"  # noqa: S608
         f" ORDER BY job_db_inx DESC LIMIT {MAX_RUNS_OF_ID})"
     )
 

@@ -1,6 +1,7 @@
 """A believable cluster in process, for the demo, tests and benchmarks; no network, no wall clock."""
 
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.history import SyntheticHistory
 from aggregator.sources.synthetic.power import SyntheticPower
 from aggregator.sources.synthetic.sources import (
     SyntheticAccounting,
@@ -13,6 +14,7 @@ __all__ = [
     "SyntheticAccounting",
     "SyntheticAllocations",
     "SyntheticCluster",
+    "SyntheticHistory",
     "SyntheticPower",
     "SyntheticStorage",
     "SyntheticUse",

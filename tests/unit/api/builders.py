@@ -9,9 +9,12 @@ from aiohttp import web
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.energy import RunLedger
+from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
+from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
 from aggregator.refresh.store import SnapshotStore
@@ -167,3 +170,64 @@ class FakeLedger:
         if self.error:
             raise self.error
         return {run_id: self.totals[run_id] for run_id in run_ids if run_id in self.totals}
+
+
+@dataclass
+class FakeHistory:
+    """Ended runs, `size` to a chunk, and what was asked for; uids follow from the names in `known`."""
+
+    runs: tuple[Run, ...] = ()
+    known: dict[str, int] = field(default_factory=dict)
+    size: int = 3
+    error: Exception | None = None
+    asked: list[Search] = field(default_factory=list)
+    uids_asked: list[tuple[frozenset[str], frozenset[str]]] = field(default_factory=list)
+
+    async def uids(self, users: frozenset[str], accounts: frozenset[str]) -> frozenset[int] | None:
+        self.uids_asked.append((users, accounts))
+        return frozenset(self.known[user] for user in users if user in self.known) if self.known else None
+
+    async def ended(self, search: Search, after: RunKey | None) -> Chunk:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(search)
+        keyed = sorted(((run_key(run), run) for run in self.runs if run.end), key=lambda each: each[0], reverse=True)
+        left = [
+            each for each in keyed if search.since <= each[0][0] < search.until and (after is None or each[0] < after)
+        ]
+        chunk = left[: self.size]
+        return Chunk(tuple(chunk), chunk[-1][0] if len(left) > self.size else None, len(chunk))
+
+
+@dataclass
+class FakeAround:
+    """What is around every run, or the errors of reading it, by part."""
+
+    recorded: Recorded | None = None
+    events: NodeEvents | None = None
+    reservation: Reservation | None = None
+    dependencies: Dependencies | None = None
+    tasks: ArrayTasks | None = None
+    errors: dict[str, Exception] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
+
+    def _give(self, part: str) -> Any:
+        if part in self.errors:
+            raise self.errors[part]
+        return getattr(self, part)
+
+    async def recorded_of(self, run: Run) -> Recorded | None:
+        self.asked.append(run.run_id)
+        return self._give("recorded")  # type: ignore[no-any-return]
+
+    async def events_of(self, run: Run, now: float) -> NodeEvents | None:
+        return self._give("events")  # type: ignore[no-any-return]
+
+    async def reservation_of(self, run: Run) -> Reservation | None:
+        return self._give("reservation")  # type: ignore[no-any-return]
+
+    async def dependencies_of(self, run: Run) -> Dependencies | None:
+        return self._give("dependencies")  # type: ignore[no-any-return]
+
+    async def tasks_of(self, run: Run) -> ArrayTasks | None:
+        return self._give("tasks")  # type: ignore[no-any-return]

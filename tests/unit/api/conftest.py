@@ -9,12 +9,14 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api import create_app
 from aggregator.config import State
+from aggregator.queries.around import AroundQueries
+from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
 
-from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
+from .builders import NOW, FakeAround, FakeHistory, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Service:
     reader: FakeReader = field(default_factory=FakeReader)
     kept: FakeSummaries = field(default_factory=FakeSummaries)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    history: FakeHistory = field(default_factory=FakeHistory)
+    around: FakeAround = field(default_factory=FakeAround)
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -33,9 +37,11 @@ class Service:
     def app(self, users: Mapping[str, str] | None = None, **settings: Any) -> web.Application:
         queries = JobQueries({"narval": self.reader}, self.kept, self.ledger)
         scripts = ScriptQueries(queries, {"narval": self.reader}, self.state.scripts)
+        history = HistoryQueries({"narval": self.history})
+        around = AroundQueries(queries, {"narval": self.around})
         return create_app(
-            self.store, queries, scripts, self.state.scripts, make_settings(**settings), self.page, lambda: self.now,
-            users=users,
+            self.store, queries, history, around, scripts, self.state.scripts, make_settings(**settings), self.page,
+            lambda: self.now, users=users,
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

@@ -23,7 +23,10 @@ def encoded(text: str) -> str:
 async def test_an_unknown_parameter_is_named_with_those_that_are_known(service: Service) -> None:
     publish_jobs(service.store, make_job())
 
-    expected = "usr: unknown parameter; known are account, cursor, limit, partition, severity, state, user, waste"
+    expected = (
+        "usr: unknown parameter; known are account, array, cursor, id, limit, name, node, partition, qos, severity,"
+        " since, state, time, until, user, waste"
+    )
     assert await service.failure(f"{JOBS}?usr=alice") == (400, "bad_data", expected)
 
 

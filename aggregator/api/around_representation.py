@@ -1,0 +1,143 @@
+"""How what is around a run looks in JSON: pure functions."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from aggregator.api.representation import COMPLETE, HELD, Json, efficiency_json, times, value
+from aggregator.api.visibility import Sight
+from aggregator.join.steps import recorded_use
+from aggregator.model.accounting import Run
+from aggregator.model.around import Around, Dependencies, NodeEvents, Reservation, Submission
+from aggregator.model.dependency import Dependency
+from aggregator.model.jobid import JobId
+from aggregator.model.steps import Exit, Recorded, Step
+from aggregator.model.view import Efficiency, Job
+
+STEPS: Final = "slurmdbd steps"
+
+
+def around_json(run: Run, around: Around, sight: Sight) -> Json:
+    """Show what is around one run; null is what is not known, does not apply, or is not offered by this slurmdbd."""
+    return {
+        **_recorded_json(run, around.recorded),
+        "node_events": None if around.events is None else _events_json(around.events),
+        "node_events_complete": None if around.events is None else not around.events.cut,
+        "reservation": _reservation_json(around.reservation),
+        "dependencies": _dependencies_json(around, sight),
+        "array_tasks": None if around.tasks is None else dict(around.tasks.states),
+        "components": None
+        if around.components is None
+        else [_run(each) for each in around.components if sight.sees_run(each)],
+    }
+
+
+def _recorded_json(run: Run, recorded: Recorded | None) -> Json:
+    if recorded is None:
+        return {"exit": None, "cancelled_by_uid": None, "recorded": None, "steps": None, "steps_complete": None}
+    use = recorded_use(recorded)
+    return {
+        "exit": None if run.is_open else _exit_json(recorded.exit),
+        "cancelled_by_uid": recorded.cancelled_by,
+        "recorded": {
+            "cpu_seconds": value(use.cpu_seconds, "seconds", None, STEPS),
+            "memory_peak": value(use.memory_peak_bytes, "bytes", None, STEPS),
+            "energy": value(use.energy_joules, "joules", None, use.energy_source),
+        },
+        "steps": [_step_json(run, step) for step in recorded.steps],
+        "steps_complete": not recorded.cut,
+    }
+
+
+def _exit_json(exit_: Exit | None) -> Json | None:
+    return None if exit_ is None else {"status": exit_.status, "signal": exit_.signal}
+
+
+def _step_json(run: Run, step: Step) -> Json:
+    return {
+        "id": f"{run.display_id}.{step.id}",
+        "name": step.name,
+        "state": step.state.name.lower() if step.state is not None else None,
+        **times("start", step.start),
+        **times("end", step.end),
+        "tasks": step.tasks,
+        "nodes": step.nodes,
+        "exit": _exit_json(step.exit),
+        "cpu_seconds": step.cpu_seconds,
+        "memory_bytes": step.memory_bytes,
+        "memory_task_bytes": step.memory_task_bytes,
+        "gpu_utilization": step.gpu_utilization,
+        "gpu_memory_bytes": step.gpu_memory_bytes,
+        "energy_joules": step.energy_joules,
+    }
+
+
+def _events_json(events: NodeEvents) -> list[Json]:
+    return [
+        {
+            "node": event.node,
+            "states": list(event.states),
+            "reason": event.reason,
+            **times("start", event.start),
+            **times("end", event.end),
+        }
+        for event in events.events
+    ]
+
+
+def _reservation_json(reservation: Reservation | None) -> Json | None:
+    if reservation is None:
+        return None
+    return {"name": reservation.name, **times("start", reservation.start), **times("end", reservation.end)}
+
+
+def _dependencies_json(around: Around, sight: Sight) -> Json | None:
+    """Show both ways: of a job that may not be seen its id, which the submit line has; of its dependents nothing."""
+    found: Dependencies | None = around.dependencies
+    if found is None:
+        return None
+    return {
+        "depends_on": [_condition_json(each, around.named or {}, sight) for each in found.depends_on],
+        "dependents": [_dependent_json(each) for each in found.dependents if sight.sees_run(each.run)],
+        "dependents_complete": not found.cut,
+    }
+
+
+def _condition_json(condition: Dependency, named: Mapping[JobId, tuple[Run, ...]], sight: Sight) -> Json:
+    runs = named.get(condition.job, ()) if condition.job else ()
+    return {
+        **_type_json(condition),
+        "states": _states(run for run in runs if sight.sees_run(run)) or None,
+    }
+
+
+def _type_json(condition: Dependency) -> Json:
+    return {
+        "type": condition.type,
+        "id": None if condition.job is None else str(condition.job),
+        "delay_minutes": condition.minutes,
+    }
+
+
+def _states(runs: Iterable[Run]) -> dict[str, int]:
+    """Count the newest run of each job by state; runs come oldest first."""
+    newest = {run.job_id: run for run in runs}
+    return dict(Counter(run.state.name.lower() for run in newest.values()))
+
+
+def _dependent_json(submission: Submission) -> Json:
+    return {**_run(submission.run), "conditions": [_type_json(each) for each in submission.depends_on]}
+
+
+def _run(run: Run) -> Json:
+    return {"id": run.display_id, "run_id": str(run.run_id), "state": run.state.name.lower(), "name": run.name}
+
+
+def step_efficiency_json(job: Job, efficiency: Efficiency) -> Json:
+    """Show the efficiency that an ended run's steps give."""
+    source = f"{STEPS} ÷ {HELD}"
+    return {
+        **efficiency_json(job.efficiency),
+        "cpu": value(efficiency.cpu, "ratio", COMPLETE, source),
+        "memory": value(efficiency.memory, "ratio", COMPLETE, source),
+    }

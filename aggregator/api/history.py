@@ -1,0 +1,149 @@
+"""GET …/jobs?since=…: the finished runs of a time, read from slurmacct in bounded pages."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from aiohttp import web
+
+from aggregator.api.audit import audit
+from aggregator.api.energy_representation import joined_job_json
+from aggregator.api.envelope import success
+from aggregator.api.errors import BadData, NotFound
+from aggregator.api.keys import CLOCK, HISTORY
+from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.recorded import join_kept
+from aggregator.api.representation import times
+from aggregator.api.selection import JobFilter
+from aggregator.api.visibility import Sight, with_children
+from aggregator.model.accounting import Run
+from aggregator.model.history import RunKey, Search
+from aggregator.model.view import ClusterView
+from aggregator.queries.history import PAGE_ROWS, HistoryPage
+
+WINDOW: Final = ("since", "until", "time")
+MAX_WINDOW_SECONDS: Final = 366 * 86_400.0
+# A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
+_FUTURE_SECONDS: Final = 86_400.0
+Event = Literal["ended", "started", "submitted"]
+_EVENTS: Final[dict[str, Event]] = {"ended": "ended", "started": "started", "submitted": "submitted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The runs of which an event falls in [since, until), epoch seconds, as of `now`."""
+
+    since: float
+    until: float
+    event: Event
+    now: float
+
+    def holds(self, run: Run) -> bool:
+        """Tell whether the run's event falls in it."""
+        at = {"ended": run.end, "started": run.start, "submitted": run.submit}[self.event]
+        return at is not None and self.since <= at < self.until
+
+    def ends(self) -> tuple[int, int]:
+        """Give the time in which such runs end: what starts later than `since` ends later, and may do so until now."""
+        latest = math.ceil(self.now + _FUTURE_SECONDS)
+        # The end of an open run is 0.
+        return max(1, math.ceil(self.since)), min(math.ceil(self.until), latest) if self.event == "ended" else latest
+
+
+def read_window(asked: Parameters, now: float) -> Window:
+    """Read since, until and time.
+
+    Raises BadData.
+    """
+    since, until = asked.time("since"), asked.time("until")
+    events = asked.choices("time", frozenset(_EVENTS))
+    if since is None:
+        raise BadData("since: is needed with until and time")
+    until = now if until is None else until
+    if not since < until:
+        raise BadData("since: must be before until, which is now when it is not given")
+    if until - since > MAX_WINDOW_SECONDS:
+        raise BadData(f"since: must be at most {MAX_WINDOW_SECONDS / 86_400:g} days before until")
+    if len(events) > 1:
+        raise BadData("time: must be given once")
+    return Window(since, until, _EVENTS[next(iter(events), "ended")], now)
+
+
+async def list_ended(
+    request: web.Request, asked: Parameters, view: ClusterView, wanted: JobFilter, sight: Sight
+) -> web.Response:
+    """Answer with one page of finished runs, the newest end first; an account means those below it too."""
+    window = read_window(asked, request.app[CLOCK]())
+    if wanted.reasons or wanted.severities:
+        raise BadData("waste, severity: rules are applied to running jobs only; leave out since, until and time")
+    after, limit = asked.cursor(int, 3), asked.limit()
+    place = None if after is None else (after[0], after[1], after[2])
+    wanted = replace(wanted, accounts=with_children(wanted.accounts, view.tree))
+    page = await find_ended(request, view, window, wanted, sight, place, limit)
+    audit(request, (run.user for run in page.runs))
+    jobs, warnings = await join_kept(request, view.cluster, page.runs)
+    data = {
+        "jobs": [joined_job_json(job, view) for job in jobs],
+        "next_cursor": write_cursor(*page.last) if page.last else None,
+        "examined": page.examined,
+        "event": window.event,
+        **times("since", window.since),
+        **times("until", window.until),
+    }
+    return success(request, data, warnings + _page_warnings(page, limit))
+
+
+async def find_ended(
+    request: web.Request,
+    view: ClusterView,
+    window: Window,
+    wanted: JobFilter,
+    sight: Sight,
+    after: RunKey | None,
+    limit: int,
+    rows: int = PAGE_ROWS,
+) -> HistoryPage:
+    """Find the finished runs that are asked for and may be seen.
+
+    Raises FetchError, and NotFound where the cluster has no history.
+    """
+    queries = request.app[HISTORY]
+    if not queries.offers(view.cluster):
+        raise NotFound(f'cluster "{view.cluster}": finished runs are not kept')
+    users, accounts = _narrow(wanted, sight)
+    if users is None:
+        return HistoryPage((), None, 0)
+    since, until = window.ends()
+    search = Search(since=since, until=until, ids=wanted.ids, arrays=frozenset() if wanted.ids else wanted.arrays)
+    if not wanted.ids and not wanted.arrays:
+        search = replace(search, uids=await queries.uids(view.cluster, users, accounts))
+    return await queries.page(view.cluster, search, _shown(window, wanted, sight), after, limit, rows)
+
+
+def _shown(window: Window, wanted: JobFilter, sight: Sight) -> Callable[[Run], bool]:
+    return lambda run: window.holds(run) and wanted.matches_run(run) and sight.sees_run(run)
+
+
+def _narrow(wanted: JobFilter, sight: Sight) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Say whose runs to look at, by user and account: nobody is made to page through what others have run.
+
+    The users are None when nothing that is asked for may be seen.
+    """
+    seen = sight.accounts | (sight.memberships if sight.members_see_members else frozenset())
+    if sight.everything or (seen and sight.user):
+        return wanted.users, wanted.accounts
+    if seen:
+        accounts = wanted.accounts & seen if wanted.accounts else seen
+        return (wanted.users if accounts else None), accounts
+    own = frozenset({sight.user} if sight.user else ())
+    users = wanted.users & own if wanted.users else own
+    return users or None, wanted.accounts
+
+
+def _page_warnings(page: HistoryPage, limit: int) -> list[str]:
+    if page.cut:
+        return ["there are more runs of these ids and arrays than one read gives: the oldest are missing"]
+    if page.last and len(page.runs) < limit:
+        return [f"the page is short: {page.examined} rows were examined, and next_cursor goes on from there"]
+    return []

@@ -1,0 +1,59 @@
+"""The filters of a list of jobs, and job ids, as parameters and paths have them."""
+
+from typing import Final
+
+from aggregator.api.errors import BadData
+from aggregator.api.parameters import Parameters
+from aggregator.api.selection import JobFilter
+from aggregator.model.accounting import JobState
+from aggregator.model.jobid import JobId, JobIdError, parse_job_id
+from aggregator.model.view import ClusterView
+from aggregator.model.waste import SEVERITIES
+
+FILTERS: Final = ("user", "account", "partition", "qos", "node", "name", "id", "array", "state", "waste", "severity")
+# Each is a read of its own when they are looked for in slurmacct.
+MAX_IDS: Final = 20
+_STATES: Final = frozenset(state.name.lower() for state in JobState)
+_SEVERITIES: Final = frozenset[str](SEVERITIES)
+
+
+def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
+    """Read the filters.
+
+    Raises BadData naming the one that is wrong.
+    """
+    ids = frozenset(read_job_id(text) for text in _few(asked, "id"))
+    arrays = frozenset(read_job_id(text) for text in _few(asked, "array"))
+    if any(array != JobId(array.job_id) for array in arrays):
+        raise BadData("array: must be the id of a whole array such as 123")
+    return JobFilter(
+        users=asked.many("user"),
+        accounts=asked.many("account"),
+        states=frozenset(JobState[name.upper()] for name in asked.choices("state", _STATES)),
+        partitions=asked.many("partition"),
+        qos=asked.many("qos"),
+        nodes=asked.many("node"),
+        names=asked.many("name"),
+        arrays=frozenset(array.job_id for array in arrays),
+        ids=ids,
+        reasons=asked.choices("waste", frozenset(view.rules)),
+        severities=asked.choices("severity", _SEVERITIES),
+    )
+
+
+def read_job_id(text: str) -> JobId:
+    """Read a job id.
+
+    Raises BadData.
+    """
+    try:
+        return parse_job_id(text)
+    except JobIdError as error:
+        raise BadData(str(error)) from error
+
+
+def _few(asked: Parameters, name: str) -> frozenset[str]:
+    values = asked.many(name)
+    if len(values) > MAX_IDS:
+        raise BadData(f"{name}: must be at most {MAX_IDS} values, got {len(values)}")
+    return values

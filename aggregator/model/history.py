@@ -1,0 +1,70 @@
+"""Finished runs on demand: what is searched, in which order it comes, and what many runs add up to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.model.accounting import Run
+from aggregator.model.jobid import JobId
+
+# (time_end, time_eligible, job_db_inx) as the columns hold them: the order of slurmdbd's own indexes on ends.
+RunKey = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which ended runs to read, newest end first: those that ended in [since, until), epoch seconds.
+
+    At most one of these narrows it: uids (None: everybody's), ids, or arrays (ids of whole arrays).
+    """
+
+    since: int
+    until: int
+    uids: frozenset[int] | None = None
+    ids: frozenset[JobId] = frozenset()
+    arrays: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One bounded read: runs in order with their keys, the key to go on after (None: no more), rows examined.
+
+    cut says that a read by id or array was longer than its bound.
+    """
+
+    runs: tuple[tuple[RunKey, Run], ...]
+    last: RunKey | None
+    examined: int
+    cut: bool = False
+
+
+def run_key(run: Run) -> RunKey:
+    """Give the key of an ended run; of a run that was not read by time."""
+    return int(run.end or 0), int(run.eligible or 0), run.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A mean weighted by what was held, or a sum, and the share (0–1) of what was held that it rests on."""
+
+    value: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsSummary:
+    """Ended runs added up.
+
+    wait_seconds by quantile (0–1) of start − eligible over `started` runs. time_limit_used are cumulative counts by
+    upper edge of used ÷ limit (inf: all runs with a limit). Efficiencies and wasted seconds are of those runs of which
+    the use was kept; None where it was kept of none.
+    """
+
+    runs: int
+    states: Mapping[str, int] = field(default_factory=dict)
+    started: int = 0
+    wait_seconds: Mapping[float, float] = field(default_factory=dict)
+    time_limit_used: Mapping[float, int] = field(default_factory=dict)
+    cpu_efficiency: Known | None = None
+    memory_efficiency: Known | None = None
+    wasted_cpu_seconds: Known | None = None
+    wasted_gpu_seconds: Known | None = None

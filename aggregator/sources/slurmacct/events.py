@@ -1,0 +1,62 @@
+"""Node events and the reservation of one run."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aggregator.join.events import merge_events, node_states
+from aggregator.model.around import NodeEvent, NodeEvents, Reservation
+from aggregator.sources.mysql import Row, text
+from aggregator.sources.slurmacct.schema import Schema
+
+MAX_NODES: Final = 64
+MAX_EVENTS_PER_NODE: Final = 100
+_EVENTS_PER_STATEMENT: Final = 32
+
+
+def events(schema: Schema, nodes: int) -> str:
+    """Select the events of some nodes in a time: parameters (node, until, since, rows) for each node.
+
+    Served by the primary key, one node after the other: up to 23.02 there is no index on time that would do.
+    """
+    arm = (
+        "(SELECT CAST(node_name AS BINARY), time_start, time_end, state, CAST(reason AS BINARY)"  # noqa: S608
+        f" FROM {schema.table('event')}"
+        " WHERE node_name=%s AND time_start<%s AND (time_end>%s OR time_end=0) LIMIT %s)"
+    )
+    return " UNION ALL ".join([arm] * nodes)
+
+
+def batches(nodes: Sequence[str]) -> list[Sequence[str]]:
+    """Cut a run's nodes into those of one statement each."""
+    shown = nodes[:MAX_NODES]
+    return [shown[begin : begin + _EVENTS_PER_STATEMENT] for begin in range(0, len(shown), _EVENTS_PER_STATEMENT)]
+
+
+def parse_events(rows: Sequence[Row], *, cut: bool) -> NodeEvents:
+    """Parse rows of events and merge what belongs together."""
+    found = (
+        NodeEvent(text(node), float(start), float(end) if end else None, node_states(int(state)), text(reason))
+        for node, start, end, state, reason in rows
+    )
+    return NodeEvents(merge_events(found), cut)
+
+
+def reservation(schema: Schema) -> str:
+    """Select the reservation that covers the start of a run: parameter (job_db_inx).
+
+    A changed reservation has several rows: the newest that began by the time of the run's start is meant.
+    """
+    return (
+        f"SELECT CAST(resv.resv_name AS BINARY), resv.time_start, resv.time_end FROM {schema.table('job')} job"  # noqa: S608
+        f" JOIN {schema.table('resv')} resv ON resv.id_resv=job.id_resv AND resv.time_start<=job.time_start"
+        " WHERE job.job_db_inx=%s AND job.id_resv<>0 AND resv.deleted+0=0"
+        " AND (resv.time_end>job.time_start OR resv.time_end=0) ORDER BY resv.time_start DESC LIMIT 1"
+    )
+
+
+def parse_reservation(rows: Sequence[Row]) -> Reservation | None:
+    """Parse the reservation; None for a run without."""
+    if not rows:
+        return None
+    name, start, end = rows[0]
+    return Reservation(text(name), float(start), float(end) if end else None)
