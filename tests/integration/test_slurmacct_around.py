@@ -251,9 +251,9 @@ async def test_tables_that_are_not_granted_are_not_offered(mariadb: MariaDB, rel
     assert await reader.recorded_of(found) is None
     assert await reader.events_of(found, NOW) is None
     assert await reader.reservation_of(found) is None
-    features = {name: accounting.features[name] for name in ("step_table", "event_table", "resv_table")}
+    features = {name: accounting.features[name] for name in ("steps", "node_events", "reservations")}
     await database.close()
-    assert features == {"step_table": False, "event_table": False, "resv_table": False}
+    assert features == {"steps": False, "node_events": False, "reservations": False}
 
 
 async def test_what_a_release_offers_is_said(
