@@ -217,6 +217,7 @@ class Replay:
                  ("pass", 0, 601)])  # fmt: skip
 @example(events=[*LONG_RUNNING, ("suspend", 0, 0), ("pass", 0, 30), ("fetch", 0, 0), ("resume", 0, 0)])
 @example(events=[*LONG_RUNNING, ("lose", 0, 0)])
+@example(events=[("fetch", 0, 0), ("break", 3, 0), ("submit", 0, 0), ("fetch", 0, 0), ("end", 0, 0), ("clock", 0, 600)])
 @example(events=[("throttle", 0, 0), ("fetch", 0, 0), ("fix_runaway", 0, 0), ("fetch", 0, 0), ("pass", 0, 601)])
 def test_what_is_known_after_each_fetch_is_what_a_reader_of_the_whole_table_knows(
     mariadb: MariaDB, tables: str, events: list[Event]

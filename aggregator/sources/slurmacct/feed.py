@@ -36,6 +36,17 @@ class _Ended(NamedTuple):
     counts_from: float
 
 
+class Reading(NamedTuple):
+    """What was read at a time: rows by key, which of them ended after `since`, and the runs that are open no more."""
+
+    at: float
+    since: int
+    swept: float | None
+    rows: Mapping[int, _Known]
+    in_window: Collection[int]
+    departed: Collection[_Submission]
+
+
 class RunFeed:
     """Keep the rows of open and lately ended runs current, each run once.
 
@@ -54,10 +65,10 @@ class RunFeed:
         self._last: float | None = None
         self._swept: float | None = None
 
-    async def fetch(self, schema: Schema, at: float) -> list[RunRow]:
-        """Read what has changed; give the row of each run that is open or has ended within the retention time.
+    async def read(self, schema: Schema, at: float) -> Reading:
+        """Read what has changed since the last reading that was taken over; what is known stays as it is.
 
-        Raises FetchError, leaving what is known as it was.
+        Raises FetchError.
         """
         since, sweeps = self._since(at)
         # What a fetch that fails may have missed, the next one sweeps up.
@@ -67,9 +78,23 @@ class RunFeed:
         departed = {_submission(self._known[key].row) for key in self._open - open_keys.keys()}
         rows = await self._current(schema, open_keys | ended_keys, departed)
         self.rows = len(open_keys) + len(ended_keys)
-        self._settle(rows, ended_keys, departed, since, at)
-        self._last, self._swept = at, at if sweeps else swept
-        return [known.row for known in self._known.values()]
+        return Reading(at, since, at if sweeps else swept, rows, ended_keys.keys(), departed)
+
+    def take(self, reading: Reading) -> list[RunRow]:
+        """Take a reading over; give the row of each run that is open or has ended within the retention time."""
+        self._open = frozenset(key for key, known in reading.rows.items() if not known.row.time_end)
+        ended = dict(self._still_ended(reading))
+        for key in reading.rows.keys() - self._open:
+            submission = _submission(reading.rows[key].row)
+            before = ended[submission].counts_from if submission in ended else 0.0
+            ended[submission] = _Ended(key, max(before, _counts_from(key, reading)))
+        oldest = reading.at - self._retention
+        self._ended = {run: entry for run, entry in ended.items() if entry.counts_from > oldest}
+        known = {**self._known, **reading.rows}
+        current = (*self._open, *(entry.key for entry in self._ended.values()))
+        self._known = {key: known[key] for key in current}
+        self._last, self._swept = reading.at, reading.swept
+        return [entry.row for entry in self._known.values()]
 
     def _since(self, at: float) -> tuple[int, bool]:
         """Tell from when on to read ended runs, and whether that is all of the retention time.
@@ -125,38 +150,21 @@ class RunFeed:
             _log.info("runs are gone from slurmacct: cluster=%s count=%d", schema.cluster, len(lost) - len(found))
         return found
 
-    def _settle(
-        self,
-        rows: Mapping[int, _Known],
-        in_window: Collection[int],
-        departed: Collection[_Submission],
-        since: int,
-        at: float,
-    ) -> None:
-        """Take over what was read: `departed` are the runs that were open before, `in_window` ended after `since`."""
-        self._open = frozenset(key for key, known in rows.items() if not known.row.time_end)
-        ended = dict(self._still_ended(in_window, since, at))
-        for key, known in rows.items():
-            if key in self._open:
-                continue
-            submission = _submission(known.row)
-            before = ended[submission].counts_from if submission in ended else 0.0
-            seen_at = at if submission in departed or key not in in_window else 0.0
-            end = known.row.time_end if key in in_window else 0
-            ended[submission] = _Ended(key, max(seen_at, end, before))
-        oldest = at - self._retention
-        self._ended = {run: entry for run, entry in ended.items() if entry.counts_from > oldest}
-        all_known = {**self._known, **rows}
-        current = (*self._open, *(entry.key for entry in self._ended.values()))
-        self._known = {key: all_known[key] for key in current}
-
-    def _still_ended(self, in_window: Collection[int], since: int, at: float) -> Iterator[tuple[_Submission, _Ended]]:
+    def _still_ended(self, reading: Reading) -> Iterator[tuple[_Submission, _Ended]]:
         """Give the ended runs that are known, without those that should have been read again and were not there."""
         for submission, (key, counts_from) in self._ended.items():
-            is_within = since <= self._known[key].row.time_end < int(at + FUTURE_SECONDS)
-            if key not in self._open and (key in in_window or not is_within):
+            is_within = reading.since <= self._known[key].row.time_end < int(reading.at + FUTURE_SECONDS)
+            if key not in self._open and (key in reading.in_window or not is_within):
                 # A clock that was set back: nothing was seen after now.
-                yield submission, _Ended(key, min(counts_from, at))
+                yield submission, _Ended(key, min(counts_from, reading.at))
+
+
+def _counts_from(key: int, reading: Reading) -> float:
+    """Tell from when a run's retention counts: its end, or when it was seen to have ended, where that is later."""
+    if key not in reading.in_window:
+        return reading.at
+    end = reading.rows[key].row.time_end
+    return max(end, reading.at) if _submission(reading.rows[key].row) in reading.departed else end
 
 
 def _submission(row: RunRow) -> _Submission:

@@ -66,12 +66,12 @@ class SlurmAcct:
         """
         async with self._reading(at) as schema:
             await self._refresh_dimensions(schema, at)
-            rows = await self._feed.fetch(schema, at)
-            if self._refers_to_unknown(rows):
+            reading = await self._feed.read(schema, at)
+            if self._refers_to_unknown(known.row for known in reading.rows.values()):
                 await self._refresh_dimensions(schema, at, force=True)
         self._pause.end()
         self._last_fetch = at
-        runs = self._parse_again(rows, at)
+        runs = self._parse_again(self._feed.take(reading), at)
         known = self._dimensions
         return Accounting(at, tuple(runs), known.accounts, known.members, self._associations)
 
