@@ -12,6 +12,7 @@ from aggregator.api.visibility import Rules
 from aggregator.model.script import ScriptRecord
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 
 Clock = Callable[[], float]
@@ -65,6 +66,7 @@ class ApiSettings:
 STORE = web.AppKey("store", SnapshotStore)
 JOBS = web.AppKey("jobs", JobQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
+USAGE = web.AppKey("usage", UsageQueries)
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)
 PAGE = web.AppKey[MetricsPage]("page")
