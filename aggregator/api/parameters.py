@@ -26,7 +26,7 @@ class Parameters:
     def __init__(self, request: web.Request, *known: str) -> None:
         """Raise BadData for a parameter that is not known."""
         self._query = request.query
-        self._clock = lambda: request.app[CLOCK]()
+        self._request = request
         for name in self._query:
             if name not in known:
                 raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
@@ -73,7 +73,7 @@ class Parameters:
         if text is None:
             return None
         try:
-            seconds = self._clock() - _parse_ago(text) if text.startswith("now") else float(text)
+            seconds = self._request.app[CLOCK]() - _parse_ago(text) if text.startswith("now") else float(text)
         except ValueError:
             seconds = _parse_rfc3339(text)
         # Beyond what a clock shows; NaN is neither above nor below anything.

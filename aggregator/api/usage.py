@@ -144,7 +144,7 @@ def _qos(asked: Parameters, catalog: UsageCatalog) -> Mapping[int, str]:
 
 
 def _resolution(asked: Parameters, calendar: Calendar, start: float, end: float, now: float, tres: int) -> Resolution:
-    """Read the resolution; else choose as sreport does, from the bounds, and coarser while there are too many points."""
+    """Read the resolution, else choose by the bounds as sreport does, and a coarser one for too many points."""
     text = asked.choice("resolution", frozenset(RESOLUTIONS))
     possible = [name for name in RESOLUTIONS if text in (None, name)]
     fitting = [name for name in possible if (end - start) / _LENGTHS[name] * tres <= MAX_POINTS]

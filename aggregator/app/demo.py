@@ -23,6 +23,7 @@ from aggregator.sources.synthetic import (
     SyntheticCluster,
     SyntheticPower,
     SyntheticStorage,
+    SyntheticUsage,
     SyntheticUse,
 )
 from aggregator.state import StateStore
@@ -41,7 +42,11 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
     cluster = SyntheticCluster(seed=seed, start=start)
     yield Site(
-        {cluster.name: ClusterSources(SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster))},
+        {
+            cluster.name: ClusterSources(
+                SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster), SyntheticUsage(cluster)
+            )
+        },
         {
             name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
             for name, hsm in (("project", True), ("scratch", False))
@@ -84,6 +89,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  power, energy   {base}/metrics?collect[]=nodes",
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
+            f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",

@@ -10,9 +10,11 @@ from aggregator.app.site import AccountingSource, Site
 from aggregator.exposition import Page, ServiceMetrics
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
 SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
@@ -30,6 +32,8 @@ class Service:
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
         self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
+        self._usages: dict[str, UsageReader] = {}
+        self.usage = UsageQueries(self._usages, self._readers)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -40,6 +44,8 @@ class Service:
         site = await self._stack.enter_async_context(open_site())
         self._readers.clear()
         self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
+        self._usages.clear()
+        self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)

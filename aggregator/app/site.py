@@ -21,11 +21,11 @@ from aggregator.queries.scripts import ScriptReader
 from aggregator.refresh.ledger import EndedRuns, PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
-from aggregator.sources.base import FetchError, Source
+from aggregator.sources.base import FetchError, Source, UsageReader
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct
+from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
@@ -34,11 +34,12 @@ class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, P
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use and power are None when no exporter is configured."""
+    """The sources of one cluster; use and power are None where no exporter is configured, usage without roll-ups."""
 
     accounting: AccountingSource
     use: Source[Use] | None = None
     power: PowerSource | None = None
+    usage: UsageReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
+    usage = SlurmUsage(name, database, key, section.slurmacct.timezone)
     if section.exporters.slurm_job_exporter is None:
-        return ClusterSources(accounting)
+        return ClusterSources(accounting, usage=usage)
     client = PrometheusClient(
         _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
     )
@@ -97,7 +99,7 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
     known = _known_nodes(config.energy)
     return ClusterSources(
-        accounting, use, PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
+        accounting, use, PrometheusPower(client, matchers, settings, nodes, config.energy.window, known), usage
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, energy, jobs, storage, sums
+from aggregator.families import accounts, energy, jobs, storage, sums, usage
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[Family[Any], ...] = (
     *accounts.AWARD_FAMILIES,
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
+    *usage.FAMILIES,
     *storage.GROUP_FAMILIES,
     *storage.USER_FAMILIES,
     *storage.FILESYSTEM_FAMILIES,

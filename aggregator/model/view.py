@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregator.model.accounting import Account, Run
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
 
@@ -150,7 +151,7 @@ class ClusterView:
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
-    names of those by which the jobs are judged.
+    names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     """
 
     cluster: str
@@ -168,6 +169,7 @@ class ClusterView:
     nodes: tuple[NodeEnergy, ...] = ()
     rules: tuple[str, ...] = ()
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    usage: UsageView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,8 +138,8 @@ class UsageRefresher:
         self._is_new = False
         self._view: UsageView | None = None
 
-    def view(self, at: float) -> UsageView | None:
-        """Give what a snapshot at `at` shows."""
+    def view(self) -> UsageView | None:
+        """Give what a snapshot shows."""
         return self._view
 
     async def refresh(self, at: float) -> None:

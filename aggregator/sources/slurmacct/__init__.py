@@ -1,5 +1,6 @@
 """slurmacct, the database of slurmdbd: runs, associations, TRES, QOS."""
 
 from aggregator.sources.slurmacct.source import SlurmAcct
+from aggregator.sources.slurmacct.usage import SlurmUsage
 
-__all__ = ["SlurmAcct"]
+__all__ = ["SlurmAcct", "SlurmUsage"]

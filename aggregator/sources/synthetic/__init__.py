@@ -8,6 +8,7 @@ from aggregator.sources.synthetic.sources import (
     SyntheticStorage,
     SyntheticUse,
 )
+from aggregator.sources.synthetic.usage import SyntheticUsage
 
 __all__ = [
     "SyntheticAccounting",
@@ -15,5 +16,6 @@ __all__ = [
     "SyntheticCluster",
     "SyntheticPower",
     "SyntheticStorage",
+    "SyntheticUsage",
     "SyntheticUse",
 ]

@@ -1,6 +1,6 @@
 """Small runs, jobs and sources, and stand-ins for what the API reads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,13 +9,15 @@ from aiohttp import web
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.calendar import Rolled
 from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.tres import Allocation
+from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
 from aggregator.refresh.store import SnapshotStore
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, Plan
 from aggregator.state import StateError
 
 NOW = 1_700_000_000.0
@@ -97,6 +99,11 @@ class FakeReader:
             raise self.error
         return tuple(run for run in self.runs if run.is_meant_by(asked))
 
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(run for run in self.runs if run.end is not None and run.end >= since)
+
     async def script_of(self, run: Run) -> RecordedScript:
         self.scripts_read.append(run.run_id)
         return self.scripts.get(run.run_id, RecordedScript(missing="slurmdbd keeps no scripts"))
@@ -167,3 +174,49 @@ class FakeLedger:
         if self.error:
             raise self.error
         return {run_id: self.totals[run_id] for run_id in run_ids if run_id in self.totals}
+
+
+@dataclass
+class FakeUsage:
+    """Roll-ups of one hundred seconds of each TRES in every hour of every association, or a source that fails."""
+
+    known: UsageCatalog | None
+    until: Rolled
+    error: FetchError | None = None
+    asked: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+
+    async def catalog(self) -> UsageCatalog | None:
+        return self.known
+
+    async def rolled(self) -> Rolled:
+        return self.until
+
+    async def series(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, qos: Collection[int] = ()
+    ) -> tuple[Rolled, Mapping[tuple[str, float], float]]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((tuple(ids), tuple(qos)))
+        return self.until, {(name, at): 100.0 * hours * len(ids) for name in tres for at, hours in self._rows(plan)}
+
+    async def totals(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
+        return self.until, {}
+
+    async def cluster_series(
+        self, tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
+        return self.until, {
+            (name, at, state): 10.0 * hours
+            for name in tres
+            for at, hours in self._rows(plan)
+            for state in CLUSTER_STATES
+        }
+
+    def _rows(self, plan: Plan) -> Iterator[tuple[float, float]]:
+        assert self.known is not None
+        calendar = self.known.calendar
+        for segment in plan(self.until):
+            for at in calendar.periods(segment.begin, segment.end, segment.resolution):
+                yield at, (calendar.following(at, segment.resolution) - at) / 3600

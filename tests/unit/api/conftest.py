@@ -11,10 +11,11 @@ from aggregator.api import create_app
 from aggregator.config import State
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
 
-from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
+from .builders import NOW, FakeLedger, FakePage, FakeReader, FakeSummaries, FakeUsage, make_settings
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Service:
     reader: FakeReader = field(default_factory=FakeReader)
     kept: FakeSummaries = field(default_factory=FakeSummaries)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    rolled: FakeUsage | None = None
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -35,7 +37,7 @@ class Service:
         scripts = ScriptQueries(queries, {"narval": self.reader}, self.state.scripts)
         return create_app(
             self.store, queries, scripts, self.state.scripts, make_settings(**settings), self.page, lambda: self.now,
-            users=users,
+            users=users, usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:
