@@ -84,7 +84,9 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
-    usage = SlurmUsage(name, database, key, section.slurmacct.timezone)
+    # A connection of its own: long histories must not keep the runs waiting.
+    own = _open_database(stack, key, section.slurmacct, pool_size=1)
+    usage = SlurmUsage(name, own, key, section.slurmacct.timezone)
     if section.exporters.slurm_job_exporter is None:
         return ClusterSources(accounting, usage=usage)
     client = PrometheusClient(
@@ -123,7 +125,9 @@ def _open_filesystem(
     return FilesystemSources(usage, section.interval, section.hsm, has_quotas)
 
 
-def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection) -> mysql.Database:
+def _open_database(
+    stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection, *, pool_size: int | None = None
+) -> mysql.Database:
     database = mysql.Database(
         mysql.Connection(
             key=key,
@@ -133,7 +137,7 @@ def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | 
             password=lambda: _password(key, section),
             database=section.database,
             statement_timeout=section.statement_timeout,
-            pool_size=section.pool_size,
+            pool_size=pool_size or section.pool_size,
             tls=_tls(f"{key}.tls", section.tls) if section.tls else None,
         )
     )

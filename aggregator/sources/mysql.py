@@ -33,6 +33,7 @@ CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
 SCHEMA_ERRORS = frozenset({_NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED})
+_TOO_SLOW = frozenset({1969, 3024})
 _HINTS = {
     1044: "user {user!r} may not use database {database!r}: check the GRANT",
     1045: "wrong user or password for {user!r}: check user and password_file",
@@ -96,18 +97,24 @@ class Database:
 
         Raises FetchError (SchemaError for a missing table or column).
         """
-        async with self._errors(SNAPSHOT_SECONDS / 2):
+        limit = SNAPSHOT_SECONDS / 2
+        async with self._errors():
             pool = await self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
-                await _execute(connection, _limit(connection, SNAPSHOT_SECONDS / 2))
+                await _execute(connection, _limit(connection, limit))
                 try:
                     await _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                     await _execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-                    async with asyncio.timeout(SNAPSHOT_SECONDS / 2):
+                    async with asyncio.timeout(limit):
                         yield partial(_read, connection)
                     await _execute(connection, "COMMIT")
                     await _execute(connection, _limit(connection, self._connection.statement_timeout))
+                except TimeoutError as error:
+                    connection.close()
+                    raise FetchError(
+                        f"{self._connection.key}: one reading took longer than {limit:g} s: ask for less"
+                    ) from error
                 except BaseException:
                     # Whatever came in between: without its connection the transaction is over.
                     connection.close()
@@ -151,7 +158,7 @@ class Database:
         self._guarded.add(connection)
 
     @asynccontextmanager
-    async def _errors(self, seconds: float | None = None) -> AsyncIterator[None]:
+    async def _errors(self) -> AsyncIterator[None]:
         """Turn the driver's errors into a FetchError that names the key to fix.
 
         The pool is given up: a password or an address may have changed, and a broken stream must not be reused.
@@ -160,7 +167,7 @@ class Database:
             yield
         except TimeoutError as error:
             await self.close()
-            limit = seconds or self._connection.statement_timeout + GRACE_SECONDS
+            limit = self._connection.statement_timeout + GRACE_SECONDS
             raise FetchError(f"{self._connection.key}: no answer within {limit:g} s") from error
         except pymysql.err.MySQLError as error:
             await self._raise_fetch_error(error)
@@ -178,7 +185,9 @@ class Database:
         ).replace("{host}", settings.host).replace("{port}", str(settings.port))
         if number in SCHEMA_ERRORS:
             raise SchemaError(message) from error
-        await self.close()
+        # After a statement that the server has ended the session is as before, and others may be reading.
+        if number not in _TOO_SLOW:
+            await self.close()
         raise FetchError(message) from error
 
 

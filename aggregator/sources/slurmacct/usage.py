@@ -157,7 +157,7 @@ class SlurmUsage:
             chunk = ids[start : start + usage_statements.CHUNK]
             async with self._database.snapshot() as read:
                 rolled = _rolled(await read(usage_statements.last_ran(schema)))
-                for segment in plan(rolled) if chunk else ():
+                for segment in plan(rolled) if chunk and first in (None, rolled) else ():
                     sql = statement(schema, segment.resolution, len(chunk))
                     rows = await read(sql, (*chunk, *more, int(segment.begin), int(segment.end)))
                     found.append((segment, rows))

@@ -12,8 +12,8 @@ from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.schema import Schema
 
-# Associations in one statement: more, and the planner estimates instead of looking.
-CHUNK: Final = 300
+# Associations in one snapshot, which has a second: those of a busy site have a million rows of hours in a year.
+CHUNK: Final = 100
 # Days that tell the time zone, and more than a year so that they tell its changes.
 BOUNDARIES: Final = 400
 _STATE_COLUMNS: Final = dict(

@@ -8,14 +8,13 @@ from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Ro
 from aggregator.model.usage import UsageCatalog
 from aggregator.sources.base import Plan
 from aggregator.sources.synthetic.cluster import SyntheticCluster
-from aggregator.sources.synthetic.submission import GIBIBYTE
+from aggregator.sources.synthetic.submission import BILLING_PER_GPU, GIBIBYTE
 
 _HISTORY_SECONDS = 730 * DAY
 # Of what there is, on average; the rest of it is down, planned or idle.
 _ALLOCATED, _DOWN, _PLANNED = 0.85, 0.012, 0.04
 _MEMORY_PER_CPU = 4 * GIBIBYTE
 _CPUS_PER_NODE = 64
-_BILLING_PER_GPU = 12.0
 _DAILY, _WEEKLY = 0.06, 0.05
 _QOS = {1: "normal", 2: "high"}
 _HIGH_SHARE = 0.1
@@ -107,7 +106,7 @@ def _capacity(cluster: SyntheticCluster) -> dict[str, float]:
         "cpu": cpus,
         "mem": cpus * _MEMORY_PER_CPU,
         "node": cpus / _CPUS_PER_NODE,
-        "billing": cpus + _BILLING_PER_GPU * sum(gpus.values()),
+        "billing": cpus + BILLING_PER_GPU * sum(gpus.values()),
         "gres/gpu": sum(gpus.values()),
         **{f"gres/gpu:{name}": count for name, count in gpus.items()},
     }
