@@ -1,11 +1,14 @@
 """The slow timer of usage: read rarely, added up when the runs are known, and never with runs of another time."""
 
+import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 
 from aggregator.model.usage import Usage
 from aggregator.model.view import ClusterView
+from aggregator.refresh.loop import Scheduled, run_loops
 from aggregator.refresh.usage import INTERVAL_SECONDS, STALE_SECONDS, UsageRefresher, UsageWindows
 from aggregator.sources.base import FetchError
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUsage
@@ -117,3 +120,25 @@ async def test_the_synthetic_year_conserves_its_sums() -> None:
     seconds = usage.until - usage.windows["7d"]
     states = [view.cluster["cpu", state, "7d"] for state in ("allocated", "down", "planned_down", "planned", "idle")]
     assert sum(states) == pytest.approx(seconds * view.cluster["cpu", "down", "7d"] / seconds / 0.012)
+
+
+async def test_a_loop_ends_though_a_driver_swallows_the_cancellation() -> None:
+    begun = asyncio.Event()
+
+    class Swallows:
+        name = "swallows"
+
+        async def refresh(self, at: float) -> None:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        async def withdraw(self, at: float) -> None:
+            raise AssertionError
+
+    loops = asyncio.create_task(run_loops([Scheduled(Swallows(), 3600.0)]))
+    await begun.wait()
+    loops.cancel()
+
+    done, _ = await asyncio.wait([loops], timeout=10)
+    assert done == {loops}
