@@ -11,6 +11,7 @@ from aggregator.model.association import Association, Limit, LimitsView, Standin
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
+from aggregator.model.usage import UsageSums, UsageView
 from aggregator.model.use import Gpu, Use
 from aggregator.model.view import (
     NO_USE,
@@ -195,6 +196,16 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {name: rich_standing(name) for name in names},
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
+        usage=rich_usage(names),
+    )  # fmt: skip
+
+
+def rich_usage(names: tuple[str, ...]) -> UsageView:
+    seconds = {("cpu", "30d"): 2.5e9, ("mem", "30d"): 2.0**72, ("gres/gpu:a100", "30d"): 0.0}
+    return UsageView(
+        NOW - 3600.0, tuple(UsageSums(name, "", seconds) for name in names),
+        tuple(UsageSums(name, name, seconds) for name in names),
+        {("cpu", "idle", "1d"): 1e9, ("cpu", "over", "1d"): 0.0},
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from aggregator.api.keys import (
     SCRIPTS,
     SETTINGS,
     STORE,
+    USAGE,
     ApiSettings,
     Clock,
     MetricsPage,
@@ -37,11 +38,13 @@ from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
 from aggregator.api.sums import get_account, get_user, list_accounts, list_users
+from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
 from aggregator.api.whoami import get_whoami
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 
 __all__ = ["ApiSettings", "MetricsPage", "create_app", "setup_routes"]
@@ -59,13 +62,15 @@ def create_app(
     clock: Clock = time.time,
     observe: Observe = lambda *_: None,
     users: Mapping[str, str] | None = None,
+    *,
+    usage: UsageQueries,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
     guards = [basic_auth(users)] if users else []
     app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND] = history, around
-    app[SCRIPTS], app[SCRIPT_KEEPER] = scripts, keeper
+    app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
     return app
@@ -89,6 +94,9 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
             web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),
             web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
+            web.get("/api/v1/clusters/{cluster}/usage", get_cluster_usage),
+            web.get("/api/v1/clusters/{cluster}/users/{user}/usage", get_user_usage),
+            web.get("/api/v1/clusters/{cluster}/accounts/{account}/usage", get_account_usage),
             web.get("/api/v1/clusters/{cluster}/users", list_users),
             web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
             web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),

@@ -7,6 +7,9 @@ from aggregator.model.view import Snapshot, SourceStatus
 
 ACCOUNTING = "slurmacct"
 STORAGE = "robinhood"
+USAGE = "usage"
+# Usage is read every ten minutes, whatever stale_after is.
+_USAGE_STALE_SECONDS = 1800.0
 
 
 def age(status: SourceStatus, now: float) -> float | None:
@@ -17,7 +20,8 @@ def age(status: SourceStatus, now: float) -> float | None:
 def is_stale(status: SourceStatus, now: float, stale_after: float) -> bool:
     """Tell whether the source has no data, or none that are young enough to be served."""
     seconds = age(status, now)
-    return seconds is None or seconds > stale_after
+    limit = max(stale_after, _USAGE_STALE_SECONDS) if status.source == USAGE else stale_after
+    return seconds is None or seconds > limit
 
 
 def sources_of(snapshot: Snapshot, scope: str) -> tuple[SourceStatus, ...]:

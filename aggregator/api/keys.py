@@ -14,6 +14,7 @@ from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 
 Clock = Callable[[], float]
@@ -69,6 +70,7 @@ JOBS = web.AppKey("jobs", JobQueries)
 HISTORY = web.AppKey("history", HistoryQueries)
 AROUND = web.AppKey("around", AroundQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
+USAGE = web.AppKey("usage", UsageQueries)
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)
 PAGE = web.AppKey[MetricsPage]("page")

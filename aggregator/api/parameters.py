@@ -10,6 +10,8 @@ import orjson
 from aiohttp import web
 
 from aggregator.api.errors import BadData
+from aggregator.api.keys import CLOCK
+from aggregator.config import parse_duration
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -24,6 +26,7 @@ class Parameters:
     def __init__(self, request: web.Request, *known: str) -> None:
         """Raise BadData for a parameter that is not known."""
         self._query = request.query
+        self._request = request
         for name in self._query:
             if name not in known:
                 raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
@@ -52,6 +55,13 @@ class Parameters:
             raise BadData(f'{name}: must be one of {", ".join(sorted(allowed))}, got "{value[:_SHOWN]}"')
         return values
 
+    def choice(self, name: str, allowed: frozenset[str]) -> str | None:
+        """Read a parameter that has one of some values, in any case; None when absent."""
+        text = self._one(name)
+        if text is not None and text.lower() not in allowed:
+            raise BadData(f'{name}: must be one of {", ".join(sorted(allowed))}, got "{text[:_SHOWN]}"')
+        return None if text is None else text.lower()
+
     def limit(self) -> int:
         """Read how many items a page may have at most."""
         text = self._one("limit")
@@ -62,17 +72,19 @@ class Parameters:
         raise BadData(f'limit: must be 1–{MAX_LIMIT}, got "{text[:_SHOWN]}"')
 
     def time(self, name: str) -> float | None:
-        """Read a time as Prometheus does, epoch seconds or RFC 3339; None when absent."""
+        """Read a time as Prometheus does, epoch seconds or RFC 3339, or as `now-7d`; None when absent."""
         text = self._one(name)
         if text is None:
             return None
         try:
-            seconds = float(text)
+            seconds = self._request.app[CLOCK]() - _parse_ago(text) if text.startswith("now") else float(text)
         except ValueError:
             seconds = _parse_rfc3339(text)
         # Beyond what a clock shows; NaN is neither above nor below anything.
         if not 0 <= seconds <= _LATEST:
-            raise BadData(f'{name}: must be a time such as 1700000000 or 2023-11-14T22:13:20Z, got "{text[:_SHOWN]}"')
+            raise BadData(
+                f'{name}: must be a time such as 1700000000, 2023-11-14T22:13:20Z or now-7d, got "{text[:_SHOWN]}"'
+            )
         return seconds
 
     def cursor(self, kind: type[K], length: int) -> tuple[K, ...] | None:
@@ -93,6 +105,15 @@ class Parameters:
         if len(values) > 1:
             raise BadData(f"{name}: must be given once, got {len(values)} values")
         return values[0] if values else None
+
+
+def _parse_ago(text: str) -> float:
+    """Give the seconds that `now` or `now-7d` lies back, or raise ValueError."""
+    if text == "now":
+        return 0.0
+    if not text.startswith("now-"):
+        raise ValueError(text)
+    return parse_duration(text.removeprefix("now-"))
 
 
 def _parse_rfc3339(text: str) -> float:

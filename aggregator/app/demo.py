@@ -24,6 +24,7 @@ from aggregator.sources.synthetic import (
     SyntheticHistory,
     SyntheticPower,
     SyntheticStorage,
+    SyntheticUsage,
     SyntheticUse,
 )
 from aggregator.state import StateStore
@@ -42,7 +43,11 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
     cluster = SyntheticCluster(seed=seed, start=start)
     sources = ClusterSources(
-        SyntheticAccounting(cluster), SyntheticUse(cluster), SyntheticPower(cluster), SyntheticHistory(cluster)
+        SyntheticAccounting(cluster),
+        SyntheticUse(cluster),
+        SyntheticPower(cluster),
+        SyntheticHistory(cluster),
+        usage=SyntheticUsage(cluster),
     )
     yield Site(
         {cluster.name: sources},
@@ -89,6 +94,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  limits          {base}/api/v1/clusters/demo/accounts/def-tremblay",
+            f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",

@@ -12,7 +12,7 @@ from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
-from aggregator.model.view import ClusterView, FilesystemView
+from aggregator.model.view import ClusterView, FilesystemView, Snapshot
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
@@ -21,7 +21,8 @@ from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention
-from aggregator.sources.base import Source
+from aggregator.refresh.usage import STALE_SECONDS, UsageRefresher, UsageWindows
+from aggregator.sources.base import Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ V = TypeVar("V", ClusterView, FilesystemView)
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
-    waste is judged, and what things cost.
+    waste is judged, what things cost, and the month and day on which the fiscal year begins.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -44,6 +45,7 @@ class Timing:
     judge: Judge = field(default_factory=Judge)
     prices: Prices = field(default_factory=Prices)
     backfill: float = 86_400.0
+    fiscal_year: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,37 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
         for name, sources in site.clusters.items()
         if sources.power
     }
+    usages = {
+        name: _usage(name, sources.accounting, sources.usage, timing, outlets)
+        for name, sources in site.clusters.items()
+        if sources.usage
+    }
     clusters = [
-        Scheduled(_cluster(name, sources, allocations, ledgers.get(name), timing, outlets), timing.interval)
+        Scheduled(
+            _cluster(name, sources, allocations, ledgers.get(name), usages.get(name), timing, outlets), timing.interval
+        )
         for name, sources in site.clusters.items()
     ]
     filesystems = [
         Scheduled(_filesystem(name, sources, allocations, timing, outlets), sources.interval)
         for name, sources in site.filesystems.items()
     ]
-    return clusters + [Scheduled(ledger, timing.interval) for ledger in ledgers.values()] + filesystems
+    slow = [Scheduled(ledger, timing.interval) for ledger in ledgers.values()]
+    slow += [Scheduled(usage, timing.interval) for usage in usages.values()]
+    return clusters + slow + filesystems
+
+
+def _usage(name: str, accounting: EndedRuns, reader: UsageReader, timing: Timing, outlets: Outlets) -> UsageRefresher:
+    # Read far more rarely than the runs: it is not stale after their time.
+    patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
+    windows = UsageWindows(reader, accounting, timing.fiscal_year)
+    return UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name))
+
+
+def _accounted(snapshot: Snapshot, name: str) -> ClusterView | None:
+    """Give the cluster's view once its runs are known."""
+    status, view = snapshot.sources.get(("slurmacct", name)), snapshot.clusters.get(name)
+    return view if view and view.time and status and status.up else None
 
 
 def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing, outlets: Outlets) -> LedgerRefresher:
@@ -113,6 +137,7 @@ def _cluster(
     sources: ClusterSources,
     allocations: Feed[Allocations] | None,
     ledger: LedgerRefresher | None,
+    usage: UsageRefresher | None,
     timing: Timing,
     outlets: Outlets,
 ) -> ClusterRefresher:
@@ -126,6 +151,7 @@ def _cluster(
         use=_feed(sources.use, name, timing, outlets) if sources.use else None,
         allocations=allocations,
         ledger=ledger.view if ledger else None,
+        usage=usage.view if usage else lambda: None,
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},

@@ -74,6 +74,7 @@ def timing_of(config: Config) -> Timing:
         judge=Judge(config.waste_rules, config.waste_exemptions),
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
+        fiscal_year=config.usage.fiscal_year_start,
     )
 
 

@@ -12,9 +12,11 @@ from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
 SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
@@ -36,6 +38,8 @@ class Service:
         self._arounds: dict[str, AroundReader] = {}
         self.around = AroundQueries(self.jobs, self._arounds)
         self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
+        self._usages: dict[str, UsageReader] = {}
+        self.usage = UsageQueries(self._usages, self._readers)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -50,6 +54,8 @@ class Service:
         self._histories.update({name: each.history for name, each in site.clusters.items() if each.history})
         self._arounds.clear()
         self._arounds.update({name: each.around for name, each in site.clusters.items() if each.around})
+        self._usages.clear()
+        self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)

@@ -23,11 +23,11 @@ from aggregator.queries.scripts import ScriptReader
 from aggregator.refresh.ledger import EndedRuns, PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
-from aggregator.sources.base import FetchError, Source
+from aggregator.sources.base import FetchError, Source, UsageReader
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory
+from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmUsage
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
@@ -36,7 +36,7 @@ class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, P
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use and power are None when no exporter is configured.
+    """The sources of one cluster; use and power are None when no exporter is configured, usage without roll-ups.
 
     history and around read on demand what the snapshot does not hold.
     """
@@ -46,6 +46,7 @@ class ClusterSources:
     power: PowerSource | None = None
     history: HistoryReader | None = None
     around: AroundReader | None = None
+    usage: UsageReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,13 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
+    # A connection of its own: long histories must not keep the runs waiting.
+    own = _open_database(stack, key, section.slurmacct, pool_size=1)
     on_demand = ClusterSources(
-        accounting, history=SlurmHistory(accounting, database), around=SlurmAround(accounting, database)
+        accounting,
+        history=SlurmHistory(accounting, database),
+        around=SlurmAround(accounting, database),
+        usage=SlurmUsage(name, own, key, section.slurmacct.timezone),
     )
     if section.exporters.slurm_job_exporter is None:
         return on_demand
@@ -130,7 +136,9 @@ def _open_filesystem(
     return FilesystemSources(usage, section.interval, section.hsm, has_quotas)
 
 
-def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection) -> mysql.Database:
+def _open_database(
+    stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection, *, pool_size: int | None = None
+) -> mysql.Database:
     database = mysql.Database(
         mysql.Connection(
             key=key,
@@ -140,7 +148,7 @@ def _open_database(stack: AsyncExitStack, key: str, section: SlurmAcctSection | 
             password=lambda: _password(key, section),
             database=section.database,
             statement_timeout=section.statement_timeout,
-            pool_size=section.pool_size,
+            pool_size=pool_size or section.pool_size,
             tls=_tls(f"{key}.tls", section.tls) if section.tls else None,
         )
     )

@@ -13,6 +13,7 @@ from aggregator.config.types import (
     LabelName,
     Port,
     Text,
+    TimeZone,
     Url,
     parse_duration,
 )
@@ -50,6 +51,7 @@ class SlurmAcct(Database):
 
     database: DatabaseName = "slurm_acct_db"
     replica: Replica | None = None
+    timezone: TimeZone | None = None
 
 
 class Robinhood(Database):

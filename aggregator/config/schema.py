@@ -19,6 +19,7 @@ from aggregator.config.types import (
     Interval,
     LabelName,
     ListenAddress,
+    MonthDay,
     Names,
     Networks,
     Size,
@@ -31,6 +32,12 @@ from aggregator.config.types import (
 )
 from aggregator.model.waste import Exemption as RuleExemption
 from aggregator.model.waste import Rule
+
+
+class Usage(Section):
+    """Say on which day the site's fiscal year begins."""
+
+    fiscal_year_start: MonthDay | None = None
 
 
 class Server(Section):
@@ -226,6 +233,7 @@ class Config(Section):
     allocations: Allocations = Allocations()
     cloud: dict[Text, Cloud] = Field(default_factory=dict)
     energy: Energy = Energy()
+    usage: Usage = Usage()
     waste: Waste = Waste()
     limits: Limits = Limits()
     auth: Auth | None = None

@@ -4,11 +4,13 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -254,6 +256,26 @@ def _matching(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise must_be("a time zone that this machine knows, such as America/Toronto") from None
+    return name
+
+
+def _read_month_day(value: object) -> tuple[int, int]:
+    """Read a day that every year has."""
+    try:
+        # 2001 has no 29 February.
+        day = datetime.strptime(f"2001-{value}", "%Y-%m-%d").date() if isinstance(value, str) else None  # noqa: DTZ007
+    except ValueError:
+        day = None
+    if day is None:
+        raise must_be('a month and a day of every year such as "04-01"')
+    return day.month, day.day
+
+
 def _check_cluster_name(name: str) -> str:
     if CLUSTER_NAME.fullmatch(name) is None:
         raise refused(
@@ -282,6 +304,8 @@ Amount = Annotated[float, PlainValidator(read_amount)]
 Pue = Annotated[float, PlainValidator(_number(1))]
 Ratio = Annotated[float, PlainValidator(read_ratio)]
 Text = Annotated[str, Field(min_length=1)]
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
+MonthDay = Annotated[tuple[int, int], PlainValidator(_read_month_day), _as_text(lambda day: f"{day[0]:02}-{day[1]:02}")]
 # YAML has lists, a frozen section has tuples: only this conversion is not strict.
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 # One name stands for a list of one.

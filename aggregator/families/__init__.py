@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, energy, jobs, limits, storage, sums
+from aggregator.families import accounts, energy, jobs, limits, storage, sums, usage
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -15,6 +15,7 @@ ALL: tuple[Family[Any], ...] = (
     *limits.FAMILIES,
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
+    *usage.FAMILIES,
     *storage.GROUP_FAMILIES,
     *storage.USER_FAMILIES,
     *storage.FILESYSTEM_FAMILIES,

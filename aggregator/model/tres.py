@@ -16,13 +16,15 @@ _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 class Allocation:
     """What one run holds or asks for.
 
-    memory_bytes is for the whole run, gpus maps Slurm's GPU type ("a100"; "" when untyped) to a count.
+    memory_bytes is for the whole run, gpus maps Slurm's GPU type ("a100"; "" when untyped) to a count. billing is
+    None where it is not tracked.
     """
 
     cpus: int = 0
     memory_bytes: int = 0
     nodes: int = 0
     gpus: Mapping[str, int] = field(default_factory=dict)
+    billing: int | None = None
 
     @property
     def gpu_count(self) -> int:
@@ -68,4 +70,5 @@ def allocation(counts: Mapping[int, int], gpu_ids: Mapping[int, str | None]) -> 
     untyped = generic - sum(typed.values())
     if untyped > 0:
         typed[""] = untyped
-    return Allocation(counts.get(CPU, 0), counts.get(MEMORY, 0) * MEBIBYTE, counts.get(NODE, 0), typed)
+    memory = counts.get(MEMORY, 0) * MEBIBYTE
+    return Allocation(counts.get(CPU, 0), memory, counts.get(NODE, 0), typed, counts.get(BILLING))

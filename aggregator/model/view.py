@@ -7,6 +7,7 @@ from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
 
@@ -151,7 +152,7 @@ class ClusterView:
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
-    names of those by which the jobs are judged.
+    names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     """
 
     cluster: str
@@ -170,6 +171,7 @@ class ClusterView:
     rules: tuple[str, ...] = ()
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     limits: LimitsView = NO_LIMITS
+    usage: UsageView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
@@ -9,6 +10,7 @@ from aggregator.join.energy import LedgerView
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.storage import Allocations
+from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
 from aggregator.model.view import ClusterView, JobUse
 from aggregator.refresh.fetch import Feed, fetch_optional
@@ -26,6 +28,7 @@ class ClusterRefresher:
         use: Feed[Use] | None,
         allocations: Feed[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
+        usage: Callable[[], UsageView | None] = lambda: None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -39,6 +42,7 @@ class ClusterRefresher:
         self._use = use
         self._allocations = allocations
         self._ledger = ledger
+        self._usage = usage
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -74,7 +78,7 @@ class ClusterRefresher:
         allocations: Allocations | None,
         ledger: LedgerView | None,
     ) -> ClusterView:
-        return join_cluster(
+        view = join_cluster(
             self._cluster,
             at,
             accounting,
@@ -85,3 +89,4 @@ class ClusterRefresher:
             ledger=ledger,
             judge=self._judge,
         )
+        return replace(view, usage=self._usage())

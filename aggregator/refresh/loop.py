@@ -49,10 +49,13 @@ async def _refresh(refresher: Refresher, at: float) -> None:
 
 
 async def _loop(item: Scheduled, clock: Callable[[], float]) -> None:
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     while True:
         started = loop.time()
         await _refresh(item.refresher, clock())
+        if task and task.cancelling():
+            # Python 3.11's wait_for swallows a cancellation that comes as its result does, and a driver uses it.
+            return
         took = loop.time() - started
         if took > item.interval:
             _log.warning("refresh slower than its interval: of=%s seconds=%.1f", item.refresher.name, took)

@@ -1,8 +1,11 @@
 """What every source promises: one fetch at a given time, or FetchError."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
+
+from aggregator.model.calendar import Rolled, Segment
+from aggregator.model.usage import UsageCatalog
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,6 +34,55 @@ class Source(Protocol[T_co]):
 
     async def fetch(self, at: float) -> T_co:
         """Read everything as of epoch time `at`.
+
+        Raises FetchError.
+        """
+        ...
+
+
+# Until when what is final → what to read from which table.
+Plan = Callable[[Rolled], Sequence[Segment]]
+
+
+class UsageReader(Protocol):
+    """What slurmdbd has rolled up of one cluster. Each reading sees one moment, with until when its rows are final."""
+
+    async def catalog(self) -> UsageCatalog | None:
+        """Give what the rows refer to, not older than some minutes; None where the tables are not there or not granted.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def rolled(self) -> Rolled:
+        """Read until when what is final.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def series(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, qos: Collection[int] = ()
+    ) -> tuple[Rolled, Mapping[tuple[str, float], float]]:
+        """Sum up associations: (TRES, start of the row's period) → TRES × seconds; of these QOS, or of all.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def totals(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
+        """Sum up each segment of the plan: (its begin, association, TRES) → TRES × seconds.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def cluster_series(
+        self, tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
+        """Read the whole cluster: (TRES, start of the row's period, state) → TRES × seconds.
 
         Raises FetchError.
         """

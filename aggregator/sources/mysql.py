@@ -7,9 +7,10 @@ Robinhood's next ALTER wait, and everybody queue behind it.
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -19,16 +20,20 @@ import pymysql
 from aggregator.sources.base import FetchError
 
 Row = tuple[Any, ...]
+Read = Callable[..., Awaitable[list[Row]]]
 # Rows decoded between two turns of the event loop: aiomysql decodes on the loop.
 CHUNK_ROWS = 200
 CONNECT_SECONDS = 5.0
 # What the client waits beyond the server's own limit before it gives the connection up.
 GRACE_SECONDS = 5.0
 LOCK_WAIT_SECONDS = 5
+# The only transactions that are ever open: an ALTER waits for them, and everybody behind it.
+SNAPSHOT_SECONDS = 2
 CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
 _LOCK_WAIT, _TABLE_CHANGED = 1205, 1412
+_TOO_SLOW = frozenset({1969, 3024})
 _HINTS = {
     1044: "user {user!r} may not use database {database!r}: check the GRANT",
     1045: "wrong user or password for {user!r}: check user and password_file",
@@ -100,9 +105,38 @@ class Database:
             pool = await self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
-                async with connection.cursor(aiomysql.SSCursor) as cursor:
-                    await cursor.execute(sql, parameters)
-                    return await _fetch_in_chunks(cursor)
+                return await _read(connection, sql, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Read]:
+        """Give what reads as `rows` does, every time the same moment, for half of SNAPSHOT_SECONDS.
+
+        The last statement ends within the other half, even when nobody waits for it any more: the server sees to it.
+
+        Raises FetchError (SchemaError for a missing table or column).
+        """
+        limit = SNAPSHOT_SECONDS / 2
+        async with self._errors():
+            pool = await self._open_pool()
+            async with pool.acquire() as connection:
+                await self._guard(connection)
+                await _execute(connection, _limit(connection, limit))
+                try:
+                    await _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                    await _execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                    async with asyncio.timeout(limit):
+                        yield partial(_read, connection)
+                    await _execute(connection, "COMMIT")
+                    await _execute(connection, _limit(connection, self._connection.statement_timeout))
+                except TimeoutError as error:
+                    connection.close()
+                    raise FetchError(
+                        f"{self._connection.key}: one reading took longer than {limit:g} s: ask for less"
+                    ) from error
+                except BaseException:
+                    # Whatever came in between: without its connection the transaction is over.
+                    connection.close()
+                    raise
 
     async def close(self) -> None:
         """Close every connection."""
@@ -135,13 +169,10 @@ class Database:
         """Set the session's limits once per connection."""
         if connection in self._guarded:
             return
-        seconds = self._connection.statement_timeout
-        is_mariadb = "mariadb" in connection.get_server_info().lower()
-        limit = f"max_statement_time={seconds:g}" if is_mariadb else f"max_execution_time={seconds * 1000:.0f}"
-        async with connection.cursor() as cursor:
-            await cursor.execute("SET SESSION TRANSACTION READ ONLY")
-            await cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            await cursor.execute(f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}, {limit}")
+        await _execute(connection, "SET SESSION TRANSACTION READ ONLY")
+        await _execute(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        await _execute(connection, f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}")
+        await _execute(connection, _limit(connection, self._connection.statement_timeout))
         self._guarded.add(connection)
 
     @asynccontextmanager
@@ -172,8 +203,28 @@ class Database:
         ).replace("{host}", settings.host).replace("{port}", str(settings.port))
         if number in _ERRORS:
             raise _ERRORS[number](message) from error
-        await self.close()
+        # After a statement that the server has ended the session is as before, and others may be reading.
+        if number not in _TOO_SLOW:
+            await self.close()
         raise FetchError(message) from error
+
+
+def _limit(connection: Any, seconds: float) -> str:
+    """Write the statement that limits the time of every later one of the session."""
+    is_mariadb = "mariadb" in connection.get_server_info().lower()
+    limit = f"max_statement_time={seconds:g}" if is_mariadb else f"max_execution_time={seconds * 1000:.0f}"
+    return f"SET SESSION {limit}"
+
+
+async def _execute(connection: Any, sql: str) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(sql)
+
+
+async def _read(connection: Any, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+    async with connection.cursor(aiomysql.SSCursor) as cursor:
+        await cursor.execute(sql, parameters)
+        return await _fetch_in_chunks(cursor)
 
 
 async def _fetch_in_chunks(cursor: Any) -> list[Row]:

@@ -9,6 +9,7 @@ from aggregator.sources.synthetic.sources import (
     SyntheticStorage,
     SyntheticUse,
 )
+from aggregator.sources.synthetic.usage import SyntheticUsage
 
 __all__ = [
     "SyntheticAccounting",
@@ -17,5 +18,6 @@ __all__ = [
     "SyntheticHistory",
     "SyntheticPower",
     "SyntheticStorage",
+    "SyntheticUsage",
     "SyntheticUse",
 ]

@@ -10,6 +10,7 @@ from aggregator.sources.synthetic.population import User
 from aggregator.sources.synthetic.profiles import Profile, Shape
 
 GIBIBYTE = 2**30
+BILLING_PER_GPU = 12
 # Beyond 32 bits, as job_db_inx is on clusters that have run for long.
 _FIRST_RUN_ID = 7_000_000_000
 _FIRST_JOB_ID = 4_100_000
@@ -115,4 +116,6 @@ class Submitter:
 def allocation(shape: Shape, gpu_type: str) -> Allocation:
     """Add up a shape over its nodes."""
     gpus = {gpu_type: shape.gpus * shape.nodes} if shape.gpus else {}
-    return Allocation(shape.cpus * shape.nodes, shape.memory_gib * GIBIBYTE * shape.nodes, shape.nodes, gpus)
+    cpus = shape.cpus * shape.nodes
+    billing = cpus + BILLING_PER_GPU * sum(gpus.values())
+    return Allocation(cpus, shape.memory_gib * GIBIBYTE * shape.nodes, shape.nodes, gpus, billing)

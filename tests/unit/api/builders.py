@@ -1,6 +1,6 @@
 """Small runs, jobs and sources, and stand-ins for what the API reads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,15 +10,17 @@ from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
+from aggregator.model.calendar import Rolled
 from aggregator.model.energy import RunLedger
 from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
+from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
 from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
 from aggregator.refresh.store import SnapshotStore
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, Plan
 from aggregator.state import StateError
 
 NOW = 1_700_000_000.0
@@ -99,6 +101,11 @@ class FakeReader:
         if self.error is not None:
             raise self.error
         return tuple(run for run in self.runs if run.is_meant_by(asked))
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        if self.error is not None:
+            raise self.error
+        return tuple(run for run in self.runs if run.end is not None and run.end >= since)
 
     async def script_of(self, run: Run) -> RecordedScript:
         self.scripts_read.append(run.run_id)
@@ -231,3 +238,49 @@ class FakeAround:
 
     async def tasks_of(self, run: Run) -> ArrayTasks | None:
         return self._give("tasks")  # type: ignore[no-any-return]
+
+
+@dataclass
+class FakeUsage:
+    """Roll-ups of one hundred seconds of each TRES in every hour of every association, or a source that fails."""
+
+    known: UsageCatalog | None
+    until: Rolled
+    error: FetchError | None = None
+    asked: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+
+    async def catalog(self) -> UsageCatalog | None:
+        return self.known
+
+    async def rolled(self) -> Rolled:
+        return self.until
+
+    async def series(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, qos: Collection[int] = ()
+    ) -> tuple[Rolled, Mapping[tuple[str, float], float]]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((tuple(ids), tuple(qos)))
+        return self.until, {(name, at): 100.0 * hours * len(ids) for name in tres for at, hours in self._rows(plan)}
+
+    async def totals(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
+        return self.until, {}
+
+    async def cluster_series(
+        self, tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
+        return self.until, {
+            (name, at, state): 10.0 * hours
+            for name in tres
+            for at, hours in self._rows(plan)
+            for state in CLUSTER_STATES
+        }
+
+    def _rows(self, plan: Plan) -> Iterator[tuple[float, float]]:
+        assert self.known is not None
+        calendar = self.known.calendar
+        for segment in plan(self.until):
+            for at in calendar.periods(segment.begin, segment.end, segment.resolution):
+                yield at, (calendar.following(at, segment.resolution) - at) / 3600

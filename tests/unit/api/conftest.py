@@ -13,10 +13,21 @@ from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
 
-from .builders import NOW, FakeAround, FakeHistory, FakeLedger, FakePage, FakeReader, FakeSummaries, make_settings
+from .builders import (
+    NOW,
+    FakeAround,
+    FakeHistory,
+    FakeLedger,
+    FakePage,
+    FakeReader,
+    FakeSummaries,
+    FakeUsage,
+    make_settings,
+)
 
 
 @dataclass
@@ -30,6 +41,7 @@ class Service:
     ledger: FakeLedger = field(default_factory=FakeLedger)
     history: FakeHistory = field(default_factory=FakeHistory)
     around: FakeAround = field(default_factory=FakeAround)
+    rolled: FakeUsage | None = None
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -42,6 +54,7 @@ class Service:
         return create_app(
             self.store, queries, history, around, scripts, self.state.scripts, make_settings(**settings), self.page,
             lambda: self.now, users=users,
+            usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

@@ -1,8 +1,18 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.config import ListenAddress, format_duration, format_size, parse_duration, parse_size
+from aggregator.config import (
+    ConfigError,
+    ListenAddress,
+    format_duration,
+    format_size,
+    parse,
+    parse_duration,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +87,17 @@ def test_listen_address(text: str, host: str, port: int, is_loopback: bool) -> N
 def test_other_listen_addresses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|[Aa]t |Expected|Only"):
         ListenAddress.parse(text)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "/etc/passwd", "../UTC", "America/Toronto\0"])
+def test_a_time_zone_that_this_machine_does_not_know_is_named(zone: str) -> None:
+    with pytest.raises(ConfigError, match=r"clusters\.narval.slurmacct\.timezone: must be a time zone"):
+        parse(f"clusters: {{ narval: {{ slurmacct: {{ host: a, user: b, timezone: {json.dumps(zone)} }},"
+              " prometheus: { url: 'http://p:9090' } } }")  # fmt: skip
+
+
+@pytest.mark.parametrize("day", ["04-31", "13-01", "4/1", "2001-04-01", "", "04-01x"])
+def test_a_fiscal_year_begins_on_a_day_of_every_year(day: str) -> None:
+    with pytest.raises(ConfigError, match=r"usage\.fiscal_year_start: must be a month and a day of every year"):
+        parse(f"usage: {{ fiscal_year_start: {json.dumps(day)} }}")
+    assert parse("{ usage: { fiscal_year_start: '04-01' }, filesystems: { f: {} } }").usage.fiscal_year_start == (4, 1)

@@ -1,0 +1,162 @@
+"""Sum up usage over windows: slurmdbd's roll-ups once an hour, what the jobs have added since every ten minutes."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from aggregator.join.usage import summarize
+from aggregator.model.accounting import Run
+from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
+from aggregator.model.usage import FISCAL_YEAR, MAX_TAIL_SECONDS, Usage, UsageCatalog, UsageView, is_of_jobs
+from aggregator.model.view import ClusterView
+from aggregator.refresh.fetch import Feed
+from aggregator.sources.base import UsageReader
+
+INTERVAL_SECONDS = 600.0
+STALE_SECONDS = 3 * INTERVAL_SECONDS
+# Rows are read anew after this time though nothing seems to have moved: a re-roll may have come and gone.
+REREAD_SECONDS = 3600.0
+_DAYS = {"1d": 1, "7d": 7, "30d": 30, "365d": 365}
+
+
+class EndedRuns(Protocol):
+    """Where the runs that have ended since the last roll-up are read."""
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Read the runs that ended at or after epoch time `since`.
+
+        Raises FetchError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What was read of the windows, when, and what it depends on."""
+
+    at: float
+    rolled: Rolled
+    windows: Mapping[str, float]
+    until: float
+    associations: Mapping[tuple[str, int, str], float]
+    cluster: Mapping[tuple[str, str, str], float]
+
+
+class UsageWindows:
+    """A source of usage over windows, read again only when an hour has been rolled up, or rolled back."""
+
+    name = "usage"
+
+    def __init__(self, reader: UsageReader, ended: EndedRuns, fiscal_year: tuple[int, int] | None = None) -> None:
+        self.rows = 0
+        self.features: Mapping[str, bool] = {}
+        self._reader = reader
+        self._ended = ended
+        self._fiscal_year = fiscal_year
+        self._sums: _Sums | None = None
+
+    async def fetch(self, at: float) -> Usage:
+        """Read the windows as of epoch time `at`; tables that are not offered are no error.
+
+        Raises FetchError.
+        """
+        catalog = await self._reader.catalog()
+        self.features = {"usage": catalog is not None, "qos_usage": catalog is not None and catalog.qos is not None}
+        if catalog is None:
+            return Usage(at)
+        windows = _windows(at, catalog.calendar, self._fiscal_year)
+        sums = self._sums
+        if sums is None or not await self._holds(sums, windows, at):
+            sums = self._sums = await self._read(catalog, windows, at)
+        ended: tuple[Run, ...] = ()
+        if at - sums.until <= MAX_TAIL_SECONDS:
+            ended = await self._ended.ended_since(sums.until)
+        self.rows = len(sums.associations) + len(sums.cluster) + len(ended)
+        return Usage(at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, ended)
+
+    async def _holds(self, sums: _Sums, windows: Mapping[str, float], at: float) -> bool:
+        is_young = 0 <= at - sums.at < REREAD_SECONDS and sums.windows == windows
+        return is_young and await self._reader.rolled() == sums.rolled
+
+    async def _read(self, catalog: UsageCatalog, windows: Mapping[str, float], at: float) -> _Sums:
+        names = [tres for tres in catalog.tres.values() if is_of_jobs(tres)]
+
+        def plan(rolled: Rolled) -> list[Segment]:
+            return _plan(windows, at, rolled, catalog.calendar)
+
+        rolled, found = await self._reader.totals(tuple(catalog.associations), names, plan)
+        of_cluster, states = await self._reader.cluster_series(names, plan)
+        associations: dict[tuple[str, int, str], float] = {}
+        for (begin, id_assoc, tres), seconds in found.items():
+            for window in _containing(windows, begin):
+                key = window, id_assoc, tres
+                associations[key] = associations.get(key, 0.0) + seconds
+        cluster: dict[tuple[str, str, str], float] = {}
+        for (tres, begin, state), seconds in states.items() if of_cluster == rolled else ():
+            for window in _containing(windows, begin):
+                key_of_state = window, tres, state
+                cluster[key_of_state] = cluster.get(key_of_state, 0.0) + seconds
+        until = covered_until(plan(rolled), min(windows.values()))
+        return _Sums(at, rolled, windows, until, associations, cluster)
+
+
+def _windows(at: float, calendar: Calendar, fiscal_year: tuple[int, int] | None) -> dict[str, float]:
+    """Give where each window begins: with an hour, for no row is finer."""
+    windows = {name: calendar.floor(at - days * DAY, "hour") for name, days in _DAYS.items()}
+    if fiscal_year:
+        windows[FISCAL_YEAR] = calendar.fiscal_year(at, *fiscal_year)
+    return windows
+
+
+def _plan(windows: Mapping[str, float], at: float, rolled: Rolled, calendar: Calendar) -> list[Segment]:
+    """Cover the time since the first window begins, with a cut where any window begins."""
+    cuts = [*sorted(set(windows.values())), at]
+    segments: list[Segment] = []
+    for begin, end in pairwise(cuts):
+        found = cover(begin, end, rolled, calendar, "month")
+        segments += found
+        if covered_until(found, begin) < end:
+            break
+    return segments
+
+
+def _containing(windows: Mapping[str, float], begin: float) -> Sequence[str]:
+    return [name for name, start in windows.items() if start <= begin]
+
+
+class UsageRefresher:
+    """Keep one cluster's usage current, on a slow timer of its own."""
+
+    def __init__(self, cluster: str, feed: Feed[Usage], view: Callable[[], ClusterView | None]) -> None:
+        self.name = f"usage of cluster {cluster}"
+        self._feed = feed
+        self._cluster = view
+        self._due = 0.0
+        self._read: Usage | None = None
+        self._is_new = False
+        self._view: UsageView | None = None
+
+    def view(self) -> UsageView | None:
+        """Give what a snapshot shows."""
+        return self._view
+
+    async def refresh(self, at: float) -> None:
+        """Read when it is time, and add up when the open runs are known, which may be later at the start."""
+        if at >= self._due or self._due - at > INTERVAL_SECONDS:
+            self._due = at + INTERVAL_SECONDS
+            before, self._read = self._read, await self._feed.fetch(at)
+            # Old rows are not added up with runs of now: what has ended between may not be known any more.
+            self._is_new = self._is_new or self._read is not before
+            if self._read is None:
+                self._view = None
+        view = self._cluster()
+        if self._is_new and self._read is not None and view is not None:
+            runs = [job.run for job in view.jobs]
+            self._view = await asyncio.to_thread(summarize, self._read, runs)
+            self._is_new = False
+
+    async def withdraw(self, at: float) -> None:
+        """Show no usage, until the next time."""
+        self._read = self._view = None

@@ -1,0 +1,227 @@
+"""Read what slurmdbd has rolled up: the associations' and the cluster's usage by hour, day and month."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+from aggregator.model.calendar import RESOLUTIONS, Resolution, Rolled, Segment
+from aggregator.model.tres import MEBIBYTE
+from aggregator.model.usage import CLUSTER_STATES, MEMORY_ID, UsageCatalog, tres_name
+from aggregator.sources.base import FetchError, Plan
+from aggregator.sources.mysql import Database, Row, SchemaError, text
+from aggregator.sources.slurmacct import statements, usage_statements
+from aggregator.sources.slurmacct.schema import Schema
+from aggregator.sources.slurmacct.zone import choose_calendar
+
+CATALOG_SECONDS: Final = 300.0
+# What each reading is tried, should slurmdbd roll up in the middle of it.
+_ATTEMPTS = 2
+# From the schema, the table's resolution and the number of associations to the statement.
+_Statement = Callable[[Schema, Resolution, int], str]
+
+
+class _RolledMeanwhile(Exception):
+    """slurmdbd has rolled up between two chunks of one reading."""
+
+
+class SlurmUsage:
+    """The roll-up tables of one cluster, read in short snapshots: until when they are final belongs to the rows."""
+
+    def __init__(
+        self,
+        cluster: str,
+        database: Database,
+        key: str,
+        timezone: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._database = database
+        self._key = key
+        self._timezone = timezone
+        self._clock = clock
+        self._schema: Schema | None = None
+        self._catalog: UsageCatalog | None = None
+        self._catalog_until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def catalog(self) -> UsageCatalog | None:
+        """Give what the rows refer to, read anew after CATALOG_SECONDS; None where a table is missing or not granted.
+
+        Raises FetchError.
+        """
+        async with self._lock:
+            if self._clock() >= self._catalog_until:
+                self._schema = await self._discover()
+                self._catalog = await self._read_catalog(self._schema) if self._schema else None
+                self._catalog_until = self._clock() + CATALOG_SECONDS
+            return self._catalog
+
+    async def rolled(self) -> Rolled:
+        """Read until when what is final.
+
+        Raises FetchError.
+        """
+        schema, _ = await self._known()
+        return _rolled(await self._database.rows(usage_statements.last_ran(schema)))
+
+    async def series(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, qos: Collection[int] = ()
+    ) -> tuple[Rolled, Mapping[tuple[str, float], float]]:
+        """Sum up associations: (TRES, start of the row's period) → TRES × seconds; of these QOS, or of all.
+
+        Raises FetchError.
+        """
+        schema, names = await self._known()
+        wanted = _ids(names, tres)
+
+        def statement(schema: Schema, resolution: Resolution, count: int) -> str:
+            return usage_statements.series(schema, resolution, count, len(wanted), len(qos))
+
+        rolled, found = await self._read(schema, statement, ids, (*qos, *wanted), plan)
+        sums: defaultdict[tuple[str, float], float] = defaultdict(float)
+        for _, rows in found:
+            for tres_id, start, seconds in rows:
+                sums[names[tres_id], float(start)] += _seconds(tres_id, seconds)
+        return rolled, sums
+
+    async def totals(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
+        """Sum up each segment of the plan: (its begin, association, TRES) → TRES × seconds.
+
+        Raises FetchError.
+        """
+        schema, names = await self._known()
+        wanted = _ids(names, tres)
+
+        def statement(schema: Schema, resolution: Resolution, count: int) -> str:
+            return usage_statements.totals(schema, resolution, count, len(wanted))
+
+        rolled, found = await self._read(schema, statement, ids, wanted, plan)
+        return rolled, {
+            (segment.begin, id_assoc, names[tres_id]): _seconds(tres_id, seconds)
+            for segment, rows in found
+            for id_assoc, tres_id, seconds in rows
+        }
+
+    async def cluster_series(
+        self, tres: Collection[str], plan: Plan
+    ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
+        """Read the whole cluster: (TRES, start of the row's period, state) → TRES × seconds.
+
+        Raises FetchError.
+        """
+        schema, names = await self._known()
+        wanted = _ids(names, tres)
+
+        def statement(schema: Schema, resolution: Resolution, count: int) -> str:
+            return usage_statements.cluster_series(schema, resolution, count)
+
+        rolled, found = await self._read(schema, statement, wanted, (), plan)
+        return rolled, {
+            (names[tres_id], float(start), state): _seconds(tres_id, seconds)
+            for _, rows in found
+            for tres_id, start, *states in rows
+            for state, seconds in zip(CLUSTER_STATES, states, strict=True)
+        }
+
+    async def _known(self) -> tuple[Schema, Mapping[int, str]]:
+        catalog = await self.catalog()
+        if catalog is None or self._schema is None:
+            raise FetchError(f"{self._key}: slurmdbd's usage tables are not there, or not granted")
+        return self._schema, catalog.tres
+
+    async def _read(
+        self, schema: Schema, statement: _Statement, ids: Sequence[int], more: Sequence[int], plan: Plan
+    ) -> tuple[Rolled, list[tuple[Segment, list[Row]]]]:
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._read_once(schema, statement, ids, more, plan)
+            except _RolledMeanwhile:
+                continue
+            except SchemaError:
+                self._catalog_until = 0.0
+                raise
+        raise FetchError(f"{self._key}: slurmdbd rolls up again and again while its tables are read")
+
+    async def _read_once(
+        self, schema: Schema, statement: _Statement, ids: Sequence[int], more: Sequence[int], plan: Plan
+    ) -> tuple[Rolled, list[tuple[Segment, list[Row]]]]:
+        """Read chunk by chunk, all of which must have seen the same roll-up."""
+        first: Rolled | None = None
+        found: list[tuple[Segment, list[Row]]] = []
+        for start in range(0, max(1, len(ids)), usage_statements.CHUNK):
+            chunk = ids[start : start + usage_statements.CHUNK]
+            async with self._database.snapshot() as read:
+                rolled = _rolled(await read(usage_statements.last_ran(schema)))
+                for segment in plan(rolled) if chunk and first in (None, rolled) else ():
+                    sql = statement(schema, segment.resolution, len(chunk))
+                    rows = await read(sql, (*chunk, *more, int(segment.begin), int(segment.end)))
+                    found.append((segment, rows))
+            if first not in (None, rolled):
+                raise _RolledMeanwhile
+            first = rolled
+        assert first is not None
+        return first, found
+
+    async def _discover(self) -> Schema | None:
+        """Find the columns; None where a table that is needed is not there, or not granted, which looks the same."""
+        logical = (*usage_statements.REQUIRED, *usage_statements.OPTIONAL)
+        names = {f"{self._cluster}_{name}_table": name for name in logical}
+        columns: defaultdict[str, set[str]] = defaultdict(set)
+        for table, column in await self._database.rows(usage_statements.columns(len(names)), tuple(names)):
+            columns[names[text(table)]].add(text(column).lower())
+        if not columns.keys() >= set(usage_statements.REQUIRED):
+            return None
+        return Schema(self._cluster, {name: frozenset(found) for name, found in columns.items()})
+
+    async def _read_catalog(self, schema: Schema) -> UsageCatalog:
+        associations: dict[int, tuple[str, str]] = {}
+        accounts: dict[str, str] = {}
+        deleted: dict[str, str] = {}
+        for id_assoc, user, account, parent, is_deleted in await self._database.rows(statements.associations(schema)):
+            if text(user):
+                associations[int(id_assoc)] = (text(user), text(account))
+            else:
+                (deleted if is_deleted else accounts)[text(account)] = text(parent)
+        tres = await self._database.rows(usage_statements.TRES)
+        starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
+        return UsageCatalog(
+            associations,
+            {**deleted, **accounts},
+            frozenset(accounts),
+            {int(tres_id): tres_name(text(kind), text(name)) for tres_id, kind, name in tres},
+            await asyncio.to_thread(choose_calendar, self._timezone, starts),
+            await self._first(schema),
+            await self._qos(schema),
+        )
+
+    async def _first(self, schema: Schema) -> dict[Resolution, float]:
+        found: dict[Resolution, float] = {}
+        for resolution in RESOLUTIONS:
+            ((start,),) = await self._database.rows(usage_statements.first(schema, resolution))
+            if start is not None:
+                found[resolution] = float(start)
+        return found
+
+    async def _qos(self, schema: Schema) -> dict[int, str] | None:
+        if not all(name in schema.columns for name in usage_statements.OPTIONAL):
+            return None
+        return {int(qos_id): text(name) for qos_id, name in await self._database.rows(statements.QOS)}
+
+
+def _rolled(rows: Sequence[Row]) -> Rolled:
+    """Read the one row of last_ran; slurmdbd makes it at the first roll-up."""
+    return Rolled(*map(float, rows[0])) if rows else Rolled(0.0, 0.0, 0.0)
+
+
+def _ids(names: Mapping[int, str], wanted: Collection[str]) -> list[int]:
+    return [tres_id for tres_id, name in names.items() if name in wanted]
+
+
+def _seconds(tres_id: int, seconds: object) -> float:
+    """Give the seconds; slurmdbd counts memory in MiB."""
+    return float(str(seconds)) * (MEBIBYTE if tres_id == MEMORY_ID else 1)

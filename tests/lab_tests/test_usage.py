@@ -1,0 +1,106 @@
+"""Usage history of a real slurmdbd: what it rolls up of a job of hours ago is what sreport and the API say."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.lab import Lab, wait_until
+from tests.lab.service import Service
+from tests.lab.slurm import DATABASE
+
+pytestmark = pytest.mark.lab
+
+USAGE = "/api/v1/clusters/lab/accounts/rrg-roy/usage"
+CPUS, SECONDS = 2, 4000
+
+
+def hour_of(at: float) -> int:
+    """Give the start of the hour, by this machine's clock, which is slurmdbd's."""
+    return int(local(at).replace(minute=0, second=0, microsecond=0).timestamp())
+
+
+def local(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC).astimezone()
+
+
+def rolled_until(lab: Lab) -> int:
+    ((hour,),) = lab.mariadb.execute("SELECT hourly_rollup FROM lab_last_ran_table", DATABASE)
+    return int(hour)
+
+
+def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
+    """Let a job end, and say in slurmacct that it ran from `begin` + 1200 s on, with nothing rolled up since."""
+    job_id = lab.slurm.submit([f"-n{CPUS}"], "carol", command="true")
+    row = f"id_job={job_id} AND state=3 AND time_end>0"
+    wait_until(
+        lambda: bool(lab.mariadb.execute(f"SELECT 1 FROM lab_job_table WHERE {row}", DATABASE)), 30, "the job's end"
+    )
+    lab.slurm.slurmdbd.stop()
+    start = begin + 1200
+    for statement in (
+        f"UPDATE lab_job_table SET time_submit={start}, time_eligible={start}, time_start={start},"
+        f" time_end={start + SECONDS} WHERE {row}",
+        f"UPDATE lab_event_table SET time_start={begin - 7200} WHERE node_name='' AND time_end=0",
+        f"UPDATE lab_last_ran_table SET hourly_rollup={begin}, daily_rollup={begin}, monthly_rollup={begin}",
+    ):
+        lab.mariadb.execute(statement, DATABASE)
+    lab.slurm.slurmdbd.start()
+    wait_until(lambda: rolled_until(lab) >= begin + 3 * 3600, 60, "slurmdbd to roll up")
+
+
+def sreport(lab: Lab, begin: int, end: int) -> dict[str, int]:
+    """Ask sreport for the CPU seconds of each account."""
+    bounds = [f"{name}={local(at):%Y-%m-%dT%H:%M:%S}" for name, at in (("start", begin), ("end", end))]
+    command = ["-n", "-P", "-t", "Seconds", "cluster", "AccountUtilizationByUser", "format=Account,Login,Used"]
+    rows = [line.split("|") for line in lab.slurm.run("sreport", *command, *bounds).splitlines()]
+    return {account.strip(): int(used) for account, login, used in rows if not login}
+
+
+def test_usage_is_what_sreport_says_of_what_slurmdbd_has_rolled_up(lab: Lab, service: Service) -> None:
+    begin = hour_of(time.time()) - 4 * 3600
+    ended_job_of_hours_ago(lab, begin)
+    # It has known since its start when the oldest row begins, and a past that is made up later it has not.
+    service.stop()
+    service.start()
+    wait_until(lambda: service.get(USAGE)[0] == 200, 30, "the usage of an account")
+    until = rolled_until(lab)
+    data = service.data(f"{USAGE}?tres=cpu&start={begin}&end={until}")
+
+    hours = {point["start_timestamp"]: point["seconds"] for point in data["usage"]["cpu"]}
+    assert hours[begin] == CPUS * 2400.0
+    assert hours[begin + 3600] == CPUS * 1600.0
+    said = sreport(lab, begin, until)
+    assert said["rrg-roy"] == data["totals"]["cpu"] == sum(hours.values())
+    root = service.data(f"/api/v1/clusters/lab/accounts/root/usage?tres=cpu&start={begin}&end={until}")
+    assert said["root"] == root["totals"]["cpu"]
+    assert (data["partial"], data["rolled_until_timestamp"]) == (False, until)
+
+
+def test_what_is_not_rolled_up_comes_from_the_jobs_and_is_said(lab: Lab, service: Service) -> None:
+    until = rolled_until(lab)
+    data = service.data(f"/api/v1/clusters/lab/accounts/root/usage?tres=cpu&start={until}")
+    now = time.time()
+    rows = lab.mariadb.execute(
+        "SELECT time_start, time_end, tres_alloc FROM lab_job_table WHERE time_start>0 AND (time_end=0 OR time_end>%s)",
+        DATABASE, [until],
+    )  # fmt: skip
+    held = 0.0
+    for start, end, tres in rows:
+        cpus = int(str(tres).partition("1=")[2].partition(",")[0] or 0)
+        held += cpus * max(0.0, min(end or now, now) - max(start, until))
+
+    assert (data["partial"], data["partial_from_timestamp"]) == (True, until)
+    assert not any(point["final"] for point in data["usage"]["cpu"])
+    assert data["totals"]["cpu"] == pytest.approx(held, rel=0.1)
+
+
+def test_the_families_rest_on_the_real_tables(service: Service) -> None:
+    wait_until(
+        lambda: service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="usage") == 1.0,
+        30,
+        "the source of usage",
+    )
+    assert service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="qos_usage") == 0.0
+    whole = service.data("/api/v1/clusters/lab/usage?tres=cpu&start=now-3h")
+    assert whole["time_zone"]["origin"] in ("derived", "service")
