@@ -82,7 +82,8 @@ _DEFAULTS: Final[Row] = {
     "id_group": 1000, "id_qos": 1, "id_resv": 0, "id_wckey": 0, "id_array_task": NO_VAL, "het_job_id": 0,
     "het_job_offset": NO_VAL, "mem_req": 2**63 + 2000, "nodes_alloc": 2, "partition": "cpu", "priority": 1000,
     "state_reason_prev": 0, "exit_code": 0, "derived_ec": 0, "deleted": 0, "id_array_job": 0,
-    "array_task_str": None, "array_task_pending": 0, "array_max_tasks": 0, "script_hash_inx": 0, "batch_script": None, "timelimit": 120, "time_submit": NOW - 3700, "time_eligible": 0, "time_start": 0,
+    "array_task_str": None, "array_task_pending": 0, "array_max_tasks": 0, "script_hash_inx": 0, "batch_script": None,
+    "timelimit": 120, "time_submit": NOW - 3700, "time_eligible": 0, "time_start": 0,
     "time_end": 0, "time_suspended": 0, "wckey": "", "work_dir": "/home", "tres_alloc": "", "tres_req": "",
     "submit_line": "sbatch train.sh", "track_steps": 0, "std_out": "/home/%j.out", "restart_cnt": 0,
 }  # fmt: skip
