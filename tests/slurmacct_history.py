@@ -1,6 +1,6 @@
 """One history of a cluster, written into slurmdbd's tables as each release would have written it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from tests.lab.mariadb import MariaDB
@@ -81,7 +81,9 @@ _DEFAULTS: Final[Row] = {
     "mod_time": NOW, "account": "def-kim", "cpus_req": 4, "job_name": b"train", "id_assoc": 10, "id_user": ALICE,
     "id_group": 1000, "id_qos": 1, "id_resv": 0, "id_wckey": 0, "id_array_task": NO_VAL, "het_job_id": 0,
     "het_job_offset": NO_VAL, "mem_req": 2**63 + 2000, "nodes_alloc": 2, "partition": "cpu", "priority": 1000,
-    "state_reason_prev": 0, "timelimit": 120, "time_submit": NOW - 3700, "time_eligible": 0, "time_start": 0,
+    "state_reason_prev": 0, "exit_code": 0, "derived_ec": 0, "deleted": 0, "id_array_job": 0,
+    "array_task_str": None, "array_task_pending": 0, "array_max_tasks": 0, "script_hash_inx": 0, "batch_script": None,
+    "timelimit": 120, "time_submit": NOW - 3700, "time_eligible": 0, "time_start": 0,
     "time_end": 0, "time_suspended": 0, "wckey": "", "work_dir": "/home", "tres_alloc": "", "tres_req": "",
     "submit_line": "sbatch train.sh", "track_steps": 0, "std_out": "/home/%j.out", "restart_cnt": 0,
 }  # fmt: skip
@@ -125,12 +127,10 @@ def load_history(mariadb: MariaDB, database: str, release: str) -> None:
     create_tables(mariadb, database, release, CLUSTER, charset="latin1")
 
     def insert(table: str, rows: Iterable[Row]) -> None:
-        for row in rows:
-            _insert(mariadb, database, release, table, row)
+        _insert(mariadb, database, release, table, list(rows))
 
-    insert("<cluster>_job_table", (_job_row(release, name) for name in JOBS))
-    if release in SLUID_CLUSTERS:
-        insert("<cluster>_job_table", (_job_row(release, name) for name in PURGED))
+    names = {**JOBS, **PURGED} if release in SLUID_CLUSTERS else JOBS
+    insert("<cluster>_job_table", (_job_row(release, name) for name in names))
     insert("<cluster>_assoc_table", (_association_row(release, number) for number in _ASSOCIATIONS))
     insert("acct_table", ({"name": name, "organization": of, "deleted": gone} for name, of, gone in _ACCOUNTS))
     insert("tres_table", ({"id": i, "type": kind, "name": name, "deleted": gone} for i, kind, name, gone in _TRES))
@@ -159,12 +159,14 @@ def _association_row(release: str, number: int) -> Row:
     }  # fmt: skip
 
 
-def _insert(mariadb: MariaDB, database: str, release: str, table: str, row: Mapping[str, Any]) -> None:
-    """Insert what the release has a column for; nothing where it has no such table."""
+def _insert(mariadb: MariaDB, database: str, release: str, table: str, rows: list[Row]) -> None:
+    """Insert rows of the same columns, those that the release has; nothing where it has no such table."""
     has = schemas()[release].get(table, {"columns": {}})["columns"]
-    present = {column: value for column, value in row.items() if column in has}
-    if not present:
+    columns = [column for column in rows[0] if column in has]
+    if not columns:
         return
-    names = ", ".join(f"`{column}`=%s" for column in present)
-    sql = f"INSERT INTO `{table.replace('<cluster>', CLUSTER)}` SET {names}"
-    mariadb.execute(sql, database, list(present.values()))
+    names, places = ", ".join(f"`{column}`" for column in columns), ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO `{table.replace('<cluster>', CLUSTER)}` ({names}) VALUES " + ", ".join(
+        [f"({places})"] * len(rows)
+    )
+    mariadb.execute(sql, database, [row[column] for row in rows for column in columns])

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,25 +68,29 @@ class Field:
 
     ours: str
     read: Callable[[str], Any]
-    why: str = ""
 
 
 FIELDS = {
     "JobIDRaw": Field("job_id", int),
-    "JobID": Field("id", lambda text: re.sub(r"\[.*\]", "[…]", text), "which tasks are left is not shown"),
+    "JobID": Field("id", lambda text: re.sub(r"\[.*\]", "[…]", text)),
     "User": Field("user", str),
     "Account": Field("account", str),
     "Partition": Field("partition", str),
     "QOS": Field("qos", str),
-    "State": Field("state", lambda text: text.split()[0].lower(), "`CANCELLED by 1000` is cancelled"),
+    "State": Field("state", lambda text: text.split()[0].lower()),
     "Submit": Field("submit_timestamp", _time),
     "Eligible": Field("eligible_timestamp", _time),
     "Start": Field("start_timestamp", _time),
     "End": Field("end_timestamp", _time),
-    "TimelimitRaw": Field("time_limit_seconds", _time_limit, "minutes; none where unlimited"),
-    "ReqTRES": Field("requested", _tres, "counts by name; bytes"),
-    "AllocTRES": Field("allocated", _tres, "counts by name; bytes"),
+    "TimelimitRaw": Field("time_limit_seconds", _time_limit),
+    "ReqTRES": Field("requested", _tres),
+    "AllocTRES": Field("allocated", _tres),
 }
+
+
+# Compared in tests of their own.
+OTHERS = {"ElapsedRaw": "elapsed_seconds", "NodeList": "nodes", "JobName": "name"}
+DOCS = Path(__file__).parents[2] / "docs" / "compatibility.md"
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,11 @@ def read_both(lab: Lab, service: Service) -> Reading:
 
 def as_of(service: Service) -> float:
     return float(service.data("/api/v1/clusters/lab")["as_of_timestamp"])
+
+
+def test_the_documented_fields_are_those_compared() -> None:
+    documented = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", DOCS.read_text(), re.MULTILINE))
+    assert documented == {field.ours: name for name, field in FIELDS.items()} | {a: b for b, a in OTHERS.items()}
 
 
 def test_every_run_that_sacct_has_is_there_and_no_other(lab: Lab, reading: Reading) -> None:
