@@ -1,7 +1,7 @@
 """What do open runs hold, in the words of Slurm's limits?"""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Run
@@ -18,15 +18,15 @@ from aggregator.model.association import (
 class Holdings:
     """What some open runs hold together.
 
-    nodes has each node once for each association that is on it, as slurmctld counts them, and is None when a run's
-    are not known. tres_seconds (TRES × remaining time limit) is None when a run has no time limit.
+    nodes is None when the nodes of a run are not known: slurmctld counts a node that two jobs share once. tres_seconds
+    (TRES × remaining time limit) is None when a run has no time limit.
     """
 
     jobs: int = 0
     submitted: int = 0
     tres: Counter[str] = field(default_factory=Counter)
     tres_seconds: Counter[str] | None = field(default_factory=Counter)
-    nodes: set[tuple[Hashable, str]] | None = field(default_factory=set)
+    nodes: set[str] | None = field(default_factory=set)
 
     def add_run(self, run: Run, at: float) -> None:
         """Count one open run as of time `at`; the tasks of an array that is not split count each."""
@@ -34,8 +34,7 @@ class Holdings:
         if not run.holds_resources:
             return
         self.jobs += 1
-        whose = run.association_id or (run.account, run.user)
-        self._add_nodes({(whose, node) for node in run.nodes} or None)
+        self._add_nodes(set(run.nodes) or None)
         if run.time_limit_seconds is None:
             self.tres_seconds = None
         # Whole seconds, which add up to the same in any order.
@@ -56,7 +55,7 @@ class Holdings:
             self.tres_seconds = None
         self._add_nodes(other.nodes)
 
-    def _add_nodes(self, nodes: set[tuple[Hashable, str]] | None) -> None:
+    def _add_nodes(self, nodes: set[str] | None) -> None:
         if self.nodes is None or nodes is None:
             self.nodes = None
         else:
