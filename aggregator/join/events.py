@@ -1,11 +1,14 @@
 """Which node events overlap a run, once slurmctld's book-keeping is taken out of them?"""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from aggregator.model.around import NodeEvent
 
+# The reason of what slurmctld writes since 23.11 when only a node's description has changed.
+_MARKER: Final = "node-update"
 _BASE: Final = {1: "down", 2: "idle", 3: "allocated", 4: "error", 5: "mixed", 6: "future"}
 _FLAGS: Final = {
     0x200: "drain",
@@ -30,11 +33,11 @@ def node_states(number: int) -> tuple[str, ...]:
 def merge_events(events: Iterable[NodeEvent]) -> tuple[NodeEvent, ...]:
     """Merge what slurmctld has cut, by node and time: a changed cluster closes every row and opens it again.
 
-    Rows of no length are markers of node updates, not events.
+    Markers of node updates have no length and are no events; a node that failed and came back at once has none either.
     """
     merged: list[NodeEvent] = []
-    for event in sorted(events, key=lambda event: (event.node, event.start)):
-        if event.end is not None and event.end <= event.start:
+    for event in sorted(events, key=_order):
+        if event.reason == _MARKER and event.end == event.start:
             continue
         last = merged[-1] if merged else None
         if last is not None and _continues(last, event):
@@ -42,6 +45,10 @@ def merge_events(events: Iterable[NodeEvent]) -> tuple[NodeEvent, ...]:
         else:
             merged.append(event)
     return tuple(merged)
+
+
+def _order(event: NodeEvent) -> tuple[str, float, float]:
+    return event.node, event.start, math.inf if event.end is None else event.end
 
 
 def _continues(last: NodeEvent, event: NodeEvent) -> bool:

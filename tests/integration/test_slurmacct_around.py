@@ -98,7 +98,9 @@ def fill_around(mariadb: MariaDB) -> None:
         ("x1", START - 100, START + 50, 0x201, "bad disk"),
         ("x1", START + 50, END + 50, 0x201, "bad disk"),  # the cluster changed: closed and opened again
         ("x1", START + 60, START + 60, 0x201, "node-update"),
-        ("x2", START + 10, 0, 0x80000201, "bits of the future"),
+        ("x2", START + 10, END - 10, 0x80000201, "bits of the future"),
+        ("x2", END, 0, 0x801, "it took the run with it"),
+        ("x2", END + 1, END + 1, 0x1, "after the run"),
         ("x2", START - 500, START, 0x1, "ended as the run began"),
         ("x3", START + 10, 0, 0x1, "another node"),
     ):
@@ -204,7 +206,8 @@ async def test_node_events_that_overlap_the_run_are_merged(reader: SlurmAround, 
     assert found is not None
     assert [event for event in found.events if event.node != "n0001"] == [
         NodeEvent("x1", START - 100, END + 50, ("down", "drain"), "bad disk"),
-        NodeEvent("x2", START + 10, None, ("down", "drain"), "bits of the future"),
+        NodeEvent("x2", START + 10, END - 10, ("down", "drain"), "bits of the future"),
+        NodeEvent("x2", END, None, ("down", "not_responding"), "it took the run with it"),
     ]
     assert not found.cut
 

@@ -107,19 +107,6 @@ def test_dependencies_are_found_both_ways(lab: Lab, service: Service) -> None:
     assert (waiting["id"], waiting["state"]) == (str(dependent), "pending")
 
 
-def test_a_drained_node_is_an_event_of_the_jobs_on_it(lab: Lab, service: Service) -> None:
-    job_id = lab.jobs["silent"]
-    (node,) = service.data(f"{JOBS}/{job_id}")["runs"][-1]["nodes"]
-    lab.slurm.scontrol("update", f"nodename={node}", "state=drain", "reason=a fan is loud")
-    try:
-        wait_until(lambda: bool(around(service, job_id)["node_events"]), 30, "the event in slurmacct")
-        (event,) = around(service, job_id)["node_events"]
-    finally:
-        lab.slurm.scontrol("update", f"nodename={node}", "state=resume")
-    assert (event["node"], event["reason"], event["end_time"]) == (node, "a fan is loud", None)
-    assert "drain" in event["states"]
-
-
 def test_finished_runs_are_found_by_time_and_added_up(lab: Lab, service: Service, busy: int) -> None:
     data = service.data(f"{JOBS}?since=1&until=2&user=bob")
     assert (data["jobs"], data["next_cursor"]) == ([], None)

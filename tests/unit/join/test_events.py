@@ -43,6 +43,12 @@ def test_a_marker_of_a_node_update_is_no_event_and_cuts_none() -> None:
     assert merge_events([event(10, 20), event(20, 20, reason="node-update"), event(20, 30)]) == (event(10, 30),)
 
 
+def test_a_node_that_failed_and_came_back_within_a_second_is_an_event() -> None:
+    """Slurm 22.05 writes such a row when a node that took a job with it registers again at once."""
+    assert merge_events([event(10, 10)]) == (event(10, 10),)
+    assert merge_events([event(10, None), event(10, 10)]) == (event(10, None),)
+
+
 def test_of_nothing_comes_nothing() -> None:
     assert merge_events([]) == ()
 
