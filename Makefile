@@ -17,7 +17,7 @@ test: check  ## every test, on real servers (installs missing Debian packages as
 	$(BIN)/python -m pytest -q tests/unit -m mariadb
 	$(BIN)/python -m pytest --durations=10 --ignore=tests/unit --ignore=tests/contract
 
-check: $(VENV)/.test  ## lint, types, layers and unit tests, under a minute
+check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
