@@ -263,7 +263,7 @@ async def test_what_a_release_offers_is_said(
     accounting: SlurmAcct, reader: SlurmAround, run: Run, release: str
 ) -> None:
     assert accounting.features["submit_line"] is (release != "20.11")
-    assert accounting.features["step_table"]
+    assert accounting.features["steps"]
 
 
 async def test_an_array_is_counted_by_task(
