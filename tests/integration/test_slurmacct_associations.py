@@ -129,7 +129,7 @@ async def test_coordinators_are_the_named_ones_and_from_2405_on_those_of_the_fla
     has_flags = release >= "24.05"
     flagged = {"defxkim": frozenset({'b"ob'})} if has_flags else {}
     assert joined.coordinators == {"def_kim": frozenset({"pi"}), **flagged}
-    assert (source.features["coordinators"], source.features["users_are_coordinators"]) == (True, has_flags)
+    assert (source.features["coordinators"], source.features["association_flags"]) == (True, has_flags)
 
 
 async def test_without_the_table_of_coordinators_the_rest_is_there(mariadb: MariaDB, release: str) -> None:

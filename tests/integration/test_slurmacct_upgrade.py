@@ -102,12 +102,12 @@ async def test_behind_an_alter_a_fetch_fails_soon_pauses_and_returns(
 async def test_a_column_that_goes_and_comes_is_found_out_at_the_next_fetch(
     writer: Slurmdbd, database: CountingDatabase, source: SlurmAcct
 ) -> None:
-    assert source.features["het_job_offset"]
+    assert source.features["het_jobs"]
     writer.execute("ALTER TABLE {table} DROP COLUMN het_job_offset")
     with pytest.raises(FetchError, match=CHANGING + "Unknown column"):
         await source.fetch(NOW + 30)
     assert len((await source.fetch(NOW + 60)).runs) == 3
-    assert not source.features["het_job_offset"]
+    assert not source.features["het_jobs"]
     writer.execute("ALTER TABLE {table} ADD COLUMN het_job_offset INT UNSIGNED NOT NULL DEFAULT 4294967294")
     assert len((await source.fetch(NOW + 90)).runs) == 3
 

@@ -70,7 +70,6 @@ class AssociationReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.features: Mapping[str, bool] = {}
 
     async def read(self, schema: Schema) -> Associations:
         """Read the tables.
@@ -81,24 +80,20 @@ class AssociationReader:
         rows = await self._database.rows(associations(schema))
         qualities = await self._database.rows(qos(schema)) if schema.has("qos", "grp_tres") else []
         coordinators = await self._coordinators(schema)
-        self.features = {
-            "coordinators": coordinators is not None,
-            "users_are_coordinators": schema.has("assoc", "flags"),
-        }
         return Associations(
             tuple(parse_association(row, catalog) for row in rows),
             {int(row[0]): parse_qos(row, catalog) for row in qualities},
-            parse_coordinators(coordinators or ()),
+            parse_coordinators(coordinators),
         )
 
-    async def _coordinators(self, schema: Schema) -> list[Row] | None:
-        """Read who is named coordinator; None where the table is missing or not granted."""
+    async def _coordinators(self, schema: Schema) -> list[Row]:
+        """Read who is named coordinator; nobody where the table is missing or not granted."""
         if not schema.has("acct_coord", "acct"):
-            return None
+            return []
         try:
             return await self._database.rows(COORDINATORS)
         except SchemaError:
-            return None
+            return []
 
 
 def parse_catalog(rows: Iterable[Row]) -> dict[int, str]:

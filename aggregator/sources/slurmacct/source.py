@@ -56,8 +56,8 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell what this cluster's schema offers, and which of the small tables may be read; nothing before that."""
-        return {} if self._schema is None else {**features_of(self._schema), **self._association_reader.features}
+        """Tell what this cluster's schema offers; nothing before it was read."""
+        return {} if self._schema is None else features_of(self._schema)
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.
