@@ -16,7 +16,7 @@ from tests.lab.ports import answers, free_port
 from tests.lab.process import Daemon, lab_environment
 from tests.lab.service import Service
 from tests.lab.simulators import Fault
-from tests.lab.site import EXEMPT, create_token
+from tests.lab.site import EXEMPT, EXPORTERS, create_token, site_sections
 
 pytestmark = pytest.mark.lab
 
@@ -24,6 +24,22 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SECRET = "hunter2-is-not-a-good-one"
 SCRIPT = f"export API_TOKEN={SECRET}; nvidia-smi; sleep 36000"
 JOBS = "/api/v1/clusters/lab/jobs"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """Give the story a lab of its own: messages are not told while another test keeps a source down."""
+    with Lab() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def service(lab: Lab) -> Iterator[Service]:
+    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
+    started = Service(lab, config)
+    started.start_and_join(lab.jobs["requeued"])
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="module")
