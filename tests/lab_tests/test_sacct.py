@@ -35,7 +35,12 @@ def _time(text: str) -> float | None:
 
 
 def _time_limit(minutes: str) -> float | None:
-    return None if minutes in ("UNLIMITED", "Partition_Limit") else 60.0 * int(minutes)
+    """Nothing is printed while slurmctld's word of the start has not come."""
+    return None if minutes in ("", "UNLIMITED", "Partition_Limit") else 60.0 * int(minutes)
+
+
+def _qos(name: str) -> str:
+    return "" if name == "Unknown" else name
 
 
 def _tres(text: str) -> Json:
@@ -76,7 +81,7 @@ FIELDS = {
     "User": Field("user", str),
     "Account": Field("account", str),
     "Partition": Field("partition", str),
-    "QOS": Field("qos", str),
+    "QOS": Field("qos", _qos),
     "State": Field("state", lambda text: text.split()[0].lower()),
     "Submit": Field("submit_timestamp", _time),
     "Eligible": Field("eligible_timestamp", _time),
@@ -117,7 +122,8 @@ def reading(lab: Lab, service: Service) -> Iterator[Reading]:
     wait_until(lambda: time.time() > since + 2, 10, "two seconds of suspension")
     lab.slurm.scontrol("resume", str(resumed))
     expected = {(suspended, 2, True), (resumed, 1, False)}
-    wait_until(lambda: suspensions(lab) == expected, 30, "the suspensions in slurmacct")
+    wait_until(lambda: suspensions(lab) == expected, 60, "the suspensions in slurmacct")
+    wait_until(lambda: all(starts_recorded(lab).values()), 60, "the start of every job in slurmacct")
     yield read_both(lab, service)
     lab.slurm.scancel(*map(str, added))
     for job_id in added:
@@ -128,6 +134,12 @@ def suspensions(lab: Lab) -> set[tuple[int, int, bool]]:
     """Give job id, state and whether it lasts, of every suspension in slurmacct."""
     sql = "SELECT id_job, state, s.time_end FROM lab_job_table JOIN lab_suspend_table s USING (job_db_inx)"
     return {(job_id, state, not end) for job_id, state, end in lab.mariadb.execute(sql, DATABASE)}
+
+
+def starts_recorded(lab: Lab) -> dict[int, bool]:
+    """Tell of which jobs slurmdbd has more than the row that a step brings when it comes before its job's start."""
+    rows = lab.mariadb.execute("SELECT id_job, id_qos FROM lab_job_table", DATABASE)
+    return {int(job_id): bool(qos) for job_id, qos in rows}
 
 
 def read_both(lab: Lab, service: Service) -> Reading:

@@ -109,7 +109,8 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         # A runaway fix can write INFINITE here: an end all the same.
         end=float(row.time_end) if row.time_end else None,
         suspended_seconds=_suspended(row, state, at),
-        time_limit_seconds=row.timelimit * 60.0 if row.timelimit < NO_VAL else None,
+        # 0 until slurmctld's word of the job's start has come: its first step may be recorded before.
+        time_limit_seconds=row.timelimit * 60.0 if 0 < row.timelimit < NO_VAL else None,
         allocated=_allocation(row.tres_alloc or b"", dimensions),
         requested=_allocation(row.tres_req or b"", dimensions),
         nodes=_nodes(row.nodelist or b""),

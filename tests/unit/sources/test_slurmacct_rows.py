@@ -110,8 +110,9 @@ def test_a_time_that_has_not_come_is_none(value: int) -> None:
     assert parse(state=0, time_eligible=value, time_start=0).eligible is None
 
 
-@pytest.mark.parametrize("value", [NO_VAL, INFINITE])
+@pytest.mark.parametrize("value", [0, NO_VAL, INFINITE])
 def test_a_job_without_a_time_limit_has_none(value: int) -> None:
+    """0 stands in the row that a step brings when it comes before its job's start."""
     assert parse(timelimit=value).time_limit_seconds is None
 
 
