@@ -1,9 +1,10 @@
 """How power, energy, CO2 and cost look in JSON: pure functions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from aggregator.api.envelope import rfc3339
 from aggregator.api.representation import LEDGER, Json, job_json, times, value
+from aggregator.join.energy import by_component
 from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
 from aggregator.model.view import ClusterView, Job, JobEnergy
 
@@ -71,8 +72,8 @@ def cluster_energy_json(view: ClusterView) -> Json | None:
         return None
     return {
         "window_end_time": rfc3339(view.ledger_end),
-        "power_watts": _sum(node.watts or {} for node in view.nodes),
-        "energy_joules": _sum(node.totals.joules for node in view.nodes),
+        "power_watts": by_component(node.watts or {} for node in view.nodes),
+        "energy_joules": by_component(node.totals.joules for node in view.nodes),
         "prices": prices_json(view.prices),
     }
 
@@ -90,11 +91,3 @@ def prices_json(prices: Prices) -> Json:
         "cpu_hour": prices.cpu_hour,
         "gpu_hour": dict(prices.gpu_hour),
     }
-
-
-def _sum(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    for part in parts:
-        for component, amount in part.items():
-            sums[component] = sums.get(component, 0.0) + amount
-    return sums

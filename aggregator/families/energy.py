@@ -1,11 +1,12 @@
 """Power, energy, CO2 and cost of jobs, users, accounts, nodes and clusters, from the ledger."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aggregator.families.jobs import JOB
 from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
 from aggregator.families.sums import ACCOUNT, USER
+from aggregator.join.energy import by_component
 from aggregator.model.view import ClusterView, EnergySums, Job, NodeEnergy, Sums
 
 _LEDGER = "ledger of closed windows (docs/energy.md)"
@@ -79,27 +80,23 @@ def _sums_cost(sums: EnergySums) -> Iterable[tuple[LabelValues, float]]:
 
 
 def _node_watts(node: NodeEnergy) -> Iterable[tuple[LabelValues, float]]:
-    return (((component,), watts) for component, watts in (node.watts or {}).items())
+    return _labelled(node.watts or {})
 
 
 def _node_joules(node: NodeEnergy) -> Iterable[tuple[LabelValues, float]]:
-    return (((component,), joules) for component, joules in node.totals.joules.items())
+    return _labelled(node.totals.joules)
 
 
 def _cluster_watts(view: ClusterView) -> Iterable[tuple[LabelValues, float]]:
-    return _added(_node_watts(node) for node in view.nodes)
+    return _labelled(by_component(node.watts or {} for node in view.nodes))
 
 
 def _cluster_joules(view: ClusterView) -> Iterable[tuple[LabelValues, float]]:
-    return _added(_node_joules(node) for node in view.nodes)
+    return _labelled(by_component(node.totals.joules for node in view.nodes))
 
 
-def _added(nodes: Iterable[Iterable[tuple[LabelValues, float]]]) -> Iterable[tuple[LabelValues, float]]:
-    sums: dict[LabelValues, float] = {}
-    for samples in nodes:
-        for labels, amount in samples:
-            sums[labels] = sums.get(labels, 0.0) + amount
-    return sums.items()
+def _labelled(components: Mapping[str, float]) -> Iterable[tuple[LabelValues, float]]:
+    return (((component,), amount) for component, amount in components.items())
 
 
 JOB_FAMILIES: tuple[Family[Job], ...] = (

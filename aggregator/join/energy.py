@@ -1,6 +1,6 @@
 """What does a snapshot show of the ledger?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aggregator.join.ledger import add_totals
@@ -52,3 +52,12 @@ class LedgerView:
     def _recent(self) -> Mapping[tuple[str, str], Totals]:
         oldest = self.ledger.window_end - QUIET_SECONDS
         return {key: totals for key, totals in self.ledger.users.items() if totals.until >= oldest}
+
+
+def by_component(nodes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Add up nodes' watts or joules by component."""
+    sums: dict[str, float] = {}
+    for components in nodes:
+        for component, amount in components.items():
+            sums[component] = sums.get(component, 0.0) + amount
+    return sums
