@@ -22,6 +22,7 @@ from aggregator.api.keys import (
     PAGE,
     SCRIPT_KEEPER,
     SCRIPTS,
+    SERIES,
     SETTINGS,
     STORE,
     USAGE,
@@ -34,6 +35,7 @@ from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
 from aggregator.api.metrics import get_metrics
 from aggregator.api.script import get_script
+from aggregator.api.series import get_account_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
@@ -44,6 +46,7 @@ from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 
@@ -64,6 +67,7 @@ def create_app(
     users: Mapping[str, str] | None = None,
     *,
     usage: UsageQueries,
+    series: SeriesQueries,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
     guards = [basic_auth(users)] if users else []
@@ -71,6 +75,7 @@ def create_app(
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND] = history, around
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
+    app[SERIES] = series
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
     return app
@@ -92,6 +97,7 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/jobs", list_jobs),
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
+            web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/series", get_job_series),
             web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),
             web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
             web.get("/api/v1/clusters/{cluster}/usage", get_cluster_usage),
@@ -99,9 +105,11 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/accounts/{account}/usage", get_account_usage),
             web.get("/api/v1/clusters/{cluster}/users", list_users),
             web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
+            web.get("/api/v1/clusters/{cluster}/users/{user}/series", get_user_series),
             web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),
             web.get("/api/v1/clusters/{cluster}/accounts", list_accounts),
             web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
+            web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
             web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
             web.get("/api/v1/clusters/{cluster}/qos", list_qos),
             web.get("/api/v1/storage", list_filesystems),

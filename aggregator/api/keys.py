@@ -14,6 +14,7 @@ from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 
@@ -70,6 +71,7 @@ JOBS = web.AppKey("jobs", JobQueries)
 HISTORY = web.AppKey("history", HistoryQueries)
 AROUND = web.AppKey("around", AroundQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
+SERIES = web.AppKey("series", SeriesQueries)
 USAGE = web.AppKey("usage", UsageQueries)
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)

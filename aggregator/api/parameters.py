@@ -16,6 +16,7 @@ from aggregator.config import parse_duration
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 _LATEST: Final = 2.0**40
+_LONGEST: Final = 366 * 86_400.0
 _SHOWN = 100
 K = TypeVar("K", int, str)
 
@@ -85,6 +86,26 @@ class Parameters:
             raise BadData(
                 f'{name}: must be a time such as 1700000000, 2023-11-14T22:13:20Z or now-7d, got "{text[:_SHOWN]}"'
             )
+        return seconds
+
+    def text(self, name: str) -> str | None:
+        """Read a parameter that is given once; None when absent."""
+        return self._one(name)
+
+    def duration(self, name: str) -> float | None:
+        """Read a length of time as Prometheus does, `30s` or a number of seconds; None when absent."""
+        text = self._one(name)
+        if text is None:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            try:
+                seconds = parse_duration(text)
+            except ValueError:
+                seconds = math.nan
+        if not 1 <= seconds <= _LONGEST:
+            raise BadData(f'{name}: must be a duration of a second to a year such as 30s or 300, got "{text[:_SHOWN]}"')
         return seconds
 
     def cursor(self, kind: type[K], length: int) -> tuple[K, ...] | None:

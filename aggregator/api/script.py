@@ -11,14 +11,13 @@ from aggregator.api.errors import NotFound, TryAgain
 from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobs import unknown_job
-from aggregator.api.keys import CLOCK, JOBS, SCRIPTS, SETTINGS, STORE
+from aggregator.api.keys import CLOCK, SCRIPTS, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
+from aggregator.api.runs import live_runs, read_runs
 from aggregator.api.visibility import sight_of
 from aggregator.model.accounting import Run
-from aggregator.model.jobid import JobId
-from aggregator.model.view import ClusterView
 from aggregator.queries.scripts import FoundScript
 
 
@@ -28,32 +27,19 @@ async def get_script(request: web.Request) -> web.Response:
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    run = _choose(await _visible_runs(request, view, asked), submitted)
+    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    # Without slurmacct nobody knows whose an id was: there is no answer then.
+    run = _choose(await read_runs(request, view, asked, sight.sees_script), submitted)
     if run is None:
         raise unknown_job(text, view)
     audit(request, [run.user])
-    search = await request.app[SCRIPTS].find(run, lambda wanted: _live(view, wanted), request.app[CLOCK]())
+    search = await request.app[SCRIPTS].find(run, lambda wanted: live_runs(view, wanted), request.app[CLOCK]())
     if search.script is None:
         reasons = "; ".join(search.warnings)
         raise TryAgain(reasons) if search.failed else NotFound(f"job {text}: no script is known: {reasons}")
     if "text/plain" in request.headers.get("Accept", ""):
         return _plain(search.script)
     return success(request, _script_json(search.script, run), search.warnings)
-
-
-async def _visible_runs(request: web.Request, view: ClusterView, asked: JobId) -> list[Run]:
-    """Give the runs that the id means and whose script the client may see, the oldest first.
-
-    Raises FetchError: without slurmacct nobody knows whose an id was.
-    """
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
-    runs = {run.run_id: run for run in await request.app[JOBS].runs_of(view.cluster, asked)}
-    runs.update((run.run_id, run) for run in _live(view, asked))
-    return sorted((run for run in runs.values() if sight.sees_script(run)), key=lambda run: (run.submit, run.run_id))
-
-
-def _live(view: ClusterView, asked: JobId) -> Sequence[Run]:
-    return [job.run for job in view.jobs if job.run.is_meant_by(asked)]
 
 
 def _choose(runs: Sequence[Run], submitted: float | None) -> Run | None:

@@ -23,6 +23,7 @@ from aggregator.sources.synthetic import (
     SyntheticCluster,
     SyntheticHistory,
     SyntheticPower,
+    SyntheticSeries,
     SyntheticStorage,
     SyntheticUsage,
     SyntheticUse,
@@ -48,6 +49,7 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         SyntheticPower(cluster),
         SyntheticHistory(cluster),
         usage=SyntheticUsage(cluster),
+        series=SyntheticSeries(cluster),
     )
     yield Site(
         {cluster.name: sources},

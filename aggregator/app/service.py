@@ -12,6 +12,7 @@ from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.series import SeriesQueries, SeriesReader
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
@@ -40,6 +41,8 @@ class Service:
         self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
         self._usages: dict[str, UsageReader] = {}
         self.usage = UsageQueries(self._usages, self._readers)
+        self._series: dict[str, SeriesReader] = {}
+        self.series = SeriesQueries(self._series)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -56,6 +59,8 @@ class Service:
         self._arounds.update({name: each.around for name, each in site.clusters.items() if each.around})
         self._usages.clear()
         self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
+        self._series.clear()
+        self._series.update({name: sources.series for name, sources in site.clusters.items() if sources.series})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)

@@ -20,11 +20,19 @@ from aggregator.queries.around import AroundReader
 from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
+from aggregator.queries.series import SeriesReader
 from aggregator.refresh.ledger import EndedRuns, PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
 from aggregator.sources.base import FetchError, Source, UsageReader
-from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower, PrometheusUse
+from aggregator.sources.prometheus import (
+    ExporterSettings,
+    NodeNames,
+    PrometheusClient,
+    PrometheusPower,
+    PrometheusSeries,
+    PrometheusUse,
+)
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmUsage
@@ -38,7 +46,7 @@ class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, P
 class ClusterSources:
     """The sources of one cluster; use and power are None when no exporter is configured, usage without roll-ups.
 
-    history and around read on demand what the snapshot does not hold.
+    history, around and series read on demand what the snapshot does not hold.
     """
 
     accounting: AccountingSource
@@ -47,6 +55,7 @@ class ClusterSources:
     history: HistoryReader | None = None
     around: AroundReader | None = None
     usage: UsageReader | None = None
+    series: SeriesReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
         around=SlurmAround(accounting, database),
         usage=SlurmUsage(name, own, key, section.slurmacct.timezone),
     )
-    if section.exporters.slurm_job_exporter is None:
+    if not section.exporters.in_use:
         return on_demand
     client = PrometheusClient(
         _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
@@ -110,6 +119,9 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
         for name, exporter in section.exporters.in_use.items()
     }
     nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
+    on_demand = replace(on_demand, series=PrometheusSeries(client, matchers, settings, nodes))
+    if section.exporters.slurm_job_exporter is None:
+        return on_demand
     use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
     known = _known_nodes(config.energy)
     power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)

@@ -95,6 +95,13 @@ class PrometheusServer:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
+    def query_range(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """Return the range query's result: ``metric`` and ``values`` of each series."""
+        parameters = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": step})
+        answer = json.loads(self._get("/api/v1/query_range?" + parameters))
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
     def value(self, expr: str) -> float | None:
         """Return the value of the one series that *expr* gives, None without one."""
         result = self.query(expr)

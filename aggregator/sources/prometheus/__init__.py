@@ -4,6 +4,7 @@ from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
+from aggregator.sources.prometheus.series import PrometheusSeries
 from aggregator.sources.prometheus.source import PrometheusUse
 
-__all__ = ["ExporterSettings", "NodeNames", "PrometheusClient", "PrometheusPower", "PrometheusUse"]
+__all__ = ["ExporterSettings", "NodeNames", "PrometheusClient", "PrometheusPower", "PrometheusSeries", "PrometheusUse"]

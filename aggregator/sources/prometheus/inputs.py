@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
+from typing import Protocol
 
 from aggregator.sources.prometheus.client import Matcher, selector
 
@@ -60,7 +61,7 @@ def promql(
     item: Input, matchers: Mapping[str, str], settings: ExporterSettings, node_label: str, hold: float = 0.0
 ) -> str:
     """Write an input's expression for one cluster."""
-    metric = settings.metrics.get(item.name, item.metric)
+    metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
     series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
     return Template(item.expression).substitute(
         series,
@@ -74,7 +75,26 @@ def promql(
     )
 
 
-def plausible(item: Input, text: str) -> float | None:
+class Scaled(Protocol):
+    """What has a unit's factor and a range of possible values."""
+
+    @property
+    def scale(self) -> float:
+        """Turn the exporter's unit into the base unit."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """Give the smallest possible value in the base unit."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """Give the largest."""
+        ...
+
+
+def plausible(item: Scaled, text: str) -> float | None:
     """Convert to the base unit; None for what cannot be a value (a DCGM blank, NaN, infinity)."""
     try:
         value = float(text) * item.scale
@@ -89,7 +109,7 @@ def recorded_promql(item: Input, matchers: Mapping[str, str], settings: Exporter
 
     Rules read the metric by its own name. An empty matcher means series without the label: recorded ones have lost it.
     """
-    if not item.recorded or item.name in settings.metrics or not all(matchers.values()):
+    if not item.recorded or settings.metrics.keys() & {item.name, item.metric} or not all(matchers.values()):
         return None
     name = Template(item.recorded).substitute(window=_duration(math.ceil(settings.rate_window)))
     series = selector(name, matchers)

@@ -1,8 +1,12 @@
 """One rule for node names: exporters say `node01:9798`, `node01.cluster.example`, `node01-oob`; Slurm says `node01`."""
 
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+
+from aggregator.sources.prometheus.client import Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,14 @@ class NodeNames:
     def normalize(self, value: str) -> str:
         """Give Slurm's name of the node that a label value means."""
         return _normalize(self, value)
+
+    def matcher(self, nodes: Iterable[str]) -> Matcher:
+        """Match every label value that means one of these nodes."""
+        names = "|".join(re.escape(node) for node in nodes)
+        bmc = f"({re.escape(self.bmc_suffix)})?" if self.bmc_suffix else ""
+        domain = r"(\.[^:]*)?" if self.strip_domain else ""
+        port = "(:[0-9]+)?" if self.strip_port else ""
+        return (self.label, "=~", f"({names}){bmc}{domain}{port}")
 
 
 @lru_cache(maxsize=65_536)

@@ -3,6 +3,7 @@
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.history import SyntheticHistory
 from aggregator.sources.synthetic.power import SyntheticPower
+from aggregator.sources.synthetic.series import SyntheticSeries
 from aggregator.sources.synthetic.sources import (
     SyntheticAccounting,
     SyntheticAllocations,
@@ -17,6 +18,7 @@ __all__ = [
     "SyntheticCluster",
     "SyntheticHistory",
     "SyntheticPower",
+    "SyntheticSeries",
     "SyntheticStorage",
     "SyntheticUsage",
     "SyntheticUse",

@@ -15,6 +15,7 @@ from aggregator.model.energy import RunLedger
 from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
+from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
@@ -110,6 +111,32 @@ class FakeReader:
     async def script_of(self, run: Run) -> RecordedScript:
         self.scripts_read.append(run.run_id)
         return self.scripts.get(run.run_id, RecordedScript(missing="slurmdbd keeps no scripts"))
+
+
+@dataclass
+class FakeSeries:
+    """A source of the graphs `cpu` and, of whole nodes, `disk`; remembers what was read."""
+
+    lines: tuple[Line, ...] = ()
+    error: Exception | None = None
+    rejected: dict[str, int] = field(default_factory=dict)
+    read_of: list[tuple[str, Subject, Span]] = field(default_factory=list)
+
+    def offers(self, subject: str) -> dict[str, Offer]:
+        cpu = Offer(name="cpu", help="Busy CPUs.", unit="cpus", exporter="slurm_job_exporter", interval=30.0)
+        disk = replace(cpu, name="disk", exporter="node_exporter", of_nodes=True)
+        return {"cpu": cpu, "disk": disk} if subject == "job" else {"cpu": cpu}
+
+    def missing(self, subject: str) -> dict[str, str]:
+        return {"lustre": "lustre_exporter"}
+
+    async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
+        if self.error is not None:
+            raise self.error
+        self.read_of.append((name, subject, span))
+        wanted = set(subject.labels)
+        lines = tuple(line for line in self.lines if wanted <= set(line.labels.items()))
+        return Lines(lines=lines, queries=("up",), rejected=self.rejected)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
+from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
@@ -24,6 +25,7 @@ from .builders import (
     FakeLedger,
     FakePage,
     FakeReader,
+    FakeSeries,
     FakeSummaries,
     FakeUsage,
     make_settings,
@@ -42,6 +44,7 @@ class Service:
     history: FakeHistory = field(default_factory=FakeHistory)
     around: FakeAround = field(default_factory=FakeAround)
     rolled: FakeUsage | None = None
+    lines: FakeSeries | None = None
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -55,6 +58,7 @@ class Service:
             self.store, queries, history, around, scripts, self.state.scripts, make_settings(**settings), self.page,
             lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
+            series=SeriesQueries({"narval": self.lines} if self.lines else {}),
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

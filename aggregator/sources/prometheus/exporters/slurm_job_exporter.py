@@ -4,6 +4,7 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
+from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series
 from aggregator.sources.prometheus.inputs import Input
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
@@ -96,3 +97,93 @@ JOB_GPU_WATTS = Input(
     scale=1e-3,
     high=1e5,
 )
+
+# What is shown over time of a job, and of the jobs of a node.
+_OF_JOB = {"job": JOB}
+_OF_BOTH = {"job": JOB, "node": NODE}
+_MEMORY_KINDS = (
+    "usage", "limit", "max", "cache", "rss", "rss_huge", "mapped_file", "active_file", "inactive_file", "unevictable",
+)  # fmt: skip
+_DCGM = {
+    "sm_occupancy": "Occupancy of the SMs", "tensor": "Tensor pipe active", "fp64": "FP64 pipe active",
+    "fp32": "FP32 pipe active", "fp16": "FP16 pipe active",
+}  # fmt: skip
+_CORES = {"cores": Series("slurm_job_core_usage_total")}  # nanoseconds
+APPLICATIONS = 20
+
+
+def _gpu_graph(name: str, metric: str, help_text: str, unit: str, *, scale: float, high: float, by: str = "") -> Graph:
+    labels = f"$job, $node, gpu, gpu_type{by}"
+    return Graph(
+        name=name, help=help_text, unit=unit, by=_OF_BOTH, series={"gpus": Series(metric)},
+        expression=f"max by ({labels}) ($gpus_mean)", scale=scale, high=high,
+    )  # fmt: skip
+
+
+GRAPHS = (
+    Graph(
+        name="cpu", help="Busy CPUs on each node.", unit="cpus", by=_OF_BOTH, series=_CORES,
+        expression="sum by ($job, $node) (max by ($job, $node, core) (rate($cores[$window])))",
+        scale=1e-9, high=1e5,
+    ),
+    Graph(
+        name="cpu_cores", help="How busy each core is; on cgroup v2 the mean of the job's cores on the node.",
+        unit="cpus", by=_OF_JOB, series=_CORES,
+        expression="max by ($job, $node, core) (rate($cores[$window]))", scale=1e-9, high=2.0,
+    ),
+    Graph(
+        name="memory", help="Memory of each kind on each node, as the cgroup counts it.", unit="bytes", by=_OF_BOTH,
+        series={kind: Series(f"slurm_job_memory_{kind}") for kind in _MEMORY_KINDS},
+        expression=" or ".join(
+            f'label_replace(max by ($job, $node) (${kind}_mean), "kind", "{kind}", "", "")' for kind in _MEMORY_KINDS
+        ),
+        high=LARGEST_BYTES,
+    ),
+    Graph(
+        name="processes", help="Processes on each node.", unit="processes", by=_OF_BOTH,
+        series={"processes": Series("slurm_job_process_count")},
+        expression="max by ($job, $node) ($processes_mean)", high=1e7,
+    ),
+    Graph(
+        name="threads", help="Threads on each node by their state.", unit="threads", by=_OF_BOTH,
+        series={"threads": Series("slurm_job_threads_count")},
+        expression="max by ($job, $node, state) ($threads_mean)", high=1e7,
+    ),
+    Graph(
+        name="applications", help="Busy CPUs of each executable that has used a minute of CPU time.", unit="cpus",
+        by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total")},
+        # The sum over live processes goes back when one of them ends: a slope below 0 is not use.
+        expression="sum by ($job, application) (label_replace("
+        "max by ($job, $node, exe) (deriv($executables[$window])) > 0, "
+        '"application", "$$1", "exe", "(?:.*/)?([^/]+)"))',
+        high=1e5, top=APPLICATIONS, folded="application", whole="cpu",
+    ),
+    _gpu_graph(
+        "gpu_utilization", "slurm_job_utilization_gpu",
+        "DCGM: share of the SMs that are active; NVML: share of the time in which a kernel runs.",
+        "ratio", scale=0.01, high=1.005,
+    ),
+    *(
+        _gpu_graph(f"gpu_{name}", f"slurm_job_{name}_gpu", f"{text} (DCGM).", "ratio", scale=0.01, high=1.005)
+        for name, text in _DCGM.items()
+    ),
+    _gpu_graph(
+        "gpu_memory_utilization", "slurm_job_utilization_gpu_memory",
+        "Share of the time in which the GPU's memory is read or written, not how full it is.",
+        "ratio", scale=0.01, high=1.005,
+    ),
+    _gpu_graph("gpu_memory", "slurm_job_memory_usage_gpu", "Memory used on the GPU.", "bytes", scale=1.0, high=1e13),
+    _gpu_graph("gpu_memory_total", "slurm_job_memory_total_gpu", "Memory of the GPU.", "bytes", scale=1.0, high=1e13),
+    _gpu_graph(
+        "gpu_power", "slurm_job_power_gpu", "Power of the board; a MIG slice shows that of the whole board.",
+        "watts", scale=1e-3, high=2000.0,
+    ),
+    _gpu_graph(
+        "gpu_pcie", "slurm_job_pcie_gpu", "PCIe traffic by direction.", "bytes per second", scale=1.0, high=1e13,
+        by=", direction",
+    ),
+    _gpu_graph(
+        "gpu_nvlink", "slurm_job_nvlink_gpu", "NVLink traffic by direction.", "bytes per second", scale=1.0, high=1e13,
+        by=", direction",
+    ),
+)  # fmt: skip

@@ -1,0 +1,25 @@
+"""The runs that a job id means, from slurmacct and the snapshot, as far as a client sees them."""
+
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from aggregator.api.keys import JOBS
+from aggregator.model.accounting import Run
+from aggregator.model.jobid import JobId
+from aggregator.model.view import ClusterView
+
+
+def live_runs(view: ClusterView, asked: JobId) -> Sequence[Run]:
+    """Give those of the snapshot."""
+    return [job.run for job in view.jobs if job.run.is_meant_by(asked)]
+
+
+async def read_runs(request: web.Request, view: ClusterView, asked: JobId, sees: Callable[[Run], bool]) -> list[Run]:
+    """Give every run that the id means and that is seen, the oldest first; the snapshot's are newer.
+
+    Raises FetchError.
+    """
+    runs = {run.run_id: run for run in await request.app[JOBS].runs_of(view.cluster, asked)}
+    runs.update((run.run_id, run) for run in live_runs(view, asked))
+    return sorted(filter(sees, runs.values()), key=lambda run: (run.submit, run.run_id))

@@ -1,0 +1,218 @@
+"""GET …/series of jobs, users, accounts, nodes and clusters: lines over time, as a Prometheus matrix."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from aggregator.api.audit import audit
+from aggregator.api.envelope import rfc3339, success
+from aggregator.api.errors import BadData, NotFound
+from aggregator.api.identity import identity_of
+from aggregator.api.job_filter import read_job_ids
+from aggregator.api.jobs import unknown_job
+from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
+from aggregator.api.lookup import find_accounted_cluster, find_cluster
+from aggregator.api.parameters import Parameters
+from aggregator.api.representation import Json, times
+from aggregator.api.runs import live_runs, read_runs
+from aggregator.api.visibility import Sight, sight_of
+from aggregator.join.series import add_up
+from aggregator.model.accounting import Run
+from aggregator.model.series import Line, Offer, Span, Subject
+from aggregator.model.view import ClusterView, Sums
+from aggregator.queries.series import TooManyPointsError, plan
+from aggregator.sources.base import FetchError
+
+PARAMETERS: Final = ("metric", "start", "end", "step")
+MAX_JOBS: Final = 1000
+_DEFAULT_SECONDS: Final = 86_400.0
+_SHOWN: Final = 100
+# What of the lines a client sees.
+Show = Callable[[Sequence[Line]], Sequence[Line]]
+
+
+def _all(lines: Sequence[Line]) -> Sequence[Line]:
+    return lines
+
+
+async def get_job_series(request: web.Request) -> web.Response:
+    """Answer with a graph of one run, or of several at once; without `metric` with the graphs that there are."""
+    asked = Parameters(request, *PARAMETERS)
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
+    runs, warnings = await _read_runs(request, view, request.match_info["job_id"])
+    audit(request, {run.user for run in runs})
+    offer = _offer(request, asked, view, "job")
+    if offer is None:
+        return _offers(request, view, "job")
+    if offer.of_nodes and len(runs) > 1:
+        raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
+    started = [run for run in runs if run.start is not None]
+    if not started:
+        return success(request, _json(offer, None, (), ()), [*warnings, "no run has started yet"])
+    now = request.app[CLOCK]()
+    begin = min(run.start for run in started if run.start is not None)
+    span = _span(asked, offer, begin, max(run.end or now for run in started))
+    nodes = tuple(dict.fromkeys(node for run in started for node in run.nodes))
+    subject = Subject(jobs=tuple(sorted({run.job_id for run in started})), nodes=nodes if offer.of_nodes else ())
+    if offer.of_nodes and not nodes:
+        warnings.append("slurmacct does not say on which nodes the job ran")
+    return await _answer_lines(request, view, "job", offer, subject, span, warnings)
+
+
+async def get_user_series(request: web.Request) -> web.Response:
+    """Answer with a graph of a user's jobs, under the accounts that may be seen."""
+    asked = Parameters(request, *PARAMETERS)
+    view, sight = _look(request)
+    user = request.match_info["user"]
+    if not any(sight.sees_sums(Sums(account, user)) for account in view.members.get(user, ())):
+        raise NotFound(f'user "{user[:_SHOWN]}": not known on cluster "{view.cluster}"')
+    audit(request, (user,))
+
+    def show(lines: Sequence[Line]) -> Sequence[Line]:
+        return [line for line in lines if sight.sees_sums(Sums(line.labels.get("account", ""), user))]
+
+    return await answer_series(request, asked, view, "user", Subject(labels=(("user", user),)), show)
+
+
+async def get_account_series(request: web.Request) -> web.Response:
+    """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
+    asked = Parameters(request, *PARAMETERS)
+    view, sight = _look(request)
+    account = request.match_info["account"]
+    if account not in view.tree or not sight.sees_sums(Sums(account)):
+        raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
+
+    def show(lines: Sequence[Line]) -> Sequence[Line]:
+        seen = all(sight.sees_sums(Sums(account, line.labels.get("user", ""))) for line in lines)
+        return lines if seen else add_up(lines, "user")
+
+    return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
+
+
+async def answer_series(
+    request: web.Request, asked: Parameters, view: ClusterView, kind: str, subject: Subject, show: Show = _all
+) -> web.Response:
+    """Answer for a subject that has no beginning and no end: by default with its last day."""
+    offer = _offer(request, asked, view, kind)
+    if offer is None:
+        return _offers(request, view, kind)
+    now = request.app[CLOCK]()
+    span = _span(asked, offer, now - _DEFAULT_SECONDS, now)
+    return await _answer_lines(request, view, kind, offer, subject, span, [], show)
+
+
+async def _answer_lines(
+    request: web.Request,
+    view: ClusterView,
+    kind: str,
+    offer: Offer,
+    subject: Subject,
+    span: Span,
+    warnings: Sequence[str],
+    show: Show = _all,
+) -> web.Response:
+    lines = await request.app[SERIES].read(view.cluster, kind, offer.name, subject, span)
+    dropped = [f"{count} values dropped: {reason}" for reason, count in sorted(lines.rejected.items())]
+    data = _json(offer, span, show(lines.lines), lines.queries)
+    return success(request, data, [*warnings, *lines.warnings, *dropped])
+
+
+async def _read_runs(request: web.Request, view: ClusterView, text: str) -> tuple[list[Run], list[str]]:
+    """Read the newest run of each id; when slurmacct fails, the snapshot's are better than none.
+
+    Raises BadData, NotFound naming the first id that is not known or not to be seen, FetchError.
+    """
+    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    newest: dict[int, Run] = {}
+    warnings: list[str] = []
+    for asked in read_job_ids(text):
+        try:
+            found = await read_runs(request, view, asked, sight.sees_run)
+        except FetchError as error:
+            found = [run for run in live_runs(view, asked) if sight.sees_run(run)]
+            if not found:
+                raise
+            warnings = [f"earlier runs may be missing: {error}"]
+        if not found:
+            raise unknown_job(str(asked), view)
+        newest.update((run.job_id, run) for run in found)
+        if len(newest) > MAX_JOBS:
+            raise BadData(f"job id: {text[:_SHOWN]} means more than {MAX_JOBS} jobs; ask for fewer at a time")
+    return list(newest.values()), warnings
+
+
+def _look(request: web.Request) -> tuple[ClusterView, Sight]:
+    view = find_accounted_cluster(request, request.app[STORE].current)
+    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+
+def _offer(request: web.Request, asked: Parameters, view: ClusterView, kind: str) -> Offer | None:
+    """Find the graph that is asked for; None when none is named.
+
+    Raises BadData that names those that there are, or the exporter that it would need.
+    """
+    name = asked.text("metric")
+    if name is None:
+        return None
+    offers = request.app[SERIES].offers(view.cluster, kind)
+    if name in offers:
+        return offers[name]
+    exporter = request.app[SERIES].missing(view.cluster, kind).get(name)
+    if exporter:
+        raise BadData(f"metric: {name} needs clusters.{view.cluster}.exporters.{exporter}, which is not configured")
+    known = ", ".join(sorted(offers)) or "none, for no exporter is configured"
+    raise BadData(f'metric: must be one of {known}, got "{name[:_SHOWN]}"')
+
+
+def _span(asked: Parameters, offer: Offer, begin: float, end: float) -> Span:
+    """Read the range, within [begin, end] by default, and choose the step.
+
+    Raises BadData that names the parameter.
+    """
+    start, stop = asked.time("start"), asked.time("end")
+    start, stop = begin if start is None else start, end if stop is None else stop
+    if start > stop:
+        raise BadData(f"start: must be before end, got {rfc3339(start)} and {rfc3339(stop)}")
+    try:
+        return plan(start, stop, asked.duration("step"), offer.interval)
+    except TooManyPointsError as error:
+        raise BadData(f"step: {error}") from error
+
+
+def _offers(request: web.Request, view: ClusterView, kind: str) -> web.Response:
+    """List the graphs that may be asked for."""
+    offers = request.app[SERIES].offers(view.cluster, kind)
+    return success(request, {"metrics": [_offer_json(offer) for _, offer in sorted(offers.items())]})
+
+
+def _offer_json(offer: Offer) -> Json:
+    return {
+        "metric": offer.name, "help": offer.help, "unit": offer.unit, "exporter": offer.exporter,
+        "of_nodes": offer.of_nodes,
+    }  # fmt: skip
+
+
+def _json(offer: Offer, span: Span | None, lines: Iterable[Line], queries: Iterable[str]) -> Json:
+    return {
+        **_offer_json(offer),
+        "queries": list(queries),
+        "step_seconds": span.step if span else None,
+        **times("start", span.start if span else None),
+        **times("end", span.end if span else None),
+        "resultType": "matrix",
+        "result": [_line_json(line) for line in lines],
+    }
+
+
+def _line_json(line: Line) -> Json:
+    """Show one line as Prometheus does, and what people ask of it."""
+    values = [value for _, value in line.points]
+    return {
+        "metric": dict(sorted(line.labels.items())),
+        "values": [(time, repr(value)) for time, value in line.points],
+        "mean": line.mean,
+        "min": min(values, default=None),
+        "max": max(values, default=None),
+        "last": values[-1] if values else None,
+    }

@@ -1,0 +1,79 @@
+"""Graphs as data: what may be asked of Prometheus over time for a job, user, account or node."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import NamedTuple
+
+from aggregator.sources.prometheus.client import Matcher, selector
+from aggregator.sources.prometheus.inputs import ExporterSettings
+
+# What the matchers of a graph are made of: job ids, node names, or the subject's own labels.
+JOB, NODE, LABELS = "job", "node", "labels"
+# At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
+_MEAN_FROM_INTERVALS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """One graph: an expression over series, the unit of its values, and the range that they may have.
+
+    by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
+    a job: the nodes that it runs on) or LABELS. series names each metric, with matchers of its own. The expression is a
+    template: $name is that metric with all matchers; $name_mean and $name_max are those of a gauge over a step; $window
+    is the time over which counters become rates; $job and $node are the labels of job and node.
+    Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
+    over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
+    exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
+    """
+
+    name: str
+    help: str
+    unit: str
+    by: Mapping[str, str]
+    series: Mapping[str, "Series"]
+    expression: str
+    scale: float = 1.0
+    low: float = 0.0
+    high: float = float("inf")
+    top: int = 0
+    folded: str = ""
+    whole: str = ""
+
+
+class Series(NamedTuple):
+    """One metric of a graph, by the name that its exporter gives it."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+
+def graph_promql(
+    graph: Graph,
+    matchers: Mapping[str, str],
+    picked: tuple[Matcher, ...],
+    settings: ExporterSettings,
+    node_label: str,
+    step: float,
+) -> str:
+    """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
+    selectors: dict[str, str] = {}
+    for name, (metric, own) in graph.series.items():
+        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own)
+        selectors[name] = selected
+        selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
+        selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
+    return Template(graph.expression).substitute(
+        selectors,
+        window=f"{math.ceil(max(settings.rate_window, step))}s",
+        job=settings.labels.get("slurmjobid", "slurmjobid"),
+        node=node_label,
+    )
+
+
+def _over_step(function: str, selected: str, interval: float, step: float) -> str:
+    """Take all samples of a step into account, not the one that happens to be at its end."""
+    if step <= _MEAN_FROM_INTERVALS * interval:
+        return selected
+    return f"{function}_over_time({selected}[{math.ceil(step)}s])"

@@ -1,0 +1,132 @@
+"""Read the lines of a graph from Prometheus: a bounded number of range queries, whatever is asked for."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from aggregator.join.series import fold_smallest, merge_equal, unaccounted
+from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
+from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, graph_promql
+from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
+from aggregator.sources.prometheus.nodes import NodeNames
+
+# Job ids, or nodes, that one expression names: its length and cost stay bounded.
+BATCH: Final = 100
+# Where two exporters offer a graph of the same name, the first that is in use has it.
+GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {"slurm_job_exporter": slurm_job_exporter.GRAPHS}
+# One query: what it asks, and when.
+_Query = tuple[str, Span]
+
+
+class PrometheusSeries:
+    """The graphs of one cluster, from those of its exporters that are in use."""
+
+    def __init__(
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporters: Mapping[str, ExporterSettings],
+        nodes: NodeNames,
+    ) -> None:
+        self._client = client
+        self._matchers = matchers
+        self._exporters = exporters
+        self._nodes = nodes
+
+    def offers(self, subject: str) -> Mapping[str, Offer]:
+        """Give the graphs that may be asked of a kind of subject ("job", "user" …), by name."""
+        found: dict[str, Offer] = {}
+        for exporter, settings in self._in_use():
+            for graph in _of(subject, exporter):
+                offer = Offer(
+                    name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=settings.interval,
+                    of_nodes=subject == "job" and graph.by[subject] == NODE,
+                )  # fmt: skip
+                found.setdefault(graph.name, offer)
+        return found
+
+    def missing(self, subject: str) -> Mapping[str, str]:
+        """Give the exporter that a graph would need, by the name of each graph that is not offered."""
+        offered = self.offers(subject)
+        every = {graph.name: exporter for exporter in GRAPHS for graph in _of(subject, exporter)}
+        return {name: exporter for name, exporter in every.items() if name not in offered}
+
+    async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
+        """Read one graph of a subject over a span.
+
+        Raises FetchError when a query fails: lines with holes would look as if nothing had run.
+        """
+        exporter, graph = self._find(kind, name)
+        answer = await self._read(kind, exporter, graph, subject, span)
+        lines = list(answer.lines)
+        rest: list[Line] = []
+        if graph.whole:
+            whole = await self._read(kind, *self._find(kind, graph.whole), subject, span)
+            rest = unaccounted(lines, whole.lines, graph.folded)
+        if graph.top:
+            lines = fold_smallest(lines, graph.folded, graph.top)
+        return Lines(lines=(*lines, *rest), queries=answer.queries, rejected=answer.rejected)
+
+    def _in_use(self) -> Iterator[tuple[str, ExporterSettings]]:
+        return ((exporter, self._exporters[exporter]) for exporter in GRAPHS if exporter in self._exporters)
+
+    def _find(self, subject: str, name: str) -> tuple[str, Graph]:
+        exporter = self.offers(subject)[name].exporter
+        return exporter, next(graph for graph in _of(subject, exporter) if graph.name == name)
+
+    async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:
+        settings = self._exporters[exporter]
+        expressions = [
+            graph_promql(graph, self._matchers, picked, settings, self._nodes.label, span.step)
+            for picked in self._picked(graph.by[kind], subject, settings)
+        ]
+        queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
+        answers = await asyncio.gather(*map(self._ask, queries))
+        rejected: Counter[str] = Counter()
+        lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
+        return Lines(lines=tuple(lines), queries=tuple(expressions), rejected=rejected)
+
+    async def _ask(self, query: _Query) -> Sequence[Series]:
+        expression, span = query
+        return await self._client.query_range(expression, span.start, span.end, span.step)
+
+    def _picked(self, by: str, subject: Subject, settings: ExporterSettings) -> Iterator[tuple[Matcher, ...]]:
+        """Give the matchers of each query: one for every BATCH jobs or nodes."""
+        if by == JOB:
+            label = settings.labels.get("slurmjobid", "slurmjobid")
+            for ids in _batches(list(map(str, subject.jobs))):
+                yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
+        elif by == NODE:
+            for nodes in _batches(subject.nodes):
+                yield (self._nodes.matcher(nodes),)
+        else:
+            yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
+
+    def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
+        """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
+        points = []
+        for time, text in series.values:
+            value = plausible(graph, text)
+            if value is None:
+                rejected[f"{graph.name} out of range"] += 1
+            else:
+                points.append((time, value))
+        return Line(self._labels(series.metric, settings), tuple(points))
+
+    def _labels(self, found: Mapping[str, str], settings: ExporterSettings) -> Mapping[str, str]:
+        own = {stored: name for name, stored in settings.labels.items()}
+        labels = {own.get(name, name): value for name, value in found.items() if name != self._nodes.label}
+        if self._nodes.label in found:
+            labels["node"] = self._nodes.normalize(found[self._nodes.label])
+        return labels
+
+
+def _of(subject: str, exporter: str) -> Iterable[Graph]:
+    return (graph for graph in GRAPHS[exporter] if subject in graph.by)
+
+
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (items[first : first + BATCH] for first in range(0, len(items), BATCH))

@@ -1,0 +1,1 @@
+"""What TrailblazingTurtle's pages ask of Prometheus, and how our API answers the same: one module per page."""

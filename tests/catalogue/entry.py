@@ -1,0 +1,26 @@
+"""One entry of the catalogue: the portal's expression, and where our answer to it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """
+    One query of the portal, and the graph of ours that answers it.
+
+    *portal* is its expression with `$F` for the site's matchers, other placeholders by *names* of the test, and our own
+    `$window` where the portal has a window of its own. *path* is below `/api/v1/`, with the same placeholders.
+    A line of ours is compared with the portal's that has the same values of *labels* (ours → the portal's label);
+    *only* picks lines of ours. The portal's value times *factor* is ours.
+    *differs* says why ours is another number, which is then not compared; docs/portal.md gives it.
+    """
+
+    id: str
+    portal: str
+    path: str
+    metric: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+    factor: float = 1.0
+    differs: str = ""

@@ -1,0 +1,32 @@
+"""docs/graphs.md, written from the tables of graphs."""
+
+from collections.abc import Iterator
+
+from aggregator.sources.prometheus.series import GRAPHS
+
+_HEAD = """# Graphs
+
+This page is generated from the code (`pytest tests/contract --update-golden` writes it anew; a test compares them).
+
+What `GET …/series?metric=` draws ([docs/api.md](api.md)), by the exporter that it comes from. A graph is there when its
+exporter is [configured](configuration.md). Where two exporters have a graph of one name, the one that comes first here is asked.
+Values are in base units. What lies outside the range in the last column cannot be, and is left out and counted.
+"""
+
+
+def graphs_page() -> str:
+    """Write the whole page."""
+    return "\n".join((_HEAD, *_tables())).rstrip() + "\n"
+
+
+def _tables() -> Iterator[str]:
+    for exporter, graphs in GRAPHS.items():
+        yield f"## {exporter}\n"
+        yield "| metric | of | unit | what it shows | series | range |\n|---|---|---|---|---|---|"
+        for graph in graphs:
+            series = ", ".join(f"`{series.metric}`" for series in graph.series.values())
+            yield (
+                f"| `{graph.name}` | {', '.join(graph.by)} | {graph.unit} | {graph.help} | {series} "
+                f"| {graph.low:g} – {graph.high:g} |"
+            )
+        yield ""

@@ -1,0 +1,73 @@
+"""For each query of the portal's catalogue, its own PromQL and our answer agree on the same Prometheus."""
+
+import time
+from collections.abc import Mapping
+from string import Template
+from typing import Any
+
+import pytest
+
+from aggregator.sources.prometheus.nodes import NodeNames
+from tests.catalogue import job
+from tests.catalogue.entry import Entry
+from tests.lab import Lab, wait_until
+from tests.lab.service import Service
+
+pytestmark = pytest.mark.lab
+
+ENTRIES: tuple[Entry, ...] = job.ENTRIES
+# Long enough that rates are of several scrapes of one second.
+SECONDS = 30
+STEP = 1
+# Rates are over four intervals; the service takes 15 s at least.
+WINDOW = "15s"
+_Points = dict[float, float]
+_Lines = dict[tuple[str, ...], _Points]
+
+
+@pytest.fixture(scope="module")
+def names(lab: Lab, service: Service) -> Mapping[str, str]:
+    """Give the placeholders' values: those of a job with GPUs that has run for a while."""
+    job_id = lab.jobs["gpu_busy"]
+    first = next(each.start for each in lab.feed.jobs if each.job_id == job_id)
+    wait_until(lambda: time.time() > first + 2 * SECONDS, 120, "a minute of the job")
+    return {"F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.id}-{entry.metric}")
+def test_the_portals_query_and_our_answer_agree(
+    lab: Lab, service: Service, names: Mapping[str, str], entry: Entry
+) -> None:
+    end = int(time.time()) - 1
+    theirs = portal_lines(lab, entry, names, end - SECONDS, end)
+    ours = our_lines(service, entry, names, end - SECONDS, end)
+    assert theirs, "the simulators show nothing that the portal would find"
+    assert ours.keys() == theirs.keys()
+    for key, points in theirs.items():
+        assert ours[key] == pytest.approx(points, rel=1e-9), key
+
+
+def portal_lines(lab: Lab, entry: Entry, names: Mapping[str, str], start: float, end: float) -> _Lines:
+    result = lab.prometheus.query_range(Template(entry.portal).substitute(names), start, end, STEP)
+    return {
+        tuple(_own(ours, line["metric"].get(theirs, "")) for ours, theirs in entry.labels.items()): {
+            moment: float(value) * entry.factor for moment, value in line["values"]
+        }
+        for line in result
+    }
+
+
+def our_lines(service: Service, entry: Entry, names: Mapping[str, str], start: float, end: float) -> _Lines:
+    path = Template(entry.path).substitute(names)
+    data = service.data(f"/api/v1/{path}?metric={entry.metric}&start={start}&end={end}&step={STEP}")
+    return {
+        tuple(line["metric"].get(label, "") for label in entry.labels): {
+            moment: float(value) for moment, value in line["values"]
+        }
+        for line in data["result"]
+        if entry.only.items() <= line["metric"].items()
+    }
+
+
+def _own(label: str, value: Any) -> str:
+    return NodeNames().normalize(value) if label == "node" else str(value)
