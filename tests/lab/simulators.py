@@ -4,7 +4,7 @@ import enum
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
-from tests.lab import exposition
 from tests.lab.behaviours import DEFAULT, Behaviour
-from tests.lab.exposition import Activity
+from tests.lab.exporters.activity import Activity
+from tests.lab.exporters.node_exporter import node_exporter
+from tests.lab.exporters.redfish_exporter import redfish_exporter
+from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
 from tests.lab.feed import JobFeed
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.slurm_config import NODES
@@ -39,8 +41,20 @@ class Target:
     instance: str
 
 
+# Families, or the very text for an exporter whose page no library writes; None: the scrape fails.
+Page = Iterable[Metric] | str | None
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """The instances of one exporter, by the name in their paths, and the page of each."""
+
+    instances: Mapping[str, str]
+    page: Callable[[str], Page]
+
+
 class Simulators:
-    """slurm-job-exporter, redfish_exporter and node_exporter of each node."""
+    """The exporters of a site, by Prometheus' job; *faults* are of slurm-job-exporter."""
 
     def __init__(self, feed: JobFeed, nodes: Sequence[str] = NODES) -> None:
         self.port = free_port()
@@ -49,7 +63,17 @@ class Simulators:
         self._feed = feed
         self._nodes = nodes
         self._faults: dict[str, set[Fault]] = {node: set() for node in nodes}
-        self._born = time.time()
+        born = time.time()
+        self._exporters = {
+            "slurm-job-exporter": Exporter({node: f"{node}:9798" for node in nodes}, self._slurm_job_exporter),
+            "redfish": Exporter(
+                {node: f"{node}-oob" for node in nodes}, lambda node: redfish_exporter(self.activities(node))
+            ),
+            "node": Exporter(
+                {node: f"{node}:9100" for node in nodes},
+                lambda node: node_exporter(self.activities(node), time.time() - born),
+            ),
+        }
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -57,9 +81,8 @@ class Simulators:
     def targets(self) -> dict[str, list[Target]]:
         """Prometheus' jobs and their targets."""
         return {
-            "slurm-job-exporter": [Target(f"/slurm-job-exporter/{node}", f"{node}:9798") for node in self._nodes],
-            "redfish": [Target(f"/redfish/{node}", f"{node}-oob") for node in self._nodes],
-            "node": [Target(f"/node/{node}", f"{node}:9100") for node in self._nodes],
+            job: [Target(f"/{job}/{name}", instance) for name, instance in exporter.instances.items()]
+            for job, exporter in self._exporters.items()
         }
 
     def start(self) -> None:
@@ -95,19 +118,18 @@ class Simulators:
             if node in job.nodes and (behaviour := self.behaviours.get(job.submitted_id, DEFAULT)).processes
         ]
 
-    def collect(self, path: str) -> Iterable[Metric] | None:
-        """Return the families behind *path*, or None when the exporter is broken."""
-        _, exporter, node = path.split("/")
+    def page(self, path: str) -> Page:
+        """Return the page behind *path*, or None when the exporter is broken."""
+        _, job, name = path.split("/")
+        return self._exporters[job].page(name)
+
+    def _slurm_job_exporter(self, node: str) -> Page:
         faults, jobs = self._faults[node], self.activities(node)
-        if exporter == "redfish":
-            return exposition.redfish_exporter(jobs)
-        if exporter == "node":
-            return exposition.node_exporter(jobs, time.time() - self._born)
         if Fault.DOWN in faults:
             return None
         if Fault.DUPLICATE in faults:
             jobs += [replace(job, account="error") for job in jobs]
-        return exposition.slurm_job_exporter(jobs, blank=Fault.BLANK in faults)
+        return slurm_job_exporter(jobs, blank=Fault.BLANK in faults)
 
     def serves(self, path: str) -> bool:
         return any(path == target.path for targets in self.targets.values() for target in targets)
@@ -144,12 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.simulators.serves(self.path):
             self._answer(404, "text/plain", b"no such exporter\n")
             return
-        families = self.server.simulators.collect(self.path)
-        if families is None:
+        page = self.server.simulators.page(self.path)
+        if page is None:
             self._answer(500, "text/plain", b"an uncaught error for one job\n")
-            return
-        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-        self._answer(200, content_type, encode(_Families(families)))
+        elif isinstance(page, str):
+            self._answer(200, "text/plain; version=0.0.4", page.encode())
+        else:
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(200, content_type, encode(_Families(page)))
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: thirty targets a second would fill the terminal."""

@@ -1,49 +1,14 @@
-"""The metrics of one node, as the real exporters would show them."""
+"""The metrics of one node, as slurm-job-exporter would show them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tests.lab.behaviours import DCGM_BLANK, GPU_MEMORY_BYTES, GPU_TYPE, Behaviour
-from tests.lab.feed import NodeShare
-from tests.lab.slurm_config import CPUS_PER_NODE, MEMORY_MB_PER_NODE
+from tests.lab.exporters.activity import Activity
 
 # slurm-job-exporter shows an executable only once it has used this much CPU time.
 _EXECUTABLE_MIN_SECONDS = 60
-
-_IDLE_NODE_WATTS = 200.0
-_BUSY_CPU_WATTS = 6.0
-
-
-@dataclass(frozen=True)
-class Activity:
-    """One job on one node at one moment."""
-
-    key: int
-    user: str
-    account: str
-    elapsed: float
-    share: NodeShare
-    behaviour: Behaviour
-
-    @property
-    def labels(self) -> tuple[str, str, str]:
-        return (self.user, self.account, str(self.key))
-
-    @property
-    def cpus(self) -> int:
-        return len(self.share.cpus)
-
-    @property
-    def cpu_seconds(self) -> float:
-        return self.behaviour.cpu * self.cpus * self.elapsed
-
-    @property
-    def utilizations(self) -> Sequence[float]:
-        """The GPUs' utilisation, for those that the job has on this node."""
-        return (self.behaviour.gpu or ())[: self.share.gpus]
-
 
 _BASE = ("user", "account", "slurmjobid")
 
@@ -120,35 +85,3 @@ def _gpus(jobs: Sequence[Activity], *, blank: bool) -> Iterator[Metric]:
                 for direction in ("TX", "RX"):
                     family.add_metric((*job.labels, str(index), GPU_TYPE, direction), utilization * rate)
         yield family
-
-
-def node_watts(jobs: Iterable[Activity]) -> float:
-    """Return the power of a whole node: a floor, its busy CPUs and its jobs' GPUs."""
-    watts = _IDLE_NODE_WATTS
-    for job in jobs:
-        watts += _BUSY_CPU_WATTS * job.behaviour.cpu * job.cpus
-        watts += sum(job.behaviour.gpu_power_watts(utilization) for utilization in job.utilizations)
-    return watts
-
-
-def redfish_exporter(jobs: Iterable[Activity]) -> Iterator[Metric]:
-    """Yield what a probe of the node's BMC gives."""
-    labels = ("chassis_id", "power_voltage", "power_voltage_id", "resource")
-    power = GaugeMetricFamily("redfish_chassis_power_average_consumed_watts", "Average power", labels=labels)
-    power.add_metric(("System.Embedded.1", "System Power Control", "0", "power_wattage"), node_watts(jobs))
-    yield power
-    yield GaugeMetricFamily("redfish_up", "BMC reachable", value=1)
-
-
-def node_exporter(jobs: Sequence[Activity], uptime: float) -> Iterator[Metric]:
-    """Yield the little of node_exporter that the service reads; its CPUs are busy with the jobs alone."""
-    busy = {core: job.behaviour.cpu * job.elapsed for job in jobs for core in job.share.cpus}
-    seconds = CounterMetricFamily("node_cpu_seconds", "CPU time by mode", labels=("cpu", "mode"))
-    for core in range(CPUS_PER_NODE):
-        seconds.add_metric((str(core), "user"), busy.get(core, 0.0))
-        seconds.add_metric((str(core), "idle"), max(0.0, uptime - busy.get(core, 0.0)))
-    yield seconds
-    total = MEMORY_MB_PER_NODE << 20
-    used = sum(job.behaviour.rss(job.cpus) for job in jobs)
-    yield GaugeMetricFamily("node_memory_MemTotal_bytes", "Memory", value=total)
-    yield GaugeMetricFamily("node_memory_MemAvailable_bytes", "Available memory", value=total - used)

@@ -1,0 +1,48 @@
+"""What one job does on one node at one moment: from this every exporter shows its part."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.lab.behaviours import Behaviour
+from tests.lab.feed import NodeShare
+
+_IDLE_NODE_WATTS = 200.0
+_BUSY_CPU_WATTS = 6.0
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One job on one node at one moment."""
+
+    key: int
+    user: str
+    account: str
+    elapsed: float
+    share: NodeShare
+    behaviour: Behaviour
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        return (self.user, self.account, str(self.key))
+
+    @property
+    def cpus(self) -> int:
+        return len(self.share.cpus)
+
+    @property
+    def cpu_seconds(self) -> float:
+        return self.behaviour.cpu * self.cpus * self.elapsed
+
+    @property
+    def utilizations(self) -> Sequence[float]:
+        """The GPUs' utilisation, for those that the job has on this node."""
+        return (self.behaviour.gpu or ())[: self.share.gpus]
+
+
+def node_watts(jobs: Iterable[Activity]) -> float:
+    """Return the power of a whole node: a floor, its busy CPUs and its jobs' GPUs."""
+    watts = _IDLE_NODE_WATTS
+    for job in jobs:
+        watts += _BUSY_CPU_WATTS * job.behaviour.cpu * job.cpus
+        watts += sum(job.behaviour.gpu_power_watts(utilization) for utilization in job.utilizations)
+    return watts
