@@ -1,7 +1,8 @@
 """One entry of the catalogue: the portal's expression, and where our answer to it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +14,8 @@ class Entry:
     `$window` where the portal has a window of its own. *path* is below `/api/v1/`, with the same placeholders.
     A line of ours is compared with the portal's that has the same values of *labels* (ours → the portal's label);
     *only* picks lines of ours. The portal's value times *factor* is ours.
+    An answer that is no graph has *read*: it gives the values by those labels from the answer's data, and the portal's
+    expression is asked for now; *metric* is then the name of the field, for people.
     *differs* says why ours is another number, which is then not compared; docs/portal.md gives it.
     """
 
@@ -23,4 +26,5 @@ class Entry:
     labels: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, str] = field(default_factory=dict)
     factor: float = 1.0
+    read: Callable[[Any], Mapping[tuple[str, ...], float]] | None = None
     differs: str = ""

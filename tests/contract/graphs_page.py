@@ -10,7 +10,8 @@ This page is generated from the code (`pytest tests/contract --update-golden` wr
 
 What `GET …/series?metric=` draws ([docs/api.md](api.md)), by the exporter that it comes from. A graph is there when its
 exporter is [configured](configuration.md). Where two exporters have a graph of one name, the one that comes first here
-is asked. Values are in base units. What lies outside the range in the last column cannot be, and is left out and counted.
+is asked. Values are in base units. What lies outside the range in the last column cannot be: it is left out and
+counted.
 """
 
 

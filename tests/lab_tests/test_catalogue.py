@@ -3,19 +3,16 @@
 import time
 from collections.abc import Mapping
 from string import Template
-from typing import Any
 
 import pytest
 
 from aggregator.sources.prometheus.nodes import NodeNames
-from tests.catalogue import job
-from tests.catalogue.entry import Entry
+from tests.catalogue import ENTRIES, Entry
 from tests.lab import Lab, wait_until
 from tests.lab.service import Service
 
 pytestmark = pytest.mark.lab
 
-ENTRIES: tuple[Entry, ...] = job.ENTRIES
 # Long enough that rates are of several scrapes of one second.
 SECONDS = 30
 STEP = 1
@@ -34,10 +31,16 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
     return {"F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW}
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.id}-{entry.metric}")
-def test_the_portals_query_and_our_answer_agree(
-    lab: Lab, service: Service, names: Mapping[str, str], entry: Entry
-) -> None:
+GRAPHS = [entry for entry in ENTRIES if entry.read is None and not entry.differs]
+VALUES = [entry for entry in ENTRIES if entry.read is not None and not entry.differs]
+
+
+def _id(entry: Entry) -> str:
+    return f"{entry.id}-{entry.metric}"
+
+
+@pytest.mark.parametrize("entry", GRAPHS, ids=_id)
+def test_the_portals_graph_and_ours_agree(lab: Lab, service: Service, names: Mapping[str, str], entry: Entry) -> None:
     end = int(time.time()) - 1
     theirs = portal_lines(lab, entry, names, end - SECONDS, end)
     ours = our_lines(service, entry, names, end - SECONDS, end)
@@ -47,12 +50,27 @@ def test_the_portals_query_and_our_answer_agree(
         assert ours[key] == pytest.approx(points, rel=1e-9), key
 
 
+@pytest.mark.parametrize("entry", VALUES, ids=_id)
+def test_the_portals_value_and_ours_agree(lab: Lab, service: Service, names: Mapping[str, str], entry: Entry) -> None:
+    """Both are of now, read one after the other: they agree as soon as neither has just changed."""
+    assert entry.read is not None
+    read, path = entry.read, f"/api/v1/{Template(entry.path).substitute(names)}"
+    expression = Template(entry.portal).substitute(names)
+
+    def agree() -> bool:
+        theirs = {
+            _key(entry, sample["metric"]): float(sample["value"][1]) * entry.factor
+            for sample in lab.prometheus.query(expression)
+        }
+        return bool(theirs) and read(service.data(path)) == pytest.approx(theirs, rel=1e-6)
+
+    wait_until(agree, 60, f"{entry.id}: {expression} to agree with {path}")
+
+
 def portal_lines(lab: Lab, entry: Entry, names: Mapping[str, str], start: float, end: float) -> _Lines:
     result = lab.prometheus.query_range(Template(entry.portal).substitute(names), start, end, STEP)
     return {
-        tuple(_own(ours, line["metric"].get(theirs, "")) for ours, theirs in entry.labels.items()): {
-            moment: float(value) * entry.factor for moment, value in line["values"]
-        }
+        _key(entry, line["metric"]): {moment: float(value) * entry.factor for moment, value in line["values"]}
         for line in result
     }
 
@@ -69,5 +87,7 @@ def our_lines(service: Service, entry: Entry, names: Mapping[str, str], start: f
     }
 
 
-def _own(label: str, value: Any) -> str:
-    return NodeNames().normalize(value) if label == "node" else str(value)
+def _key(entry: Entry, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the values of the portal's labels as ours have them."""
+    found = ((ours, labels.get(theirs, "")) for ours, theirs in entry.labels.items())
+    return tuple(NodeNames().normalize(value) if ours == "node" else value for ours, value in found)
