@@ -21,18 +21,26 @@ class Calendar:
     def floor(self, at: float, resolution: Resolution) -> float:
         """Give the start of the hour, day or month in which `at` is."""
         if resolution == "hour":
-            offset = _local(at, self.zone).utcoffset() or timedelta()
-            seconds = offset.total_seconds()
-            return (at + seconds) // HOUR * HOUR - seconds
+            begin = self._hour(at)
+            # Where clocks change by half an hour, the hour in which they do is half an hour longer.
+            return begin if self._offset(begin) == self._offset(at) else self._hour(begin)
         today = _local(at, self.zone).date()
         return self.midnight(today.replace(day=1) if resolution == "month" else today)
 
     def following(self, at: float, resolution: Resolution) -> float:
         """Give the start of the next hour, day or month."""
         if resolution == "hour":
-            return self.floor(at, "hour") + HOUR
+            stop = self.floor(at, "hour") + HOUR
+            return stop if self.fits("hour", stop) else stop + HOUR / 2
         today = _local(at, self.zone).date()
         return self.midnight(_next_month(today) if resolution == "month" else today + timedelta(days=1))
+
+    def _hour(self, at: float) -> float:
+        offset = self._offset(at)
+        return (at + offset) // HOUR * HOUR - offset
+
+    def _offset(self, at: float) -> float:
+        return (_local(at, self.zone).utcoffset() or timedelta()).total_seconds()
 
     def ceil(self, at: float, resolution: Resolution) -> float:
         """Give `at` where it is a boundary, else the next one."""

@@ -95,9 +95,17 @@ def test_a_cover_has_no_gap_no_overlap_and_only_final_rows(
         assert calendar.fits(segment.resolution, segment.begin)
         assert calendar.fits(segment.resolution, segment.end)
         assert RESOLUTIONS.index(segment.resolution) <= RESOLUTIONS.index(coarsest)
-    # Lord Howe's clocks change by half an hour: the hour after is no hour there.
-    if calendar.name != "Australia/Lord_Howe":
-        assert min(end, rolled.hour) - covered_until(segments, begin) < HOUR
+    until = covered_until(segments, begin)
+    assert min(end, rolled.hour) < calendar.following(until, "hour"), "an hour that is final is covered"
+
+
+@pytest.mark.parametrize("change", ["2020-10-04T01:00", "2020-04-05T01:00"])
+def test_an_hour_in_which_the_clocks_change_by_half_an_hour_is_longer_by_it(change: str) -> None:
+    zone = "Australia/Lord_Howe"
+    calendar, begin = Calendar(ZoneInfo(zone)), at(zone, change)
+
+    assert calendar.following(begin, "hour") == begin + 1.5 * HOUR
+    assert {calendar.floor(begin + seconds, "hour") for seconds in range(0, 5400, 60)} == {begin}
 
 
 def test_a_year_is_read_from_months_with_days_and_hours_at_its_ends() -> None:
