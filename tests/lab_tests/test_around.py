@@ -52,7 +52,7 @@ def busy(lab: Lab, service: Service) -> int:
     )
     job_id = lab.slurm.submit(["-J", "busy", "-n1"], "bob", command=command)
     lab.slurm.wait_state(job_id, "FAILED", timeout=60)
-    wait_until(lambda: is_recorded(service, job_id, steps=3), 40, "the steps of the job in slurmacct")
+    wait_until(lambda: is_recorded(service, job_id, steps=3), 60, "the steps of the job in slurmacct")
     return job_id
 
 

@@ -143,7 +143,7 @@ def test_promtool_finds_nothing_to_say(service: Service) -> None:
 
 
 def test_prometheus_scrapes_the_service_and_can_join(lab: Lab, service: Service) -> None:
-    wait_until(lambda: lab.prometheus.value('up{job="hpc-aggregator"}') == 1, 20, "the service to be scraped")
+    wait_until(lambda: lab.prometheus.value('up{job="hpc-aggregator"}') == 1, 60, "the service to be scraped")
     plain = f'slurmjobid="{lab.jobs["plain"]}"'
     expression = (
         f"hpc_job_allocated_cpus{{{plain}}} * on (cluster, slurmjobid) group_left (user) "
@@ -182,12 +182,12 @@ def test_a_node_whose_exporter_is_down_accuses_nobody(lab: Lab, service: Service
     (node,) = job.nodes
     lab.simulators.set_fault(node, Fault.DOWN)
     try:
-        wait_until(lambda: job_value(service, "gpus_observed", job.job_id) is None, 20, "the GPUs to be unknown")
+        wait_until(lambda: job_value(service, "gpus_observed", job.job_id) is None, 60, "the GPUs to be unknown")
         assert job_value(service, "wasted_gpus", job.job_id) is None
         assert job_value(service, "coverage_ratio", job.job_id, input="gpu") == 0
     finally:
         lab.simulators.clear_faults()
-    wait_until(lambda: job_value(service, "gpus_observed", job.job_id) == 0, 20, "the GPUs to be seen again")
+    wait_until(lambda: job_value(service, "gpus_observed", job.job_id) == 0, 60, "the GPUs to be seen again")
 
 
 def test_blank_values_and_double_label_sets_change_nothing_but_the_count_of_rejects(lab: Lab, service: Service) -> None:
@@ -198,7 +198,7 @@ def test_blank_values_and_double_label_sets_change_nothing_but_the_count_of_reje
     try:
         rejects = {"source": "prometheus", "reason": "gpu_utilization out of range"}
         wait_until(
-            lambda: (service.value("hpc_aggregator_rejected_values_total", **rejects) or 0) > 0, 20, "a rejected value"
+            lambda: (service.value("hpc_aggregator_rejected_values_total", **rejects) or 0) > 0, 60, "a rejected value"
         )
         assert job_value(service, "gpus_observed", job.job_id) == 2
         assert job_value(service, "gpu_utilization_ratio", job.job_id) == pytest.approx(0.85)
@@ -208,7 +208,7 @@ def test_blank_values_and_double_label_sets_change_nothing_but_the_count_of_reje
     finally:
         lab.simulators.clear_faults()
     wait_until(
-        lambda: job_value(service, "gpu_utilization_ratio", job.job_id) == pytest.approx(0.9), 30, "both GPUs again"
+        lambda: job_value(service, "gpu_utilization_ratio", job.job_id) == pytest.approx(0.9), 60, "both GPUs again"
     )
 
 

@@ -227,7 +227,7 @@ def test_the_service_shows_them(lab: Lab, tmp_path: Path) -> None:
     service = Service(lab, config, port=port)
     service.start()
     try:
-        wait_until(lambda: bool(service.samples("hpc_account_limit")), 30, "the limits")
+        wait_until(lambda: bool(service.samples("hpc_account_limit")), 60, "the limits")
         account: Any = service.data("/api/v1/clusters/lab/accounts/def-kim")
         values = {(each["limit"], each["tres"]): each for each in account["limits"]}
         assert values["GrpTRES", "cpu"]["value"] == 50

@@ -34,7 +34,7 @@ def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
     job_id = lab.slurm.submit([f"-n{CPUS}"], "carol", command="true")
     row = f"id_job={job_id} AND state=3 AND time_end>0"
     wait_until(
-        lambda: bool(lab.mariadb.execute(f"SELECT 1 FROM lab_job_table WHERE {row}", DATABASE)), 30, "the job's end"
+        lambda: bool(lab.mariadb.execute(f"SELECT 1 FROM lab_job_table WHERE {row}", DATABASE)), 60, "the job's end"
     )
     lab.slurm.slurmdbd.stop()
     start = begin + 1200
@@ -63,7 +63,7 @@ def test_usage_is_what_sreport_says_of_what_slurmdbd_has_rolled_up(lab: Lab, ser
     # It has known since its start when the oldest row begins, and a past that is made up later it has not.
     service.stop()
     service.start()
-    wait_until(lambda: service.get(USAGE)[0] == 200, 30, "the usage of an account")
+    wait_until(lambda: service.get(USAGE)[0] == 200, 60, "the usage of an account")
     until = rolled_until(lab)
     data = service.data(f"{USAGE}?tres=cpu&start={begin}&end={until}")
 
@@ -98,7 +98,7 @@ def test_what_is_not_rolled_up_comes_from_the_jobs_and_is_said(lab: Lab, service
 def test_the_families_rest_on_the_real_tables(service: Service) -> None:
     wait_until(
         lambda: service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="usage") == 1.0,
-        30,
+        60,
         "the source of usage",
     )
     assert service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="qos_usage") == 0.0

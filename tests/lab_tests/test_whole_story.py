@@ -16,7 +16,7 @@ from tests.lab.ports import answers, free_port
 from tests.lab.process import Daemon, lab_environment
 from tests.lab.service import Service
 from tests.lab.simulators import Fault
-from tests.lab.site import EXEMPT, EXPORTERS, create_token, site_sections
+from tests.lab.site import EXEMPT, create_token, site_service
 
 pytestmark = pytest.mark.lab
 
@@ -35,11 +35,8 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def service(lab: Lab) -> Iterator[Service]:
-    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
-    started = Service(lab, config)
-    started.start_and_join(lab.jobs["requeued"])
-    yield started
-    started.stop()
+    with site_service(lab) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +133,14 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     assert (dict(labels)["reason"], dict(labels)["severity"]) == ("gpu_unused", "warning")
 
     # Its owner reads all of it.
-    wait_until(lambda: dave.run(wasteful)["energy"]["power"] is not None, 30, "its power")
+    wait_until(lambda: dave.run(wasteful)["energy"]["power"] is not None, 60, "its power")
     run = dave.run(wasteful)
     (finding,) = run["waste"]["findings"]
     assert (finding["reason"], finding["resource"]) == ("gpu_unused", "gpu")
     assert run["energy"]["energy"]["value"] > 0
     assert run["energy"]["co2"]["value"] > 0
     assert {cost["component"] for cost in run["energy"]["cost"]} == {"electricity", "cooling", "hardware"}
-    wait_until(lambda: delivered(dave, wasteful), 30, "its script")
+    wait_until(lambda: delivered(dave, wasteful), 60, "its script")
     script = dave.get(f"{JOBS}/{wasteful}/script")[1]["data"]
     assert "nvidia-smi" in script["script"]
     assert SECRET not in script["script"]
@@ -183,7 +180,7 @@ def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service)
     wait_until(lambda: bool(service.samples("hpc_job_waste", slurmjobid=key)), 60, "the waste")
     lab.simulators.set_fault(node, Fault.DOWN)
     try:
-        wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 30, "the end of the accusation")
+        wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 60, "the end of the accusation")
         waste = service.data(f"{JOBS}/{key}")["runs"][-1]["waste"]
         assert waste["findings"] == []
         assert any(node in why["because"] or "observed" in why["because"] for why in waste["not_judged"])
@@ -195,7 +192,7 @@ def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service)
 def test_scripts_of_every_kind_of_job_arrive(lab: Lab, service: Service, agent: Daemon, staff: Reader) -> None:
     """An array has one for all its tasks, a requeued job keeps its own, names may hold any bytes."""
     for name in ("plain", "array", "requeued", "latin1_name", "held"):
-        wait_until(lambda name=name: delivered(staff, lab.jobs[name]), 30, f"the script of {name}")
+        wait_until(lambda name=name: delivered(staff, lab.jobs[name]), 60, f"the script of {name}")
         assert "sleep 36000" in service.data(f"{JOBS}/{lab.jobs[name]}/script")["script"]
     task = next(job.job_id for job in lab.feed.jobs if job.submitted_id == lab.jobs["array"])
     assert delivered(staff, task)
@@ -207,7 +204,7 @@ def test_no_script_is_lost_when_service_and_agent_are_killed(
 ) -> None:
     service.daemon.kill()
     job_id = lab.slurm.submit(["-J", "written_in_the_dark", "-n1"], "alice", command="echo dark; sleep 36000")
-    wait_until(lambda: spool_holds(lab.root, b"echo dark"), 30, "the script in the spool")
+    wait_until(lambda: spool_holds(lab.root, b"echo dark"), 60, "the script in the spool")
     agent.kill()
     service.start()
     agent.start()

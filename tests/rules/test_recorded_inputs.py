@@ -62,7 +62,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusS
     server = PrometheusServer(root, rule_files=[shipped, half])
     server.start()
     try:
-        wait_until(lambda: bool(server.query(NAME) and server.query(HALF["record"])), 30, "the recorded series")
+        wait_until(lambda: bool(server.query(NAME) and server.query(HALF["record"])), 60, "the recorded series")
         yield server
     finally:
         server.stop()
