@@ -21,9 +21,9 @@ from tests.rules.contract import INPUTS
 from tests.rules.files import RULES, backfill, rules
 
 INTERVAL = 30.0
-# Twice as often as need be: there are samples for a slope also a minute later. Not in the future: Prometheus would
-# not record before it.
-STEP, PAST = 15, 900
+# More often than need be: there are samples for a slope also a minute later, on a slow machine too. Not in the
+# future: Prometheus would not record before it.
+STEP, PAST = 5, 900
 NAME = "job_node:slurm_job_core_usage:deriv2m"
 # A recording of half of the nodes, under the name that belongs to a scrape interval of 60 s.
 HALF = {
