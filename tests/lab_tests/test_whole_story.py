@@ -44,7 +44,7 @@ def agent(lab: Lab, service: Service) -> Iterator[Daemon]:
     """Run the agent beside slurmctld, with a token that may do nothing else."""
     token = lab.root / "ingest.token"
     token.touch(mode=0o600)
-    token.write_text(create_token(lab.root, "agent", "--scope=ingest:lab"))
+    token.write_text(known_token(lab, service, "agent", "--scope=ingest:lab"))
     port = free_port()
     flags = [
         f"--slurm.state-save-location={lab.slurm.folder}/state", "--cluster=lab", f"--aggregator.url={service.url}",
@@ -83,17 +83,25 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def dave(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "dave", "--scope=read:own", "--user=dave"))
+    return Reader(service, known_token(lab, service, "dave", "--scope=read:own", "--user=dave"))
 
 
 @pytest.fixture(scope="module")
 def bob(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "bob", "--scope=read:own", "--user=bob"))
+    return Reader(service, known_token(lab, service, "bob", "--scope=read:own", "--user=bob"))
 
 
 @pytest.fixture(scope="module")
 def staff(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "staff", "--scope=read:all"))
+    return Reader(service, known_token(lab, service, "staff", "--scope=read:all"))
+
+
+def known_token(lab: Lab, service: Service, name: str, *flags: str) -> str:
+    """Make a token, and wait until the service has seen it: it looks at the file once in a second."""
+    token = create_token(lab.root, name, *flags)
+    headers = {"Authorization": f"Bearer {token}"}
+    wait_until(lambda: service.get("/api/v1/whoami", headers)[0] != 401, 60, f"the token {name} to be known")
+    return token
 
 
 def submit_idle(lab: Lab, name: str) -> int:
@@ -218,7 +226,7 @@ def spool_holds(folder: Path, text: bytes) -> bool:
 
 
 def test_a_token_for_something_else_delivers_nothing(lab: Lab, service: Service) -> None:
-    token = create_token(lab.root, "other", "--scope=ingest:elsewhere")
+    token = known_token(lab, service, "other", "--scope=ingest:elsewhere")
     status, body = service.get("/api/v1/clusters/lab/jobscripts/1", {"Authorization": f"Bearer {token}"}, method="PUT")
 
     assert status == 403
