@@ -105,6 +105,7 @@ def test_a_new_job_appears_everywhere(lab: Lab) -> None:
     wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND state=1")), 60, "the new job in slurmacct")
     lab.slurm.scancel(str(job_id))
     lab.slurm.wait_state(job_id, "CANCELLED")
+    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND time_end>0")), 60, "its end in slurmacct")
 
 
 def test_the_services_user_reads_and_cannot_write(lab: Lab) -> None:
