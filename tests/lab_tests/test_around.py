@@ -47,11 +47,11 @@ def is_recorded(service: Service, job_id: int, steps: int) -> bool:
 def busy(lab: Lab, service: Service) -> int:
     """A job with steps that use CPU and memory, and that ended."""
     command = (
-        'srun -n1 python3 -c "import time; x = bytearray(80_000_000); e = time.time() + 7\nwhile time.time() < e: pass"'
+        'srun -n1 python3 -c "import time; x = bytearray(80_000_000)\nwhile time.process_time() < 7: pass"'
         "; srun -n1 sh -c 'exit 5'; exit 3"
     )
     job_id = lab.slurm.submit(["-J", "busy", "-n1"], "bob", command=command)
-    lab.slurm.wait_state(job_id, "FAILED", timeout=60)
+    lab.slurm.wait_state(job_id, "FAILED", timeout=180)
     wait_until(lambda: is_recorded(service, job_id, steps=3), 60, "the steps of the job in slurmacct")
     return job_id
 
