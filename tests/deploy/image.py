@@ -47,7 +47,7 @@ class Image:
     def run(self, *command: str, volumes: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         arguments = self.command(*command, volumes=volumes)
-        return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=180)
 
     def _build(self) -> None:
         """Build as the Containerfile says; the installer finds only what was downloaded before."""
@@ -67,6 +67,6 @@ class Image:
         return ["buildah", "--storage-driver", "vfs", *places]
 
     def _buildah(self, *arguments: str) -> str:
-        result = subprocess.run([*self._tool, *arguments], capture_output=True, text=True, check=False, timeout=240)
+        result = subprocess.run([*self._tool, *arguments], capture_output=True, text=True, check=False, timeout=600)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout

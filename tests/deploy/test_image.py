@@ -125,7 +125,7 @@ def test_the_demo_answers(image: Image, tmp_path: Path) -> None:
     demo = Daemon("demo", command, log=tmp_path / "log", env={"PATH": SEARCH_PATH}, ready=lambda: answers(port))
     demo.start()
     try:
-        wait_until(lambda: get(f"{url}/-/ready").status == 200, 20, "the demo to be ready")
+        wait_until(lambda: get(f"{url}/-/ready").status == 200, 60, "the demo to be ready")
         page = get(f"{url}/metrics").text
         families = {family.name: family for family in text_string_to_metric_families(page)}
         assert len(families["hpc_job_used_cpus"].samples) > 10

@@ -128,10 +128,10 @@ def test_it_joins_real_jobs_and_ends_in_time(lab: Lab, image: Image, tmp_path: P
     service = Service(lab, values, pod.command())
     service.start_and_join(lab.jobs["multi_node"])
     try:
-        wait_until(lambda: pod.probe("readinessProbe") == 200, 20, "the pod to be ready")
-        used = service.samples("hpc_job_used_cpus", cluster="lab")
-        assert len(used) > 10
-        assert service.samples("hpc_storage_used_bytes"), "Robinhood is read with the same Secret"
+        wait_until(lambda: pod.probe("readinessProbe") == 200, 60, "the pod to be ready")
+        wait_until(lambda: len(service.samples("hpc_job_used_cpus", cluster="lab")) > 10, 60, "the use of the jobs")
+        # Robinhood is read with the same Secret.
+        wait_until(lambda: bool(service.samples("hpc_storage_used_bytes")), 60, "the use of the file system")
         assert service.get("/api/v1/status")[0] == 401, "the pod listens beyond loopback"
         assert service.get("/api/v1/clusters/lab/jobs", {"Authorization": f"Bearer {token}"})[0] == 200
         assert pod.run_helm_test().strip()

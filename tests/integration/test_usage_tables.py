@@ -428,7 +428,7 @@ async def test_a_transaction_is_over_after_two_seconds_whatever_happens_in_it(si
     with pytest.raises(ZeroDivisionError):
         await fail()
 
-    await asyncio.to_thread(wait_until, lambda: site.execute(TRANSACTIONS) == [], 2, "every transaction to be over")
+    await asyncio.to_thread(wait_until, lambda: site.execute(TRANSACTIONS) == [], 10, "every transaction to be over")
 
 
 async def test_a_session_is_as_before_after_a_snapshot(database: Database) -> None:

@@ -58,12 +58,12 @@ class AlertmanagerServer:
         body = json.dumps([{"labels": dict(each)} for each in labels]).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, headers, method="POST")
-        with self._opener.open(request, timeout=10):
+        with self._opener.open(request, timeout=30):
             pass
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts that it holds, as the API gives them: ``labels``, ``annotations``, ``status`` …."""
-        with self._opener.open(f"{self.url}/api/v2/alerts", timeout=10) as answer:
+        with self._opener.open(f"{self.url}/api/v2/alerts", timeout=30) as answer:
             found: list[dict[str, Any]] = json.load(answer)
         return found
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 _log = logging.getLogger(__name__)
 
-_JOB = re.compile(r"^JobId=(\d+)(?: ArrayJobId=(\d+))?(?: .*?)?(?: HetJobId=(\d+))?", re.MULTILINE)
+_JOB = re.compile(r"^JobId=(\d+)(?: ArrayJobId=(\d+))?(?: HetJobId=(\d+))?", re.MULTILINE)
 _USER = re.compile(r"^   UserId=(\S+)\(\d+\)", re.MULTILINE)
 _ACCOUNT = re.compile(r" Account=(\S+) ")
 _STATE = re.compile(r"^   JobState=(\w+)", re.MULTILINE)

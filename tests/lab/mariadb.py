@@ -119,7 +119,7 @@ class MariaDB:
 
     def connect(self, database: str | None = None) -> "pymysql.Connection[Any]":
         return pymysql.connect(
-            unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=5
+            unix_socket=str(self.socket), user="root", database=database, autocommit=True, connect_timeout=30
         )
 
     def _answers(self) -> bool:

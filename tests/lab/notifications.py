@@ -10,6 +10,8 @@ from tests.lab.hasten import hasten, hastened_rules
 _RULES = Path(__file__).resolve().parents[2] / "rules"
 # `for: 10m` and the first wait of a group (5m) become 1 s, its interval (1h) 6 s.
 FACTOR = 600
+# While one of these is firing, nobody is told of jobs.
+INHIBITING = {"HpcAggregatorSourceDown", "HpcExporterBlindSpot"}
 ADDRESS = "https://hpc.example.org/aggregator"
 
 

@@ -54,7 +54,7 @@ class Daemon:
         log: Path,
         env: Mapping[str, str],
         ready: Callable[[], bool],
-        timeout: float = 30,
+        timeout: float = 60,
     ) -> None:
         self.name = name
         self.log = log
@@ -172,7 +172,7 @@ def kill_strays(root: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
         return not strays
 
-    wait_until(none_left, 10, f"the processes of {root} to end")
+    wait_until(none_left, 60, f"the processes of {root} to end")
 
 
 def _strays(root: Path) -> list[int]:

@@ -109,6 +109,11 @@ class PrometheusServer:
             raise ValueError(f"{expr} gives {len(result)} series")
         return float(result[0]["value"][1]) if result else None
 
+    def alerts(self) -> list[dict[str, str]]:
+        """Return the labels of the alerts that are pending or firing, by the rules' last evaluation."""
+        answer = json.loads(self._get("/api/v1/alerts"))
+        return [alert["labels"] for alert in answer["data"]["alerts"]]
+
     def _ready(self) -> bool:
         try:
             self._get("/-/ready")
@@ -120,7 +125,7 @@ class PrometheusServer:
         # Without the environment's proxies.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(self.url + path, timeout=10) as answer:
+            with opener.open(self.url + path, timeout=30) as answer:
                 body: bytes = answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -54,7 +54,7 @@ class Service:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         request = urllib.request.Request(self.url + path, headers=dict(headers or {}), method=method)
         try:
-            with opener.open(request, timeout=10) as answer:
+            with opener.open(request, timeout=30) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.lab.service import Service
+from tests.lab.stack import Lab
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 EXPORTERS = ("slurm_job_exporter", "redfish_exporter", "node_exporter")
@@ -36,6 +41,19 @@ def site_sections(root: Path) -> dict[str, Any]:
         "waste": {"rules_file": str(root / "waste.yml"), "exemptions": [{"job_name": EXEMPT}]},
         "auth": {"tokens": {"file": str(root / "tokens.yml")}},
     }
+
+
+@contextmanager
+def site_service(lab: Lab) -> Iterator[Service]:
+    """Run the service in front of the lab with every exporter and all these sections, from its first joined use on."""
+    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
+    service = Service(lab, config)
+    try:
+        # The last to be known: its slope must not reach back into the run before the requeue.
+        service.start_and_join(lab.jobs["requeued"])
+        yield service
+    finally:
+        service.stop()
 
 
 def create_token(root: Path, name: str, *flags: str) -> str:

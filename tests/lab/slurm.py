@@ -75,7 +75,7 @@ class Slurm:
             daemon.launch()
         for daemon in self.slurmd.values():
             daemon.wait_ready()
-        wait_until(self._all_idle, 30, "all nodes to be idle")
+        wait_until(self._all_idle, 60, "all nodes to be idle")
 
     def stop(self) -> None:
         """End all daemons and job steps."""
@@ -110,7 +110,7 @@ class Slurm:
         """Run scontrol and return what it prints."""
         return self.run("scontrol", *args)
 
-    def wait_state(self, job_id: int, state: str, timeout: float = 30) -> None:
+    def wait_state(self, job_id: int, state: str, timeout: float = 60) -> None:
         """Wait until the job's state, in Slurm's long form such as ``RUNNING``, is *state*."""
         what = f"job {job_id} to be {state}"
         wait_until(
@@ -119,7 +119,7 @@ class Slurm:
             what,
         )
 
-    def wait_tasks(self, array_id: int, state: str, count: int, timeout: float = 30) -> None:
+    def wait_tasks(self, array_id: int, state: str, count: int, timeout: float = 60) -> None:
         """Wait until *count* tasks of an array are in *state*."""
 
         def reached() -> bool:
@@ -183,7 +183,7 @@ class Slurm:
         found = re.search(r" Restarts=(\d+)", self.scontrol("show", "job", str(job_id)))
         return int(found[1]) if found else 0
 
-    def run(self, command: str, *args: str, timeout: float = 30) -> str:
+    def run(self, command: str, *args: str, timeout: float = 60) -> str:
         """Run one of Slurm's commands as root; names may hold any bytes, hence surrogates in the answer."""
         done = subprocess.run(
             [program(command), *args], env=self._env, capture_output=True, check=False, timeout=timeout
@@ -254,7 +254,7 @@ class Slurm:
             cwd="/",
             capture_output=True,
             check=False,
-            timeout=30,
+            timeout=60,
         )
         if done.returncode != 0:
             raise RuntimeError(f"sbatch {args!r} failed: {done.stderr.decode(errors='replace').strip()}")

@@ -16,7 +16,7 @@ from tests.lab.behaviours import BEHAVIOURS
 from tests.lab.feed import JobFeed
 from tests.lab.jobs import submit_all
 from tests.lab.mariadb import MariaDB
-from tests.lab.notifications import Notifications
+from tests.lab.notifications import INHIBITING, Notifications
 from tests.lab.packages import ALERTMANAGER, DATABASE, PROMETHEUS, SLURM, ensure_packages
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import kill_strays, wait_until
@@ -113,6 +113,25 @@ class Lab:
         path.write_text(yaml.safe_dump(config | (extra or {}), sort_keys=False))
         return path
 
+    def wait_quiet(self) -> None:
+        """Wait until no alert inhibits those on jobs any more, neither in Prometheus nor in Alertmanager.
+
+        A Prometheus that is killed while an alert fires never says that it is over when its cause is gone at the first
+        evaluation after the start: its series lasts for five minutes, and Alertmanager believes it for four. A test
+        has to wait for this before it kills Prometheus, and when it has broken something.
+        """
+        wait_until(lambda: not self._inhibiting(), 60, "the alerts on sources to be over")
+
+    def _inhibiting(self) -> set[str]:
+        firing = self.prometheus.query('ALERTS{alertstate="firing"}')
+        known = [series["metric"] for series in firing] + self.prometheus.alerts()
+        known += [alert["labels"] for alert in self.notifications.alertmanager.alerts()]
+        return {labels["alertname"] for labels in known} & INHIBITING
+
+    def wait_accounted(self) -> None:
+        """Wait until slurmdbd has written what slurmctld knows: which jobs run, each row whole."""
+        wait_until(self._all_accounted, 60, "the jobs to appear in slurmacct")
+
     # -- starting
 
     def _start(self) -> None:
@@ -142,7 +161,7 @@ class Lab:
 
     def _start_prometheus(self) -> None:
         """Start the simulators and Prometheus, which takes seconds until its first scrape: hence first of all."""
-        self.feed = JobFeed(lambda: self.slurm.run("scontrol", "show", "job", "-d", timeout=5))
+        self.feed = JobFeed(lambda: self.slurm.run("scontrol", "show", "job", "-d", timeout=30))
         self.simulators = Simulators(self.feed)
         if not self._with_prometheus:
             return
@@ -186,16 +205,19 @@ class Lab:
         self._exit.callback(self.feed.stop)
         self.feed.start()
         self._progress("the jobs in slurmacct")
-        wait_until(self._all_accounted, 30, "the jobs to appear in slurmacct")
+        self.wait_accounted()
         if self._with_prometheus:
             self._progress("the jobs in Prometheus")
-            wait_until(self._all_scraped, 30, "the jobs to appear in Prometheus")
+            wait_until(self._all_scraped, 60, "the jobs to appear in Prometheus")
 
     def _all_accounted(self) -> bool:
-        rows = self.mariadb.execute("SELECT id_array_job, id_job, state, time_start FROM lab_job_table", SLURM_DATABASE)
+        columns = "id_array_job, id_job, state, time_start, time_end, id_qos"
+        rows = self.mariadb.execute(f"SELECT {columns} FROM lab_job_table", SLURM_DATABASE)
         known = {row[0] or row[1] for row in rows}
-        running = {row[1] for row in rows if row[2] == 1 and row[3]}
-        return known >= set(self.jobs.values()) and running >= {job.job_id for job in self.feed.jobs}
+        # A row that begins with the message of a step, which may come before that of its job, has no QOS at first.
+        running = {row[1] for row in rows if row[2] == 1 and row[3] and not row[4] and row[5]}
+        self.feed.refresh()
+        return known >= set(self.jobs.values()) and running == {job.job_id for job in self.feed.jobs}
 
     def _all_scraped(self) -> bool:
         found = {series["metric"]["slurmjobid"] for series in self.prometheus.query("slurm_job_memory_rss")}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.service import Service
-from tests.lab.site import EXPORTERS, site_sections
+from tests.lab.site import site_service
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,13 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def service(lab: Lab) -> Iterator[Service]:
-    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
-    started = Service(lab, config)
-    # The last to be known: its slope must not reach back into the run before the requeue.
-    started.start_and_join(lab.jobs["requeued"])
-    yield started
-    started.stop()
+    with site_service(lab) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a test that leaves an alert behind fail itself, not the next one that waits for a message."""
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").wait_quiet()

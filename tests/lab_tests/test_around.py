@@ -47,16 +47,17 @@ def is_recorded(service: Service, job_id: int, steps: int) -> bool:
 def busy(lab: Lab, service: Service) -> int:
     """A job with steps that use CPU and memory, and that ended."""
     command = (
-        'srun -n1 python3 -c "import time; x = bytearray(80_000_000); e = time.time() + 7\nwhile time.time() < e: pass"'
+        'srun -n1 python3 -c "import time; x = bytearray(80_000_000)\nwhile time.process_time() < 7: pass"'
         "; srun -n1 sh -c 'exit 5'; exit 3"
     )
     job_id = lab.slurm.submit(["-J", "busy", "-n1"], "bob", command=command)
-    lab.slurm.wait_state(job_id, "FAILED", timeout=60)
-    wait_until(lambda: is_recorded(service, job_id, steps=3), 40, "the steps of the job in slurmacct")
+    lab.slurm.wait_state(job_id, "FAILED", timeout=180)
+    wait_until(lambda: is_recorded(service, job_id, steps=3), 60, "the steps of the job in slurmacct")
     return job_id
 
 
 def assert_equal_to_sacct(lab: Lab, service: Service, job_id: int) -> int:
+    wait_until(lambda: is_recorded(service, job_id, len(sacct_steps(lab, job_id))), 60, f"the steps of job {job_id}")
     shown = {step["id"]: step for step in around(service, job_id)["steps"]}
     printed = sacct_steps(lab, job_id)
     assert shown.keys() == printed.keys()
@@ -94,8 +95,11 @@ def test_each_run_of_a_requeued_job_has_its_own_steps(lab: Lab, service: Service
 
 
 def test_array_and_heterogeneous_jobs_show_their_siblings(lab: Lab, service: Service) -> None:
-    array = around(service, f"{lab.jobs['array']}_1")["array_tasks"]
-    assert array == {"running": 3, "pending": 3}
+    wait_until(
+        lambda: around(service, f"{lab.jobs['array']}_1")["array_tasks"] == {"running": 3, "pending": 3},
+        60,
+        "the tasks of the array",
+    )
     components = around(service, f"{lab.jobs['het']}+1")["components"]
     assert [each["id"] for each in components] == [f"{lab.jobs['het']}+0", f"{lab.jobs['het']}+1"]
 

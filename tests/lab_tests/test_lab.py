@@ -1,4 +1,4 @@
-"""The lab itself: what it promises to the other tests. Last of its folder, for it crashes servers in the end."""
+"""The lab itself: what it promises to the other tests. It crashes servers in the end."""
 
 from contextlib import closing
 
@@ -19,13 +19,15 @@ def _rows(lab: Lab, columns: str, where: str) -> list[tuple]:
 
 
 def test_every_running_job_has_an_open_row_in_slurmacct(lab: Lab) -> None:
-    running = {int(row["id"]) for row in lab.slurm.squeue() if row["state"] == "RUNNING"}
+    def running() -> set[int]:
+        return {int(row["id"]) for row in lab.slurm.squeue() if row["state"] == "RUNNING"}
 
-    accounted = {row[0] for row in _rows(lab, "id_job", "state=1 AND time_start>0 AND time_end=0")}
+    def accounted() -> set[int]:
+        return {row[0] for row in _rows(lab, "id_job", "state=1 AND time_start>0 AND time_end=0")}
 
-    # An array's three tasks, both components of the heterogeneous job, and twelve others.
-    assert len(running) == 17
-    assert accounted == running
+    # An array's three tasks, both components of the heterogeneous job, and twelve others; other tests may add to them.
+    assert len(running()) >= 17
+    wait_until(lambda: accounted() == running(), 60, "the running jobs in slurmacct")
 
 
 def test_pending_jobs_stay_pending(lab: Lab) -> None:
@@ -53,21 +55,18 @@ def test_names_reach_slurmacct_as_the_bytes_that_users_wrote(lab: Lab) -> None:
 def test_prometheus_has_the_memory_of_a_running_job(lab: Lab) -> None:
     job = f'cluster="lab",slurmjobid="{lab.jobs["multi_node"]}"'
 
-    by_node = {
-        series["metric"]["instance"]: float(series["value"][1])
-        for series in lab.prometheus.query(f"slurm_job_memory_rss{{{job}}}")
-    }
+    def by_node() -> list[float]:
+        return [float(series["value"][1]) for series in lab.prometheus.query(f"slurm_job_memory_rss{{{job}}}")]
 
-    assert len(by_node) == 2
-    assert set(by_node.values()) == {BEHAVIOURS["multi_node"].rss(8)}
+    wait_until(lambda: by_node() == [BEHAVIOURS["multi_node"].rss(8)] * 2, 60, "the memory on both nodes")
 
 
 def test_the_cpu_counters_grow_as_the_behaviour_says(lab: Lab) -> None:
     # Between the last two samples: rate() would extrapolate over a window that is not yet full.
     rate = f'sum(irate(slurm_job_core_usage_total{{slurmjobid="{lab.jobs["plain"]}"}}[5s])) / 1e9'
-    wait_until(lambda: lab.prometheus.value(rate) is not None, 20, "two samples of the counters")
-
-    assert lab.prometheus.value(rate) == pytest.approx(4 * BEHAVIOURS["plain"].cpu, rel=0.1)
+    # A scrape that a busy machine answers late has values of a later time than its own.
+    expected = pytest.approx(4 * BEHAVIOURS["plain"].cpu, rel=0.1)
+    wait_until(lambda: lab.prometheus.value(rate) == expected, 60, "two samples of the counters")
 
 
 def test_gpu_series_follow_the_behaviours(lab: Lab) -> None:
@@ -75,8 +74,8 @@ def test_gpu_series_follow_the_behaviours(lab: Lab) -> None:
         found = lab.prometheus.query(f'slurm_job_utilization_gpu{{slurmjobid="{lab.jobs[name]}"}}')
         return {float(series["value"][1]) for series in found}
 
-    assert utilizations("gpu_busy") == {95.0, 85.0}
-    assert utilizations("gpu_quiet") == {0.0}
+    wait_until(lambda: utilizations("gpu_busy") == {95.0, 85.0}, 60, "the busy GPUs")
+    wait_until(lambda: utilizations("gpu_quiet") == {0.0}, 60, "the quiet GPU")
     assert utilizations("gpu_idle") == set()
 
 
@@ -93,19 +92,20 @@ def test_faults_are_seen_at_the_next_scrape(lab: Lab) -> None:
         (Fault.DOWN, f'up{{job="slurm-job-exporter",instance="{node}:9798"}} == 0'),
     ):
         lab.simulators.set_fault(node, fault)
-        wait_until(lambda: bool(lab.prometheus.query(expression)), 10, f"{fault} to be seen")  # noqa: B023
+        wait_until(lambda: bool(lab.prometheus.query(expression)), 60, f"{fault} to be seen")  # noqa: B023
         lab.simulators.set_fault(node, fault, active=False)
-        wait_until(lambda: not lab.prometheus.query(expression), 10, f"{fault} to go")  # noqa: B023
+        wait_until(lambda: not lab.prometheus.query(expression), 60, f"{fault} to go")  # noqa: B023
 
 
 def test_a_new_job_appears_everywhere(lab: Lab) -> None:
     job_id = lab.slurm.submit(["-n2"], "carol")
     lab.slurm.wait_state(job_id, "RUNNING")
     rss = f'slurm_job_memory_rss{{slurmjobid="{job_id}"}}'
-    wait_until(lambda: lab.prometheus.value(rss) == DEFAULT.rss(2), 20, "the new job in Prometheus")
-    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND state=1")), 20, "the new job in slurmacct")
+    wait_until(lambda: lab.prometheus.value(rss) == DEFAULT.rss(2), 60, "the new job in Prometheus")
+    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND state=1")), 60, "the new job in slurmacct")
     lab.slurm.scancel(str(job_id))
     lab.slurm.wait_state(job_id, "CANCELLED")
+    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND time_end>0")), 60, "its end in slurmacct")
 
 
 def test_the_services_user_reads_and_cannot_write(lab: Lab) -> None:
@@ -132,12 +132,14 @@ def test_servers_can_crash_and_start_again(lab: Lab) -> None:
         lab.slurm.slurmdbd,
         lab.slurm.slurmctld,
         lab.slurm.slurmd["node01"],
-        lab.prometheus,
     ):
         server.kill()
         server.start()
+    lab.wait_quiet()
+    lab.prometheus.kill()
+    lab.prometheus.start()
 
     assert _rows(lab, "state", plain) == [(1,)]
     assert lab.prometheus.query("slurm_job_memory_rss")
     job_id = lab.slurm.submit(["-n1"], "carol", command="true")
-    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND state=3")), 30, "a new job in slurmacct")
+    wait_until(lambda: bool(_rows(lab, "1", f"id_job={job_id} AND state=3")), 60, "a new job to end in slurmacct")

@@ -67,6 +67,9 @@ def limited(lab: Lab) -> Iterator[None]:
     sacctmgr(lab, "modify", "account", "def-kim-sub", "set", "fairshare=parent")
     sacctmgr(lab, "modify", "user", "dave", "where", "account=def-kim", "set", "qos-=high")
     sacctmgr(lab, "add", "coordinator", "account=def-kim", "names=carol")
+    # slurmdbd tells slurmctld after it has answered sacctmgr.
+    wait_until(lambda: is_told(lab), 60, "slurmctld to know the limits")
+    lab.wait_accounted()
     yield
     sacctmgr(lab, "delete", "coordinator", "account=def-kim", "names=carol")
     sacctmgr(lab, "modify", "user", "dave", "where", "account=def-kim", "set", "qos+=high")
@@ -74,6 +77,12 @@ def limited(lab: Lab) -> Iterator[None]:
     sacctmgr(lab, "delete", "user", "bob", "where", "account=def-lee", "partition=gpu")
     for target, values in ((kim, KIM), (root, ROOT), (alice, ALICE), (high, HIGH)):
         sacctmgr(lab, *target, *clear(values))
+
+
+def is_told(lab: Lab) -> bool:
+    """Tell whether slurmctld knows the first limit that was set and the last association."""
+    known = manager(lab)
+    return known["def-kim", "", ""]["GrpJobs"].startswith("10(") and ("def-lee", "bob", "gpu") in known
 
 
 @pytest.fixture
@@ -227,7 +236,7 @@ def test_the_service_shows_them(lab: Lab, tmp_path: Path) -> None:
     service = Service(lab, config, port=port)
     service.start()
     try:
-        wait_until(lambda: bool(service.samples("hpc_account_limit")), 30, "the limits")
+        wait_until(lambda: bool(service.samples("hpc_account_limit")), 60, "the limits")
         account: Any = service.data("/api/v1/clusters/lab/accounts/def-kim")
         values = {(each["limit"], each["tres"]): each for each in account["limits"]}
         assert values["GrpTRES", "cpu"]["value"] == 50

@@ -33,7 +33,7 @@ def shown(service: Service, path: object) -> Any:
 
 
 def wait_shown(service: Service, path: object) -> None:
-    wait_until(lambda: service.get(f"{JOBS}/{path}/script")[0] == 200, 30, "the script in slurmdbd")
+    wait_until(lambda: service.get(f"{JOBS}/{path}/script")[0] == 200, 60, "the script in slurmdbd")
 
 
 @pytest.mark.parametrize("name", ["plain", "requeued", "gpu_busy", "weird_name"])

@@ -16,7 +16,7 @@ from tests.lab.ports import answers, free_port
 from tests.lab.process import Daemon, lab_environment
 from tests.lab.service import Service
 from tests.lab.simulators import Fault
-from tests.lab.site import EXEMPT, EXPORTERS, create_token, site_sections
+from tests.lab.site import EXEMPT, create_token, site_service
 
 pytestmark = pytest.mark.lab
 
@@ -35,11 +35,8 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def service(lab: Lab) -> Iterator[Service]:
-    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
-    started = Service(lab, config)
-    started.start_and_join(lab.jobs["requeued"])
-    yield started
-    started.stop()
+    with site_service(lab) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def agent(lab: Lab, service: Service) -> Iterator[Daemon]:
     """Run the agent beside slurmctld, with a token that may do nothing else."""
     token = lab.root / "ingest.token"
     token.touch(mode=0o600)
-    token.write_text(create_token(lab.root, "agent", "--scope=ingest:lab"))
+    token.write_text(known_token(lab, service, "agent", "--scope=ingest:lab"))
     port = free_port()
     flags = [
         f"--slurm.state-save-location={lab.slurm.folder}/state", "--cluster=lab", f"--aggregator.url={service.url}",
@@ -86,17 +83,25 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def dave(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "dave", "--scope=read:own", "--user=dave"))
+    return Reader(service, known_token(lab, service, "dave", "--scope=read:own", "--user=dave"))
 
 
 @pytest.fixture(scope="module")
 def bob(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "bob", "--scope=read:own", "--user=bob"))
+    return Reader(service, known_token(lab, service, "bob", "--scope=read:own", "--user=bob"))
 
 
 @pytest.fixture(scope="module")
 def staff(lab: Lab, service: Service) -> Reader:
-    return Reader(service, create_token(lab.root, "staff", "--scope=read:all"))
+    return Reader(service, known_token(lab, service, "staff", "--scope=read:all"))
+
+
+def known_token(lab: Lab, service: Service, name: str, *flags: str) -> str:
+    """Make a token, and wait until the service has seen it: it looks at the file once in a second."""
+    token = create_token(lab.root, name, *flags)
+    headers = {"Authorization": f"Bearer {token}"}
+    wait_until(lambda: service.get("/api/v1/whoami", headers)[0] != 401, 60, f"the token {name} to be known")
+    return token
 
 
 def submit_idle(lab: Lab, name: str) -> int:
@@ -136,14 +141,14 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     assert (dict(labels)["reason"], dict(labels)["severity"]) == ("gpu_unused", "warning")
 
     # Its owner reads all of it.
-    wait_until(lambda: dave.run(wasteful)["energy"]["power"] is not None, 30, "its power")
+    wait_until(lambda: dave.run(wasteful)["energy"]["power"] is not None, 60, "its power")
     run = dave.run(wasteful)
     (finding,) = run["waste"]["findings"]
     assert (finding["reason"], finding["resource"]) == ("gpu_unused", "gpu")
     assert run["energy"]["energy"]["value"] > 0
     assert run["energy"]["co2"]["value"] > 0
     assert {cost["component"] for cost in run["energy"]["cost"]} == {"electricity", "cooling", "hardware"}
-    wait_until(lambda: delivered(dave, wasteful), 30, "its script")
+    wait_until(lambda: delivered(dave, wasteful), 60, "its script")
     script = dave.get(f"{JOBS}/{wasteful}/script")[1]["data"]
     assert "nvidia-smi" in script["script"]
     assert SECRET not in script["script"]
@@ -183,7 +188,7 @@ def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service)
     wait_until(lambda: bool(service.samples("hpc_job_waste", slurmjobid=key)), 60, "the waste")
     lab.simulators.set_fault(node, Fault.DOWN)
     try:
-        wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 30, "the end of the accusation")
+        wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 60, "the end of the accusation")
         waste = service.data(f"{JOBS}/{key}")["runs"][-1]["waste"]
         assert waste["findings"] == []
         assert any(node in why["because"] or "observed" in why["because"] for why in waste["not_judged"])
@@ -195,7 +200,7 @@ def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service)
 def test_scripts_of_every_kind_of_job_arrive(lab: Lab, service: Service, agent: Daemon, staff: Reader) -> None:
     """An array has one for all its tasks, a requeued job keeps its own, names may hold any bytes."""
     for name in ("plain", "array", "requeued", "latin1_name", "held"):
-        wait_until(lambda name=name: delivered(staff, lab.jobs[name]), 30, f"the script of {name}")
+        wait_until(lambda name=name: delivered(staff, lab.jobs[name]), 60, f"the script of {name}")
         assert "sleep 36000" in service.data(f"{JOBS}/{lab.jobs[name]}/script")["script"]
     task = next(job.job_id for job in lab.feed.jobs if job.submitted_id == lab.jobs["array"])
     assert delivered(staff, task)
@@ -207,7 +212,7 @@ def test_no_script_is_lost_when_service_and_agent_are_killed(
 ) -> None:
     service.daemon.kill()
     job_id = lab.slurm.submit(["-J", "written_in_the_dark", "-n1"], "alice", command="echo dark; sleep 36000")
-    wait_until(lambda: spool_holds(lab.root, b"echo dark"), 30, "the script in the spool")
+    wait_until(lambda: spool_holds(lab.root, b"echo dark"), 60, "the script in the spool")
     agent.kill()
     service.start()
     agent.start()
@@ -221,7 +226,7 @@ def spool_holds(folder: Path, text: bytes) -> bool:
 
 
 def test_a_token_for_something_else_delivers_nothing(lab: Lab, service: Service) -> None:
-    token = create_token(lab.root, "other", "--scope=ingest:elsewhere")
+    token = known_token(lab, service, "other", "--scope=ingest:elsewhere")
     status, body = service.get("/api/v1/clusters/lab/jobscripts/1", {"Authorization": f"Bearer {token}"}, method="PUT")
 
     assert status == 403

@@ -123,5 +123,5 @@ def test_inhibition(alertmanager: AlertmanagerServer) -> None:
     ]
     alertmanager.send(*sent)
     expected = {alert["id"] for alert in sent if alert["id"].startswith("mute")}
-    wait_until(lambda: inhibited(alertmanager) >= expected, 10, "the inhibitions")
+    wait_until(lambda: inhibited(alertmanager) >= expected, 60, "the inhibitions")
     assert inhibited(alertmanager) == expected

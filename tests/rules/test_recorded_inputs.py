@@ -21,9 +21,9 @@ from tests.rules.contract import INPUTS
 from tests.rules.files import RULES, backfill, rules
 
 INTERVAL = 30.0
-# Twice as often as need be: there are samples for a slope also a minute later. Not in the future: Prometheus would
-# not record before it.
-STEP, PAST = 15, 900
+# More often than need be: there are samples for a slope also a minute later, on a slow machine too. Not in the
+# future: Prometheus would not record before it.
+STEP, PAST = 5, 900
 NAME = "job_node:slurm_job_core_usage:deriv2m"
 # A recording of half of the nodes, under the name that belongs to a scrape interval of 60 s.
 HALF = {
@@ -62,7 +62,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusS
     server = PrometheusServer(root, rule_files=[shipped, half])
     server.start()
     try:
-        wait_until(lambda: bool(server.query(NAME) and server.query(HALF["record"])), 30, "the recorded series")
+        wait_until(lambda: bool(server.query(NAME) and server.query(HALF["record"])), 60, "the recorded series")
         yield server
     finally:
         server.stop()

@@ -107,7 +107,7 @@ def at_time(server: PrometheusServer, expr: str, at: float) -> dict[frozenset[tu
 
 @pytest.mark.parametrize(("name", "expr"), [*CONTRACT.items(), *NEWEST.items()], ids=[*CONTRACT, *NEWEST])
 def test_a_recorded_series_equals_the_documented_expression(prometheus: PrometheusServer, name: str, expr: str) -> None:
-    wait_until(lambda: bool(prometheus.query(name)), 20, f"{name} to be recorded")
+    wait_until(lambda: bool(prometheus.query(name)), 60, f"{name} to be recorded")
     # All series of a rule are recorded at one time, which is that of the evaluation.
     at = max(float(one["value"][1]) for one in prometheus.query(f"timestamp({name})"))
     recorded, documented = at_time(prometheus, name, at), at_time(prometheus, expr, at)
