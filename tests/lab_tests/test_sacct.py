@@ -123,7 +123,7 @@ def reading(lab: Lab, service: Service) -> Iterator[Reading]:
     lab.slurm.scontrol("resume", str(resumed))
     expected = {(suspended, 2, True), (resumed, 1, False)}
     wait_until(lambda: suspensions(lab) == expected, 60, "the suspensions in slurmacct")
-    wait_until(lambda: all(starts_recorded(lab).values()), 60, "the start of every job in slurmacct")
+    lab.wait_accounted()
     yield read_both(lab, service)
     lab.slurm.scancel(*map(str, added))
     for job_id in added:
@@ -134,12 +134,6 @@ def suspensions(lab: Lab) -> set[tuple[int, int, bool]]:
     """Give job id, state and whether it lasts, of every suspension in slurmacct."""
     sql = "SELECT id_job, state, s.time_end FROM lab_job_table JOIN lab_suspend_table s USING (job_db_inx)"
     return {(job_id, state, not end) for job_id, state, end in lab.mariadb.execute(sql, DATABASE)}
-
-
-def starts_recorded(lab: Lab) -> dict[int, bool]:
-    """Tell of which jobs slurmdbd has more than the row that a step brings when it comes before its job's start."""
-    rows = lab.mariadb.execute("SELECT id_job, id_qos FROM lab_job_table", DATABASE)
-    return {int(job_id): bool(qos) for job_id, qos in rows}
 
 
 def read_both(lab: Lab, service: Service) -> Reading:
