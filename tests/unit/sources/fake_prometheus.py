@@ -19,6 +19,11 @@ def vector(*samples: tuple[dict[str, str], str]) -> dict[str, Any]:
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
+def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]]) -> dict[str, Any]:
+    result = [{"metric": labels, "values": values} for labels, values in series]
+    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+
 def sample(value: str, node: str = "node01:9798", job: str = "4711", **labels: str) -> tuple[dict[str, str], str]:
     return {"slurmjobid": job, "instance": node, **labels}, value
 
@@ -48,7 +53,7 @@ class FakePrometheus:
                 if isinstance(answer, web.Response):
                     return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
                 return web.Response(text=json.dumps(answer), content_type="application/json")
-        return web.json_response(vector())
+        return web.json_response(matrix() if request.path.endswith("_range") else vector())
 
     def release(self) -> None:
         self._stop.set()
@@ -56,6 +61,7 @@ class FakePrometheus:
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/prom/api/v1/query", self.handle)
+        app.router.add_post("/prom/api/v1/query_range", self.handle)
         return app
 
 
