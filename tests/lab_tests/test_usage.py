@@ -1,12 +1,12 @@
 """Usage history of a real slurmdbd: what it rolls up of a job of hours ago is what sreport and the API say."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.lab import Lab, wait_until
+from tests.lab.rollup import hour_of, local, roll_up_from, rolled_until
 from tests.lab.service import Service
 from tests.lab.slurm import DATABASE
 
@@ -16,20 +16,6 @@ USAGE = "/api/v1/clusters/lab/accounts/rrg-roy/usage"
 CPUS, SECONDS = 2, 4000
 
 
-def hour_of(at: float) -> int:
-    """Give the start of the hour, by this machine's clock, which is slurmdbd's."""
-    return int(local(at).replace(minute=0, second=0, microsecond=0).timestamp())
-
-
-def local(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC).astimezone()
-
-
-def rolled_until(lab: Lab) -> int:
-    ((hour,),) = lab.mariadb.execute("SELECT hourly_rollup FROM lab_last_ran_table", DATABASE)
-    return int(hour)
-
-
 def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
     """Let a job end, and say in slurmacct that it ran from `begin` + 1200 s on, with nothing rolled up since."""
     job_id = lab.slurm.submit([f"-n{CPUS}"], "carol", command="true")
@@ -37,17 +23,13 @@ def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
     wait_until(
         lambda: bool(lab.mariadb.execute(f"SELECT 1 FROM lab_job_table WHERE {row}", DATABASE)), 60, "the job's end"
     )
-    lab.slurm.slurmdbd.stop()
     start = begin + 1200
-    for statement in (
+    roll_up_from(
+        lab,
+        begin,
         f"UPDATE lab_job_table SET time_submit={start}, time_eligible={start}, time_start={start},"
         f" time_end={start + SECONDS} WHERE {row}",
-        f"UPDATE lab_event_table SET time_start={begin - 7200} WHERE node_name='' AND time_end=0",
-        f"UPDATE lab_last_ran_table SET hourly_rollup={begin}, daily_rollup={begin}, monthly_rollup={begin}",
-    ):
-        lab.mariadb.execute(statement, DATABASE)
-    lab.slurm.slurmdbd.start()
-    wait_until(lambda: rolled_until(lab) >= begin + 3 * 3600, 60, "slurmdbd to roll up")
+    )
 
 
 def sreport(lab: Lab, begin: int, end: int) -> dict[str, int]:
