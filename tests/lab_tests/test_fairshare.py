@@ -102,6 +102,6 @@ async def test_it_is_what_sshare_says(lab: Lab, database: Database) -> None:
     for key, s in sorted(said.items()):
         st = rows[key]
         print(key, s, raw.accounts.get(key[0], {}).get("billing") if not key[1] else "", st.shares_ratio, st.fairshare)
-    print([ (l.limit,l.tres,l.used) for l in rows["def-kim","",""].limits])
+    print([(l.limit, l.tres, l.used) for l in rows["def-kim", "", ""].limits])
     print(lab.slurm.scontrol("show", "assoc_mgr", "flags=assoc", "accounts=def-kim"))
     assert 0
