@@ -1,5 +1,7 @@
 """Fair share and what is used of GrpTRESMins: the service's words against those of the real slurmctld."""
 
+import math
+import re
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,22 +14,20 @@ from aggregator.join.limits import join_limits
 from aggregator.join.usage import runs_since
 from aggregator.model.association import LimitsView, Standing
 from aggregator.model.decay import Decay
-from aggregator.model.usage import RawUsage
 from aggregator.refresh.usage import UsageWindows
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
-from tests.lab import Lab, databases
+from tests.lab import Lab, databases, wait_until
 from tests.lab.ports import LOOPBACK
-from tests.lab.process import wait_until
 from tests.lab.rollup import hour_of, roll_up_from
 from tests.lab.slurm import DATABASE
 
 pytestmark = pytest.mark.lab
 
-MINUTES = "GrpTRESMins=cpu=99999,gres/gpu=999,billing=99999"
-NO_MINUTES = "GrpTRESMins=cpu=-1,gres/gpu=-1,billing=-1"
-# slurmctld counts whole seconds of a job from its own start of it, slurmdbd from what it was told.
-SECONDS_OF_A_JOB = 2.0
+LIMITED = {"cpu": 99999, "gres/gpu": 999, "billing": 88888}
+# slurmctld adds up whole seconds once a minute and takes 0.693 for ln 2, and slurmdbd may have another second as a job's
+# start: of the minutes that the jobs have run here that is less than this.
+TOLERANCE = 0.03
 Key = tuple[str, str, str]
 
 
@@ -35,20 +35,37 @@ Key = tuple[str, str, str]
 class Said:
     """What sshare prints of one association."""
 
-    raw: float
+    shares: float
     used: float
     level: float
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What slurmctld and the service say as of one addition of usage."""
+
+    said: dict[Key, Said]
+    minutes: dict[str, int]
+    ours: LimitsView
+
+
+def modify(lab: Lab, account: str, *values: str) -> None:
+    lab.slurm.run("sacctmgr", "-i", "-Q", "modify", "account", account, "set", *values)
+
+
+def minutes(values: dict[str, int]) -> str:
+    return "GrpTRESMins=" + ",".join(f"{tres}={value}" for tres, value in values.items())
+
+
 @pytest.fixture(scope="module", autouse=True)
-def rolled(lab: Lab) -> Iterator[None]:
-    """A cluster that has idled for three hours before its first job, and limits on minutes."""
+def changed(lab: Lab) -> Iterator[float]:
+    """A cluster with a past of three hours, limits on minutes, `parent` shares; with when the last was changed."""
     roll_up_from(lab, hour_of(time.time()) - 3 * 3600)
-    lab.slurm.run("sacctmgr", "-i", "-Q", "modify", "account", "def-kim", "set", MINUTES)
-    yield
-    lab.slurm.run(
-        "sacctmgr", "-i", "-Q", "modify", "account", "def-kim", "set", "GrpTRESMins=cpu=-1,gres/gpu=-1,billing=-1"
-    )
+    modify(lab, "def-kim", minutes(LIMITED))
+    modify(lab, "def-kim-sub", "fairshare=parent")
+    yield time.time()
+    modify(lab, "def-kim-sub", "fairshare=10")
+    modify(lab, "def-kim", minutes(dict.fromkeys(LIMITED, -1)))
 
 
 @pytest.fixture
@@ -61,29 +78,53 @@ async def database(lab: Lab) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def decayed_at(lab: Lab) -> float:
-    """Read when slurmctld last added up usage, from the file in which it keeps that."""
-    return float(struct.unpack(">q", (lab.slurm.files.root / "state/priority_last_decay_ran").read_bytes()[:8])[0])
+@pytest.fixture
+async def moment(lab: Lab, database: Database, changed: float) -> Moment:
+    """Read both as of an addition of usage: a job that runs goes on in between."""
+    ((started,),) = lab.mariadb.execute("SELECT MAX(time_start) FROM lab_job_table WHERE time_end=0", DATABASE)
+    first = max(started, changed) + 10
 
+    def has_just_added_up() -> bool:
+        # Long enough ago for slurmdbd to know who ran then, and for the next one to be far.
+        return first < added_up(lab) and 3 < time.time() - added_up(lab) < 35
 
-def sshare(lab: Lab) -> dict[Key, Said]:
-    columns = "Account,User,Partition,RawUsage,EffectvUsage,LevelFS"
-    found = {}
-    for line in lab.slurm.run("sshare", "-a", "-l", "-n", "-P", "-o", columns).splitlines():
-        account, user, partition, raw, used, level = line.strip().split("|")
-        found[account, user, partition] = Said(float(raw), float(used or 0), float(level or "nan"))
+    wait_until(has_just_added_up, 180, "slurmctld to add up usage")
+    at = added_up(lab)
+    found = Moment(sshare(lab), slurmctld_minutes(lab), await ours(database, at))
+    assert added_up(lab) == at, "slurmctld has gone on while it was read"
     return found
 
 
-async def ours(database: Database, at: float) -> tuple[RawUsage, LimitsView]:
+def added_up(lab: Lab) -> float:
+    """Read when slurmctld last added up usage, from the file in which it keeps that."""
+    return float(struct.unpack(">q", (lab.slurm.folder / "state/priority_last_decay_ran").read_bytes()[:8])[0])
+
+
+def sshare(lab: Lab) -> dict[Key, Said]:
+    found = {}
+    columns = "Account,User,Partition,NormShares,EffectvUsage,LevelFS"
+    for line in lab.slurm.run("sshare", "-a", "-l", "-n", "-P", "-o", columns).splitlines():
+        account, user, partition, *values = line.strip().split("|")
+        found[account, user, partition] = Said(*(float(value or "nan") for value in values))
+    return found
+
+
+def slurmctld_minutes(lab: Lab) -> dict[str, int]:
+    """Read what def-kim has used of its limits: `GrpTRESMins=cpu=99999(45),…`."""
+    records = lab.slurm.scontrol("show", "assoc_mgr", "flags=assoc", "accounts=def-kim").split("ClusterName=")
+    (record,) = (each for each in records if re.search(r"Account=def-kim UserName= ", each))
+    (limits,) = re.findall(r"GrpTRESMins=(\S+)", record)
+    return {tres: int(used) for tres, used in re.findall(r"([\w/]+)=\d+\((\d+)\)", limits)}
+
+
+async def ours(database: Database, at: float) -> LimitsView:
     accounting = SlurmAcct("lab", database, "lab", 600.0)
     known = await accounting.fetch(at)
     usage = await UsageWindows(SlurmUsage("lab", database, "lab"), accounting, decay=Decay()).fetch(at)
     assert usage.catalog is not None
     assert usage.decayed is not None
     raw = raw_usage(usage.decayed, usage.catalog, runs_since(usage, known.runs), at)
-    assert raw is not None
-    return raw, join_limits(known.associations, known.runs, at, raw)
+    return join_limits(known.associations, known.runs, at, raw)
 
 
 def standings(joined: LimitsView) -> dict[Key, Standing]:
@@ -91,17 +132,28 @@ def standings(joined: LimitsView) -> dict[Key, Standing]:
     return {(each.account, each.user, each.partition): each for each in every}
 
 
-async def test_it_is_what_sshare_says(lab: Lab, database: Database) -> None:
-    """As of the moment at which slurmctld added up: a job that runs goes on in between."""
-    ((started,),) = lab.mariadb.execute("SELECT MAX(time_start) FROM lab_job_table WHERE time_end=0", DATABASE)
-    wait_until(lambda: decayed_at(lab) > started + 10, 120, "slurmctld to add up usage")
-    at, said = decayed_at(lab), sshare(lab)
-    raw, joined = await ours(database, at)
-    print(at, time.time())
-    rows = standings(joined)
-    for key, s in sorted(said.items()):
-        st = rows[key]
-        print(key, s, raw.accounts.get(key[0], {}).get("billing") if not key[1] else "", st.shares_ratio, st.fairshare)
-    print([(l.limit, l.tres, l.used) for l in rows["def-kim", "", ""].limits])
-    print(lab.slurm.scontrol("show", "assoc_mgr", "flags=assoc", "accounts=def-kim"))
-    assert 0
+def test_levels_and_minutes_are_what_slurmctld_says(moment: Moment) -> None:
+    found = standings(moment.ours)
+    assert moment.said.keys() == found.keys()
+    compared = 0
+    for key, said in moment.said.items():
+        share = found[key].fairshare
+        if key == ("root", "", ""):
+            assert share.usage_ratio is None
+            continue
+        assert share.usage_ratio == pytest.approx(said.used, rel=TOLERANCE, abs=0.002), key
+        if math.isfinite(said.level):
+            assert share.level == pytest.approx(said.level, rel=2 * TOLERANCE), key
+            compared += 1
+        else:
+            assert share.level is None, key
+    assert compared >= 6
+    through = found["def-kim-sub", "", ""]
+    assert (through.shares, through.fairshare.level) == (None, None), "through `parent` its users compete above"
+
+    used = {limit.tres: limit.used for limit in found["def-kim", "", ""].limits if limit.limit == "GrpTRESMins"}
+    assert used.keys() == moment.minutes.keys() == LIMITED.keys()
+    for tres, seconds in used.items():
+        # It prints whole minutes.
+        assert seconds is not None
+        assert seconds / 60 == pytest.approx(moment.minutes[tres] + 0.5, rel=TOLERANCE, abs=0.6), tres

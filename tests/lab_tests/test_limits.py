@@ -245,7 +245,7 @@ def test_the_service_shows_them(lab: Lab, tmp_path: Path) -> None:
         used = service.value("hpc_account_limit_used", account="def-kim", limit="GrpTRES", tres="cpu")
         assert used == values["GrpTRES", "cpu"]["used"]
         assert service.value("hpc_user_limit", user="alice", account="def-kim", limit="MaxJobs") == 9
-        assert service.value("hpc_account_limit_used", account="def-kim", limit="GrpTRESMins") is None
+        assert service.value("hpc_account_limit_used", account="def-kim", limit="GrpWall") is None
         assert [row["qos"] for row in service.data("/api/v1/clusters/lab/qos")["qos"]] == ["high", "normal"]
         assert service.value("hpc_aggregator_source_feature", feature="coordinators", source="slurmacct") == 1
     finally:

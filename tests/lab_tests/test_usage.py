@@ -14,6 +14,7 @@ pytestmark = pytest.mark.lab
 
 USAGE = "/api/v1/clusters/lab/accounts/rrg-roy/usage"
 CPUS, SECONDS = 2, 4000
+TOP = ("def-kim", "def-lee", "rrg-roy")
 
 
 def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
@@ -97,3 +98,17 @@ def test_the_families_rest_on_the_real_tables(service: Service) -> None:
     assert service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="qos_usage") == 0.0
     whole = service.data("/api/v1/clusters/lab/usage?tres=cpu&start=now-3h")
     assert whole["time_zone"]["origin"] in ("derived", "service")
+
+
+def test_fair_share_rests_on_them(service: Service) -> None:
+    wait_until(
+        lambda: service.value("hpc_account_usage_ratio", cluster="lab", account="rrg-roy") is not None,
+        30,
+        "the decayed usage of an account",
+    )
+    ratios = {account: service.value("hpc_account_usage_ratio", account=account) or 0.0 for account in TOP}
+    assert sum(ratios.values()) == pytest.approx(1.0), "nobody else has used anything"
+    assert ratios["rrg-roy"] > 0.2, "two CPUs for more than an hour"
+    shown = service.data("/api/v1/clusters/lab/accounts/rrg-roy")["fair_share"]
+    assert shown["source"] == "approximation"
+    assert shown["level"] == pytest.approx(shown["shares_ratio"] / shown["usage_ratio"])

@@ -17,7 +17,7 @@ _DEFAULT: Final[Limits] = {
 }  # fmt: skip
 AWARDED: Final[Limits] = {
     ("GrpTRESRunMins", "cpu"): 2000.0 * _DAY, ("GrpTRESRunMins", "gres/gpu"): 24.0 * _DAY,
-    ("GrpTRESMins", "gres/gpu"): 400.0 * _DAY,
+    ("GrpTRESMins", "gres/gpu"): 60.0 * _DAY,
 }  # fmt: skip
 _NORMAL: Final[Limits] = {("MaxWall", ""): 7 * _DAY, ("MaxTRESPerUser", "gres/gpu"): 16.0}
 
