@@ -4,7 +4,7 @@ import math
 import re
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -15,18 +15,17 @@ from aggregator.join.usage import runs_since
 from aggregator.model.association import LimitsView, Standing
 from aggregator.model.decay import Decay
 from aggregator.refresh.usage import UsageWindows
-from aggregator.sources.mysql import Connection, Database
+from aggregator.sources.mysql import Database
 from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
-from tests.lab import Lab, databases, wait_until
-from tests.lab.ports import LOOPBACK
+from tests.lab import Lab, wait_until
 from tests.lab.rollup import hour_of, roll_up_from
 from tests.lab.slurm import DATABASE
 
 pytestmark = pytest.mark.lab
 
 LIMITED = {"cpu": 99999, "gres/gpu": 999, "billing": 88888}
-# slurmctld adds up whole seconds once a minute and takes 0.693 for ln 2, and slurmdbd may have another second as a job's
-# start: of the minutes that the jobs have run here that is less than this.
+# slurmctld adds up whole seconds once a minute and takes 0.693 for ln 2, and slurmdbd may have another second as the
+# start of a job: of the minutes that the jobs have run here that is less than this.
 TOLERANCE = 0.03
 Key = tuple[str, str, str]
 
@@ -66,16 +65,6 @@ def changed(lab: Lab) -> Iterator[float]:
     yield time.time()
     modify(lab, "def-kim-sub", "fairshare=10")
     modify(lab, "def-kim", minutes(dict.fromkeys(LIMITED, -1)))
-
-
-@pytest.fixture
-async def database(lab: Lab) -> AsyncIterator[Database]:
-    opened = Database(Connection(
-        key="lab", host=LOOPBACK, port=lab.mariadb.port, user=databases.USER,
-        password=lambda: lab.password_file.read_text().strip(), database=DATABASE,
-    ))  # fmt: skip
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Shares, limits and what is used of them: the service's words against sacctmgr's, scontrol's and sshare's."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,11 @@ import pytest
 
 from aggregator.join.limits import join_limits
 from aggregator.model.association import LimitsView, Standing, is_group_limit
-from aggregator.sources.mysql import Connection, Database
+from aggregator.sources.mysql import Database
 from aggregator.sources.slurmacct import SlurmAcct
-from tests.lab import Lab, databases, wait_until
+from tests.lab import Lab, wait_until
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.service import Service
-from tests.lab.slurm import DATABASE
 
 pytestmark = pytest.mark.lab
 
@@ -86,13 +85,8 @@ def is_told(lab: Lab) -> bool:
 
 
 @pytest.fixture
-async def source(lab: Lab) -> AsyncIterator[SlurmAcct]:
-    database = Database(Connection(
-        key="lab", host=LOOPBACK, port=lab.mariadb.port, user=databases.USER,
-        password=lambda: lab.password_file.read_text().strip(), database=DATABASE,
-    ))  # fmt: skip
-    yield SlurmAcct("lab", database, "lab", 600.0)
-    await database.close()
+def source(database: Database) -> SlurmAcct:
+    return SlurmAcct("lab", database, "lab", 600.0)
 
 
 async def read(lab: Lab, source: SlurmAcct) -> LimitsView:
