@@ -188,7 +188,7 @@ def used_of(fields: dict[str, str], limit: str, tres: str) -> float:
 
 
 async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct) -> None:
-    """Of group limits and of MaxJobs; slurmctld lets run minutes go down once in PriorityCalcPeriod, 5 minutes."""
+    """Of group limits and of MaxJobs; slurmctld lets run minutes go down once in PriorityCalcPeriod, a minute."""
     theirs, joined = manager(lab), await read(lab, source)
     compared = 0
     for key, standing in standings(joined).items():
@@ -197,7 +197,7 @@ async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct
                 continue
             where = (limit.account, limit.user, limit.partition) if is_group_limit(limit.limit) else key
             counted = used_of(theirs[where], limit.limit, limit.tres)
-            late = used_of(theirs[where], "GrpTRES", limit.tres) * 360 if limit.limit == "GrpTRESRunMins" else 0.0
+            late = used_of(theirs[where], "GrpTRES", limit.tres) * 120 if limit.limit == "GrpTRESRunMins" else 0.0
             if limit.tres == "node" and not limit.user:
                 # After a change of associations slurmctld takes an account's nodes for the sum of its users'.
                 assert 0 < limit.used <= counted
