@@ -21,7 +21,9 @@ def raw_usage(decayed: DecayedUsage, catalog: UsageCatalog, runs: Iterable[Run],
     own: defaultdict[tuple[int | None, str], _Sums] = defaultdict(lambda: defaultdict(float))
     left = decayed.decay.weight(now - decayed.time)
     for (number, tres), seconds in decayed.associations.items():
-        own[number, catalog.associations[number][1]][tres] += seconds * left
+        # One that nobody has used may have been removed since it was read.
+        if number in catalog.associations:
+            own[number, catalog.associations[number][1]][tres] += seconds * left
     ids = {pair: number for number, pair in catalog.associations.items()}
     for run in runs:
         id_assoc = run.association_id or ids.get((run.user, run.account))

@@ -13,6 +13,7 @@ from aggregator.model.association import (
     RUNNING_TRES_SECONDS,
     SUBMITTED_JOBS,
 )
+from aggregator.model.usage import is_held
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Holdings:
         quantity = QUANTITIES.get(limit)
         if quantity in (RUNNING_JOBS, SUBMITTED_JOBS):
             return float(self.jobs if quantity == RUNNING_JOBS else self.submitted)
-        if quantity is None or not _is_counted(tres) or (tres == "billing" and not self.billed):
+        if quantity is None or not is_held(tres) or (tres == "billing" and not self.billed):
             return None
         if quantity == RUNNING_TRES and tres == "node":
             return None if self.nodes is None else float(len(self.nodes))
@@ -94,8 +95,3 @@ def _held(run: Run) -> Iterator[tuple[str, int]]:
     if held.gpus:
         yield "gres/gpu", held.gpu_count
         yield from ((f"gres/gpu:{gpu_type}", count) for gpu_type, count in held.gpus.items() if gpu_type)
-
-
-def _is_counted(tres: str) -> bool:
-    """Tell whether a run's allocation says how much of a TRES it holds."""
-    return tres in ("cpu", "mem", "node", "billing", "gres/gpu") or tres.startswith(("gres/gpu:", LICENSE))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aggregator.model.accounting import Run
-from aggregator.model.association import Association
+from aggregator.model.association import LICENSE, Association
 from aggregator.model.calendar import Calendar, Resolution, Rolled
 from aggregator.model.decay import Decay
 
@@ -122,8 +122,13 @@ def tres_name(kind: str, name: str) -> str:
 
 
 def is_of_jobs(tres: str) -> bool:
-    """Tell whether a TRES can be told from a job's allocation, and is shown when nothing else is asked for."""
+    """Tell whether a TRES is shown when nothing else is asked for: what jobs hold, licenses apart."""
     return tres in ("cpu", "mem", "node", "billing", "gres/gpu") or tres.startswith("gres/gpu:")
+
+
+def is_held(tres: str) -> bool:
+    """Tell whether a TRES can be told from a job's allocation."""
+    return is_of_jobs(tres) or tres.startswith(LICENSE)
 
 
 def unit_of(tres: str) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
 from aggregator.model.decay import Decay
-from aggregator.model.usage import DecayedUsage, UsageCatalog
+from aggregator.model.usage import DecayedUsage, UsageCatalog, is_held
 from aggregator.sources.base import UsageReader
 
 # What slurmctld computes fair share from.
@@ -19,13 +19,19 @@ async def read_decayed(reader: UsageReader, catalog: UsageCatalog, decay: Decay,
     Raises FetchError.
     """
     since = begin_of(catalog, decay, at)
-    tres = frozenset(catalog.tres.values()) & {BILLING, *catalog.limited}
+    tres = tres_of(catalog)
 
     def plan(rolled: Rolled) -> list[Segment]:
         return plan_of(decay, since, at, rolled, catalog.calendar)
 
     rolled, found = await reader.decayed(tuple(catalog.associations), tres, plan, decay, at)
     return DecayedUsage(decay, at, since, covered_until(plan(rolled), since), tres, found)
+
+
+def tres_of(catalog: UsageCatalog) -> frozenset[str]:
+    """Choose what is needed: of the limited TRES those that the jobs' own rows tell too, for the time since."""
+    limited = filter(is_held, catalog.limited)
+    return frozenset(catalog.tres.values()) & {BILLING, *limited}
 
 
 def begin_of(catalog: UsageCatalog, decay: Decay, at: float) -> float:

@@ -21,7 +21,7 @@ from aggregator.model.usage import (
     is_of_jobs,
 )
 from aggregator.model.view import ClusterView
-from aggregator.refresh.decayed import begin_of, read_decayed
+from aggregator.refresh.decayed import begin_of, read_decayed, tres_of
 from aggregator.refresh.fetch import Feed
 from aggregator.sources.base import UsageReader
 
@@ -106,11 +106,11 @@ class UsageWindows:
         return is_young and await self._reader.rolled() == sums.rolled
 
     def _counts_as_before(self, sums: _Sums, catalog: UsageCatalog, at: float) -> bool:
-        """Tell whether the decayed usage begins where it did: it has not been reset, and a day has not faded away."""
+        """Tell whether the same of usage counts: it was not reset, no day has faded away, no other TRES is limited."""
         return (
             self._decay is None
             or sums.decayed is None
-            or (sums.decayed.since == begin_of(catalog, self._decay, at) and catalog.limited <= sums.decayed.tres)
+            or (sums.decayed.since == begin_of(catalog, self._decay, at) and sums.decayed.tres == tres_of(catalog))
         )
 
     async def _read(self, catalog: UsageCatalog, windows: Mapping[str, float], at: float) -> _Sums:

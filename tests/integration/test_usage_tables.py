@@ -294,7 +294,7 @@ async def test_decayed_usage_is_that_of_each_hour_by_itself(site: Site, usage: S
 async def test_only_billing_and_tres_with_limits_on_minutes_are_read(site: Site, usage: SlurmUsage) -> None:
     catalog = await known(usage)
     assert catalog.limited == {"cpu", "gres/gpu"}, "not that of a deleted account, and no energy"
-    none = await read_decayed(usage, replace(catalog, limited=frozenset()), Decay(), site.now)
+    none = await read_decayed(usage, replace(catalog, limited=frozenset({"fs/disk"})), Decay(), site.now)
     assert (none.tres, none.associations) == (frozenset(), {}), "this history has no billing"
 
 

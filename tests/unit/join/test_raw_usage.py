@@ -74,6 +74,10 @@ def test_nothing_is_known_when_slurmdbd_has_long_ceased_to_roll_up() -> None:
     assert raw_usage(read, CATALOG, (), NOW) is None
 
 
+def test_an_association_that_was_removed_since_is_left_out() -> None:
+    assert make({(99, "cpu"): 5.0}).accounts == {}
+
+
 def test_no_usage_at_all_is_no_error() -> None:
     assert make() == RawUsage(frozenset({"cpu", "billing"}))
 
