@@ -34,7 +34,6 @@ Key = tuple[str, str, str]
 class Said:
     """What sshare prints of one association."""
 
-    shares: float
     used: float
     level: float
 
@@ -85,13 +84,17 @@ async def moment(lab: Lab, database: Database, changed: float) -> Moment:
 
 
 def added_up(lab: Lab) -> float:
-    """Read when slurmctld last added up usage, from the file in which it keeps that."""
-    return float(struct.unpack(">q", (lab.slurm.folder / "state/priority_last_decay_ran").read_bytes()[:8])[0])
+    """Read when slurmctld last added up usage, from the file in which it keeps that; 0 while it replaces it."""
+    try:
+        kept = (lab.slurm.folder / "state/priority_last_decay_ran").read_bytes()
+    except FileNotFoundError:
+        return 0.0
+    return float(struct.unpack(">q", kept[:8])[0])
 
 
 def sshare(lab: Lab) -> dict[Key, Said]:
     found = {}
-    columns = "Account,User,Partition,NormShares,EffectvUsage,LevelFS"
+    columns = "Account,User,Partition,EffectvUsage,LevelFS"
     for line in lab.slurm.run("sshare", "-a", "-l", "-n", "-P", "-o", columns).splitlines():
         account, user, partition, *values = line.strip().split("|")
         found[account, user, partition] = Said(*(float(value or "nan") for value in values))
