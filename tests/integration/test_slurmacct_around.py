@@ -90,7 +90,8 @@ def fill(mariadb: MariaDB, release: str) -> None:
         insert_job(mariadb, 9_500_001 + number, state=0, time_start=0, time_end=0, job_name=f"waits {kept}", **text)
     alone = {"submit_line": "sbatch -d singleton,afterok:77 x"} if line else {}
     for run_id, values in SINGLETONS.items():
-        insert_job(mariadb, run_id, id_user=4712, time_end=0, **{"job_name": "nightly ' \N{ROCKET}", **values}, **alone)
+        open_one = {"id_user": 4712, "time_end": 0, "job_name": "nightly ' \N{ROCKET}", **alone}
+        insert_job(mariadb, run_id, **{**open_one, **values})
     fill_around(mariadb)
     for name in ("job", "step", "event", "resv"):
         mariadb.execute(f"ANALYZE TABLE {table(name)}", DATABASE)
