@@ -7,7 +7,7 @@ from zlib import crc32
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
-from aggregator.model.association import Association, Limit, LimitsView, Standing
+from aggregator.model.association import Association, Fairshare, Limit, LimitsView, Standing
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
@@ -172,7 +172,8 @@ def rich_standing(account: str, user: str = "") -> Standing:
         Limit(limit="MaxJobs", tres="", value=2.0**53, account="root"),
         Limit(limit="GrpTRESMins", tres="cpu", value=0.0, account=account, user=user),
     )
-    return Standing(account=account, user=user, shares=10, shares_ratio=1 / 3, limits=limits)
+    fairshare = Fairshare(0.25, 4 / 3, "approximation")
+    return Standing(account=account, user=user, shares=10, shares_ratio=1 / 3, fairshare=fairshare, limits=limits)
 
 
 def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:

@@ -40,6 +40,7 @@ def account_json(limits: LimitsView, account: str, sight: Sight) -> Json:
     standing = limits.accounts.get(account)
     return {
         "shares": shares_json(standing) if standing else None,
+        "fair_share": fair_share_json(standing) if standing else None,
         "limits": _limits_json((standing,) if standing else (), sight, sight.sees_sums(Sums(account))),
         "coordinators": sorted(limits.coordinators.get(account, ())),
     }
@@ -51,7 +52,11 @@ def user_json(limits: LimitsView, account: str, user: str, sight: Sight) -> Json
     every = next((standing for standing in standings if not standing.partition), None)
     # What a QOS counts of a user is of all the user's accounts, not only of those that the client may see.
     sees_qos = sight.everything or sight.user == user
-    return {"shares": shares_json(every) if every else None, "limits": _limits_json(standings, sight, sees_qos)}
+    return {
+        "shares": shares_json(every) if every else None,
+        "fair_share": fair_share_json(every) if every else None,
+        "limits": _limits_json(standings, sight, sees_qos),
+    }
 
 
 def shares_json(standing: Standing) -> Json:
@@ -59,6 +64,16 @@ def shares_json(standing: Standing) -> Json:
     return {
         "shares": PARENT if standing.shares is None else standing.shares,
         "ratio": standing.shares_ratio,
+    }
+
+
+def fair_share_json(standing: Standing) -> Json:
+    """Show how an association is served; a level of null with a source is infinity: nothing was used."""
+    return {
+        "level": standing.fairshare.level,
+        "source": standing.fairshare.source or None,
+        "shares_ratio": standing.shares_ratio,
+        "usage_ratio": standing.fairshare.usage_ratio,
     }
 
 

@@ -16,6 +16,7 @@ from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
+from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
     SyntheticAccounting,
@@ -50,6 +51,7 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         SyntheticHistory(cluster),
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
+        decay=Decay(),
     )
     yield Site(
         {cluster.name: sources},

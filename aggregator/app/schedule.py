@@ -10,6 +10,7 @@ from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
+from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
@@ -87,7 +88,7 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
         if sources.power
     }
     usages = {
-        name: _usage(name, sources.accounting, sources.usage, timing, outlets)
+        name: _usage(name, sources.accounting, sources.usage, sources.decay, timing, outlets)
         for name, sources in site.clusters.items()
         if sources.usage
     }
@@ -106,10 +107,12 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     return clusters + slow + filesystems
 
 
-def _usage(name: str, accounting: EndedRuns, reader: UsageReader, timing: Timing, outlets: Outlets) -> UsageRefresher:
+def _usage(
+    name: str, accounting: EndedRuns, reader: UsageReader, decay: Decay | None, timing: Timing, outlets: Outlets
+) -> UsageRefresher:
     # Read far more rarely than the runs: it is not stale after their time.
     patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
-    windows = UsageWindows(reader, accounting, timing.fiscal_year)
+    windows = UsageWindows(reader, accounting, timing.fiscal_year, decay)
     return UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name))
 
 
@@ -152,6 +155,7 @@ def _cluster(
         allocations=allocations,
         ledger=ledger.view if ledger else None,
         usage=usage.view if usage else lambda: None,
+        levels=_feed(sources.levels, name, timing, outlets) if sources.levels else None,
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},

@@ -13,6 +13,7 @@ from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.connection import Tls
 from aggregator.model.accounting import Accounting
+from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -29,6 +30,7 @@ from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
     PrometheusClient,
+    PrometheusLevels,
     PrometheusPower,
     PrometheusSeries,
     PrometheusUse,
@@ -44,9 +46,10 @@ class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, P
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use and power are None when no exporter is configured, usage without roll-ups.
+    """The sources of one cluster; use, levels and power are None when their exporter is not configured.
 
-    history, around and series read on demand what the snapshot does not hold.
+    usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. history, around and
+    series read on demand what the snapshot does not hold.
     """
 
     accounting: AccountingSource
@@ -56,6 +59,8 @@ class ClusterSources:
     around: AroundReader | None = None
     usage: UsageReader | None = None
     series: SeriesReader | None = None
+    decay: Decay | None = None
+    levels: Source[Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +112,36 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
         history=SlurmHistory(accounting, database),
         around=SlurmAround(accounting, database),
         usage=SlurmUsage(name, own, key, section.slurmacct.timezone),
+        decay=section.slurmacct.priority.to_model() if section.slurmacct.priority else None,
     )
-    if not section.exporters.in_use:
-        return on_demand
+    return _with_exporters(stack, name, section, config, on_demand)
+
+
+def _with_exporters(
+    stack: AsyncExitStack, name: str, section: Cluster, config: Config, sources: ClusterSources
+) -> ClusterSources:
+    """Add what Prometheus has of the cluster, by the exporters that are in use."""
+    exporters = section.exporters.in_use
+    if not exporters:
+        return sources
     client = PrometheusClient(
         _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
     )
     stack.push_async_callback(client.close)
     settings = {
         name: ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
-        for name, exporter in section.exporters.in_use.items()
+        for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
-    on_demand = replace(on_demand, series=PrometheusSeries(client, matchers, settings, nodes))
-    if section.exporters.slurm_job_exporter is None:
-        return on_demand
-    use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
-    known = _known_nodes(config.energy)
-    power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-    return replace(on_demand, use=use, power=power)
+    sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes))
+    if "slurm_exporter" in settings:
+        sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
+    if "slurm_job_exporter" in settings:
+        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
+        known = _known_nodes(config.energy)
+        power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
+        sources = replace(sources, use=use, power=power)
+    return sources
 
 
 def _known_nodes(energy: Energy) -> dict[str, NodePower]:

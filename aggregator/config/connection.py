@@ -8,6 +8,7 @@ from aggregator.config.types import (
     Count,
     DatabaseName,
     File,
+    HalfLife,
     HeaderName,
     Interval,
     LabelName,
@@ -17,6 +18,7 @@ from aggregator.config.types import (
     Url,
     parse_duration,
 )
+from aggregator.model.decay import Decay, ResetPeriod
 
 
 class Tls(Section):
@@ -46,12 +48,24 @@ class Replica(Section):
     port: Port | None = None
 
 
+class Priority(Section):
+    """Say what slurm.conf says of the decay of usage, by its Priority… parameters."""
+
+    decay_half_life: HalfLife = parse_duration("7d")
+    usage_reset_period: ResetPeriod = "none"
+
+    def to_model(self) -> Decay:
+        """Give the decay as the join knows it."""
+        return Decay(self.decay_half_life, self.usage_reset_period)
+
+
 class SlurmAcct(Database):
-    """Reach slurmdbd's database."""
+    """Reach slurmdbd's database, and say what of slurm.conf is not in it."""
 
     database: DatabaseName = "slurm_acct_db"
     replica: Replica | None = None
     timezone: TimeZone | None = None
+    priority: Priority | None = None
 
 
 class Robinhood(Database):

@@ -26,6 +26,7 @@ _MILLISECONDS: Final = {
     "s": 1_000,
     "ms": 1,
 }
+_DAY_SECONDS: Final = 86_400
 _DURATION: Final = re.compile("".join(rf"(?:([0-9]{{1,15}}){unit})?" for unit in _MILLISECONDS))
 # Prometheus counts sizes in powers of two under both spellings: 1KB is 1KiB is 1024 bytes.
 _BYTES: Final = {prefix: 1024**power for power, prefix in enumerate(("", "K", "M", "G", "T", "P", "E"))}
@@ -137,6 +138,15 @@ def read_duration(value: object) -> float:
             pass
     bare = type(value) in (int, float) or (isinstance(value, str) and value.isdecimal())
     raise must_be(wanted, "add a unit: ms, s, m, h, d, w or y" if bare else "")
+
+
+def _read_half_life(value: object) -> float:
+    """Read the half-life of usage; 0 is Slurm's word for no decay."""
+    seconds = 0.0 if value == 0 and type(value) is int else read_duration(value)
+    # Roll-ups are by the hour: of a shorter half-life they say too little.
+    if 0 < seconds < _DAY_SECONDS:
+        raise must_be("0s (no decay) or at least 1d")
+    return seconds
 
 
 def _require_positive(seconds: float) -> float:
@@ -292,6 +302,7 @@ def _as_text(convert: Callable[..., str]) -> PlainSerializer:
 read_amount: Final = _number(0)
 Duration = Annotated[float, PlainValidator(read_duration), _as_text(format_duration)]
 Interval = Annotated[float, PlainValidator(read_duration), AfterValidator(_require_positive), _as_text(format_duration)]
+HalfLife = Annotated[float, PlainValidator(_read_half_life), _as_text(format_duration)]
 Size = Annotated[int, PlainValidator(read_size), _as_text(format_size)]
 Address = Annotated[ListenAddress, PlainValidator(_read_address), _as_text(str)]
 Url = Annotated[str, PlainValidator(_read_url)]

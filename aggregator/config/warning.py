@@ -15,7 +15,6 @@ NOT_YET: Final = (
     "auth.jwt",
     "limits",
     "clusters.*.slurmacct.replica",
-    "clusters.*.exporters.slurm_exporter",
     "clusters.*.exporters.lustre_exporter",
     "clusters.*.exporters.lustre_exporter_slurm",
     "clusters.*.exporters.pcm_sensor_server",

@@ -67,9 +67,34 @@ def _of(entity: Entity[Standing], name: str, of_whom: str, cost: str) -> tuple[F
         ),
         Family(
             name=f"hpc_{name}_limit_used",
-            help="What open jobs use of the limit, in its unit; absent for limits of one job and of past usage.",
-            entity=entity, cost=f"{cost}, at most", source="slurmacct job_table tres_alloc, timelimit",
+            help="What is used of the limit, in its unit: by open jobs, for GrpTRESMins what has not decayed; absent "
+            "for limits of one job and where it is not known.",
+            entity=entity, cost=f"{cost}, at most",
+            source="slurmacct job_table tres_alloc, timelimit; assoc_usage_{hour,day}_table (docs/accounts.md)",
             labels=_LABELS, samples=_used,
+        ),
+    )  # fmt: skip
+
+
+def _level(standing: Standing) -> Iterable[tuple[LabelValues, float | None]]:
+    return (((standing.fairshare.source,), standing.fairshare.level),)
+
+
+def _fairshare(entity: Entity[Standing], whom: str, cost: str) -> tuple[Family[Standing], ...]:
+    name = whom.partition(" ")[0]
+    return (
+        Family(
+            name=f"hpc_{name}_fairshare_level",
+            help=f"How the {whom} is served beside its level (level_fs of Fair Tree): above 1 under-served, below 1 "
+            "over-served; absent where nothing was used, which is infinity.",
+            entity=entity, cost=cost, labels=("source",), samples=_level,
+            source="slurm-exporter slurm_account_levelfs, else shares_ratio ÷ usage_ratio (docs/accounts.md)",
+        ),
+        Family(
+            name=f"hpc_{name}_usage_ratio",
+            help=f"The decayed usage (billing) of the {whom} ÷ that of its parent.",
+            entity=entity, cost=cost, source="slurmacct assoc_usage_{hour,day}_table (docs/accounts.md)",
+            value=lambda standing: standing.fairshare.usage_ratio,
         ),
     )  # fmt: skip
 
@@ -83,4 +108,6 @@ FAMILIES: tuple[Family[Any], ...] = (
         entity=ACCOUNT, cost="accounts", source="slurmacct assoc_table shares",
         value=lambda standing: standing.shares_ratio,
     ),
+    *_fairshare(ACCOUNT, "account", "accounts"),
+    *_fairshare(USER, "user under the account", "active users"),
 )  # fmt: skip

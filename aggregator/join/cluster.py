@@ -12,6 +12,7 @@ from aggregator.join.use import carry_over, use_by_run
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.storage import Award
+from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
@@ -30,13 +31,16 @@ def join_cluster(
     awards: Mapping[str, Award],
     ledger: LedgerView | None = None,
     judge: Judge = _NO_RULES,
+    usage: UsageView | None = None,
+    levels: Mapping[str, float] | None = None,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
-    `previous` is the last snapshot's use by run id, kept for runs that have ended since.
+    `previous` is the last snapshot's use by run id, kept for runs that have ended since. `levels` are the accounts'
+    fair shares as slurmctld says them (level_fs).
     """
     if accounting is None:
-        return _with_ledger(ClusterView(cluster=cluster, time=at, awards=awards), ledger)
+        return _with_ledger(ClusterView(cluster=cluster, time=at, awards=awards, usage=usage), ledger)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
@@ -56,7 +60,8 @@ def join_cluster(
         awards=awards,
         rules=judge.rules,
         members=accounting.members,
-        limits=join_limits(accounting.associations, runs, at),
+        limits=join_limits(accounting.associations, runs, at, usage.raw if usage else None, levels or {}),
+        usage=usage,
     )
     return _with_ledger(view, ledger)
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Run
 from aggregator.model.association import (
+    LICENSE,
     QUANTITIES,
     RUNNING_JOBS,
     RUNNING_TRES,
     RUNNING_TRES_SECONDS,
     SUBMITTED_JOBS,
 )
+from aggregator.model.usage import is_held
 
 
 @dataclass(slots=True)
@@ -19,7 +21,8 @@ class Holdings:
     """What some open runs hold together.
 
     nodes is None when the nodes of a run are not known: slurmctld counts a node that two jobs share once. tres_seconds
-    (TRES × remaining time limit) is None when a run has no time limit.
+    (TRES × remaining time limit) is None when a run has no time limit. billed is False when the billing of a run is
+    not known.
     """
 
     jobs: int = 0
@@ -27,6 +30,7 @@ class Holdings:
     tres: Counter[str] = field(default_factory=Counter)
     tres_seconds: Counter[str] | None = field(default_factory=Counter)
     nodes: set[str] | None = field(default_factory=set)
+    billed: bool = True
 
     def add_run(self, run: Run, at: float) -> None:
         """Count one open run as of time `at`; the tasks of an array that is not split count each."""
@@ -34,6 +38,7 @@ class Holdings:
         if not run.holds_resources:
             return
         self.jobs += 1
+        self.billed &= run.allocated.billing is not None
         self._add_nodes(set(run.nodes) or None)
         if run.time_limit_seconds is None:
             self.tres_seconds = None
@@ -48,6 +53,7 @@ class Holdings:
         """Count other runs too."""
         self.jobs += other.jobs
         self.submitted += other.submitted
+        self.billed &= other.billed
         self.tres.update(other.tres)
         if self.tres_seconds is not None and other.tres_seconds is not None:
             self.tres_seconds.update(other.tres_seconds)
@@ -66,7 +72,7 @@ class Holdings:
         quantity = QUANTITIES.get(limit)
         if quantity in (RUNNING_JOBS, SUBMITTED_JOBS):
             return float(self.jobs if quantity == RUNNING_JOBS else self.submitted)
-        if quantity is None or not _is_counted(tres):
+        if quantity is None or not is_held(tres) or (tres == "billing" and not self.billed):
             return None
         if quantity == RUNNING_TRES and tres == "node":
             return None if self.nodes is None else float(len(self.nodes))
@@ -84,12 +90,8 @@ def hold(runs: Iterable[Run], at: float) -> Holdings:
 
 def _held(run: Run) -> Iterator[tuple[str, int]]:
     held = run.allocated
-    yield from (("cpu", held.cpus), ("mem", held.memory_bytes), ("node", held.nodes))
+    yield from (("cpu", held.cpus), ("mem", held.memory_bytes), ("node", held.nodes), ("billing", held.billing or 0))
+    yield from ((f"{LICENSE}{name}", count) for name, count in held.licenses.items())
     if held.gpus:
         yield "gres/gpu", held.gpu_count
         yield from ((f"gres/gpu:{gpu_type}", count) for gpu_type, count in held.gpus.items() if gpu_type)
-
-
-def _is_counted(tres: str) -> bool:
-    """Tell whether a run's allocation says how much of a TRES it holds: billing and licenses it does not."""
-    return tres in ("cpu", "mem", "node", "gres/gpu") or tres.startswith("gres/gpu:")

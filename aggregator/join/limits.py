@@ -8,13 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from aggregator.join.fairtree import counts_whole, fairshares
 from aggregator.join.holdings import Holdings
 from aggregator.join.shares import shares_ratios
 from aggregator.model.accounting import Run
 from aggregator.model.association import (
     OVERRIDES,
+    USED_TRES_SECONDS,
     Association,
     Associations,
+    Fairshare,
     Limit,
     LimitKey,
     LimitsView,
@@ -23,14 +26,27 @@ from aggregator.model.association import (
     Standing,
     is_group_limit,
 )
+from aggregator.model.usage import RawUsage
 
 _Key = tuple[str, str, str]  # account, user, partition
 _NOTHING = Holdings()
+_UNTOLD: Mapping[str, float] = {}
 
 
-def join_limits(associations: Associations, runs: Iterable[Run], at: float) -> LimitsView:
-    """Join the associations with what the open runs hold at `at`."""
-    tree = _Tree(associations)
+def join_limits(
+    associations: Associations,
+    runs: Iterable[Run],
+    at: float,
+    raw: RawUsage | None = None,
+    levels: Mapping[str, float] = _UNTOLD,
+) -> LimitsView:
+    """Join the associations with what the open runs hold at `at`, and with what is left of past usage.
+
+    levels are those of accounts that slurmctld says (level_fs).
+    """
+    live = tuple(associations.live())
+    known = raw if raw and counts_whole(live, associations.qos) else None
+    tree = _Tree(associations, known, levels)
     use = _Use(tree, runs, at)
     accounts = {name: _account_standing(tree, use, row) for name, row in tree.accounts.items()}
     coordinators = _coordinators(associations, tree)
@@ -47,10 +63,15 @@ def join_limits(associations: Associations, runs: Iterable[Run], at: float) -> L
 
 
 class _Tree:
-    """The live associations: accounts by name, users by account, name and partition, and the way up from each."""
+    """The live associations: accounts by name, users by account, name and partition, and the way up from each.
 
-    def __init__(self, associations: Associations) -> None:
+    raw is what is left of usage, levels are what slurmctld says of accounts.
+    """
+
+    def __init__(self, associations: Associations, raw: RawUsage | None, levels: Mapping[str, float]) -> None:
         live = list(associations.live())
+        self.raw = raw
+        self._levels = levels
         self.accounts = {row.account: row for row in live if not row.user}
         self.users = {(row.account, row.user, row.partition): row for row in live if row.user}
         self._keys = {row.id: key for key, row in self.users.items()}
@@ -59,7 +80,15 @@ class _Tree:
 
     @cached_property
     def ratios(self) -> Mapping[int, float]:
-        return shares_ratios((*self.accounts.values(), *self.users.values()))
+        return shares_ratios(self._rows)
+
+    @cached_property
+    def fairshares(self) -> Mapping[int, Fairshare]:
+        return fairshares(self._rows, self.ratios, self.raw, self._levels)
+
+    @property
+    def _rows(self) -> tuple[Association, ...]:
+        return (*self.accounts.values(), *self.users.values())
 
     def chain(self, row: Association) -> tuple[Association, ...]:
         """List an association and the accounts above it, the nearest first."""
@@ -125,14 +154,17 @@ def _account_standing(tree: _Tree, use: _Use, row: Association) -> Standing:
     limits = [
         *_group_limits(tree, use, row, allowed),
         # An account's own Max* are what its users have: nothing is used of them by the account.
-        *_inherited(tree.chain(row), None, allowed),
+        *_inherited(tree, row, None, allowed),
         *(
             limit
             for qos in allowed
             for limit in _qos_limits(qos, "PerAccount", use.of_qos.get((qos.name, name, ""), _NOTHING))
         ),
     ]
-    return Standing(account=name, shares=row.shares, shares_ratio=tree.ratios.get(row.id), limits=tuple(limits))
+    return Standing(
+        account=name, shares=row.shares, shares_ratio=tree.ratios.get(row.id), fairshare=tree.fairshares[row.id],
+        limits=tuple(limits),
+    )  # fmt: skip
 
 
 def _user_standings(tree: _Tree, use: _Use) -> dict[tuple[str, str], tuple[Standing, ...]]:
@@ -150,7 +182,7 @@ def _user_standings(tree: _Tree, use: _Use) -> dict[tuple[str, str], tuple[Stand
         users[row.account, row.user].append(
             Standing(
                 account=row.account, user=row.user, partition=row.partition, shares=row.shares, shares_ratio=ratio,
-                limits=limits,
+                fairshare=tree.fairshares[row.id], limits=limits,
             )
         )  # fmt: skip
     return {key: tuple(standings) for key, standings in users.items()}
@@ -161,7 +193,7 @@ def _user_limits(tree: _Tree, use: _Use, row: Association) -> tuple[Limit, ...]:
     held = use.of_association.get((row.account, row.user, row.partition), _NOTHING)
     return (
         *_group_limits(tree, use, row, allowed),
-        *_inherited(tree.chain(row), held, allowed),
+        *_inherited(tree, row, held, allowed),
         *(
             limit
             for qos in allowed
@@ -180,25 +212,30 @@ def _group_limits(tree: _Tree, use: _Use, row: Association, allowed: Sequence[Qo
         )
         for key in sorted(level.limits):
             if is_group_limit(key[0]):
-                yield _limit(level, key, held, allowed)
+                used = _left(tree, level, key[1]) if key[0] == USED_TRES_SECONDS else held.used(*key)
+                yield _limit(level, key, used, allowed)
 
 
-def _inherited(chain: Sequence[Association], held: Holdings | None, allowed: Sequence[Qos]) -> Iterator[Limit]:
+def _left(tree: _Tree, level: Association, tres: str) -> float | None:
+    return tree.raw.of(level, tres) if tree.raw else None
+
+
+def _inherited(tree: _Tree, row: Association, held: Holdings | None, allowed: Sequence[Qos]) -> Iterator[Limit]:
     """Give the other limits, each from the nearest association that sets it."""
     nearest: dict[LimitKey, Association] = {}
-    for level in chain:
+    for level in tree.chain(row):
         for key in level.limits:
             if not is_group_limit(key[0]):
                 nearest.setdefault(key, level)
-    return (_limit(nearest[key], key, held, allowed) for key in sorted(nearest))
+    return (_limit(nearest[key], key, held.used(*key) if held else None, allowed) for key in sorted(nearest))
 
 
-def _limit(level: Association, key: LimitKey, held: Holdings | None, allowed: Sequence[Qos]) -> Limit:
+def _limit(level: Association, key: LimitKey, used: float | None, allowed: Sequence[Qos]) -> Limit:
     limit, tres = key
     names = (limit, *OVERRIDES.get(limit, ()))
     return Limit(
         limit=limit, tres=tres, value=level.limits[key], account=level.account, user=level.user,
-        partition=level.partition, used=held.used(limit, tres) if held else None,
+        partition=level.partition, used=used,
         overridden_by=tuple(qos.name for qos in allowed if any((name, tres) in qos.limits for name in names)),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.association import LICENSE
 from aggregator.model.calendar import Calendar, Resolution
 from aggregator.model.usage import MAX_TAIL_SECONDS, Usage, UsageCatalog, UsageSums, UsageView, is_of_jobs
 
@@ -31,6 +32,7 @@ def held_by(run: Run) -> Mapping[str, float]:
         "billing": float(held.billing or 0),
         "gres/gpu": float(held.gpu_count),
         **gpus,
+        **{f"{LICENSE}{name}": float(count) for name, count in held.licenses.items()},
     }
 
 
@@ -113,17 +115,12 @@ def summarize(usage: Usage, runs: Iterable[Run]) -> UsageView | None:
         return None
     # What begins after the last roll-up, as a fiscal year does on its first day, is not known yet.
     windows = tuple(name for name, begin in usage.windows.items() if begin <= usage.until)
-    by_id = {run.run_id: run for run in runs} | {run.run_id: run for run in usage.ended}
-    tail: defaultdict[tuple[str, str, str], float] = defaultdict(float)
-    for run in by_id.values():
-        for tres, seconds in used_by(run, usage.until, usage.time):
-            tail[run.account, run.user, tres] += seconds
     sums: defaultdict[tuple[str, str], defaultdict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
     for (window, id_assoc, tres), seconds in usage.associations.items():
         user, account = catalog.associations[id_assoc]
         if window in windows:
             sums[account, user][tres, window] += seconds
-    for (account, user, tres), seconds in tail.items():
+    for (account, user, tres), seconds in _tail(usage, runs).items():
         for window in windows:
             sums[account, user][tres, window] += seconds
     return UsageView(
@@ -138,6 +135,21 @@ def summarize(usage: Usage, runs: Iterable[Run]) -> UsageView | None:
     )
 
 
+def runs_since(usage: Usage, runs: Iterable[Run]) -> Sequence[Run]:
+    """Give each run once that may have used something since the last roll-up, as it ended if it has."""
+    return tuple(({run.run_id: run for run in runs} | {run.run_id: run for run in usage.ended}).values())
+
+
+def _tail(usage: Usage, runs: Iterable[Run]) -> Mapping[tuple[str, str, str], float]:
+    """Add up what runs have used since the last roll-up by (account, user, TRES), of those that windows have."""
+    tail: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+    for run in runs_since(usage, runs):
+        for tres, seconds in used_by(run, usage.until, usage.time):
+            if is_of_jobs(tres):
+                tail[run.account, run.user, tres] += seconds
+    return tail
+
+
 _Own = Mapping[tuple[str, str], Mapping[tuple[str, str], float]]
 
 
@@ -146,7 +158,7 @@ def _account_sums(own: _Own, catalog: UsageCatalog, windows: Sequence[str]) -> t
     shown = [(tres, window) for tres in sorted(set(catalog.tres.values())) if is_of_jobs(tres) for window in windows]
     sums = {account: dict.fromkeys(shown, 0.0) for account in sorted(catalog.live_accounts)}
     for (account, _), seconds in own.items():
-        for name in _upwards(account, catalog.parents):
+        for name in upwards(account, catalog.parents):
             for key, amount in seconds.items() if name in sums else ():
                 sums[name][key] = sums[name].get(key, 0.0) + amount
     return tuple(UsageSums(account, "", seconds) for account, seconds in sums.items())
@@ -162,7 +174,7 @@ def _user_sums(own: _Own) -> tuple[UsageSums, ...]:
     return tuple(found)
 
 
-def _upwards(account: str, parents: Mapping[str, str]) -> Iterator[str]:
+def upwards(account: str, parents: Mapping[str, str]) -> Iterator[str]:
     """List the account and all above it, each once."""
     seen: set[str] = set()
     while account and account not in seen:

@@ -11,6 +11,7 @@ Limits = Mapping[LimitKey, float]
 
 # What limits of the same quantity are used by; a limit that is not here applies to one job, or to decayed usage.
 RUNNING_JOBS, SUBMITTED_JOBS, RUNNING_TRES, RUNNING_TRES_SECONDS = "jobs", "submitted", "tres", "tres_seconds"
+USED_TRES_SECONDS: Final = "GrpTRESMins"
 QUANTITIES: Final[Mapping[str, str]] = {
     "GrpJobs": RUNNING_JOBS,
     "GrpSubmitJobs": SUBMITTED_JOBS,
@@ -32,6 +33,7 @@ OVERRIDES: Final[Mapping[str, tuple[str, ...]]] = {
     "MaxJobs": ("MaxJobsPerUser", "MaxJobsPerAccount"),
     "MaxSubmitJobs": ("MaxSubmitJobsPerUser", "MaxSubmitJobsPerAccount"),
 }
+LICENSE: Final = "license/"
 _UNITS: Final = {"cpu": "cpus", "mem": "bytes", "node": "nodes", "gres/gpu": "gpus", "billing": "billing"}
 
 
@@ -72,11 +74,12 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Qos:
-    """One quality of service with the limits that are set on it."""
+    """One quality of service with the limits that are set on it; its jobs count usage_factor times as usage."""
 
     name: str
     limits: Limits = field(default_factory=dict)
     priority: int = 0
+    usage_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,19 @@ class Limit:
         return None if self.used is None else self.value - self.used
 
 
+@dataclass(frozen=True, slots=True)
+class Fairshare:
+    """How an association is served beside those of its level, by Fair Tree; None is not known.
+
+    usage_ratio is its decayed usage ÷ that of its parent. level is shares_ratio ÷ usage_ratio, above 1 where it is
+    under-served, None also where nothing was used (slurmctld says infinity). source says who computed it.
+    """
+
+    usage_ratio: float | None = None
+    level: float | None = None
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What an association may do: its shares, their part of its level, and the limits that hold for it.
@@ -133,6 +149,7 @@ class Standing:
     partition: str = ""
     shares: int | None = None
     shares_ratio: float | None = None
+    fairshare: Fairshare = Fairshare()
     limits: tuple[Limit, ...] = ()
 
 

@@ -46,6 +46,10 @@ class Calendar:
         """Give `at` where it is a boundary, else the next one."""
         return at if self.floor(at, resolution) == at else self.following(at, resolution)
 
+    def day_of(self, at: float) -> date:
+        """Give the day in which `at` is."""
+        return _local(at, self.zone).date()
+
     def midnight(self, day: date) -> float:
         """Give when the day begins."""
         return datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()

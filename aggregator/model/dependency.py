@@ -19,7 +19,10 @@ MAX_DEPENDENCIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One condition; job is None for `singleton`. minutes is the delay of `after:id+minutes`."""
+    """One condition. minutes is the delay of `after:id+minutes`.
+
+    job is None for `singleton` while it is not known for whom it waits.
+    """
 
     type: str
     job: JobId | None = None

@@ -9,6 +9,7 @@ MEBIBYTE = 1024 * 1024
 # NO_VAL64 and INFINITE64 mark "not tracked"; every count from 2^63 on is one of them or garbage.
 SENTINEL = 1 << 63
 # Python refuses to convert numbers of thousands of digits, with an error of its own.
+_NONE: Mapping[int, str] = {}
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 
 
@@ -17,7 +18,7 @@ class Allocation:
     """What one run holds or asks for.
 
     memory_bytes is for the whole run, gpus maps Slurm's GPU type ("a100"; "" when untyped) to a count. billing is
-    None where it is not tracked.
+    None where it is not tracked. licenses has those that are TRES, by their names.
     """
 
     cpus: int = 0
@@ -25,6 +26,7 @@ class Allocation:
     nodes: int = 0
     gpus: Mapping[str, int] = field(default_factory=dict)
     billing: int | None = None
+    licenses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gpu_count(self) -> int:
@@ -54,7 +56,14 @@ def gpu_types(catalog: Mapping[int, tuple[str, str]]) -> dict[int, str | None]:
     }
 
 
-def allocation(counts: Mapping[int, int], gpu_ids: Mapping[int, str | None]) -> Allocation:
+def license_names(catalog: Mapping[int, tuple[str, str]]) -> dict[int, str]:
+    """Tell which ids of the cluster's catalog (id → type, name) are licenses."""
+    return {tres_id: name for tres_id, (kind, name) in catalog.items() if kind == "license"}
+
+
+def allocation(
+    counts: Mapping[int, int], gpu_ids: Mapping[int, str | None], license_ids: Mapping[int, str] = _NONE
+) -> Allocation:
     """Read an allocation from parsed counts of a `tres_alloc` or `tres_req` column (memory in MiB there).
 
     The generic gres/gpu already includes the typed ones: only what the types leave over is untyped.
@@ -71,4 +80,5 @@ def allocation(counts: Mapping[int, int], gpu_ids: Mapping[int, str | None]) -> 
     if untyped > 0:
         typed[""] = untyped
     memory = counts.get(MEMORY, 0) * MEBIBYTE
-    return Allocation(counts.get(CPU, 0), memory, counts.get(NODE, 0), typed, counts.get(BILLING))
+    licenses = {name: counts[tres_id] for tres_id, name in license_ids.items() if tres_id in counts}
+    return Allocation(counts.get(CPU, 0), memory, counts.get(NODE, 0), typed, counts.get(BILLING), licenses)

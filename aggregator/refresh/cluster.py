@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
@@ -29,6 +28,7 @@ class ClusterRefresher:
         allocations: Feed[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
+        levels: Feed[Mapping[str, float]] | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -43,6 +43,7 @@ class ClusterRefresher:
         self._allocations = allocations
         self._ledger = ledger
         self._usage = usage
+        self._levels = levels
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -53,12 +54,15 @@ class ClusterRefresher:
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations = await asyncio.gather(
-                self._accounting.fetch(at), fetch_optional(self._use, at), fetch_optional(self._allocations, at)
+            accounting, use, allocations, levels = await asyncio.gather(
+                self._accounting.fetch(at),
+                fetch_optional(self._use, at),
+                fetch_optional(self._allocations, at),
+                fetch_optional(self._levels, at),
             )
             ledger = await self._ledger(at) if self._ledger else None
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger)
+            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger, levels)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -77,8 +81,9 @@ class ClusterRefresher:
         use: Use | None,
         allocations: Allocations | None,
         ledger: LedgerView | None,
+        levels: Mapping[str, float] | None,
     ) -> ClusterView:
-        view = join_cluster(
+        return join_cluster(
             self._cluster,
             at,
             accounting,
@@ -88,5 +93,6 @@ class ClusterRefresher:
             awards=allocations.awards if allocations else {},
             ledger=ledger,
             judge=self._judge,
+            usage=self._usage(),
+            levels=levels,
         )
-        return replace(view, usage=self._usage())

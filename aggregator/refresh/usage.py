@@ -2,15 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
-from aggregator.join.usage import summarize
+from aggregator.join.decay import raw_usage
+from aggregator.join.usage import runs_since, summarize
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
-from aggregator.model.usage import FISCAL_YEAR, MAX_TAIL_SECONDS, Usage, UsageCatalog, UsageView, is_of_jobs
+from aggregator.model.decay import Decay
+from aggregator.model.usage import (
+    FISCAL_YEAR,
+    MAX_TAIL_SECONDS,
+    DecayedUsage,
+    Usage,
+    UsageCatalog,
+    UsageView,
+    is_of_jobs,
+)
 from aggregator.model.view import ClusterView
+from aggregator.refresh.decayed import begin_of, read_decayed, tres_of
 from aggregator.refresh.fetch import Feed
 from aggregator.sources.base import UsageReader
 
@@ -42,19 +53,30 @@ class _Sums:
     until: float
     associations: Mapping[tuple[str, int, str], float]
     cluster: Mapping[tuple[str, str, str], float]
+    decayed: DecayedUsage | None = None
 
 
 class UsageWindows:
-    """A source of usage over windows, read again only when an hour has been rolled up, or rolled back."""
+    """A source of usage over windows, read again only when an hour has been rolled up, or rolled back.
+
+    decay is how slurmctld lets usage fade, None where that is not known.
+    """
 
     name = "usage"
 
-    def __init__(self, reader: UsageReader, ended: EndedRuns, fiscal_year: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        reader: UsageReader,
+        ended: EndedRuns,
+        fiscal_year: tuple[int, int] | None = None,
+        decay: Decay | None = None,
+    ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._reader = reader
         self._ended = ended
         self._fiscal_year = fiscal_year
+        self._decay = decay
         self._sums: _Sums | None = None
 
     async def fetch(self, at: float) -> Usage:
@@ -68,17 +90,28 @@ class UsageWindows:
             return Usage(at)
         windows = _windows(at, catalog.calendar, self._fiscal_year)
         sums = self._sums
-        if sums is None or not await self._holds(sums, windows, at):
+        if sums is None or not await self._holds(sums, windows, at) or not self._counts_as_before(sums, catalog, at):
             sums = self._sums = await self._read(catalog, windows, at)
         ended: tuple[Run, ...] = ()
-        if at - sums.until <= MAX_TAIL_SECONDS:
-            ended = await self._ended.ended_since(sums.until)
+        until = min(sums.until, sums.decayed.until) if sums.decayed else sums.until
+        if at - until <= MAX_TAIL_SECONDS:
+            ended = await self._ended.ended_since(until)
         self.rows = len(sums.associations) + len(sums.cluster) + len(ended)
-        return Usage(at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, ended)
+        return Usage(
+            at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, ended, sums.decayed
+        )
 
     async def _holds(self, sums: _Sums, windows: Mapping[str, float], at: float) -> bool:
         is_young = 0 <= at - sums.at < REREAD_SECONDS and sums.windows == windows
         return is_young and await self._reader.rolled() == sums.rolled
+
+    def _counts_as_before(self, sums: _Sums, catalog: UsageCatalog, at: float) -> bool:
+        """Tell whether the same of usage counts: it was not reset, no day has faded away, no other TRES is limited."""
+        return (
+            self._decay is None
+            or sums.decayed is None
+            or (sums.decayed.since == begin_of(catalog, self._decay, at) and sums.decayed.tres == tres_of(catalog))
+        )
 
     async def _read(self, catalog: UsageCatalog, windows: Mapping[str, float], at: float) -> _Sums:
         names = [tres for tres in catalog.tres.values() if is_of_jobs(tres)]
@@ -99,7 +132,8 @@ class UsageWindows:
                 key_of_state = window, tres, state
                 cluster[key_of_state] = cluster.get(key_of_state, 0.0) + seconds
         until = covered_until(plan(rolled), min(windows.values()))
-        return _Sums(at, rolled, windows, until, associations, cluster)
+        decayed = await read_decayed(self._reader, catalog, self._decay, at) if self._decay else None
+        return _Sums(at, rolled, windows, until, associations, cluster, decayed)
 
 
 def _windows(at: float, calendar: Calendar, fiscal_year: tuple[int, int] | None) -> dict[str, float]:
@@ -154,9 +188,17 @@ class UsageRefresher:
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
             runs = [job.run for job in view.jobs]
-            self._view = await asyncio.to_thread(summarize, self._read, runs)
+            self._view = await asyncio.to_thread(_summarize, self._read, runs)
             self._is_new = False
 
     async def withdraw(self, at: float) -> None:
         """Show no usage, until the next time."""
         self._read = self._view = None
+
+
+def _summarize(usage: Usage, runs: Sequence[Run]) -> UsageView | None:
+    """Add up the windows, and what counts of the past for fair share where that is known."""
+    view = summarize(usage, runs)
+    if view is None or usage.catalog is None or usage.decayed is None:
+        return view
+    return replace(view, raw=raw_usage(usage.decayed, usage.catalog, runs_since(usage, runs), usage.time))

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from aggregator.model.calendar import Rolled, Segment
+from aggregator.model.decay import Decay
 from aggregator.model.usage import UsageCatalog
 
 T_co = TypeVar("T_co", covariant=True)
@@ -74,6 +75,15 @@ class UsageReader(Protocol):
         self, ids: Sequence[int], tres: Collection[str], plan: Plan
     ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
         """Sum up each segment of the plan: (its begin, association, TRES) → TRES × seconds.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def decayed(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
+    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
+        """Sum up what is left at `at`: (association, TRES) → TRES × seconds, each row's spread evenly over its period.
 
         Raises FetchError.
         """

@@ -59,6 +59,15 @@ def insert_job(mariadb: MariaDB, run_id: int, **values: object) -> None:
     })  # fmt: skip
 
 
+WAITING = {"state": 0, "time_start": 0}
+# Runs of one user, in the order of their ids; the second of them that wait is asked for.
+SINGLETONS: dict[int, dict[str, object]] = {
+    9_600_001: {"state": 1}, 9_600_002: WAITING, 9_600_003: WAITING, 9_600_004: WAITING,
+    9_600_005: {"state": 1}, 9_600_006: {"state": 1, "job_name": "another"},
+    9_600_007: {"state": 3, "time_end": END}, 9_600_008: {**WAITING, "deleted": 1},
+}  # fmt: skip
+
+
 def has(release: str, name: str, column: str) -> bool:
     return column in schemas()[release][f"<cluster>_{name}_table"]["columns"]
 
@@ -79,6 +88,10 @@ def fill(mariadb: MariaDB, release: str) -> None:
     for number, (state, kept) in enumerate((("after:{0}+5", True), ("afterok:12", False), ("afterany:{0}", True))):
         text = {"submit_line": f"sbatch --dependency={state.format(RUN_ID % 10_000_000)} x"} if line else {}
         insert_job(mariadb, 9_500_001 + number, state=0, time_start=0, time_end=0, job_name=f"waits {kept}", **text)
+    alone = {"submit_line": "sbatch -d singleton,afterok:77 x"} if line else {}
+    for run_id, values in SINGLETONS.items():
+        open_one = {"id_user": 4712, "time_end": 0, "job_name": "nightly ' \N{ROCKET}", **alone}
+        insert_job(mariadb, run_id, **{**open_one, **values})
     fill_around(mariadb)
     for name in ("job", "step", "event", "resv"):
         mariadb.execute(f"ANALYZE TABLE {table(name)}", DATABASE)
@@ -225,6 +238,23 @@ async def test_dependencies_both_ways_come_from_submit_lines(reader: SlurmAround
     assert found.depends_on == (Dependency("afterok", JobId(77)), Dependency("singleton"))
     assert [each.run.name for each in found.dependents] == ["waits True", "waits True"]
     assert [each.depends_on[0].minutes for each in found.dependents] == [5, 0]
+
+
+async def test_a_singleton_waits_for_those_of_its_name_that_came_before_and_those_that_run(
+    accounting: SlurmAcct, reader: SlurmAround, release: str
+) -> None:
+    if not has(release, "job", "submit_line"):
+        return
+    (asked,) = await accounting.runs_of(JobId(9_600_003))
+    found = await reader.dependencies_of(asked)
+    assert found is not None
+    assert found.depends_on == (
+        Dependency("afterok", JobId(77)),
+        *(Dependency("singleton", JobId(number)) for number in (9_600_001, 9_600_002, 9_600_005)),
+    )
+    assert [(each.run.job_id, each.depends_on) for each in found.dependents] == [
+        (9_600_004, (Dependency("singleton"),))
+    ]
 
 
 async def test_all_of_it_at_once(accounting: SlurmAcct, reader: SlurmAround, run: Run) -> None:

@@ -12,7 +12,9 @@ import pytest
 from aggregator.join.usage import summarize, with_below
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled, Segment, cover
+from aggregator.model.decay import Decay
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
+from aggregator.refresh.decayed import read_decayed
 from aggregator.refresh.usage import UsageWindows
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database
@@ -89,6 +91,8 @@ class Site:
             [("root", ""), ("physics", "root"), ("physics_ab", "physics"), ("chem", "root")], start=100
         ):
             self.execute(insert, (number, "", account, parent, int(account == "chem")))
+        for account, minutes in (("physics", "1=600,1001=60,3=5,x"), ("chem", "2=9")):
+            self.execute("UPDATE `X_assoc_table` SET grp_tres_mins=%s WHERE acct=%s AND user=''", (minutes, account))
         for number, (kind, name) in TRES.items():
             self.execute(
                 "INSERT INTO tres_table (creation_time, deleted, id, type, name) VALUES (1, 0, %s, %s, %s)",
@@ -196,6 +200,8 @@ async def test_every_statement_is_served_by_the_primary_key(site: Site) -> None:
         (usage_statements.series(schema, "day", 5, 2), (*ids, 1, 2, *week), 5 * 2 * 7),
         (usage_statements.totals(schema, "hour", 5, 2), (*ids, 1, 2, *week), 5 * 2 * 168 * 2 / 3),
         (usage_statements.totals(schema, "month", 5, 2), (*ids, 1, 2, int(site.begin), int(site.now)), 5 * 2 * 11),
+        (usage_statements.decayed(schema, "hour", 5, 2), (site.now, 1e-6, *ids, 1, 2, *week), 5 * 2 * 168 * 2 / 3),
+        (usage_statements.decayed(schema, "day", 5, 2), (site.now, 1e-6, *ids, 1, 2, *week), 5 * 2 * 7),
         (usage_statements.cluster_series(schema, "hour", 2), (1, 2, *week), 2 * 168),
         (usage_statements.boundaries(schema), (), usage_statements.BOUNDARIES),
     ):
@@ -259,6 +265,44 @@ async def test_an_account_is_the_sum_of_its_own_and_those_below_also_deleted_one
             assert sums[account]["cpu", window] == sum(site.hours(ids, 1, begin, site.now).values()), (account, window)
     assert with_below("root", catalog.parents) == {"root", "physics", "physics_ab", "chem"}
     assert sum(sums.seconds["cpu", "30d"] for sums in view.users) == sums["root"]["cpu", "30d"]
+
+
+@pytest.mark.parametrize(
+    "decay",
+    [Decay(7 * DAY), Decay(DAY), Decay(30 * DAY, "monthly"), Decay(0.0, "quarterly"), Decay(0.0)],
+    ids=lambda decay: f"{decay.half_life / DAY:g}d-{decay.reset_period}",
+)
+async def test_decayed_usage_is_that_of_each_hour_by_itself(site: Site, usage: SlurmUsage, decay: Decay) -> None:
+    """Against hours fetched one by one; what was read by the day is spread evenly over it."""
+    catalog = await known(usage)
+    found = await read_decayed(usage, catalog, decay, site.now)
+    since = max(decay.since(site.now, site.calendar), site.begin)
+    expected: defaultdict[tuple[int, str], float] = defaultdict(float)
+    for id_assoc, tres_id, start, seconds in site.execute(
+        "SELECT id, id_tres, time_start, alloc_secs FROM `X_assoc_usage_hour_table`"
+        " WHERE id_tres IN (1, 1001) AND time_start>=%s AND deleted=0", [int(since)]
+    ):  # fmt: skip
+        begin = float(str(start))
+        left = decay.mean_weight(begin, begin + 3600, site.now)
+        expected[int(str(id_assoc)), {1: "cpu", 1001: "gres/gpu"}[int(str(tres_id))]] += float(str(seconds)) * left
+
+    assert (found.since, found.until, found.tres) == (since, site.rolled.hour, {"cpu", "gres/gpu"})
+    # A day holds hours of any share of it: a half-life of a day weighs its ends by a factor of 2.
+    assert dict(found.associations) == pytest.approx(dict(expected), rel=0.02 if decay.half_life > DAY else 0.05)
+
+
+async def test_only_billing_and_tres_with_limits_on_minutes_are_read(site: Site, usage: SlurmUsage) -> None:
+    catalog = await known(usage)
+    assert catalog.limited == {"cpu", "gres/gpu"}, "not that of a deleted account, and no energy"
+    none = await read_decayed(usage, replace(catalog, limited=frozenset({"fs/disk"})), Decay(), site.now)
+    assert (none.tres, none.associations) == (frozenset(), {}), "this history has no billing"
+
+
+async def test_usage_that_was_reset_after_the_last_roll_up_is_that_of_the_jobs(site: Site, usage: SlurmUsage) -> None:
+    catalog = await known(usage)
+    midnight = site.at("2025-12-21")
+    found = await read_decayed(usage, catalog, Decay(0.0, "daily"), midnight + 600)
+    assert (found.since, found.until, found.associations) == (midnight, midnight, {})
 
 
 async def test_the_states_of_the_cluster_are_read_by_their_names(site: Site, usage: SlurmUsage) -> None:

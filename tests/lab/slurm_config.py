@@ -38,6 +38,9 @@ GresTypes=gpu
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0,sched_min_interval=100000
 PriorityType=priority/multifactor
+PriorityDecayHalfLife=7-0
+# In minutes: how often usage decays, is added up and becomes fair share. There is nothing shorter.
+PriorityCalcPeriod=1
 PriorityWeightAge=1000
 PriorityWeightFairshare=10000
 PriorityWeightQOS=1000

@@ -236,7 +236,9 @@ class Lab:
         }
 
     def _cluster(self, exporters: Sequence[str]) -> dict[str, Any]:
-        cluster: dict[str, Any] = {"slurmacct": self._database(SLURM_DATABASE)}
+        # As tests/lab/slurm_config.py has it.
+        priority = {"decay_half_life": "7d", "usage_reset_period": "none"}
+        cluster: dict[str, Any] = {"slurmacct": {**self._database(SLURM_DATABASE), "priority": priority}}
         if self._with_prometheus:
             cluster["prometheus"] = {"url": self.prometheus.url, "matchers": {"cluster": "lab"}}
             cluster["exporters"] = {name: {"interval": "1s"} for name in exporters}

@@ -1,18 +1,32 @@
 """One lab with the service in front, for all tests of this folder."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.lab import Lab
+from aggregator.sources.mysql import Connection, Database
+from tests.lab import Lab, databases
+from tests.lab.ports import LOOPBACK
 from tests.lab.service import Service
 from tests.lab.site import site_service
+from tests.lab.slurm import DATABASE
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     with Lab() as started:
         yield started
+
+
+@pytest.fixture
+async def database(lab: Lab) -> AsyncIterator[Database]:
+    """Connect to slurmacct as the service does."""
+    opened = Database(Connection(
+        key="lab", host=LOOPBACK, port=lab.mariadb.port, user=databases.USER,
+        password=lambda: lab.password_file.read_text().strip(), database=DATABASE,
+    ))  # fmt: skip
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Shares, limits and what is used of them: the service's words against sacctmgr's, scontrol's and sshare's."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,11 @@ import pytest
 
 from aggregator.join.limits import join_limits
 from aggregator.model.association import LimitsView, Standing, is_group_limit
-from aggregator.sources.mysql import Connection, Database
+from aggregator.sources.mysql import Database
 from aggregator.sources.slurmacct import SlurmAcct
-from tests.lab import Lab, databases, wait_until
+from tests.lab import Lab, wait_until
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.service import Service
-from tests.lab.slurm import DATABASE
 
 pytestmark = pytest.mark.lab
 
@@ -86,13 +85,8 @@ def is_told(lab: Lab) -> bool:
 
 
 @pytest.fixture
-async def source(lab: Lab) -> AsyncIterator[SlurmAcct]:
-    database = Database(Connection(
-        key="lab", host=LOOPBACK, port=lab.mariadb.port, user=databases.USER,
-        password=lambda: lab.password_file.read_text().strip(), database=DATABASE,
-    ))  # fmt: skip
-    yield SlurmAcct("lab", database, "lab", 600.0)
-    await database.close()
+def source(database: Database) -> SlurmAcct:
+    return SlurmAcct("lab", database, "lab", 600.0)
 
 
 async def read(lab: Lab, source: SlurmAcct) -> LimitsView:
@@ -194,7 +188,7 @@ def used_of(fields: dict[str, str], limit: str, tres: str) -> float:
 
 
 async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct) -> None:
-    """Of group limits and of MaxJobs; slurmctld lets run minutes go down once in PriorityCalcPeriod, 5 minutes."""
+    """Of group limits and of MaxJobs; slurmctld lets run minutes go down once in PriorityCalcPeriod, a minute."""
     theirs, joined = manager(lab), await read(lab, source)
     compared = 0
     for key, standing in standings(joined).items():
@@ -203,7 +197,7 @@ async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct
                 continue
             where = (limit.account, limit.user, limit.partition) if is_group_limit(limit.limit) else key
             counted = used_of(theirs[where], limit.limit, limit.tres)
-            late = used_of(theirs[where], "GrpTRES", limit.tres) * 360 if limit.limit == "GrpTRESRunMins" else 0.0
+            late = used_of(theirs[where], "GrpTRES", limit.tres) * 120 if limit.limit == "GrpTRESRunMins" else 0.0
             if limit.tres == "node" and not limit.user:
                 # After a change of associations slurmctld takes an account's nodes for the sum of its users'.
                 assert 0 < limit.used <= counted
@@ -245,7 +239,7 @@ def test_the_service_shows_them(lab: Lab, tmp_path: Path) -> None:
         used = service.value("hpc_account_limit_used", account="def-kim", limit="GrpTRES", tres="cpu")
         assert used == values["GrpTRES", "cpu"]["used"]
         assert service.value("hpc_user_limit", user="alice", account="def-kim", limit="MaxJobs") == 9
-        assert service.value("hpc_account_limit_used", account="def-kim", limit="GrpTRESMins") is None
+        assert service.value("hpc_account_limit_used", account="def-kim", limit="GrpWall") is None
         assert [row["qos"] for row in service.data("/api/v1/clusters/lab/qos")["qos"]] == ["high", "normal"]
         assert service.value("hpc_aggregator_source_feature", feature="coordinators", source="slurmacct") == 1
     finally:

@@ -1,12 +1,12 @@
 """Usage history of a real slurmdbd: what it rolls up of a job of hours ago is what sreport and the API say."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.lab import Lab, wait_until
+from tests.lab.rollup import hour_of, local, roll_up_from, rolled_until
 from tests.lab.service import Service
 from tests.lab.slurm import DATABASE
 
@@ -14,20 +14,7 @@ pytestmark = pytest.mark.lab
 
 USAGE = "/api/v1/clusters/lab/accounts/rrg-roy/usage"
 CPUS, SECONDS = 2, 4000
-
-
-def hour_of(at: float) -> int:
-    """Give the start of the hour, by this machine's clock, which is slurmdbd's."""
-    return int(local(at).replace(minute=0, second=0, microsecond=0).timestamp())
-
-
-def local(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC).astimezone()
-
-
-def rolled_until(lab: Lab) -> int:
-    ((hour,),) = lab.mariadb.execute("SELECT hourly_rollup FROM lab_last_ran_table", DATABASE)
-    return int(hour)
+TOP = ("def-kim", "def-lee", "rrg-roy")
 
 
 def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
@@ -37,17 +24,13 @@ def ended_job_of_hours_ago(lab: Lab, begin: int) -> None:
     wait_until(
         lambda: bool(lab.mariadb.execute(f"SELECT 1 FROM lab_job_table WHERE {row}", DATABASE)), 60, "the job's end"
     )
-    lab.slurm.slurmdbd.stop()
     start = begin + 1200
-    for statement in (
+    roll_up_from(
+        lab,
+        begin,
         f"UPDATE lab_job_table SET time_submit={start}, time_eligible={start}, time_start={start},"
         f" time_end={start + SECONDS} WHERE {row}",
-        f"UPDATE lab_event_table SET time_start={begin - 7200} WHERE node_name='' AND time_end=0",
-        f"UPDATE lab_last_ran_table SET hourly_rollup={begin}, daily_rollup={begin}, monthly_rollup={begin}",
-    ):
-        lab.mariadb.execute(statement, DATABASE)
-    lab.slurm.slurmdbd.start()
-    wait_until(lambda: rolled_until(lab) >= begin + 3 * 3600, 60, "slurmdbd to roll up")
+    )
 
 
 def sreport(lab: Lab, begin: int, end: int) -> dict[str, int]:
@@ -115,3 +98,17 @@ def test_the_families_rest_on_the_real_tables(service: Service) -> None:
     assert service.value("hpc_aggregator_source_feature", source="usage", cluster="lab", feature="qos_usage") == 0.0
     whole = service.data("/api/v1/clusters/lab/usage?tres=cpu&start=now-3h")
     assert whole["time_zone"]["origin"] in ("derived", "service")
+
+
+def test_fair_share_rests_on_them(service: Service) -> None:
+    wait_until(
+        lambda: service.value("hpc_account_usage_ratio", cluster="lab", account="rrg-roy") is not None,
+        30,
+        "the decayed usage of an account",
+    )
+    ratios = {account: service.value("hpc_account_usage_ratio", account=account) or 0.0 for account in TOP}
+    assert sum(ratios.values()) == pytest.approx(1.0), "nobody else has used anything"
+    assert ratios["rrg-roy"] > 0.2, "two CPUs for more than an hour"
+    shown = service.data("/api/v1/clusters/lab/accounts/rrg-roy")["fair_share"]
+    assert shown["source"] == "approximation"
+    assert shown["level"] == pytest.approx(shown["shares_ratio"] / shown["usage_ratio"])

@@ -2,9 +2,18 @@
 
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
 from aggregator.sources.prometheus.series import PrometheusSeries
 from aggregator.sources.prometheus.source import PrometheusUse
 
-__all__ = ["ExporterSettings", "NodeNames", "PrometheusClient", "PrometheusPower", "PrometheusSeries", "PrometheusUse"]
+__all__ = [
+    "ExporterSettings",
+    "NodeNames",
+    "PrometheusClient",
+    "PrometheusLevels",
+    "PrometheusPower",
+    "PrometheusSeries",
+    "PrometheusUse",
+]

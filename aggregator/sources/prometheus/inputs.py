@@ -19,9 +19,9 @@ RECORDED_INTERVALS = 2
 class Input:
     """One input: an expression over one metric, its unit's factor, and the range that a value may have.
 
-    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job and
-    $node the labels of job and node, $hold how far back a mean over a ledger window looks; selectors are further names
-    for the metric with one more matcher.
+    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
+    $account and $node the labels of job, account and node, $hold how far back a mean over a ledger window looks;
+    selectors are further names for the metric with one more matcher.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py).
@@ -71,6 +71,7 @@ def promql(
         # Before Prometheus 3 a range includes both of its ends: a sample on the border would be in two windows.
         hold=f"{max(1, round(hold * 1000) - 1)}ms",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
+        account=settings.labels.get("account", "account"),
         node=node_label,
     )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation, Submission
-from aggregator.model.dependency import submitted_dependencies
+from aggregator.model.dependency import MAX_DEPENDENCIES, SINGLETON, Dependency, submitted_dependencies
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Recorded
 from aggregator.sources.mysql import Database, Row, SchemaError, text
@@ -120,8 +120,8 @@ class SlurmAround:
         since = int(run.submit)
         near = (uid, MAX_SUBMISSIONS, uid, since, int(run.end or since) + NEAR_SECONDS, MAX_SUBMISSIONS)
         rows = await self._rows(user_lines(schema), (_LINE_BYTES, *near))
-        dependents = self._dependents(run, rows)
-        return Dependencies(submitted_dependencies(text(line)), dependents, len(rows) >= MAX_SUBMISSIONS)
+        waits_for = self._resolved(run, submitted_dependencies(text(line)), rows)
+        return Dependencies(waits_for, self._dependents(run, rows), len(rows) >= MAX_SUBMISSIONS)
 
     async def tasks_of(self, run: Run) -> ArrayTasks | None:
         """Count the tasks of the run's array by state.
@@ -134,14 +134,28 @@ class SlurmAround:
         rows = await self._rows(array_tasks(schema), (run.array_job_id, MAX_TASKS))
         return count_tasks(rows)
 
+    def _resolved(self, run: Run, dependencies: tuple[Dependency, ...], rows: Iterable[Row]) -> tuple[Dependency, ...]:
+        """Put in place of `singleton` the jobs that a waiting run waits for by it."""
+        singleton = Dependency(SINGLETON)
+        if singleton not in dependencies or not is_waiting(run):
+            return dependencies
+        others = (self._accounting.run_of(tuple(columns)) for *columns, _, deleted in rows if not deleted)
+        ids = sorted({other.job_id for other in others if other is not None and goes_first(other, run)})
+        if not ids:
+            return dependencies
+        named = (each for each in dependencies if each != singleton)
+        return (*named, *(Dependency(SINGLETON, JobId(job_id)) for job_id in ids[:MAX_DEPENDENCIES]))
+
     def _dependents(self, run: Run, rows: Iterable[Row]) -> tuple[Submission, ...]:
         ids = names_of(run)
         found = []
         for *columns, line, deleted in rows:
-            wanted = tuple(each for each in submitted_dependencies(text(line)) if each.is_on(ids))
+            wanted = tuple(each for each in submitted_dependencies(text(line)) if each.is_on(ids) or each.job is None)
             other = self._accounting.run_of(tuple(columns)) if wanted and not deleted else None
-            if other is not None and other.run_id != run.run_id:
-                found.append(Submission(other, wanted))
+            if other is None or other.run_id == run.run_id:
+                continue
+            if held := tuple(each for each in wanted if each.job or goes_first(run, other)):
+                found.append(Submission(other, held))
         return tuple(sorted(found, key=lambda each: (each.run.submit, each.run.run_id)))
 
     async def _rows(self, sql: str, parameters: Sequence[object]) -> list[Row]:
@@ -150,6 +164,18 @@ class SlurmAround:
         except SchemaError:
             self._accounting.forget_schema()
             raise
+
+
+def is_waiting(run: Run) -> bool:
+    """Tell whether a run has neither started nor ended."""
+    return run.is_open and run.start is None
+
+
+def goes_first(first: Run, second: Run) -> bool:
+    """Tell whether a waiting run, submitted as a singleton, has to wait until the other one of its user has ended."""
+    if first.name != second.name or first.job_id == second.job_id or not (first.is_open and is_waiting(second)):
+        return False
+    return first.start is not None or first.job_id < second.job_id
 
 
 def names_of(run: Run) -> frozenset[JobId]:

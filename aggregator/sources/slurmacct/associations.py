@@ -54,7 +54,7 @@ def associations(schema: Schema) -> str:
 def qos(schema: Schema) -> str:
     """Select every QOS that is not deleted, with its limits."""
     limits = _limits(schema, "qos", QOS_LIMITS)
-    return f"SELECT id, CAST(name AS BINARY), priority, {limits} FROM qos_table WHERE deleted+0=0"  # noqa: S608
+    return f"SELECT id, CAST(name AS BINARY), priority, usage_factor, {limits} FROM qos_table WHERE deleted+0=0"  # noqa: S608
 
 
 def _limits(schema: Schema, table: str, columns: Mapping[str, str]) -> str:
@@ -123,9 +123,11 @@ def parse_association(row: Row, catalog: Mapping[int, str]) -> Association:
 
 def parse_qos(row: Row, catalog: Mapping[int, str]) -> Qos:
     """Parse one row of the QOS table, in the order of the statement."""
-    _, name, priority, *limits = row
+    _, name, priority, factor, *limits = row
     known = priority is not None and priority < _UNSET
-    return Qos(text(name), _parse_limits(QOS_LIMITS, limits, catalog), int(priority) if known else 0)
+    parsed = _parse_limits(QOS_LIMITS, limits, catalog)
+    # A negative one is not set, and is not applied.
+    return Qos(text(name), parsed, int(priority) if known else 0, factor if factor >= 0 else 1.0)
 
 
 def parse_coordinators(rows: Iterable[Row]) -> dict[str, frozenset[str]]:

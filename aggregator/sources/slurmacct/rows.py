@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.hostlist import HostlistError, expand_hostlist
-from aggregator.model.tres import Allocation, allocation, gpu_types, parse_tres
+from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 from aggregator.sources.mysql import Row, text
 
 NO_VAL, INFINITE = 4294967294, 4294967295
@@ -51,6 +51,7 @@ class Dimensions:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     qos: Mapping[int, str] = field(default_factory=dict)
     gpu_ids: Mapping[int, str | None] = field(default_factory=dict)
+    license_ids: Mapping[int, str] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -77,6 +78,7 @@ def parse_dimensions(
         tree,
         {int(qos_id): text(name) for qos_id, name in qos},
         gpu_types(catalog),
+        license_names(catalog),
         {user: frozenset(accounts) for user, accounts in members.items()},
     )
 
@@ -138,13 +140,15 @@ def _suspended(row: RunRow, state: JobState, at: float) -> float:
 
 
 def _allocation(column: bytes, dimensions: Dimensions) -> Allocation:
-    return _parse_allocation(column, tuple(dimensions.gpu_ids.items()))
+    return _parse_allocation(column, tuple(dimensions.gpu_ids.items()), tuple(dimensions.license_ids.items()))
 
 
 # Most rows repeat a few shapes of allocation, and a run's own columns are read again at every refresh.
 @lru_cache(maxsize=65_536)
-def _parse_allocation(column: bytes, gpu_ids: tuple[tuple[int, str | None], ...]) -> Allocation:
-    return allocation(parse_tres(text(column)), dict(gpu_ids))
+def _parse_allocation(
+    column: bytes, gpu_ids: tuple[tuple[int, str | None], ...], license_ids: tuple[tuple[int, str], ...]
+) -> Allocation:
+    return allocation(parse_tres(text(column)), dict(gpu_ids), dict(license_ids))
 
 
 @lru_cache(maxsize=65_536)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from aggregator.model.calendar import RESOLUTIONS, Resolution, Rolled, Segment
-from aggregator.model.tres import MEBIBYTE
+from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Resolution, Rolled, Segment
+from aggregator.model.decay import Decay
+from aggregator.model.tres import MEBIBYTE, parse_tres
 from aggregator.model.usage import CLUSTER_STATES, MEMORY_ID, UsageCatalog, tres_name
 from aggregator.sources.base import FetchError, Plan
 from aggregator.sources.mysql import Database, Row, SchemaError, text
@@ -18,6 +19,8 @@ from aggregator.sources.slurmacct.zone import choose_calendar
 CATALOG_SECONDS: Final = 300.0
 # What each reading is tried, should slurmdbd roll up in the middle of it.
 _ATTEMPTS = 2
+# Months are read only where nothing decays.
+_LENGTHS: Final[Mapping[Resolution, float]] = {"hour": HOUR, "day": DAY, "month": 30 * DAY}
 # From the schema, the table's resolution and the number of associations to the statement.
 _Statement = Callable[[Schema, Resolution, int], str]
 
@@ -107,6 +110,29 @@ class SlurmUsage:
             for id_assoc, tres_id, seconds in rows
         }
 
+    async def decayed(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
+    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
+        """Sum up what is left at `at`: (association, TRES) → TRES × seconds, each row's spread evenly over its period.
+
+        Raises FetchError.
+        """
+        schema, names = await self._known()
+        wanted = _ids(names, tres)
+
+        def statement(schema: Schema, resolution: Resolution, count: int) -> str:
+            return usage_statements.decayed(schema, resolution, count, len(wanted))
+
+        # A row weighs as much as its beginning; all of its period weighs a little more.
+        weights = (at, decay.halvings_per_second)
+        rolled, found = await self._read(schema, statement, ids if wanted else (), wanted, plan, weights)
+        sums: defaultdict[tuple[int, str], float] = defaultdict(float)
+        for segment, rows in found:
+            evenly = decay.mean_weight(0.0, _LENGTHS[segment.resolution], 0.0)
+            for id_assoc, tres_id, seconds in rows:
+                sums[id_assoc, names[tres_id]] += _seconds(tres_id, seconds) * evenly
+        return rolled, sums
+
     async def cluster_series(
         self, tres: Collection[str], plan: Plan
     ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
@@ -135,11 +161,17 @@ class SlurmUsage:
         return self._schema, catalog.tres
 
     async def _read(
-        self, schema: Schema, statement: _Statement, ids: Sequence[int], more: Sequence[int], plan: Plan
+        self,
+        schema: Schema,
+        statement: _Statement,
+        ids: Sequence[int],
+        more: Sequence[int],
+        plan: Plan,
+        weights: Sequence[float] = (),
     ) -> tuple[Rolled, list[tuple[Segment, list[Row]]]]:
         for _ in range(_ATTEMPTS):
             try:
-                return await self._read_once(schema, statement, ids, more, plan)
+                return await self._read_once(schema, statement, ids, more, plan, weights)
             except _RolledMeanwhile:
                 continue
             except SchemaError:
@@ -148,7 +180,13 @@ class SlurmUsage:
         raise FetchError(f"{self._key}: slurmdbd rolls up again and again while its tables are read")
 
     async def _read_once(
-        self, schema: Schema, statement: _Statement, ids: Sequence[int], more: Sequence[int], plan: Plan
+        self,
+        schema: Schema,
+        statement: _Statement,
+        ids: Sequence[int],
+        more: Sequence[int],
+        plan: Plan,
+        weights: Sequence[float],
     ) -> tuple[Rolled, list[tuple[Segment, list[Row]]]]:
         """Read chunk by chunk, all of which must have seen the same roll-up."""
         first: Rolled | None = None
@@ -159,7 +197,7 @@ class SlurmUsage:
                 rolled = _rolled(await read(usage_statements.last_ran(schema)))
                 for segment in plan(rolled) if chunk and first in (None, rolled) else ():
                     sql = statement(schema, segment.resolution, len(chunk))
-                    rows = await read(sql, (*chunk, *more, int(segment.begin), int(segment.end)))
+                    rows = await read(sql, (*weights, *chunk, *more, int(segment.begin), int(segment.end)))
                     found.append((segment, rows))
             if first not in (None, rolled):
                 raise _RolledMeanwhile
@@ -188,15 +226,17 @@ class SlurmUsage:
             else:
                 (deleted if is_deleted else accounts)[text(account)] = text(parent)
         tres = await self._database.rows(usage_statements.TRES)
+        names = {int(tres_id): tres_name(text(kind), text(name)) for tres_id, kind, name in tres}
         starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
         return UsageCatalog(
             associations,
             {**deleted, **accounts},
             frozenset(accounts),
-            {int(tres_id): tres_name(text(kind), text(name)) for tres_id, kind, name in tres},
+            names,
             await asyncio.to_thread(choose_calendar, self._timezone, starts),
             await self._first(schema),
             await self._qos(schema),
+            _limited(await self._database.rows(usage_statements.limited_minutes(schema)), names),
         )
 
     async def _first(self, schema: Schema) -> dict[Resolution, float]:
@@ -216,6 +256,11 @@ class SlurmUsage:
 def _rolled(rows: Sequence[Row]) -> Rolled:
     """Read the one row of last_ran; slurmdbd makes it at the first roll-up."""
     return Rolled(*map(float, rows[0])) if rows else Rolled(0.0, 0.0, 0.0)
+
+
+def _limited(rows: Sequence[Row], names: Mapping[int, str]) -> frozenset[str]:
+    """Name the TRES of `1=600,1001=60`; energy is left out, as it is everywhere."""
+    return frozenset(names[tres_id] for (limits,) in rows for tres_id in parse_tres(text(limits)) if tres_id in names)
 
 
 def _ids(names: Mapping[int, str], wanted: Collection[str]) -> list[int]:

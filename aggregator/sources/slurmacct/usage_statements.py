@@ -65,11 +65,27 @@ def totals(schema: Schema, resolution: Resolution, ids: int, tres: int) -> str:
     return _associations(schema, resolution, "id, id_tres", ids, tres)
 
 
-def _associations(schema: Schema, resolution: Resolution, by: str, ids: int, tres: int, qos: int = 0) -> str:
+def decayed(schema: Schema, resolution: Resolution, ids: int, tres: int) -> str:
+    """Sum up what is left of periods at a time: parameters (time, halvings per second, ids, tres, from, before)."""
+    left = "alloc_secs*POW(0.5, (%s-time_start)*%s)"
+    return _associations(schema, resolution, "id, id_tres", ids, tres, amount=left)
+
+
+def limited_minutes(schema: Schema) -> str:
+    """Select each limit on minutes of TRES that associations have."""
+    return (
+        f"SELECT DISTINCT CAST(grp_tres_mins AS BINARY) FROM {schema.table('assoc')}"  # noqa: S608
+        " WHERE deleted+0=0 AND grp_tres_mins<>''"
+    )
+
+
+def _associations(
+    schema: Schema, resolution: Resolution, by: str, ids: int, tres: int, qos: int = 0, amount: str = "alloc_secs"
+) -> str:
     table = schema.table(f"{'qos' if qos else 'assoc'}_usage_{resolution}")
     of_qos = f" AND id_alt IN ({_marks(qos)})" if qos else ""
     return (
-        f"SELECT {by}, SUM(alloc_secs) FROM {table} WHERE id IN ({_marks(ids)}){of_qos}"  # noqa: S608
+        f"SELECT {by}, SUM({amount}) FROM {table} WHERE id IN ({_marks(ids)}){of_qos}"  # noqa: S608
         f" AND id_tres IN ({_marks(tres)}) AND time_start>=%s AND time_start<%s AND deleted+0=0"
         f" GROUP BY {by} ORDER BY NULL"
     )

@@ -15,7 +15,10 @@ _DEFAULT: Final[Limits] = {
     ("GrpTRES", "cpu"): 480.0, ("GrpTRES", "mem"): 2_000_000.0 * MEBIBYTE, ("GrpTRES", "gres/gpu"): 8.0,
     ("GrpSubmitJobs", ""): 2000.0,
 }  # fmt: skip
-_AWARDED: Final[Limits] = {("GrpTRESRunMins", "cpu"): 2000.0 * _DAY, ("GrpTRESRunMins", "gres/gpu"): 24.0 * _DAY}
+AWARDED: Final[Limits] = {
+    ("GrpTRESRunMins", "cpu"): 2000.0 * _DAY, ("GrpTRESRunMins", "gres/gpu"): 24.0 * _DAY,
+    ("GrpTRESMins", "gres/gpu"): 60.0 * _DAY,
+}  # fmt: skip
 _NORMAL: Final[Limits] = {("MaxWall", ""): 7 * _DAY, ("MaxTRESPerUser", "gres/gpu"): 16.0}
 
 
@@ -44,7 +47,7 @@ def make_associations(population: Population) -> Associations:
 def _limits(account: str) -> Limits:
     if account == "root":
         return _ROOT
-    return _DEFAULT if account.startswith("def-") else _AWARDED if account.endswith("-ab") else {}
+    return _DEFAULT if account.startswith("def-") else AWARDED if account.endswith("-ab") else {}
 
 
 def _coordinators(population: Population) -> Mapping[str, frozenset[str]]:

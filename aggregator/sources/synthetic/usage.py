@@ -4,9 +4,12 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
 
+from aggregator.model.association import USED_TRES_SECONDS
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled
+from aggregator.model.decay import Decay
 from aggregator.model.usage import UsageCatalog
 from aggregator.sources.base import Plan
+from aggregator.sources.synthetic.associations import AWARDED
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.submission import BILLING_PER_GPU, GIBIBYTE
 
@@ -29,7 +32,8 @@ class SyntheticUsage:
         self._first = self._calendar.floor(cluster.start - _HISTORY_SECONDS, "month")
         rng = Random(cluster.seed)  # noqa: S311 - a reproducible model, not a secret
         pairs = [(user.name, account) for user in cluster.population.users for account in user.accounts]
-        self._associations = dict(enumerate(pairs, start=1))
+        # As make_associations counts: accounts come first.
+        self._associations = dict(enumerate(pairs, start=1 + len(cluster.population.accounts)))
         self._capacity = _capacity(cluster)
         drawn = {number: rng.paretovariate(1.3) for number in self._associations}
         whole = sum(drawn.values())
@@ -46,6 +50,7 @@ class SyntheticUsage:
             self._calendar,
             dict.fromkeys(RESOLUTIONS, self._first),
             _QOS,
+            frozenset(tres for limit, tres in AWARDED if limit == USED_TRES_SECONDS),
         )
 
     async def rolled(self) -> Rolled:
@@ -74,6 +79,20 @@ class SyntheticUsage:
             (segment.begin, number, name): self._capacity[name] * _ALLOCATED * self._shares[number] * busy
             for segment in plan(rolled)
             for busy in (_busy_seconds(max(segment.begin, self._first), max(segment.end, self._first)),)
+            for number in ids
+            for name in tres
+        }
+
+    async def decayed(
+        self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
+    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
+        """Sum up what is left at `at`, period by period."""
+        rolled = await self.rolled()
+        left = sum(
+            _busy_seconds(begin, end) * decay.mean_weight(begin, end, at) for begin, end in self._periods(plan, rolled)
+        )
+        return rolled, {
+            (number, name): self._capacity[name] * _ALLOCATED * self._shares[number] * left
             for number in ids
             for name in tres
         }

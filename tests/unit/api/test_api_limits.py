@@ -11,6 +11,7 @@ from aggregator.api.tokens import TokenStore
 from aggregator.join.limits import join_limits
 from aggregator.model.accounting import Account
 from aggregator.model.association import Associations, Qos
+from aggregator.model.usage import RawUsage
 from aggregator.model.view import Sums
 from tests.builders import HOSTILE_NAMES, make_association
 
@@ -38,6 +39,12 @@ JOBS = (
 )  # fmt: skip
 
 
+USED = {"root": 100.0, "def-kim": 80.0, "sub": 20.0, "def-lee": 20.0}
+RAW = RawUsage(
+    frozenset({"billing"}), {ROWS[4].id: {"billing": 60.0}}, {name: {"billing": used} for name, used in USED.items()}
+)
+
+
 def publish(service: Service) -> None:
     publish_jobs(
         service.store,
@@ -46,7 +53,7 @@ def publish(service: Service) -> None:
         accounts=tuple(Sums(job.run.account, "", {"running": 1}) for job in JOBS),
         tree={row.account: Account(row.account, row.parent) for row in ROWS if not row.user},
         members={row.user: frozenset({row.account}) for row in ROWS if row.user},
-        limits=join_limits(ASSOCIATIONS, [job.run for job in JOBS], NOW),
+        limits=join_limits(ASSOCIATIONS, [job.run for job in JOBS], NOW, RAW, {"def-lee": float("inf")}),
     )
 
 
@@ -71,6 +78,29 @@ async def test_an_account_has_shares_limits_of_its_levels_and_coordinators(servi
         ("bytes", []), ("jobs", ["high"]),
     ]  # fmt: skip
     assert (await service.data(f"{CLUSTER}/accounts/def-kim"))["coordinators"] == sorted(["pi", HOSTILE])
+
+
+async def test_fair_share_says_whose_word_it_is(service: Service) -> None:
+    """Infinity is no number in JSON."""
+    publish(service)
+    shares = {name: (await service.data(f"{CLUSTER}/accounts/{name}"))["fair_share"] for name in ("def-kim", "def-lee")}
+    (alice,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
+    assert shares["def-kim"] == {
+        "level": 0.25 / 0.8, "source": "approximation", "shares_ratio": 0.25, "usage_ratio": 0.8,
+    }  # fmt: skip
+    assert shares["def-lee"] == {
+        "level": None, "source": "slurm_exporter", "shares_ratio": 0.75, "usage_ratio": 0.2,
+    }  # fmt: skip
+    assert (alice["fair_share"]["usage_ratio"], alice["fair_share"]["source"]) == (0.75, "approximation")
+
+
+async def test_without_decayed_usage_fair_share_is_not_known(service: Service) -> None:
+    publish(service)
+    publish_jobs(service.store, limits=join_limits(ASSOCIATIONS, (), NOW))
+    (alice,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
+    assert alice["fair_share"] == {
+        "level": None, "source": None, "shares_ratio": alice["shares"]["ratio"], "usage_ratio": None,
+    }  # fmt: skip
 
 
 async def test_a_user_has_the_limits_of_each_of_the_own_associations(service: Service) -> None:
@@ -102,6 +132,7 @@ async def test_without_associations_there_is_no_limit_and_no_share(service: Serv
 
     assert (account["limits"], account["shares"], account["coordinators"]) == ([], None, [])
     assert (row["limits"], row["shares"]) == ([], None)
+    assert (account["fair_share"], row["fair_share"]) == (None, None)
 
 
 async def test_every_qos_is_listed_with_its_limits(service: Service) -> None:

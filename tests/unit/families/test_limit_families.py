@@ -1,10 +1,12 @@
 """hpc_*_limit: each limit once, at whom it limits."""
 
+from dataclasses import replace
 from typing import Any
 
 from aggregator.families import BY_NAME
 from aggregator.join.limits import join_limits
 from aggregator.model.association import Associations, Qos
+from aggregator.model.usage import RawUsage
 from aggregator.model.view import ClusterView, Sums
 from tests.builders import NOW, make_association, make_run
 
@@ -26,11 +28,17 @@ VIEW = ClusterView(
 )
 
 
-def samples(name: str) -> dict[tuple[str, ...], Any]:
+def values(name: str, view: ClusterView) -> dict[str, float]:
+    family: Any = BY_NAME[name]
+    found = {family.entity.label_values(view, entity)[1]: family.value(entity) for entity in family.entity.of(view)}
+    return {who: value for who, value in found.items() if value is not None}
+
+
+def samples(name: str, view: ClusterView = VIEW) -> dict[tuple[str, ...], Any]:
     family: Any = BY_NAME[name]
     found = [
-        ((*family.entity.label_values(VIEW, entity), *extra), value)
-        for entity in family.entity.of(VIEW)
+        ((*family.entity.label_values(view, entity), *extra), value)
+        for entity in family.entity.of(view)
         for extra, value in family.extra_samples(entity)
     ]
     assert len(dict(found)) == len(found), "two samples of one series"
@@ -52,6 +60,16 @@ def test_a_user_with_open_jobs_has_the_own_limits_and_those_inherited_but_none_o
     assert samples("hpc_user_limit_used") == {
         ("alice", "sub", "GrpTRES", "cpu"): 8.0, ("alice", "sub", "MaxJobs", ""): 1.0,
     }  # fmt: skip
+
+
+def test_the_level_says_who_computed_it_and_what_is_not_known_has_no_sample() -> None:
+    raw = RawUsage(frozenset({"billing"}), {}, {"root": {"billing": 8.0}, "def-kim": {"billing": 2.0}})
+    view = replace(VIEW, limits=join_limits(Associations(ROWS, QOS), RUNS, NOW, raw, {"def-kim": 0.5}))
+    assert samples("hpc_account_fairshare_level", view) == {("def-kim", "slurm_exporter"): 0.5}
+    assert samples("hpc_user_fairshare_level", view) == {}, "who has used nothing is infinitely under-served"
+    assert values("hpc_account_usage_ratio", view) == {"def-kim": 0.25, "sub": 0.0}
+    assert values("hpc_user_usage_ratio", view) == {"alice": 0.0}
+    assert samples("hpc_account_fairshare_level") == {}
 
 
 def test_shares_of_every_account_in_a_sound_tree() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from aggregator.join.holdings import Holdings, hold
 from aggregator.join.limits import join_limits
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.association import Association, Associations, Limit, LimitsView, Qos, Standing
+from aggregator.model.association import Association, Associations, Fairshare, Limit, LimitsView, Qos, Standing
+from aggregator.model.usage import RawUsage
 from tests.builders import GIB, HOSTILE_NAMES, NOW, make_allocation, make_association, make_run
 
 CPU, GPU = ("GrpTRES", "cpu"), ("GrpTRES", "gres/gpu")
@@ -123,11 +124,54 @@ def test_a_node_that_two_jobs_share_counts_once() -> None:
     assert view(ROOT, kim, runs=unknown).accounts["def-kim"].limits[0].used is None
 
 
-def test_what_a_run_holds_of_licenses_and_billing_is_not_known() -> None:
-    joined = view(
-        ROOT, with_limits(KIM, {("GrpTRES", "billing"): 9.0, ("GrpTRES", "license/x"): 1.0}), runs=[make_run()]
-    )
-    assert [limit.used for limit in joined.accounts["def-kim"].limits] == [None, None]
+BILLED = {("GrpTRES", "billing"): 90.0, ("GrpTRES", "license/x"): 5.0, ("GrpTRESRunMins", "license/x"): 1e6}
+
+
+def test_licenses_and_billing_are_used_as_a_run_holds_them() -> None:
+    held = [make_allocation(billing=20, licenses={"x": 2}), make_allocation(billing=0), make_allocation(billing=1)]
+    joined = view(ROOT, with_limits(KIM, BILLED), runs=[make_run(allocated=each) for each in held])
+    used = {(limit.limit, limit.tres): limit.used for limit in joined.accounts["def-kim"].limits}
+    assert used == {
+        ("GrpTRES", "billing"): 21.0, ("GrpTRES", "license/x"): 2.0, ("GrpTRESRunMins", "license/x"): 7200.0,
+    }  # fmt: skip
+
+
+def test_billing_that_one_run_does_not_tell_is_not_known() -> None:
+    runs = [make_run(allocated=make_allocation(billing=20)), make_run(user="bob")]
+    joined = view(ROOT, with_limits(KIM, BILLED), ALICE, runs=runs)
+    assert {limit.tres: limit.used for limit in joined.accounts["def-kim"].limits} == {
+        "billing": None, "license/x": 0.0,
+    }  # fmt: skip
+    assert find(user(joined), "GrpTRES", "billing")[0].used is None, "the account's limit holds for all below"
+
+
+MINUTES = {("GrpTRESMins", "cpu"): 6000.0, ("GrpTRESMins", "gres/gpu"): 60.0, ("GrpWall", ""): 3600.0}
+LEFT = RawUsage(frozenset({"cpu", "billing"}), {ALICE.id: {"cpu": 7.0}}, {"def-kim": {"cpu": 4000.0}})
+
+
+def test_minutes_are_used_by_what_is_left_of_past_usage_at_each_level() -> None:
+    alice = with_limits(ALICE, {("GrpTRESMins", "cpu"): 5.0})
+    joined = join_limits(Associations((ROOT, with_limits(KIM, MINUTES), alice)), [make_run()], NOW, LEFT)
+    used = {(limit.limit, limit.tres): limit.used for limit in joined.accounts["def-kim"].limits}
+    assert used == {("GrpTRESMins", "cpu"): 4000.0, ("GrpTRESMins", "gres/gpu"): None, ("GrpWall", ""): None}
+    own, above = find(user(joined), "GrpTRESMins", "cpu")
+    assert (own.used, own.head_room, above.used) == (7.0, -2.0, 4000.0)
+
+
+def test_without_knowing_how_usage_decays_or_counts_no_minutes_are_used() -> None:
+    kim, factor = with_limits(KIM, MINUTES), {1: Qos("twice", usage_factor=2.0)}
+    unknown = join_limits(Associations((ROOT, kim)), [make_run()], NOW)
+    weighted = Associations((ROOT, with_limits(kim, MINUTES, qos=frozenset({1}))), factor)
+    for joined in (unknown, join_limits(weighted, [make_run()], NOW, LEFT)):
+        assert {limit.used for limit in joined.accounts["def-kim"].limits} == {None}
+        assert joined.accounts["def-kim"].fairshare == Fairshare()
+
+
+def test_shares_and_usage_give_each_association_its_level() -> None:
+    raw = RawUsage(frozenset({"billing"}), {}, {"root": {"billing": 8.0}, "def-kim": {"billing": 2.0}})
+    joined = join_limits(Associations((ROOT, KIM, ALICE)), (), NOW, raw, {"def-kim": 3.5})
+    assert joined.accounts["def-kim"].fairshare == Fairshare(0.25, 3.5, "slurm_exporter")
+    assert user(joined).fairshare == Fairshare(0.0, None, "approximation")
 
 
 def test_a_partitions_own_association_counts_its_jobs_and_the_other_the_rest() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.tres import Allocation, allocation, gpu_types, parse_tres
+from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 
 CATALOG = {
     1: ("cpu", ""),
@@ -122,3 +122,12 @@ def test_no_text_takes_more_memory_than_a_column_warrants(text: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16 * 2**20
+
+
+def test_licenses_are_by_name_as_far_as_they_are_tres() -> None:
+    catalog = {1001: ("gres", "gpu"), 1005: ("license", "matlab"), 1006: ("license", 'x"@db')}
+    names = license_names(catalog)
+    found = allocation(parse_tres("1=4,1005=2,1006=0,1007=9"), gpu_types(catalog), names)
+    assert names == {1005: "matlab", 1006: 'x"@db'}
+    assert found.licenses == {"matlab": 2, 'x"@db': 0}
+    assert allocation(parse_tres("1=4"), {}, names).licenses == {}

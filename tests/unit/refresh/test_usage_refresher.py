@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import math
 from dataclasses import replace
 
 import pytest
 
+from aggregator.model.calendar import Calendar
+from aggregator.model.decay import Decay
 from aggregator.model.usage import Usage
 from aggregator.model.view import ClusterView
 from aggregator.refresh.loop import Scheduled, run_loops
@@ -15,6 +18,8 @@ from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, 
 from tests.builders import NOW, make_job
 
 from .fakes import Outcomes
+
+WEEK = Decay(7 * 86_400.0)
 
 
 class Scene:
@@ -142,3 +147,52 @@ async def test_a_loop_ends_though_a_driver_swallows_the_cancellation() -> None:
 
     done, _ = await asyncio.wait([loops], timeout=10)
     assert done == {loops}
+
+
+def decaying(decay: Decay | None = WEEK) -> tuple[UsageWindows, SyntheticCluster]:
+    cluster = SyntheticCluster(running=50, nodes=6, gpu_nodes=1, start=NOW)
+    return UsageWindows(SyntheticUsage(cluster), SyntheticAccounting(cluster), decay=decay), cluster
+
+
+async def test_what_is_left_of_usage_is_read_where_it_is_known_how_it_decays() -> None:
+    unknown, _ = decaying(None)
+    windows, _ = decaying()
+    assert (await unknown.fetch(NOW)).decayed is None
+    usage = await windows.fetch(NOW)
+    assert usage.decayed is not None
+    assert usage.decayed.tres == {"billing", "gres/gpu"}
+
+    scene = Scene(usage)
+    scene.view = ClusterView("demo", NOW)
+    await scene.refresher.refresh(NOW)
+    view = scene.refresher.view()
+    assert view is not None
+    assert view.raw is not None
+    root = view.raw.accounts["root"]["gres/gpu"]
+    # Of a steady use as much is left as 1.44 half-lives of it are.
+    month = next(sums.seconds["gres/gpu", "30d"] for sums in view.accounts if sums.account == "root")
+    assert root == pytest.approx(month / 30 * 7 / math.log(2), rel=0.1)
+
+
+async def test_it_is_read_anew_when_it_has_been_reset_though_nothing_was_rolled_up() -> None:
+    """Neither a reset nor a new limit moves slurmdbd."""
+    windows, cluster = decaying(Decay(0.0, "daily"))
+    midnight = Calendar().following(NOW, "day")
+    cluster.advance(midnight - 300)
+    before, after = await windows.fetch(midnight - 300), await windows.fetch(midnight + 200)
+    assert before.decayed is not None
+    assert after.decayed is not None
+    assert (before.decayed.since, after.decayed.since) == (midnight - 86_400, midnight)
+    assert sum(after.decayed.associations.values()) == 0 < sum(before.decayed.associations.values())
+
+
+async def test_a_failure_while_decayed_usage_is_read_is_a_failure_of_the_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise FetchError("clusters.demo.slurmacct: the connection was lost")
+
+    windows, _ = decaying()
+    monkeypatch.setattr(SyntheticUsage, "decayed", fail)
+    with pytest.raises(FetchError, match="connection was lost"):
+        await windows.fetch(NOW)

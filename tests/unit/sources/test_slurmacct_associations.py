@@ -94,7 +94,7 @@ def test_the_flag_of_users_that_are_coordinators() -> None:
 
 
 def test_a_qos_has_limits_of_its_own_kinds() -> None:
-    row = {"id": 2, "name": b"high", "priority": 1000, **dict.fromkeys(QOS_LIMITS)}
+    row = {"id": 2, "name": b"high", "priority": 1000, "usage_factor": 0.5, **dict.fromkeys(QOS_LIMITS)}
     row |= {
         "max_jobs_per_user": 3,
         "max_tres_run_mins_pu": b"1=10",
@@ -106,8 +106,10 @@ def test_a_qos_has_limits_of_its_own_kinds() -> None:
         {("MaxJobsPerUser", ""): 3.0, ("MaxTRESRunMinsPerUser", "cpu"): 600.0, ("MaxWall", ""): 3600.0,
          ("MinTRES", "cpu"): 4.0},
         1000,
+        0.5,
     )  # fmt: skip
     assert parse_qos(tuple({**row, "priority": None}.values()), CATALOG).priority == 0
+    assert parse_qos(tuple({**row, "usage_factor": -1.0}.values()), CATALOG).usage_factor == 1.0, "not set"
 
 
 def test_names_come_out_as_they_are() -> None:
