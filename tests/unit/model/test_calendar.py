@@ -93,7 +93,7 @@ def test_a_cover_has_no_gap_no_overlap_and_only_final_rows(
     for segment in segments:
         assert segment.begin < segment.end <= min(end, rolled.until(segment.resolution))
         assert calendar.fits(segment.resolution, segment.begin)
-        assert calendar.fits(segment.resolution, segment.end) or calendar.name == "Australia/Lord_Howe"
+        assert calendar.fits(segment.resolution, segment.end)
         assert RESOLUTIONS.index(segment.resolution) <= RESOLUTIONS.index(coarsest)
     until = covered_until(segments, begin)
     assert min(end, rolled.hour) < calendar.following(until, "hour"), "an hour that is final is covered"
