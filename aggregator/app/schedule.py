@@ -16,13 +16,13 @@ from aggregator.model.view import ClusterView, FilesystemView, Snapshot
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
-from aggregator.refresh.ledger import EndedRuns, LedgerRefresher, LedgerSettings, PowerSource
+from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention
 from aggregator.refresh.usage import STALE_SECONDS, UsageRefresher, UsageWindows
-from aggregator.sources.base import Source, UsageReader
+from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")

@@ -21,10 +21,10 @@ from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.queries.series import SeriesReader
-from aggregator.refresh.ledger import EndedRuns, PowerSource
+from aggregator.refresh.ledger import PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
-from aggregator.sources.base import FetchError, Source, UsageReader
+from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
@@ -106,7 +106,7 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
         accounting,
         history=SlurmHistory(accounting, database),
         around=SlurmAround(accounting, database),
-        usage=SlurmUsage(name, own, key, section.slurmacct.timezone),
+        usage=SlurmUsage(accounting, own, key, section.slurmacct.timezone),
     )
     if not section.exporters.in_use:
         return on_demand

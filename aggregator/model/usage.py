@@ -71,11 +71,6 @@ class UsageView:
     cluster: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
-def tres_name(kind: str, name: str) -> str:
-    """Write a TRES as Slurm does: `cpu`, `gres/gpu:a100`."""
-    return f"{kind}/{name}" if name else kind
-
-
 def is_of_jobs(tres: str) -> bool:
     """Tell whether a TRES can be told from a job's allocation, and is shown when nothing else is asked for."""
     return tres in ("cpu", "mem", "node", "billing", "gres/gpu") or tres.startswith("gres/gpu:")

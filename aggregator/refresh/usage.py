@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 from aggregator.join.usage import summarize
 from aggregator.model.accounting import Run
@@ -12,24 +11,13 @@ from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, cov
 from aggregator.model.usage import FISCAL_YEAR, MAX_TAIL_SECONDS, Usage, UsageCatalog, UsageView, is_of_jobs
 from aggregator.model.view import ClusterView
 from aggregator.refresh.fetch import Feed
-from aggregator.sources.base import UsageReader
+from aggregator.sources.base import EndedRuns, UsageReader
 
 INTERVAL_SECONDS = 600.0
 STALE_SECONDS = 3 * INTERVAL_SECONDS
 # Rows are read anew after this time though nothing seems to have moved: a re-roll may have come and gone.
 REREAD_SECONDS = 3600.0
 _DAYS = {"1d": 1, "7d": 7, "30d": 30, "365d": 365}
-
-
-class EndedRuns(Protocol):
-    """Where the runs that have ended since the last roll-up are read."""
-
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        """Read the runs that ended at or after epoch time `since`.
-
-        Raises FetchError.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,14 @@ class SlurmHistory:
 
         Raises FetchError.
         """
-        schema, dimensions = await self._accounting.known()
+        schema, tables = await self._accounting.known()
+        associations = tables.dimensions.associations
         ids = [
             id_assoc
-            for id_assoc, (user, account) in dimensions.associations.items()
+            for id_assoc, (user, account) in associations.items()
             if user and (not users or user in users) and (not accounts or account in accounts)
         ]
-        named = {user for user, _ in dimensions.associations.values()}
+        named = {user for user, _ in associations.values()}
         # A run whose association is gone is shown under its uid.
         bare = {int(user) for user in users - named if user.isascii() and user.isdecimal() and len(user) <= 10}
         if len(ids) > MAX_ASSOCIATIONS:

@@ -171,14 +171,5 @@ def script(schema: Schema) -> str | None:
     return None
 
 
-def associations(schema: Schema) -> str:
-    """Select the whole association table, deleted ones too: ended runs still refer to them."""
-    return (
-        "SELECT id_assoc, CAST(user AS BINARY), CAST(acct AS BINARY), CAST(parent_acct AS BINARY), deleted"  # noqa: S608
-        f" FROM {schema.table('assoc')}"
-    )
-
-
 TRES: Final = "SELECT id, CAST(type AS BINARY), CAST(name AS BINARY) FROM tres_table"
-QOS: Final = "SELECT id, CAST(name AS BINARY) FROM qos_table"
 ACCOUNTS: Final = "SELECT CAST(name AS BINARY), CAST(organization AS BINARY) FROM acct_table WHERE deleted=0"

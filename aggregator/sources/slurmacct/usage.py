@@ -8,11 +8,13 @@ from typing import Final
 
 from aggregator.model.calendar import RESOLUTIONS, Resolution, Rolled, Segment
 from aggregator.model.tres import MEBIBYTE
-from aggregator.model.usage import CLUSTER_STATES, MEMORY_ID, UsageCatalog, tres_name
+from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID, MEMORY_ID, UsageCatalog
 from aggregator.sources.base import FetchError, Plan
-from aggregator.sources.mysql import Database, Row, SchemaError, text
-from aggregator.sources.slurmacct import statements, usage_statements
+from aggregator.sources.mysql import Database, Row, SchemaError
+from aggregator.sources.slurmacct import usage_statements
+from aggregator.sources.slurmacct.associations import SmallTables
 from aggregator.sources.slurmacct.schema import Schema
+from aggregator.sources.slurmacct.source import SlurmAcct
 from aggregator.sources.slurmacct.zone import choose_calendar
 
 CATALOG_SECONDS: Final = 300.0
@@ -31,13 +33,13 @@ class SlurmUsage:
 
     def __init__(
         self,
-        cluster: str,
+        accounting: SlurmAcct,
         database: Database,
         key: str,
         timezone: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cluster = cluster
+        self._accounting = accounting
         self._database = database
         self._key = key
         self._timezone = timezone
@@ -54,8 +56,12 @@ class SlurmUsage:
         """
         async with self._lock:
             if self._clock() >= self._catalog_until:
-                self._schema = await self._discover()
-                self._catalog = await self._read_catalog(self._schema) if self._schema else None
+                self._schema, tables = await self._offered()
+                try:
+                    self._catalog = await self._read_catalog(self._schema, tables) if self._schema else None
+                except SchemaError:
+                    self._accounting.forget_schema()
+                    raise
                 self._catalog_until = self._clock() + CATALOG_SECONDS
             return self._catalog
 
@@ -144,6 +150,7 @@ class SlurmUsage:
                 continue
             except SchemaError:
                 self._catalog_until = 0.0
+                self._accounting.forget_schema()
                 raise
         raise FetchError(f"{self._key}: slurmdbd rolls up again and again while its tables are read")
 
@@ -167,36 +174,24 @@ class SlurmUsage:
         assert first is not None
         return first, found
 
-    async def _discover(self) -> Schema | None:
-        """Find the columns; None where a table that is needed is not there, or not granted, which looks the same."""
-        logical = (*usage_statements.REQUIRED, *usage_statements.OPTIONAL)
-        names = {f"{self._cluster}_{name}_table": name for name in logical}
-        columns: defaultdict[str, set[str]] = defaultdict(set)
-        for table, column in await self._database.rows(usage_statements.columns(len(names)), tuple(names)):
-            columns[names[text(table)]].add(text(column).lower())
-        if not columns.keys() >= set(usage_statements.REQUIRED):
-            return None
-        return Schema(self._cluster, {name: frozenset(found) for name, found in columns.items()})
+    async def _offered(self) -> tuple[Schema | None, SmallTables]:
+        """Give the schema, None where a table that is needed is not there, or not granted, which looks the same."""
+        schema, tables = await self._accounting.known()
+        return (schema if all(map(schema.columns.get, usage_statements.REQUIRED)) else None), tables
 
-    async def _read_catalog(self, schema: Schema) -> UsageCatalog:
-        associations: dict[int, tuple[str, str]] = {}
-        accounts: dict[str, str] = {}
-        deleted: dict[str, str] = {}
-        for id_assoc, user, account, parent, is_deleted in await self._database.rows(statements.associations(schema)):
-            if text(user):
-                associations[int(id_assoc)] = (text(user), text(account))
-            else:
-                (deleted if is_deleted else accounts)[text(account)] = text(parent)
-        tres = await self._database.rows(usage_statements.TRES)
+    async def _read_catalog(self, schema: Schema, tables: SmallTables) -> UsageCatalog:
+        every = tables.associations.rows
+        accounts = {each.account: each.parent for each in every if not each.user and not each.deleted}
+        deleted = {each.account: each.parent for each in every if not each.user and each.deleted}
         starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
         return UsageCatalog(
-            associations,
+            {each.id: (each.user, each.account) for each in every if each.user},
             {**deleted, **accounts},
             frozenset(accounts),
-            {int(tres_id): tres_name(text(kind), text(name)) for tres_id, kind, name in tres},
+            {tres_id: name for tres_id, name in tables.tres.items() if tres_id != ENERGY_ID},
             await asyncio.to_thread(choose_calendar, self._timezone, starts),
             await self._first(schema),
-            await self._qos(schema),
+            tables.dimensions.qos if all(map(schema.columns.get, usage_statements.OPTIONAL)) else None,
         )
 
     async def _first(self, schema: Schema) -> dict[Resolution, float]:
@@ -206,11 +201,6 @@ class SlurmUsage:
             if start is not None:
                 found[resolution] = float(start)
         return found
-
-    async def _qos(self, schema: Schema) -> dict[int, str] | None:
-        if not all(name in schema.columns for name in usage_statements.OPTIONAL):
-            return None
-        return {int(qos_id): text(name) for qos_id, name in await self._database.rows(statements.QOS)}
 
 
 def _rolled(rows: Sequence[Row]) -> Rolled:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from aggregator.model.calendar import RESOLUTIONS, Resolution
-from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID
-from aggregator.sources.slurmacct import statements
+from aggregator.model.usage import CLUSTER_STATES
 from aggregator.sources.slurmacct.schema import Schema
 
 # Associations in one snapshot, which has a second: those of a busy site have a million rows of hours in a year.
@@ -25,16 +24,6 @@ REQUIRED: Final = (
     "assoc",
     *(f"{kind}_{resolution}" for kind in ("usage", "assoc_usage") for resolution in RESOLUTIONS),
 )
-
-TRES: Final = f"{statements.TRES} WHERE id<>{ENERGY_ID}"
-_TABLE_COLUMNS: Final = (
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE() AND table_name IN ("
-)
-
-
-def columns(tables: int) -> str:
-    """Select the columns of so many tables, whose names are the parameters."""
-    return _TABLE_COLUMNS + ", ".join(["%s"] * tables) + ")"
 
 
 def last_ran(schema: Schema) -> str:
