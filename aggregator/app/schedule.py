@@ -18,6 +18,7 @@ from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
+from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention
@@ -103,6 +104,11 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     ]
     slow = [Scheduled(ledger, timing.interval) for ledger in ledgers.values()]
     slow += [Scheduled(usage, timing.interval) for usage in usages.values()]
+    slow += [
+        Scheduled(ReplicaRefresher(name, _feed(sources.replica, name, timing, outlets)), timing.interval)
+        for name, sources in site.clusters.items()
+        if sources.replica
+    ]
     return clusters + slow + filesystems
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from aggregator.api.keys import ReplicaNotes
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.connection import Tls
 from aggregator.model.accounting import Accounting
 from aggregator.model.energy import NodePower
+from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.queries.around import AroundReader
@@ -34,19 +36,25 @@ from aggregator.sources.prometheus import (
     PrometheusUse,
 )
 from aggregator.sources.prometheus.client import Endpoint
+from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmUsage
+from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmReplica, SlurmUsage
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
     """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
 
 
+class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
+    """A replica for history: measured on the timer, and asked what answers must say of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
     """The sources of one cluster; use and power are None when no exporter is configured, usage without roll-ups.
 
-    history, around and series read on demand what the snapshot does not hold.
+    history, around and series read on demand what the snapshot does not hold; replica is who measures where the first
+    two read it.
     """
 
     accounting: AccountingSource
@@ -56,6 +64,7 @@ class ClusterSources:
     around: AroundReader | None = None
     usage: UsageReader | None = None
     series: SeriesReader | None = None
+    replica: ReplicaSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +108,18 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
 def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Config) -> ClusterSources:
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
-    accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
     # A connection of its own: long histories must not keep the runs waiting.
     own = _open_database(stack, key, section.slurmacct, pool_size=1)
+    replica = _open_replica(stack, key, section.slurmacct)
+    history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
+    retention = config.refresh.ended_job_retention
+    accounting = SlurmAcct(name, database, key, retention, section.partitions.ignore, scripts=history)
     on_demand = ClusterSources(
         accounting,
-        history=SlurmHistory(accounting, database),
-        around=SlurmAround(accounting, database),
-        usage=SlurmUsage(accounting, own, key, section.slurmacct.timezone),
+        history=SlurmHistory(accounting, history),
+        around=SlurmAround(accounting, history),
+        usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
+        replica=replica.measured_by(accounting, database) if replica else None,
     )
     if not section.exporters.in_use:
         return on_demand
@@ -126,6 +139,31 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
     known = _known_nodes(config.energy)
     power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
     return replace(on_demand, use=use, power=power)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    """An open replica, and what is known of it."""
+
+    key: str
+    database: mysql.Database
+    state: ReplicaState
+
+    def before(self, primary: mysql.Database) -> ReplicaReads:
+        """Put it before a primary."""
+        return ReplicaReads(self.state, self.database, primary)
+
+    def measured_by(self, accounting: SlurmAcct, primary: mysql.Database) -> SlurmReplica:
+        """Make the source that measures it."""
+        return SlurmReplica(accounting, self.key, replica=self.database, primary=primary, state=self.state)
+
+
+def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) -> _Replica | None:
+    if section.replica is None:
+        return None
+    key = f"{key}.replica"
+    database = _open_database(stack, key, section.of_replica(section.replica))
+    return _Replica(key, database, ReplicaState(section.replica.max_lag))
 
 
 def _known_nodes(energy: Energy) -> dict[str, NodePower]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from aggregator.model.accounting import Run
 from aggregator.model.history import Chunk, RunKey, Search, run_key
-from aggregator.sources.mysql import Database, Row, SchemaError
+from aggregator.sources.mysql import Reads, Row, SchemaError
 from aggregator.sources.slurmacct.rows import RunRow
 from aggregator.sources.slurmacct.schema import Schema
 from aggregator.sources.slurmacct.source import SlurmAcct
@@ -75,7 +75,7 @@ def uids_of_associations(schema: Schema, associations: int) -> str:
 class SlurmHistory:
     """Read ended runs of one cluster in bounded chunks."""
 
-    def __init__(self, accounting: SlurmAcct, database: Database) -> None:
+    def __init__(self, accounting: SlurmAcct, database: Reads) -> None:
         self._accounting = accounting
         self._database = database
 

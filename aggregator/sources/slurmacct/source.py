@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from aggregator.model.accounting import Accounting, JobState, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
-from aggregator.sources.mysql import Database, DeniedError, Row, SchemaError, TableLockedError
+from aggregator.sources.mysql import Database, DeniedError, Reads, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.associations import SmallTables, SmallTablesReader
 from aggregator.sources.slurmacct.features import features_of
@@ -31,9 +31,12 @@ class SlurmAcct:
         key: str,
         retention_seconds: float,
         ignored_partitions: Collection[str] = (),
+        scripts: Reads | None = None,
     ) -> None:
-        self._cluster = cluster
+        """Read from a database, and scripts from elsewhere where that is given."""
+        self.cluster = cluster
         self._database = database
+        self._scripts = scripts or database
         self._key = key
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
@@ -53,6 +56,11 @@ class SlurmAcct:
         return self._feed.rows
 
     @property
+    def schema(self) -> Schema | None:
+        """Give the schema, None before it was read and after it turned out to have changed."""
+        return self._schema
+
+    @property
     def features(self) -> Mapping[str, bool]:
         """Tell what this cluster's schema offers; nothing before it was read."""
         return {} if self._schema is None else features_of(self._schema)
@@ -62,9 +70,6 @@ class SlurmAcct:
 
         Raises FetchError; a changed schema is discovered anew at the next fetch.
         """
-        if self._tables_are_due(at):
-            # With them, for a GRANT may have been given meanwhile.
-            self._schema = None
         async with self._reading(at) as schema:
             if self._tables_are_due(at):
                 await self._refresh_tables(schema, at)
@@ -136,7 +141,7 @@ class SlurmAcct:
         if sql is None:
             return RecordedScript(missing=_NOT_OFFERED)
         try:
-            rows = await self._database.rows(sql, (statements.MAX_SCRIPT_BYTES + 1, run.run_id))
+            rows = await self._scripts.rows(sql, (statements.MAX_SCRIPT_BYTES + 1, run.run_id))
         except SchemaError as error:
             self._schema = None
             return RecordedScript(missing=f"{_NOT_OFFERED}: {error}")
@@ -162,7 +167,7 @@ class SlurmAcct:
 
     async def _discovered(self) -> Schema:
         if self._schema is None:
-            self._schema = await discover(self._database, self._cluster, self._key)
+            self._schema = await discover(self._database, self.cluster, self._key)
         return self._schema
 
     def _tables_are_due(self, at: float) -> bool:
@@ -199,7 +204,7 @@ class SlurmAcct:
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
-        run = parse_run(self._cluster, row, self._tables.dimensions, at)
+        run = parse_run(self.cluster, row, self._tables.dimensions, at)
         return None if run is None or run.partition in self._ignored else run
 
 

@@ -10,7 +10,8 @@ from aggregator.model.calendar import RESOLUTIONS, Resolution, Rolled, Segment
 from aggregator.model.tres import MEBIBYTE
 from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID, MEMORY_ID, UsageCatalog
 from aggregator.sources.base import FetchError, Plan
-from aggregator.sources.mysql import Database, Row, SchemaError
+from aggregator.sources.mysql import Reads, Row, SchemaError
+from aggregator.sources.replica import ReplicaLostError
 from aggregator.sources.slurmacct import usage_statements
 from aggregator.sources.slurmacct.associations import SmallTables
 from aggregator.sources.slurmacct.schema import Schema
@@ -18,8 +19,8 @@ from aggregator.sources.slurmacct.source import SlurmAcct
 from aggregator.sources.slurmacct.zone import choose_calendar
 
 CATALOG_SECONDS: Final = 300.0
-# What each reading is tried, should slurmdbd roll up in the middle of it.
-_ATTEMPTS = 2
+# What each reading is tried, should slurmdbd roll up or the replica fail in the middle of it.
+_ATTEMPTS = 3
 # From the schema, the table's resolution and the number of associations to the statement.
 _Statement = Callable[[Schema, Resolution, int], str]
 
@@ -34,7 +35,7 @@ class SlurmUsage:
     def __init__(
         self,
         accounting: SlurmAcct,
-        database: Database,
+        database: Reads,
         key: str,
         timezone: str | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -146,7 +147,7 @@ class SlurmUsage:
         for _ in range(_ATTEMPTS):
             try:
                 return await self._read_once(schema, statement, ids, more, plan)
-            except _RolledMeanwhile:
+            except (_RolledMeanwhile, ReplicaLostError):
                 continue
             except SchemaError:
                 self._catalog_until = 0.0
@@ -177,7 +178,11 @@ class SlurmUsage:
     async def _offered(self) -> tuple[Schema | None, SmallTables]:
         """Give the schema, None where a table that is needed is not there, or not granted, which looks the same."""
         schema, tables = await self._accounting.known()
-        return (schema if all(map(schema.columns.get, usage_statements.REQUIRED)) else None), tables
+        if all(map(schema.columns.get, usage_statements.REQUIRED)):
+            return schema, tables
+        # The GRANT may be given later.
+        self._accounting.forget_schema()
+        return None, tables
 
     async def _read_catalog(self, schema: Schema, tables: SmallTables) -> UsageCatalog:
         every = tables.associations.rows
