@@ -29,7 +29,7 @@ from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, S
 from aggregator.state import StateStore
 from tests.lab.mariadb import MariaDB
 from tests.lab.process import wait_until
-from tests.slurm_schema import create_tables
+from tests.slurm_schema import create_tables, schemas
 
 pytestmark = pytest.mark.mariadb
 
@@ -179,12 +179,14 @@ async def opened(pair: Pair, **changes: Any) -> AsyncIterator[Readers]:
     reads = ReplicaReads(state, copy, primary)
     accounting = SlurmAcct(CLUSTER, primary, KEY, 600.0, scripts=reads)
     replica = SlurmReplica(accounting, f"{KEY}.replica", replica=copy, primary=primary, state=state)
-    yield Readers(
-        primary, copy, accounting, SlurmHistory(accounting, reads), SlurmAround(accounting, reads),
-        SlurmUsage(accounting, reads, KEY, "UTC"), replica,
-    )  # fmt: skip
-    await primary.close()
-    await copy.close()
+    try:
+        yield Readers(
+            primary, copy, accounting, SlurmHistory(accounting, reads), SlurmAround(accounting, reads),
+            SlurmUsage(accounting, reads, KEY, "UTC"), replica,
+        )  # fmt: skip
+    finally:
+        await primary.close()
+        await copy.close()
 
 
 @pytest.fixture
@@ -357,14 +359,16 @@ async def test_tables_that_the_replica_does_not_grant_are_named(pair: Pair, read
 
 
 async def test_a_grant_that_is_taken_away_sends_the_reading_to_the_primary(pair: Pair) -> None:
-    pair.replica.create_user("revoked", PASSWORD, [f"SELECT ON `{DATABASE}`.*"])
+    names = [name.replace("<cluster>", CLUSTER) for name in schemas()["26.05"]]
+    pair.replica.create_user("revoked", PASSWORD, [f"SELECT ON `{DATABASE}`.`{name}`" for name in names])
     async with opened(pair, user="revoked") as readers:
         await readers.accounting.fetch(NOW)
         await readers.replica.fetch(NOW)
-        pair.replica.execute(f"REVOKE SELECT ON `{DATABASE}`.* FROM 'revoked'@'127.0.0.1'")
-        pair.replica.execute(f"GRANT SELECT ON `{DATABASE}`.tres_table TO 'revoked'@'127.0.0.1'")
+        pair.replica.execute(f"REVOKE SELECT ON `{DATABASE}`.`{CLUSTER}_step_table` FROM 'revoked'@'127.0.0.1'")
         assert (await readers.read_all())["steps"] == ["batch"]
         assert "denied to user 'revoked'" in readers.replica.notes()[0]
+        with pytest.raises(FetchError, match=rf"replica: not there or not granted.*: {CLUSTER}_step_table$"):
+            await readers.replica.fetch(NOW + 30)
 
 
 async def test_while_the_primary_is_away_the_replica_answers_and_its_lag_is_unknown(pair: Pair) -> None:
@@ -465,7 +469,7 @@ async def sources_of(client: TestClient[Any, Any]) -> dict[str, Any]:
 
 async def test_the_service_shows_the_lag_and_survives_the_replicas_death(pair: Pair, tmp_path: Path) -> None:
     path = f"/api/v1/clusters/{CLUSTER}/jobs?since={NOW - 3600}&until={NOW}"
-    labels = f'{{source="slurmacct_replica",cluster="{CLUSTER}",filesystem=""}}'
+    labels = f'{{cluster="{CLUSTER}",filesystem="",source="slurmacct_replica"}}'
 
     async def until(condition: Any) -> dict[str, Any]:
         async with asyncio.timeout(30):

@@ -121,7 +121,7 @@ class MariaDB:
                 address=LOOPBACK,
                 port=self.port,
                 replication=self._replication,
-            )  # fmt: skip
+            )
         )
         command = [
             program("mariadb-install-db"),

@@ -94,7 +94,7 @@ class SlurmReplica:
         Raises FetchError that names the tables.
         """
         expected = self._accounting.schema
-        if self._schema is None or self._compared_with is not expected:
+        if self._schema is None or self._compared_with is not expected or not self._state.is_usable:
             found = await discover(self._replica, self._accounting.cluster, self._key)
             if expected is not None and (lacking := _lacking(found, expected)):
                 raise FetchError(f"{self._key}: not there or not granted, as on the primary: {lacking}")
