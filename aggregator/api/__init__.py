@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -20,6 +21,7 @@ from aggregator.api.keys import (
     HISTORY,
     JOBS,
     PAGE,
+    REPLICAS,
     SCRIPT_KEEPER,
     SCRIPTS,
     SERIES,
@@ -29,6 +31,7 @@ from aggregator.api.keys import (
     ApiSettings,
     Clock,
     MetricsPage,
+    ReplicaNotes,
     ScriptKeeper,
 )
 from aggregator.api.landing import get_landing
@@ -68,12 +71,13 @@ def create_app(
     *,
     usage: UsageQueries,
     series: SeriesQueries,
+    replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
     guards = [basic_auth(users)] if users else []
     app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
-    app[HISTORY], app[AROUND] = history, around
+    app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app[SERIES] = series
     app.on_response_prepare.append(add_security_headers)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from aggregator.api.around_representation import around_json, step_efficiency_json
 from aggregator.api.keys import AROUND, CLOCK
+from aggregator.api.lookup import replica_warnings
 from aggregator.api.representation import Json
 from aggregator.api.visibility import Sight
 from aggregator.join.steps import recorded_use, step_efficiency
@@ -32,6 +33,8 @@ async def around_of(
     for job, around in zip(chosen, found, strict=True):
         more[job.run.run_id] = {"around": around_json(job.run, around, sight), **_efficiency(job, around)}
     warnings = list(dict.fromkeys(warning for around in found for warning in around.warnings))
+    if chosen:
+        warnings += replica_warnings(request, cluster)
     if 0 < len(chosen) < len(jobs):
         warnings.append(f"around: only the newest {MAX_RUNS} of {len(jobs)} runs have it")
     return more, warnings

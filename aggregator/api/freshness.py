@@ -8,6 +8,7 @@ from aggregator.model.view import Snapshot, SourceStatus
 ACCOUNTING = "slurmacct"
 STORAGE = "robinhood"
 USAGE = "usage"
+REPLICA = "slurmacct_replica"
 # Usage is read every ten minutes, whatever stale_after is.
 _USAGE_STALE_SECONDS = 1800.0
 
@@ -59,6 +60,9 @@ def describe_failure(status: SourceStatus) -> str:
 def source_warnings(snapshot: Snapshot, scope: str) -> Iterator[str]:
     """Name what is missing from an answer: sources that were not read last, and single inputs of those that were."""
     for status in sources_of(snapshot, scope):
+        if status.source == REPLICA:
+            # What is read from it says so itself, and the rest does not need it.
+            continue
         if status.last_success is not None and status.last_success == status.last_attempt:
             for name, error in sorted(status.failed_inputs.items()):
                 yield f'{status.source} of "{scope}": {name}: {error}'

@@ -41,7 +41,7 @@ def _unpublished(snapshot: Snapshot) -> str | None:
 
 def _obstacle(sources: Collection[SourceStatus], now: float, stale_after: float) -> str | None:
     """Say why the service is not ready; one source with young data is enough, for sources fail alone."""
-    sources = [status for status in sources if not status.is_own]
+    sources = [status for status in sources if status.is_shown]
     if not sources or any(status.last_attempt is None for status in sources):
         return "Not ready: not every source has been tried yet."
     if all(status.last_success is None for status in sources):

@@ -12,6 +12,7 @@ from aggregator.api.energy_representation import joined_job_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.keys import CLOCK, HISTORY
+from aggregator.api.lookup import replica_warnings
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.recorded import join_kept
 from aggregator.api.representation import times
@@ -91,7 +92,7 @@ async def list_ended(
         **times("since", window.since),
         **times("until", window.until),
     }
-    return success(request, data, warnings + _page_warnings(page, limit))
+    return success(request, data, [*warnings, *_page_warnings(page, limit), *replica_warnings(request, view.cluster)])
 
 
 async def find_ended(

@@ -1,6 +1,6 @@
 """The things that handlers find in the application, each under a typed key."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,14 @@ class MetricsPage(Protocol):
 
     async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
         """Answer with the families of these groups, or with all of them when groups is None."""
+        ...
+
+
+class ReplicaNotes(Protocol):
+    """What is known of a cluster's replica."""
+
+    def notes(self) -> Sequence[str]:
+        """Say what an answer must tell of where it was read."""
         ...
 
 
@@ -73,6 +81,7 @@ AROUND = web.AppKey("around", AroundQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
 SERIES = web.AppKey("series", SeriesQueries)
 USAGE = web.AppKey("usage", UsageQueries)
+REPLICAS = web.AppKey[Mapping[str, ReplicaNotes]]("replicas")
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
 SETTINGS = web.AppKey("settings", ApiSettings)
 PAGE = web.AppKey[MetricsPage]("page")

@@ -1,12 +1,12 @@
 """The cluster or file system that a request's path names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
 from aggregator.api.errors import NotFound, Unavailable
 from aggregator.api.freshness import STORAGE, accounting_failure, storage_failure
-from aggregator.api.keys import CLOCK, SETTINGS
+from aggregator.api.keys import CLOCK, REPLICAS, SETTINGS
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
 
 _SHOWN = 100
@@ -35,6 +35,12 @@ def find_accounted_cluster(request: web.Request, snapshot: Snapshot) -> ClusterV
     if failure is not None:
         raise Unavailable(failure)
     return view
+
+
+def replica_warnings(request: web.Request, cluster: str) -> Sequence[str]:
+    """Say what there is to say of where the cluster's history was read just now."""
+    replica = request.app[REPLICAS].get(cluster)
+    return replica.notes() if replica else ()
 
 
 def find_filesystem(snapshot: Snapshot, name: str) -> FilesystemView:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aggregator.api.envelope import rfc3339
-from aggregator.api.freshness import age, is_stale
+from aggregator.api.freshness import REPLICA, age, is_stale
 from aggregator.model.accounting import Run
 from aggregator.model.tres import Allocation
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, SourceStatus, Sums
@@ -203,6 +203,7 @@ def freshness_json(status: SourceStatus, now: float, stale_after: float) -> Json
         "up": status.up,
         "stale": is_stale(status, now, stale_after),
         **times("last_success", status.last_success),
+        **({"lag_seconds": status.lag_seconds} if status.source == REPLICA else {}),
         "error": status.error or None,
     }
 

@@ -12,7 +12,7 @@ from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobs import unknown_job
 from aggregator.api.keys import CLOCK, SCRIPTS, SETTINGS, STORE
-from aggregator.api.lookup import find_cluster
+from aggregator.api.lookup import find_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, read_runs
@@ -35,11 +35,14 @@ async def get_script(request: web.Request) -> web.Response:
     audit(request, [run.user])
     search = await request.app[SCRIPTS].find(run, lambda wanted: live_runs(view, wanted), request.app[CLOCK]())
     if search.script is None:
-        reasons = "; ".join(search.warnings)
+        reasons = "; ".join((*search.warnings, *replica_warnings(request, view.cluster)))
         raise TryAgain(reasons) if search.failed else NotFound(f"job {text}: no script is known: {reasons}")
     if "text/plain" in request.headers.get("Accept", ""):
         return _plain(search.script)
-    return success(request, _script_json(search.script, run), search.warnings)
+    warnings = list(search.warnings)
+    if search.script.source == "slurmdbd":
+        warnings += replica_warnings(request, view.cluster)
+    return success(request, _script_json(search.script, run), warnings)
 
 
 def _choose(runs: Sequence[Run], submitted: float | None) -> Run | None:

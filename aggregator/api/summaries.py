@@ -11,7 +11,7 @@ from aggregator.api.errors import NotFound
 from aggregator.api.history import WINDOW, find_ended, read_window
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.lookup import find_accounted_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import read_use
 from aggregator.api.representation import Json, times, value
@@ -66,6 +66,7 @@ async def _summary(request: web.Request, view: ClusterView, wanted: JobFilter, s
     window = read_window(Parameters(request, *WINDOW), request.app[CLOCK]())
     page = await find_ended(request, view, window, wanted, sight, None, SUMMARY_ROWS, rows=SUMMARY_ROWS)
     kept, warnings = await read_use(request, view.cluster, page.runs)
+    warnings = [*warnings, *replica_warnings(request, view.cluster)]
     if page.last is not None:
         warnings.append(f"truncated: the newest {len(page.runs)} runs; {page.examined} rows were examined")
     data = {

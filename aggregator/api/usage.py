@@ -11,7 +11,7 @@ from aggregator.api.errors import BadData, Execution, NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE, USAGE
-from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.lookup import find_accounted_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Sight, sight_of
@@ -201,4 +201,5 @@ def _warnings(
         found.append(f"slurmdbd keeps no roll-ups from before {rfc3339(first)}")
     if history.partial_from is not None and not history.has_tail:
         found.append(f"not rolled up since {rfc3339(history.partial_from)}: what came later is missing")
+    found += replica_warnings(request, view.cluster)
     return [*found, *source_warnings(request.app[STORE].current, view.cluster)]

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 
 from aggregator.api.tokens import TokenFileError, read_tokens
-from aggregator.app.site import open_site
+from aggregator.app.site import ClusterSources, open_site
 from aggregator.config import Config
-from aggregator.sources.base import FetchError
+from aggregator.model.replication import Replication
+from aggregator.sources.base import FetchError, Source, UsageReader
 
 TIMEOUT_SECONDS = 30.0
 
@@ -40,24 +41,47 @@ async def connect(config: Config) -> list[tuple[str, str]]:
     async with open_site(config) as site:
         named: list[tuple[str, Awaitable[object]]] = []
         for name, cluster in site.clusters.items():
-            named.append((f"clusters.{name}.slurmacct", cluster.accounting.fetch(now)))
-            if cluster.use:
-                named.append((f"clusters.{name}.prometheus", cluster.use.fetch(now)))
-            if cluster.power:
-                window = cluster.power.window
-                named.append((f"clusters.{name}.prometheus (energy)", cluster.power.windows(now - now % window, 1)))
+            named += _of_cluster(f"clusters.{name}", cluster, now)
         named += [(f"filesystems.{name}.robinhood", item.usage.fetch(now)) for name, item in site.filesystems.items()]
         if site.allocations:
             named.append(("allocations.file", site.allocations.fetch(now)))
-        return [(what, await _try(fetch)) for what, fetch in named]
+        return [await _try(what, fetch) for what, fetch in named]
 
 
-async def _try(fetch: Awaitable[object]) -> str:
+def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[tuple[str, Awaitable[object]]]:
+    """Name what is read of a cluster; a text that comes of it is for the administrator."""
+    yield f"{key}.slurmacct", cluster.accounting.fetch(now)
+    if cluster.usage:
+        yield f"{key}.slurmacct (usage)", _read_usage(cluster.usage)
+    if cluster.replica:
+        yield f"{key}.slurmacct.replica", _measure(cluster.replica, now)
+    if cluster.use:
+        yield f"{key}.prometheus", cluster.use.fetch(now)
+    if cluster.power:
+        window = cluster.power.window
+        yield f"{key}.prometheus (energy)", cluster.power.windows(now - now % window, 1)
+
+
+async def _read_usage(usage: UsageReader) -> str:
+    """Read until when the roll-ups are final; a site need not grant them."""
+    if await usage.catalog() is None:
+        return "the tables are not there, or not granted: no usage history"
+    rolled = await usage.rolled()
+    return "" if rolled.hour else "nothing is rolled up yet"
+
+
+async def _measure(replica: Source[Replication], now: float) -> str:
+    lag = (await replica.fetch(now)).lag_seconds
+    return "its lag is unknown, for the primary cannot be read" if lag is None else f"{lag:.0f} s behind"
+
+
+async def _try(what: str, fetch: Awaitable[object]) -> tuple[str, str]:
+    """Give what was read, with what there is to say of it, and the error."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await fetch
+            said = await fetch
     except FetchError as error:
-        return str(error)
+        return what, str(error)
     except TimeoutError:
-        return f"no answer within {TIMEOUT_SECONDS:g} s"
-    return ""
+        return what, f"{what}: no answer within {TIMEOUT_SECONDS:g} s"
+    return (f"{what}: {said}" if isinstance(said, str) and said else what), ""

@@ -48,6 +48,7 @@ async def listen(
         users=web_config.basic_auth_users if web_config else None,
         usage=service.usage,
         series=service.series,
+        replicas=service.replicas,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
     await runner.setup()

@@ -17,13 +17,14 @@ from aggregator.model.view import ClusterView, FilesystemView, Snapshot
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
-from aggregator.refresh.ledger import EndedRuns, LedgerRefresher, LedgerSettings, PowerSource
+from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
+from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention
 from aggregator.refresh.usage import STALE_SECONDS, UsageRefresher, UsageWindows
-from aggregator.sources.base import Source, UsageReader
+from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
@@ -104,6 +105,11 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     ]
     slow = [Scheduled(ledger, timing.interval) for ledger in ledgers.values()]
     slow += [Scheduled(usage, timing.interval) for usage in usages.values()]
+    slow += [
+        Scheduled(ReplicaRefresher(name, _feed(sources.replica, name, timing, outlets)), timing.interval)
+        for name, sources in site.clusters.items()
+        if sources.replica
+    ]
     return clusters + slow + filesystems
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from aggregator.api.keys import ReplicaNotes
 from aggregator.app.schedule import Outlets, Timing, schedule
 from aggregator.app.site import AccountingSource, Site
 from aggregator.exposition import Page, ServiceMetrics
@@ -43,6 +44,7 @@ class Service:
         self.usage = UsageQueries(self._usages, self._readers)
         self._series: dict[str, SeriesReader] = {}
         self.series = SeriesQueries(self._series)
+        self.replicas: dict[str, ReplicaNotes] = {}
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -61,6 +63,8 @@ class Service:
         self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
         self._series.clear()
         self._series.update({name: sources.series for name, sources in site.clusters.items() if sources.series})
+        self.replicas.clear()
+        self.replicas.update({name: each.replica for name, each in site.clusters.items() if each.replica})
         self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
         self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from aggregator.api.keys import ReplicaNotes
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
@@ -15,6 +16,7 @@ from aggregator.config.connection import Tls
 from aggregator.model.accounting import Accounting
 from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
+from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.queries.around import AroundReader
@@ -22,10 +24,10 @@ from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.queries.series import SeriesReader
-from aggregator.refresh.ledger import EndedRuns, PowerSource
+from aggregator.refresh.ledger import PowerSource
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
-from aggregator.sources.base import FetchError, Source, UsageReader
+from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
@@ -36,12 +38,17 @@ from aggregator.sources.prometheus import (
     PrometheusUse,
 )
 from aggregator.sources.prometheus.client import Endpoint
+from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmUsage
+from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmReplica, SlurmUsage
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
     """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
+
+
+class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
+    """A replica for history: measured on the timer, and asked what answers must say of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class ClusterSources:
     """The sources of one cluster; use, levels and power are None when their exporter is not configured.
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. history, around and
-    series read on demand what the snapshot does not hold.
+    series read on demand what the snapshot does not hold; replica is who measures where the first two read it.
     """
 
     accounting: AccountingSource
@@ -61,6 +68,7 @@ class ClusterSources:
     series: SeriesReader | None = None
     decay: Decay | None = None
     levels: Source[Mapping[str, float]] | None = None
+    replica: ReplicaSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +112,19 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
 def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Config) -> ClusterSources:
     key = f"clusters.{name}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
-    accounting = SlurmAcct(name, database, key, config.refresh.ended_job_retention, section.partitions.ignore)
     # A connection of its own: long histories must not keep the runs waiting.
     own = _open_database(stack, key, section.slurmacct, pool_size=1)
+    replica = _open_replica(stack, key, section.slurmacct)
+    history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
+    retention = config.refresh.ended_job_retention
+    accounting = SlurmAcct(name, database, key, retention, section.partitions.ignore, scripts=history)
     on_demand = ClusterSources(
         accounting,
-        history=SlurmHistory(accounting, database),
-        around=SlurmAround(accounting, database),
-        usage=SlurmUsage(name, own, key, section.slurmacct.timezone),
+        history=SlurmHistory(accounting, history),
+        around=SlurmAround(accounting, history),
+        usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
         decay=section.slurmacct.priority.to_model() if section.slurmacct.priority else None,
+        replica=replica.measured_by(accounting, database) if replica else None,
     )
     return _with_exporters(stack, name, section, config, on_demand)
 
@@ -142,6 +154,31 @@ def _with_exporters(
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
         sources = replace(sources, use=use, power=power)
     return sources
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    """An open replica, and what is known of it."""
+
+    key: str
+    database: mysql.Database
+    state: ReplicaState
+
+    def before(self, primary: mysql.Database) -> ReplicaReads:
+        """Put it before a primary."""
+        return ReplicaReads(self.state, self.database, primary)
+
+    def measured_by(self, accounting: SlurmAcct, primary: mysql.Database) -> SlurmReplica:
+        """Make the source that measures it."""
+        return SlurmReplica(accounting, self.key, replica=self.database, primary=primary, state=self.state)
+
+
+def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) -> _Replica | None:
+    if section.replica is None:
+        return None
+    key = f"{key}.replica"
+    database = _open_database(stack, key, section.of_replica(section.replica))
+    return _Replica(key, database, ReplicaState(section.replica.max_lag))
 
 
 def _known_nodes(energy: Energy) -> dict[str, NodePower]:

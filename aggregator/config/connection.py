@@ -1,5 +1,7 @@
 """Declare how to reach the databases and the Prometheus-compatible engines."""
 
+from typing import Final
+
 from pydantic import Field
 
 from aggregator.config.secrets import SecretFilePath, SecretSource, SecretText
@@ -41,11 +43,19 @@ class Database(PasswordSection):
     tls: Tls | None = None
 
 
-class Replica(Section):
-    """Name a read-only copy of slurmdbd's database, reached as the primary is."""
+class Replica(PasswordSection):
+    """Reach a read-only copy of slurmdbd's database; what is not given is as for the primary."""
 
     host: Text
     port: Port | None = None
+    user: Text | None = None
+    statement_timeout: Interval | None = None
+    pool_size: Count | None = None
+    tls: Tls | None = None
+    max_lag: Interval = parse_duration("1m")
+
+
+_SHARED: Final = ("host", "port", "user", "statement_timeout", "pool_size", "tls")
 
 
 class Priority(Section):
@@ -66,6 +76,13 @@ class SlurmAcct(Database):
     replica: Replica | None = None
     timezone: TimeZone | None = None
     priority: Priority | None = None
+
+    def of_replica(self, replica: Replica) -> "SlurmAcct":
+        """Give the section that reaches the replica."""
+        given = {name: value for name in _SHARED if (value := getattr(replica, name)) is not None}
+        if replica.secret:
+            given |= {"password": replica.password, "password_file": replica.password_file}
+        return self.model_copy(update={**given, "replica": None})
 
 
 class Robinhood(Database):

@@ -14,7 +14,6 @@ NOT_YET: Final = (
     "cloud",
     "auth.jwt",
     "limits",
-    "clusters.*.slurmacct.replica",
     "clusters.*.exporters.lustre_exporter",
     "clusters.*.exporters.lustre_exporter_slurm",
     "clusters.*.exporters.pcm_sensor_server",

@@ -123,6 +123,10 @@ def _sources(statuses: Iterable[SourceStatus]) -> Iterable[Metric]:
         [(labels, status.rows) for labels, status in sources],
     )  # fmt: skip
     yield _gauge(
+        "source_replica_lag_seconds", "How far a replica is behind its primary.", _SOURCE_LABELS,
+        [(labels, status.lag_seconds) for labels, status in sources if status.lag_seconds is not None],
+    )  # fmt: skip
+    yield _gauge(
         "source_feature", "What the source's schema offers.", (*_SOURCE_LABELS, "feature"),
         [((*labels, name), float(there)) for labels, status in sources for name, there in status.features.items()],
     )  # fmt: skip

@@ -116,11 +116,6 @@ class UsageView:
     raw: RawUsage | None = None
 
 
-def tres_name(kind: str, name: str) -> str:
-    """Write a TRES as Slurm does: `cpu`, `gres/gpu:a100`."""
-    return f"{kind}/{name}" if name else kind
-
-
 def is_of_jobs(tres: str) -> bool:
     """Tell whether a TRES is shown when nothing else is asked for: what jobs hold, licenses apart."""
     return tres in ("cpu", "mem", "node", "billing", "gres/gpu") or tres.startswith("gres/gpu:")

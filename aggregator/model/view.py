@@ -219,7 +219,10 @@ class FilesystemView:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """The last attempt to fetch one source for one cluster or file system; times are epoch seconds."""
+    """The last attempt to fetch one source for one cluster or file system; times are epoch seconds.
+
+    lag_seconds is how far a replica is behind, None where that is unknown, and of what is no replica.
+    """
 
     source: str
     scope: str
@@ -232,11 +235,12 @@ class SourceStatus:
     failed_inputs: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
     features: Mapping[str, bool] = field(default_factory=dict)
+    lag_seconds: float | None = None
 
     @property
-    def is_own(self) -> bool:
-        """Tell whether it is what the service itself keeps, which says nothing of the site."""
-        return self.source in ("state", "ledger")
+    def is_shown(self) -> bool:
+        """Tell whether a snapshot is made of it: not of what the service keeps, nor of a replica for history."""
+        return self.source not in ("state", "ledger", "slurmacct_replica")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from cachetools import TTLCache
 
@@ -12,7 +11,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.calendar import Resolution, Rolled, Segment, cover, covered_until
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
 from aggregator.queries.cache import CachedReads
-from aggregator.sources.base import FetchError, UsageReader
+from aggregator.sources.base import EndedRuns, FetchError, UsageReader
 
 CACHE_SECONDS = 60.0
 # Answers may be large: those of a year by the hour have thousands of rows.
@@ -20,17 +19,6 @@ CACHE_ENTRIES = 200
 
 _Series = tuple[Rolled, Mapping[tuple[str, float], float]]
 _ClusterSeries = tuple[Rolled, Mapping[tuple[str, float, str], float]]
-
-
-class UsageSource(Protocol):
-    """slurmacct, as far as usage needs it."""
-
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        """Read the runs that ended at or after epoch time `since`.
-
-        Raises FetchError.
-        """
-        ...
 
 
 class NoUsage(Exception):
@@ -83,7 +71,7 @@ class History:
 class UsageQueries:
     """Read usage by period, cached for a moment; the same question at the same time is one read."""
 
-    def __init__(self, readers: Mapping[str, UsageReader], runs: Mapping[str, UsageSource]) -> None:
+    def __init__(self, readers: Mapping[str, UsageReader], runs: Mapping[str, EndedRuns]) -> None:
         self._readers = readers
         self._runs = runs
         self._series = CachedReads[Hashable, _Series](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))

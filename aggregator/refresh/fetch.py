@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from aggregator.model.replication import Replication
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
 from aggregator.sources.base import FetchError, Source
@@ -75,7 +76,9 @@ class Feed(Generic[T_co]):
         return ""
 
     def _outcome(self, at: float, error: str, duration: float) -> SourceStatus:
-        attempt = replace(self._status, up=not error, last_attempt=at, duration_seconds=duration, error=error)
+        attempt = replace(
+            self._status, up=not error, last_attempt=at, duration_seconds=duration, error=error, lag_seconds=None
+        )
         if error or self._good is None:
             return attempt
         data = self._good.data
@@ -91,6 +94,7 @@ class Feed(Generic[T_co]):
             features=dict(self._source.features),
             failed_inputs=failed,
             rejected=dict(self._rejected),
+            lag_seconds=data.lag_seconds if isinstance(data, Replication) else None,
         )
 
 

@@ -13,7 +13,7 @@ from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
 from aggregator.model.accounting import Run
 from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import EndedRuns, FetchError
 from aggregator.state import StateError
 
 _log = logging.getLogger(__name__)
@@ -39,17 +39,6 @@ class PowerSource(Protocol):
 
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         """Read `count` windows one after the other, the first of which ends at `first_end`.
-
-        Raises FetchError.
-        """
-        ...
-
-
-class EndedRuns(Protocol):
-    """Where the runs that have ended since the last window are read."""
-
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        """Read the runs that ended at or after epoch time `since`.
 
         Raises FetchError.
         """

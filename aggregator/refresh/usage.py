@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 from aggregator.join.decay import raw_usage
 from aggregator.join.usage import runs_since, summarize
@@ -23,24 +22,13 @@ from aggregator.model.usage import (
 from aggregator.model.view import ClusterView
 from aggregator.refresh.decayed import begin_of, read_decayed, tres_of
 from aggregator.refresh.fetch import Feed
-from aggregator.sources.base import UsageReader
+from aggregator.sources.base import EndedRuns, UsageReader
 
 INTERVAL_SECONDS = 600.0
 STALE_SECONDS = 3 * INTERVAL_SECONDS
 # Rows are read anew after this time though nothing seems to have moved: a re-roll may have come and gone.
 REREAD_SECONDS = 3600.0
 _DAYS = {"1d": 1, "7d": 7, "30d": 30, "365d": 365}
-
-
-class EndedRuns(Protocol):
-    """Where the runs that have ended since the last roll-up are read."""
-
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        """Read the runs that ended at or after epoch time `since`.
-
-        Raises FetchError.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from aggregator.model.accounting import Run
 from aggregator.model.calendar import Rolled, Segment
 from aggregator.model.decay import Decay
 from aggregator.model.usage import UsageCatalog
@@ -35,6 +36,17 @@ class Source(Protocol[T_co]):
 
     async def fetch(self, at: float) -> T_co:
         """Read everything as of epoch time `at`.
+
+        Raises FetchError.
+        """
+        ...
+
+
+class EndedRuns(Protocol):
+    """Where the runs that have ended since a time are read."""
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Read the runs that ended at or after epoch time `since`, in no order.
 
         Raises FetchError.
         """

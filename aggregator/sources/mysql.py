@@ -8,10 +8,10 @@ import asyncio
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import aiomysql
@@ -33,7 +33,7 @@ CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
 _LOCK_WAIT, _TABLE_CHANGED = 1205, 1412
-_TOO_SLOW = frozenset({1969, 3024})
+_TOO_SLOW, _TOO_SLOW_ON_MYSQL = 1969, 3024
 _HINTS = {
     1044: "user {user!r} may not use database {database!r}: check the GRANT",
     1045: "wrong user or password for {user!r}: check user and password_file",
@@ -42,8 +42,8 @@ _HINTS = {
     1040: "the server has too many connections",
     1203: "the user has too many connections: check pool_size and MAX_USER_CONNECTIONS",
     _LOCK_WAIT: "the server made us wait for a lock: an ALTER is probably running",
-    1969: "the statement ran longer than statement_timeout",
-    3024: "the statement ran longer than statement_timeout",
+    _TOO_SLOW: "the statement ran longer than statement_timeout",
+    _TOO_SLOW_ON_MYSQL: "the statement ran longer than statement_timeout",
     2003: "cannot connect to {host}:{port}: check host and port, and that the server runs",
     2006: "the connection was lost",
     2013: "the connection was lost",
@@ -58,11 +58,17 @@ class DeniedError(SchemaError):
     """A table or column that may not be read: the GRANT does not cover it."""
 
 
+class TooSlowError(FetchError):
+    """A statement that the server ended at its limit."""
+
+
 class TableLockedError(FetchError):
     """Somebody is changing the table: we waited for its lock in vain, or it changed under our feet."""
 
 
 _ERRORS = {
+    _TOO_SLOW: TooSlowError,
+    _TOO_SLOW_ON_MYSQL: TooSlowError,
     _NO_SUCH_COLUMN: SchemaError,
     _NO_SUCH_TABLE: SchemaError,
     _TABLE_DENIED: DeniedError,
@@ -85,6 +91,24 @@ class Connection:
     statement_timeout: float = 20.0
     pool_size: int = 4
     tls: ssl.SSLContext | None = None
+
+
+class Reads(Protocol):
+    """What is read through: a database, or a replica with its primary behind it."""
+
+    async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run one SELECT and give all its rows.
+
+        Raises FetchError.
+        """
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Read]:
+        """Give what reads as `rows` does, every time the same moment.
+
+        Raises FetchError.
+        """
+        ...
 
 
 class Database:
@@ -116,7 +140,7 @@ class Database:
         Raises FetchError (SchemaError for a missing table or column).
         """
         limit = SNAPSHOT_SECONDS / 2
-        async with self._errors():
+        async with self._errors(), asyncio.timeout(self._connection.statement_timeout + GRACE_SECONDS):
             pool = await self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
@@ -202,10 +226,9 @@ class Database:
             "{database!r}", repr(settings.database)
         ).replace("{host}", settings.host).replace("{port}", str(settings.port))
         if number in _ERRORS:
+            # After these the session is as before, and others may be reading.
             raise _ERRORS[number](message) from error
-        # After a statement that the server has ended the session is as before, and others may be reading.
-        if number not in _TOO_SLOW:
-            await self.close()
+        await self.close()
         raise FetchError(message) from error
 
 

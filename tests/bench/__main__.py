@@ -23,6 +23,7 @@ from aggregator.model.energy import Ledger, Prices, RunLedger
 from aggregator.model.view import ClusterView
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticPower, SyntheticUse
 from aggregator.state import StateStore
+from tests.bench import slurmacct
 from tests.reference import expected_registry
 
 START = 1_700_000_000.0
@@ -33,6 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--jobs", type=int, default=20_000, help="running jobs (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="repetitions; the median counts (default: %(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=5_000_000, help="rows of slurmacct's job table, 0 for none (default: %(default)s)"
+    )
     flags = parser.parse_args()
     view, refresh = asyncio.run(_refresh(flags.jobs, flags.runs))
     renderer = Renderer()
@@ -48,6 +52,9 @@ def main() -> None:
     print(f"{'  ours with gzip; reference prometheus_client, plain':<44}")
     for stage, seconds in refresh.items():
         print(f"{stage:<44}{seconds:>9.2f}s{seconds / flags.jobs * 1e6:>9.1f}µs for each running job")
+    if flags.rows:
+        # All of slurmacct's open rows: as many pending ones again.
+        slurmacct.measure(flags.rows, 2 * flags.jobs, flags.runs)
     print(f"{'peak memory of this process':<44}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:>7.0f}MiB")
 
 

@@ -1,13 +1,15 @@
 """Associations, limits and coordinators out of a real MariaDB with the tables of the oldest to the newest release."""
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from aggregator.join.limits import join_limits
 from aggregator.model.association import LimitsView
-from aggregator.sources.mysql import Connection, Database
-from aggregator.sources.slurmacct import SlurmAcct
+from aggregator.sources.mysql import Connection, Database, Row
+from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
+from aggregator.sources.slurmacct.source import TABLES_SECONDS
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables, schemas
 
@@ -150,3 +152,36 @@ async def test_without_the_table_of_coordinators_the_rest_is_there(mariadb: Mari
     assert source.features["coordinators"] is False
     assert "pi" not in joined.coordinates
     assert joined.accounts["def_kim"].limits
+
+
+class RecordingDatabase(Database):
+    """A database that counts how often each small table is read."""
+
+    def __init__(self, opened: Database) -> None:
+        super().__init__(opened._connection)
+        self.reads: Counter[str] = Counter()
+
+    async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        self.reads.update(table for table in SMALL if sql.endswith(f" {table}") or f" {table} WHERE" in sql)
+        return await super().rows(sql, parameters)
+
+
+SMALL = (f"`{CLUSTER}_assoc_table`", "tres_table", "qos_table", "acct_table", "acct_coord_table")
+
+
+async def test_each_small_table_is_read_once_for_all_who_need_it(database: Database) -> None:
+    """Runs, limits and usage share one reading, every five minutes."""
+    counted = RecordingDatabase(database)
+    source = SlurmAcct(CLUSTER, counted, "key", 600.0)
+    catalog = await SlurmUsage(source, counted, "key").catalog()
+    await source.fetch(NOW)
+    # Nothing was fetched before: the first fetch's own time counts from now on.
+    first, counted.reads = counted.reads, Counter()
+    for at in (NOW + 30, NOW + TABLES_SECONDS - 1):
+        await source.fetch(at)
+    assert not counted.reads
+    await source.fetch(NOW + TABLES_SECONDS)
+    await counted.close()
+    assert catalog is not None
+    assert set(first) == set(SMALL)
+    assert counted.reads == dict.fromkeys(SMALL, 1)

@@ -1,84 +1,58 @@
 """What a fetch costs the server on a table of 2,000,000 rows, 20,000 of them open."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
+from aggregator.model.view import SourceStatus
+from aggregator.refresh.fetch import Feed
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
 from tests.lab.mariadb import MariaDB
-from tests.slurm_schema import create_tables
+from tests.large_table import CLUSTER, NOW, LargeTable, handled
 
 pytestmark = pytest.mark.mariadb
 
-DATABASE, CLUSTER, NOW = "slurm_acct_large", "narval-2", 1_700_000_000
-TABLE, USER, PASSWORD = f"`{CLUSTER}_job_table`", "large", "only for tests"
+DATABASE, USER, PASSWORD = "slurm_acct_large", "large", "only for tests"
 # One run has ended each second, so the retention time of 600 s holds 600.
 ENDED, OPEN, RETENTION = 1_980_000, 20_000, 600.0
-# Indexes that no statement of a fetch can use: without them the table is filled faster.
-UNUSED = (
-    "wckey", "qos", "association", "array_job", "het_job", "reserv", "sacct_def", "sacct_def2", "old_tuple",
-    "nodes_alloc", "env_hash_inx", "script_hash_inx", "sluid",
-)  # fmt: skip
-FIRST, BEGIN = 9223373136366403584, NOW - ENDED
-FILL = f"""
-INSERT INTO {TABLE} (job_db_inx, mod_time, account, cpus_req, job_name, id_assoc, id_job, id_qos, id_resv, id_wckey,
-  id_user, id_group, het_job_id, het_job_offset, mem_req, nodelist, nodes_alloc, `partition`, priority, state,
-  timelimit, time_submit, time_eligible, time_start, time_end, tres_alloc, tres_req, array_max_tasks)
-SELECT {FIRST} + seq, 0, 'def-kim', 4, 'job', 1, seq, 1, 0, 0, 1000, 1, 0, 4294967294, 0, 'node[01-02]', 2, 'cpu', 1,
-  IF(seq <= {ENDED}, 3, 1), 60, {BEGIN} + seq - 900, {BEGIN} + seq - 900, {BEGIN} + seq - 800,
-  IF(seq <= {ENDED}, {BEGIN} + seq, 0), '1=4,2=8000,4=2,1001=2', '1=4,2=8000,4=2', 0
-FROM seq_1_to_{ENDED + OPEN}
-"""
 
 
 @pytest.fixture(scope="module")
-def table(mariadb: MariaDB) -> Iterator[None]:
-    create_tables(mariadb, DATABASE, "26.05", CLUSTER)
-    mariadb.create_user(USER, PASSWORD, [f"SELECT ON `{DATABASE}`.*"])
-    drops = ", ".join(f"DROP INDEX {index}" for index in UNUSED)
-    mariadb.execute(f"ALTER TABLE {TABLE} {drops}", DATABASE)
+def table(mariadb: MariaDB) -> Iterator[LargeTable]:
     ((before,),) = mariadb.execute("SELECT @@innodb_buffer_pool_size")
     mariadb.execute("SET GLOBAL innodb_buffer_pool_size=1024*1024*1024")
-    mariadb.execute(FILL, DATABASE)
-    mariadb.execute(f"ANALYZE TABLE {TABLE}", DATABASE)
-    yield
+    table = LargeTable(mariadb, DATABASE, ENDED, OPEN)
+    table.fill()
+    mariadb.create_user(USER, PASSWORD, [f"SELECT ON `{DATABASE}`.*"])
+    yield table
     mariadb.execute(f"DROP DATABASE `{DATABASE}`")
     mariadb.execute(f"SET GLOBAL innodb_buffer_pool_size={before}")
 
 
 @pytest.fixture
-async def database(mariadb: MariaDB, table: None) -> AsyncIterator[Database]:
-    opened = Database(
-        Connection(
-            key="key", host="127.0.0.1", port=mariadb.port, user=USER, password=lambda: PASSWORD, database=DATABASE
-        )
-    )
+async def database(mariadb: MariaDB, table: LargeTable) -> AsyncIterator[Database]:
+    opened = Database(connection(mariadb))
     yield opened
     await opened.close()
 
 
-async def handled(database: Database) -> int:
-    """Give the rows of tables and entries of indexes that this session has read."""
-    names = (
-        "Handler_read_key",
-        "Handler_read_next",
-        "Handler_read_prev",
-        "Handler_read_first",
-        "Handler_read_rnd_next",
-    )
-    counters = dict(await database.rows("SHOW SESSION STATUS LIKE 'Handler_read%%'"))
-    return sum(int(counters[name]) for name in names)
+def connection(mariadb: MariaDB) -> Connection:
+    return Connection(
+        key="clusters.narval-2.slurmacct", host="127.0.0.1", port=mariadb.port, user=USER, password=lambda: PASSWORD,
+        database=DATABASE,
+    )  # fmt: skip
 
 
 async def test_a_fetch_reads_the_open_rows_and_those_that_have_ended_and_hardly_another(
-    mariadb: MariaDB, database: Database
+    table: LargeTable, database: Database
 ) -> None:
     """30 runs end and 30 change between two fetches; a sweep reads those of the retention time as well."""
     source = SlurmAcct(CLUSTER, database, "key", RETENTION)
     assert len((await source.fetch(NOW)).runs) == OPEN + RETENTION
     for step, ended_rows in ((30, 30 + 120), (60, RETENTION)):
-        change(mariadb, step)
+        table.change(step)
         before = await handled(database)
         runs = (await source.fetch(NOW + step)).runs
         assert await handled(database) - before <= 1.2 * (OPEN + ended_rows)
@@ -86,12 +60,21 @@ async def test_a_fetch_reads_the_open_rows_and_those_that_have_ended_and_hardly_
         assert sum(run.time_limit_seconds == 7200 for run in runs) == step
 
 
-def change(mariadb: MariaDB, step: int) -> None:
-    """End the 30 oldest open runs, and change the time limit of the 30 newest that have not been changed."""
-    for assignments, last in (
-        (f"state=3, time_end={NOW + step}", FIRST + ENDED + step),
-        ("timelimit=120", FIRST + ENDED + OPEN - step + 30),
-    ):
-        mariadb.execute(
-            f"UPDATE {TABLE} SET {assignments} WHERE job_db_inx>{last - 30} AND job_db_inx<={last}", DATABASE
-        )
+async def test_a_fetch_that_is_too_slow_is_ended_by_the_server_and_the_source_says_so(
+    mariadb: MariaDB, table: LargeTable
+) -> None:
+    database = Database(replace(connection(mariadb), statement_timeout=0.02))
+    source = SlurmAcct(CLUSTER, database, "clusters.narval-2.slurmacct", RETENTION)
+    statuses: list[SourceStatus] = []
+    feed = Feed(source, CLUSTER, timeout=60, stale_after=300, publish=statuses.append, observe=lambda *_: None)
+
+    assert await feed.fetch(NOW) is None
+
+    running = mariadb.execute(
+        "SELECT info FROM information_schema.processlist WHERE user=%s AND command='Query'", params=[USER]
+    )
+    await database.close()
+    assert (statuses[-1].up, statuses[-1].error) == (
+        False, "clusters.narval-2.slurmacct: the statement ran longer than statement_timeout",
+    )  # fmt: skip
+    assert running == []

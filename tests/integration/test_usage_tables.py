@@ -18,7 +18,7 @@ from aggregator.refresh.decayed import read_decayed
 from aggregator.refresh.usage import UsageWindows
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database
-from aggregator.sources.slurmacct import SlurmUsage, usage_statements
+from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage, usage_statements
 from aggregator.sources.slurmacct.schema import Schema
 from tests.builders import make_allocation, make_run
 from tests.lab.mariadb import MariaDB
@@ -172,9 +172,14 @@ async def database(site: Site) -> AsyncIterator[Database]:
     await opened.close()
 
 
+def open_usage(database: Database, timezone: str | None = None) -> SlurmUsage:
+    key = "clusters.narval-2.slurmacct"
+    return SlurmUsage(SlurmAcct(CLUSTER, database, key, 600.0), database, key, timezone)
+
+
 @pytest.fixture
 def usage(site: Site, database: Database) -> SlurmUsage:
-    return SlurmUsage(CLUSTER, database, "clusters.narval-2.slurmacct", RELEASES[site.release])
+    return open_usage(database, RELEASES[site.release])
 
 
 async def known(usage: SlurmUsage) -> UsageCatalog:
@@ -316,7 +321,7 @@ async def test_the_states_of_the_cluster_are_read_by_their_names(site: Site, usa
 
 
 async def test_the_time_zone_is_told_by_the_starts_of_days(site: Site, database: Database) -> None:
-    catalog = await known(SlurmUsage(CLUSTER, database, "key"))
+    catalog = await known(open_usage(database))
 
     assert catalog.calendar.origin == "derived"
     starts = list(site.calendar.periods(site.begin, site.now, "day"))
@@ -429,10 +434,17 @@ async def test_jobs_stand_in_for_what_is_not_rolled_up(site: Site, usage: SlurmU
 
 
 async def test_tables_that_are_not_granted_are_a_feature_that_is_absent(site: Site) -> None:
-    tables = (f"{CLUSTER}_job_table", f"{CLUSTER}_assoc_table", "tres_table", "cluster_table", "qos_table")
+    tables = (
+        f"{CLUSTER}_job_table",
+        f"{CLUSTER}_assoc_table",
+        "tres_table",
+        "cluster_table",
+        "qos_table",
+        "acct_table",
+    )
     site.mariadb.create_user("without", PASSWORD, [f"SELECT ON `{DATABASE}`.`{table}`" for table in tables])
     database = connect(site, "without")
-    windows = UsageWindows(SlurmUsage(CLUSTER, database, "key"), Nobody())
+    windows = UsageWindows(open_usage(database), Nobody())
 
     reading = await windows.fetch(site.now)
 

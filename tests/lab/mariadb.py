@@ -23,7 +23,7 @@ pid-file = {folder}/mariadbd.pid
 bind-address = {address}
 port = {port}
 skip-name-resolve
-skip-log-bin
+{replication}
 character-set-server = utf8mb4
 innodb_buffer_pool_size = 64M
 innodb_log_file_size = 32M
@@ -38,10 +38,15 @@ init_connect = "IF USER() LIKE 'slurm@%' THEN SET NAMES latin1; END IF"
 
 
 class MariaDB:
-    """A MariaDB server in a folder of *root*, on its own port; it can be stopped and started again."""
+    """
+    A MariaDB server in a folder of *root*, on its own port; it can be stopped and started again.
 
-    def __init__(self, root: Path) -> None:
+    One with a *server_id* can be the primary or a replica of another one.
+    """
+
+    def __init__(self, root: Path, server_id: int | None = None) -> None:
         ensure_packages(DATABASE)
+        self._replication = "skip-log-bin" if server_id is None else f"server-id = {server_id}\nlog-bin = binlog"
         self.folder = root / "mariadb"
         self.port = free_port()
         self.socket = self.folder / "mariadb.sock"
@@ -76,6 +81,15 @@ class MariaDB:
             cursor.execute(sql, params)
             return list(cursor.fetchall())
 
+    def follow(self, primary: "MariaDB") -> None:
+        """Begin to replicate all that *primary* has written since its start."""
+        primary.create_user("replication", "only for tests", ["REPLICATION SLAVE ON *.*"])
+        self.execute(
+            f"CHANGE MASTER TO MASTER_HOST='{LOOPBACK}', MASTER_PORT={primary.port}, MASTER_USER='replication',"
+            " MASTER_PASSWORD='only for tests', MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos"
+        )
+        self.execute("START SLAVE")
+
     def create_database(self, name: str, charset: str = "utf8mb4") -> None:
         self.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET {charset}")
 
@@ -100,7 +114,14 @@ class MariaDB:
             mysql = pwd.getpwnam("mysql")
             os.chown(self.folder, mysql.pw_uid, mysql.pw_gid)
         self._defaults.write_text(
-            _DEFAULTS.format(data=self._data, socket=self.socket, folder=self.folder, address=LOOPBACK, port=self.port)
+            _DEFAULTS.format(
+                data=self._data,
+                socket=self.socket,
+                folder=self.folder,
+                address=LOOPBACK,
+                port=self.port,
+                replication=self._replication,
+            )
         )
         command = [
             program("mariadb-install-db"),

@@ -2,7 +2,8 @@
 
 from aggregator.sources.slurmacct.around import SlurmAround
 from aggregator.sources.slurmacct.history import SlurmHistory
+from aggregator.sources.slurmacct.replica import SlurmReplica
 from aggregator.sources.slurmacct.source import SlurmAcct
 from aggregator.sources.slurmacct.usage import SlurmUsage
 
-__all__ = ["SlurmAcct", "SlurmAround", "SlurmHistory", "SlurmUsage"]
+__all__ = ["SlurmAcct", "SlurmAround", "SlurmHistory", "SlurmReplica", "SlurmUsage"]

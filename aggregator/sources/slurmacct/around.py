@@ -9,7 +9,7 @@ from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reserv
 from aggregator.model.dependency import MAX_DEPENDENCIES, SINGLETON, Dependency, submitted_dependencies
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Recorded
-from aggregator.sources.mysql import Database, Row, SchemaError, text
+from aggregator.sources.mysql import Reads, Row, SchemaError, text
 from aggregator.sources.slurmacct import events, steps
 from aggregator.sources.slurmacct.rows import NO_VAL
 from aggregator.sources.slurmacct.schema import Schema
@@ -60,7 +60,7 @@ def array_tasks(schema: Schema) -> str:
 class SlurmAround:
     """Read what is around single runs of one cluster; None is what this slurmdbd does not offer."""
 
-    def __init__(self, accounting: SlurmAcct, database: Database) -> None:
+    def __init__(self, accounting: SlurmAcct, database: Reads) -> None:
         self._accounting = accounting
         self._database = database
 

@@ -6,12 +6,14 @@ mod_time says nothing of them: an upgrade to 23.11 wrote times of its own into i
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from aggregator.model.association import Association, Associations, Limits, Qos
 from aggregator.model.tres import MEBIBYTE, parse_tres
 from aggregator.sources.mysql import Database, Row, SchemaError, text
 from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.rows import Dimensions, parse_dimensions
 from aggregator.sources.slurmacct.schema import Schema
 
 # Column → the limit in sacctmgr's words.
@@ -52,9 +54,10 @@ def associations(schema: Schema) -> str:
 
 
 def qos(schema: Schema) -> str:
-    """Select every QOS that is not deleted, with its limits."""
+    """Select every QOS with its limits, deleted ones too: ended runs still refer to them."""
     limits = _limits(schema, "qos", QOS_LIMITS)
-    return f"SELECT id, CAST(name AS BINARY), priority, usage_factor, {limits} FROM qos_table WHERE deleted+0=0"  # noqa: S608
+    columns = "id, CAST(name AS BINARY), deleted, priority, usage_factor"
+    return f"SELECT {columns}, {limits} FROM qos_table"  # noqa: S608
 
 
 def _limits(schema: Schema, table: str, columns: Mapping[str, str]) -> str:
@@ -65,25 +68,36 @@ def _limit(column: str) -> str:
     return f"CAST(`{column}` AS BINARY)" if "tres" in column else f"`{column}`"
 
 
-class AssociationReader:
-    """Read one cluster's associations; what this schema or the GRANT does not offer is left out."""
+@dataclass(frozen=True, slots=True)
+class SmallTables:
+    """What one reading of the small tables gives: what runs refer to, the associations, and TRES by id."""
+
+    dimensions: Dimensions = field(default_factory=Dimensions)
+    associations: Associations = field(default_factory=Associations)
+    tres: Mapping[int, str] = field(default_factory=dict)
+
+
+class SmallTablesReader:
+    """Read one cluster's small tables, each once; what this schema or the GRANT does not offer is left out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, schema: Schema) -> Associations:
+    async def read(self, schema: Schema) -> SmallTables:
         """Read the tables.
 
         Raises FetchError.
         """
-        catalog = parse_catalog(await self._database.rows(statements.TRES))
-        rows = await self._database.rows(associations(schema))
-        qualities = await self._database.rows(qos(schema)) if schema.has("qos", "grp_tres") else []
-        coordinators = await self._coordinators(schema)
-        return Associations(
-            tuple(parse_association(row, catalog) for row in rows),
-            {int(row[0]): parse_qos(row, catalog) for row in qualities},
-            parse_coordinators(coordinators),
+        tres = await self._database.rows(statements.TRES)
+        catalog = parse_catalog(tres)
+        found = tuple(parse_association(row, catalog) for row in await self._database.rows(associations(schema)))
+        qualities = await self._database.rows(qos(schema))
+        names = {int(row[0]): text(row[1]) for row in qualities}
+        accounts = await self._database.rows(statements.ACCOUNTS)
+        limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
+        coordinators = parse_coordinators(await self._coordinators(schema))
+        return SmallTables(
+            parse_dimensions(found, tres, names, accounts), Associations(found, limited, coordinators), catalog
         )
 
     async def _coordinators(self, schema: Schema) -> list[Row]:
@@ -123,7 +137,7 @@ def parse_association(row: Row, catalog: Mapping[int, str]) -> Association:
 
 def parse_qos(row: Row, catalog: Mapping[int, str]) -> Qos:
     """Parse one row of the QOS table, in the order of the statement."""
-    _, name, priority, factor, *limits = row
+    _, name, _, priority, factor, *limits = row
     known = priority is not None and priority < _UNSET
     parsed = _parse_limits(QOS_LIMITS, limits, catalog)
     # A negative one is not set, and is not applied.

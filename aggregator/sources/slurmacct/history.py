@@ -11,7 +11,7 @@ from typing import Final
 
 from aggregator.model.accounting import Run
 from aggregator.model.history import Chunk, RunKey, Search, run_key
-from aggregator.sources.mysql import Database, Row, SchemaError
+from aggregator.sources.mysql import Reads, Row, SchemaError
 from aggregator.sources.slurmacct.rows import RunRow
 from aggregator.sources.slurmacct.schema import Schema
 from aggregator.sources.slurmacct.source import SlurmAcct
@@ -75,7 +75,7 @@ def uids_of_associations(schema: Schema, associations: int) -> str:
 class SlurmHistory:
     """Read ended runs of one cluster in bounded chunks."""
 
-    def __init__(self, accounting: SlurmAcct, database: Database) -> None:
+    def __init__(self, accounting: SlurmAcct, database: Reads) -> None:
         self._accounting = accounting
         self._database = database
 
@@ -84,13 +84,14 @@ class SlurmHistory:
 
         Raises FetchError.
         """
-        schema, dimensions = await self._accounting.known()
+        schema, tables = await self._accounting.known()
+        associations = tables.dimensions.associations
         ids = [
             id_assoc
-            for id_assoc, (user, account) in dimensions.associations.items()
+            for id_assoc, (user, account) in associations.items()
             if user and (not users or user in users) and (not accounts or account in accounts)
         ]
-        named = {user for user, _ in dimensions.associations.values()}
+        named = {user for user, _ in associations.values()}
         # A run whose association is gone is shown under its uid.
         bare = {int(user) for user in users - named if user.isascii() and user.isdecimal() and len(user) <= 10}
         if len(ids) > MAX_ASSOCIATIONS:

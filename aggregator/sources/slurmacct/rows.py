@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.association import Association
 from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 from aggregator.sources.mysql import Row, text
@@ -56,27 +57,26 @@ class Dimensions:
 
 
 def parse_dimensions(
-    associations: Iterable[Row], tres: Iterable[Row], qos: Iterable[Row], accounts: Iterable[Row]
+    associations: Iterable[Association], tres: Iterable[Row], qos: Mapping[int, str], accounts: Iterable[Row]
 ) -> Dimensions:
     """Parse the small tables; deleted associations name old runs but are not in the account tree."""
     organizations = {text(name): text(organization) for name, organization in accounts}
     names: dict[int, tuple[str, str]] = {}
     tree: dict[str, Account] = {}
     members: defaultdict[str, set[str]] = defaultdict(set)
-    for id_assoc, user, account, parent, deleted in associations:
-        name = text(account)
-        names[int(id_assoc)] = (text(user), name)
-        if deleted:
+    for each in associations:
+        names[each.id] = (each.user, each.account)
+        if each.deleted:
             continue
-        if user:
-            members[text(user)].add(name)
+        if each.user:
+            members[each.user].add(each.account)
         else:
-            tree[name] = Account(name, text(parent), organizations.get(name, ""))
+            tree[each.account] = Account(each.account, each.parent, organizations.get(each.account, ""))
     catalog = {int(tres_id): (text(kind), text(name)) for tres_id, kind, name in tres}
     return Dimensions(
         names,
         tree,
-        {int(qos_id): text(name) for qos_id, name in qos},
+        qos,
         gpu_types(catalog),
         license_names(catalog),
         {user: frozenset(accounts) for user, accounts in members.items()},

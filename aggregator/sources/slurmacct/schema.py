@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.sources.base import FetchError
-from aggregator.sources.mysql import Database, text
+from aggregator.sources.mysql import Reads, text
 
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()"
 _COLUMNS = (
@@ -43,12 +43,16 @@ class Schema:
         """Quote a per-cluster table; the cluster's name was validated by the configuration."""
         return f"`{self.cluster}_{suffix}_table`"
 
+    def full_name(self, table: str) -> str:
+        """Write the name that a table has in the database."""
+        return f"{table}_table" if table in _OF_ALL else f"{self.cluster}_{table}_table"
+
     def has(self, table: str, column: str) -> bool:
         """Tell whether a column is there."""
         return column in self.columns.get(table, frozenset())
 
 
-async def discover(database: Database, cluster: str, key: str) -> Schema:
+async def discover(database: Reads, cluster: str, key: str) -> Schema:
     """Read which columns this cluster's tables have.
 
     Raises FetchError that says which clusters the database has, or that it is not slurmacct at all.
@@ -68,9 +72,9 @@ async def discover(database: Database, cluster: str, key: str) -> Schema:
     return Schema(cluster, {logical: frozenset(found) for logical, found in columns.items()})
 
 
-async def _columns(database: Database, cluster: str) -> dict[str, set[str]]:
+async def _columns(database: Reads, cluster: str) -> dict[str, set[str]]:
     """Read the columns of each table that is there and may be read."""
-    names = {f"{cluster}_{suffix}_table": suffix for suffix in _OF_A_CLUSTER} | {f"{one}_table": one for one in _OF_ALL}
+    names = {Schema(cluster).full_name(table): table for table in (*_OF_A_CLUSTER, *_OF_ALL)}
     columns: dict[str, set[str]] = {logical: set() for logical in names.values()}
     sql = _COLUMNS.format(", ".join(["%s"] * len(names)))
     for table, column in await database.rows(sql, tuple(names)):

@@ -4,19 +4,18 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aggregator.model.accounting import Accounting, JobState, Run
-from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
-from aggregator.sources.mysql import Database, DeniedError, Row, SchemaError, TableLockedError
+from aggregator.sources.mysql import Database, DeniedError, Reads, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
-from aggregator.sources.slurmacct.associations import AssociationReader
+from aggregator.sources.slurmacct.associations import SmallTables, SmallTablesReader
 from aggregator.sources.slurmacct.features import features_of
 from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, RunFeed
 from aggregator.sources.slurmacct.pause import Pause
-from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_dimensions, parse_run
+from aggregator.sources.slurmacct.rows import RunRow, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
-DIMENSIONS_SECONDS = 300.0
+TABLES_SECONDS = 300.0
 _NOT_OFFERED = "slurmdbd keeps no scripts (AccountingStoreFlags=job_script), or the table of scripts is not granted"
 
 
@@ -32,16 +31,18 @@ class SlurmAcct:
         key: str,
         retention_seconds: float,
         ignored_partitions: Collection[str] = (),
+        scripts: Reads | None = None,
     ) -> None:
-        self._cluster = cluster
+        """Read from a database, and scripts from elsewhere where that is given."""
+        self.cluster = cluster
         self._database = database
+        self._scripts = scripts or database
         self._key = key
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
-        self._dimensions = Dimensions()
-        self._association_reader = AssociationReader(database)
-        self._associations = Associations()
-        self._dimensions_time = 0.0
+        self._reader = SmallTablesReader(database)
+        self._tables = SmallTables()
+        self._tables_time = 0.0
         self._gone_associations: set[int] = set()
         self._last_fetch: float | None = None
         self._feed = RunFeed(database, retention_seconds)
@@ -55,6 +56,11 @@ class SlurmAcct:
         return self._feed.rows
 
     @property
+    def schema(self) -> Schema | None:
+        """Give the schema, None before it was read and after it turned out to have changed."""
+        return self._schema
+
+    @property
     def features(self) -> Mapping[str, bool]:
         """Tell what this cluster's schema offers; nothing before it was read."""
         return {} if self._schema is None else features_of(self._schema)
@@ -65,15 +71,16 @@ class SlurmAcct:
         Raises FetchError; a changed schema is discovered anew at the next fetch.
         """
         async with self._reading(at) as schema:
-            await self._refresh_dimensions(schema, at)
+            if self._tables_are_due(at):
+                await self._refresh_tables(schema, at)
             reading = await self._feed.read(schema, at)
             if self._refers_to_unknown(known.row for known in reading.rows.values()):
-                await self._refresh_dimensions(schema, at, force=True)
+                await self._refresh_tables(schema, at)
         self._pause.end()
         self._last_fetch = at
         runs = self._parse_again(self._feed.take(reading), at)
-        known = self._dimensions
-        return Accounting(at, tuple(runs), known.accounts, known.members, self._associations)
+        known = self._tables.dimensions
+        return Accounting(at, tuple(runs), known.accounts, known.members, self._tables.associations)
 
     @asynccontextmanager
     async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:
@@ -134,21 +141,21 @@ class SlurmAcct:
         if sql is None:
             return RecordedScript(missing=_NOT_OFFERED)
         try:
-            rows = await self._database.rows(sql, (statements.MAX_SCRIPT_BYTES + 1, run.run_id))
+            rows = await self._scripts.rows(sql, (statements.MAX_SCRIPT_BYTES + 1, run.run_id))
         except SchemaError as error:
             self._schema = None
             return RecordedScript(missing=f"{_NOT_OFFERED}: {error}")
         return _recorded(rows)
 
-    async def known(self) -> tuple[Schema, Dimensions]:
+    async def known(self) -> tuple[Schema, SmallTables]:
         """Give the schema and the small tables, for reads on demand.
 
         Raises FetchError.
         """
         async with self._reading() as schema:
-            if not self._dimensions_time:
-                await self._refresh_dimensions(schema, self._last_fetch or 0.0)
-            return schema, self._dimensions
+            if not self._tables_time:
+                await self._refresh_tables(schema, self._last_fetch or 0.0)
+            return schema, self._tables
 
     def forget_schema(self) -> None:
         """Discover the schema anew at the next read: a table or column was not there."""
@@ -160,25 +167,21 @@ class SlurmAcct:
 
     async def _discovered(self) -> Schema:
         if self._schema is None:
-            self._schema = await discover(self._database, self._cluster, self._key)
+            self._schema = await discover(self._database, self.cluster, self._key)
         return self._schema
 
-    async def _refresh_dimensions(self, schema: Schema, at: float, *, force: bool = False) -> None:
-        if not force and self._dimensions_time and 0 <= at - self._dimensions_time < DIMENSIONS_SECONDS:
-            return
-        self._dimensions = parse_dimensions(
-            await self._database.rows(statements.associations(schema)),
-            await self._database.rows(statements.TRES),
-            await self._database.rows(statements.QOS),
-            await self._database.rows(statements.ACCOUNTS),
-        )
-        self._associations = await self._association_reader.read(schema)
-        self._dimensions_time = at or 1.0
+    def _tables_are_due(self, at: float) -> bool:
+        return not (self._tables_time and 0 <= at - self._tables_time < TABLES_SECONDS)
+
+    async def _refresh_tables(self, schema: Schema, at: float) -> None:
+        self._tables = await self._reader.read(schema)
+        self._tables_time = at or 1.0
         self._parsed.clear()
 
     def _refers_to_unknown(self, rows: Iterable[RunRow]) -> bool:
         """Tell whether a run has an association that may have been added since the small tables were read."""
-        unknown = {row.id_assoc for row in rows} - self._dimensions.associations.keys() - self._gone_associations - {0}
+        known = self._tables.dimensions.associations.keys()
+        unknown = {row.id_assoc for row in rows} - known - self._gone_associations - {0}
         # One that the next reading does not bring either is gone, and not asked for again and again.
         self._gone_associations |= unknown
         return bool(unknown)
@@ -201,7 +204,7 @@ class SlurmAcct:
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
-        run = parse_run(self._cluster, row, self._dimensions, at)
+        run = parse_run(self.cluster, row, self._tables.dimensions, at)
         return None if run is None or run.partition in self._ignored else run
 
 

@@ -102,6 +102,24 @@ def after(time_end: int, time_eligible: int, key: int, before: int) -> tuple[int
     return time_end, before, time_end, time_eligible, time_eligible, key
 
 
+def newest(schema: Schema) -> str:
+    """Select the largest key and the latest end before a time, the parameter: the ends of two indexes."""
+    table = schema.table("job")
+    return f"SELECT MAX(job_db_inx), (SELECT MAX(time_end) FROM {table} WHERE time_end<%s) FROM {table}"  # noqa: S608
+
+
+def written_after(schema: Schema) -> str:
+    """Select when the row after a key and that with the next end were written: parameters (key, end, before).
+
+    mod_time is no cursor, but says when slurmdbd wrote a row that an index has found.
+    """
+    table = schema.table("job")
+    return (
+        f"(SELECT mod_time FROM {table} WHERE job_db_inx>%s ORDER BY job_db_inx LIMIT 1) UNION ALL"  # noqa: S608
+        f" (SELECT mod_time FROM {table} WHERE time_end>%s AND time_end<%s ORDER BY time_end, time_eligible LIMIT 1)"
+    )
+
+
 def runs_of_keys(schema: Schema, count: int) -> str:
     """Select runs by primary key, each with its fingerprint behind: `count` parameters, at most CHUNK_RUNS."""
     return (
@@ -171,14 +189,5 @@ def script(schema: Schema) -> str | None:
     return None
 
 
-def associations(schema: Schema) -> str:
-    """Select the whole association table, deleted ones too: ended runs still refer to them."""
-    return (
-        "SELECT id_assoc, CAST(user AS BINARY), CAST(acct AS BINARY), CAST(parent_acct AS BINARY), deleted"  # noqa: S608
-        f" FROM {schema.table('assoc')}"
-    )
-
-
 TRES: Final = "SELECT id, CAST(type AS BINARY), CAST(name AS BINARY) FROM tres_table"
-QOS: Final = "SELECT id, CAST(name AS BINARY) FROM qos_table"
 ACCOUNTS: Final = "SELECT CAST(name AS BINARY), CAST(organization AS BINARY) FROM acct_table WHERE deleted=0"

@@ -3,22 +3,26 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from aggregator.model.association import USED_TRES_SECONDS, Association
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Resolution, Rolled, Segment
 from aggregator.model.decay import Decay
-from aggregator.model.tres import MEBIBYTE, parse_tres
-from aggregator.model.usage import CLUSTER_STATES, MEMORY_ID, UsageCatalog, tres_name
+from aggregator.model.tres import MEBIBYTE
+from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID, MEMORY_ID, UsageCatalog
 from aggregator.sources.base import FetchError, Plan
-from aggregator.sources.mysql import Database, Row, SchemaError, text
-from aggregator.sources.slurmacct import statements, usage_statements
+from aggregator.sources.mysql import Reads, Row, SchemaError
+from aggregator.sources.replica import ReplicaLostError
+from aggregator.sources.slurmacct import usage_statements
+from aggregator.sources.slurmacct.associations import SmallTables
 from aggregator.sources.slurmacct.schema import Schema
+from aggregator.sources.slurmacct.source import SlurmAcct
 from aggregator.sources.slurmacct.zone import choose_calendar
 
 CATALOG_SECONDS: Final = 300.0
-# What each reading is tried, should slurmdbd roll up in the middle of it.
-_ATTEMPTS = 2
+# What each reading is tried, should slurmdbd roll up or the replica fail in the middle of it.
+_ATTEMPTS = 3
 # Months are read only where nothing decays.
 _LENGTHS: Final[Mapping[Resolution, float]] = {"hour": HOUR, "day": DAY, "month": 30 * DAY}
 # From the schema, the table's resolution and the number of associations to the statement.
@@ -34,13 +38,13 @@ class SlurmUsage:
 
     def __init__(
         self,
-        cluster: str,
-        database: Database,
+        accounting: SlurmAcct,
+        database: Reads,
         key: str,
         timezone: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cluster = cluster
+        self._accounting = accounting
         self._database = database
         self._key = key
         self._timezone = timezone
@@ -57,8 +61,12 @@ class SlurmUsage:
         """
         async with self._lock:
             if self._clock() >= self._catalog_until:
-                self._schema = await self._discover()
-                self._catalog = await self._read_catalog(self._schema) if self._schema else None
+                self._schema, tables = await self._offered()
+                try:
+                    self._catalog = await self._read_catalog(self._schema, tables) if self._schema else None
+                except SchemaError:
+                    self._accounting.forget_schema()
+                    raise
                 self._catalog_until = self._clock() + CATALOG_SECONDS
             return self._catalog
 
@@ -172,10 +180,11 @@ class SlurmUsage:
         for _ in range(_ATTEMPTS):
             try:
                 return await self._read_once(schema, statement, ids, more, plan, weights)
-            except _RolledMeanwhile:
+            except (_RolledMeanwhile, ReplicaLostError):
                 continue
             except SchemaError:
                 self._catalog_until = 0.0
+                self._accounting.forget_schema()
                 raise
         raise FetchError(f"{self._key}: slurmdbd rolls up again and again while its tables are read")
 
@@ -205,38 +214,29 @@ class SlurmUsage:
         assert first is not None
         return first, found
 
-    async def _discover(self) -> Schema | None:
-        """Find the columns; None where a table that is needed is not there, or not granted, which looks the same."""
-        logical = (*usage_statements.REQUIRED, *usage_statements.OPTIONAL)
-        names = {f"{self._cluster}_{name}_table": name for name in logical}
-        columns: defaultdict[str, set[str]] = defaultdict(set)
-        for table, column in await self._database.rows(usage_statements.columns(len(names)), tuple(names)):
-            columns[names[text(table)]].add(text(column).lower())
-        if not columns.keys() >= set(usage_statements.REQUIRED):
-            return None
-        return Schema(self._cluster, {name: frozenset(found) for name, found in columns.items()})
+    async def _offered(self) -> tuple[Schema | None, SmallTables]:
+        """Give the schema, None where a table that is needed is not there, or not granted, which looks the same."""
+        schema, tables = await self._accounting.known()
+        if all(map(schema.columns.get, usage_statements.REQUIRED)):
+            return schema, tables
+        # The GRANT may be given later.
+        self._accounting.forget_schema()
+        return None, tables
 
-    async def _read_catalog(self, schema: Schema) -> UsageCatalog:
-        associations: dict[int, tuple[str, str]] = {}
-        accounts: dict[str, str] = {}
-        deleted: dict[str, str] = {}
-        for id_assoc, user, account, parent, is_deleted in await self._database.rows(statements.associations(schema)):
-            if text(user):
-                associations[int(id_assoc)] = (text(user), text(account))
-            else:
-                (deleted if is_deleted else accounts)[text(account)] = text(parent)
-        tres = await self._database.rows(usage_statements.TRES)
-        names = {int(tres_id): tres_name(text(kind), text(name)) for tres_id, kind, name in tres}
+    async def _read_catalog(self, schema: Schema, tables: SmallTables) -> UsageCatalog:
+        every = tables.associations.rows
+        accounts = {each.account: each.parent for each in every if not each.user and not each.deleted}
+        deleted = {each.account: each.parent for each in every if not each.user and each.deleted}
         starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
         return UsageCatalog(
-            associations,
+            {each.id: (each.user, each.account) for each in every if each.user},
             {**deleted, **accounts},
             frozenset(accounts),
-            names,
+            {tres_id: name for tres_id, name in tables.tres.items() if tres_id != ENERGY_ID},
             await asyncio.to_thread(choose_calendar, self._timezone, starts),
             await self._first(schema),
-            await self._qos(schema),
-            _limited(await self._database.rows(usage_statements.limited_minutes(schema)), names),
+            tables.dimensions.qos if all(map(schema.columns.get, usage_statements.OPTIONAL)) else None,
+            _limited(tables.associations.live()),
         )
 
     async def _first(self, schema: Schema) -> dict[Resolution, float]:
@@ -247,20 +247,15 @@ class SlurmUsage:
                 found[resolution] = float(start)
         return found
 
-    async def _qos(self, schema: Schema) -> dict[int, str] | None:
-        if not all(name in schema.columns for name in usage_statements.OPTIONAL):
-            return None
-        return {int(qos_id): text(name) for qos_id, name in await self._database.rows(statements.QOS)}
-
 
 def _rolled(rows: Sequence[Row]) -> Rolled:
     """Read the one row of last_ran; slurmdbd makes it at the first roll-up."""
     return Rolled(*map(float, rows[0])) if rows else Rolled(0.0, 0.0, 0.0)
 
 
-def _limited(rows: Sequence[Row], names: Mapping[int, str]) -> frozenset[str]:
-    """Name the TRES of `1=600,1001=60`; energy is left out, as it is everywhere."""
-    return frozenset(names[tres_id] for (limits,) in rows for tres_id in parse_tres(text(limits)) if tres_id in names)
+def _limited(associations: Iterable[Association]) -> frozenset[str]:
+    """Name the TRES of which associations may use so many minutes."""
+    return frozenset(tres for each in associations for limit, tres in each.limits if limit == USED_TRES_SECONDS)
 
 
 def _ids(names: Mapping[int, str], wanted: Collection[str]) -> list[int]:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from aggregator.model.calendar import RESOLUTIONS, Resolution
-from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID
-from aggregator.sources.slurmacct import statements
+from aggregator.model.usage import CLUSTER_STATES
 from aggregator.sources.slurmacct.schema import Schema
 
 # Associations in one snapshot, which has a second: those of a busy site have a million rows of hours in a year.
@@ -25,16 +24,6 @@ REQUIRED: Final = (
     "assoc",
     *(f"{kind}_{resolution}" for kind in ("usage", "assoc_usage") for resolution in RESOLUTIONS),
 )
-
-TRES: Final = f"{statements.TRES} WHERE id<>{ENERGY_ID}"
-_TABLE_COLUMNS: Final = (
-    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=DATABASE() AND table_name IN ("
-)
-
-
-def columns(tables: int) -> str:
-    """Select the columns of so many tables, whose names are the parameters."""
-    return _TABLE_COLUMNS + ", ".join(["%s"] * tables) + ")"
 
 
 def last_ran(schema: Schema) -> str:
@@ -69,14 +58,6 @@ def decayed(schema: Schema, resolution: Resolution, ids: int, tres: int) -> str:
     """Sum up what is left of periods at a time: parameters (time, halvings per second, ids, tres, from, before)."""
     left = "alloc_secs*POW(0.5, (%s-time_start)*%s)"
     return _associations(schema, resolution, "id, id_tres", ids, tres, amount=left)
-
-
-def limited_minutes(schema: Schema) -> str:
-    """Select each limit on minutes of TRES that associations have."""
-    return (
-        f"SELECT DISTINCT CAST(grp_tres_mins AS BINARY) FROM {schema.table('assoc')}"  # noqa: S608
-        " WHERE deleted+0=0 AND grp_tres_mins<>''"
-    )
 
 
 def _associations(

@@ -45,6 +45,7 @@ class Service:
     around: FakeAround = field(default_factory=FakeAround)
     rolled: FakeUsage | None = None
     lines: FakeSeries | None = None
+    replicas: dict[str, Any] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -59,6 +60,7 @@ class Service:
             lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
             series=SeriesQueries({"narval": self.lines} if self.lines else {}),
+            replicas=self.replicas,
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

@@ -94,7 +94,9 @@ def test_the_flag_of_users_that_are_coordinators() -> None:
 
 
 def test_a_qos_has_limits_of_its_own_kinds() -> None:
-    row = {"id": 2, "name": b"high", "priority": 1000, "usage_factor": 0.5, **dict.fromkeys(QOS_LIMITS)}
+    row = {
+        "id": 2, "name": b"high", "deleted": 0, "priority": 1000, "usage_factor": 0.5, **dict.fromkeys(QOS_LIMITS),
+    }  # fmt: skip
     row |= {
         "max_jobs_per_user": 3,
         "max_tres_run_mins_pu": b"1=10",

@@ -7,23 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.association import Association
 from aggregator.model.tres import Allocation
 from aggregator.sources.mysql import text
 from aggregator.sources.slurmacct.rows import INFINITE, NO_VAL, Dimensions, RunRow, parse_dimensions, parse_run
 
 NOW = 1_800_000_000
 ASSOCIATIONS = [
-    (1, b"", b"root", b"", 0),
-    (2, b"root", b"root", b"", 0),
-    (3, b"", b"def-kim", b"root", 0),
-    (4, b"alice", b"def-kim", b"", 0),
-    (5, b"bob", b"def-old", b"", 1),
-    (6, b"", b"def-old", b"root", 1),
-    (7, None, b"def-null", b"root", 0),
+    Association(id=1, account="root"),
+    Association(id=2, account="root", user="root"),
+    Association(id=3, account="def-kim", parent="root"),
+    Association(id=4, account="def-kim", user="alice"),
+    Association(id=5, account="def-old", user="bob", deleted=True),
+    Association(id=6, account="def-old", parent="root", deleted=True),
 ]
 TRES = [(1, b"cpu", b""), (2, b"mem", b""), (3, b"energy", b""), (4, b"node", b""), (5, b"billing", b""),
         (1001, b"gres", b"gpu"), (1002, b"gres", b"gpu:a100"), (1003, b"license", b"matlab")]  # fmt: skip
-DIMENSIONS = parse_dimensions(ASSOCIATIONS, TRES, [(1, b"normal"), (9, b"high")], [(b"def-kim", "Université".encode())])
+DIMENSIONS = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"}, [(b"def-kim", "Université".encode())])
 
 
 def make_row(**changes: Any) -> RunRow:
@@ -207,7 +207,6 @@ def test_the_tree_has_the_live_accounts_with_their_organization() -> None:
     assert DIMENSIONS.accounts == {
         "root": Account("root", "", ""),
         "def-kim": Account("def-kim", "root", "Université"),
-        "def-null": Account("def-null", "root", ""),
     }
 
 
@@ -215,7 +214,7 @@ def test_the_dimensions_have_users_qos_and_gpus() -> None:
     assert DIMENSIONS.associations[4] == ("alice", "def-kim")
     assert DIMENSIONS.qos == {1: "normal", 9: "high"}
     assert DIMENSIONS.gpu_ids == {1001: None, 1002: "a100"}
-    assert parse_dimensions([], [], [], []) == Dimensions()
+    assert parse_dimensions([], [], {}, []) == Dimensions()
 
 
 def test_a_user_is_a_member_of_the_accounts_of_live_associations() -> None:

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct import associations, statements
 from aggregator.sources.slurmacct.rows import RunRow
 from aggregator.sources.slurmacct.schema import REQUIRED, Schema
 
@@ -17,9 +17,9 @@ EVERY = {
     **{f"{make.__name__} {name}": make(schema, 3) for make in COUNTED for name, schema in SCHEMAS},
     "task": statements.runs_of_array_task(NEW),
     "component": statements.runs_of_component(NEW),
-    "associations": statements.associations(NEW),
+    "associations": associations.associations(NEW),
     "tres": statements.TRES,
-    "qos": statements.QOS,
+    "qos": associations.qos(NEW),
     "accounts": statements.ACCOUNTS,
 }
 every_statement = pytest.mark.parametrize("sql", EVERY.values(), ids=EVERY.keys())
