@@ -113,6 +113,9 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     usage_statements.first: [((resolution,), ()) for resolution in RESOLUTIONS],
     usage_statements.series: [(("hour", 3, 2), (1, 2, 3, 1, 2, *WINDOW)), (("day", 3, 2), (1, 2, 3, 1, 2, *WINDOW))],
     usage_statements.totals: [(("month", 3, 2), (1, 2, 3, 1, 2, *WINDOW))],
+    usage_statements.decayed: [
+        ((resolution, 3, 2), (NOW, 1e-6, 1, 2, 3, 1, 2, *WINDOW)) for resolution in ("hour", "day")
+    ],
     usage_statements.cluster_series: [(("hour", 2), (1, 2, *WINDOW))],
 }  # fmt: skip
 # Read whole: they are of small tables.
