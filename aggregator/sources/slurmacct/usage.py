@@ -227,16 +227,17 @@ class SlurmUsage:
         every = tables.associations.rows
         accounts = {each.account: each.parent for each in every if not each.user and not each.deleted}
         deleted = {each.account: each.parent for each in every if not each.user and each.deleted}
+        names = {tres_id: name for tres_id, name in tables.tres.items() if tres_id != ENERGY_ID}
         starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
         return UsageCatalog(
             {each.id: (each.user, each.account) for each in every if each.user},
             {**deleted, **accounts},
             frozenset(accounts),
-            {tres_id: name for tres_id, name in tables.tres.items() if tres_id != ENERGY_ID},
+            names,
             await asyncio.to_thread(choose_calendar, self._timezone, starts),
             await self._first(schema),
             tables.dimensions.qos if all(map(schema.columns.get, usage_statements.OPTIONAL)) else None,
-            _limited(tables.associations.live()),
+            _limited(tables.associations.live()) & frozenset(names.values()),
         )
 
     async def _first(self, schema: Schema) -> dict[Resolution, float]:
