@@ -130,7 +130,10 @@ class Lab:
 
     def wait_accounted(self) -> None:
         """Wait until slurmdbd has written what slurmctld knows: which jobs run, each row whole."""
-        wait_until(self._all_accounted, 60, "the jobs to appear in slurmacct")
+        try:
+            wait_until(lambda: not self._unaccounted(), 60, "slurmacct to have what slurmctld says")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error} of the jobs {sorted(self._unaccounted())}") from error
 
     # -- starting
 
@@ -210,14 +213,15 @@ class Lab:
             self._progress("the jobs in Prometheus")
             wait_until(self._all_scraped, 60, "the jobs to appear in Prometheus")
 
-    def _all_accounted(self) -> bool:
+    def _unaccounted(self) -> set[int]:
+        """Return the ids of jobs that slurmacct lacks, or has otherwise than slurmctld."""
         columns = "id_array_job, id_job, state, time_start, time_end, id_qos"
         rows = self.mariadb.execute(f"SELECT {columns} FROM lab_job_table", SLURM_DATABASE)
         known = {row[0] or row[1] for row in rows}
         # A row that begins with the message of a step, which may come before that of its job, has no QOS at first.
         running = {row[1] for row in rows if row[2] == 1 and row[3] and not row[4] and row[5]}
         self.feed.refresh()
-        return known >= set(self.jobs.values()) and running == {job.job_id for job in self.feed.jobs}
+        return (set(self.jobs.values()) - known) | (running ^ {job.job_id for job in self.feed.jobs})
 
     def _all_scraped(self) -> bool:
         found = {series["metric"]["slurmjobid"] for series in self.prometheus.query("slurm_job_memory_rss")}

@@ -1,5 +1,6 @@
 """Energy on the real stack: what the nodes draw is shared out whole, and survives a kill."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -119,7 +120,9 @@ def other(lab: Lab, metered: Service) -> Iterator[Service]:
 
 def energies(service: Service, into: Energies) -> None:
     """Note the cluster's energy by the end of the ledger's last window."""
-    energy: dict[str, Any] | None = service.data("/api/v1/clusters/lab")["energy"]
+    status, body = service.get("/api/v1/clusters/lab")
+    # One that has just started knows no cluster yet.
+    energy: dict[str, Any] | None = json.loads(body)["data"]["energy"] if status == 200 else None
     if energy:
         into[energy["window_end_time"]] = energy["energy_joules"]
 

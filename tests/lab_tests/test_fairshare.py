@@ -112,7 +112,7 @@ def slurmctld_minutes(lab: Lab) -> dict[str, int]:
 async def ours(database: Database, at: float) -> LimitsView:
     accounting = SlurmAcct("lab", database, "lab", 600.0)
     known = await accounting.fetch(at)
-    usage = await UsageWindows(SlurmUsage("lab", database, "lab"), accounting, decay=Decay()).fetch(at)
+    usage = await UsageWindows(SlurmUsage(accounting, database, "lab"), accounting, decay=Decay()).fetch(at)
     assert usage.catalog is not None
     assert usage.decayed is not None
     raw = raw_usage(usage.decayed, usage.catalog, runs_since(usage, known.runs), at)
