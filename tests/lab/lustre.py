@@ -29,6 +29,7 @@ class LabLustre:
         self._born = time.time()
         self.project = LustreServers("project", ("mds1", "mds2", "oss1", "oss2"), gsi=True)
         self.scratch = LustreServers("scratch", ("mds3", "mds4", "oss3", "oss4"), gsi=False)
+        self._owners: dict[int, tuple[str, str]] = {}
         self.labelled = True
         """Whether the proxy knows the owners of jobs and uids."""
 
@@ -51,8 +52,8 @@ class LabLustre:
         return login | {jobid: Entry(UNKNOWN, self._born) for jobid in HOSTILE}
 
     def _owner_of(self, job_id: int) -> tuple[str, str] | None:
-        owners = {job.job_id: (job.user, job.account) for job in self._feed.jobs}
-        return owners.get(job_id) if self.labelled else None
+        self._owners |= {job.job_id: (job.user, job.account) for job in self._feed.jobs}
+        return self._owners.get(job_id) if self.labelled else None
 
     def _user_of(self, uid: int) -> str | None:
         return pwd.getpwuid(uid).pw_name if self.labelled else None
