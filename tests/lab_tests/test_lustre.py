@@ -67,30 +67,41 @@ def test_each_jobs_rates_are_its_own_on_each_file_system(lab: Lab, service: Serv
     assert set(coverage.values()) == {1.0}
 
 
-def test_users_and_accounts_have_their_jobs_and_users_what_they_do_on_login_nodes(lab: Lab, service: Service) -> None:
+Owners = dict[tuple[str, str, str], float]
+
+
+def expected_users(lab: Lab) -> Owners:
+    """What each user reads by account and file system; of all jobs, for other tests have theirs."""
     users: defaultdict[tuple[str, str, str], float] = defaultdict(float)
-    accounts: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for job in running(lab):
-        for name in ("project", "scratch"):
-            users[job.user, job.account, name] += io_of(job).read
-            accounts[job.account, name] += io_of(job).read
+    for job in lab.feed.jobs:
         # Only `project` shows processes outside of jobs.
         users[job.user, "", "project"] = LOGIN.read
-    # A uid that slurmacct has never had a job of stays a uid.
-    users |= {("root", "", "project"): LOGIN.read, (str(STRANGER), "", "project"): LOGIN.read}
+        for name in ("project", "scratch"):
+            users[job.user, job.account, name] += io_of(job).read
+    # A uid that never had a job stays a uid.
+    return users | {("root", "", "project"): LOGIN.read, (str(STRANGER), "", "project"): LOGIN.read}
 
+
+def users_of(service: Service) -> dict[Any, float]:
+    return rates(
+        service, f"hpc_user_{READ}", lambda labels: (labels["user"], labels.get("account", ""), labels["filesystem"])
+    )
+
+
+def test_users_have_their_jobs_and_what_they_do_on_login_nodes(lab: Lab, service: Service) -> None:
+    wait_until(lambda: agree(users_of(service), expected_users(lab)), 90, "the users' rates")
+
+
+def test_accounts_have_the_jobs_of_their_users(lab: Lab, service: Service) -> None:
     def told() -> bool:
-        return agree(
-            rates(
-                service, f"hpc_user_{READ}",
-                lambda labels: (labels["user"], labels.get("account", ""), labels["filesystem"]),
-            ),
-            users,
-        ) and agree(
-            rates(service, f"hpc_account_{READ}", lambda labels: (labels["account"], labels["filesystem"])), accounts
-        )  # fmt: skip
+        accounts: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for (_, account, name), rate in expected_users(lab).items():
+            if account:
+                accounts[account, name] += rate
+        found = rates(service, f"hpc_account_{READ}", lambda labels: (labels["account"], labels["filesystem"]))
+        return agree(found, accounts)
 
-    wait_until(told, 60, "the users' and the accounts' rates")
+    wait_until(told, 90, "the accounts' rates")
 
 
 def test_the_parts_add_up_to_what_was_measured_and_strange_job_ids_are_unknown(lab: Lab, service: Service) -> None:
@@ -112,14 +123,11 @@ def test_the_parts_add_up_to_what_was_measured_and_strange_job_ids_are_unknown(l
 def test_without_the_proxys_labels_the_jobs_owners_are_known_all_the_same(lab: Lab, service: Service) -> None:
     lab.simulators.lustre.labelled = False
     job = running(lab)[0]
-    owner = {"user": job.user, "account": job.account}
     unlabelled = f'lustre_job_read_bytes_total{{jobid="{job.job_id}",fs="scratch",user=""}}'
+    labelled = unlabelled.replace('user=""', f'user="{job.user}"')
     wait_until(lambda: bool(lab.prometheus.query(unlabelled)), 60, "series without labels")
-    expected = sum(io_of(each).read for each in running(lab) if (each.user, each.account) == (job.user, job.account))
-    wait_until(
-        lambda: service.value(f"hpc_user_{READ}", **owner, filesystem="scratch") == pytest.approx(expected, rel=CLOSE),
-        60, "the user's rate",
-    )  # fmt: skip
+    wait_until(lambda: not lab.prometheus.query(f"rate({labelled}[{WINDOW:.0f}s])"), 60, "labels to be of the past")
+    wait_until(lambda: agree(users_of(service), expected_users(lab)), 90, "the users' rates")
 
 
 def test_prometheus_takes_the_proxys_page_though_it_ends_without_a_newline(lab: Lab, service: Service) -> None:

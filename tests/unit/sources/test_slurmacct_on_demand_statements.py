@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aggregator.sources.slurmacct import around, events, history, statements, steps
+from aggregator.sources.slurmacct import around, events, history, statements, steps, users
 from aggregator.sources.slurmacct.schema import REQUIRED, Schema
 
 _NEW_JOB = frozenset(statements.RUN_COLUMNS) | {"deleted", "submit_line", "exit_code", "kill_requid", "id_resv"}
@@ -18,6 +18,7 @@ EVERY = {
         "next chunk of a user": history.ended_chunk(schema, by_user=True, after=True),
         "array": history.array_runs(schema),
         "uids": history.uids_of_associations(schema, 3),
+        "names of uids": users.newest_associations(schema, 3),
         "steps": steps.steps(schema),
         "facts": steps.facts(schema),
         "events": events.events(schema, 2),
