@@ -36,12 +36,16 @@ class LustreRefresher:
     def __init__(self, feed: Feed[LustreUse], users: UserNames | None = None) -> None:
         self._feed = feed
         self._users = users
+        self._use: LustreUse | None = None
         self._names: dict[int, str] = {}
         self._asked: dict[int, float] = {}
 
     async def fetch(self, at: float) -> LustreUse | None:
-        """Fetch the rates; None when they are not known."""
-        return await self._feed.fetch(at)
+        """Fetch the rates, at most as often as the servers are scraped; None when they are not known."""
+        # The dearest queries of a refresh, of series that change every 90 s.
+        if self._use is None or not 0 <= at - self._use.time < self._use.interval:
+            self._use = await self._feed.fetch(at)
+        return self._use
 
     async def learn(self, use: LustreUse | None, accounting: Accounting | None, at: float) -> None:
         """Find names for the uids that have none yet: from the runs at hand, else a few at a time from all runs."""

@@ -93,3 +93,15 @@ async def test_without_rates_or_without_slurmacct_there_is_nothing_to_say(use: A
     lustre = refresher(users)
     await lustre.learn(use, accounting, NOW)
     assert (lustre.view(use, accounting), users.asked) == (None, [])
+
+
+async def test_the_servers_are_asked_about_as_often_as_they_are_scraped() -> None:
+    first, second = (LustreUse(time=NOW + after, interval=90.0) for after in (0, 90))
+    lustre = LustreRefresher(Outcomes().feed(first, second))
+    assert [await lustre.fetch(NOW + after) for after in (0, 30, 60, 90)] == [first, first, first, second]
+
+
+async def test_after_a_failure_the_next_refresh_asks_again_and_shows_what_is_not_stale() -> None:
+    first, second = (LustreUse(time=NOW + after, interval=90.0) for after in (0, 120))
+    lustre = LustreRefresher(Outcomes().feed(first, FetchError("down"), second))
+    assert [await lustre.fetch(NOW + after) for after in (0, 90, 120)] == [first, first, second]
