@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_prometheus import FakePrometheus, matrix, vector
+from fake_prometheus import FakePrometheus, make_client, matrix, vector
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,7 +152,7 @@ async def test_hostile_job_ids_and_names_are_data(
 @given(st.lists(st.tuples(st.text(max_size=12), st.sampled_from(["scratch", "home"]), st.floats(0, 1e15)), max_size=30))
 def test_whatever_the_job_ids_nothing_is_lost(rows: list[tuple[str, str, float]]) -> None:
     """A source that answers: what its samples add up to, its senders add up to."""
-    source = PrometheusLustre(PrometheusClient.__new__(PrometheusClient), {}, ExporterSettings())
+    source = PrometheusLustre(make_client("http://never.asked"), {}, ExporterSettings())
     samples = [Sample(dict(row("", jobid, name)[0]), (NOW, repr(value))) for jobid, name, value in rows]
     found = source._rates(INPUTS[0], samples, (), Counter())
     assert sum(found.values()) == pytest.approx(sum(value for _, _, value in rows))
