@@ -64,31 +64,38 @@ class LustreUse:
         return ((kind, found) for kind, found in rates if found is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class JobLustre:
-    """One run's rates by file system, and how much of them is seen (0–1; None: it cannot be told which are its own)."""
+class _OnAll:
+    """What rates by file system add up to."""
 
-    filesystems: Mapping[str, LustreIo] = field(default_factory=dict)
-    coverage: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LustreSums:
-    """The rates of a user under an account by file system; account "" is outside of jobs, user "" a whole account."""
-
-    account: str
-    user: str
+    __slots__ = ()
     filesystems: Mapping[str, LustreIo]
 
     @property
     def bytes(self) -> float | None:
-        """Give bytes per second on all file systems."""
+        """Give bytes per second on all file systems; None where none is known."""
         return _add(rates.bytes for rates in self.filesystems.values())
 
     @property
     def metadata(self) -> float | None:
         """Give metadata operations per second on all file systems."""
         return _add(rates.metadata for rates in self.filesystems.values())
+
+
+@dataclass(frozen=True, slots=True)
+class JobLustre(_OnAll):
+    """One run's rates by file system, and how much of them is seen (0–1; None: it cannot be told)."""
+
+    filesystems: Mapping[str, LustreIo] = field(default_factory=dict)
+    coverage: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LustreSums(_OnAll):
+    """The rates of a user under an account by file system; account "" is outside of jobs, user "" a whole account."""
+
+    account: str
+    user: str
+    filesystems: Mapping[str, LustreIo]
 
 
 @dataclass(frozen=True, slots=True)

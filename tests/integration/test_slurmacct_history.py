@@ -154,6 +154,7 @@ async def test_uids_are_found_by_two_rows_for_each_association(
 async def test_names_of_uids_cost_a_row_for_each(accounting: SlurmAcct, database: Database) -> None:
     users = SlurmUsers(accounting, database)
     assert await users.names(()) == {}
+    await accounting.known()
     before = await examined(database)
     assert await users.names((1007, 1008, 999_999)) == {1007: "user7", 1008: "user8"}
     after = await examined(database)

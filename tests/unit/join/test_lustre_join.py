@@ -120,6 +120,13 @@ def test_a_kind_that_could_not_be_read_is_not_known_and_not_0() -> None:
     assert (view.users[0].bytes, view.users[0].metadata) == (None, 0.0)
 
 
+def test_file_systems_and_directions_add_up_for_a_job_and_a_user() -> None:
+    rates = {Sender(FS, 4711): 1.0, Sender("home", 4711): 2.0}
+    view = join_lustre(make_lustre(read=rates, write=rates, metadata=rates), [make_run()], {})
+    assert (view.users[0].bytes, view.users[0].metadata) == (6.0, 3.0)
+    assert (view.jobs[101].bytes, view.jobs[101].metadata) == (6.0, 3.0)
+
+
 def test_names_of_uids_are_learned_from_runs_and_those_without_are_named() -> None:
     runs = [make_run(uid=20017), make_run(uid=None)]
     assert names_of(runs) == {20017: "alice"}
