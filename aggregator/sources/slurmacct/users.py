@@ -12,10 +12,15 @@ MAX_UIDS: Final = 100
 
 
 def newest_associations(schema: Schema, uids: int) -> str:
-    """Select (uid, association) of the run of each uid that ended last; served by sacct_def2(id_user, time_end, …)."""
+    """Select (uid, association) of a run of each uid that ended last: each uid is a parameter twice.
+
+    Served by sacct_def2(id_user, time_end, …). Ordered by time_end and limited it would be read from rollup2, from the
+    newest run of anybody back to one of the uid.
+    """
+    table = schema.table("job")
     arm = (
-        f"(SELECT id_user, id_assoc FROM {schema.table('job')}"  # noqa: S608
-        " WHERE id_user=%s ORDER BY time_end DESC LIMIT 1)"
+        f"(SELECT id_user, id_assoc FROM {table} WHERE id_user=%s"  # noqa: S608
+        f" AND time_end=(SELECT MAX(time_end) FROM {table} WHERE id_user=%s) LIMIT 1)"
     )
     return " UNION ALL ".join([arm] * uids)
 
@@ -36,7 +41,8 @@ class SlurmUsers:
             return {}
         schema, tables = await self._accounting.known()
         try:
-            rows = await self._database.rows(newest_associations(schema, len(uids)), tuple(uids))
+            twice = [uid for uid in uids for _ in range(2)]
+            rows = await self._database.rows(newest_associations(schema, len(uids)), twice)
         except SchemaError:
             self._accounting.forget_schema()
             raise
