@@ -9,6 +9,7 @@ from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association, Fairshare, Limit, LimitsView, Standing
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
+from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
@@ -140,7 +141,8 @@ def rich_job(number: int, name: str, **changes: Any) -> Job:
     )  # fmt: skip
     energy = JobEnergy("two_part", 1.5e9, node_watts=125.0, gpu_watts=300.5)
     waste = Judgement((make_finding(), make_finding(name="other", resource="gpu")), (NotJudged("third", "unknown"),))
-    return Job(run, use, Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0, 3e5, 0.25), ledger, energy, waste)
+    efficiency = Efficiency(0.1, 0.2, 0.5, 0.75, 1e10, 2.0, 3e5, 0.25)
+    return Job(run, use, efficiency, ledger, energy, waste, JobLustre({"scratch": RICH_IO}, 0.75))
 
 
 def rich_sums(name: str, user: str = "") -> Sums:
@@ -153,6 +155,7 @@ def rich_sums(name: str, user: str = "") -> Sums:
     )  # fmt: skip
 
 
+RICH_IO = LustreIo(1.5e9, 2.5e8, 120.25)
 RICH_TOTALS = Totals(NOW, 3.6e9, 0.1, {("electricity", "CAD"): 2.5, ("hardware", "CAD"): 0.0})
 RICH_NODE = NodeTotals(NOW, {"jobs": 1e12, "idle": 0.0, "unattributed": 1.0}, 60.0)
 
@@ -197,7 +200,15 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {name: rich_standing(name) for name in names},
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
-        usage=rich_usage(names),
+        usage=rich_usage(names), lustre=rich_lustre(names),
+    )  # fmt: skip
+
+
+def rich_lustre(names: tuple[str, ...]) -> LustreView:
+    return LustreView(
+        NOW, {}, tuple(LustreSums(name, name, {"scratch": RICH_IO}) for name in names),
+        tuple(LustreSums(name, "", {"scratch": RICH_IO}) for name in names),
+        {"jobs": {"scratch": RICH_IO}, "unknown": {"scratch": LustreIo(metadata=0.0)}},
     )  # fmt: skip
 
 

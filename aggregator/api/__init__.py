@@ -10,6 +10,7 @@ from aggregator.api.access import check_access, identify
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
+from aggregator.api.filesystem_series import get_filesystem_series
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
@@ -118,5 +119,6 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/qos", list_qos),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
+            web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),
         ]
     )

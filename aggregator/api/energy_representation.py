@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from aggregator.api.envelope import rfc3339
+from aggregator.api.lustre_representation import job_lustre_json
 from aggregator.api.representation import LEDGER, Json, job_json, times, value
 from aggregator.join.energy import by_component
 from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
@@ -10,8 +11,12 @@ from aggregator.model.view import ClusterView, Job, JobEnergy
 
 
 def joined_job_json(job: Job, view: ClusterView) -> Json:
-    """Show one run with its use and its energy."""
-    return {**job_json(job, view.time), "energy": job_energy_json(job, view.prices)}
+    """Show one run with its use, its input and output, and its energy."""
+    return {
+        **job_json(job, view.time),
+        "lustre": job_lustre_json(job.lustre),
+        "energy": job_energy_json(job, view.prices),
+    }
 
 
 def job_energy_json(job: Job, prices: Prices | None) -> Json | None:

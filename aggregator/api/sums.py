@@ -14,11 +14,13 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.limits import account_json, user_json
 from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.lustre_representation import sums_lustre_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, sums_json
 from aggregator.api.selection import select_sums
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.energy import Totals
+from aggregator.model.lustre import LustreSums
 from aggregator.model.view import ClusterView, EnergySums, Sums
 
 _SHOWN = 100
@@ -26,10 +28,11 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The live sums of an account, or of a user in it, beside what the ledger has added up of them."""
+    """The live sums of an account, or of a user in it, what the ledger has added up of them, and Lustre's rates."""
 
     live: Sums
     totals: Totals | None = None
+    lustre: LustreSums | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -40,6 +43,7 @@ class _Sums:
             "account": self.live.account,
             **({"user": self.live.user} if self.live.user else {}),
             **sums_json(self.live),
+            "lustre": sums_lustre_json(self.lustre),
             "energy": totals_json(self.totals) if self.totals else None,
         }
 
@@ -51,7 +55,7 @@ async def list_users(request: web.Request) -> web.Response:
     view, sight = _look(request)
     found = [
         sums
-        for sums in _join(view.users, view.energy_users, sight)
+        for sums in _users(view, sight)
         if (not users or sums.live.user in users) and (not accounts or sums.live.account in accounts)
     ]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
@@ -65,7 +69,7 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    found = {sums.live.account: sums for sums in _join(view.users, view.energy_users, sight) if sums.live.user == name}
+    found = {sums.live.account: sums for sums in _users(view, sight) if sums.live.user == name}
     members = (Sums(account, name) for account, user in view.limits.users if user == name)
     found = {sums.account: _Sums(sums) for sums in members if sight.sees_sums(sums)} | found
     if not found:
@@ -81,11 +85,7 @@ async def list_accounts(request: web.Request) -> web.Response:
     asked = Parameters(request, "account", "limit", "cursor")
     accounts, after, limit = asked.many("account"), asked.cursor(str, 2), asked.limit()
     view, sight = _look(request)
-    found = [
-        sums
-        for sums in _join(view.accounts, view.energy_accounts, sight)
-        if not accounts or sums.live.account in accounts
-    ]
+    found = [sums for sums in _accounts(view, sight) if not accounts or sums.live.account in accounts]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
     data = {
         "accounts": [_account_json(sums, view) for sums in page],
@@ -99,11 +99,11 @@ async def get_account(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["account"]
-    of_account = {sums.live.account: sums for sums in _join(view.accounts, view.energy_accounts, sight)}
+    of_account = {sums.live.account: sums for sums in _accounts(view, sight)}
     known = of_account.get(name) or (_Sums(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
     if known is None:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
-    users = [sums for sums in _join(view.users, view.energy_users, sight) if sums.live.account == name]
+    users = [sums for sums in _users(view, sight) if sums.live.account == name]
     audit(request, (sums.live.user for sums in users))
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
     data = {
@@ -120,12 +120,27 @@ def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def _join(live: Sequence[Sums], energy: Iterable[EnergySums], sight: Sight) -> list[_Sums]:
-    """Put live sums and totals together, by account and user; who has no open run may have energy."""
+def _users(view: ClusterView, sight: Sight) -> list[_Sums]:
+    return _join(view.users, view.energy_users, view.lustre.users if view.lustre else (), sight)
+
+
+def _accounts(view: ClusterView, sight: Sight) -> list[_Sums]:
+    return _join(view.accounts, view.energy_accounts, view.lustre.accounts if view.lustre else (), sight)
+
+
+def _join(
+    live: Sequence[Sums], energy: Iterable[EnergySums], lustre: Iterable[LustreSums], sight: Sight
+) -> list[_Sums]:
+    """Put live sums, totals and rates together, by account and user; who has no open run may have the others.
+
+    What a user does outside of jobs is under the account "".
+    """
     totals: Mapping[tuple[str, str], Totals] = {(sums.account, sums.user): sums.totals for sums in energy}
+    rates = {(sums.account, sums.user): sums for sums in lustre}
     by_key = {(sums.account, sums.user): sums for sums in live}
-    every = ((key, by_key.get(key, Sums(*key))) for key in sorted(by_key.keys() | totals.keys()))
-    return [_Sums(sums, totals.get(key)) for key, sums in every if sight.sees_sums(sums)]
+    keys = sorted(by_key.keys() | totals.keys() | rates.keys())
+    every = ((key, by_key.get(key, Sums(*key))) for key in keys)
+    return [_Sums(sums, totals.get(key), rates.get(key)) for key, sums in every if sight.sees_sums(sums)]
 
 
 def _account_json(sums: _Sums, view: ClusterView) -> Json:

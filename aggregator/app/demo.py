@@ -23,6 +23,7 @@ from aggregator.sources.synthetic import (
     SyntheticAllocations,
     SyntheticCluster,
     SyntheticHistory,
+    SyntheticLustre,
     SyntheticPower,
     SyntheticSeries,
     SyntheticStorage,
@@ -52,6 +53,7 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
         decay=Decay(),
+        lustre=SyntheticLustre(cluster),
     )
     yield Site(
         {cluster.name: sources},

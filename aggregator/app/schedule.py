@@ -19,6 +19,7 @@ from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
+from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
@@ -162,6 +163,7 @@ def _cluster(
         ledger=ledger.view if ledger else None,
         usage=usage.view if usage else lambda: None,
         levels=_feed(sources.levels, name, timing, outlets) if sources.levels else None,
+        lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},

@@ -16,6 +16,7 @@ from aggregator.config.connection import Tls
 from aggregator.model.accounting import Accounting
 from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
+from aggregator.model.lustre import LustreUse
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -25,6 +26,7 @@ from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.queries.series import SeriesReader
 from aggregator.refresh.ledger import PowerSource
+from aggregator.refresh.lustre import UserNames
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
 from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
@@ -33,6 +35,7 @@ from aggregator.sources.prometheus import (
     NodeNames,
     PrometheusClient,
     PrometheusLevels,
+    PrometheusLustre,
     PrometheusPower,
     PrometheusSeries,
     PrometheusUse,
@@ -40,7 +43,14 @@ from aggregator.sources.prometheus import (
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmReplica, SlurmUsage
+from aggregator.sources.slurmacct import (
+    SlurmAcct,
+    SlurmAround,
+    SlurmHistory,
+    SlurmReplica,
+    SlurmUsage,
+    SlurmUsers,
+)
 
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
@@ -53,10 +63,11 @@ class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use, levels and power are None when their exporter is not configured.
+    """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. history, around and
-    series read on demand what the snapshot does not hold; replica is who measures where the first two read it.
+    series read on demand what the snapshot does not hold; replica is who measures where the first two read it. users
+    names the uids of Lustre's clients.
     """
 
     accounting: AccountingSource
@@ -69,6 +80,8 @@ class ClusterSources:
     decay: Decay | None = None
     levels: Source[Mapping[str, float]] | None = None
     replica: ReplicaSource | None = None
+    lustre: Source[LustreUse] | None = None
+    users: UserNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +122,15 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
         )
 
 
-def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Config) -> ClusterSources:
-    key = f"clusters.{name}.slurmacct"
+def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config: Config) -> ClusterSources:
+    key = f"clusters.{cluster}.slurmacct"
     database = _open_database(stack, key, section.slurmacct)
     # A connection of its own: long histories must not keep the runs waiting.
     own = _open_database(stack, key, section.slurmacct, pool_size=1)
     replica = _open_replica(stack, key, section.slurmacct)
     history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
     retention = config.refresh.ended_job_retention
-    accounting = SlurmAcct(name, database, key, retention, section.partitions.ignore, scripts=history)
+    accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history)
     on_demand = ClusterSources(
         accounting,
         history=SlurmHistory(accounting, history),
@@ -125,19 +138,20 @@ def _open_cluster(stack: AsyncExitStack, name: str, section: Cluster, config: Co
         usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
         decay=section.slurmacct.priority.to_model() if section.slurmacct.priority else None,
         replica=replica.measured_by(accounting, database) if replica else None,
+        users=SlurmUsers(accounting, history),
     )
-    return _with_exporters(stack, name, section, config, on_demand)
+    return _with_exporters(stack, cluster, section, config, on_demand)
 
 
 def _with_exporters(
-    stack: AsyncExitStack, name: str, section: Cluster, config: Config, sources: ClusterSources
+    stack: AsyncExitStack, cluster: str, section: Cluster, config: Config, sources: ClusterSources
 ) -> ClusterSources:
     """Add what Prometheus has of the cluster, by the exporters that are in use."""
     exporters = section.exporters.in_use
     if not exporters:
         return sources
     client = PrometheusClient(
-        _endpoint(f"clusters.{name}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
+        _endpoint(f"clusters.{cluster}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
     )
     stack.push_async_callback(client.close)
     settings = {
@@ -145,7 +159,8 @@ def _with_exporters(
         for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
-    sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes))
+    sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes, cluster))
+    sources = replace(sources, lustre=_open_lustre(client, section, settings))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
     if "slurm_job_exporter" in settings:
@@ -179,6 +194,18 @@ def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) ->
     key = f"{key}.replica"
     database = _open_database(stack, key, section.of_replica(section.replica))
     return _Replica(key, database, ReplicaState(section.replica.max_lag))
+
+
+def _open_lustre(
+    client: PrometheusClient, section: Cluster, settings: Mapping[str, ExporterSettings]
+) -> PrometheusLustre | None:
+    """Make one source of both kinds of series: the proxy's settings go first, for its series have more labels."""
+    proxied, plain = section.exporters.lustre_exporter_slurm, section.exporters.lustre_exporter
+    used = settings.get("lustre_exporter_slurm", settings.get("lustre_exporter"))
+    if used is None:
+        return None
+    names = [name for exporter in (proxied, plain) if exporter for name in exporter.jobid_names]
+    return PrometheusLustre(client, section.prometheus.matchers, used, names)
 
 
 def _known_nodes(energy: Energy) -> dict[str, NodePower]:

@@ -1,9 +1,12 @@
 """Declare the exporters that a site's Prometheus scrapes, and how often."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from aggregator.config.section import Section
-from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration
+from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration, refused
+from aggregator.model.lustre_jobid import JobIdNameError, compile_name
 
 
 class Exporter(Section):
@@ -26,14 +29,31 @@ class SlowExporter(Exporter):
     interval: Interval = parse_duration("90s")
 
 
+def _check_jobid_name(name: str) -> str:
+    try:
+        compile_name(name)
+    except JobIdNameError as error:
+        raise refused(str(error)) from error
+    return name
+
+
+JobIdNames = Annotated[tuple[Annotated[str, AfterValidator(_check_jobid_name)], ...], Field(strict=False)]
+
+
+class LustreExporter(SlowExporter):
+    """Describe the exporter of Lustre's servers, and what their clients have in jobid_name beside the usual."""
+
+    jobid_names: JobIdNames = ()
+
+
 class Exporters(Section):
     """Name the exporters in use; one that is absent is not used."""
 
     slurm_job_exporter: Exporter | None = None
     slurm_exporter: MinuteExporter | None = None
     node_exporter: Exporter | None = None
-    lustre_exporter: SlowExporter | None = None
-    lustre_exporter_slurm: SlowExporter | None = None
+    lustre_exporter: LustreExporter | None = None
+    lustre_exporter_slurm: LustreExporter | None = None
     redfish_exporter: SlowExporter | None = None
     dcgm_exporter: Exporter | None = None
     pcm_sensor_server: Exporter | None = None

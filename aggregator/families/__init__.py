@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, energy, jobs, limits, storage, sums, usage
+from aggregator.families import accounts, energy, jobs, limits, lustre, storage, sums, usage
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -16,6 +16,7 @@ ALL: tuple[Family[Any], ...] = (
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
     *usage.FAMILIES,
+    *lustre.FAMILIES,
     *storage.GROUP_FAMILIES,
     *storage.USER_FAMILIES,
     *storage.FILESYSTEM_FAMILIES,

@@ -57,6 +57,7 @@ def _coverage(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     yield ("memory",), use.memory_coverage
     yield ("gpu",), use.gpu.coverage if use.gpu else None
     yield ("power",), job.ledger.power_coverage if job.ledger else None
+    yield ("lustre",), job.lustre.coverage if job.lustre else None
 
 
 def _waste(job: Job) -> Iterable[tuple[LabelValues, float]]:
@@ -118,10 +119,10 @@ FAMILIES: tuple[Family[Job], ...] = (
          lambda job: job.efficiency.time_limit_used),
     Family(
         name="hpc_job_coverage_ratio",
-        help="Samples seen ÷ expected: nodes with a series, judged GPUs, time in which the nodes' power was known.",
+        help="Samples seen ÷ expected: nodes with a series, judged GPUs, time with the nodes' power, Lustre's targets.",
         entity=JOB,
-        cost="3–4 × running jobs",
-        source=f"{_EXPORTER}; power: the ledger",
+        cost="3–5 × running jobs",
+        source=f"{_EXPORTER}; power: the ledger; lustre: lustre_exporter",
         labels=("input",),
         samples=_coverage,
     ),

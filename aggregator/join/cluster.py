@@ -11,6 +11,7 @@ from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
+from aggregator.model.lustre import LustreView
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
@@ -33,6 +34,7 @@ def join_cluster(
     judge: Judge = _NO_RULES,
     usage: UsageView | None = None,
     levels: Mapping[str, float] | None = None,
+    lustre: LustreView | None = None,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
@@ -46,7 +48,7 @@ def join_cluster(
     uses = carry_over(previous, runs, joined)
     observed = Observed(at, fair_share, use)
     jobs = [
-        _job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge)
+        _job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge, lustre)
         for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
     ]
     view = ClusterView(
@@ -62,6 +64,7 @@ def join_cluster(
         members=accounting.members,
         limits=join_limits(accounting.associations, runs, at, usage.raw if usage else None, levels or {}),
         usage=usage,
+        lustre=lustre,
     )
     return _with_ledger(view, ledger)
 
@@ -80,7 +83,9 @@ def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
     )
 
 
-def _job(run: Run, use: JobUse, ledger: LedgerView | None, observed: Observed, judge: Judge) -> Job:
+def _job(
+    run: Run, use: JobUse, ledger: LedgerView | None, observed: Observed, judge: Judge, lustre: LustreView | None
+) -> Job:
     """Join one run with what it uses, what the ledger has of it, and what it wastes."""
     totals = ledger.ledger.runs.get(run.run_id) if ledger else None
     efficient = _NOTHING
@@ -89,7 +94,8 @@ def _job(run: Run, use: JobUse, ledger: LedgerView | None, observed: Observed, j
         seen = observed.use.time if observed.use and run.is_open else None
         efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=totals)
     judged = judge.judge(Job(run, use, efficient, totals), observed)
-    return Job(run, use, efficient, totals, ledger.energy_of(run) if ledger else None, judged)
+    energy = ledger.energy_of(run) if ledger else None
+    return Job(run, use, efficient, totals, energy, judged, lustre.jobs.get(run.run_id) if lustre else None)
 
 
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:

@@ -34,8 +34,8 @@ class Run:
     """One row of the job table: one run of a job id (requeues and resizes make several).
 
     Times are epoch seconds, None where the event has not happened. run_id is job_db_inx, which needs 64 unsigned
-    bits. pending_tasks counts the array tasks that a not yet split row stands for. association_id is None where it is
-    not known.
+    bits. pending_tasks counts the array tasks that a not yet split row stands for. association_id and uid are None
+    where they are not known.
     """
 
     cluster: str
@@ -62,6 +62,7 @@ class Run:
     requested: Allocation = NOTHING
     nodes: tuple[str, ...] = ()
     association_id: int | None = None
+    uid: int | None = None
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
+from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -91,7 +92,10 @@ class JobEnergy:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run joined with its use, what the ledger has added up of it (None: nothing yet), and how it is judged."""
+    """One run joined with its use, what the ledger has added up of it (None: nothing yet), and how it is judged.
+
+    lustre is None where Lustre's servers are not read, or cannot tell this run from another of its job id.
+    """
 
     run: Run
     use: JobUse
@@ -99,6 +103,7 @@ class Job:
     ledger: RunLedger | None = None
     energy: JobEnergy | None = None
     waste: Judgement = NO_JUDGEMENT
+    lustre: JobLustre | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class ClusterView:
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
+    lustre is None where its servers are not read.
     """
 
     cluster: str
@@ -172,6 +178,7 @@ class ClusterView:
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     limits: LimitsView = NO_LIMITS
     usage: UsageView | None = None
+    lustre: LustreView | None = None
 
 
 @dataclass(frozen=True, slots=True)

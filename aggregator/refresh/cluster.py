@@ -8,11 +8,13 @@ from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
+from aggregator.model.lustre import LustreUse
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
 from aggregator.model.view import ClusterView, JobUse
 from aggregator.refresh.fetch import Feed, fetch_optional
+from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.stages import Publish, Stages
 
 
@@ -29,6 +31,7 @@ class ClusterRefresher:
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
         levels: Feed[Mapping[str, float]] | None = None,
+        lustre: LustreRefresher | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -44,6 +47,7 @@ class ClusterRefresher:
         self._ledger = ledger
         self._usage = usage
         self._levels = levels
+        self._lustre = lustre
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -54,15 +58,18 @@ class ClusterRefresher:
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations, levels = await asyncio.gather(
+            accounting, use, allocations, levels, lustre = await asyncio.gather(
                 self._accounting.fetch(at),
                 fetch_optional(self._use, at),
                 fetch_optional(self._allocations, at),
                 fetch_optional(self._levels, at),
+                fetch_optional(self._lustre, at),
             )
+            if self._lustre:
+                await self._lustre.learn(lustre, accounting, at)
             ledger = await self._ledger(at) if self._ledger else None
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger, levels)
+            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger, levels, lustre)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -82,6 +89,7 @@ class ClusterRefresher:
         allocations: Allocations | None,
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
+        lustre: LustreUse | None,
     ) -> ClusterView:
         return join_cluster(
             self._cluster,
@@ -95,4 +103,5 @@ class ClusterRefresher:
             judge=self._judge,
             usage=self._usage(),
             levels=levels,
+            lustre=self._lustre.view(lustre, accounting) if self._lustre else None,
         )

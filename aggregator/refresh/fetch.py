@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from aggregator.model.lustre import LustreUse
 from aggregator.model.replication import Replication
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
@@ -82,8 +83,8 @@ class Feed(Generic[T_co]):
         if error or self._good is None:
             return attempt
         data = self._good.data
-        failed = data.failed if isinstance(data, Use) else {}
-        self._rejected.update(data.rejected if isinstance(data, Use) else {})
+        failed = data.failed if isinstance(data, Use | LustreUse) else {}
+        self._rejected.update(data.rejected if isinstance(data, Use | LustreUse) else {})
         return replace(
             attempt,
             # An input that is missing is a fault of the source, though the others are served.
@@ -106,6 +107,14 @@ def _log_change(before: SourceStatus, after: SourceStatus) -> None:
         _log.info("fetch succeeded: source=%s scope=%s", after.source, after.scope)
 
 
-async def fetch_optional(feed: Feed[T_co] | None, at: float) -> T_co | None:
+class Fetches(Protocol[T_co]):
+    """What may be fetched, and then gives what is known."""
+
+    async def fetch(self, at: float) -> T_co | None:
+        """Give what is known at `at`; None when nothing is."""
+        ...
+
+
+async def fetch_optional(feed: Fetches[T_co] | None, at: float) -> T_co | None:
     """Fetch a feed that may not be configured."""
     return await feed.fetch(at) if feed else None

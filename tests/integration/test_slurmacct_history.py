@@ -10,7 +10,7 @@ from aggregator.model.history import RunKey, Search
 from aggregator.model.jobid import JobId
 from aggregator.queries.history import HistoryQueries
 from aggregator.sources.mysql import Connection, Database
-from aggregator.sources.slurmacct import SlurmAcct, SlurmHistory
+from aggregator.sources.slurmacct import SlurmAcct, SlurmHistory, SlurmUsers
 from aggregator.sources.slurmacct import history as statements
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables
@@ -147,6 +147,16 @@ async def test_uids_are_found_by_two_rows_for_each_association(
         assert str(row[2]).startswith("<") or (row[5] == "association" and "filesort" not in str(row[9])), row
     before = await examined(database)
     assert await history.uids(frozenset({"user7", "user8"}), frozenset()) == {1007, 1008}
+    after = await examined(database)
+    assert sum(after.values()) - sum(before.values()) < 60
+
+
+async def test_names_of_uids_cost_a_row_for_each(accounting: SlurmAcct, database: Database) -> None:
+    users = SlurmUsers(accounting, database)
+    assert await users.names(()) == {}
+    await accounting.known()
+    before = await examined(database)
+    assert await users.names((1007, 1008, 999_999)) == {1007: "user7", 1008: "user8"}
     after = await examined(database)
     assert sum(after.values()) - sum(before.values()) < 60
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from aggregator.model.calendar import RESOLUTIONS
-from aggregator.sources.slurmacct import around, associations, events, history, statements, steps, usage_statements
+from aggregator.sources.slurmacct import (
+    around,
+    associations,
+    events,
+    history,
+    statements,
+    steps,
+    usage_statements,
+    users,
+)
 from aggregator.sources.slurmacct.schema import Schema
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import columns_of, create_tables, schemas
@@ -17,7 +26,7 @@ pytestmark = pytest.mark.mariadb
 
 DATABASE, CLUSTER, NOW = "plans_db", "narval-2", 1_700_000_000
 JOBS, NODES = 50_000, 500
-MODULES = (statements, associations, around, steps, events, history, usage_statements)
+MODULES = (statements, associations, around, steps, events, history, usage_statements, users)
 # Tables of some thousand rows at most, which are read whole every few minutes.
 SMALL = ("assoc_table", "qos_table", "tres_table", "acct_table", "acct_coord_table", "last_ran_table")
 # What one job, array or submission may have is sorted; nothing else is.
@@ -109,6 +118,7 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     events.reservation: [((), (RUN - 1,))],
     history.array_runs: [((), (4710, *WINDOW, 10_000))],
     history.uids_of_associations: [((2,), (7, 8, 7, 8))],
+    users.newest_associations: [((3,), (1005, 1005, 1006, 1006, 999_999, 999_999))],
     usage_statements.boundaries: [((), ())],
     usage_statements.first: [((resolution,), ()) for resolution in RESOLUTIONS],
     usage_statements.series: [(("hour", 3, 2), (1, 2, 3, 1, 2, *WINDOW)), (("day", 3, 2), (1, 2, 3, 1, 2, *WINDOW))],

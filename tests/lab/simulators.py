@@ -18,6 +18,7 @@ from tests.lab.exporters.node_exporter import node_exporter
 from tests.lab.exporters.redfish_exporter import redfish_exporter
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
 from tests.lab.feed import JobFeed
+from tests.lab.lustre import LabLustre
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.slurm_config import NODES
 
@@ -63,6 +64,7 @@ class Simulators:
         self._feed = feed
         self._nodes = nodes
         self._faults: dict[str, set[Fault]] = {node: set() for node in nodes}
+        self.lustre = LabLustre(feed)
         born = time.time()
         self._exporters = {
             "slurm-job-exporter": Exporter({node: f"{node}:9798" for node in nodes}, self._slurm_job_exporter),
@@ -72,6 +74,12 @@ class Simulators:
             "node": Exporter(
                 {node: f"{node}:9100" for node in nodes},
                 lambda node: node_exporter(self.activities(node), time.time() - born),
+            ),
+            "lustre": Exporter(
+                {server: f"{server}:9169" for server in self.lustre.project.servers}, self.lustre.plain_page
+            ),
+            "lustre-slurm": Exporter(
+                {server: server for server in self.lustre.scratch.servers}, self.lustre.proxied_page
             ),
         }
         self._server: _Server | None = None

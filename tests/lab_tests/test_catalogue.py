@@ -26,9 +26,12 @@ _Lines = dict[tuple[str, ...], _Points]
 def names(lab: Lab, service: Service) -> Mapping[str, str]:
     """Give the placeholders' values: those of a job with GPUs that has run for a while."""
     job_id = lab.jobs["gpu_busy"]
-    first = next(each.start for each in lab.feed.jobs if each.job_id == job_id)
-    wait_until(lambda: time.time() > first + 2 * SECONDS, 120, "a minute of the job")
-    return {"F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW}
+    job = next(each for each in lab.feed.jobs if each.job_id == job_id)
+    wait_until(lambda: time.time() > job.start + 2 * SECONDS, 120, "a minute of the job")
+    return {
+        "F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW, "USER": job.user, "ACCT": job.account,
+        "FS": "scratch",
+    }  # fmt: skip
 
 
 GRAPHS = [entry for entry in ENTRIES if entry.read is None and not entry.differs]

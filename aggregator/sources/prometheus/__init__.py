@@ -3,6 +3,7 @@
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.levels import PrometheusLevels
+from aggregator.sources.prometheus.lustre import PrometheusLustre
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
 from aggregator.sources.prometheus.series import PrometheusSeries
@@ -13,6 +14,7 @@ __all__ = [
     "NodeNames",
     "PrometheusClient",
     "PrometheusLevels",
+    "PrometheusLustre",
     "PrometheusPower",
     "PrometheusSeries",
     "PrometheusUse",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from aggregator.sources.prometheus.client import Matcher, selector
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
-# What the matchers of a graph are made of: job ids, node names, or the subject's own labels.
-JOB, NODE, LABELS = "job", "node", "labels"
+# What the matchers of a graph are made of: job ids, node names, the subject's own labels, or a file system's targets.
+JOB, NODE, LABELS, TARGET = "job", "node", "labels", "target"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
 
@@ -20,9 +20,10 @@ class Graph:
     """One graph: an expression over series, the unit of its values, and the range that they may have.
 
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
-    a job: the nodes that it runs on) or LABELS. series names each metric, with matchers of its own. The expression is a
-    template: $name is that metric with all matchers; $name_mean and $name_max are those of a gauge over a step; $window
-    is the time over which counters become rates; $job and $node are the labels of job and node.
+    a job: the nodes that it runs on), LABELS, or TARGET (of a file system: Lustre's). series names each metric, with
+    matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean and $name_max
+    are those of a gauge over a step; $window is the time over which counters become rates; $job and $node are the
+    labels of job and node, and labels names further ones of the exporter. job_label is its own name of the job's.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -40,13 +41,16 @@ class Graph:
     top: int = 0
     folded: str = ""
     whole: str = ""
+    job_label: str = "slurmjobid"
+    labels: tuple[str, ...] = ()
 
 
 class Series(NamedTuple):
-    """One metric of a graph, by the name that its exporter gives it."""
+    """One metric of a graph, by the name that its exporter gives it; own: it is one of the service's."""
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    own: bool = False
 
 
 def graph_promql(
@@ -56,20 +60,29 @@ def graph_promql(
     settings: ExporterSettings,
     node_label: str,
     step: float,
+    cluster: str = "",
 ) -> str:
     """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
     selectors: dict[str, str] = {}
-    for name, (metric, own) in graph.series.items():
-        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own)
+    for name, series in graph.series.items():
+        metric = settings.metrics.get(series.metric, series.metric)
+        # The service's own series say of which cluster they are, whatever tells the clusters' exporters apart.
+        equal = {**matchers, "cluster": cluster} if series.own else matchers
+        selected = selector(metric, equal, *picked, *series.matchers)
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
     return Template(graph.expression).substitute(
-        selectors,
+        {label: settings.labels.get(label, label) for label in graph.labels} | selectors,
         window=f"{math.ceil(max(settings.rate_window, step))}s",
-        job=settings.labels.get("slurmjobid", "slurmjobid"),
+        job=job_label(graph, settings),
         node=node_label,
     )
+
+
+def job_label(graph: Graph, settings: ExporterSettings) -> str:
+    """Give the label that has the job id at this site."""
+    return settings.labels.get(graph.job_label, graph.job_label)
 
 
 def _over_step(function: str, selected: str, interval: float, step: float) -> str:

@@ -24,7 +24,8 @@ class Input:
     selectors are further names for the metric with one more matcher.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
-    that shows which jobs and nodes must be in it (recording.py).
+    that shows which jobs and nodes must be in it (recording.py). labels are further ones of the exporter that the
+    expression has as $label.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Input:
     selectors: Mapping[str, Matcher] = field(default_factory=dict)
     recorded: str = ""
     witness: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def promql(
     metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
     series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
     return Template(item.expression).substitute(
-        series,
+        {label: settings.labels.get(label, label) for label in item.labels} | series,
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",

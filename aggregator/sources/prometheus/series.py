@@ -1,6 +1,7 @@
 """Read the lines of a graph from Prometheus: a bounded number of range queries, whatever is asked for."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -8,15 +9,19 @@ from typing import Final
 from aggregator.join.series import fold_smallest, merge_equal, unaccounted
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, graph_promql
+from aggregator.sources.prometheus.exporters import lustre_exporter, lustre_exporter_slurm, slurm_job_exporter
+from aggregator.sources.prometheus.graphs import JOB, NODE, TARGET, Graph, graph_promql, job_label
 from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
 from aggregator.sources.prometheus.nodes import NodeNames
 
 # Job ids, or nodes, that one expression names: its length and cost stay bounded.
 BATCH: Final = 100
 # Where two exporters offer a graph of the same name, the first that is in use has it.
-GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {"slurm_job_exporter": slurm_job_exporter.GRAPHS}
+GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
+    "slurm_job_exporter": slurm_job_exporter.GRAPHS,
+    "lustre_exporter_slurm": lustre_exporter_slurm.GRAPHS,
+    "lustre_exporter": lustre_exporter.GRAPHS,
+}
 # One query: what it asks, and when.
 _Query = tuple[str, Span]
 
@@ -30,7 +35,9 @@ class PrometheusSeries:
         matchers: Mapping[str, str],
         exporters: Mapping[str, ExporterSettings],
         nodes: NodeNames,
+        cluster: str = "",
     ) -> None:
+        self._cluster = cluster
         self._client = client
         self._matchers = matchers
         self._exporters = exporters
@@ -80,8 +87,8 @@ class PrometheusSeries:
     async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:
         settings = self._exporters[exporter]
         expressions = [
-            graph_promql(graph, self._matchers, picked, settings, self._nodes.label, span.step)
-            for picked in self._picked(graph.by[kind], subject, settings)
+            graph_promql(graph, self._matchers, picked, settings, self._nodes.label, span.step, self._cluster)
+            for picked in self._picked(graph, kind, subject, settings)
         ]
         queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
         answers = await asyncio.gather(*map(self._ask, queries))
@@ -93,15 +100,21 @@ class PrometheusSeries:
         expression, span = query
         return await self._client.query_range(expression, span.start, span.end, span.step)
 
-    def _picked(self, by: str, subject: Subject, settings: ExporterSettings) -> Iterator[tuple[Matcher, ...]]:
+    def _picked(
+        self, graph: Graph, kind: str, subject: Subject, settings: ExporterSettings
+    ) -> Iterator[tuple[Matcher, ...]]:
         """Give the matchers of each query: one for every BATCH jobs or nodes."""
+        by = graph.by[kind]
         if by == JOB:
-            label = settings.labels.get("slurmjobid", "slurmjobid")
+            label = job_label(graph, settings)
             for ids in _batches(list(map(str, subject.jobs))):
                 yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
         elif by == NODE:
             for nodes in _batches(subject.nodes):
                 yield (self._nodes.matcher(nodes),)
+        elif by == TARGET:
+            name = re.escape(dict(subject.labels)["filesystem"])
+            yield ((settings.labels.get("target", "target"), "=~", f"{name}-(OST|MDT).*"),)
         else:
             yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
 
@@ -114,10 +127,11 @@ class PrometheusSeries:
                 rejected[f"{graph.name} out of range"] += 1
             else:
                 points.append((time, value))
-        return Line(self._labels(series.metric, settings), tuple(points))
+        return Line(self._labels(graph, series.metric, settings), tuple(points))
 
-    def _labels(self, found: Mapping[str, str], settings: ExporterSettings) -> Mapping[str, str]:
+    def _labels(self, graph: Graph, found: Mapping[str, str], settings: ExporterSettings) -> Mapping[str, str]:
         own = {stored: name for name, stored in settings.labels.items()}
+        own[job_label(graph, settings)] = "slurmjobid"
         labels = {own.get(name, name): value for name, value in found.items() if name != self._nodes.label}
         if self._nodes.label in found:
             labels["node"] = self._nodes.normalize(found[self._nodes.label])

@@ -3,33 +3,17 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from aggregator.model.use import Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
+from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
 
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """The vectors by input name, and the errors of those that failed."""
-
-    vectors: Mapping[str, Sequence[Sample]]
-    failed: Mapping[str, str]
-
-    def replaced(self, newer: "_Answers") -> "_Answers":
-        """Put the outcome of a second question in place of the first one's."""
-        asked = newer.vectors.keys() | newer.failed.keys()
-        return _Answers(
-            {**{name: found for name, found in self.vectors.items() if name not in asked}, **newer.vectors},
-            {**{name: error for name, error in self.failed.items() if name not in asked}, **newer.failed},
-        )
 
 
 class PrometheusUse:
@@ -70,30 +54,15 @@ class PrometheusUse:
         # Tens of thousands of samples: off the event loop.
         return await asyncio.to_thread(self._read, at, answers)
 
-    async def _ask_all(self, at: float) -> _Answers:
+    async def _ask_all(self, at: float) -> Answers:
         """Ask for every input: for its recorded series where there are any, and then again where those will not do."""
-        answers = await self._ask({**self._queries, **self._recordings.queries(at)}, at)
+        answers = await ask_all(self._client, {**self._queries, **self._recordings.queries(at)}, at)
         refused = await asyncio.to_thread(self._recordings.judge, answers.vectors, at)
         if not refused:
             return answers
-        return answers.replaced(await self._ask({name: self._queries[name] for name in refused}, at))
+        return answers.replaced(await ask_all(self._client, {name: self._queries[name] for name in refused}, at))
 
-    async def _ask(self, queries: Mapping[str, str], at: float) -> _Answers:
-        vectors: dict[str, Sequence[Sample]] = {}
-        failed: dict[str, str] = {}
-
-        async def ask(name: str, query: str) -> None:
-            try:
-                vectors[name] = await self._client.query(query, at)
-            except FetchError as error:
-                failed[name] = str(error)
-
-        async with asyncio.TaskGroup() as group:
-            for name, query in queries.items():
-                group.create_task(ask(name, query))
-        return _Answers(vectors, failed)
-
-    def _read(self, at: float, answers: _Answers) -> Use:
+    def _read(self, at: float, answers: Answers) -> Use:
         rejected: Counter[str] = Counter()
         values = {
             item.name: self._by_node(item, answers.vectors[item.name], rejected)
@@ -123,14 +92,14 @@ class PrometheusUse:
         values: dict[int, dict[str, float]] = defaultdict(dict)
         for sample in vector:
             job_id = self._job_id(sample, rejected)
-            value = _plausible(item, sample, rejected)
+            value = plausible_value(item, item.name, sample, rejected)
             if job_id is not None and value is not None:
                 node = self._node(sample)
                 # Two label values that mean one node (a port changed) are one node: the larger has it all.
                 values[job_id][node] = max(value, values[job_id].get(node, value))
         return values
 
-    def _gpus(self, answers: _Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
+    def _gpus(self, answers: Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
         """Collect the GPUs of each job; one whose values are implausible is still seen to be there."""
         if any(item.name not in answers.vectors for item in slurm_job_exporter.GPU_INPUTS):
             return None
@@ -141,7 +110,7 @@ class PrometheusUse:
                 if job_id is None:
                     continue
                 values = found[job_id, self._node(sample), sample.metric.get("gpu", "")]
-                if (value := _plausible(item, sample, rejected)) is not None:
+                if (value := plausible_value(item, item.name, sample, rejected)) is not None:
                     values[item.name] = value
         gpus: dict[int, list[Gpu]] = defaultdict(list)
         for (job_id, node, index), values in found.items():
@@ -157,11 +126,3 @@ class PrometheusUse:
             return int(text)
         rejected["job id is not a number"] += 1
         return None
-
-
-def _plausible(item: Input, sample: Sample, rejected: Counter[str]) -> float | None:
-    """Read a sample's value; one that cannot be is dropped and counted."""
-    value = plausible(item, sample.value[1])
-    if value is None:
-        rejected[f"{item.name} out of range"] += 1
-    return value

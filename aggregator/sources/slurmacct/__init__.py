@@ -5,5 +5,6 @@ from aggregator.sources.slurmacct.history import SlurmHistory
 from aggregator.sources.slurmacct.replica import SlurmReplica
 from aggregator.sources.slurmacct.source import SlurmAcct
 from aggregator.sources.slurmacct.usage import SlurmUsage
+from aggregator.sources.slurmacct.users import SlurmUsers
 
-__all__ = ["SlurmAcct", "SlurmAround", "SlurmHistory", "SlurmReplica", "SlurmUsage"]
+__all__ = ["SlurmAcct", "SlurmAround", "SlurmHistory", "SlurmReplica", "SlurmUsage", "SlurmUsers"]

@@ -117,6 +117,7 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         requested=_allocation(row.tres_req or b"", dimensions),
         nodes=_nodes(row.nodelist or b""),
         association_id=row.id_assoc or None,
+        uid=row.id_user,
     )
 
 

@@ -2,6 +2,7 @@
 
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.history import SyntheticHistory
+from aggregator.sources.synthetic.lustre import SyntheticLustre
 from aggregator.sources.synthetic.power import SyntheticPower
 from aggregator.sources.synthetic.series import SyntheticSeries
 from aggregator.sources.synthetic.sources import (
@@ -17,6 +18,7 @@ __all__ = [
     "SyntheticAllocations",
     "SyntheticCluster",
     "SyntheticHistory",
+    "SyntheticLustre",
     "SyntheticPower",
     "SyntheticSeries",
     "SyntheticStorage",

@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from aggregator.model.lustre import Kind
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.model.use import Gpu
-from aggregator.sources.prometheus.exporters.slurm_job_exporter import GRAPHS
+from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_job_exporter
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.lustre import run_rates
 from aggregator.sources.synthetic.scheduler import LiveRun
 from aggregator.sources.synthetic.use import NodeUse, gpus_of, node_uses
 
 _INTERVAL: Final = 30.0
-_EXPORTER: Final = "slurm_job_exporter"
+_GRAPHS: Final = {"slurm_job_exporter": slurm_job_exporter.GRAPHS, "lustre_exporter": lustre_exporter.GRAPHS}
 _NODES: Final[Mapping[str, Callable[[NodeUse], float]]] = {
     "cpu": lambda use: use.cpus,
     "threads": lambda use: use.threads,
@@ -21,6 +23,7 @@ _GPUS: Final[Mapping[str, Callable[[Gpu], float | None]]] = {
     "gpu_utilization": lambda gpu: gpu.utilization,
     "gpu_memory": lambda gpu: gpu.memory_bytes,
 }
+_LUSTRE: Final = "lustre_bandwidth"
 # label values, the value at that time
 _Values = Iterator[tuple[Mapping[str, str], float]]
 
@@ -33,12 +36,13 @@ class SyntheticSeries:
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
         """Give the graphs that the model knows of a job."""
-        known = {*_NODES, *_GPUS, "memory"} if subject == "job" else set()
+        known = {*_NODES, *_GPUS, _LUSTRE, "memory"} if subject == "job" else set()
         return {
             graph.name: Offer(
-                name=graph.name, help=graph.help, unit=graph.unit, exporter=_EXPORTER, interval=_INTERVAL
+                name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=_INTERVAL
             )
-            for graph in GRAPHS
+            for exporter, graphs in _GRAPHS.items()
+            for graph in graphs
             if graph.name in known
         }  # fmt: skip
 
@@ -72,6 +76,9 @@ def _values(name: str, live: LiveRun, time: float) -> _Values:
             if (value := _GPUS[name](gpu)) is not None:
                 yield {**job, "node": gpu.node, "gpu": gpu.index}, value
         return
+    if name == _LUSTRE:
+        yield from _bandwidth(live, job, time)
+        return
     for use in node_uses(live, time):
         labels = {**job, "node": use.node}
         if name == "memory":
@@ -79,3 +86,10 @@ def _values(name: str, live: LiveRun, time: float) -> _Values:
             yield {**labels, "kind": "max"}, use.memory_peak_bytes
         else:
             yield labels, _NODES[name](use)
+
+
+def _bandwidth(live: LiveRun, job: Mapping[str, str], time: float) -> _Values:
+    kinds: tuple[Kind, ...] = ("read", "write")
+    for kind in kinds:
+        for filesystem, rate in run_rates(live, kind, time).items():
+            yield {**job, "filesystem": filesystem, "direction": kind}, rate

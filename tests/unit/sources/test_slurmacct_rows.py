@@ -49,7 +49,7 @@ def test_a_running_row_is_a_run() -> None:
         cluster="narval", run_id=101, job_id=4711, user="alice", account="def-kim", state=JobState.RUNNING,
         submit=NOW - 7200.0, partition="cpu", qos="normal", name="train.sh", eligible=NOW - 7200.0, start=NOW - 3600.0,
         time_limit_seconds=7200.0, allocated=Allocation(8, 64 * 2**30, 1, {"a100": 2}, 8),
-        requested=Allocation(4, 2**30, 1, {}), nodes=("node01", "node02"), association_id=4,
+        requested=Allocation(4, 2**30, 1, {}), nodes=("node01", "node02"), association_id=4, uid=3001,
     )  # fmt: skip
 
 

@@ -1,0 +1,112 @@
+"""Fetch what Lustre's servers show of one cluster: rates by who caused them."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aggregator.model.lustre import LustreUse, Rates, Sender
+from aggregator.model.lustre_jobid import JobIdParser
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, INPUTS, MOST_SENDERS, whole
+from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
+
+EXPORTERS: Final = ("lustre_exporter_slurm", "lustre_exporter")
+
+
+class PrometheusLustre:
+    """Read the series of lustre_exporter, as it is or through lustre_exporter_slurm; names are the clients' jobid_name.
+
+    A site may have some servers behind the proxy and others not: the series are the same, but for the proxy's labels.
+    """
+
+    name = "lustre"
+    features: Mapping[str, bool] = {}
+
+    def __init__(
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporter: ExporterSettings,
+        names: Sequence[str] = (),
+        most: int = MOST_SENDERS,
+    ) -> None:
+        self.rows = 0
+        self._client = client
+        self._exporter = exporter
+        self._parser = JobIdParser(names)
+        self._most = most
+        self._queries = {item.name: promql(item, matchers, exporter, "") for item in (*INPUTS, COVERAGE)}
+        self._wholes = {item.name: promql(whole(item), matchers, exporter, "") for item in INPUTS}
+        self._labels = {
+            name: exporter.labels.get(name, name) for name in ("jobid", "user", "account")
+        }  # fmt: skip
+
+    async def fetch(self, at: float) -> LustreUse:
+        """Evaluate every input at `at`; one that fails is missing and named, the others are there.
+
+        Raises FetchError when all of them fail.
+        """
+        answers = await ask_all(self._client, self._queries, at)
+        if not answers.vectors:
+            raise FetchError(next(iter(answers.failed.values())))
+        wholes = await ask_all(self._client, self._capped(answers), at)
+        self.rows = sum(map(len, answers.vectors.values()))
+        # Tens of thousands of samples: off the event loop.
+        return await asyncio.to_thread(self._read, at, answers, wholes)
+
+    def _capped(self, answers: Answers) -> Mapping[str, str]:
+        """Give the queries for the whole of those inputs that have more senders than were asked for."""
+        return {name: query for name, query in self._wholes.items() if len(answers.vectors.get(name, ())) >= self._most}
+
+    def _read(self, at: float, answers: Answers, wholes: Answers) -> LustreUse:
+        rejected: Counter[str] = Counter()
+        vectors, failed = answers.vectors, {**answers.failed, **wholes.failed}
+        # A kind whose whole could not be read would add up to less than was measured: it is missing.
+        rates = {
+            item.name: self._rates(item, vectors[item.name], wholes.vectors.get(item.name, ()), rejected)
+            for item in INPUTS
+            if item.name not in failed
+        }
+        return LustreUse(
+            time=at,
+            interval=self._exporter.interval,
+            window=self._exporter.rate_window,
+            read=rates.get("read"),
+            write=rates.get("write"),
+            metadata=rates.get("metadata"),
+            coverage=_by_filesystem(COVERAGE, vectors.get(COVERAGE.name, ()), rejected),
+            failed=failed,
+            rejected=rejected,
+        )
+
+    def _rates(self, item: Input, vector: Sequence[Sample], total: Sequence[Sample], rejected: Counter[str]) -> Rates:
+        """Add up the plausible rates by sender; what is beyond the cap has a sender of whom nothing is known."""
+        rates: defaultdict[Sender, float] = defaultdict(float)
+        shown: defaultdict[str, float] = defaultdict(float)
+        for sample in vector:
+            value = plausible_value(item, item.name, sample, rejected)
+            if value is not None:
+                sender = self._sender(sample.metric)
+                rates[sender] += value
+                shown[sender.filesystem] += value
+        for filesystem, value in _by_filesystem(item, total, rejected).items():
+            rates[Sender(filesystem)] += max(0.0, value - shown[filesystem])
+        return dict(rates)
+
+    def _sender(self, metric: Mapping[str, str]) -> Sender:
+        filesystem = metric.get("filesystem", "")
+        origin = self._parser.parse(metric.get(self._labels["jobid"], ""))
+        if origin.job_id is None and origin.uid is None:
+            return Sender(filesystem)
+        user, account = (metric.get(self._labels[label], "") for label in ("user", "account"))
+        return Sender(filesystem, origin.job_id, origin.uid, user, account)
+
+
+def _by_filesystem(item: Input, vector: Sequence[Sample], rejected: Counter[str]) -> dict[str, float]:
+    values = (
+        (sample.metric.get("filesystem", ""), plausible_value(item, item.name, sample, rejected)) for sample in vector
+    )
+    return {filesystem: value for filesystem, value in values if value is not None}

@@ -1,0 +1,62 @@
+"""What the servers of a synthetic cluster's two Lustre file systems show."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from aggregator.model.lustre import KINDS, Kind, LustreUse, Sender
+from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.scheduler import LiveRun
+from aggregator.sources.synthetic.use import Wave
+
+INTERVAL: Final = 90.0
+_FILESYSTEMS: Final = ("project", "scratch")
+# Of one CPU: bytes and operations per second.
+_PER_CPU: Final[Mapping[Kind, float]] = {"read": 3e6, "write": 1.2e6, "metadata": 2.5}
+_FIRST_UID: Final = 20_001
+_ON_LOGIN_NODES: Final = 5
+_UNKNOWN: Final[Mapping[Kind, float]] = {"read": 4e5, "write": 9e5, "metadata": 12.0}
+
+
+def run_rate(live: LiveRun, filesystem: str, kind: Kind, at: float) -> float:
+    """Compute one rate of a run; every third run works on `project`, the others on `scratch`."""
+    own = _FILESYSTEMS[min(1, live.run.run_id % 3)] == filesystem
+    busy = live.run.allocated.cpus * _PER_CPU[kind] * (live.run.run_id % 5 if own else 0)
+    return Wave(busy, float(live.run.run_id % 97)).value(at)
+
+
+def run_rates(live: LiveRun, kind: Kind, at: float) -> dict[str, float]:
+    """Compute the rates of a run by file system; there is none where it does nothing."""
+    rates = {name: run_rate(live, name, kind, at) for name in _FILESYSTEMS}
+    return {name: rate for name, rate in rates.items() if rate}
+
+
+class SyntheticLustre:
+    """Rates of all jobs, of some users on login nodes, and of job ids that nobody understands."""
+
+    name = "lustre"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self.rows = 0
+        self.features: Mapping[str, bool] = {}
+
+    async def fetch(self, at: float) -> LustreUse:
+        """Compute the rates at `at`."""
+        self._cluster.advance(at)
+        rates = {kind: self._rates(kind, at) for kind in KINDS}
+        self.rows = sum(map(len, rates.values()))
+        coverage = dict.fromkeys(_FILESYSTEMS, 1.0)
+        return LustreUse(
+            at, INTERVAL, 4 * INTERVAL, rates["read"], rates["write"], rates["metadata"], coverage=coverage
+        )
+
+    def _rates(self, kind: Kind, at: float) -> dict[Sender, float]:
+        rates: defaultdict[Sender, float] = defaultdict(float)
+        for live in self._cluster.live():
+            for filesystem, rate in run_rates(live, kind, at).items():
+                rates[Sender(filesystem, job_id=live.run.job_id)] += rate
+        for number, user in enumerate(self._cluster.population.users[:_ON_LOGIN_NODES]):
+            rates[Sender("project", uid=_FIRST_UID + number, user=user.name)] = _PER_CPU[kind] * (number + 1)
+        rates[Sender("scratch")] = _UNKNOWN[kind]
+        return dict(rates)

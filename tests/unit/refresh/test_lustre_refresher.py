@@ -1,0 +1,107 @@
+"""Names of uids: from the runs at hand, else a few at a time from slurmacct, and never at the cost of a refresh."""
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+from fakes import Outcomes
+
+from aggregator.model.accounting import Accounting
+from aggregator.model.lustre import LustreUse, Sender
+from aggregator.refresh.lustre import AGAIN_SECONDS, UIDS_AT_ONCE, LustreRefresher
+from aggregator.sources.base import FetchError
+from tests.builders import NOW, make_run
+
+
+class FakeUsers:
+    """Name every uid above 100, or fail."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[tuple[int, ...]] = []
+
+    async def names(self, uids: Collection[int]) -> Mapping[int, str]:
+        self.asked.append(tuple(uids))
+        if self.error:
+            raise self.error
+        return {uid: f"user{uid}" for uid in uids if uid > 100}
+
+
+def use_of(*uids: int) -> LustreUse:
+    return LustreUse(time=NOW, read={Sender("scratch", uid=uid): 1.0 for uid in uids})
+
+
+def refresher(users: FakeUsers | None) -> LustreRefresher:
+    return LustreRefresher(Outcomes().feed(), users)
+
+
+def shown(refresher: LustreRefresher, use: LustreUse, accounting: Accounting) -> set[str]:
+    view = refresher.view(use, accounting)
+    assert view is not None
+    return {sums.user for sums in view.users}
+
+
+NOBODY = Accounting(NOW, ())
+
+
+async def test_a_uid_of_a_run_is_named_without_asking() -> None:
+    users = FakeUsers()
+    lustre, accounting = refresher(users), Accounting(NOW, (make_run(uid=500),))
+    await lustre.learn(use_of(500), accounting, NOW)
+    assert users.asked == []
+    assert shown(lustre, use_of(500), accounting) == {"alice"}
+
+
+async def test_a_name_outlives_the_run_that_told_it() -> None:
+    lustre = refresher(None)
+    await lustre.learn(use_of(), Accounting(NOW, (make_run(uid=500),)), NOW)
+    assert shown(lustre, use_of(500), NOBODY) == {"alice"}
+
+
+async def test_another_uid_is_asked_for_once_and_one_without_a_name_again_after_an_hour() -> None:
+    users = FakeUsers()
+    lustre = refresher(users)
+    for at in (NOW, NOW + 30, NOW + AGAIN_SECONDS):
+        await lustre.learn(use_of(0, 7, 500), NOBODY, at)
+    assert users.asked == [(7, 500), (7,)], "root needs no name"
+    assert shown(lustre, use_of(0, 7, 500), NOBODY) == {"root", "7", "user500"}
+
+
+async def test_many_unknown_uids_are_asked_for_a_few_at_a_time() -> None:
+    users = FakeUsers()
+    lustre = refresher(users)
+    for _ in range(3):
+        await lustre.learn(use_of(*range(1000, 1250)), NOBODY, NOW)
+    assert list(map(len, users.asked)) == [UIDS_AT_ONCE, UIDS_AT_ONCE, 50]
+
+
+async def test_when_slurmacct_does_not_answer_uids_stay_uids_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    users = FakeUsers(FetchError("clusters.narval.slurmacct: down"))
+    lustre = refresher(users)
+    with caplog.at_level(logging.WARNING):
+        await lustre.learn(use_of(500), NOBODY, NOW)
+    assert "clusters.narval.slurmacct: down" in caplog.text
+    assert shown(lustre, use_of(500), NOBODY) == {"500"}
+
+
+@pytest.mark.parametrize(("use", "accounting"), [(None, NOBODY), (use_of(5), None)])
+async def test_without_rates_or_without_slurmacct_there_is_nothing_to_say(use: Any, accounting: Any) -> None:
+    users = FakeUsers()
+    lustre = refresher(users)
+    await lustre.learn(use, accounting, NOW)
+    assert (lustre.view(use, accounting), users.asked) == (None, [])
+
+
+async def test_the_servers_are_asked_about_as_often_as_they_are_scraped() -> None:
+    first, second = (LustreUse(time=NOW + after, interval=90.0) for after in (0, 90))
+    lustre = LustreRefresher(Outcomes().feed(first, second))
+    assert [await lustre.fetch(NOW + after) for after in (0, 30, 60, 90)] == [first, first, first, second]
+
+
+async def test_after_a_failure_the_next_refresh_asks_again_and_shows_what_is_not_stale() -> None:
+    first, second = (LustreUse(time=NOW + after, interval=90.0) for after in (0, 120))
+    lustre = LustreRefresher(Outcomes().feed(first, FetchError("down"), second))
+    assert [await lustre.fetch(NOW + after) for after in (0, 90, 120)] == [first, first, second]
