@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
+from aggregator.model.node import NodeView, Scheduler
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -152,7 +153,8 @@ class ClusterView:
 
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
-    names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
+    names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known. nodes
+    are those that the ledger knows, hosts all of them by name; scheduler is what slurmctld says through an exporter.
     """
 
     cluster: str
@@ -172,6 +174,8 @@ class ClusterView:
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     limits: LimitsView = NO_LIMITS
     usage: UsageView | None = None
+    hosts: tuple[NodeView, ...] = ()
+    scheduler: Scheduler | None = None
 
 
 @dataclass(frozen=True, slots=True)

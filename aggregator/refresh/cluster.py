@@ -2,18 +2,29 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
+from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
 from aggregator.model.view import ClusterView, JobUse
 from aggregator.refresh.fetch import Feed, fetch_optional
 from aggregator.refresh.stages import Publish, Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFeeds:
+    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes."""
+
+    scheduler: Feed[Scheduler] | None = None
+    hosts: Feed[Hosts] | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 class ClusterRefresher:
@@ -29,6 +40,7 @@ class ClusterRefresher:
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
         levels: Feed[Mapping[str, float]] | None = None,
+        nodes: NodeFeeds | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -44,6 +56,7 @@ class ClusterRefresher:
         self._ledger = ledger
         self._usage = usage
         self._levels = levels
+        self._nodes = nodes or NodeFeeds()
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -54,15 +67,19 @@ class ClusterRefresher:
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations, levels = await asyncio.gather(
+            accounting, use, allocations, levels, scheduler, hosts = await asyncio.gather(
                 self._accounting.fetch(at),
                 fetch_optional(self._use, at),
                 fetch_optional(self._allocations, at),
                 fetch_optional(self._levels, at),
+                fetch_optional(self._nodes.scheduler, at),
+                fetch_optional(self._nodes.hosts, at),
             )
             ledger = await self._ledger(at) if self._ledger else None
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger, levels)
+            view = await asyncio.to_thread(
+                self._join, at, accounting, use, allocations, ledger, levels, scheduler, hosts
+            )
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -82,6 +99,8 @@ class ClusterRefresher:
         allocations: Allocations | None,
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
+        scheduler: Scheduler | None,
+        hosts: Hosts | None,
     ) -> ClusterView:
         return join_cluster(
             self._cluster,
@@ -95,4 +114,7 @@ class ClusterRefresher:
             judge=self._judge,
             usage=self._usage(),
             levels=levels,
+            scheduler=scheduler,
+            hosts=hosts,
+            kinds=self._nodes.kinds,
         )

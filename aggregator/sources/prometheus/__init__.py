@@ -1,10 +1,12 @@
 """The site's Prometheus: what the exporters saw of the jobs' use."""
 
 from aggregator.sources.prometheus.client import PrometheusClient
+from aggregator.sources.prometheus.hosts import PrometheusHosts
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
+from aggregator.sources.prometheus.scheduler import PrometheusScheduler
 from aggregator.sources.prometheus.series import PrometheusSeries
 from aggregator.sources.prometheus.source import PrometheusUse
 
@@ -12,8 +14,10 @@ __all__ = [
     "ExporterSettings",
     "NodeNames",
     "PrometheusClient",
+    "PrometheusHosts",
     "PrometheusLevels",
     "PrometheusPower",
+    "PrometheusScheduler",
     "PrometheusSeries",
     "PrometheusUse",
 ]

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from aggregator.sources.prometheus.client import Matcher, selector
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
-# What the matchers of a graph are made of: job ids, node names, or the subject's own labels.
-JOB, NODE, LABELS = "job", "node", "labels"
+# What the matchers of a graph are made of: job ids, node names (as targets, or as Slurm spells them in a label of the
+# exporter's own), or the subject's own labels.
+JOB, NODE, SLURM_NODE, LABELS = "job", "node", "slurm_node", "labels"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
 
@@ -20,9 +21,9 @@ class Graph:
     """One graph: an expression over series, the unit of its values, and the range that they may have.
 
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
-    a job: the nodes that it runs on) or LABELS. series names each metric, with matchers of its own. The expression is a
-    template: $name is that metric with all matchers; $name_mean and $name_max are those of a gauge over a step; $window
-    is the time over which counters become rates; $job and $node are the labels of job and node.
+    a job: the nodes that it runs on), SLURM_NODE or LABELS. series names each metric, with matchers of its own. The
+    expression is a template: $name is that metric with all matchers; $name_mean and $name_max are those of a gauge over
+    a step; $window is the time over which counters become rates; $job, $node, $slurm_node and $account are labels.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -43,10 +44,11 @@ class Graph:
 
 
 class Series(NamedTuple):
-    """One metric of a graph, by the name that its exporter gives it."""
+    """One metric of a graph, by the name that its exporter gives it; `at` names a matcher of the site's settings."""
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    at: str = ""
 
 
 def graph_promql(
@@ -59,8 +61,9 @@ def graph_promql(
 ) -> str:
     """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
     selectors: dict[str, str] = {}
-    for name, (metric, own) in graph.series.items():
-        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own)
+    for name, (metric, own, at) in graph.series.items():
+        here = (settings.matchers[at],) if at else ()
+        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own, *here)
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
@@ -69,6 +72,8 @@ def graph_promql(
         window=f"{math.ceil(max(settings.rate_window, step))}s",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
         node=node_label,
+        slurm_node=settings.labels.get("node", "node"),
+        account=settings.labels.get("account", "account"),
     )
 
 

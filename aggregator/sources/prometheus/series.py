@@ -8,15 +8,19 @@ from typing import Final
 from aggregator.join.series import fold_smallest, merge_equal, unaccounted
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, graph_promql
+from aggregator.sources.prometheus.exporters import node_exporter, slurm_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.graphs import JOB, NODE, SLURM_NODE, Graph, graph_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
-from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.nodes import NodeNames, one_of
 
 # Job ids, or nodes, that one expression names: its length and cost stay bounded.
 BATCH: Final = 100
 # Where two exporters offer a graph of the same name, the first that is in use has it.
-GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {"slurm_job_exporter": slurm_job_exporter.GRAPHS}
+GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
+    "slurm_job_exporter": slurm_job_exporter.GRAPHS,
+    "node_exporter": node_exporter.GRAPHS,
+    "slurm_exporter": slurm_exporter.GRAPHS,
+}
 # One query: what it asks, and when.
 _Query = tuple[str, Span]
 
@@ -98,10 +102,13 @@ class PrometheusSeries:
         if by == JOB:
             label = settings.labels.get("slurmjobid", "slurmjobid")
             for ids in _batches(list(map(str, subject.jobs))):
-                yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
+                yield (one_of(label, ids),)
         elif by == NODE:
             for nodes in _batches(subject.nodes):
                 yield (self._nodes.matcher(nodes),)
+        elif by == SLURM_NODE:
+            for nodes in _batches(subject.nodes):
+                yield (one_of(settings.labels.get("node", "node"), nodes),)
         else:
             yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
 
