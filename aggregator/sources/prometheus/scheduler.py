@@ -5,7 +5,7 @@ from what it shows node by node, or left out, and said.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.model.node import Scheduler, Told, parse_state
@@ -64,7 +64,10 @@ class PrometheusScheduler:
 
         Raises FetchError.
         """
-        vector = await self._client.query(self._query, at)
+        return self.read(at, await self._client.query(self._query, at))
+
+    def read(self, at: float, vector: Sequence[Sample]) -> Scheduler:
+        """Make sense of what was told."""
         self.rows = len(vector)
         told = self._sorted(vector)
         self.features = {f"slurm_{kind}": not told.samples.keys().isdisjoint(of) for kind, of in names.KINDS.items()}
