@@ -60,7 +60,7 @@ async def list_nodes(request: web.Request) -> web.Response:
     after, limit = asked.cursor(str, 2), asked.limit()
     view = find_accounted_cluster(request, request.app[STORE].current)
     chosen = [node for node in view.hosts if (not kinds or node.kind in kinds) and (not names or node.name in names)]
-    warnings = list(source_warnings(request.app[STORE].current, view.cluster))
+    warnings = _warnings(request, view)
     if states:
         known = await _states(request, view, chosen, warnings)
         chosen = [node for node in chosen if known[node.name].word in states]
@@ -163,7 +163,7 @@ async def list_partitions(request: web.Request) -> web.Response:
     """Answer with what runs and waits in each partition."""
     Parameters(request)
     view = find_accounted_cluster(request, request.app[STORE].current)
-    warnings = list(source_warnings(request.app[STORE].current, view.cluster))
+    warnings = _warnings(request, view)
     return success(request, {"partitions": partitions_json(view)}, warnings)
 
 
@@ -180,6 +180,12 @@ async def list_reservations(request: web.Request) -> web.Response:
 def _view(request: web.Request) -> tuple[ClusterView, Sight]:
     view = find_accounted_cluster(request, request.app[STORE].current)
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+
+def _warnings(request: web.Request, view: ClusterView) -> list[str]:
+    """Say what is missing, and what of slurmctld's words was put right."""
+    repairs = view.scheduler.repairs if view.scheduler else ()
+    return [*source_warnings(request.app[STORE].current, view.cluster), *repairs]
 
 
 def _look(request: web.Request) -> _Looked:

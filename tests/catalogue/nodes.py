@@ -129,13 +129,14 @@ _NODE_PAGE = (
     ),
     Entry(
         id="ND13",
-        portal='(node_filesystem_size_bytes{$HL=~"$NODE(:.*)", $F} - node_filesystem_avail_bytes{$HL=~"$NODE(:.*)", $F})'
-        " / (1000*1000*1000)",
+        portal='(node_filesystem_size_bytes{$HL=~"$NODE(:.*)", $F}'
+        ' - node_filesystem_avail_bytes{$HL=~"$NODE(:.*)", $F}) / (1000*1000*1000)',
         path=_OF_NODE, metric="filesystems", labels={**_NODE, "mountpoint": "mountpoint"}, factor=_GB,
     ),
     Entry(
         id="ND14",
-        portal='sum(rate(slurm_job_core_usage_total{$HL=~"$NODE(:.*)", $F}[$window]) / 1000000000) by (user, slurmjobid)',
+        portal='sum(rate(slurm_job_core_usage_total{$HL=~"$NODE(:.*)", $F}[$window]) / 1000000000)'
+        " by (user, slurmjobid)",
         path=_OF_NODE, metric="cpu", labels={"slurmjobid": "slurmjobid"},
     ),
     Entry(
@@ -192,7 +193,8 @@ _PUBLIC = (
     ),
     Entry(
         id="PG4",
-        portal='sum by (mode)(rate(node_cpu_seconds_total{mode=~"system|user|iowait", $HL=~"$LOGIN(:.*)?", $F}[$window]))',
+        portal="sum by (mode)"
+        '(rate(node_cpu_seconds_total{mode=~"system|user|iowait", $HL=~"$LOGIN(:.*)?", $F}[$window]))',
         path=_OF_LOGIN, metric="node_cpu", labels={"mode": "mode"},
     ),
     Entry(

@@ -9,7 +9,10 @@ import pytest
 from aggregator.sources.prometheus.nodes import NodeNames
 from tests.catalogue import ENTRIES, Entry
 from tests.lab import Lab, wait_until
+from tests.lab.exporters.node_exporter import SCRATCH
 from tests.lab.service import Service
+from tests.lab.simulators import LOGIN
+from tests.lab.slurm_config import NODES
 
 pytestmark = pytest.mark.lab
 
@@ -28,7 +31,12 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
     job_id = lab.jobs["gpu_busy"]
     first = next(each.start for each in lab.feed.jobs if each.job_id == job_id)
     wait_until(lambda: time.time() > first + 2 * SECONDS, 120, "a minute of the job")
-    return {"F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW}
+    node = next(iter(next(each.nodes for each in lab.feed.jobs if each.job_id == job_id)))
+    return {
+        "F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW, "HL": "instance", "NODE": node, "LOGIN": LOGIN,
+        "INST": f"{node}(:.*)?", "NODES": "|".join(NODES[:2]), "HOSTS": ",".join(NODES[:2]), "SCRATCH": SCRATCH,
+        "DEV": "eth0", "ACCT": "def-kim", "ACCTS": "def-kim|def-amartin",
+    }  # fmt: skip
 
 
 GRAPHS = [entry for entry in ENTRIES if entry.read is None and not entry.differs]

@@ -38,7 +38,7 @@ ODD = Devices(
 def node_exporter(
     jobs: Sequence[Activity], uptime: float, devices: Devices = USUAL, people: float = 0.0
 ) -> Iterator[Metric]:
-    """Yield what the service reads; a host's CPUs are busy with its jobs alone, or with *people*: a share of each CPU."""
+    """Yield what the service reads; a host's CPUs are busy with its jobs, and with *people* to this share."""
     yield _cpus(jobs, uptime, people)
     for minutes in (1, 5, 15):
         yield GaugeMetricFamily(f"node_load{minutes}", "Load average", value=len(jobs) + people * minutes)
@@ -72,7 +72,7 @@ def _memory(jobs: Sequence[Activity]) -> Iterator[Metric]:
     }
     used = sum(job.behaviour.rss(job.cpus) for job in jobs)
     values = {
-        "MemTotal": total, "MemAvailable": total - used, "Cached": cached, **small,
+        "MemTotal": total, "MemAvailable": total - used, "Cached": cached, **small, "HardwareCorrupted": 4096,
         "MemFree": total - used - cached - sum(small.values()),
     }  # fmt: skip
     for field, value in values.items():

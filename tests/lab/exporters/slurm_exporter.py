@@ -1,4 +1,4 @@
-"""What exporters of slurmctld's state show: the branch osc, its older relatives, and slurmctld's own endpoint (≥ 25.11)."""
+"""What exporters of slurmctld's state show: the branch osc, its older relatives, slurmctld's own endpoint (≥ 25.11)."""
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence, Set

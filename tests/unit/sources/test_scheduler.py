@@ -1,4 +1,4 @@
-"""What slurmctld says through whichever exporter: names adapted, zeros of failed collectors ignored, wraps put right."""
+"""What slurmctld says through any exporter: names adapted, zeros of failed collectors ignored, wraps put right."""
 
 from typing import Any
 
@@ -61,7 +61,8 @@ async def test_the_older_exporters(prometheus: FakePrometheus, client: Prometheu
     status = {"node": "nc1", "status": "drng*"}
     _, found = await fetch(
         prometheus, client, ("slurm_node_cpu_total", status, "64"), ("slurm_node_cpu_alloc", status, "32"),
-        ("slurm_node_mem_total", status, "1024"), ("slurm_node_mem_alloc", status, "512"), ("slurm_cpus_alloc", {}, "32"),
+        ("slurm_node_mem_total", status, "1024"), ("slurm_node_mem_alloc", status, "512"),
+        ("slurm_cpus_alloc", {}, "32"),
     )  # fmt: skip
     assert found.nodes["nc1"] == Told(
         state="draining", flags=("not_responding",), cpus=64, cpus_allocated=32, memory_bytes=GIB,

@@ -130,6 +130,11 @@ GRAPHS = (
         expression="sum by ($node, mode) (max by ($node, cpu, mode) (rate($seconds[$window])))", high=1e5,
     ),
     Graph(
+        name="node_busy_cpus", help="CPUs of the whole node that are neither idle nor waiting for disks.", unit="cpus",
+        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait"),))},
+        expression="sum by ($node) (max by ($node, cpu, mode) (rate($busy[$window])))", high=1e5,
+    ),
+    Graph(
         name="node_cpus", help="Logical CPUs of the whole node.", unit="cpus", by=_OF_BOTH,
         series={"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))},
         expression="count by ($node) (count by ($node, cpu) ($idle))", high=1e5,
