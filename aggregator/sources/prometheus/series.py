@@ -91,7 +91,8 @@ class PrometheusSeries:
         answers = await asyncio.gather(*map(self._ask, queries))
         rejected: Counter[str] = Counter()
         lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
-        return Lines(lines=tuple(lines), queries=tuple(expressions), rejected=rejected)
+        # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
+        return Lines(lines=tuple(line for line in lines if line.points), queries=tuple(expressions), rejected=rejected)
 
     async def _ask(self, query: _Query) -> Sequence[Series]:
         expression, span = query
