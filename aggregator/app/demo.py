@@ -19,11 +19,14 @@ from aggregator.join.waste import Judge
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
+    LOGIN_NODE,
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticCluster,
     SyntheticHistory,
+    SyntheticHosts,
     SyntheticPower,
+    SyntheticScheduler,
     SyntheticSeries,
     SyntheticStorage,
     SyntheticUsage,
@@ -52,6 +55,9 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
         decay=Decay(),
+        scheduler=SyntheticScheduler(cluster),
+        hosts=SyntheticHosts(cluster),
+        kinds={LOGIN_NODE: "login"},
     )
     yield Site(
         {cluster.name: sources},
@@ -98,6 +104,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  limits          {base}/api/v1/clusters/demo/accounts/def-tremblay",
+            f"  nodes           {base}/api/v1/clusters/demo/nodes",
             f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",
