@@ -89,6 +89,21 @@ def test_why_jobs_are_not_seen(changes: dict[str, object], jobs: int, cause: str
     assert cause is None or EXPLANATIONS[node.cause]  # type: ignore[index]
 
 
+@given(RUNS, st.booleans(), st.sets(st.sampled_from(["n1", "n2", "n3"])), st.sets(st.integers(1, 10_000)))
+def test_nothing_is_missed_that_is_seen_and_every_miss_has_a_cause(
+    runs: list[object], readable: bool, healthy: set[str], seen: set[int]
+) -> None:
+    """Whatever is scraped when: series of other nodes, of jobs that are not there, of half of a job's nodes."""
+    series = {job_id: {"n1": 1.0, "elsewhere": 2.0} for job_id in seen}
+    use = make_use(memory_bytes=series if readable else None, healthy_nodes=frozenset(healthy))
+    for node in join_nodes(runs, use):  # type: ignore[arg-type]
+        assert (node.unobserved is None) is not readable
+        assert set(node.unobserved or ()) <= set(node.jobs)
+        assert bool(node.unobserved) is (node.cause is not None)
+        if node.name == "n1":
+            assert seen.isdisjoint(node.unobserved or ())
+
+
 def test_several_young_jobs_do_not_make_an_exporter_blind() -> None:
     runs = [make_run(run_id=number, job_id=number, start=NOW - 200) for number in (1, 2)]
     node = by_name(*runs, use=make_use())["node01"]

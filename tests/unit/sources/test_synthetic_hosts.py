@@ -11,12 +11,13 @@ from aggregator.sources.synthetic import (
 )
 
 START = 1_800_000_900.0
+OUTAGE = START - START % 1800 + 1800 + 300
 
 
 async def test_slurmctlds_word_the_jobs_and_the_hosts_agree() -> None:
     cluster = SyntheticCluster(start=START)
-    accounting, use = await SyntheticAccounting(cluster).fetch(START), await SyntheticUse(cluster).fetch(START)
-    scheduler, hosts = await SyntheticScheduler(cluster).fetch(START), await SyntheticHosts(cluster).fetch(START)
+    accounting, use = await SyntheticAccounting(cluster).fetch(OUTAGE), await SyntheticUse(cluster).fetch(OUTAGE)
+    scheduler, hosts = await SyntheticScheduler(cluster).fetch(OUTAGE), await SyntheticHosts(cluster).fetch(OUTAGE)
     nodes = join_nodes(accounting.runs, use, scheduler, hosts, listed=accounting.nodes, kinds={LOGIN_NODE: "login"})
     assert {node.name for node in nodes} == {*accounting.nodes, LOGIN_NODE}
     for node in nodes:
