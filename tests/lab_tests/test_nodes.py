@@ -116,15 +116,14 @@ def test_the_zeros_of_a_failed_collector_are_no_values(lab: Lab, service: Servic
 
 def test_devices_are_shown_once_whatever_their_names(service: Service) -> None:
     """No bond, bridge, VLAN or dm device; nvme10n1 and sdaa are disks."""
-    names = {
-        metric: {
-            line["metric"]["device"]
-            for line in service.data(f"{API}/nodes/{NODES[-1]}/series?metric={metric}")["result"]
-        }
-        for metric in ("network", "disk", "disk_operations")
-    }
-    assert names["network"] == {"eth0", "eth1"}
-    assert names["disk"] == names["disk_operations"] == {"sda", "sdaa", "nvme0n1", "nvme10n1"}
+    path = f"{API}/nodes/{NODES[-1]}/series?start=now-20s&end=now&step=1s"
+
+    def devices(metric: str) -> set[str]:
+        return {line["metric"]["device"] for line in service.data(f"{path}&metric={metric}")["result"]}
+
+    wait_until(lambda: devices("network") == {"eth0", "eth1"}, 60, "the physical network devices alone")
+    disks = {"sda", "sdaa", "nvme0n1", "nvme10n1"}
+    wait_until(lambda: devices("disk") == devices("disk_operations") == disks, 60, "the whole disks alone")
 
 
 def test_the_older_exporters_are_read_as_well(lab: Lab, service: Service) -> None:
