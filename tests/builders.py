@@ -10,6 +10,7 @@ from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association, Fairshare, Limit, LimitsView, Standing
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
+from aggregator.model.node import Held, NodeView, Told
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
@@ -200,7 +201,7 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {name: rich_standing(name) for name in names},
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
-        usage=rich_usage(names), lustre=rich_lustre(names),
+        usage=rich_usage(names), lustre=rich_lustre(names), hosts=tuple(rich_host(name) for name in names),
     )  # fmt: skip
 
 
@@ -209,6 +210,16 @@ def rich_lustre(names: tuple[str, ...]) -> LustreView:
         NOW, {}, tuple(LustreSums(name, name, {"scratch": RICH_IO}) for name in names),
         tuple(LustreSums(name, "", {"scratch": RICH_IO}) for name in names),
         {"jobs": {"scratch": RICH_IO}, "unknown": {"scratch": LustreIo(metadata=0.0)}},
+    )  # fmt: skip
+
+
+def rich_host(name: str) -> NodeView:
+    """Make a node of which everything is known."""
+    return NodeView(
+        name=name, told=Told(state="mixed", flags=("planned",), features=f"ib,{name}", cpus=64.0, cpus_allocated=16.0),
+        held=Held(cpus=16.5, memory_bytes=2.0**65, gpus={"a100": 1.5, "": 0.5}, estimated=True), jobs=(5000, 5001, 77),
+        unobserved=(5000, 5001), cause="exporter_blind", exporter_up=True, observed_gpus=2, used_gpus=0.5,
+        measured={"load1": 3.5, "cpus": 64.0, "resting_cpus": 60.0},
     )  # fmt: skip
 
 

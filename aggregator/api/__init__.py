@@ -38,6 +38,16 @@ from aggregator.api.keys import (
 from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
 from aggregator.api.metrics import get_metrics
+from aggregator.api.nodes import (
+    get_cluster_series,
+    get_node,
+    get_node_events,
+    get_node_jobs,
+    get_node_series,
+    list_nodes,
+    list_partitions,
+    list_reservations,
+)
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
@@ -117,6 +127,14 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
             web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
             web.get("/api/v1/clusters/{cluster}/qos", list_qos),
+            web.get("/api/v1/clusters/{cluster}/series", get_cluster_series),
+            web.get("/api/v1/clusters/{cluster}/nodes", list_nodes),
+            web.get("/api/v1/clusters/{cluster}/nodes/{node}", get_node),
+            web.get("/api/v1/clusters/{cluster}/nodes/{node}/jobs", get_node_jobs),
+            web.get("/api/v1/clusters/{cluster}/nodes/{node}/events", get_node_events),
+            web.get("/api/v1/clusters/{cluster}/nodes/{node}/series", get_node_series),
+            web.get("/api/v1/clusters/{cluster}/partitions", list_partitions),
+            web.get("/api/v1/clusters/{cluster}/reservations", list_reservations),
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
             web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),

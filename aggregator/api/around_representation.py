@@ -21,7 +21,7 @@ def around_json(run: Run, around: Around, sight: Sight) -> Json:
     """Show what is around one run; null is what is not known, does not apply, or is not offered by this slurmdbd."""
     return {
         **_recorded_json(run, around.recorded),
-        "node_events": None if around.events is None else _events_json(around.events),
+        "node_events": None if around.events is None else events_json(around.events),
         "node_events_complete": None if around.events is None else not around.events.cut,
         "reservation": _reservation_json(around.reservation),
         "dependencies": _dependencies_json(around, sight),
@@ -72,7 +72,8 @@ def _step_json(run: Run, step: Step) -> Json:
     }
 
 
-def _events_json(events: NodeEvents) -> list[Json]:
+def events_json(events: NodeEvents) -> list[Json]:
+    """Show the events of nodes, which are merged."""
     return [
         {
             "node": event.node,

@@ -91,7 +91,13 @@ async def get_account_series(request: web.Request) -> web.Response:
 
 
 async def answer_series(
-    request: web.Request, asked: Parameters, view: ClusterView, kind: str, subject: Subject, show: Show = _all
+    request: web.Request,
+    asked: Parameters,
+    view: ClusterView,
+    kind: str,
+    subject: Subject,
+    show: Show = _all,
+    warnings: Sequence[str] = (),
 ) -> web.Response:
     """Answer for a subject that has no beginning and no end: by default with its last day."""
     offer = _offer(request, asked, view, kind)
@@ -99,7 +105,7 @@ async def answer_series(
         return _offers(request, view, kind)
     now = request.app[CLOCK]()
     span = _span(asked, offer, now - _DEFAULT_SECONDS, now)
-    return await _answer_lines(request, view, kind, offer, subject, span, [], show)
+    return await _answer_lines(request, view, kind, offer, subject, span, warnings, show)
 
 
 async def _answer_lines(

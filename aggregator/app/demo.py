@@ -19,12 +19,15 @@ from aggregator.join.waste import Judge
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.sources.synthetic import (
+    LOGIN_NODE,
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticCluster,
     SyntheticHistory,
+    SyntheticHosts,
     SyntheticLustre,
     SyntheticPower,
+    SyntheticScheduler,
     SyntheticSeries,
     SyntheticStorage,
     SyntheticUsage,
@@ -54,6 +57,9 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         series=SyntheticSeries(cluster),
         decay=Decay(),
         lustre=SyntheticLustre(cluster),
+        scheduler=SyntheticScheduler(cluster),
+        hosts=SyntheticHosts(cluster),
+        kinds={LOGIN_NODE: "login"},
     )
     yield Site(
         {cluster.name: sources},
@@ -100,6 +106,7 @@ def _welcome(address: ListenAddress) -> str:
             f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
             f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
             f"  limits          {base}/api/v1/clusters/demo/accounts/def-tremblay",
+            f"  nodes           {base}/api/v1/clusters/demo/nodes",
             f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
             f"  storage         {base}/api/v1/storage/project",
             f"  sources         {base}/api/v1/status",

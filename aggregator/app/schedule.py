@@ -14,7 +14,7 @@ from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
-from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
 from aggregator.refresh.fetch import Feed
 from aggregator.refresh.filesystem import FilesystemRefresher
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
@@ -164,6 +164,11 @@ def _cluster(
         usage=usage.view if usage else lambda: None,
         levels=_feed(sources.levels, name, timing, outlets) if sources.levels else None,
         lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
+        nodes=NodeFeeds(
+            scheduler=_feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
+            hosts=_feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
+            kinds=sources.kinds,
+        ),
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},

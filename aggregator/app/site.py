@@ -17,6 +17,7 @@ from aggregator.model.accounting import Accounting
 from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
 from aggregator.model.lustre import LustreUse
+from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -34,9 +35,11 @@ from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
     PrometheusClient,
+    PrometheusHosts,
     PrometheusLevels,
     PrometheusLustre,
     PrometheusPower,
+    PrometheusScheduler,
     PrometheusSeries,
     PrometheusUse,
 )
@@ -65,7 +68,8 @@ class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
 class ClusterSources:
     """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
 
-    usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. history, around and
+    usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
+    None when their exporter is not configured. kinds has the hosts that are no compute nodes. history, around and
     series read on demand what the snapshot does not hold; replica is who measures where the first two read it. users
     names the uids of Lustre's clients.
     """
@@ -82,6 +86,9 @@ class ClusterSources:
     replica: ReplicaSource | None = None
     lustre: Source[LustreUse] | None = None
     users: UserNames | None = None
+    scheduler: Source[Scheduler] | None = None
+    hosts: Source[Hosts] | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,7 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
         decay=section.slurmacct.priority.to_model() if section.slurmacct.priority else None,
         replica=replica.measured_by(accounting, database) if replica else None,
         users=SlurmUsers(accounting, history),
+        kinds=section.nodes.kinds,
     )
     return _with_exporters(stack, cluster, section, config, on_demand)
 
@@ -155,14 +163,19 @@ def _with_exporters(
     )
     stack.push_async_callback(client.close)
     settings = {
-        name: ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
+        name: ExporterSettings(
+            interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
+        )
         for name, exporter in exporters.items()
     }
-    nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
+    nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
     sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes, cluster))
     sources = replace(sources, lustre=_open_lustre(client, section, settings))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
+        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"]))
+    if "node_exporter" in settings:
+        sources = replace(sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes))
     if "slurm_job_exporter" in settings:
         use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
         known = _known_nodes(config.energy)

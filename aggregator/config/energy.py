@@ -47,10 +47,18 @@ def _read_hosts(value: object) -> tuple[str, ...]:
     return hosts
 
 
+def _read_optional_hosts(value: object) -> tuple[str, ...]:
+    return () if value == "" or value == () else _read_hosts(value)
+
+
+Hostlist = Annotated[tuple[str, ...], PlainValidator(_read_hosts), PlainSerializer(list)]
+OptionalHostlist = Annotated[tuple[str, ...], PlainValidator(_read_optional_hosts), PlainSerializer(list)]
+
+
 class NodeClass(Section):
     """Say what is known of nodes that are alike; it wins over what exporters say."""
 
-    nodes: Annotated[tuple[str, ...], PlainValidator(_read_hosts), PlainSerializer(list)]
+    nodes: Hostlist
     cpus: Count | None = None
     memory: Size | None = None
     gpus: Count | None = None

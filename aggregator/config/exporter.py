@@ -8,6 +8,9 @@ from aggregator.config.section import Section
 from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration, refused
 from aggregator.model.lustre_jobid import JobIdNameError, compile_name
 
+# label, operator, value
+Matcher = tuple[str, str, str]
+
 
 class Exporter(Section):
     """Say how often an exporter is scraped, and under which names its series are stored."""
@@ -15,6 +18,22 @@ class Exporter(Section):
     interval: Interval = parse_duration("30s")
     metrics: dict[Text, MetricName] = Field(default_factory=dict)
     labels: dict[Text, LabelName] = Field(default_factory=dict)
+
+    @property
+    def matchers(self) -> dict[str, Matcher]:
+        """Give the matchers of what the site says where it is, by name."""
+        return {}
+
+
+class NodeExporter(Exporter):
+    """Describe node_exporter, and say where the nodes have their local scratch."""
+
+    scratch_mount: Text = "/localscratch"
+
+    @property
+    def matchers(self) -> dict[str, Matcher]:
+        """Match the mount of the local scratch."""
+        return {"scratch": ("mountpoint", "=", self.scratch_mount)}
 
 
 class MinuteExporter(Exporter):
@@ -51,7 +70,7 @@ class Exporters(Section):
 
     slurm_job_exporter: Exporter | None = None
     slurm_exporter: MinuteExporter | None = None
-    node_exporter: Exporter | None = None
+    node_exporter: NodeExporter | None = None
     lustre_exporter: LustreExporter | None = None
     lustre_exporter_slurm: LustreExporter | None = None
     redfish_exporter: SlowExporter | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
-from aggregator.config.energy import Energy
+from aggregator.config.energy import Energy, OptionalHostlist
 from aggregator.config.exporter import Exporters
 from aggregator.config.secrets import DatabaseUrl, StateUrl
 from aggregator.config.section import PasswordSection, Section
@@ -30,6 +30,7 @@ from aggregator.config.types import (
     parse_size,
     refused,
 )
+from aggregator.model.node import Kind
 from aggregator.model.waste import Exemption as RuleExemption
 from aggregator.model.waste import Rule
 
@@ -71,6 +72,18 @@ class Nodes(Section):
     strip_port: bool = True
     strip_domain: bool = True
     bmc_suffix: str = "-oob"
+    login_nodes: OptionalHostlist = ()
+    transfer_nodes: OptionalHostlist = ()
+
+    def names(self) -> dict[str, Any]:
+        """Give the rule for names by its fields."""
+        return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix"})
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Give the hosts that are no compute nodes, by name."""
+        logins: dict[str, Kind] = dict.fromkeys(self.login_nodes, "login")
+        return {**dict.fromkeys(self.transfer_nodes, "transfer"), **logins}
 
 
 class Partitions(Section):

@@ -22,7 +22,7 @@ NOT_YET: Final = (
     "filesystems.*.cluster",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
-ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "node_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
+ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 
 
 def find_warnings(config: Config, data: object) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, energy, jobs, limits, lustre, storage, sums, usage
+from aggregator.families import accounts, energy, jobs, limits, lustre, nodes, storage, sums, usage
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -13,6 +13,7 @@ ALL: tuple[Family[Any], ...] = (
     *accounts.TREE_FAMILIES,
     *accounts.AWARD_FAMILIES,
     *limits.FAMILIES,
+    *nodes.FAMILIES,
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
     *usage.FAMILIES,

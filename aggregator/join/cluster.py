@@ -7,11 +7,13 @@ from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
 from aggregator.join.limits import join_limits
+from aggregator.join.nodes import join_nodes
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.join.use import carry_over, use_by_run
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.lustre import LustreView
+from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
@@ -35,14 +37,18 @@ def join_cluster(
     usage: UsageView | None = None,
     levels: Mapping[str, float] | None = None,
     lustre: LustreView | None = None,
+    scheduler: Scheduler | None = None,
+    hosts: Hosts | None = None,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
     `previous` is the last snapshot's use by run id, kept for runs that have ended since. `levels` are the accounts'
-    fair shares as slurmctld says them (level_fs).
+    fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes.
     """
     if accounting is None:
-        return _with_ledger(ClusterView(cluster=cluster, time=at, awards=awards, usage=usage), ledger)
+        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler)
+        return _with_ledger(bare, ledger)
     runs = accounting.runs
     joined = use_by_run(runs, use) if use else {}
     uses = carry_over(previous, runs, joined)
@@ -65,6 +71,8 @@ def join_cluster(
         limits=join_limits(accounting.associations, runs, at, usage.raw if usage else None, levels or {}),
         usage=usage,
         lustre=lustre,
+        hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
+        scheduler=scheduler,
     )
     return _with_ledger(view, ledger)
 

@@ -115,7 +115,8 @@ class Account:
 class Accounting:
     """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts.
 
-    associations has the tree once more, with shares, limits and coordinators.
+    associations has the tree once more, with shares, limits and coordinators. nodes are all of the cluster's, as
+    slurmctld last told slurmdbd; empty where that is not known.
     """
 
     time: float
@@ -123,3 +124,4 @@ class Accounting:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     associations: Associations = field(default_factory=Associations)
+    nodes: tuple[str, ...] = ()

@@ -30,11 +30,12 @@ class NodeEvents:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The reservation that a run started in."""
+    """One reservation; nodes are read only where reservations themselves are asked for."""
 
     name: str
     start: float
     end: float | None
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
+from aggregator.model.node import NodeView, Scheduler
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -158,7 +159,8 @@ class ClusterView:
     series has the one run that owns each job id: ids of requeued runs would be printed twice otherwise. ledger_end is
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
-    lustre is None where its servers are not read.
+    lustre is None where its servers are not read. nodes are those that the ledger knows, hosts all of them by name;
+    scheduler is what slurmctld says through an exporter.
     """
 
     cluster: str
@@ -179,6 +181,8 @@ class ClusterView:
     limits: LimitsView = NO_LIMITS
     usage: UsageView | None = None
     lustre: LustreView | None = None
+    hosts: tuple[NodeView, ...] = ()
+    scheduler: Scheduler | None = None
 
 
 @dataclass(frozen=True, slots=True)

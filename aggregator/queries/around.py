@@ -1,7 +1,7 @@
 """What is around one run: several reads at the same time, each failing alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ READS_AT_ONCE: Final = 2
 MAX_NAMED: Final = 20
 _KEPT: Final = 1000
 T = TypeVar("T")
+_EventsKey = tuple[str, tuple[str, ...], float, float, int]
 
 
 class AroundReader(Protocol):
@@ -48,6 +49,14 @@ class AroundReader(Protocol):
         """Count the tasks of the run's array by state."""
         ...
 
+    async def node_events(self, nodes: Sequence[str], since: float, until: float, most: int) -> NodeEvents | None:
+        """Read the events of nodes that overlap a time, at most `most` of each: the newest ones."""
+        ...
+
+    async def reservations(self, since: float) -> tuple[Reservation, ...] | None:
+        """Read the reservations that end at or after epoch time `since`, the first to begin first."""
+        ...
+
 
 class AroundQueries:
     """Read what is around a run. Who may see the runs that it names is not decided here."""
@@ -57,6 +66,7 @@ class AroundQueries:
         self._readers = readers
         self._gate = asyncio.Semaphore(READS_AT_ONCE)
         self._reads = CachedReads[tuple[str, int, bool], Around](TTLCache(_KEPT, CACHE_SECONDS))
+        self._events = CachedReads[_EventsKey, NodeEvents | None](TTLCache(_KEPT, CACHE_SECONDS))
 
     def offers(self, cluster: str) -> bool:
         """Tell whether there is a source of what is around the runs of this cluster."""
@@ -69,6 +79,38 @@ class AroundQueries:
             lambda: self._read(run, now),
             keep=lambda around: not around.warnings,
         )
+
+    async def node_events(
+        self, cluster: str, nodes: Sequence[str], since: float, until: float, most: int
+    ) -> NodeEvents | None:
+        """Read the events of nodes in a time, at most `most` of each; None where there is no source of them.
+
+        Raises FetchError.
+        """
+        reader = self._readers.get(cluster)
+        if reader is None:
+            return None
+        key = (cluster, tuple(nodes), since, until, most)
+        return await self._events.get(key, lambda: self._alone(lambda: reader.node_events(nodes, since, until, most)))
+
+    async def reservations(self, cluster: str, since: float) -> tuple[Reservation, ...] | None:
+        """Read the reservations that end at or after `since`; None where there is no source of them.
+
+        Raises FetchError.
+        """
+        reader = self._readers.get(cluster)
+        return await self._alone(lambda: reader.reservations(since)) if reader else None
+
+    async def _alone(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a read that is an answer of its own.
+
+        Raises FetchError, also when it takes too long.
+        """
+        try:
+            async with asyncio.timeout(READ_SECONDS), self._gate:
+                return await read()
+        except TimeoutError as error:
+            raise FetchError(f"slurmacct: no answer within {READ_SECONDS:g} s") from error
 
     async def _read(self, run: Run, now: float) -> Around:
         reader, warnings = self._readers[run.cluster], list[str]()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
@@ -9,6 +10,7 @@ from aggregator.join.energy import LedgerView
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.lustre import LustreUse
+from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
@@ -16,6 +18,19 @@ from aggregator.model.view import ClusterView, JobUse
 from aggregator.refresh.fetch import Feed, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.stages import Publish, Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFeeds:
+    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes."""
+
+    scheduler: Feed[Scheduler] | None = None
+    hosts: Feed[Hosts] | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    async def fetch(self, at: float) -> tuple[Scheduler | None, Hosts | None]:
+        """Fetch both, as far as they are configured."""
+        return await asyncio.gather(fetch_optional(self.scheduler, at), fetch_optional(self.hosts, at))
 
 
 class ClusterRefresher:
@@ -32,6 +47,7 @@ class ClusterRefresher:
         usage: Callable[[], UsageView | None] = lambda: None,
         levels: Feed[Mapping[str, float]] | None = None,
         lustre: LustreRefresher | None = None,
+        nodes: NodeFeeds | None = None,
         fair_share: FairShare,
         judge: Judge,
         previous: Mapping[int, JobUse],
@@ -48,6 +64,7 @@ class ClusterRefresher:
         self._usage = usage
         self._levels = levels
         self._lustre = lustre
+        self._nodes = nodes or NodeFeeds()
         self._fair_share = fair_share
         self._judge = judge
         self._publish = publish
@@ -58,18 +75,21 @@ class ClusterRefresher:
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations, levels, lustre = await asyncio.gather(
+            accounting, use, allocations, levels, lustre, (scheduler, hosts) = await asyncio.gather(
                 self._accounting.fetch(at),
                 fetch_optional(self._use, at),
                 fetch_optional(self._allocations, at),
                 fetch_optional(self._levels, at),
                 fetch_optional(self._lustre, at),
+                self._nodes.fetch(at),
             )
             if self._lustre:
                 await self._lustre.learn(lustre, accounting, at)
             ledger = await self._ledger(at) if self._ledger else None
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(self._join, at, accounting, use, allocations, ledger, levels, lustre)
+            view = await asyncio.to_thread(
+                self._join, at, accounting, use, allocations, ledger, levels, lustre, scheduler, hosts
+            )
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -90,6 +110,8 @@ class ClusterRefresher:
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
         lustre: LustreUse | None,
+        scheduler: Scheduler | None,
+        hosts: Hosts | None,
     ) -> ClusterView:
         return join_cluster(
             self._cluster,
@@ -104,4 +126,7 @@ class ClusterRefresher:
             usage=self._usage(),
             levels=levels,
             lustre=self._lustre.view(lustre, accounting) if self._lustre else None,
+            scheduler=scheduler,
+            hosts=hosts,
+            kinds=self._nodes.kinds,
         )

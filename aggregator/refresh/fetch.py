@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from aggregator.model.lustre import LustreUse
+from aggregator.model.node import Hosts, Scheduler
 from aggregator.model.replication import Replication
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
@@ -16,6 +16,8 @@ from aggregator.sources.base import FetchError, Source
 
 _log = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
+# What is made of inputs that fail one by one, and of values of which some cannot be.
+_OF_INPUTS = (Use, Scheduler, Hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class Feed(Generic[T_co]):
         if error or self._good is None:
             return attempt
         data = self._good.data
-        failed = data.failed if isinstance(data, Use | LustreUse) else {}
-        self._rejected.update(data.rejected if isinstance(data, Use | LustreUse) else {})
+        failed = data.failed if isinstance(data, _OF_INPUTS) else {}
+        self._rejected.update(data.rejected if isinstance(data, _OF_INPUTS) else {})
         return replace(
             attempt,
             # An input that is missing is a fault of the source, though the others are served.

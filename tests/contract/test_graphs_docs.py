@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.config.exporter import Exporters
-from aggregator.sources.prometheus.graphs import JOB, LABELS, NODE, TARGET
+from aggregator.sources.prometheus.graphs import JOB, LABELS, NODE, SLURM_NODE, TARGET
 from aggregator.sources.prometheus.series import GRAPHS
 from tests.contract.graphs_page import graphs_page
 
@@ -23,7 +23,7 @@ def test_a_graph_has_one_meaning_in_its_exporter_and_parts_have_their_whole(expo
     graphs = GRAPHS[exporter]
     assert exporter in Exporters.model_fields
     for graph in graphs:
-        assert set(graph.by.values()) <= {JOB, NODE, LABELS, TARGET}
+        assert set(graph.by.values()) <= {JOB, NODE, SLURM_NODE, LABELS, TARGET}
         assert not graph.whole or any(graph.whole == other.name and graph.by == other.by for other in graphs)
     names = [(graph.name, subject) for graph in graphs for subject in graph.by]
     assert len(names) == len(set(names))

@@ -170,6 +170,7 @@ async def test_every_statement_is_served_by_an_index(accounting: SlurmAcct, mari
         (steps.facts(schema), (RUN_ID,), {"PRIMARY"}, 1),
         (events.events(schema, 2), ("n0001", *window, "x1", *window), {"PRIMARY", "rollup", "archive_purge"}, 600),
         (events.reservation(schema), (RUN_ID,), {"PRIMARY"}, 10),
+        (events.registered_nodes(schema), (), {"PRIMARY", "rollup"}, 10),
         (around.array_tasks(schema), (4711, 10_000), {"array_job"}, 10),
     ]
     if has(release, "job", "submit_line"):

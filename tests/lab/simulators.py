@@ -14,8 +14,9 @@ from prometheus_client.exposition import choose_encoder
 
 from tests.lab.behaviours import DEFAULT, Behaviour
 from tests.lab.exporters.activity import Activity
-from tests.lab.exporters.node_exporter import node_exporter
+from tests.lab.exporters.node_exporter import ODD, USUAL, node_exporter
 from tests.lab.exporters.redfish_exporter import redfish_exporter
+from tests.lab.exporters.slurm_exporter import SchedulerFault, SchedulerKind, slurm_exporter
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
 from tests.lab.feed import JobFeed
 from tests.lab.lustre import LabLustre
@@ -32,6 +33,11 @@ class Fault(enum.Enum):
     """DCGM's blank value as the utilisation of each job's GPU 0."""
     DUPLICATE = "duplicate"
     """Each job appears a second time with account="error"."""
+    BLIND = "blind"
+    """The scrape works and shows no job, as with cgroups that are named by SLUID."""
+
+
+LOGIN = "login01"
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Simulators:
         self.port = free_port()
         self.behaviours: dict[int, Behaviour] = {}
         """By the job id that sbatch gave; a job that is not here follows behaviours.DEFAULT."""
+        self.scheduler = SchedulerKind.OSC
+        self.scheduler_faults: frozenset[SchedulerFault] = frozenset()
         self._feed = feed
         self._nodes = nodes
         self._faults: dict[str, set[Fault]] = {node: set() for node in nodes}
@@ -72,8 +80,17 @@ class Simulators:
                 {node: f"{node}-oob" for node in nodes}, lambda node: redfish_exporter(self.activities(node))
             ),
             "node": Exporter(
-                {node: f"{node}:9100" for node in nodes},
-                lambda node: node_exporter(self.activities(node), time.time() - born),
+                {node: f"{node}:9100" for node in (*nodes, LOGIN)},
+                lambda node: node_exporter(
+                    self.activities(node),
+                    time.time() - born,
+                    ODD if node == nodes[-1] else USUAL,
+                    people=0.2 if node == LOGIN else 0.0,
+                ),
+            ),
+            "slurm": Exporter(
+                {"slurmctld": "slurmctld:8080"},
+                lambda _: slurm_exporter(self.scheduler, self._feed.jobs, self.scheduler_faults),
             ),
             "lustre": Exporter(
                 {server: f"{server}:9169" for server in self.lustre.project.servers}, self.lustre.plain_page
@@ -116,6 +133,7 @@ class Simulators:
     def clear_faults(self) -> None:
         for node in self._nodes:
             self._faults[node] = set()
+        self.scheduler, self.scheduler_faults = SchedulerKind.OSC, frozenset()
 
     def activities(self, node: str) -> list[Activity]:
         """Return what the jobs with processes do on *node* at this moment."""
@@ -135,6 +153,8 @@ class Simulators:
         faults, jobs = self._faults[node], self.activities(node)
         if Fault.DOWN in faults:
             return None
+        if Fault.BLIND in faults:
+            jobs = []
         if Fault.DUPLICATE in faults:
             jobs += [replace(job, account="error") for job in jobs]
         return slurm_job_exporter(jobs, blank=Fault.BLANK in faults)

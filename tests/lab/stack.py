@@ -21,7 +21,7 @@ from tests.lab.packages import ALERTMANAGER, DATABASE, PROMETHEUS, SLURM, ensure
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import kill_strays, wait_until
 from tests.lab.prometheus import PrometheusServer
-from tests.lab.simulators import Simulators
+from tests.lab.simulators import LOGIN, Simulators
 from tests.lab.slurm import DATABASE as SLURM_DATABASE
 from tests.lab.slurm import Slurm
 
@@ -246,6 +246,7 @@ class Lab:
         if self._with_prometheus:
             cluster["prometheus"] = {"url": self.prometheus.url, "matchers": {"cluster": "lab"}}
             cluster["exporters"] = {name: {"interval": "1s"} for name in exporters}
+            cluster["nodes"] = {"login_nodes": LOGIN}
         return cluster
 
     def _filesystem(self, interval: str) -> dict[str, Any]:

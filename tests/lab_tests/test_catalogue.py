@@ -9,7 +9,10 @@ import pytest
 from aggregator.sources.prometheus.nodes import NodeNames
 from tests.catalogue import ENTRIES, Entry
 from tests.lab import Lab, wait_until
+from tests.lab.exporters.node_exporter import SCRATCH
 from tests.lab.service import Service
+from tests.lab.simulators import LOGIN
+from tests.lab.slurm_config import NODES
 
 pytestmark = pytest.mark.lab
 
@@ -28,9 +31,12 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
     job_id = lab.jobs["gpu_busy"]
     job = next(each for each in lab.feed.jobs if each.job_id == job_id)
     wait_until(lambda: time.time() > job.start + 2 * SECONDS, 120, "a minute of the job")
+    node = next(iter(job.nodes))
     return {
         "F": 'cluster="lab"', "JOB": str(job_id), "window": WINDOW, "USER": job.user, "ACCT": job.account,
-        "FS": "scratch",
+        "FS": "scratch", "HL": "instance", "NODE": node, "LOGIN": LOGIN, "INST": f"{node}(:.*)?",
+        "NODES": "|".join(NODES[:2]), "HOSTS": ",".join(NODES[:2]), "SCRATCH": SCRATCH, "DEV": "eth0",
+        "ACCTS": "def-kim|def-amartin",
     }  # fmt: skip
 
 

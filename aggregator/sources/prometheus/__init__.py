@@ -1,11 +1,13 @@
 """The site's Prometheus: what the exporters saw of the jobs' use."""
 
 from aggregator.sources.prometheus.client import PrometheusClient
+from aggregator.sources.prometheus.hosts import PrometheusHosts
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.lustre import PrometheusLustre
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
+from aggregator.sources.prometheus.scheduler import PrometheusScheduler
 from aggregator.sources.prometheus.series import PrometheusSeries
 from aggregator.sources.prometheus.source import PrometheusUse
 
@@ -13,9 +15,11 @@ __all__ = [
     "ExporterSettings",
     "NodeNames",
     "PrometheusClient",
+    "PrometheusHosts",
     "PrometheusLevels",
     "PrometheusLustre",
     "PrometheusPower",
+    "PrometheusScheduler",
     "PrometheusSeries",
     "PrometheusUse",
 ]

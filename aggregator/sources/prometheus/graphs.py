@@ -9,8 +9,9 @@ from typing import NamedTuple
 from aggregator.sources.prometheus.client import Matcher, selector
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
-# What the matchers of a graph are made of: job ids, node names, the subject's own labels, or a file system's targets.
-JOB, NODE, LABELS, TARGET = "job", "node", "labels", "target"
+# What the matchers of a graph are made of: job ids, node names (as targets, or as Slurm spells them in a label of the
+# exporter's own), the subject's own labels, or a file system's targets.
+JOB, NODE, SLURM_NODE, LABELS, TARGET = "job", "node", "slurm_node", "labels", "target"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
 
@@ -20,10 +21,11 @@ class Graph:
     """One graph: an expression over series, the unit of its values, and the range that they may have.
 
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
-    a job: the nodes that it runs on), LABELS, or TARGET (of a file system: Lustre's). series names each metric, with
-    matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean and $name_max
-    are those of a gauge over a step; $window is the time over which counters become rates; $job and $node are the
-    labels of job and node, and labels names further ones of the exporter. job_label is its own name of the job's.
+    a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
+    metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
+    and $name_max are those of a gauge over a step; $window is the time over which counters become rates; $job, $node,
+    $slurm_node and $account are labels, and labels names further ones of the exporter. job_label is its own name of the
+    job's.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -46,10 +48,14 @@ class Graph:
 
 
 class Series(NamedTuple):
-    """One metric of a graph, by the name that its exporter gives it; own: it is one of the service's."""
+    """One metric of a graph, by the name that its exporter gives it.
+
+    at names a matcher of the site's settings; own: the metric is one of the service's.
+    """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    at: str = ""
     own: bool = False
 
 
@@ -68,7 +74,8 @@ def graph_promql(
         metric = settings.metrics.get(series.metric, series.metric)
         # The service's own series say of which cluster they are, whatever tells the clusters' exporters apart.
         equal = {**matchers, "cluster": cluster} if series.own else matchers
-        selected = selector(metric, equal, *picked, *series.matchers)
+        here = (settings.matchers[series.at],) if series.at else ()
+        selected = selector(metric, equal, *picked, *series.matchers, *here)
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
@@ -77,6 +84,8 @@ def graph_promql(
         window=f"{math.ceil(max(settings.rate_window, step))}s",
         job=job_label(graph, settings),
         node=node_label,
+        slurm_node=settings.labels.get("node", "node"),
+        account=settings.labels.get("account", "account"),
     )
 
 

@@ -21,7 +21,8 @@ class Input:
 
     The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
     $account and $node the labels of job, account and node, $hold how far back a mean over a ledger window looks;
-    selectors are further names for the metric with one more matcher.
+    selectors are further names for the metric with one more matcher,
+    places those whose matcher is in the site's settings.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py). labels are further ones of the exporter that the
@@ -38,15 +39,20 @@ class Input:
     recorded: str = ""
     witness: str = ""
     labels: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterSettings:
-    """How one exporter is scraped at this site: interval in seconds, renamed metrics and labels."""
+    """How one exporter is scraped at this site: interval in seconds, renamed metrics and labels.
+
+    matchers pick, by the name of what is picked, series of which the site says where they are (a mount point).
+    """
 
     interval: float = 30.0
     metrics: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    matchers: Mapping[str, Matcher] = field(default_factory=dict)
 
     @property
     def rate_window(self) -> float:
@@ -64,7 +70,8 @@ def promql(
 ) -> str:
     """Write an input's expression for one cluster."""
     metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
-    series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
+    more = {**item.selectors, **{name: settings.matchers[name] for name in item.places}}
+    series = {name: selector(metric, matchers, matcher) for name, matcher in more.items()}
     return Template(item.expression).substitute(
         {label: settings.labels.get(label, label) for label in item.labels} | series,
         series=selector(metric, matchers),

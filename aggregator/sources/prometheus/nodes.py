@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +29,11 @@ class NodeNames:
         domain = r"(\.[^:]*)?" if self.strip_domain else ""
         port = "(:[0-9]+)?" if self.strip_port else ""
         return (self.label, "=~", f"({names}){bmc}{domain}{port}")
+
+
+def one_of(label: str, values: Sequence[str]) -> Matcher:
+    """Match exactly these values of a label."""
+    return (label, "=", values[0]) if len(values) == 1 else (label, "=~", "|".join(map(re.escape, values)))
 
 
 @lru_cache(maxsize=65_536)

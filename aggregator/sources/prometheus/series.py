@@ -9,10 +9,16 @@ from typing import Final
 from aggregator.join.series import fold_smallest, merge_equal, unaccounted
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import lustre_exporter, lustre_exporter_slurm, slurm_job_exporter
-from aggregator.sources.prometheus.graphs import JOB, NODE, TARGET, Graph, graph_promql, job_label
+from aggregator.sources.prometheus.exporters import (
+    lustre_exporter,
+    lustre_exporter_slurm,
+    node_exporter,
+    slurm_exporter,
+    slurm_job_exporter,
+)
+from aggregator.sources.prometheus.graphs import JOB, NODE, SLURM_NODE, TARGET, Graph, graph_promql, job_label
 from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
-from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.nodes import NodeNames, one_of
 
 # Job ids, or nodes, that one expression names: its length and cost stay bounded.
 BATCH: Final = 100
@@ -21,6 +27,8 @@ GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
     "slurm_job_exporter": slurm_job_exporter.GRAPHS,
     "lustre_exporter_slurm": lustre_exporter_slurm.GRAPHS,
     "lustre_exporter": lustre_exporter.GRAPHS,
+    "node_exporter": node_exporter.GRAPHS,
+    "slurm_exporter": slurm_exporter.GRAPHS,
 }
 # One query: what it asks, and when.
 _Query = tuple[str, Span]
@@ -94,7 +102,8 @@ class PrometheusSeries:
         answers = await asyncio.gather(*map(self._ask, queries))
         rejected: Counter[str] = Counter()
         lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
-        return Lines(lines=tuple(lines), queries=tuple(expressions), rejected=rejected)
+        # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
+        return Lines(lines=tuple(line for line in lines if line.points), queries=tuple(expressions), rejected=rejected)
 
     async def _ask(self, query: _Query) -> Sequence[Series]:
         expression, span = query
@@ -108,13 +117,16 @@ class PrometheusSeries:
         if by == JOB:
             label = job_label(graph, settings)
             for ids in _batches(list(map(str, subject.jobs))):
-                yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
+                yield (one_of(label, ids),)
         elif by == NODE:
             for nodes in _batches(subject.nodes):
                 yield (self._nodes.matcher(nodes),)
         elif by == TARGET:
             name = re.escape(dict(subject.labels)["filesystem"])
             yield ((settings.labels.get("target", "target"), "=~", f"{name}-(OST|MDT).*"),)
+        elif by == SLURM_NODE:
+            for nodes in _batches(subject.nodes):
+                yield (one_of(settings.labels.get("node", "node"), nodes),)
         else:
             yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
 

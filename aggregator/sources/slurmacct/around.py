@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aggregator.model.accounting import JobState, Run
@@ -83,17 +84,38 @@ class SlurmAround:
 
         Raises FetchError.
         """
-        schema, _ = await self._accounting.known()
-        if run.start is None or not schema.has("event", "node_name"):
+        if run.start is None:
             return None
         until = now if run.end is None else run.end
+        nodes = run.nodes[: events.MAX_NODES]
+        found = await self.node_events(nodes, run.start, until, events.MAX_EVENTS_PER_NODE)
+        return found and replace(found, cut=found.cut or len(run.nodes) > len(nodes))
+
+    async def node_events(self, nodes: Sequence[str], since: float, until: float, most: int) -> NodeEvents | None:
+        """Read the events of nodes that overlap a time, at most `most` of each: the newest ones.
+
+        Raises FetchError.
+        """
+        schema, _ = await self._accounting.known()
+        if not schema.has("event", "node_name"):
+            return None
         found: list[Row] = []
-        for nodes in events.batches(run.nodes):
-            window = (int(until), int(run.start), events.MAX_EVENTS_PER_NODE)
-            found += await self._rows(events.events(schema, len(nodes)), [v for node in nodes for v in (node, *window)])
+        for some in events.batches(nodes):
+            window = (int(until), int(since), most)
+            found += await self._rows(events.events(schema, len(some)), [v for node in some for v in (node, *window)])
         per_node = Counter(row[0] for row in found)
-        cut = len(run.nodes) > events.MAX_NODES or max(per_node.values(), default=0) >= events.MAX_EVENTS_PER_NODE
-        return events.parse_events(found, cut=cut)
+        return events.parse_events(found, cut=max(per_node.values(), default=0) >= most)
+
+    async def reservations(self, since: float) -> tuple[Reservation, ...] | None:
+        """Read the reservations that end at or after epoch time `since`.
+
+        Raises FetchError.
+        """
+        schema, _ = await self._accounting.known()
+        if not schema.has("resv", "resv_name"):
+            return None
+        rows = await self._rows(events.reservations(schema), (int(since), events.MAX_RESERVATIONS))
+        return events.parse_reservations(rows)
 
     async def reservation_of(self, run: Run) -> Reservation | None:
         """Read the reservation that covered the run's start.

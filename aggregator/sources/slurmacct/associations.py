@@ -13,6 +13,7 @@ from aggregator.model.association import Association, Associations, Limits, Qos
 from aggregator.model.tres import MEBIBYTE, parse_tres
 from aggregator.sources.mysql import Database, Row, SchemaError, text
 from aggregator.sources.slurmacct import statements
+from aggregator.sources.slurmacct.events import parse_registered, registered_nodes
 from aggregator.sources.slurmacct.rows import Dimensions, parse_dimensions
 from aggregator.sources.slurmacct.schema import Schema
 
@@ -70,11 +71,12 @@ def _limit(column: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SmallTables:
-    """What one reading of the small tables gives: what runs refer to, the associations, and TRES by id."""
+    """What one reading of the small tables gives: what runs refer to, the associations, TRES by id, and the nodes."""
 
     dimensions: Dimensions = field(default_factory=Dimensions)
     associations: Associations = field(default_factory=Associations)
     tres: Mapping[int, str] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
 
 
 class SmallTablesReader:
@@ -96,9 +98,18 @@ class SmallTablesReader:
         accounts = await self._database.rows(statements.ACCOUNTS)
         limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
         coordinators = parse_coordinators(await self._coordinators(schema))
-        return SmallTables(
-            parse_dimensions(found, tres, names, accounts), Associations(found, limited, coordinators), catalog
-        )
+        known = Associations(found, limited, coordinators)
+        nodes = await self._nodes(schema)
+        return SmallTables(parse_dimensions(found, tres, names, accounts), known, catalog, nodes)
+
+    async def _nodes(self, schema: Schema) -> tuple[str, ...]:
+        """Read the cluster's nodes as slurmctld registered them; none where the table is missing or not granted."""
+        if not schema.has("event", "cluster_nodes"):
+            return ()
+        try:
+            return parse_registered(await self._database.rows(registered_nodes(schema)))
+        except SchemaError:
+            return ()
 
     async def _coordinators(self, schema: Schema) -> list[Row]:
         """Read who is named coordinator; nobody where the table is missing or not granted."""

@@ -5,16 +5,18 @@ from typing import Final
 
 from aggregator.join.events import merge_events, node_states
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
+from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.sources.mysql import Row, text
 from aggregator.sources.slurmacct.schema import Schema
 
 MAX_NODES: Final = 64
 MAX_EVENTS_PER_NODE: Final = 100
+MAX_RESERVATIONS: Final = 1000
 _EVENTS_PER_STATEMENT: Final = 32
 
 
 def events(schema: Schema, nodes: int) -> str:
-    """Select the events of some nodes in a time: parameters (node, until, since, rows) for each node.
+    """Select the events of some nodes in a time, the newest: parameters (node, until, since, rows) for each node.
 
     What begins in the second in which a run ends may well be what ended it. Served by the primary key, one node after
     the other: up to 23.02 there is no index on time that would do.
@@ -22,15 +24,52 @@ def events(schema: Schema, nodes: int) -> str:
     arm = (
         "(SELECT CAST(node_name AS BINARY), time_start, time_end, state, CAST(reason AS BINARY)"  # noqa: S608
         f" FROM {schema.table('event')}"
-        " WHERE node_name=%s AND time_start<=%s AND (time_end>%s OR time_end=0) LIMIT %s)"
+        " WHERE node_name=%s AND time_start<=%s AND (time_end>%s OR time_end=0) ORDER BY time_start DESC LIMIT %s)"
     )
     return " UNION ALL ".join([arm] * nodes)
 
 
+def registered_nodes(schema: Schema) -> str:
+    """Select the cluster's node list as slurmctld last registered it; served by the primary key."""
+    return (
+        f"SELECT CAST(cluster_nodes AS BINARY) FROM {schema.table('event')}"  # noqa: S608
+        " WHERE node_name='' AND state=0 ORDER BY time_start DESC LIMIT 1"
+    )
+
+
+def parse_registered(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Parse the node list; empty where there is none that can be read."""
+    return hosts_of(rows[0][0]) if rows else ()
+
+
 def batches(nodes: Sequence[str]) -> list[Sequence[str]]:
-    """Cut a run's nodes into those of one statement each."""
-    shown = nodes[:MAX_NODES]
-    return [shown[begin : begin + _EVENTS_PER_STATEMENT] for begin in range(0, len(shown), _EVENTS_PER_STATEMENT)]
+    """Cut nodes into those of one statement each."""
+    return [nodes[begin : begin + _EVENTS_PER_STATEMENT] for begin in range(0, len(nodes), _EVENTS_PER_STATEMENT)]
+
+
+def reservations(schema: Schema) -> str:
+    """Select the reservations that have not ended: parameters (since, rows). They are few; a change adds a row."""
+    return (
+        "SELECT CAST(resv_name AS BINARY), time_start, time_end, CAST(nodelist AS BINARY)"  # noqa: S608
+        f" FROM {schema.table('resv')} WHERE (time_end>=%s OR time_end=0) AND deleted+0=0 LIMIT %s"
+    )
+
+
+def parse_reservations(rows: Sequence[Row]) -> tuple[Reservation, ...]:
+    """Parse reservations, the first to begin first; of one that was changed each part of its time is one."""
+    found = (
+        Reservation(text(name), float(start), float(end) if end else None, hosts_of(nodes))
+        for name, start, end, nodes in rows
+    )
+    return tuple(sorted(found, key=lambda each: (each.start, each.name)))
+
+
+def hosts_of(nodes: bytes | None) -> tuple[str, ...]:
+    """Expand a node list; empty where there is none that can be read."""
+    try:
+        return tuple(dict.fromkeys(expand_hostlist(text(nodes)))) if nodes else ()
+    except HostlistError:
+        return ()
 
 
 def parse_events(rows: Sequence[Row], *, cut: bool) -> NodeEvents:

@@ -2,6 +2,7 @@
 
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.history import SyntheticHistory
+from aggregator.sources.synthetic.hosts import LOGIN_NODE, SyntheticHosts, SyntheticScheduler
 from aggregator.sources.synthetic.lustre import SyntheticLustre
 from aggregator.sources.synthetic.power import SyntheticPower
 from aggregator.sources.synthetic.series import SyntheticSeries
@@ -14,12 +15,15 @@ from aggregator.sources.synthetic.sources import (
 from aggregator.sources.synthetic.usage import SyntheticUsage
 
 __all__ = [
+    "LOGIN_NODE",
     "SyntheticAccounting",
     "SyntheticAllocations",
     "SyntheticCluster",
     "SyntheticHistory",
+    "SyntheticHosts",
     "SyntheticLustre",
     "SyntheticPower",
+    "SyntheticScheduler",
     "SyntheticSeries",
     "SyntheticStorage",
     "SyntheticUsage",

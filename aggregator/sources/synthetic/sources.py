@@ -29,6 +29,7 @@ class SyntheticAccounting:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._associations = make_associations(cluster.population)
+        self._nodes = tuple(node.name for node in cluster.nodes)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
 
@@ -39,7 +40,7 @@ class SyntheticAccounting:
         self.rows = len(runs)
         population = self._cluster.population
         members = {user.name: frozenset(user.accounts) for user in population.users}
-        return Accounting(at, runs, population.accounts, members, self._associations)
+        return Accounting(at, runs, population.accounts, members, self._associations, self._nodes)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         """Give the runs that ended at or after `since`, at most an hour back."""

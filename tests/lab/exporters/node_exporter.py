@@ -1,22 +1,112 @@
-"""What node_exporter shows of a node, as far as the service reads it."""
+"""What node_exporter shows of a host, as far as the service reads it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tests.lab.exporters.activity import Activity
 from tests.lab.slurm_config import CPUS_PER_NODE, MEMORY_MB_PER_NODE
 
+SCRATCH = "/localscratch"
+_TIB = 1 << 40
+_MOUNT = ("device", "device_error", "fstype", "mountpoint")
 
-def node_exporter(jobs: Sequence[Activity], uptime: float) -> Iterator[Metric]:
-    """Yield the little of node_exporter that the service reads; its CPUs are busy with the jobs alone."""
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices of one host: bytes per second of each network device and disk, and what is mounted."""
+
+    network: Mapping[str, float]
+    disks: Mapping[str, float]
+    mounts: Mapping[tuple[str, str, str], int]
+
+
+USUAL = Devices(
+    {"eth0": 1e6, "ib0": 2e6, "lo": 5e5},
+    {"sda": 3e6, "nvme0n1": 4e7},
+    {("/dev/sda1", "xfs", "/"): _TIB // 4, ("/dev/nvme0n1p1", "xfs", SCRATCH): 2 * _TIB},
+)
+# What common patterns miss, or count twice.
+ODD = Devices(
+    {**USUAL.network, "eth1": 1e6, "bond0": 2e6, "br-lan": 2e6, "eth0.100": 5e5},
+    {**USUAL.disks, "sdaa": 1e6, "nvme10n1": 2e6, "dm-0": 3e6, "md127": 3e6},
+    {**USUAL.mounts, ("tmpfs", "tmpfs", "/run"): _TIB // 100},
+)
+
+
+def node_exporter(
+    jobs: Sequence[Activity], uptime: float, devices: Devices = USUAL, people: float = 0.0
+) -> Iterator[Metric]:
+    """Yield what the service reads; a host's CPUs are busy with its jobs, and with *people* to this share."""
+    yield _cpus(jobs, uptime, people)
+    for minutes in (1, 5, 15):
+        yield GaugeMetricFamily(f"node_load{minutes}", "Load average", value=len(jobs) + people * minutes)
+    yield from _memory(jobs)
+    yield from _network(devices, uptime)
+    yield from _disks(devices, uptime)
+    yield from _filesystems(devices)
+
+
+def _cpus(jobs: Sequence[Activity], uptime: float, people: float) -> Metric:
     busy = {core: job.behaviour.cpu * job.elapsed for job in jobs for core in job.share.cpus}
     seconds = CounterMetricFamily("node_cpu_seconds", "CPU time by mode", labels=("cpu", "mode"))
     for core in range(CPUS_PER_NODE):
-        seconds.add_metric((str(core), "user"), busy.get(core, 0.0))
-        seconds.add_metric((str(core), "idle"), max(0.0, uptime - busy.get(core, 0.0)))
-    yield seconds
+        user = busy.get(core, 0.0) + people * uptime
+        seconds.add_metric((str(core), "user"), user)
+        seconds.add_metric((str(core), "system"), people * uptime / 2)
+        seconds.add_metric((str(core), "iowait"), people * uptime / 4)
+        seconds.add_metric((str(core), "idle"), max(0.0, uptime - user - people * uptime * 0.75))
+    return seconds
+
+
+def _memory(jobs: Sequence[Activity]) -> Iterator[Metric]:
     total = MEMORY_MB_PER_NODE << 20
+    cached = sum(job.behaviour.cache for job in jobs)
+    small = {
+        "Buffers": 3 << 20,
+        "Slab": 900 << 20,
+        "PageTables": 50 << 20,
+        "SwapCached": 1 << 20,
+        "HardwareCorrupted": 4096,
+    }
     used = sum(job.behaviour.rss(job.cpus) for job in jobs)
-    yield GaugeMetricFamily("node_memory_MemTotal_bytes", "Memory", value=total)
-    yield GaugeMetricFamily("node_memory_MemAvailable_bytes", "Available memory", value=total - used)
+    values = {
+        "MemTotal": total, "MemAvailable": total - used, "Cached": cached, **small, "HardwareCorrupted": 4096,
+        "MemFree": total - used - cached - sum(small.values()),
+    }  # fmt: skip
+    for field, value in values.items():
+        yield GaugeMetricFamily(f"node_memory_{field}_bytes", f"Memory information field {field}", value=value)
+
+
+def _network(devices: Devices, uptime: float) -> Iterator[Metric]:
+    for direction, factor in (("receive", 1.0), ("transmit", 0.5)):
+        family = CounterMetricFamily(f"node_network_{direction}_bytes", "Network device statistic", labels=("device",))
+        for device, rate in devices.network.items():
+            family.add_metric((device,), rate * factor * uptime)
+        yield family
+    for direction, rate in (("received", 8e6), ("transmitted", 6e6)):
+        family = CounterMetricFamily(
+            f"node_infiniband_port_data_{direction}_bytes", "Bytes of a port", labels=("device", "port")
+        )
+        family.add_metric(("mlx5_0", "1"), rate * uptime)
+        yield family
+
+
+def _disks(devices: Devices, uptime: float) -> Iterator[Metric]:
+    for name, factor in (
+        ("read_bytes", 1.0), ("written_bytes", 0.25), ("reads_completed", 1e-5), ("writes_completed", 2e-5),
+    ):  # fmt: skip
+        family = CounterMetricFamily(f"node_disk_{name}", "Disk statistic", labels=("device",))
+        for device, rate in devices.disks.items():
+            family.add_metric((device,), rate * factor * uptime)
+        yield family
+
+
+def _filesystems(devices: Devices) -> Iterator[Metric]:
+    # One part in twenty only root may write.
+    for name, share in (("size", 1.0), ("free", 0.6), ("avail", 0.55)):
+        family = GaugeMetricFamily(f"node_filesystem_{name}_bytes", f"Filesystem {name} in bytes", labels=_MOUNT)
+        for (device, fstype, mount), size in devices.mounts.items():
+            family.add_metric((device, "", fstype, mount), size * share)
+        yield family

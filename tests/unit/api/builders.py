@@ -244,6 +244,7 @@ class FakeAround:
     tasks: ArrayTasks | None = None
     errors: dict[str, Exception] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    events_asked: list[tuple[tuple[str, ...], float, float]] = field(default_factory=list)
 
     def _give(self, part: str) -> Any:
         if part in self.errors:
@@ -256,6 +257,22 @@ class FakeAround:
 
     async def events_of(self, run: Run, now: float) -> NodeEvents | None:
         return self._give("events")  # type: ignore[no-any-return]
+
+    async def node_events(self, nodes: Sequence[str], since: float, until: float, most: int) -> NodeEvents | None:
+        self.events_asked.append((tuple(nodes), since, until))
+        found: NodeEvents | None = self._give("events")
+        if found is None:
+            return None
+        kept = (
+            each
+            for each in found.events
+            if each.node in nodes and each.start <= until and (each.end is None or each.end > since)
+        )
+        return NodeEvents(tuple(kept), found.cut)
+
+    async def reservations(self, since: float) -> tuple[Reservation, ...] | None:
+        found: Reservation | None = self._give("reservation")
+        return None if found is None else (found,)
 
     async def reservation_of(self, run: Run) -> Reservation | None:
         return self._give("reservation")  # type: ignore[no-any-return]

@@ -23,6 +23,8 @@ EVERY = {
         "facts": steps.facts(schema),
         "events": events.events(schema, 2),
         "reservation": events.reservation(schema),
+        "reservations": events.reservations(schema),
+        "registered nodes": events.registered_nodes(schema),
         "own line": around.own_line(schema),
         "user's lines": around.user_lines(schema),
         "tasks": around.array_tasks(schema),

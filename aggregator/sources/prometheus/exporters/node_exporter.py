@@ -1,5 +1,14 @@
-"""Inputs from node_exporter: the size of a node, its busy CPUs, and the power of its processors (RAPL)."""
+"""Inputs and graphs from node_exporter: size, use and power (RAPL) of a host.
 
+What it shows twice is shown once here: of network devices only the physical ones (not lo, bonds, bridges, VLANs, nor
+the IP traffic of InfiniBand, which its ports count), of disks whole ones (partitions, dm-* and md* are their parts).
+InfiniBand data are bytes already, though the kernel counts words of four.
+"""
+
+from dataclasses import replace
+
+from aggregator.sources.prometheus.client import Matcher
+from aggregator.sources.prometheus.graphs import NODE, Graph, Series
 from aggregator.sources.prometheus.inputs import Input
 
 # intel-rapl-mmio repeats the package's energy under another path; core and uncore are parts of it, and not read.
@@ -41,3 +50,145 @@ MEMORY_BYTES = Input(
     low=1.0,
     high=1e15,
 )
+
+# What of each host is in every snapshot.
+HOST_INPUTS = (
+    Input(name="load1", metric="node_load1", expression="max by ($node) ($series)", high=1e6),
+    CPUS,
+    replace(RESTING_CPUS, name="resting_cpus"),
+    MEMORY_BYTES,
+    Input(
+        name="memory_available_bytes", metric="node_memory_MemAvailable_bytes", expression="max by ($node) ($series)",
+        high=1e15,
+    ),
+    Input(
+        name="scratch_bytes", metric="node_filesystem_size_bytes", expression="max by ($node) ($scratch)", high=1e18,
+        places=("scratch",),
+    ),
+    Input(
+        name="scratch_available_bytes", metric="node_filesystem_avail_bytes",
+        expression="max by ($node) ($scratch)", high=1e18, places=("scratch",),
+    ),
+)  # fmt: skip
+
+# What is shown over time, of the nodes of a job and of a host.
+_OF_BOTH = {"job": NODE, "node": NODE}
+_VIRTUAL = (
+    "lo", "ib.*", "bond.*", "team.*", "br.*", "docker.*", "veth.*", "virbr.*", "vnet.*", "cni.*", "cali.*", "flannel.*",
+    "tap.*", "tun.*", "dummy.*", r".*\..*",
+)  # fmt: skip
+_PHYSICAL = ("device", "!~", "|".join(_VIRTUAL))
+_WHOLE_DISKS = ("device", "=~", "nvme[0-9]+n[0-9]+|sd[a-z]+|vd[a-z]+|xvd[a-z]+|hd[a-z]+|mmcblk[0-9]+")
+_UNREAL = ("fstype", "!~", "tmpfs|devtmpfs|overlay|squashfs|rootfs|autofs|ramfs|nsfs")
+_WIRE = 1e12  # bytes per second that no link has
+_KINDS = {
+    "total": "MemTotal", "free": "MemFree", "available": "MemAvailable", "buffers": "Buffers", "cached": "Cached",
+    "slab": "Slab", "page_tables": "PageTables", "swap_cached": "SwapCached", "hardware_corrupted": "HardwareCorrupted",
+}  # fmt: skip
+
+
+def _two_ways(
+    name: str, text: str, unit: str, metric: str, ways: dict[str, str], by: str, only: tuple[Matcher, ...], high: float
+) -> Graph:
+    """Draw rates of counters that come in two directions."""
+    lines = (
+        f'label_replace(max by ($node, {by}) (rate(${way}[$window])), "direction", "{way}", "", "")' for way in ways
+    )
+    return Graph(
+        name=name, help=text, unit=unit, by=_OF_BOTH, expression=" or ".join(lines), high=high,
+        series={way: Series(metric.format(said), only) for way, said in ways.items()},
+    )  # fmt: skip
+
+
+def _space(name: str, text: str, expression: str, at: str = "") -> Graph:
+    only = () if at else (_UNREAL,)
+    return Graph(
+        name=name, help=text, unit="bytes", by=_OF_BOTH, expression=expression, high=1e18,
+        series={
+            "size": Series("node_filesystem_size_bytes", only, at),
+            "avail": Series("node_filesystem_avail_bytes", only, at),
+        },
+    )  # fmt: skip
+
+
+def _kind(expression: str, kind: str) -> str:
+    return f'label_replace({expression}, "kind", "{kind}", "", "")'
+
+
+# What no other kind accounts for; an old kernel lacks some of them.
+_APPLICATIONS = "max by ($node) ($total_mean)" + "".join(
+    f" - max by ($node) (${kind}_mean)" for kind in ("free", "buffers", "cached", "slab", "page_tables", "swap_cached")
+)
+_USED = "max by ($node) ($total_mean)" + "".join(
+    f" - max by ($node) (${kind}_mean)" for kind in ("free", "buffers", "cached")
+)
+
+GRAPHS = (
+    Graph(
+        name="node_cpu", help="Busy CPUs of the whole node by mode; iowait is not busy.", unit="cpus", by=_OF_BOTH,
+        series={"seconds": Series("node_cpu_seconds_total", (("mode", "!=", "idle"),))},
+        expression="sum by ($node, mode) (max by ($node, cpu, mode) (rate($seconds[$window])))", high=1e5,
+    ),
+    Graph(
+        name="node_busy_cpus", help="CPUs of the whole node that are neither idle nor waiting for disks.", unit="cpus",
+        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait"),))},
+        expression="sum by ($node) (max by ($node, cpu, mode) (rate($busy[$window])))", high=1e5,
+    ),
+    Graph(
+        name="node_cpus", help="Logical CPUs of the whole node.", unit="cpus", by=_OF_BOTH,
+        series={"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))},
+        expression="count by ($node) (count by ($node, cpu) ($idle))", high=1e5,
+    ),
+    Graph(
+        name="load", help="Load averages of 1, 5 and 15 minutes.", unit="tasks", by=_OF_BOTH,
+        series={f"load{minutes}": Series(f"node_load{minutes}") for minutes in (1, 5, 15)},
+        expression=" or ".join(
+            f'label_replace(max by ($node) ($load{minutes}_mean), "period", "{minutes}m", "", "")'
+            for minutes in (1, 5, 15)
+        ),
+        high=1e6,
+    ),
+    Graph(
+        name="node_memory",
+        help="Memory of the whole node by kind; used is neither free, buffers nor cached, application is that without "
+        "slab, page tables and swap cache.",
+        unit="bytes", by=_OF_BOTH, series={kind: Series(f"node_memory_{said}_bytes") for kind, said in _KINDS.items()},
+        expression=" or ".join(
+            (
+                *(_kind(f"max by ($node) (${kind}_mean)", kind) for kind in _KINDS),
+                _kind(f"({_USED})", "used"),
+                _kind(f"({_APPLICATIONS})", "application"),
+            )
+        ),
+        high=1e15,
+    ),
+    _two_ways(
+        "network", "Traffic of each physical network device of the node.", "bytes per second",
+        "node_network_{}_bytes_total", {"receive": "receive", "transmit": "transmit"}, "device", (_PHYSICAL,), _WIRE,
+    ),
+    _two_ways(
+        "infiniband", "Traffic of each InfiniBand port of the node.", "bytes per second",
+        "node_infiniband_port_data_{}_bytes_total", {"receive": "received", "transmit": "transmitted"}, "device, port",
+        (), _WIRE,
+    ),
+    _two_ways(
+        "disk_operations", "Operations of each disk of the node.", "operations per second",
+        "node_disk_{}_completed_total", {"read": "reads", "write": "writes"}, "device", (_WHOLE_DISKS,), 1e9,
+    ),
+    _two_ways(
+        "disk", "Traffic of each disk of the node.", "bytes per second",
+        "node_disk_{}_bytes_total", {"read": "read", "write": "written"}, "device", (_WHOLE_DISKS,), _WIRE,
+    ),
+    _space(
+        "scratch", "Space used where the site has its local scratch (scratch_mount).",
+        "max by ($node) ($size_mean) - max by ($node) ($avail_mean)", "scratch",
+    ),
+    _space(
+        "scratch_size", "Size of the local scratch.", "max by ($node) ($size_mean) + 0 * max by ($node) ($avail_mean)",
+        "scratch",
+    ),
+    _space(
+        "filesystems", "Space used of each mounted file system but those in memory.",
+        "max by ($node, mountpoint) ($size_mean) - max by ($node, mountpoint) ($avail_mean)",
+    ),
+)  # fmt: skip

@@ -1,8 +1,11 @@
-"""Inputs from prometheus-slurm-exporter (branch osc and what follows it): what slurmctld itself says, by `sshare`.
+"""Inputs from prometheus-slurm-exporter (branch osc and what follows it) and slurmctld's own endpoint.
 
 Only accounts right below the root have a level; one that has used nothing has +Inf.
 """
 
+from collections.abc import Mapping
+
+from aggregator.sources.prometheus.graphs import LABELS, SLURM_NODE, Graph, Series
 from aggregator.sources.prometheus.inputs import Input
 
 LEVELS = Input(
@@ -25,3 +28,152 @@ ERRORS = (
 )
 # By which names collectors of fair share go; osc has none of them: there the exporter ends when sshare fails.
 FAIRSHARE_COLLECTORS = frozenset({"sshare", "fairshare", "account", "accounts"})
+
+# What slurmctld says, in the names of four families of exporters that a site may have, one or several of them:
+# osc (and vpenso's, which it comes from), the newer ones in Go that read JSON, and slurmctld's own endpoint (≥ 25.11).
+# metric → field of model/node.py: Told, factor. vpenso's memory is in MiB.
+NODE_NUMBERS: Mapping[str, tuple[str, float]] = {
+    "slurm_node_cpus": ("cpus", 1.0),
+    "slurm_node_cpus_alloc": ("cpus_allocated", 1.0),
+    "slurm_node_cpus_idle": ("cpus_idle", 1.0),
+    "slurm_node_memory_bytes": ("memory_bytes", 1.0),
+    "slurm_node_memory_alloc_bytes": ("memory_allocated_bytes", 1.0),
+    "slurm_node_gpus": ("gpus", 1.0),
+    "slurm_node_gpus_alloc": ("gpus_allocated", 1.0),
+    "slurm_node_cpu_total": ("cpus", 1.0),
+    "slurm_node_cpu_alloc": ("cpus_allocated", 1.0),
+    "slurm_node_cpu_idle": ("cpus_idle", 1.0),
+    "slurm_node_mem_total": ("memory_bytes", 2.0**20),
+    "slurm_node_mem_alloc": ("memory_allocated_bytes", 2.0**20),
+}
+# metric → the label with the node's state.
+NODE_STATES: Mapping[str, str] = {"slurm_node_state_info": "state", "slurm_node_cpu_total": "status"}
+NODE_FEATURES = "slurm_node_features_info"
+# metric → its place in model/node.py: Scheduler.
+_AMOUNTS = {"alloc": "allocated", "idle": "idle", "other": "other", "total": "total"}
+CLUSTER_NUMBERS: Mapping[str, tuple[str, str]] = {
+    **{f"slurm_{tres}_{said}": (tres, key) for tres in ("cpus", "gpus") for said, key in _AMOUNTS.items()},
+    "slurm_account_cpu_alloc": ("cpus", "allocated"),
+    "slurm_queue_total": ("jobs", "total"),
+    "slurm_jobs": ("jobs", "total"),
+    **{
+        f"slurm_{family}_{state}": ("jobs", state)
+        for family in ("queue", "jobs")
+        for state in (
+            "pending", "running", "suspended", "cancelled", "completing", "completed", "configuring", "failed",
+            "timeout", "preempted",
+        )
+    },
+    "slurm_queue_pending_dependency": ("jobs", "pending_dependency"),
+    "slurm_queue_node_fail": ("jobs", "node_fail"),
+    "slurm_jobs_node_failed": ("jobs", "node_fail"),
+    "slurm_nodes": ("nodes", "total"),
+    **{
+        f"slurm_nodes_{said}": ("nodes", state)
+        for said, state in {
+            "alloc": "allocated", "comp": "completing", "completing": "completing", "down": "down", "drain": "drain",
+            "drained": "drained", "draining": "draining", "err": "error", "fail": "fail", "idle": "idle",
+            "maint": "maintenance", "mix": "mixed", "mixed": "mixed", "resv": "reserved", "unknown": "unknown",
+            "planned": "planned", "noresp": "not_responding", "powered_down": "powered_down",
+            "powering_up": "powering_up", "powering_down": "powering_down",
+        }.items()
+    },
+}  # fmt: skip
+NODES_BY_STATE = "slurm_node_count_per_state"
+PARTITION_NUMBERS: Mapping[str, str] = {
+    "slurm_partition_cpus": "cpus",
+    "slurm_partition_cpus_total": "cpus",
+    "slurm_partition_total_cpus": "cpus",
+    "slurm_partition_cpus_alloc": "cpus_allocated",
+    "slurm_partition_cpus_allocated": "cpus_allocated",
+    "slurm_partition_alloc_cpus": "cpus_allocated",
+    "slurm_partition_nodes_cpus_alloc": "cpus_allocated",
+    "slurm_partition_gpus": "gpus",
+    "slurm_partition_gpus_total": "gpus",
+    "slurm_partition_gpus_alloc": "gpus_allocated",
+    "slurm_partition_jobs_gpus_alloc": "gpus_allocated",
+    "slurm_partition_nodes": "nodes",
+}
+# slurmctld's own endpoint adds these up in 16 bits (25.11 and 26.05): from 65,536 CPUs on they begin at 0 again.
+WRAPPED_AT = 65_536
+OWN_CPU_SUM = "slurm_jobs_cpus_alloc"
+WRAPPED_PARTITION = "slurm_partition_nodes_cpus_alloc"
+# It fills this with the nodes that power down.
+MIXED_UP, POWERING_DOWN = "slurm_nodes_powering_up", "slurm_nodes_powering_down"
+FAILURES = ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout")
+# collector → the names that are zeros when it has failed.
+COLLECTED: Mapping[str, tuple[str, ...]] = {
+    "cpus": ("slurm_cpus_",),
+    "gpus": ("slurm_gpus_",),
+    "nodes": ("slurm_nodes_", "slurm_node_"),
+    "node": ("slurm_node_",),
+    "queue": ("slurm_queue_",),
+    "partition": ("slurm_partition_",),
+}
+# Which series show that an exporter of this kind is there.
+KINDS: Mapping[str, frozenset[str]] = {
+    "osc": frozenset({"slurm_node_state_info", "slurm_queue_total"}),
+    "vpenso": frozenset({"slurm_node_cpu_total"}),
+    "newer_exporter": frozenset({NODES_BY_STATE, "slurm_account_cpu_alloc"}),
+    "own_endpoint": frozenset({"slurm_node_cpus", "slurm_jobs"}),
+}
+METRICS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *NODE_NUMBERS, *NODE_STATES, NODE_FEATURES, *CLUSTER_NUMBERS, NODES_BY_STATE, *PARTITION_NUMBERS,
+            OWN_CPU_SUM, *FAILURES,
+        )
+    )
+)  # fmt: skip
+
+# What is shown over time.
+_OF_CLUSTER = {"cluster": LABELS}
+_MARKS = "[*~#!%$@^+-]*"
+
+
+def _whole(tres: str) -> Graph:
+    """Draw what the cluster has of a resource; slurmctld's own endpoint is right in its numbers of nodes only."""
+    per_node = {"allocated": f"slurm_node_{tres}_alloc", "total": f"slurm_node_{tres}"}
+    if tres == "cpus":
+        per_node["idle"] = "slurm_node_cpus_idle"
+    series = {f"told_{key}": Series(f"slurm_{tres}_{said}") for said, key in _AMOUNTS.items()}
+    series |= {f"node_{key}": Series(metric) for key, metric in per_node.items()}
+    series |= {f"fails_{number}": Series(name, (("collector", "=", tres),)) for number, name in enumerate(FAILURES)}
+    # Zeros that are told when the collector failed are none.
+    good = "(max($told_{key}) unless on () (max($fails_0) > 0) unless on () (max($fails_1) > 0))"
+    values = {key: good.format(key=key) for key in _AMOUNTS.values()}
+    values |= {key: f"({values[key]} or sum(max by ($slurm_node) ($node_{key})))" for key in per_node}
+    values["usable"] = f"({values['allocated']} + {values['idle']})"
+    lines = (f'label_replace({value}, "state", "{key}", "", "")' for key, value in values.items())
+    return Graph(
+        name=f"scheduler_{tres}", help=f"{tres.upper()[:-1]}s by what slurmctld says of them; usable: not down.",
+        unit=tres, by=_OF_CLUSTER, series=series, expression=" or ".join(lines), high=1e9,
+    )  # fmt: skip
+
+
+def _bad_states() -> Graph:
+    """Draw 1 while a node is in a state in which it takes no jobs and 0 while it is shown and is not."""
+    words = ("down", "drained", "draining", "fail")
+    series = {word: Series("slurm_node_state_info", (("state", "=~", word + _MARKS),)) for word in words}
+    lines = (
+        f"label_replace(group by ($slurm_node) (${word}) or 0 * group by ($slurm_node) ($shown),"
+        f' "state", "{word}", "", "")'
+        for word in words
+    )
+    return Graph(
+        name="bad_state", help="1 while the node is down, drained, draining or failing, 0 while it is not.",
+        unit="", by={"node": SLURM_NODE}, series={**series, "shown": Series("slurm_node_state_info")},
+        expression=" or ".join(lines), high=1.0,
+    )  # fmt: skip
+
+
+GRAPHS = (
+    Graph(
+        name="levelfs", help="LevelFS of the account, above 1 when it has had less than its share; gaps are infinite.",
+        unit="ratio", by={"account": LABELS, "cluster": LABELS}, series={"levels": Series(LEVELS.metric)},
+        expression="max by ($account) ($levels)",
+    ),
+    _whole("cpus"),
+    _whole("gpus"),
+    _bad_states(),
+)  # fmt: skip

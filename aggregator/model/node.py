@@ -1,0 +1,112 @@
+"""Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Kind = Literal["compute", "login", "transfer"]
+# Why jobs on a node have no series from slurm-job-exporter.
+Cause = Literal["exporter_down", "exporter_blind", "no_process", "unknown"]
+
+# sinfo's marks behind a state; `+` has no meaning of its own.
+_FLAGS: Final = {
+    "*": "not_responding", "~": "powered_down", "#": "powering_up", "!": "powering_down", "%": "powering_down",
+    "$": "maintenance", "@": "reboot_requested", "^": "reboot_issued", "-": "planned", "+": "",
+}  # fmt: skip
+_STATE: Final = re.compile(r"([a-z][a-z_&]*?)_?([*~#!%$@^+-]*)")
+_SHORT: Final = {
+    "alloc": "allocated", "comp": "completing", "drng": "draining", "drain": "drained", "failg": "failing",
+    "futr": "future", "maint": "maintenance", "mix": "mixed", "npc": "perfctrs", "plnd": "planned", "resv": "reserved",
+    "unk": "unknown", "block": "blocked", "powerdown": "powering_down",
+}  # fmt: skip
+
+
+def parse_state(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read a state as sinfo prints it, `mixed`, `idle~` or `DOWN*`: its long word and what its marks mean.
+
+    "" for what is no state.
+    """
+    found = _STATE.fullmatch(text.strip().lower())
+    if not found:
+        return "", ()
+    word, marks = found.groups()
+    flags = tuple(dict.fromkeys(name for mark in marks if (name := _FLAGS[mark])))
+    return _SHORT.get(word, word), flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What slurmctld says of one node, by an exporter; None and "" are what that exporter does not show."""
+
+    state: str = ""
+    flags: tuple[str, ...] = ()
+    features: str = ""
+    cpus: float | None = None
+    cpus_allocated: float | None = None
+    cpus_idle: float | None = None
+    memory_bytes: float | None = None
+    memory_allocated_bytes: float | None = None
+    gpus: float | None = None
+    gpus_allocated: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """One fetch of what slurmctld says through an exporter; a number that is not shown is not in its mapping.
+
+    cpus and gpus are by `allocated`, `idle`, `other`, `total`; node_counts and jobs by state; partitions by name, then
+    by `cpus`, `cpus_allocated`, `gpus`, `gpus_allocated`, `nodes`. repairs say what was wrong and put right.
+    """
+
+    time: float
+    nodes: Mapping[str, Told] = field(default_factory=dict)
+    cpus: Mapping[str, float] = field(default_factory=dict)
+    gpus: Mapping[str, float] = field(default_factory=dict)
+    node_counts: Mapping[str, float] = field(default_factory=dict)
+    jobs: Mapping[str, float] = field(default_factory=dict)
+    partitions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """One fetch of what node_exporter shows: input → host → value in base units. An input that failed is not there."""
+
+    time: float
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the live runs hold of a node. estimated: a run of several nodes is in it, spread evenly over them."""
+
+    cpus: float = 0.0
+    memory_bytes: float = 0.0
+    gpus: Mapping[str, float] = field(default_factory=dict)
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One node now. jobs are the ids of the runs on it, unobserved those of them without any series of it.
+
+    observed_gpus counts the GPUs that have a series, used_gpus adds up their utilisation. exporter_up is None where it
+    is not known which targets are slurm-job-exporters. measured is by input of node_exporter (base units).
+    """
+
+    name: str
+    kind: Kind = "compute"
+    told: Told | None = None
+    held: Held = Held()
+    jobs: tuple[int, ...] = ()
+    unobserved: tuple[int, ...] | None = None
+    cause: Cause | None = None
+    exporter_up: bool | None = None
+    observed_gpus: int | None = None
+    used_gpus: float | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,236 @@
+"""Fetch what slurmctld says of nodes, CPUs, GPUs and jobs: one query, whichever exporters show it and how they name it.
+
+What is told twice (two exporters, two replicas of one) counts once. What an exporter is known to get wrong is put right
+from what it shows node by node, or left out, and said.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aggregator.model.node import Scheduler, Told, parse_state
+from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
+from aggregator.sources.prometheus.exporters import slurm_exporter as names
+from aggregator.sources.prometheus.inputs import ExporterSettings
+
+_LARGEST = 1e18
+# The labels that tell one number of a metric from another; all others come from the scrape.
+_OWN_LABELS = ("node", "partition", "state", "status", "account", "features", "collector")
+# States in which a node takes no jobs first: a node that is shown in two is not available.
+_WORST = ("down", "fail", "failing", "error", "drained", "draining", "maintenance", "unknown")
+_Labels = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Told:
+    """The samples by our metric names: labels → value, told once."""
+
+    samples: dict[str, dict[tuple[str, ...], tuple[_Labels, float]]] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
+    repairs: list[str] = field(default_factory=list)
+
+    def of(self, metric: str) -> Iterator[tuple[_Labels, float]]:
+        return iter(self.samples.get(metric, {}).values())
+
+    def add(self, metric: str, labels: _Labels, value: float) -> None:
+        known = self.samples.setdefault(metric, {})
+        key = tuple(labels.get(label, "") for label in _OWN_LABELS)
+        known[key] = labels, max(value, known[key][1]) if key in known else value
+
+    def drop(self, metric: str, why: str) -> None:
+        if self.samples.pop(metric, None):
+            self.rejected[why] += 1
+
+    def total(self, metric: str) -> float | None:
+        values = [value for _, value in self.of(metric)]
+        return sum(values) if values else None
+
+
+class PrometheusScheduler:
+    """Read slurmctld's state of one cluster."""
+
+    name = "scheduler"
+
+    def __init__(self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings) -> None:
+        self.rows = 0
+        self.features: Mapping[str, bool] = {}
+        self._client = client
+        self._own = {exporter.metrics.get(metric, metric): metric for metric in names.METRICS}
+        self._labels = {stored: label for label, stored in exporter.labels.items()}
+        self._query = selector("", matchers, ("__name__", "=~", "|".join(self._own)))
+
+    async def fetch(self, at: float) -> Scheduler:
+        """Evaluate at `at`.
+
+        Raises FetchError.
+        """
+        return self.read(at, await self._client.query(self._query, at))
+
+    def read(self, at: float, vector: Sequence[Sample]) -> Scheduler:
+        """Make sense of what was told."""
+        self.rows = len(vector)
+        told = self._sorted(vector)
+        self.features = {f"slurm_{kind}": not told.samples.keys().isdisjoint(of) for kind, of in names.KINDS.items()}
+        _drop_failed(told)
+        return _scheduler(at, told)
+
+    def _sorted(self, vector: Iterable[Sample]) -> _Told:
+        told = _Told()
+        for sample in vector:
+            metric = self._own.get(sample.metric.get("__name__", ""))
+            if metric is None:
+                continue
+            value = _number(sample.value[1])
+            if value is None:
+                told.rejected[f"{metric} out of range"] += 1
+            else:
+                told.add(metric, {self._labels.get(name, name): text for name, text in sample.metric.items()}, value)
+        return told
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= _LARGEST else None
+
+
+def _drop_failed(told: _Told) -> None:
+    """Leave out what a collector tells that says of itself that it has failed: it tells zeros."""
+    failed = {labels.get("collector", "") for metric in names.FAILURES for labels, value in told.of(metric) if value}
+    for collector in sorted(failed & names.COLLECTED.keys()):
+        for metric in [name for name in told.samples if name.startswith(names.COLLECTED[collector])]:
+            told.drop(metric, f"collector {collector} failed")
+
+
+def _scheduler(at: float, told: _Told) -> Scheduler:
+    nodes = _nodes(told)
+    _put_right_power_states(told, nodes)
+    partitions = _partitions(told)
+    numbers = _numbers(told)
+    cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
+    _judge_cpu_sum(told, cpus, nodes, partitions)
+    return Scheduler(
+        time=at,
+        nodes=nodes,
+        cpus=cpus,
+        gpus=_with_nodes(numbers["gpus"], nodes, ("gpus_allocated", "", "gpus")),
+        node_counts=numbers["nodes"],
+        jobs=numbers["jobs"],
+        partitions=partitions,
+        repairs=tuple(told.repairs),
+        rejected=told.rejected,
+    )
+
+
+def _nodes(told: _Told) -> dict[str, Told]:
+    values: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for metric, (name, factor) in names.NODE_NUMBERS.items():
+        for labels, value in told.of(metric):
+            of_node = values[labels.get("node", "")]
+            of_node[name] = max(of_node.get(name, 0.0), value * factor)
+    states = _states(told)
+    features = {labels.get("node", ""): labels.get("features", "") for labels, _ in told.of(names.NODE_FEATURES)}
+    found = {}
+    for node in (values.keys() | states.keys() | features.keys()) - {""}:
+        state, flags = states.get(node, ("", ()))
+        found[node] = Told(state=state, flags=flags, features=features.get(node, ""), **values.get(node, {}))
+    return found
+
+
+def _states(told: _Told) -> dict[str, tuple[str, tuple[str, ...]]]:
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for metric, label in names.NODE_STATES.items():
+        for labels, value in told.of(metric):
+            node, state = labels.get("node", ""), parse_state(labels.get(label, ""))
+            # An info series is 1; a number that is carried by the state may be anything.
+            if not state[0] or (label == "state" and not value):
+                continue
+            if node not in found or _rank(state[0]) < _rank(found[node][0]):
+                found[node] = state
+    return found
+
+
+def _rank(state: str) -> tuple[int, str]:
+    return (_WORST.index(state) if state in _WORST else len(_WORST)), state
+
+
+def _numbers(told: _Told) -> dict[str, dict[str, float]]:
+    """Collect the cluster's numbers by kind; of two exporters that tell the same thing the first in the table wins."""
+    found: dict[str, dict[str, float]] = {"cpus": {}, "gpus": {}, "jobs": {}, "nodes": {}}
+    for metric, (kind, key) in names.CLUSTER_NUMBERS.items():
+        total = told.total(metric)
+        if total is not None:
+            found[kind].setdefault(key, total)
+    for labels, value in told.of(names.NODES_BY_STATE):
+        state, _ = parse_state(labels.get("state", ""))
+        if state:
+            found["nodes"].setdefault(state, value)
+    return found
+
+
+def _with_nodes(
+    numbers: Mapping[str, float], nodes: Mapping[str, Told], fields: tuple[str, str, str]
+) -> dict[str, float]:
+    """Add up the nodes where nobody tells the cluster's own numbers."""
+    found = dict(numbers)
+    for key, name in zip(("allocated", "idle", "total"), fields, strict=True):
+        values = [value for node in nodes.values() if name and (value := getattr(node, name)) is not None]
+        if values and key not in found:
+            found[key] = sum(values)
+    return found
+
+
+def _judge_cpu_sum(
+    told: _Told, cpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Use slurmctld's own sum where it cannot have wrapped, and say where it has."""
+    said = told.total(names.OWN_CPU_SUM)
+    if said is None:
+        return
+    of_nodes = sum(node.cpus_allocated or 0.0 for node in nodes.values())
+    if of_nodes >= names.WRAPPED_AT > said:
+        told.rejected[f"{names.OWN_CPU_SUM} wrapped"] += 1
+        told.repairs.append(
+            f"{names.OWN_CPU_SUM} says {said:g} CPUs, for it counts in 16 bits; the nodes say {of_nodes:g}"
+        )
+    elif "allocated" not in cpus:
+        most = sum(numbers.get("cpus", float("inf")) for numbers in partitions.values()) if partitions else float("inf")
+        if most < names.WRAPPED_AT:
+            cpus["allocated"] = said
+        else:
+            told.rejected[f"{names.OWN_CPU_SUM} may have wrapped"] += 1
+
+
+def _partitions(told: _Told) -> dict[str, dict[str, float]]:
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for metric, key in names.PARTITION_NUMBERS.items():
+        sums: defaultdict[str, float] = defaultdict(float)
+        for labels, value in told.of(metric):
+            sums[labels.get("partition", "")] += value
+        for partition, value in sums.items():
+            known = found[partition]
+            if metric == names.WRAPPED_PARTITION and known.get("cpus", float("inf")) >= names.WRAPPED_AT:
+                told.rejected[f"{metric} may have wrapped"] += 1
+            else:
+                known.setdefault(key, value)
+    found.pop("", None)
+    return dict(found)
+
+
+def _put_right_power_states(told: _Told, nodes: Mapping[str, Told]) -> None:
+    """Rename what slurmctld's own endpoint shows under the wrong name, and count the nodes that power up, if it can."""
+    # osc has no such number: whoever shows it is the endpoint. One that shows both, and differently, is a better one.
+    wrong, down = told.total(names.MIXED_UP), told.total(names.POWERING_DOWN)
+    if wrong is None or (down is not None and down != wrong):
+        return
+    told.drop(names.MIXED_UP, f"{names.MIXED_UP} shows nodes that power down")
+    told.add(names.POWERING_DOWN, {}, wrong)
+    said = f"{names.MIXED_UP} says {wrong:g}, which are the nodes that power down"
+    shown = [node for node in nodes.values() if node.state]
+    if shown:
+        right = sum("powering_up" in node.flags or node.state == "powering_up" for node in shown)
+        told.add(names.MIXED_UP, {}, float(right))
+        said += f"; by their states {right} power up"
+    told.repairs.append(said)

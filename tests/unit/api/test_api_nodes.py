@@ -1,0 +1,235 @@
+"""Nodes, partitions and reservations: what everybody sees of a node, and whose jobs on it."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from aggregator.api.access import HEALTH
+from aggregator.api.tokens import TokenStore
+from aggregator.model.accounting import Account, JobState
+from aggregator.model.around import NodeEvent, NodeEvents, Reservation
+from aggregator.model.energy import NodeTotals
+from aggregator.model.node import Held, NodeView, Scheduler, Told
+from aggregator.model.series import Line, Subject
+from aggregator.model.tres import Allocation
+from aggregator.model.view import NodeEnergy
+from aggregator.sources.base import FetchError
+from tests.builders import HOSTILE_NAMES
+
+from .builders import NOW, FakeSeries, make_job, make_run, publish_jobs
+from .conftest import Service
+from .tokens import bearer, make_token
+
+CLUSTER = "/api/v1/clusters/narval"
+HELD = Held(cpus=8.0, memory_bytes=2.0**34, gpus={"a100": 1.0}, estimated=True)
+NODES = (
+    NodeView(name="login1", kind="login", measured={"load1": 3.0}),
+    NodeView(
+        name="n1", told=Told(state="mixed", flags=("planned",), features="ib,skylake", cpus=64.0), held=HELD,
+        jobs=(101, 102), unobserved=(102,), cause="no_process", exporter_up=True, observed_gpus=2, used_gpus=0.5,
+        measured={
+            "load1": 9.5, "cpus": 64.0, "resting_cpus": 60.0, "memory_total_bytes": 2.0**37,
+            "memory_available_bytes": 2.0**36, "scratch_bytes": 2e12, "scratch_available_bytes": 5e11,
+        },
+    ),
+    NodeView(name="n2"),
+)  # fmt: skip
+EVENTS = NodeEvents(
+    (
+        NodeEvent("n1", NOW - 9000, NOW - 8000, ("down", "not_responding"), "power"),
+        NodeEvent("n2", NOW - 600, None, ("idle", "drain"), 'bad "DIMM"'),
+    )
+)
+
+
+async def serve(idle: Service, aiohttp_client: Any, **settings: Any) -> Service:
+    publish_jobs(
+        idle.store, make_job(101), make_job(102, user="bob", nodes=("n1", "n2"), allocated=Allocation(cpus=4, nodes=2)),
+        tree={"def-kim": Account("def-kim", "root")}, hosts=NODES,
+        nodes=(NodeEnergy("n1", NodeTotals(NOW), {"jobs": 200.0, "idle": 50.0, "unattributed": 0.0}),),
+        scheduler=Scheduler(time=NOW, partitions={"gpu": {"cpus": 640.0}}),
+        members={"alice": frozenset({"def-kim"})},
+    )  # fmt: skip
+    idle.around.events = EVENTS
+    idle.lines = FakeSeries()
+    idle.client = await aiohttp_client(idle.app(**settings))
+    return idle
+
+
+@pytest.fixture
+async def nodes(idle_service: Service, aiohttp_client: Any) -> Service:
+    return await serve(idle_service, aiohttp_client)
+
+
+@pytest.fixture
+async def alice(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> tuple[Service, dict[str, str]]:
+    token = make_token(tmp_path / "tokens.yml", "aaaaaaaa", "read:own", user="alice")
+    settings = {"open_areas": frozenset({HEALTH}), "tokens": TokenStore(tmp_path / "tokens.yml")}
+    return await serve(idle_service, aiohttp_client, **settings), {"headers": bearer(token)}
+
+
+async def test_a_row_has_what_slurm_the_jobs_and_the_exporters_say(nodes: Service) -> None:
+    rows = {row["node"]: row for row in (await nodes.data(f"{CLUSTER}/nodes"))["nodes"]}
+    row = rows["n1"]
+    assert (row["state"], row["flags"], row["state_source"], row["kind"]) == (
+        "mixed", ["planned"], "slurm-exporter", "compute",
+    )  # fmt: skip
+    assert row["capacity"] == {"cpus": 64.0, "memory_bytes": 2.0**37, "gpus": None}
+    assert row["allocated"] == {
+        "cpus": 8.0, "memory_bytes": 2.0**34, "gpus": {"a100": 1.0}, "estimated": True,
+        "source": "slurmacct tres_alloc ÷ nodes",
+    }  # fmt: skip
+    assert row["unobserved"]["jobs"] == 1
+    assert "without any process" in row["unobserved"]["explanation"]
+    assert [row[key]["value"] for key in ("load", "busy_cpus", "memory_used", "scratch_used")] == [
+        9.5, 4.0, 2.0**36, 1.5e12,
+    ]  # fmt: skip
+    assert (row["gpus"]["observed"], row["features"], row["jobs"]) == (2, ["ib", "skylake"], 2)
+    assert row["power_watts"]["jobs"] == 200.0
+
+
+async def test_what_is_not_known_is_null_and_login_nodes_have_no_jobs(nodes: Service) -> None:
+    rows = {row["node"]: row for row in (await nodes.data(f"{CLUSTER}/nodes"))["nodes"]}
+    assert [rows["n2"][key] for key in ("load", "memory_used", "gpus", "exporter_up", "unobserved")] == [None] * 5
+    login = rows["login1"]
+    assert (login["load"]["value"], login["jobs"], login["allocated"], login["state"]) == (3.0, None, None, None)
+
+
+async def test_without_slurms_word_state_and_reason_are_slurmdbds(nodes: Service) -> None:
+    (row,) = (await nodes.data(f"{CLUSTER}/nodes?node=n2"))["nodes"]
+    assert (row["state"], row["state_source"], row["reason"]) == ("drained", "slurmacct event_table", 'bad "DIMM"')
+    assert row["event_timestamp"] == NOW - 600
+
+
+async def test_nodes_are_filtered_and_paged(nodes: Service) -> None:
+    names = [row["node"] for row in (await nodes.data(f"{CLUSTER}/nodes?state=drained"))["nodes"]]
+    assert names == ["n2"]
+    assert [row["node"] for row in (await nodes.data(f"{CLUSTER}/nodes?kind=login"))["nodes"]] == ["login1"]
+    first = await nodes.data(f"{CLUSTER}/nodes?limit=2")
+    second = await nodes.data(f"{CLUSTER}/nodes?limit=2&cursor={first['next_cursor']}")
+    assert [row["node"] for row in (*first["nodes"], *second["nodes"])] == ["login1", "n1", "n2"]
+    assert second["next_cursor"] is None
+    assert (await nodes.failure(f"{CLUSTER}/nodes?kind=toaster"))[0] == 400
+
+
+async def test_slurmdbd_away_costs_the_reasons_only(nodes: Service) -> None:
+    nodes.around.errors["events"] = FetchError("clusters.narval.slurmacct: gone")
+    body = await (await nodes.get(f"{CLUSTER}/nodes")).json()
+    assert body["warnings"] == ["reasons of nodes are missing: clusters.narval.slurmacct: gone"]
+    assert body["data"]["nodes"][1]["state"] == "mixed"
+    assert (await nodes.failure(f"{CLUSTER}/nodes/n1/events"))[0] == 503
+
+
+async def test_a_node_shows_the_jobs_on_it_and_which_are_not_seen(nodes: Service) -> None:
+    data = await nodes.data(f"{CLUSTER}/nodes/n1")
+    assert {run["id"]: run["observed"] for run in data["running"]} == {"101": True, "102": False}
+    halved = next(run for run in data["running"] if run["id"] == "102")
+    assert halved["on_node"] == {"cpus": 2.0, "memory_bytes": 0.0, "gpus": {}, "estimated": True}
+    assert data["hidden_jobs"] == 0
+
+
+async def test_the_jobs_of_others_are_counted_not_shown(alice: tuple[Service, dict[str, Any]]) -> None:
+    service, identity = alice
+    data = await service.data(f"{CLUSTER}/nodes/n1", **identity)
+    assert ([run["id"] for run in data["running"]], data["hidden_jobs"]) == (["101"], 1)
+    past = await service.data(f"{CLUSTER}/nodes/n1/jobs", **identity)
+    assert ([run["id"] for run in past["jobs"]], past["hidden_jobs"]) == (["101"], 1)
+    assert "bob" not in str((data, past))
+
+
+async def test_lines_of_others_jobs_are_left_out(alice: tuple[Service, dict[str, Any]]) -> None:
+    service, identity = alice
+    assert service.lines is not None
+    service.lines.lines = tuple(
+        Line({"node": "n1", **labels}, ((NOW, 1.0),)) for labels in ({"slurmjobid": "101"}, {"slurmjobid": "102"}, {})
+    )
+    body = await (await service.get(f"{CLUSTER}/nodes/n1/series?metric=cpu", **identity)).json()
+    assert [line["metric"].get("slurmjobid") for line in body["data"]["result"]] == ["101", None]
+    assert body["warnings"] == ["lines of jobs that may not be seen, or have ended, are left out"]
+
+
+async def test_a_host_list_draws_several_nodes_and_each_must_be_known(nodes: Service) -> None:
+    await nodes.data(f"{CLUSTER}/nodes/n%5B1-2%5D/series?metric=cpu")
+    assert nodes.lines is not None
+    assert nodes.lines.read_of[0][1] == Subject(nodes=("n1", "n2"))
+    assert await nodes.failure(f"{CLUSTER}/nodes/n%5B2-3%5D/series?metric=cpu") == (
+        404, "not_found", 'node "n3": not known on cluster "narval"',
+    )  # fmt: skip
+    assert (await nodes.failure(f"{CLUSTER}/nodes/n%5B1-200%5D/series?metric=cpu"))[0] == 400
+    await nodes.data(f"{CLUSTER}/nodes/login1/series?metric=cpu")
+
+
+@pytest.mark.parametrize("name", ["n9", *(name for name in HOSTILE_NAMES if "/" not in name)])
+@pytest.mark.parametrize("below", ["", "/jobs", "/events", "/series"])
+async def test_an_unknown_node_is_not_found(nodes: Service, name: str, below: str) -> None:
+    status, _, error = await nodes.failure(f"{CLUSTER}/nodes/{quote(name, safe='')}{below}")
+    assert status in (400, 404)
+    assert "node" in error or "no such path" in error
+
+
+async def test_the_timeline_has_those_that_were_there_in_the_time(nodes: Service) -> None:
+    def ended(job_id: int, start: float, end: float, *on: str) -> Any:
+        return make_run(job_id, nodes=on, start=start, end=end, state=JobState.COMPLETED)
+
+    nodes.history.runs = (
+        ended(1, NOW - 9000, NOW - 8000, "n1"), ended(2, NOW - 9000, NOW - 7000, "n2"),
+        ended(3, NOW - 5000, NOW - 4000, "n1"), ended(4, NOW - 20000, NOW - 100, "n1", "n2"),
+    )  # fmt: skip
+    whole = await nodes.data(f"{CLUSTER}/nodes/n1/jobs?start=now-3h")
+    assert sorted(run["job_id"] for run in whole["jobs"]) == [1, 3, 4, 101, 102]
+    past = await nodes.data(f"{CLUSTER}/nodes/n1/jobs?start={NOW - 9500}&end={NOW - 7500}")
+    assert sorted(run["job_id"] for run in past["jobs"]) == [1, 4], "also one that ended long after it"
+    shown, cursor = [], ""
+    while True:
+        page = await nodes.data(f"{CLUSTER}/nodes/n1/jobs?start=now-3h&limit=1{cursor}")
+        shown += [run["job_id"] for run in page["jobs"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert sorted(shown) == [1, 3, 4, 101, 102], "every run comes once"
+
+
+@pytest.mark.parametrize("query", ["start=now&end=now-1h", "start=0&end=now", "start=x", "nodes=3"])
+async def test_a_time_that_is_none_is_refused(nodes: Service, query: str) -> None:
+    assert (await nodes.failure(f"{CLUSTER}/nodes/n1/jobs?{query}"))[0] == 400
+
+
+async def test_events_are_those_of_the_time(nodes: Service) -> None:
+    data = await nodes.data(f"{CLUSTER}/nodes/n1/events?start=now-1d")
+    assert [(event["states"], event["reason"]) for event in data["events"]] == [(["down", "not_responding"], "power")]
+    assert data["complete"] is True
+    assert (await nodes.data(f"{CLUSTER}/nodes/n1/events?start=now-1h"))["events"] == []
+
+
+async def test_partitions_add_up_their_open_runs(nodes: Service) -> None:
+    rows = {row["partition"]: row for row in (await nodes.data(f"{CLUSTER}/partitions"))["partitions"]}
+    assert rows["gpu"]["slurmctld"] == {"cpus": 640.0}
+    assert sum(row["jobs"].get("running", 0) for row in rows.values()) == 2
+
+
+async def test_reservations_are_those_that_have_not_ended(nodes: Service) -> None:
+    nodes.around.reservation = Reservation("maint", NOW - 60, None, ("n1",))
+    (row,) = (await nodes.data(f"{CLUSTER}/reservations"))["reservations"]
+    assert (row["name"], row["end_time"], row["nodes"]) == ("maint", None, ["n1"])
+    nodes.around.reservation = None
+    assert (await nodes.failure(f"{CLUSTER}/reservations"))[0] == 404
+
+
+async def test_of_the_clusters_lines_those_of_foreign_accounts_are_left_out(
+    alice: tuple[Service, dict[str, Any]],
+) -> None:
+    service, identity = alice
+    assert service.lines is not None
+    service.lines.lines = tuple(
+        Line(labels, ((NOW, 1.0),)) for labels in ({"account": "def-kim"}, {"account": "rrg-lee"}, {"state": "idle"})
+    )
+    data = await service.data(f"{CLUSTER}/series?metric=cpu", **identity)
+    assert [line["metric"] for line in data["result"]] == [{"account": "def-kim"}, {"state": "idle"}]
+
+
+async def test_nodes_need_an_identity_and_a_known_accounting(alice: tuple[Service, dict[str, Any]]) -> None:
+    service, _ = alice
+    for path in ("nodes", "nodes/n1", "nodes/n1/jobs", "partitions", "reservations", "series"):
+        assert (await service.get(f"{CLUSTER}/{path}")).status == 401

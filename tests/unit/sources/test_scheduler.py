@@ -1,0 +1,208 @@
+"""What slurmctld says through any exporter: names adapted, zeros of failed collectors ignored, wraps put right."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.model.node import Scheduler, Told
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import ExporterSettings, PrometheusClient, PrometheusScheduler
+from aggregator.sources.prometheus.client import Sample
+from aggregator.sources.prometheus.exporters.slurm_exporter import METRICS
+from aggregator.sources.prometheus.scheduler import _number
+from tests.builders import HOSTILE_NAMES, NOW
+
+from .fake_prometheus import FakePrometheus, vector
+
+GIB = 2.0**30
+Given = tuple[str, dict[str, str], str]
+
+
+def answer(*samples: Given) -> Any:
+    return vector(*(({"__name__": name, "instance": "ctl:8080", **labels}, value) for name, labels, value in samples))
+
+
+async def fetch(
+    prometheus: FakePrometheus, client: PrometheusClient, *samples: Given, **changes: Any
+) -> tuple[PrometheusScheduler, Scheduler]:
+    prometheus.answers["__name__"] = answer(*samples)
+    source = PrometheusScheduler(client, {"cluster": "narval"}, ExporterSettings(**changes))
+    return source, await source.fetch(NOW)
+
+
+OSC: tuple[Given, ...] = (
+    ("slurm_cpus_alloc", {}, "71236"), ("slurm_cpus_idle", {}, "500"), ("slurm_cpus_other", {}, "64"),
+    ("slurm_cpus_total", {}, "71800"), ("slurm_gpus_alloc", {}, "3"), ("slurm_gpus_total", {}, "4"),
+    ("slurm_node_state_info", {"node": "nc1", "state": "mixed"}, "1"),
+    ("slurm_node_state_info", {"node": "ng1", "state": "idle~"}, "1"),
+    ("slurm_node_features_info", {"node": "nc1", "features": "skylake,ib"}, "1"),
+    ("slurm_queue_pending", {}, "12"), ("slurm_nodes_mix", {}, "7"),
+    ("slurm_exporter_collect_error", {"collector": "gpus"}, "0"),
+)  # fmt: skip
+
+
+async def test_the_osc_fork(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    source, found = await fetch(prometheus, client, *OSC)
+    assert found.cpus == {"allocated": 71236, "idle": 500, "other": 64, "total": 71800}
+    assert found.gpus == {"allocated": 3, "total": 4}
+    assert found.nodes["nc1"] == Told(state="mixed", features="skylake,ib")
+    assert found.nodes["ng1"] == Told(state="idle", flags=("powered_down",))
+    assert (found.jobs, found.node_counts) == ({"pending": 12}, {"mixed": 7})
+    assert source.features == {
+        "slurm_osc": True, "slurm_vpenso": False, "slurm_newer_exporter": False, "slurm_own_endpoint": False,
+    }  # fmt: skip
+    assert len(prometheus.queries) == 1, "one query, whichever exporter"
+    assert 'cluster="narval"' in prometheus.queries[0]["query"]
+
+
+async def test_the_older_exporters(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    status = {"node": "nc1", "status": "drng*"}
+    _, found = await fetch(
+        prometheus, client, ("slurm_node_cpu_total", status, "64"), ("slurm_node_cpu_alloc", status, "32"),
+        ("slurm_node_mem_total", status, "1024"), ("slurm_node_mem_alloc", status, "512"),
+        ("slurm_cpus_alloc", {}, "32"),
+    )  # fmt: skip
+    assert found.nodes["nc1"] == Told(
+        state="draining", flags=("not_responding",), cpus=64, cpus_allocated=32, memory_bytes=GIB,
+        memory_allocated_bytes=GIB / 2,
+    )  # fmt: skip
+    assert found.cpus == {"allocated": 32, "total": 64}
+
+
+async def test_the_newer_exporters(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    _, found = await fetch(
+        prometheus, client, ("slurm_cpus_total", {}, "36"), ("slurm_cpus_idle", {}, "30"),
+        ("slurm_account_cpu_alloc", {"account": "a"}, "4"), ("slurm_account_cpu_alloc", {"account": "b"}, "2"),
+        ("slurm_node_count_per_state", {"state": "mixed"}, "2"),
+        ("slurm_partition_alloc_cpus", {"partition": "gpu", "state": "mixed"}, "5"),
+        ("slurm_partition_alloc_cpus", {"partition": "gpu", "state": "draining"}, "1"),
+    )  # fmt: skip
+    assert found.cpus == {"allocated": 6, "idle": 30, "total": 36}
+    assert (found.node_counts, found.partitions) == ({"mixed": 2}, {"gpu": {"cpus_allocated": 6}})
+
+
+def own(cpus: int, told: int, nodes: int = 2) -> tuple[Given, ...]:
+    per_node = [
+        sample
+        for number in range(nodes)
+        for sample in (
+            ("slurm_node_cpus", {"node": f"n{number}"}, "50000"),
+            ("slurm_node_cpus_alloc", {"node": f"n{number}"}, str(cpus)),
+            ("slurm_node_memory_bytes", {"node": f"n{number}"}, "8e9"),
+        )
+    ]
+    return (*per_node, ("slurm_jobs_cpus_alloc", {}, str(told)), ("slurm_jobs_running", {}, "5"))
+
+
+async def test_slurmctlds_own_endpoint(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    source, found = await fetch(prometheus, client, *own(100, 200))
+    assert found.nodes["n0"] == Told(cpus=50000, cpus_allocated=100, memory_bytes=8e9)
+    assert found.cpus == {"allocated": 200, "total": 100_000}
+    assert (found.jobs, found.repairs, source.features["slurm_own_endpoint"]) == ({"running": 5}, (), True)
+
+
+async def test_a_sum_that_has_wrapped_is_put_right_from_the_nodes_and_said(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    _, found = await fetch(prometheus, client, *own(40_000, 80_000 - 65_536))
+    assert found.cpus["allocated"] == 80_000
+    assert found.rejected == {"slurm_jobs_cpus_alloc wrapped": 1}
+    assert found.repairs == ("slurm_jobs_cpus_alloc says 14464 CPUs, for it counts in 16 bits; the nodes say 80000",)
+
+
+@pytest.mark.parametrize(("cpus", "used"), [("1000", {"allocated": 7}), ("70000", {})])
+async def test_a_sum_without_nodes_is_used_only_where_it_cannot_have_wrapped(
+    prometheus: FakePrometheus, client: PrometheusClient, cpus: str, used: dict[str, float]
+) -> None:
+    _, found = await fetch(
+        prometheus, client, ("slurm_jobs_cpus_alloc", {}, "7"), ("slurm_partition_cpus", {"partition": "p"}, cpus),
+        ("slurm_partition_nodes_cpus_alloc", {"partition": "p"}, "7"),
+    )  # fmt: skip
+    assert found.cpus == used
+    assert ("cpus_allocated" in found.partitions["p"]) is bool(used)
+    assert bool(found.rejected) is not bool(used)
+
+
+async def test_nodes_that_power_down_are_not_shown_as_powering_up(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    endpoint = ("slurm_nodes_powering_up", {}, "9")
+    _, alone = await fetch(prometheus, client, endpoint)
+    assert alone.node_counts == {"powering_down": 9}
+    assert alone.repairs == ("slurm_nodes_powering_up says 9, which are the nodes that power down",)
+    states = [("slurm_node_state_info", {"node": "n1", "state": "idle#"}, "1")]
+    _, both = await fetch(prometheus, client, endpoint, *states)
+    assert both.node_counts == {"powering_down": 9, "powering_up": 1}
+    _, better = await fetch(prometheus, client, endpoint, ("slurm_nodes_powering_down", {}, "4"))
+    assert (better.node_counts, better.repairs) == ({"powering_up": 9, "powering_down": 4}, ())
+
+
+@pytest.mark.parametrize("failure", ["slurm_exporter_collect_error", "slurm_exporter_collect_timeout"])
+async def test_the_zeros_of_a_collector_that_failed_are_no_values(
+    prometheus: FakePrometheus, client: PrometheusClient, failure: str
+) -> None:
+    zeros = [(name, labels, "0" if name.startswith("slurm_cpus") else value) for name, labels, value in OSC]
+    _, found = await fetch(prometheus, client, *zeros, (failure, {"collector": "cpus"}, "1"))
+    assert (found.cpus, found.gpus["allocated"]) == ({}, 3)
+    assert found.rejected == {"collector cpus failed": 4}
+
+
+async def test_two_exporters_and_two_replicas_tell_a_thing_once(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    replica = [(name, {**labels, "instance": "ctl2:8080"}, value) for name, labels, value in OSC]
+    _, found = await fetch(
+        prometheus, client, *OSC, *replica, ("slurm_nodes_mixed", {}, "7"), ("slurm_jobs_pending", {}, "12")
+    )
+    _, once = await fetch(prometheus, client, *OSC)
+    assert (found.cpus, found.nodes, found.node_counts, found.jobs) == (
+        once.cpus, once.nodes, once.node_counts, once.jobs,
+    )  # fmt: skip
+
+
+async def test_a_node_that_is_shown_in_two_states_is_in_the_worse_one(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    both = [("slurm_node_state_info", {"node": "n1", "state": state}, "1") for state in ("idle", "down*", "mixed")]
+    assert (await fetch(prometheus, client, *both))[1].nodes["n1"].state == "down"
+
+
+async def test_other_names_of_the_site_and_hostile_ones(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    _, found = await fetch(
+        prometheus, client, *(("my_states", {"host": name, "state": "idle"}, "1") for name in HOSTILE_NAMES),
+        metrics={"slurm_node_state_info": "my_states"}, labels={"node": "host"},
+    )  # fmt: skip
+    assert found.nodes.keys() == set(HOSTILE_NAMES)
+
+
+async def test_nothing_told_is_nothing_known(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    source, found = await fetch(prometheus, client)
+    assert (found, source.rows) == (Scheduler(time=NOW), 0)
+
+
+async def test_a_query_that_fails_is_a_source_that_fails(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    prometheus.answers["__name__"] = {"status": "error", "errorType": "timeout", "error": "too slow"}
+    with pytest.raises(FetchError, match="too slow"):
+        await PrometheusScheduler(client, {}, ExporterSettings()).fetch(NOW)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(METRICS),
+            st.dictionaries(st.sampled_from(["node", "partition", "state", "collector"]), st.text(max_size=4)),
+            st.one_of(st.floats().map(str), st.text(max_size=3), st.sampled_from(["+Inf", "NaN", "-1", "65536"])),
+        ),
+        max_size=30,
+    )
+)
+def test_no_page_makes_a_number_that_is_none(samples: list[Given]) -> None:
+    """Whatever an exporter prints: no negative, infinite or invented number."""
+    source = PrometheusScheduler(PrometheusClient.__new__(PrometheusClient), {}, ExporterSettings())
+    told = [Sample({"__name__": name, **labels}, (NOW, value)) for name, labels, value in samples]
+    found = source.read(NOW, told)
+    numbers = [*found.cpus.values(), *found.gpus.values(), *found.jobs.values(), *found.node_counts.values()]
+    assert all(0 <= number < float("inf") for number in numbers)
+    assert not numbers or any(_number(value) is not None for _, _, value in samples)
