@@ -17,6 +17,7 @@ from aggregator.config.types import (
     File,
     HeaderName,
     Interval,
+    IpAddress,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -71,6 +72,7 @@ class Nodes(Section):
     strip_port: bool = True
     strip_domain: bool = True
     bmc_suffix: str = "-oob"
+    addresses: dict[IpAddress, Text] = Field(default_factory=dict)
 
 
 class Partitions(Section):

@@ -57,18 +57,21 @@ class PrometheusSeries:
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
         """Read one graph of a subject over a span.
 
+        An answer that is not whole is shown with the engine's warnings, of which there may be one for each query.
         Raises FetchError when a query fails: lines with holes would look as if nothing had run.
         """
         exporter, graph = self._find(kind, name)
         answer = await self._read(kind, exporter, graph, subject, span)
         lines = list(answer.lines)
         rest: list[Line] = []
+        warnings = answer.warnings
         if graph.whole:
             whole = await self._read(kind, *self._find(kind, graph.whole), subject, span)
             rest = unaccounted(lines, whole.lines, graph.folded)
+            warnings = tuple(dict.fromkeys((*warnings, *whole.warnings)))
         if graph.top:
             lines = fold_smallest(lines, graph.folded, graph.top)
-        return Lines(lines=(*lines, *rest), queries=answer.queries, rejected=answer.rejected)
+        return Lines(lines=(*lines, *rest), queries=answer.queries, warnings=warnings, rejected=answer.rejected)
 
     def _in_use(self) -> Iterator[tuple[str, ExporterSettings]]:
         return ((exporter, self._exporters[exporter]) for exporter in GRAPHS if exporter in self._exporters)
@@ -86,12 +89,13 @@ class PrometheusSeries:
         queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
         answers = await asyncio.gather(*map(self._ask, queries))
         rejected: Counter[str] = Counter()
-        lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
-        return Lines(lines=tuple(lines), queries=tuple(expressions), rejected=rejected)
+        lines = merge_equal(self._line(graph, series, settings, rejected) for found, _ in answers for series in found)
+        warnings = dict.fromkeys(f"not all data: {warning[:300]}" for _, said in answers for warning in said)
+        return Lines(lines=tuple(lines), queries=tuple(expressions), warnings=tuple(warnings), rejected=rejected)
 
-    async def _ask(self, query: _Query) -> Sequence[Series]:
+    async def _ask(self, query: _Query) -> tuple[Sequence[Series], Sequence[str]]:
         expression, span = query
-        return await self._client.query_range(expression, span.start, span.end, span.step)
+        return await self._client.query_range_with_warnings(expression, span.start, span.end, span.step)
 
     def _picked(self, by: str, subject: Subject, settings: ExporterSettings) -> Iterator[tuple[Matcher, ...]]:
         """Give the matchers of each query: one for every BATCH jobs or nodes."""
