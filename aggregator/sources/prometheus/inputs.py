@@ -21,7 +21,7 @@ class Input:
 
     The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
     $account and $node the labels of job, account and node, $hold how far back a mean over a ledger window looks;
-    selectors are further names for the metric with one more matcher.
+    selectors are further names for the metric with one more matcher, beside those of other metrics that it reads.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py).
@@ -34,6 +34,7 @@ class Input:
     low: float = 0.0
     high: float = float("inf")
     selectors: Mapping[str, Matcher] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     recorded: str = ""
     witness: str = ""
 
@@ -63,6 +64,7 @@ def promql(
     """Write an input's expression for one cluster."""
     metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
     series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
+    series |= {name: selector(settings.metrics.get(other, other), matchers) for name, other in item.beside.items()}
     return Template(item.expression).substitute(
         series,
         series=selector(metric, matchers),
@@ -110,7 +112,8 @@ def recorded_promql(item: Input, matchers: Mapping[str, str], settings: Exporter
 
     Rules read the metric by its own name. An empty matcher means series without the label: recorded ones have lost it.
     """
-    if not item.recorded or settings.metrics.keys() & {item.name, item.metric} or not all(matchers.values()):
+    read = {item.name, item.metric, *item.beside.values()}
+    if not item.recorded or settings.metrics.keys() & read or not all(matchers.values()):
         return None
     name = Template(item.recorded).substitute(window=_duration(math.ceil(settings.rate_window)))
     series = selector(name, matchers)

@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-<<<<<<< HEAD
-from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
-=======
-from aggregator.model.tres import Allocation, allocation, board_part, gpu_types, parse_tres
->>>>>>> 9d08efe (gpus: MIG slices are parts of a board in the ledger, and hpc_job_allocated_gpu_equivalents)
+from aggregator.model.tres import Allocation, allocation, board_part, gpu_types, license_names, parse_tres
 
 CATALOG = {
     1: ("cpu", ""),
@@ -128,7 +124,6 @@ def test_no_text_takes_more_memory_than_a_column_warrants(text: str) -> None:
     assert peak < 16 * 2**20
 
 
-<<<<<<< HEAD
 def test_licenses_are_by_name_as_far_as_they_are_tres() -> None:
     catalog = {1001: ("gres", "gpu"), 1005: ("license", "matlab"), 1006: ("license", 'x"@db')}
     names = license_names(catalog)
@@ -136,7 +131,8 @@ def test_licenses_are_by_name_as_far_as_they_are_tres() -> None:
     assert names == {1005: "matlab", 1006: 'x"@db'}
     assert found.licenses == {"matlab": 2, 'x"@db': 0}
     assert allocation(parse_tres("1=4"), {}, names).licenses == {}
-=======
+
+
 @pytest.mark.parametrize(
     ("gpu_type", "part"),
     [
@@ -158,4 +154,3 @@ def test_slices_are_counted_apart_from_boards_and_weighed_together() -> None:
 @given(st.text())
 def test_no_type_is_more_than_a_board_or_nothing(gpu_type: str) -> None:
     assert 0 < board_part(gpu_type) <= 1
->>>>>>> 9d08efe (gpus: MIG slices are parts of a board in the ledger, and hpc_job_allocated_gpu_equivalents)
