@@ -60,14 +60,14 @@ def graph_promql(
     """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
     selectors: dict[str, str] = {}
     for name, (metric, own) in graph.series.items():
-        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own)
+        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *map(settings.matcher, own))
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
-    return Template(graph.expression).substitute(
+    return Template(settings.relabelled(graph.expression)).substitute(
         selectors,
         window=f"{math.ceil(max(settings.rate_window, step))}s",
-        job=settings.labels.get("slurmjobid", "slurmjobid"),
+        job=settings.label("slurmjobid"),
         node=node_label,
     )
 

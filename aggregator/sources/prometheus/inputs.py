@@ -1,6 +1,7 @@
 """Inputs as data: what is asked of Prometheus for each exporter, and how its values become base units."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
@@ -13,6 +14,10 @@ RATE_INTERVALS = 4
 MIN_RATE_WINDOW = 15.0
 # Rules that are evaluated as often as is scraped may fail once.
 RECORDED_INTERVALS = 2
+# The labels in `by (…)`, `on (…)` and their like, but for the templates' own names; and a label as an argument.
+_GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^()]*\)")
+_WORD = re.compile(r"(?<![$\w])[A-Za-z_]\w*\b(?! ?\()")
+_QUOTED = re.compile(r'"([A-Za-z_]\w*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,22 @@ class ExporterSettings:
     metrics: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def label(self, name: str) -> str:
+        """Give the name under which the site stores a label of the exporter."""
+        return self.labels.get(name, name)
+
+    def matcher(self, matcher: Matcher) -> Matcher:
+        """Write an exporter's own matcher as the site stores its label."""
+        label, operator, value = matcher
+        return self.label(label), operator, value
+
+    def relabelled(self, expression: str) -> str:
+        """Write an expression's template with the site's labels, where it groups by them and where it quotes them."""
+        if not self.labels:
+            return expression
+        grouped = _GROUPING.sub(lambda found: _WORD.sub(lambda word: self.label(word[0]), found[0]), expression)
+        return _QUOTED.sub(lambda found: f'"{self.label(found[1])}"', grouped)
+
     @property
     def rate_window(self) -> float:
         """Give the window in seconds over which counters are turned into rates."""
@@ -63,17 +84,18 @@ def promql(
 ) -> str:
     """Write an input's expression for one cluster."""
     metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
-    series = {name: selector(metric, matchers, matcher) for name, matcher in item.selectors.items()}
+    own = {name: settings.matcher(matcher) for name, matcher in item.selectors.items()}
+    series = {name: selector(metric, matchers, matcher) for name, matcher in own.items()}
     series |= {name: selector(settings.metrics.get(other, other), matchers) for name, other in item.beside.items()}
-    return Template(item.expression).substitute(
+    return Template(settings.relabelled(item.expression)).substitute(
         series,
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
         # Before Prometheus 3 a range includes both of its ends: a sample on the border would be in two windows.
         hold=f"{max(1, round(hold * 1000) - 1)}ms",
-        job=settings.labels.get("slurmjobid", "slurmjobid"),
-        account=settings.labels.get("account", "account"),
+        job=settings.label("slurmjobid"),
+        account=settings.label("account"),
         node=node_label,
     )
 

@@ -100,14 +100,14 @@ class PrometheusSeries:
     def _picked(self, by: str, subject: Subject, settings: ExporterSettings) -> Iterator[tuple[Matcher, ...]]:
         """Give the matchers of each query: one for every BATCH jobs or nodes."""
         if by == JOB:
-            label = settings.labels.get("slurmjobid", "slurmjobid")
+            label = settings.label("slurmjobid")
             for ids in _batches(list(map(str, subject.jobs))):
                 yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
         elif by == NODE:
             for nodes in _batches(subject.nodes):
                 yield (self._nodes.matcher(nodes),)
         else:
-            yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
+            yield tuple((settings.label(label), "=", value) for label, value in subject.labels)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
