@@ -10,7 +10,7 @@ from string import Template
 import pytest
 
 from aggregator.sources.prometheus import exporters, power
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.exporters import slurm_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.graphs import Graph, graph_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.series import GRAPHS
@@ -19,6 +19,7 @@ from tests.lab.packages import promtool
 REFRESH = (*slurm_job_exporter.JOB_INPUTS, *slurm_job_exporter.GPU_INPUTS, slurm_job_exporter.HEALTHY_NODES)
 INPUTS = {
     **{f"refresh-{item.name}": item for item in REFRESH},
+    **{f"levels-{item.name}": item for item in (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)},
     **{f"ledger-{key}": item for key, (_, item) in power._INPUTS.items()},
 }
 ALL_GRAPHS = {f"{exporter}-{graph.name}": graph for exporter, graphs in GRAPHS.items() for graph in graphs}
@@ -102,4 +103,4 @@ def test_every_module_of_exporters_is_in_a_registry() -> None:
     """A file that nobody reads would be tested by nobody."""
     modules = {path.stem for path in Path(str(exporters.__file__)).parent.glob("*.py")} - {"__init__"}
     shared = {"gpu_exporters"}
-    assert modules - shared <= {*GRAPHS, *(exporter for exporter, _ in power._INPUTS.values())}
+    assert modules - shared <= {*GRAPHS, *(exporter for exporter, _ in power._INPUTS.values()), "slurm_exporter"}
