@@ -104,3 +104,19 @@ def test_every_module_of_exporters_is_in_a_registry() -> None:
     modules = {path.stem for path in Path(str(exporters.__file__)).parent.glob("*.py")} - {"__init__"}
     shared = {"gpu_exporters"}
     assert modules - shared <= {*GRAPHS, *(exporter for exporter, _ in power._INPUTS.values()), "slurm_exporter"}
+
+
+def test_whose_a_job_is_does_not_come_from_its_series() -> None:
+    """An exporter writes the account "error" where it does not know: slurmacct knows the owner by the job's id."""
+    every = {name: item for name, item in INPUTS.items() if not name.startswith("levels")}
+    assert [name for name, item in every.items() if labels_of(item.expression, {}) & {"user", "account"}] == []
+
+
+def test_what_is_a_rate_already_is_not_rated_again() -> None:
+    """PCIe and NVLink come as bytes per second, in gauges."""
+    gauges = [graph for graph in ALL_GRAPHS.values() if graph.name in ("gpu_pcie", "gpu_nvlink")]
+    assert len(gauges) == 2
+    for graph in gauges:
+        text = graph_promql(graph, {}, (), ExporterSettings(), "instance", 600.0)
+        assert re.search(r"\b(i?rate|deriv|increase)\(", text) is None
+        assert "avg_over_time(" in text
