@@ -9,7 +9,7 @@ from string import Template
 
 import pytest
 
-from aggregator.sources.prometheus import exporters, power
+from aggregator.sources.prometheus import power
 from aggregator.sources.prometheus.exporters import slurm_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.graphs import Graph, graph_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
@@ -97,13 +97,6 @@ def test_functions_and_the_templates_own_names_are_not_labels() -> None:
     assert settings.relabelled("sum by ($job, core) (max by (core) (rate($core[5m])))") == (
         "sum by ($job, cpu_core) (max by (cpu_core) (rate($core[5m])))"
     )
-
-
-def test_every_module_of_exporters_is_in_a_registry() -> None:
-    """A file that nobody reads would be tested by nobody."""
-    modules = {path.stem for path in Path(str(exporters.__file__)).parent.glob("*.py")} - {"__init__"}
-    shared = {"gpu_exporters"}
-    assert modules - shared <= {*GRAPHS, *(exporter for exporter, _ in power._INPUTS.values()), "slurm_exporter"}
 
 
 def test_whose_a_job_is_does_not_come_from_its_series() -> None:
