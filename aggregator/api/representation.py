@@ -89,7 +89,10 @@ def _array_json(run: Run) -> Json | None:
 
 def allocation_json(held: Allocation) -> Json:
     """Show what a run holds or asks for."""
-    return {"cpus": held.cpus, "memory_bytes": held.memory_bytes, "nodes": held.nodes, "gpus": dict(held.gpus)}
+    return {
+        "cpus": held.cpus, "memory_bytes": held.memory_bytes, "nodes": held.nodes, "gpus": dict(held.gpus),
+        "gpu_equivalents": held.gpu_equivalents,
+    }  # fmt: skip
 
 
 def use_json(use: JobUse) -> Json:

@@ -17,6 +17,7 @@ from aggregator.config.types import (
     File,
     HeaderName,
     Interval,
+    IpAddress,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -72,12 +73,13 @@ class Nodes(Section):
     strip_port: bool = True
     strip_domain: bool = True
     bmc_suffix: str = "-oob"
+    addresses: dict[IpAddress, Text] = Field(default_factory=dict)
     login_nodes: OptionalHostlist = ()
     transfer_nodes: OptionalHostlist = ()
 
     def names(self) -> dict[str, Any]:
         """Give the rule for names by its fields."""
-        return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix"})
+        return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix", "addresses"})
 
     @property
     def kinds(self) -> dict[str, Kind]:

@@ -274,6 +274,14 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def _check_ip_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise must_be("an IP address, without a port") from None
+    return text
+
+
 def _read_month_day(value: object) -> tuple[int, int]:
     """Read a day that every year has."""
     try:
@@ -324,6 +332,7 @@ Names = Annotated[
     tuple[str, ...], PlainValidator(_read_names), PlainSerializer(list, return_type=list[str], when_used="json")
 ]
 NotEmpty = AfterValidator(_require_items)
+IpAddress = Annotated[str, AfterValidator(_check_ip_address)]
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]
 HeaderName = Annotated[str, _matching(HEADER_NAME, "the name of an HTTP header")]

@@ -47,6 +47,10 @@ def _held(job: Job, amount: float) -> float | None:
     return amount if job.run.start is not None else None
 
 
+def _gpu_equivalents(job: Job) -> float | None:
+    return _held(job, job.run.allocated.gpu_equivalents) if job.run.allocated.gpus else None
+
+
 def _gpus_by_type(job: Job) -> Iterable[tuple[LabelValues, float | None]]:
     return (((gpu_type,), _held(job, count)) for gpu_type, count in job.run.allocated.gpus.items())
 
@@ -96,6 +100,8 @@ FAMILIES: tuple[Family[Job], ...] = (
         labels=("gpu_type",),
         samples=_gpus_by_type,
     ),
+    _job("allocated_gpu_equivalents", "GPUs that the job holds, a MIG slice as its part of the board (3g.20gb: 3/7).",
+         f"{_SLURMACCT} tres_alloc", _gpu_equivalents),
     _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} deriv(slurm_job_core_usage_total)", lambda job: job.use.cpus),
     _job("memory_used_bytes", "Resident memory now, over all nodes.", f"{_EXPORTER} slurm_job_memory_rss",
          lambda job: job.use.memory_bytes),

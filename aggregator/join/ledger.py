@@ -161,7 +161,7 @@ def _tenant(gain: _Gain, node: str, window: PowerWindow) -> Tenant:
         seconds=gain.seconds,
         cpus=held.cpus / count,
         memory_bytes=held.memory_bytes / count,
-        gpus=held.gpu_count / count,
+        gpus=held.gpu_equivalents / count,
         busy_cpus=_of(use.cpus, run.job_id, node, absent),
         used_memory_bytes=_of(use.memory_bytes, run.job_id, node, absent),
         gpu_watts=_of(window.job_gpu_watts, run.job_id, node, None),

@@ -8,8 +8,13 @@ CPU, MEMORY, ENERGY, NODE, BILLING = 1, 2, 3, 4, 5
 MEBIBYTE = 1024 * 1024
 # NO_VAL64 and INFINITE64 mark "not tracked"; every count from 2^63 on is one of them or garbage.
 SENTINEL = 1 << 63
-# Python refuses to convert numbers of thousands of digits, with an error of its own.
+# Slices of a board with MIG, as Slurm's GPU types name them: 3g.20gb, a100_3g.20gb, nvidia_h100_1g.10gb+me.
+_PROFILE = re.compile(r"(?:^|[^0-9a-z])([1-7])g\.(\d+)gb", re.ASCII | re.IGNORECASE)
+_SLICES = 7
+# Boards with four slices: A30, RTX PRO 6000.
+_FOURTHS = {"1g.6gb": 1, "2g.12gb": 2, "4g.24gb": 4, "2g.48gb": 2, "4g.96gb": 4}
 _NONE: Mapping[int, str] = {}
+# Python refuses to convert numbers of thousands of digits, with an error of its own.
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 
 
@@ -30,8 +35,13 @@ class Allocation:
 
     @property
     def gpu_count(self) -> int:
-        """Count all GPUs, whatever their type."""
+        """Count all GPUs, whatever their type; a MIG slice is one, as it is to Slurm."""
         return sum(self.gpus.values())
+
+    @property
+    def gpu_equivalents(self) -> float:
+        """Count whole boards: a MIG slice is its part of one."""
+        return sum(count * board_part(gpu_type) for gpu_type, count in self.gpus.items())
 
 
 NOTHING = Allocation()
@@ -82,3 +92,12 @@ def allocation(
     memory = counts.get(MEMORY, 0) * MEBIBYTE
     licenses = {name: counts[tres_id] for tres_id, name in license_ids.items() if tres_id in counts}
     return Allocation(counts.get(CPU, 0), memory, counts.get(NODE, 0), typed, counts.get(BILLING), licenses)
+
+
+def board_part(gpu_type: str) -> float:
+    """Give the part of a board that one GPU of Slurm's type is: 1, and 3/7 for `a100_3g.20gb`."""
+    profile = _PROFILE.search(gpu_type)
+    if profile is None:
+        return 1.0
+    name = f"{profile[1]}g.{profile[2]}gb"
+    return _FOURTHS[name] / 4 if name in _FOURTHS else int(profile[1]) / _SLICES

@@ -79,6 +79,9 @@ def history() -> History:
     for uuid, power in (("GPU-a", 250.0), ("GPU-b", 60.0)):
         of.add("DCGM_FI_DEV_POWER_USAGE", f'instance="n1:9400",UUID="{uuid}",GPU_I_ID="1"', 30, power)
         of.add("DCGM_FI_DEV_POWER_USAGE", f'instance="n1:9400",UUID="{uuid}",GPU_I_ID="2"', 30, power)
+        of.add("DCGM_FI_DEV_POWER_USAGE", f'instance="n6:9400",uuid="{uuid}"', 30, power)
+    for member in ("0", "1"):
+        of.add(REDFISH, f'instance="n6-oob",chassis_id="c",power_votage_id="{member}"', 90, 400.0)
     of.add("nvidia_gpu_power_usage_milliwatts", 'instance="n4:9445",uuid="u"', 30, 90_000)
     of.add("nvidia_gpu_power_usage_milliwatts", 'instance="n4:9445",uuid="MIG",GPU_I_ID="3"', 30, 90_000)
     return of
@@ -148,6 +151,13 @@ async def test_a_board_counts_once_whatever_its_slices_say(client: PrometheusCli
     assert (window.nodes["n1"].gpu_watts, window.nodes["n1"].gpus) == (310.0, 2)
     assert (window.nodes["n4"].gpu_watts, window.nodes["n4"].gpus) == (90.0, 1)
     assert window.job_gpu_watts == {4711: {"n1": 250.0}}
+
+
+async def test_both_spellings_of_a_label_are_read(client: PrometheusClient) -> None:
+    """Without its label two boards, or two members of a BMC, would be one."""
+    node = (await read(client, 5)).nodes["n6"]
+
+    assert (node.watts, node.gpu_watts, node.gpus) == (800.0, 310.0, 2)
 
 
 async def test_means_over_the_window_and_impossible_values(client: PrometheusClient) -> None:

@@ -1,9 +1,12 @@
 """The Debian packages that the lab needs, and how missing ones are installed."""
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 # Daemons live in sbin, which is not on an ordinary user's PATH.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -12,6 +15,9 @@ DATABASE = ("mariadb-server",)
 SLURM = ("munge", "slurmdbd", "slurmctld", "slurmd", "slurm-client")
 PROMETHEUS = ("prometheus",)
 ALERTMANAGER = ("prometheus-alertmanager",)
+VICTORIAMETRICS = ("victoria-metrics",)
+# The Debian release whose Prometheus is of the 3.x series; it runs on older ones too.
+PROMETHEUS_3_RELEASE = "forky"
 
 # The program whose presence proves that a package is installed.
 _PROGRAMS = {
@@ -45,6 +51,60 @@ def promtool() -> str:
     return program("promtool")
 
 
+def prometheus_3() -> str:
+    """Return the full path of a Prometheus 3.x, unpacked beside the installed one from a newer release of Debian.
+
+    Raises MissingPackagesError that says what the machine's mirror lacks.
+    """
+    folder = Path(tempfile.gettempdir()) / f"hpc-aggregator-lab-{os.geteuid()}" / f"prometheus-{PROMETHEUS_3_RELEASE}"
+    binary = folder / "usr/bin/prometheus"
+    if not binary.exists():
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+            _unpack("prometheus", PROMETHEUS_3_RELEASE, Path(work))
+            # In one step: another run may be at the same.
+            if not folder.exists():
+                (Path(work) / "tree").rename(folder)
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    if not re.match(r"prometheus, version 3\.", said.stdout + said.stderr):
+        raise MissingPackagesError(
+            f"Debian {PROMETHEUS_3_RELEASE} has no Prometheus 3.x: {(said.stdout + said.stderr)[:200]}"
+        )
+    return str(binary)
+
+
+def _unpack(package: str, release: str, work: Path) -> None:
+    """Unpack a package of another release into *work*/tree, with package lists of its own."""
+    (work / "lists").mkdir()
+    (work / "sources.list").write_text(f"deb {_mirror()} {release} main\n")
+    own = [
+        f"Dir::Etc::SourceList={work}/sources.list",
+        "Dir::Etc::SourceParts=-",
+        f"Dir::State::Lists={work}/lists",
+        f"Dir::Cache={work}/cache",
+        "APT::Sandbox::User=",
+        "Debug::NoLocking=1",
+    ]
+    options = [word for option in own for word in ("-o", option)]
+    _apt_get(*options, "update", "-q")
+    _apt_get(*options, "download", "-q", package, cwd=work)
+    (deb,) = work.glob("*.deb")
+    subprocess.run(["dpkg", "-x", deb, work / "tree"], check=True, capture_output=True)
+
+
+def _mirror() -> str:
+    """Return the address of the Debian mirror that apt is set up with."""
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(ORIGIN) $(LABEL)", "Created-By: Packages"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    for line in done.stdout.splitlines():
+        _, address, origin, label = line.split(" ", 3)
+        if (origin, label) == ("Debian", "Debian"):
+            return address
+    raise MissingPackagesError("apt has no Debian mirror (see apt-get indextargets), which has Prometheus 3.x")
+
+
 def ensure_packages(needed: Iterable[str]) -> None:
     """Install those of *needed* (Debian package names) that are missing."""
     missing = [package for package in needed if not _installed(package)]
@@ -64,8 +124,8 @@ def _installed(package: str) -> bool:
     return shutil.which(_PROGRAMS.get(package, package), path=SEARCH_PATH) is not None
 
 
-def _apt_get(*args: str) -> None:
+def _apt_get(*args: str, cwd: Path | None = None) -> None:
     environment = {**os.environ, "PATH": SEARCH_PATH, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(["apt-get", *args], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(["apt-get", *args], env=environment, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MissingPackagesError(f"apt-get {' '.join(args)} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")

@@ -36,6 +36,7 @@ class PrometheusServer:
         alerting: Mapping[str, Any] | None = None,
         alertmanager_port: int | None = None,
         binary: str | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         """
         Prepare its configuration.
@@ -67,6 +68,7 @@ class PrometheusServer:
                 f"--storage.tsdb.path={self.folder}/data",
                 f"--web.listen-address={LOOPBACK}:{self.port}",
                 "--log.level=warn",
+                *flags,
             ],
             log=self.folder / "prometheus.log",
             # The machine's proxy must not stand between Prometheus and loopback.

@@ -42,5 +42,6 @@ INPUTS = {
     "job_node:slurm_job_core_usage:deriv2m": (
         "sum by (cluster,slurmjobid,instance) (max by (cluster,slurmjobid,instance,core)"
         " (deriv(slurm_job_core_usage_total[2m])))"
+        " and max by (cluster,slurmjobid,instance) (count_over_time(slurm_job_memory_usage[2m])) > 1"
     ),
 }

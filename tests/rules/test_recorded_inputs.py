@@ -28,17 +28,19 @@ NAME = "job_node:slurm_job_core_usage:deriv2m"
 # A recording of half of the nodes, under the name that belongs to a scrape interval of 60 s.
 HALF = {
     "record": "job_node:slurm_job_core_usage:deriv4m",
-    "expr": INPUTS[NAME].replace("total[2m]", 'total{instance=~"n[0-4]:.*"}[4m]'),
+    "expr": INPUTS[NAME].replace("total[2m]", 'total{instance=~"n[0-4]:.*"}[4m]').replace("usage[2m]", "usage[4m]"),
 }
 
 
 def openmetrics(now: float) -> Iterator[str]:
     """Write jobs on two clusters: busy and idle ones, over nodes, some with a second account for a while."""
     dice = random.Random(0)
+    seen = []
     yield "# TYPE slurm_job_core_usage counter"
     for job in range(30):
         cluster, accounts = dice.choice(("narval", "beluga")), dice.choice((("def-a",), ("def-a", "error")))
         for node in dice.sample(range(10), dice.randint(1, 3)):
+            seen.append(f'cluster="{cluster}",instance="n{node}:9798",slurmjobid="{job}"')
             for core in range(dice.randint(1, 4)):
                 used = 0
                 for at in range(int(now) - PAST, int(now), STEP):
@@ -46,6 +48,9 @@ def openmetrics(now: float) -> Iterator[str]:
                     for account in accounts:
                         labels = f'cluster="{cluster}",instance="n{node}:9798",slurmjobid="{job}",core="{core}"'
                         yield f'slurm_job_core_usage_total{{{labels},user="u",account="{account}"}} {used} {at}'
+    yield "# TYPE slurm_job_memory_usage gauge"
+    for labels in seen:
+        yield from (f"slurm_job_memory_usage{{{labels}}} 1 {at}" for at in range(int(now) - PAST, int(now), STEP))
     yield "# TYPE slurm_job_memory_rss gauge"
     for at in range(int(now) - PAST, int(now), STEP):
         yield f'slurm_job_memory_rss{{cluster="narval",instance="n1:9798",slurmjobid="1"}} {at} {at}'

@@ -9,44 +9,33 @@ import aiohttp
 import msgspec
 
 from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.answer import Answer, AnswerError, read_answer, refusal
 
 # label, operator (= or !=), value
 Matcher = tuple[str, str, str]
 
 T = TypeVar("T")
-_TYPES = {"vector": "an instant vector", "matrix": "a matrix"}
-# An answer larger than this is a mistake in a query or not Prometheus.
-MAX_ANSWER_BYTES = 512 * 2**20
+# Decoded at once: longer pieces would hold up the event loop.
+_CHUNK_BYTES = 1 << 20
+# VictoriaMetrics evaluates up to 30 s before the time that is asked for, or at other steps, unless its cache is not to
+# be used; others do not know the parameter.
+_EVALUATION = {"nocache": "1"}
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One series of an instant vector: its labels, and [epoch time, value as text]."""
 
     metric: dict[str, str]
     value: tuple[float, str]
 
 
-class Series(msgspec.Struct, frozen=True):
+class Series(msgspec.Struct, frozen=True, gc=False):
     """One series of a matrix: its labels, and [epoch time, value as text] of each step that has one."""
 
     metric: dict[str, str]
     values: list[tuple[float, str]]
 
 
-class _Data(msgspec.Struct, rename="camel"):
-    result_type: str = ""
-    # Decoded only when it is known to be a vector: the other types have other shapes.
-    result: msgspec.Raw = msgspec.Raw(b"[]")
-
-
-class _Answer(msgspec.Struct, rename="camel"):
-    status: str
-    data: _Data | None = None
-    error_type: str = ""
-    error: str = ""
-
-
-_DECODER = msgspec.json.Decoder(_Answer)
 _VECTOR = msgspec.json.Decoder(list[Sample])
 _MATRIX = msgspec.json.Decoder(list[Series])
 
@@ -73,35 +62,70 @@ class PrometheusClient:
     async def query(self, promql: str, at: float) -> Sequence[Sample]:
         """Evaluate an expression that gives an instant vector at epoch time `at`.
 
-        Raises FetchError that names the configuration key and what came instead.
+        Raises FetchError that names the configuration key and what came instead, also of an answer that is not whole:
+        from the half of the series that a store has, all jobs of the other half would look idle.
         """
-        body, response = await self._post("query", {"query": promql, "time": f"{at:.3f}"})
-        return self._decode(response, body, "vector", _VECTOR)
+        answer = await self._post("query", {"query": promql, "time": f"{at:.3f}"}, "vector", _VECTOR)
+        return self._whole(answer)
 
     async def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
         """Evaluate an expression at `start` and every `step` seconds until `end` (epoch seconds).
 
         Raises FetchError as `query` does.
         """
-        parameters = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        body, response = await self._post("query_range", parameters)
-        return self._decode(response, body, "matrix", _MATRIX)
+        return self._whole(await self._ask_range(promql, start, end, step))
 
-    async def _post(self, path: str, parameters: Mapping[str, str]) -> tuple[bytes, aiohttp.ClientResponse]:
+    async def query_range_with_warnings(
+        self, promql: str, start: float, end: float, step: float
+    ) -> tuple[Sequence[Series], Sequence[str]]:
+        """Evaluate as `query_range` does; an answer that is not whole is given with what is wrong with it.
+
+        Raises FetchError when there is no answer.
+        """
+        answer = await self._ask_range(promql, start, end, step)
+        return answer.series, answer.warnings
+
+    async def _ask_range(self, promql: str, start: float, end: float, step: float) -> Answer[Series]:
+        parameters = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        return await self._post("query_range", parameters, "matrix", _MATRIX)
+
+    def _whole(self, answer: Answer[T]) -> Sequence[T]:
+        if answer.warnings:
+            raise FetchError(f"{self._endpoint.key}: the answer is not whole: {answer.warnings[0][:300]}")
+        return answer.series
+
+    async def _post(
+        self, path: str, parameters: Mapping[str, str], wanted: str, decoder: msgspec.json.Decoder[list[T]]
+    ) -> Answer[T]:
         endpoint = self._endpoint
         try:
             async with self._open_session().post(
                 endpoint.url.rstrip("/") + f"/api/v1/{path}",
                 # POST: a long expression does not fit every proxy's limit on URLs.
-                data={**parameters, "timeout": f"{endpoint.timeout:.3f}"},
+                data={**parameters, **_EVALUATION, "timeout": f"{endpoint.timeout:.3f}"},
                 headers=dict(endpoint.headers()),
                 allow_redirects=False,
             ) as response:
-                return await self._read(response), response
+                return await self._read(response, wanted, decoder)
         except TimeoutError as error:
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {error}") from error
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, wanted: str, decoder: msgspec.json.Decoder[list[T]]
+    ) -> Answer[T]:
+        """Read the answer.
+
+        Raises FetchError for anything but a successful one of the wanted type.
+        """
+        try:
+            return await read_answer(response.content.iter_chunked(_CHUNK_BYTES), wanted, decoder)
+        except AnswerError as error:
+            key, text = self._endpoint.key, str(error)
+            if error.is_of_the_api:
+                raise FetchError(f"{key}: HTTP {response.status}: {text}") from error
+            raise FetchError(f"{key}{refusal(response.status, response.content_type, response.headers)}") from error
 
     async def close(self) -> None:
         """Close the HTTP session."""
@@ -116,34 +140,6 @@ class PrometheusClient:
                 connector=aiohttp.TCPConnector(limit=self._limit, ssl=self._endpoint.tls),
             )
         return self._session
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(1 << 20):
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise FetchError(f"{self._endpoint.key}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-        return bytes(body)
-
-    def _decode(
-        self, response: aiohttp.ClientResponse, body: bytes, wanted: str, decoder: msgspec.json.Decoder[list[T]]
-    ) -> list[T]:
-        """Decode the answer's envelope.
-
-        Raises FetchError for anything but a successful answer of the wanted type.
-        """
-        key, kind = self._endpoint.key, response.content_type
-        try:
-            answer = _DECODER.decode(body)
-            if answer.status != "success" or answer.data is None:
-                raise FetchError(f"{key}: HTTP {response.status}: {answer.error_type or 'error'}: {answer.error[:300]}")
-            if answer.data.result_type != wanted:
-                raise FetchError(f"{key}: expected {_TYPES[wanted]}, got {answer.data.result_type or 'nothing'}")
-            return decoder.decode(answer.data.result)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FetchError(
-                f"{key}.url: HTTP {response.status} with {kind}, not the answer of a Prometheus API: check url"
-            ) from error
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:

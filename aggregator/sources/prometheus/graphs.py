@@ -75,12 +75,12 @@ def graph_promql(
         # The service's own series say of which cluster they are, whatever tells the clusters' exporters apart.
         equal = {**matchers, "cluster": cluster} if series.own else matchers
         here = (settings.matchers[series.at],) if series.at else ()
-        selected = selector(metric, equal, *picked, *series.matchers, *here)
+        selected = selector(metric, equal, *picked, *map(settings.matcher, series.matchers), *here)
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
-    return Template(graph.expression).substitute(
-        {label: settings.labels.get(label, label) for label in graph.labels} | selectors,
+    return Template(settings.relabelled(graph.expression)).substitute(
+        {label: settings.label(label) for label in graph.labels} | selectors,
         window=f"{math.ceil(max(settings.rate_window, step))}s",
         job=job_label(graph, settings),
         node=node_label,

@@ -1,6 +1,7 @@
 """Inputs as data: what is asked of Prometheus for each exporter, and how its values become base units."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
@@ -13,6 +14,10 @@ RATE_INTERVALS = 4
 MIN_RATE_WINDOW = 15.0
 # Rules that are evaluated as often as is scraped may fail once.
 RECORDED_INTERVALS = 2
+# The labels in `by (…)`, `on (…)` and their like, but for the templates' own names; and a label as an argument.
+_GROUPING = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^()]*\)")
+_WORD = re.compile(r"(?<![$\w])[A-Za-z_]\w*\b(?! ?\()")
+_QUOTED = re.compile(r'"([A-Za-z_]\w*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +26,8 @@ class Input:
 
     The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
     $account and $node the labels of job, account and node, $hold how far back a mean over a ledger window looks;
-    selectors are further names for the metric with one more matcher,
-    places those whose matcher is in the site's settings.
+    selectors are further names for the metric with one more matcher, places those whose matcher is in the site's
+    settings, and beside those of other metrics that it reads.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py). labels are further ones of the exporter that the
@@ -36,6 +41,7 @@ class Input:
     low: float = 0.0
     high: float = float("inf")
     selectors: Mapping[str, Matcher] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     recorded: str = ""
     witness: str = ""
     labels: tuple[str, ...] = ()
@@ -54,6 +60,22 @@ class ExporterSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     matchers: Mapping[str, Matcher] = field(default_factory=dict)
 
+    def label(self, name: str) -> str:
+        """Give the name under which the site stores a label of the exporter."""
+        return self.labels.get(name, name)
+
+    def matcher(self, matcher: Matcher) -> Matcher:
+        """Write an exporter's own matcher as the site stores its label."""
+        label, operator, value = matcher
+        return self.label(label), operator, value
+
+    def relabelled(self, expression: str) -> str:
+        """Write an expression's template with the site's labels, where it groups by them and where it quotes them."""
+        if not self.labels:
+            return expression
+        grouped = _GROUPING.sub(lambda found: _WORD.sub(lambda word: self.label(word[0]), found[0]), expression)
+        return _QUOTED.sub(lambda found: f'"{self.label(found[1])}"', grouped)
+
     @property
     def rate_window(self) -> float:
         """Give the window in seconds over which counters are turned into rates."""
@@ -70,17 +92,19 @@ def promql(
 ) -> str:
     """Write an input's expression for one cluster."""
     metric = settings.metrics.get(item.name) or settings.metrics.get(item.metric, item.metric)
-    more = {**item.selectors, **{name: settings.matchers[name] for name in item.places}}
+    more = {name: settings.matcher(matcher) for name, matcher in item.selectors.items()}
+    more |= {name: settings.matchers[name] for name in item.places}
     series = {name: selector(metric, matchers, matcher) for name, matcher in more.items()}
-    return Template(item.expression).substitute(
-        {label: settings.labels.get(label, label) for label in item.labels} | series,
+    series |= {name: selector(settings.metrics.get(other, other), matchers) for name, other in item.beside.items()}
+    return Template(settings.relabelled(item.expression)).substitute(
+        {label: settings.label(label) for label in item.labels} | series,
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
         # Before Prometheus 3 a range includes both of its ends: a sample on the border would be in two windows.
         hold=f"{max(1, round(hold * 1000) - 1)}ms",
-        job=settings.labels.get("slurmjobid", "slurmjobid"),
-        account=settings.labels.get("account", "account"),
+        job=settings.label("slurmjobid"),
+        account=settings.label("account"),
         node=node_label,
     )
 
@@ -119,7 +143,8 @@ def recorded_promql(item: Input, matchers: Mapping[str, str], settings: Exporter
 
     Rules read the metric by its own name. An empty matcher means series without the label: recorded ones have lost it.
     """
-    if not item.recorded or settings.metrics.keys() & {item.name, item.metric} or not all(matchers.values()):
+    read = {item.name, item.metric, *item.beside.values()}
+    if not item.recorded or settings.metrics.keys() & read or not all(matchers.values()):
         return None
     name = Template(item.recorded).substitute(window=_duration(math.ceil(settings.rate_window)))
     series = selector(name, matchers)

@@ -18,7 +18,8 @@ class PrometheusLevels:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
-        self._label = exporter.labels.get("account", "account")
+        self._label = exporter.label("account")
+        self._collector = exporter.label("collector")
         inputs = (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)
         self._queries = [promql(item, matchers, exporter, "") for item in inputs]
 
@@ -28,7 +29,7 @@ class PrometheusLevels:
         Raises FetchError.
         """
         levels, *errors = await asyncio.gather(*(self._client.query(query, at) for query in self._queries))
-        failed = any(_fails(sample) for vector in errors for sample in vector)
+        failed = any(self._fails(sample) for vector in errors for sample in vector)
         found = {} if failed else self._read(levels)
         self.rows = len(found)
         self.features = {"levelfs": bool(found)}
@@ -43,7 +44,6 @@ class PrometheusLevels:
                 found[account] = level
         return found
 
-
-def _fails(sample: Sample) -> bool:
-    named = sample.metric.get("collector", "") in slurm_exporter.FAIRSHARE_COLLECTORS
-    return named and float(sample.value[1]) > 0
+    def _fails(self, sample: Sample) -> bool:
+        named = sample.metric.get(self._collector, "") in slurm_exporter.FAIRSHARE_COLLECTORS
+        return named and float(sample.value[1]) > 0

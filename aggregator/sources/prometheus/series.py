@@ -72,18 +72,21 @@ class PrometheusSeries:
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
         """Read one graph of a subject over a span.
 
+        An answer that is not whole is shown with the engine's warnings, of which there may be one for each query.
         Raises FetchError when a query fails: lines with holes would look as if nothing had run.
         """
         exporter, graph = self._find(kind, name)
         answer = await self._read(kind, exporter, graph, subject, span)
         lines = list(answer.lines)
         rest: list[Line] = []
+        warnings = answer.warnings
         if graph.whole:
             whole = await self._read(kind, *self._find(kind, graph.whole), subject, span)
             rest = unaccounted(lines, whole.lines, graph.folded)
+            warnings = tuple(dict.fromkeys((*warnings, *whole.warnings)))
         if graph.top:
             lines = fold_smallest(lines, graph.folded, graph.top)
-        return Lines(lines=(*lines, *rest), queries=answer.queries, rejected=answer.rejected)
+        return Lines(lines=(*lines, *rest), queries=answer.queries, warnings=warnings, rejected=answer.rejected)
 
     def _in_use(self) -> Iterator[tuple[str, ExporterSettings]]:
         return ((exporter, self._exporters[exporter]) for exporter in GRAPHS if exporter in self._exporters)
@@ -101,13 +104,19 @@ class PrometheusSeries:
         queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
         answers = await asyncio.gather(*map(self._ask, queries))
         rejected: Counter[str] = Counter()
-        lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
-        # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
-        return Lines(lines=tuple(line for line in lines if line.points), queries=tuple(expressions), rejected=rejected)
+        lines = merge_equal(self._line(graph, series, settings, rejected) for found, _ in answers for series in found)
+        warnings = dict.fromkeys(f"not all data: {warning[:300]}" for _, said in answers for warning in said)
+        return Lines(
+            # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
+            lines=tuple(line for line in lines if line.points),
+            queries=tuple(expressions),
+            warnings=tuple(warnings),
+            rejected=rejected,
+        )
 
-    async def _ask(self, query: _Query) -> Sequence[Series]:
+    async def _ask(self, query: _Query) -> tuple[Sequence[Series], Sequence[str]]:
         expression, span = query
-        return await self._client.query_range(expression, span.start, span.end, span.step)
+        return await self._client.query_range_with_warnings(expression, span.start, span.end, span.step)
 
     def _picked(
         self, graph: Graph, kind: str, subject: Subject, settings: ExporterSettings
@@ -128,7 +137,7 @@ class PrometheusSeries:
             for nodes in _batches(subject.nodes):
                 yield (one_of(settings.labels.get("node", "node"), nodes),)
         else:
-            yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
+            yield tuple((settings.label(label), "=", value) for label, value in subject.labels)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""

@@ -28,7 +28,8 @@ class PrometheusUse:
         self._client = client
         self._exporter = exporter
         self._nodes = nodes
-        self._job_label = exporter.labels.get("slurmjobid", "slurmjobid")
+        self._job_label = exporter.label("slurmjobid")
+        self._gpu_label = exporter.label("gpu")
         inputs = (
             *slurm_job_exporter.JOB_INPUTS,
             *slurm_job_exporter.GPU_INPUTS,
@@ -109,9 +110,9 @@ class PrometheusUse:
                 job_id = self._job_id(sample, rejected)
                 if job_id is None:
                     continue
-                values = found[job_id, self._node(sample), sample.metric.get("gpu", "")]
+                values = found[job_id, self._node(sample), sample.metric.get(self._gpu_label, "")]
                 if (value := plausible_value(item, item.name, sample, rejected)) is not None:
-                    values[item.name] = value
+                    values[item.name] = max(value, values.get(item.name, value))
         gpus: dict[int, list[Gpu]] = defaultdict(list)
         for (job_id, node, index), values in found.items():
             gpus[job_id].append(Gpu(node, index, values.get("gpu_utilization"), values.get("gpu_memory_bytes")))

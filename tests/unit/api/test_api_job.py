@@ -27,7 +27,8 @@ async def test_a_run_is_shown_whole(service: Service) -> None:
     assert (run["start_time"], run["start_timestamp"]) == ("2023-11-14T21:13:20Z", NOW - 3600)
     assert (run["end_time"], run["end_timestamp"]) == (None, None)
     assert (run["elapsed_seconds"], run["time_limit_seconds"]) == (3590.0, 7200.0)
-    assert run["allocated"] == {"cpus": 4, "memory_bytes": 8 * GIB, "nodes": 1, "gpus": {"a100": 2}}
+    assert run["allocated"] == {"cpus": 4, "memory_bytes": 8 * GIB, "nodes": 1, "gpus": {"a100": 2},
+                                "gpu_equivalents": 2.0}  # fmt: skip
     assert (run["array"], run["het"]) == (None, None)
     assert run["use"]["cpus"] == {
         "value": 1.5,

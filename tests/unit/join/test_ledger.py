@@ -159,6 +159,18 @@ def test_gpus_without_any_series_are_idle_while_the_exporter_answers() -> None:
     assert add(gpu_window(0), runs=(gpu_run(),)).runs[1].gpu_idle_seconds == 60.0
 
 
+def test_slices_have_their_part_of_what_the_boards_drew() -> None:
+    """The exporter repeats a board's power for each slice: seven slices would be seven boards."""
+    node = replace(NODE, watts=1000.0, gpu_watts=700.0, gpus=2)
+    run = make_run(allocated=Allocation(8, 2**30, 1, {"a100_1g.5gb": 7}))
+    other = make_run(2, allocated=Allocation(8, 2**30, 1, {"a100_3g.20gb": 1}))
+    ledger = add(make_window(nodes={"n1": node}), runs=(run, other))
+
+    assert ledger.runs[1].gpu_joules == pytest.approx(60 * 700 / 2)
+    assert ledger.runs[2].gpu_joules == pytest.approx(60 * 700 / 2 * 3 / 7)
+    assert sum(ledger.nodes["n1"].joules.values()) == pytest.approx(60 * 1000.0)
+
+
 def test_an_exporter_that_is_down_says_nothing_about_gpus() -> None:
     run = add(gpu_window(0, 0.0, 0.0), gpu_window(1, healthy=False), runs=(gpu_run(),)).runs[1]
 

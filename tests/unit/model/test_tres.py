@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
+from aggregator.model.tres import Allocation, allocation, board_part, gpu_types, license_names, parse_tres
 
 CATALOG = {
     1: ("cpu", ""),
@@ -131,3 +131,26 @@ def test_licenses_are_by_name_as_far_as_they_are_tres() -> None:
     assert names == {1005: "matlab", 1006: 'x"@db'}
     assert found.licenses == {"matlab": 2, 'x"@db': 0}
     assert allocation(parse_tres("1=4"), {}, names).licenses == {}
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "part"),
+    [
+        ("a100", 1.0), ("", 1.0), ("3g.20gb", 3 / 7), ("a100_3g.20gb", 3 / 7), ("nvidia_a100_1g.5gb", 1 / 7),
+        ("h100-mig-1g.10gb+me", 1 / 7), ("7g.80gb", 1.0), ("a30_1g.6gb", 1 / 4), ("A30_2G.12GB", 1 / 2),
+        ("4g.24gb", 1.0), ("a100_4g.20gb", 4 / 7), ("83g.20gb", 1.0), ("a3g.20gb", 1.0), ("0g.5gb", 1.0), ("3g", 1.0),
+    ],
+)  # fmt: skip
+def test_a_slice_is_its_part_of_the_board(gpu_type: str, part: float) -> None:
+    assert board_part(gpu_type) == pytest.approx(part)
+
+
+def test_slices_are_counted_apart_from_boards_and_weighed_together() -> None:
+    held = Allocation(gpus={"a100": 2, "a100_3g.20gb": 2, "": 1})
+    assert held.gpu_count == 5
+    assert held.gpu_equivalents == pytest.approx(3 + 6 / 7)
+
+
+@given(st.text())
+def test_no_type_is_more_than_a_board_or_nothing(gpu_type: str) -> None:
+    assert 0 < board_part(gpu_type) <= 1

@@ -83,9 +83,10 @@ async def test_an_account_with_an_infinite_level_has_no_line(client: PrometheusC
     """Infinity is no number to draw: the line would be nothing but gaps."""
 
     class Infinite:
-        async def query_range(self, *_: object) -> list[object]:
+        async def query_range_with_warnings(self, *_: object) -> tuple[list[object], list[str]]:
             series = [("rrg-lee", "+Inf"), ("def-kim", "1.5")]
-            return [type("S", (), {"metric": {"account": name}, "values": [(NOW, value)]}) for name, value in series]
+            found = [type("S", (), {"metric": {"account": name}, "values": [(NOW, value)]}) for name, value in series]
+            return found, []
 
     reader = PrometheusSeries(Infinite(), {}, {"slurm_exporter": ExporterSettings()}, NodeNames())  # type: ignore[arg-type]
     found = await reader.read("cluster", "levelfs", Subject(), Span(NOW, NOW, 60))

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +55,65 @@ def test_any_label_value_has_a_node_and_a_node_is_its_own(value: str) -> None:
 def test_a_node_is_the_same_in_every_form(node: str, port: int) -> None:
     forms = (node, f"{node}:{port}", f"{node}.a.example", f"{node}.a.example:{port}", f"{node}-oob:{port}")
     assert {DEFAULT.normalize(form) for form in forms} == {node}
+
+
+RULES = [
+    NodeNames(strip_port=port, strip_domain=domain, bmc_suffix=suffix, addresses=addresses)
+    for port in (True, False)
+    for domain in (True, False)
+    for suffix in ("-oob", "", "b", ".mgmt")
+    for addresses in ({}, {"10.0.0.5": "node01", "fd00::5": "node01", "10.0.1.5": "7", "10.0.0.7": "10.0.0.5"})
+]
+NAMES = st.sampled_from(
+    ["node01", "node1", "a.b", "7", "10", "10.0.0.5", "10.0.0.7", "fd00::5", "node01-oob", "nodeb", "", "b", "no de",
+     "n+", "node01|x", "a:7", "[x", "]:y", "\n", "\u0663", "10.0.1.5:9100", "0.", ".", 'n"'],
+)  # fmt: skip
+TAILS = st.lists(
+    st.sampled_from(
+        ["-oob", "b", ".mgmt", ".cluster.example", ".5", ".0.0.7", ":9798", ":", ":http", "]", ":\u0663", "\n"]
+    ),
+    max_size=3,
+).map("".join)
+VALUES = st.builds("{}{}{}".format, st.sampled_from(["", "", "["]), NAMES, TAILS) | st.text("ab.:[]01-o", max_size=8)
+
+
+def matches(rule: NodeNames, nodes: list[str], value: str) -> bool:
+    """Match as PromQL does: the whole value."""
+    label, operator, pattern = rule.matcher(nodes)
+    assert (label, operator) == ("instance", "=~")
+    return re.fullmatch(pattern, value) is not None
+
+
+@given(st.sampled_from(RULES), VALUES, NAMES)
+def test_the_matcher_picks_the_values_that_mean_the_node_and_no_other(rule: NodeNames, value: str, node: str) -> None:
+    """Or a graph would show another node's series, or lack its own."""
+    assert matches(rule, [node], value) == (rule.normalize(value) == node)
+    assert matches(rule, [rule.normalize(value)], value)
+
+
+@given(st.sampled_from(RULES), VALUES, st.lists(NAMES, max_size=4))
+def test_the_matcher_of_several_nodes_is_that_of_each(rule: NodeNames, value: str, nodes: list[str]) -> None:
+    assert matches(rule, nodes, value) == (rule.normalize(value) in nodes)
+
+
+@pytest.mark.parametrize("value", ["10.0.0.5", "10.0.0.5:9798", "fd00::5", "[fd00::5]", "[fd00::5]:9798"])
+def test_an_address_of_the_map_is_its_node(value: str) -> None:
+    rule = NodeNames(addresses={"10.0.0.5": "node01", "fd00::5": "node01"})
+    assert rule.normalize(value) == "node01"
+    assert matches(rule, ["node01"], value)
+    assert not matches(rule, ["node01"], "10.0.0.50:9798")
+
+
+def test_an_address_that_is_not_in_the_map_is_no_node_and_no_domain() -> None:
+    """Cut at its dots, a hundred machines would be the node `10`."""
+    assert DEFAULT.normalize("10.0.0.9:9798") == "10.0.0.9"
+    assert not matches(DEFAULT, ["10"], "10.0.0.9:9798")
+
+
+def test_the_label_need_not_be_instance() -> None:
+    assert NodeNames(label="nodename").matcher(["a", "b"])[:2] == ("nodename", "=~")
+
+
+def test_the_matcher_of_ordinary_names_grows_by_the_names_only() -> None:
+    pattern = DEFAULT.matcher([f"node{number:04}" for number in range(100)])[2]
+    assert len(pattern) < 100 * len("node0000|") + 40

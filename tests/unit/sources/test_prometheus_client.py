@@ -68,8 +68,15 @@ async def test_an_empty_vector_is_no_error(client: PrometheusClient) -> None:
     ("make", "says"),
     [
         (answer("<html>login</html>", 200, "text/html"), "HTTP 200 with text/html, not the answer of a Prometheus API"),
-        (answer("<html>login</html>", 401, "text/html"), "HTTP 401"),
-        (answer("Unauthorized\n", 401, "text/plain"), "HTTP 401"),
+        (answer("<html>login</html>", 401, "text/html"), "HTTP 401 with text/html: check bearer_token, basic_auth"),
+        (answer("Unauthorized\n", 403, "text/plain"), "HTTP 403 with text/plain: check bearer_token, basic_auth"),
+        (answer("too many requests", 429, "text/plain"), "too many queries: lower refresh.max_concurrent_queries"),
+        (answer('{"status":"error","errorType":"too_many_requests","error":"too many outstanding requests"}', 429),
+         "HTTP 429: too_many_requests: too many outstanding requests"),
+        (answer('{"status":"error","errorType":"execution","error":"query processing would load too many samples"}',
+                422), "HTTP 422: execution: query processing would load too many samples"),
+        (answer("Service Unavailable", 503, "text/plain"), "HTTP 503 with text/plain: the engine is not ready"),
+        (answer("no healthy upstream", 502, "text/plain"), "behind a proxy that does not reach it"),
         (answer("", 302, "text/html"), "HTTP 302"),
         (answer("oops", 500, "text/plain"), "HTTP 500"),
         (answer("", 200), "HTTP 200"),
@@ -127,3 +134,77 @@ async def test_a_client_that_was_closed_opens_again(prometheus: FakePrometheus, 
     await client.close()
     await client.close()
     assert list(await client.query("up", NOW)) == []
+
+
+async def test_a_redirect_is_named_and_not_followed(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    """The token would go to another host; what follows the path may be a ticket of the login."""
+    to = "https://user:secret@login.example.org/sso?ticket=secret"
+    prometheus.everything = lambda: web.Response(status=302, headers={"Location": to})
+    text = await refused(client)
+    assert "a redirect to login.example.org/sso: check url" in text
+    assert "secret" not in text
+    assert len(prometheus.queries) == 1
+
+
+async def test_victoriametrics_is_asked_for_the_time_itself(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    """It would answer with what was 30 s before, under the time that was asked for."""
+    await client.query("up", NOW)
+    assert prometheus.queries[0]["nocache"] == "1"
+
+
+PARTIAL = [
+    ({"warnings": ["store sidecar-2:10901: no such host"]}, "store sidecar-2:10901: no such host"),
+    ({"warnings": ["PromQL warning: encountered a mix of histograms and floats"]}, "a mix of histograms and floats"),
+    ({"isPartial": True}, "isPartial: not every vmstorage has answered"),
+    ({"warnings": ["x" * 10_000]}, "xxx"),
+]
+WHOLE = [
+    {},
+    {"warnings": None, "infos": None, "isPartial": False, "stats": {"seriesFetched": "2"}, "trace": {"message": "m"}},
+    {"infos": ["PromQL info: metric might not be a counter"]},
+    {"warnings": ["PromQL info: metric might not be a counter"]},
+]
+
+
+@pytest.mark.parametrize(("more", "says"), PARTIAL)
+async def test_an_answer_that_is_not_whole_is_no_answer(
+    prometheus: FakePrometheus, client: PrometheusClient, more: dict[str, Any], says: str
+) -> None:
+    """From the series of one store of two, half of the jobs would look idle."""
+    prometheus.answers["up"] = {**vector(sample("1")), **more}
+    text = await refused(client)
+    assert "the answer is not whole: " in text
+    assert says in text
+    assert len(text) < 500
+
+
+@pytest.mark.parametrize("more", WHOLE)
+async def test_remarks_on_the_expression_are_no_warnings(
+    prometheus: FakePrometheus, client: PrometheusClient, more: dict[str, Any]
+) -> None:
+    prometheus.answers["up"] = {**vector(sample("1")), **more}
+    assert len(await client.query("up", NOW)) == 1
+
+
+async def test_a_long_answer_is_read_in_pieces(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    samples = [sample(str(number), node=f"node{number}", job=str(number)) for number in range(20_000)]
+    prometheus.answers["up"] = vector(*samples)
+    found = await client.query("up", NOW)
+    assert [(one.metric, one.value[1]) for one in found] == samples
+
+
+async def test_a_long_answer_that_breaks_off_is_an_error(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    samples = [sample(str(number), node=f"node{number}", job=str(number)) for number in range(20_000)]
+    text = json.dumps(vector(*samples), separators=(",", ":"))
+    prometheus.everything = answer(text[: len(text) // 2])
+    assert "not the answer of a Prometheus API" in await refused(client)
+
+
+async def test_a_long_answer_whose_warning_comes_last_is_not_whole(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    samples = [sample(str(number), node=f"node{number}") for number in range(20_000)]
+    prometheus.everything = answer(json.dumps({**vector(*samples), "warnings": ["late"]}, separators=(",", ":")))
+    assert "the answer is not whole: late" in await refused(client)

@@ -125,6 +125,18 @@ async def test_an_input_that_fails_is_unknown_and_named(prometheus: FakePromethe
     assert use.failed["memory_bytes"].startswith(KEY)
 
 
+@pytest.mark.parametrize("flaw", [{"warnings": ["store b: unavailable"]}, {"isPartial": True}])
+async def test_an_input_of_which_half_has_come_is_unknown_and_the_others_are_there(
+    prometheus: FakePrometheus, client: PrometheusClient, flaw: dict[str, Any]
+) -> None:
+    """The jobs of the other half would have no GPU in use, and be accused of it."""
+    prometheus.answers = {UTILIZATION: {**vector(sample("5", gpu="0")), **flaw}, THREADS: vector(sample("9"))}
+    use = await fetch(client)
+    assert use.gpus is None
+    assert use.threads == {4711: {"node01": 9.0}}
+    assert "the answer is not whole" in use.failed["gpu_utilization"]
+
+
 @pytest.mark.parametrize("failed", [UTILIZATION, GPU_MEMORY])
 async def test_a_gpu_input_that_fails_makes_the_gpus_unknown(
     prometheus: FakePrometheus, client: PrometheusClient, failed: str

@@ -169,8 +169,10 @@ async def test_nothing_to_see_is_not_a_recording(prometheus: FakePrometheus, sou
         ({"cluster": ""}, ExporterSettings()),
         ({"cluster": "narval", "env": ""}, ExporterSettings()),
         ({"cluster": "narval"}, ExporterSettings(metrics={"cpus": "site_core_usage_total"})),
+        ({"cluster": "narval"}, ExporterSettings(metrics={"slurm_job_core_usage_total": "site_core_usage_total"})),
+        ({"cluster": "narval"}, ExporterSettings(metrics={"slurm_job_memory_usage": "site_memory_usage"})),
     ],
-    ids=["empty matcher", "one of two is empty", "renamed metric"],
+    ids=["empty matcher", "one of two is empty", "renamed input", "renamed metric", "renamed metric beside"],
 )
 async def test_what_the_rules_cannot_have_recorded_is_never_asked_for(
     prometheus: FakePrometheus, client: PrometheusClient, matchers: dict[str, str], settings: ExporterSettings

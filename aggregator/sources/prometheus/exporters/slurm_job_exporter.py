@@ -16,7 +16,11 @@ JOB_INPUTS = (
         # deriv, not rate: rate divides by the whole window, so that a series born in it (a young job, an exporter that
         # came back) would look idle; deriv is the slope between the samples that there are. A cgroup's counter never
         # goes back while the job lives, and the join leaves out windows that reach into a previous run.
-        expression="sum by ($job, $node) (max by ($job, $node, core) (deriv($series[$window])))",
+        # Of a single sample VictoriaMetrics makes a slope of 0: a job just born would look idle there. How many scrapes
+        # there were is counted by a metric of one series per job, of which there are far fewer than cores.
+        expression="sum by ($job, $node) (max by ($job, $node, core) (deriv($series[$window])))"
+        " and max by ($job, $node) (count_over_time($scrapes[$window])) > 1",
+        beside={"scrapes": "slurm_job_memory_usage"},
         scale=1e-9,
         high=1e5,
         recorded="job_node:slurm_job_core_usage:deriv$window",

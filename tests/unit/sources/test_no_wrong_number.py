@@ -1,0 +1,197 @@
+"""Whatever Prometheus holds, no number comes out that is not in a plausible sample of that job and node."""
+
+import asyncio
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.join.efficiency import efficiency
+from aggregator.join.use import use_by_run
+from aggregator.model.energy import PowerWindow
+from aggregator.model.use import Use
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusPower, PrometheusUse
+from aggregator.sources.prometheus.client import Sample, Series
+from aggregator.sources.prometheus.exporters.slurm_job_exporter import GPU_INPUTS, HEALTHY_NODES, JOB_INPUTS
+from aggregator.sources.prometheus.inputs import Input, promql
+from tests.builders import FAIR_SHARE, NOW, make_allocation, make_run
+
+MATCHERS = {"cluster": "narval"}
+INPUTS = {item.name: item for item in (*JOB_INPUTS, *GPU_INPUTS)}
+# Every form of two nodes, and what is no node of the cluster.
+NODES = st.sampled_from(["n1:9798", "n1.example:9798", "n1", "n1-oob", "n2:9798", "n2.example", "10.0.0.9:9798", ""])
+JOBS = st.sampled_from(["4711", "4712", "", "error", "4711_3", "s1TXYZ"])
+VALUES = st.sampled_from(
+    ["0", "1", "50", "100", "100.4", "101", "-1", "-0.0", "NaN", "+Inf", "-Inf", "1e9", "1.40737488355328e+16",
+     "9.223372036854776e+18", "1e300", "", "abc", "0x10"]
+) | st.floats().map(repr)  # fmt: skip
+ROWS = st.lists(st.tuples(st.sampled_from(list(INPUTS)), JOBS, NODES, st.sampled_from(["0", "1", "MIG-a"]), VALUES))
+HEALTHY = st.lists(NODES, max_size=3)
+Row = tuple[str, str, str, str, str]
+
+
+def number(item: Input, text: str) -> float | None:
+    """Read a value by the rule's own words: inside the range after scaling, or nothing."""
+    try:
+        value = float(text) * item.scale
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and item.low <= value <= item.high else None
+
+
+class Instant:
+    """A client that gives these rows to the inputs that they are of."""
+
+    def __init__(self, rows: Iterable[Row], healthy: Iterable[str]) -> None:
+        settings = ExporterSettings()
+        self._rows = list(rows)
+        self._names = {promql(item, MATCHERS, settings, "instance"): item.name for item in INPUTS.values()}
+        self._healthy = [Sample({"instance": node}, (NOW, "1")) for node in healthy]
+        self._health = promql(HEALTHY_NODES, MATCHERS, settings, "instance")
+
+    async def query(self, text: str, at: float) -> Sequence[Sample]:
+        if text == self._health:
+            return self._healthy
+        return [
+            Sample({"slurmjobid": job, "instance": node, "gpu": gpu}, (at, value))
+            for name, job, node, gpu, value in self._rows
+            if name == self._names[text]
+        ]
+
+
+def fetch(rows: Iterable[Row], healthy: Iterable[str]) -> Use:
+    client: Any = Instant(rows, healthy)
+    return asyncio.run(PrometheusUse(client, MATCHERS, ExporterSettings(), NodeNames()).fetch(NOW))
+
+
+def plausible_of(rows: Sequence[Row], name: str) -> dict[tuple[int, str], list[float]]:
+    found: dict[tuple[int, str], list[float]] = {}
+    for row, job, node, _, text in rows:
+        value = number(INPUTS[name], text)
+        if row == name and job.isdecimal() and value is not None:
+            found.setdefault((int(job), NodeNames().normalize(node)), []).append(value)
+    return found
+
+
+@given(ROWS, HEALTHY)
+def test_each_number_is_the_largest_plausible_sample_of_its_job_and_node(rows: list[Row], healthy: list[str]) -> None:
+    use = fetch(rows, healthy)
+    for item in JOB_INPUTS:
+        values: Mapping[int, Mapping[str, float]] = getattr(use, item.name)
+        shown = {(job, node): value for job, nodes in values.items() for node, value in nodes.items()}
+        assert shown == {key: max(of) for key, of in plausible_of(rows, item.name).items()}
+
+
+@given(ROWS, HEALTHY)
+def test_a_gpu_is_one_of_its_job_and_node_however_often_it_is_shown(rows: list[Row], healthy: list[str]) -> None:
+    use = fetch(rows, healthy)
+    gpus = [row for row in rows if row[0].startswith("gpu") and row[1].isdecimal()]
+    keys = {(int(job), NodeNames().normalize(node), gpu) for _, job, node, gpu, _ in gpus}
+    assert use.gpus is not None
+    assert sorted((job, gpu.node, gpu.index) for job, of in use.gpus.items() for gpu in of) == sorted(keys)
+    for of in use.gpus.values():
+        assert all(gpu.utilization is None or 0 <= gpu.utilization <= 1.005 for gpu in of)
+
+
+@given(ROWS, HEALTHY)
+def test_every_sample_that_is_dropped_is_counted(rows: list[Row], healthy: list[str]) -> None:
+    use = fetch(rows, healthy)
+    no_job = sum(1 for row in rows if not row[1].isdecimal())
+    impossible = sum(1 for name, job, _, _, text in rows if number(INPUTS[name], text) is None)
+    assert use.rejected.get("job id is not a number", 0) == no_job
+    assert sum(use.rejected.values()) - no_job <= impossible
+    assert sum(use.rejected.values()) >= sum(
+        1 for name, job, _, _, text in rows if job.isdecimal() and number(INPUTS[name], text) is None
+    )
+
+
+@given(ROWS, HEALTHY, st.randoms(use_true_random=False))
+def test_the_order_of_the_samples_does_not_matter(rows: list[Row], healthy: list[str], dice: random.Random) -> None:
+    shuffled = dice.sample(rows, len(rows))
+    first, second = fetch(rows, healthy), fetch(shuffled, healthy)
+    for name in (item.name for item in JOB_INPUTS):
+        assert getattr(first, name) == getattr(second, name)
+    assert first.gpus is not None
+    assert second.gpus is not None
+    assert {job: set(of) for job, of in first.gpus.items()} == {job: set(of) for job, of in second.gpus.items()}
+
+
+@given(ROWS, HEALTHY, st.floats(-30, 30), st.integers(0, 400))
+def test_a_run_gets_no_more_than_its_nodes_show_and_wastes_no_more_than_it_holds(
+    rows: list[Row], healthy: list[str], skew: float, age: int
+) -> None:
+    """Also while the clocks of slurmctld and Prometheus are half a minute apart."""
+    use = fetch(rows, healthy)
+    run = make_run(start=NOW - age + skew, nodes=("n1",), allocated=make_allocation(gpus={"a100": 2}))
+    joined = use_by_run([run], use)
+    if age - skew < use.interval:
+        assert joined == {}
+        return
+    seen = joined[run.run_id]
+    for field in ("cpus", "cpu_seconds", "memory_bytes", "memory_peak_bytes", "threads"):
+        of_node = plausible_of(rows, field).get((run.job_id, "n1"))
+        value = getattr(seen, field)
+        assert value is None or (of_node is not None and value == max(of_node)), field
+    result = efficiency(run, seen, FAIR_SHARE, NOW)
+    assert result.wasted_cpus is None or 0 <= result.wasted_cpus <= run.allocated.cpus
+    assert result.wasted_gpus is None or 0 <= result.wasted_gpus <= run.allocated.gpu_count
+    assert result.wasted_memory_bytes is None or 0 <= result.wasted_memory_bytes <= run.allocated.memory_bytes
+
+
+EXPORTERS = {
+    name: ExporterSettings()
+    for name in ("slurm_job_exporter", "redfish_exporter", "node_exporter", "dcgm_exporter", "nvidia_gpu_exporter")
+}
+BEGIN = NOW - NOW % 3600
+ENDS = [BEGIN + 60 * number for number in range(1, 4)]
+# On the evaluation times that were asked for, and on others that an engine may come up with.
+TIMES = st.sampled_from([*ENDS, BEGIN, BEGIN + 30.0, BEGIN + 240.0, BEGIN - 3600])
+POINTS = st.lists(st.tuples(TIMES, VALUES), max_size=4)
+MATRIX = st.lists(st.tuples(JOBS, NODES, st.sampled_from(["0", "1", "MIG-a"]), POINTS), max_size=6)
+
+
+class Ranged:
+    """A client that gives the same series to each question."""
+
+    def __init__(self, series: Iterable[tuple[str, str, str, list[tuple[float, str]]]]) -> None:
+        self._series = [
+            Series({"slurmjobid": job, "instance": node, "gpu": gpu}, points) for job, node, gpu, points in series
+        ]
+
+    async def query_range(self, *_: object) -> Sequence[Series]:
+        return self._series
+
+
+def read_windows(series: Any) -> list[PowerWindow]:
+    client: Any = Ranged(series)
+    power = PrometheusPower(client, MATCHERS, EXPORTERS, NodeNames(), 60.0, {})
+    return asyncio.run(power.windows(ENDS[0], len(ENDS)))
+
+
+@given(MATRIX)
+def test_a_window_has_plausible_values_of_its_own_time_only(series: Any) -> None:
+    for window in read_windows(series):
+        texts = [text for _, _, _, points in series for time, text in points if time in (window.end, BEGIN)]
+        if not texts:
+            assert not window.nodes
+            assert not window.use.gpus
+        for node in window.nodes.values():
+            for value in (node.watts, node.gpu_watts, node.static_watts, node.cpus, node.busy_cpus, node.memory_bytes):
+                assert value is None or 0 <= value <= 1e15
+        for gpus in (window.use.gpus or {}).values():
+            assert len({(gpu.node, gpu.index) for gpu in gpus}) == len(gpus)
+            assert all(gpu.utilization is not None and 0 <= gpu.utilization <= 1.005 for gpu in gpus)
+
+
+@given(MATRIX, st.randoms(use_true_random=False))
+def test_the_order_of_the_series_does_not_matter_to_a_window(series: Any, dice: random.Random) -> None:
+    def comparable(windows: list[PowerWindow]) -> list[Any]:
+        return [
+            (one.nodes, one.job_gpu_watts, one.use.cpus, {job: set(of) for job, of in (one.use.gpus or {}).items()})
+            for one in windows
+        ]
+
+    assert comparable(read_windows(series)) == comparable(read_windows(dice.sample(series, len(series))))

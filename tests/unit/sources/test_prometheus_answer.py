@@ -1,0 +1,93 @@
+"""Answers are decoded while they arrive: however they are cut, the same comes out."""
+
+import asyncio
+import json
+import random
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.sources.prometheus.answer import Answer, AnswerError, read_answer
+from aggregator.sources.prometheus.client import Sample, Series
+
+VECTOR = msgspec.json.Decoder(list[Sample])
+MATRIX = msgspec.json.Decoder(list[Series])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ['{"metric":', ',{"metric":{', "}]}", '"', "\\", "]", ',"value":[1,"2"]}'],
+)  # fmt: skip
+SAMPLES = st.lists(st.tuples(st.dictionaries(TEXT, TEXT, max_size=3), TEXT), max_size=6)
+
+
+def body(result: Any, kind: str = "vector", **more: Any) -> bytes:
+    """Write an answer as Prometheus does, without spaces."""
+    data = {"resultType": kind, "result": result}
+    return json.dumps({"status": "success", "data": data, **more}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read(pieces: list[bytes], kind: str = "vector", decoder: Any = VECTOR) -> Answer[Any]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    return asyncio.run(read_answer(chunks(), kind, decoder))
+
+
+def cut(text: bytes, seed: int) -> list[bytes]:
+    dice = random.Random(seed)
+    places = sorted(dice.randrange(len(text) + 1) for _ in range(dice.randrange(8)))
+    return [text[first:last] for first, last in zip([0, *places], [*places, len(text)], strict=True)]
+
+
+@given(SAMPLES, st.integers(0, 1000), st.lists(TEXT, max_size=2), st.booleans())
+def test_whatever_the_labels_and_the_cuts_the_same_series_come_out(
+    samples: list[tuple[dict[str, str], str]], seed: int, warnings: list[str], spaced: bool
+) -> None:
+    result = [{"metric": labels, "value": [1.5, value]} for labels, value in samples]
+    text = body(result, warnings=warnings)
+    if spaced:
+        text = json.dumps(json.loads(text)).encode()
+    answer = read(cut(text, seed))
+    assert [(one.metric, one.value[1]) for one in answer.series] == samples
+    assert answer.warnings == tuple(warnings)
+
+
+@given(st.integers(0, 1000), st.integers(0, 300))
+def test_an_answer_that_breaks_off_is_an_error_wherever_it_does(seed: int, at: int) -> None:
+    text = body([{"metric": {"a": str(number)}, "value": [1, "2"]} for number in range(5)])
+    with pytest.raises(AnswerError, match="not the answer of a Prometheus API"):
+        read(cut(text[: min(at, len(text) - 1)], seed))
+
+
+@given(st.integers(0, 1000))
+def test_a_matrix_is_read_in_pieces_too(seed: int) -> None:
+    result = [{"metric": {"a": str(number)}, "values": [[1, "2"], [2, "+Inf"]]} for number in range(5)]
+    answer = read(cut(body(result, "matrix"), seed), "matrix", MATRIX)
+    assert [one.values for one in answer.series] == [[(1.0, "2"), (2.0, "+Inf")]] * 5
+
+
+def test_the_body_is_not_held_beside_what_was_read_of_it() -> None:
+    text = body([{"metric": {"a": str(number), "b": "x" * 500}, "value": [1, "2"]} for number in range(20_000)])
+
+    def pieces() -> Iterator[bytes]:
+        for first in range(0, len(text), 1 << 16):
+            yield text[first : first + (1 << 16)]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in pieces():
+            yield piece
+
+    async def measure() -> tuple[int, int]:
+        tracemalloc.start()
+        answer = await read_answer(chunks(), "vector", VECTOR)
+        kept, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return len(answer.series), peak - kept
+
+    series, beside = asyncio.run(measure())
+    assert series == 20_000
+    assert beside < len(text) / 4
