@@ -38,6 +38,7 @@ from aggregator.sources.prometheus import (
     PrometheusUse,
 )
 from aggregator.sources.prometheus.client import Endpoint
+from aggregator.sources.prometheus.series import OWN
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmReplica, SlurmUsage
@@ -145,7 +146,10 @@ def _with_exporters(
         for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.model_dump()), section.prometheus.matchers
-    sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes))
+    scraped = settings.get("slurm_job_exporter", ExporterSettings())
+    # Scraped as often as the exporter at best, and never newer than our last refresh.
+    ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
+    sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, name))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
     if "slurm_job_exporter" in settings:

@@ -16,7 +16,6 @@ NOT_YET: Final = (
     "limits",
     "clusters.*.exporters.lustre_exporter",
     "clusters.*.exporters.lustre_exporter_slurm",
-    "clusters.*.exporters.pcm_sensor_server",
     "clusters.*.exporters.libvirtd_exporter",
     "clusters.*.exporters.lfs_quota_exporter",
     "clusters.*.exporters.gpfs_exporter",

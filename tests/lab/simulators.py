@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from tests.lab.behaviours import DEFAULT, Behaviour
 from tests.lab.exporters.activity import Activity
 from tests.lab.exporters.node_exporter import node_exporter
+from tests.lab.exporters.pcm_sensor_server import pcm_sensor_server
 from tests.lab.exporters.redfish_exporter import redfish_exporter
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
 from tests.lab.feed import JobFeed
@@ -72,6 +73,10 @@ class Simulators:
             "node": Exporter(
                 {node: f"{node}:9100" for node in nodes},
                 lambda node: node_exporter(self.activities(node), time.time() - born),
+            ),
+            "pcm": Exporter(
+                {node: f"{node}.lab.example:9738" for node in nodes},
+                lambda node: pcm_sensor_server(self.activities(node), time.time() - born),
             ),
         }
         self._server: _Server | None = None

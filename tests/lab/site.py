@@ -13,7 +13,7 @@ from tests.lab.service import Service
 from tests.lab.stack import Lab
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-EXPORTERS = ("slurm_job_exporter", "redfish_exporter", "node_exporter")
+EXPORTERS = ("slurm_job_exporter", "redfish_exporter", "node_exporter", "pcm_sensor_server")
 ENERGY: dict[str, Any] = {
     "window": "2s",
     "backfill": "10m",

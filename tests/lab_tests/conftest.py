@@ -1,6 +1,7 @@
 """One lab with the service in front, for all tests of this folder."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,13 @@ from tests.lab.service import Service
 from tests.lab.site import site_service
 from tests.lab.slurm import DATABASE
 
+# What job portals read beside the exporters' own series.
+RULES = sorted((Path(__file__).resolve().parents[2] / "rules" / "recording").glob("[!h]*.yml"))
+
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    with Lab() as started:
+    with Lab(rule_files=RULES) as started:
         yield started
 
 

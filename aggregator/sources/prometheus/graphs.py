@@ -1,16 +1,20 @@
 """Graphs as data: what may be asked of Prometheus over time for a job, user, account or node."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import NamedTuple
 
-from aggregator.sources.prometheus.client import Matcher, selector
+from aggregator.sources.prometheus.client import Matcher
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
 # What the matchers of a graph are made of: job ids, node names, or the subject's own labels.
 JOB, NODE, LABELS = "job", "node", "labels"
+# Series of the whole cluster, whatever the subject is.
+CLUSTER = "cluster"
+# This service's own gauges carry its names of clusters and labels: those of the subject, or all of the cluster.
+OURS, OUR_CLUSTER = "ours", "our cluster"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
 
@@ -22,7 +26,9 @@ class Graph:
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
     a job: the nodes that it runs on) or LABELS. series names each metric, with matchers of its own. The expression is a
     template: $name is that metric with all matchers; $name_mean and $name_max are those of a gauge over a step; $window
-    is the time over which counters become rates; $job and $node are the labels of job and node.
+    is the time over which counters become rates; $job, $user, $account and $node are the labels of those; $nodes is the
+    regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked node's label.
+    What is in `first` is asked before, each for the time in which it is there; the expression then for what is left.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -40,40 +46,64 @@ class Graph:
     top: int = 0
     folded: str = ""
     whole: str = ""
+    first: tuple["Source", ...] = ()
 
 
 class Series(NamedTuple):
-    """One metric of a graph, by the name that its exporter gives it."""
+    """One metric of a graph, by the name that its exporter gives it.
+
+    by and exporter say how its series are picked, and whose they are, where that is not as with the graph. within names
+    another series of the graph: the mean over a step is then over the time in which that one is there, not this one.
+    """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    by: str = ""
+    exporter: str = ""
+    within: str = ""
+
+
+class Source(NamedTuple):
+    """A template that is asked first, and one that has a sample whenever that knows, also where a subject has none."""
+
+    expression: str
+    present: str
 
 
 def graph_promql(
     graph: Graph,
-    matchers: Mapping[str, str],
-    picked: tuple[Matcher, ...],
+    expression: str,
+    select: Callable[[Series], str],
     settings: ExporterSettings,
     node_label: str,
     step: float,
+    nodes: str = '""',
 ) -> str:
-    """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
-    selectors: dict[str, str] = {}
-    for name, (metric, own) in graph.series.items():
-        selected = selector(settings.metrics.get(metric, metric), matchers, *picked, *own)
-        selectors[name] = selected
-        selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
-        selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
-    return Template(graph.expression).substitute(
-        selectors,
+    """Write an expression of a graph for one cluster; select gives a series' selector with all its matchers."""
+    selected = {name: select(series) for name, series in graph.series.items()}
+    over = f"[{math.ceil(step)}s]"
+    stepped = step > _MEAN_FROM_INTERVALS * settings.interval
+    means = {
+        f"{name}_mean": _mean(selected[name], selected.get(series.within, ""), over) if stepped else selected[name]
+        for name, series in graph.series.items()
+    }
+    maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
+    labels = {name: settings.labels.get(name, name) for name in ("user", "account")}
+    return Template(expression).substitute(
+        selected | means | maxima | labels,
         window=f"{math.ceil(max(settings.rate_window, step))}s",
         job=settings.labels.get("slurmjobid", "slurmjobid"),
         node=node_label,
+        nodes=nodes,
     )
 
 
-def _over_step(function: str, selected: str, interval: float, step: float) -> str:
-    """Take all samples of a step into account, not the one that happens to be at its end."""
-    if step <= _MEAN_FROM_INTERVALS * interval:
-        return selected
-    return f"{function}_over_time({selected}[{math.ceil(step)}s])"
+def _mean(selected: str, within: str, over: str) -> str:
+    """Take all samples of a step into account, not the one that happens to be at its end.
+
+    A gauge that is not there while its subject has nothing is 0 then, as long as the other gauges of its target are.
+    """
+    if not within:
+        return f"avg_over_time({selected}{over})"
+    there = f"max by (job, instance) (count_over_time({within}{over}))"
+    return f"(sum_over_time({selected}{over}) / on (job, instance) group_left () {there})"

@@ -3,22 +3,29 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from aggregator.join.series import fold_smallest, merge_equal, unaccounted
+from aggregator.join.series import fold_smallest, left_of, merge_equal, moment, unaccounted, without
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
-from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, graph_promql
+from aggregator.sources.prometheus import graphs
+from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series, quote, selector
+from aggregator.sources.prometheus.exporters import aggregator, pcm_sensor_server, slurm_job_exporter
+from aggregator.sources.prometheus.graphs import CLUSTER, JOB, NODE, OUR_CLUSTER, OURS, Graph, Source, graph_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
 from aggregator.sources.prometheus.nodes import NodeNames
 
 # Job ids, or nodes, that one expression names: its length and cost stay bounded.
 BATCH: Final = 100
+# What this service itself has recorded, by way of the Prometheus that scrapes it.
+OWN: Final = "hpc_aggregator"
 # Where two exporters offer a graph of the same name, the first that is in use has it.
-GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {"slurm_job_exporter": slurm_job_exporter.GRAPHS}
-# One query: what it asks, and when.
-_Query = tuple[str, Span]
+GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
+    "slurm_job_exporter": slurm_job_exporter.GRAPHS,
+    OWN: aggregator.GRAPHS,
+    "pcm_sensor_server": pcm_sensor_server.GRAPHS,
+}
+T = TypeVar("T")
 
 
 class PrometheusSeries:
@@ -30,11 +37,14 @@ class PrometheusSeries:
         matchers: Mapping[str, str],
         exporters: Mapping[str, ExporterSettings],
         nodes: NodeNames,
+        cluster: str = "",
     ) -> None:
+        """Take the exporters in use by name, OWN among them; cluster is its name on this service's own gauges."""
         self._client = client
         self._matchers = matchers
         self._exporters = exporters
         self._nodes = nodes
+        self._cluster = cluster
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
         """Give the graphs that may be asked of a kind of subject ("job", "user" …), by name."""
@@ -78,32 +88,65 @@ class PrometheusSeries:
         return exporter, next(graph for graph in _of(subject, exporter) if graph.name == name)
 
     async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:
-        settings = self._exporters[exporter]
-        expressions = [
-            graph_promql(graph, self._matchers, picked, settings, self._nodes.label, span.step)
-            for picked in self._picked(graph.by[kind], subject, settings)
-        ]
-        queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
-        answers = await asyncio.gather(*map(self._ask, queries))
+        """Ask each source of a graph for the time in which those before it were not there."""
+        settings, known, left = self._exporters[exporter], set[int](), span
+        found: list[Line] = []
+        queries: list[str] = []
         rejected: Counter[str] = Counter()
-        lines = merge_equal(self._line(graph, series, settings, rejected) for found in answers for series in found)
-        return Lines(lines=tuple(lines), queries=tuple(expressions), rejected=rejected)
+        for source in (*graph.first, Source(graph.expression, "")):
+            expressions = list(self._write(source.expression, graph.by[kind], graph, subject, settings, span.step))
+            answers, present = await asyncio.gather(
+                self._ask(expressions, left), self._moments(source.present, graph.by[kind], graph, subject, settings, left)
+            )
+            lines = merge_equal(self._line(graph, series, settings, rejected) for series in answers)
+            found += without(lines, known)
+            queries += expressions
+            known |= present
+            rest = left_of(span, known)
+            if rest is None:
+                break
+            left = rest
+        return Lines(lines=tuple(merge_equal(found)), queries=tuple(queries), rejected=rejected)
 
-    async def _ask(self, query: _Query) -> Sequence[Series]:
-        expression, span = query
-        return await self._client.query_range(expression, span.start, span.end, span.step)
+    async def _ask(self, expressions: Sequence[str], span: Span) -> list[Series]:
+        """Ask for each expression over a span, in chunks that Prometheus answers."""
+        answers = await asyncio.gather(
+            *(
+                self._client.query_range(expression, chunk.start, chunk.end, chunk.step)
+                for expression in expressions
+                for chunk in span.chunks()
+            )
+        )
+        return [series for found in answers for series in found]
 
-    def _picked(self, by: str, subject: Subject, settings: ExporterSettings) -> Iterator[tuple[Matcher, ...]]:
-        """Give the matchers of each query: one for every BATCH jobs or nodes."""
-        if by == JOB:
-            label = settings.labels.get("slurmjobid", "slurmjobid")
-            for ids in _batches(list(map(str, subject.jobs))):
-                yield ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),)
-        elif by == NODE:
-            for nodes in _batches(subject.nodes):
-                yield (self._nodes.matcher(nodes),)
-        else:
-            yield tuple((settings.labels.get(label, label), "=", value) for label, value in subject.labels)
+    async def _moments(
+        self, present: str, by: str, graph: Graph, subject: Subject, settings: ExporterSettings, span: Span
+    ) -> set[int]:
+        """Find out when a source was there."""
+        if not present:
+            return set()
+        found = await self._ask(list(self._write(present, by, graph, subject, settings, span.step)), span)
+        return {moment(time) for series in found for time, _ in series.values}
+
+    def _write(
+        self, expression: str, by: str, graph: Graph, subject: Subject, settings: ExporterSettings, step: float
+    ) -> Iterator[str]:
+        """Write an expression once for every BATCH jobs or nodes."""
+        for part in _parts(by, subject):
+            nodes = quote(self._nodes.matcher(part.nodes)[2]) if part.nodes else '""'
+
+            def select(series: graphs.Series, part: Subject = part) -> str:
+                return self._select(series, series.by or by, part, settings)
+
+            yield graph_promql(graph, expression, select, settings, self._nodes.label, step, nodes)
+
+    def _select(self, series: graphs.Series, by: str, part: Subject, settings: ExporterSettings) -> str:
+        if by in (OURS, OUR_CLUSTER):
+            picked = _picked(part, by, ExporterSettings())
+            return selector(series.metric, {"cluster": self._cluster}, *picked, *series.matchers)
+        owner = self._exporters.get(series.exporter, settings)
+        picked = (self._nodes.matcher(part.nodes),) if by == NODE else _picked(part, by, owner)
+        return selector(owner.metrics.get(series.metric, series.metric), self._matchers, *picked, *series.matchers)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
@@ -124,9 +167,28 @@ class PrometheusSeries:
         return labels
 
 
+def _picked(part: Subject, by: str, settings: ExporterSettings) -> tuple[Matcher, ...]:
+    """Match the subject's jobs and labels, as an exporter's settings name them; nothing of it for a whole cluster."""
+    if by in (CLUSTER, OUR_CLUSTER):
+        return ()
+    label, ids = settings.labels.get("slurmjobid", "slurmjobid"), list(map(str, part.jobs))
+    jobs = ((label, "=", ids[0]) if len(ids) == 1 else (label, "=~", "|".join(ids)),) if ids else ()
+    return (*jobs, *((settings.labels.get(name, name), "=", value) for name, value in part.labels))
+
+
+def _parts(by: str, subject: Subject) -> Iterator[Subject]:
+    """Cut a subject into parts of at most BATCH jobs or nodes."""
+    if by == JOB:
+        yield from (replace(subject, jobs=tuple(ids)) for ids in _batches(subject.jobs))
+    elif by == NODE:
+        yield from (replace(subject, nodes=tuple(nodes)) for nodes in _batches(subject.nodes))
+    else:
+        yield subject
+
+
 def _of(subject: str, exporter: str) -> Iterable[Graph]:
     return (graph for graph in GRAPHS[exporter] if subject in graph.by)
 
 
-def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[first : first + BATCH] for first in range(0, len(items), BATCH))
