@@ -90,6 +90,13 @@ async def get_account_series(request: web.Request) -> web.Response:
     return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
 
 
+async def get_cluster_series(request: web.Request) -> web.Response:
+    """Answer with a graph of a whole cluster, whose totals every identity may see."""
+    asked = Parameters(request, *PARAMETERS)
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
+    return await answer_series(request, asked, view, "cluster", Subject())
+
+
 async def answer_series(
     request: web.Request, asked: Parameters, view: ClusterView, kind: str, subject: Subject, show: Show = _all
 ) -> web.Response:

@@ -25,7 +25,7 @@ _SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class SumsRow:
     """The live sums of an account, or of a user in it, beside what the ledger has added up of them."""
 
     live: Sums
@@ -33,9 +33,11 @@ class _Sums:
 
     @property
     def key(self) -> tuple[str, str]:
+        """Give account and user."""
         return self.live.account, self.live.user
 
     def json(self) -> Json:
+        """Show what is known of them."""
         return {
             "account": self.live.account,
             **({"user": self.live.user} if self.live.user else {}),
@@ -51,7 +53,7 @@ async def list_users(request: web.Request) -> web.Response:
     view, sight = _look(request)
     found = [
         sums
-        for sums in _join(view.users, view.energy_users, sight)
+        for sums in join_sums(view.users, view.energy_users, sight)
         if (not users or sums.live.user in users) and (not accounts or sums.live.account in accounts)
     ]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
@@ -65,9 +67,11 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    found = {sums.live.account: sums for sums in _join(view.users, view.energy_users, sight) if sums.live.user == name}
+    found = {
+        sums.live.account: sums for sums in join_sums(view.users, view.energy_users, sight) if sums.live.user == name
+    }
     members = (Sums(account, name) for account, user in view.limits.users if user == name)
-    found = {sums.account: _Sums(sums) for sums in members if sight.sees_sums(sums)} | found
+    found = {sums.account: SumsRow(sums) for sums in members if sight.sees_sums(sums)} | found
     if not found:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
@@ -83,7 +87,7 @@ async def list_accounts(request: web.Request) -> web.Response:
     view, sight = _look(request)
     found = [
         sums
-        for sums in _join(view.accounts, view.energy_accounts, sight)
+        for sums in join_sums(view.accounts, view.energy_accounts, sight)
         if not accounts or sums.live.account in accounts
     ]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
@@ -99,11 +103,11 @@ async def get_account(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["account"]
-    of_account = {sums.live.account: sums for sums in _join(view.accounts, view.energy_accounts, sight)}
-    known = of_account.get(name) or (_Sums(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
+    of_account = {sums.live.account: sums for sums in join_sums(view.accounts, view.energy_accounts, sight)}
+    known = of_account.get(name) or (SumsRow(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
     if known is None:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
-    users = [sums for sums in _join(view.users, view.energy_users, sight) if sums.live.account == name]
+    users = [sums for sums in join_sums(view.users, view.energy_users, sight) if sums.live.account == name]
     audit(request, (sums.live.user for sums in users))
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
     data = {
@@ -120,15 +124,15 @@ def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def _join(live: Sequence[Sums], energy: Iterable[EnergySums], sight: Sight) -> list[_Sums]:
+def join_sums(live: Sequence[Sums], energy: Iterable[EnergySums], sight: Sight) -> list[SumsRow]:
     """Put live sums and totals together, by account and user; who has no open run may have energy."""
     totals: Mapping[tuple[str, str], Totals] = {(sums.account, sums.user): sums.totals for sums in energy}
     by_key = {(sums.account, sums.user): sums for sums in live}
     every = ((key, by_key.get(key, Sums(*key))) for key in sorted(by_key.keys() | totals.keys()))
-    return [_Sums(sums, totals.get(key)) for key, sums in every if sight.sees_sums(sums)]
+    return [SumsRow(sums, totals.get(key)) for key, sums in every if sight.sees_sums(sums)]
 
 
-def _account_json(sums: _Sums, view: ClusterView) -> Json:
+def _account_json(sums: SumsRow, view: ClusterView) -> Json:
     known = view.tree.get(sums.live.account)
     place = {"parent": known.parent or None, "organization": known.organization or None} if known else {}
     return {**sums.json(), **place}

@@ -96,7 +96,8 @@ class PrometheusSeries:
         for source in (*graph.first, Source(graph.expression, "")):
             expressions = list(self._write(source.expression, graph.by[kind], graph, subject, settings, span.step))
             answers, present = await asyncio.gather(
-                self._ask(expressions, left), self._moments(source.present, graph.by[kind], graph, subject, settings, left)
+                self._ask(expressions, left),
+                self._moments(source.present, graph.by[kind], graph, subject, settings, left),
             )
             lines = merge_equal(self._line(graph, series, settings, rejected) for series in answers)
             found += without(lines, known)

@@ -30,7 +30,9 @@ _THREADS_OF_THE_JOB = (
 
 def _of_threads(name: str, help_text: str, over: str, under: tuple[str, ...], high: float) -> Graph:
     """Give the ratio of two rates of the job's threads; where nothing is counted there is no ratio."""
-    counters = {f"counter{index}": Series(metric, _THREADS) for index, metric in enumerate(dict.fromkeys((over, *under)))}
+    counters = {
+        f"counter{index}": Series(metric, _THREADS) for index, metric in enumerate(dict.fromkeys((over, *under)))
+    }
     rates = {series.metric: f"max by {_THREAD} (rate(${key}[$window]))" for key, series in counters.items()}
     ratio = f"{rates[over]} / ({' + '.join(rates[metric] for metric in under)} > 0)"
     return Graph(
