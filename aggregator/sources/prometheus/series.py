@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from aggregator.join.series import fold_smallest, left_of, merge_equal, moment, unaccounted, without
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
@@ -26,6 +26,15 @@ GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
     "pcm_sensor_server": pcm_sensor_server.GRAPHS,
 }
 T = TypeVar("T")
+
+
+class _Asked(NamedTuple):
+    """A graph of a subject, what picks the subject's series, and how the graph's exporter is scraped."""
+
+    graph: Graph
+    by: str
+    subject: Subject
+    settings: ExporterSettings
 
 
 class PrometheusSeries:
@@ -89,17 +98,17 @@ class PrometheusSeries:
 
     async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:
         """Ask each source of a graph for the time in which those before it were not there."""
-        settings, known, left = self._exporters[exporter], set[int](), span
+        asked = _Asked(graph, graph.by[kind], subject, self._exporters[exporter])
+        known, left = set[int](), span
         found: list[Line] = []
         queries: list[str] = []
         rejected: Counter[str] = Counter()
         for source in (*graph.first, Source(graph.expression, "")):
-            expressions = list(self._write(source.expression, graph.by[kind], graph, subject, settings, span.step))
+            expressions = list(self._write(source.expression, asked, span.step))
             answers, present = await asyncio.gather(
-                self._ask(expressions, left),
-                self._moments(source.present, graph.by[kind], graph, subject, settings, left),
+                self._ask(expressions, left), self._moments(source.present, asked, left)
             )
-            lines = merge_equal(self._line(graph, series, settings, rejected) for series in answers)
+            lines = merge_equal(self._line(graph, series, asked.settings, rejected) for series in answers)
             found += without(lines, known)
             queries += expressions
             known |= present
@@ -120,26 +129,20 @@ class PrometheusSeries:
         )
         return [series for found in answers for series in found]
 
-    async def _moments(
-        self, present: str, by: str, graph: Graph, subject: Subject, settings: ExporterSettings, span: Span
-    ) -> set[int]:
+    async def _moments(self, present: str, asked: _Asked, span: Span) -> set[int]:
         """Find out when a source was there."""
-        if not present:
-            return set()
-        found = await self._ask(list(self._write(present, by, graph, subject, settings, span.step)), span)
+        found = await self._ask(list(self._write(present, asked, span.step)), span) if present else ()
         return {moment(time) for series in found for time, _ in series.values}
 
-    def _write(
-        self, expression: str, by: str, graph: Graph, subject: Subject, settings: ExporterSettings, step: float
-    ) -> Iterator[str]:
+    def _write(self, expression: str, asked: _Asked, step: float) -> Iterator[str]:
         """Write an expression once for every BATCH jobs or nodes."""
-        for part in _parts(by, subject):
+        for part in _parts(asked.by, asked.subject):
             nodes = quote(self._nodes.matcher(part.nodes)[2]) if part.nodes else '""'
 
             def select(series: graphs.Series, part: Subject = part) -> str:
-                return self._select(series, series.by or by, part, settings)
+                return self._select(series, series.by or asked.by, part, asked.settings)
 
-            yield graph_promql(graph, expression, select, settings, self._nodes.label, step, nodes)
+            yield graph_promql(asked.graph, expression, select, asked.settings, self._nodes.label, step, nodes)
 
     def _select(self, series: graphs.Series, by: str, part: Subject, settings: ExporterSettings) -> str:
         if by in (OURS, OUR_CLUSTER):

@@ -38,9 +38,18 @@ def _ours(name: str, *, of: str, by: str, more: str = "") -> tuple[Mapping[str, 
 
 
 def _sums(
-    name: str, gauge: str, help_text: str, unit: str, high: float, *, of_rules: str, of_cluster: str, of_series: str = "",
-    series: Mapping[str, Series], type_label: str = "",
-) -> tuple[Graph, Graph]:  # fmt: skip
+    name: str,
+    gauge: str,
+    help_text: str,
+    unit: str,
+    high: float,
+    *,
+    of_rules: str,
+    of_cluster: str,
+    of_series: str = "",
+    series: Mapping[str, Series],
+    type_label: str = "",
+) -> tuple[Graph, Graph]:
     """Give the same graph of users and accounts, with a line for each user under an account, and of a cluster.
 
     of_rules and of_cluster are over the sums that rules record, of_series over the exporter's own series.
@@ -160,7 +169,8 @@ _POWER = (
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS}, high=_MOST_WATTS,
-        expression=f"sum by ({_WHO}, gpu_type) (max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_mean < 2e6)) / 1000",
+        expression=f"sum by ({_WHO}, gpu_type) ("
+        f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_mean < 2e6)) / 1000",
     ),
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
