@@ -1,8 +1,15 @@
 """What TrailblazingTurtle's pages ask of Prometheus, and how our API answers the same: one module per page."""
 
-from tests.catalogue import job
+from tests.catalogue import account, job, job_values, scheduler, top, user
 from tests.catalogue.entry import Entry
 
-ENTRIES: tuple[Entry, ...] = (*job.ENTRIES,)
+ENTRIES: tuple[Entry, ...] = (
+    *job.ENTRIES,
+    *job_values.ENTRIES,
+    *user.ENTRIES,
+    *account.ENTRIES,
+    *top.ENTRIES,
+    *scheduler.ENTRIES,
+)
 
 __all__ = ["ENTRIES", "Entry"]

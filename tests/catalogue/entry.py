@@ -18,6 +18,7 @@ class Entry:
     the two part on other data than the lab's.
     An answer that is no graph has *read*: it gives the values by those labels from the answer's data, and the portal's
     expression is asked for now; *metric* is then the name of the field, for people.
+    *picks* says why ours has some of the portal's lines only; those are compared.
     *differs* says why ours is another number, which is then not compared; docs/portal.md gives it.
     """
 
@@ -30,5 +31,6 @@ class Entry:
     factor: float = 1.0
     tolerance: float = 1e-9
     note: str = ""
+    picks: str = ""
     read: Callable[[Any], Mapping[tuple[str, ...], float]] | None = None
     differs: str = ""

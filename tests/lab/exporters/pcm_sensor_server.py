@@ -8,7 +8,7 @@ from tests.lab.slurm_config import CPUS_PER_NODE
 SOCKETS = 2
 THREADS = 2
 CORES = CPUS_PER_NODE // SOCKETS // THREADS
-LINKS = 2
+LINKS = 3
 # Events for each second of a busy CPU; an idle one has a thousandth of them.
 _EVENTS = {
     "Instructions_Retired_Any": 3_000_000_000,
