@@ -10,8 +10,8 @@ _JOB = "clusters/lab/jobs/$JOB"
 _SERIES = f"{_JOB}/series"
 _GIB = 2.0**30
 _THREAD = {"node": "instance", "socket": "socket", "core": "core", "thread": "thread"}
-_EXE = 'slurmjobid=~"$JOB", $F'
-_APPLICATIONS = f'label_replace(sum(deriv(slurm_job_process_usage_total{{{_EXE}}}[$window])) by (exe), "exe", "$$1", "exe", ".*/(.*)")'
+_SLOPES = 'sum(deriv(slurm_job_process_usage_total{slurmjobid=~"$JOB", $F}[$window])) by (exe)'
+_APPLICATIONS = f'label_replace({_SLOPES}, "exe", "$$1", "exe", ".*/(.*)")'
 _OF_THE_JOB = "ours has the threads of the job alone, which the portal picks itself with JP2 and JP3"
 _Values = Mapping[tuple[str, ...], float]
 
@@ -92,7 +92,8 @@ ENTRIES = (
         metric="label cpu", labels=_THREAD, read=_numbers_of_threads, picks=_OF_THE_JOB,
     ),
     Entry(
-        id="JP3", portal='group by (instance, core) (rate(slurm_job_core_usage_total{slurmjobid=~"$JOB", $F}[$window]))',
+        id="JP3",
+        portal='group by (instance, core) (rate(slurm_job_core_usage_total{slurmjobid=~"$JOB", $F}[$window]))',
         path=f"{_SERIES}?metric=l2_hit_ratio&start=now-1m", metric="label cpu",
         labels={"node": "instance", "cpu": "core"}, read=_threads_of_the_job,
     ),

@@ -28,7 +28,8 @@ ENTRIES = (
     ),
     *(
         Entry(
-            id=name, portal=f'sum(deriv(slurm_job_process_usage_total{{exe{operator}"/cvmfs/.*", $F}}[2m]) > 0) by (exe)',
+            id=name,
+            portal=f'sum(deriv(slurm_job_process_usage_total{{exe{operator}"/cvmfs/.*", $F}}[2m]) > 0) by (exe)',
             path=_APPLICATIONS, metric="software, directory", differs=_MEANS + _BY_DIRECTORY,
         )
         for name, operator in (("PG16", "=~"), ("PG17", "!~"))

@@ -12,6 +12,12 @@ What `GET …/series?metric=` draws ([docs/api.md](api.md)), by the exporter tha
 exporter is [configured](configuration.md). Where two exporters have a graph of one name, the one that comes first here
 is asked. Values are in base units. What lies outside the range in the last column cannot be: it is left out and
 counted.
+
+Those of `hpc_aggregator` are of this service's own gauges, as the site's Prometheus has scraped them
+([docs/rules.md](rules.md)): what is allocated is what slurmacct says. For the time before, and while they are away, the
+recorded sums of the group `slurm_job` answer, and for one user or account the exporter's own series where there are no
+rules; both count series. Over steps longer than two scrapes a sum is the mean over the step, 0 while a user has
+nothing.
 """
 
 

@@ -15,7 +15,6 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
         "auth.jwt",
         "limits",
         "clusters.narval.exporters.lustre_exporter",
-        "clusters.narval.exporters.pcm_sensor_server",
         "filesystems.scratch.quota.path",
         "filesystems.scratch.cluster",
     ]
