@@ -1,0 +1,89 @@
+"""Our own gauges answer for the time in which they are there, recorded sums before that, series of jobs in the end."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from aggregator.model.series import Span, Subject
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusSeries
+from aggregator.sources.prometheus.client import Endpoint, Series
+from aggregator.sources.prometheus.series import OWN
+
+SPAN = Span(0.0, 40.0, 10.0)
+ALICE = Subject(labels=(("user", "alice"),))
+WHO = {"user": "alice", "account": "def-kim"}
+
+
+class Answers(PrometheusClient):
+    """Give what the test says of the first metric that a query names, within the range that is asked for."""
+
+    def __init__(self, answers: dict[str, dict[float, float]]) -> None:
+        super().__init__(Endpoint(key="prometheus", url="http://prometheus"))
+        self.answers = answers
+        self.asked: list[tuple[str, float, float]] = []
+        self.error: FetchError | None = None
+
+    async def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
+        if self.error:
+            raise self.error
+        metric = next((name for name in self.answers if name in promql), "")
+        self.asked.append((metric, start, end))
+        points = {time: value for time, value in self.answers.get(metric, {}).items() if start <= time <= end}
+        labels = {} if promql.startswith("max (") else WHO
+        return [Series(labels, [(time, str(value)) for time, value in points.items()])] if points else []
+
+
+def reader(client: PrometheusClient) -> PrometheusSeries:
+    return PrometheusSeries(client, {"cluster": "n"}, {OWN: ExporterSettings()}, NodeNames(), "narval")
+
+
+async def read(answers: dict[str, dict[float, float]]) -> tuple[dict[float, float], Answers]:
+    client = Answers(answers)
+    lines = await reader(client).read("user", "allocated_cpus", ALICE, SPAN)
+    assert all(line.labels == WHO for line in lines.lines)
+    return {time: value for line in lines.lines for time, value in line.points}, client
+
+
+EVERY = dict.fromkeys((0.0, 10.0, 20.0, 30.0, 40.0), 1.0)
+OURS, THERE = "hpc_user_allocated_cpus", "hpc_account_info"
+RULES, RECORDED, RAW = "slurm_job:allocated_core:count_user_account", "slurm_job:used_core:sum", "slurm_job_core_usage"
+
+
+async def test_where_ours_is_there_nobody_else_is_asked() -> None:
+    points, client = await read({OURS: {10.0: 4.0}, THERE: EVERY, RULES: EVERY, RECORDED: EVERY, RAW: EVERY})
+    assert points == {10.0: 4.0}, "that alice holds nothing then is known"
+    assert {metric for metric, _, _ in client.asked} == {OURS, THERE}
+
+
+async def test_before_ours_the_recorded_sums_answer_for_that_time_only() -> None:
+    since = {30.0: 1.0, 40.0: 1.0}
+    points, client = await read({OURS: {30.0: 8.0, 40.0: 8.0}, THERE: since, RULES: EVERY, RECORDED: EVERY, RAW: EVERY})
+    assert points == {0.0: 1.0, 10.0: 1.0, 20.0: 1.0, 30.0: 8.0, 40.0: 8.0}
+    assert (RULES, 0.0, 20.0) in client.asked
+    assert RAW not in {metric for metric, _, _ in client.asked}
+
+
+async def test_without_ours_and_without_rules_the_series_are_counted() -> None:
+    points, _ = await read({RAW: EVERY})
+    assert points == EVERY
+
+
+async def test_an_outage_of_ours_is_filled_and_what_is_known_is_not_replaced() -> None:
+    there = {0.0: 1.0, 40.0: 1.0}
+    points, client = await read({OURS: {0.0: 9.0}, THERE: there, RULES: EVERY, RECORDED: EVERY})
+    assert points == {0.0: 9.0, 10.0: 1.0, 20.0: 1.0, 30.0: 1.0}
+    assert (RULES, 10.0, 30.0) in client.asked
+
+
+async def test_nothing_anywhere_is_no_line() -> None:
+    points, client = await read({})
+    assert points == {}
+    assert len(client.asked) == 5, "three expressions, two of which are asked whether they are there"
+
+
+async def test_a_failure_in_the_middle_is_an_error_not_a_hole() -> None:
+    client = Answers({})
+    client.error = FetchError("clusters.narval.prometheus: timeout")
+    with pytest.raises(FetchError, match="timeout"):
+        await reader(client).read("user", "allocated_cpus", ALICE, SPAN)
