@@ -36,6 +36,7 @@ class PrometheusServer:
         alerting: Mapping[str, Any] | None = None,
         alertmanager_port: int | None = None,
         binary: str | None = None,
+        retention: str = "15d",
     ) -> None:
         """
         Prepare its configuration.
@@ -65,6 +66,7 @@ class PrometheusServer:
                 binary or program("prometheus"),
                 f"--config.file={self.folder}/prometheus.yml",
                 f"--storage.tsdb.path={self.folder}/data",
+                f"--storage.tsdb.retention.time={retention}",
                 f"--web.listen-address={LOOPBACK}:{self.port}",
                 "--log.level=warn",
             ],

@@ -89,9 +89,7 @@ def hour(series: str, value: Callable[[int], float], skew: int = 0, first: int =
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("history")
     backfill(root, history())
-    prometheus = PrometheusServer(root)
-    # What is older than its retention would go.
-    prometheus.daemon.command.append("--storage.tsdb.retention.time=10y")
+    prometheus = PrometheusServer(root, retention="10y")
     prometheus.start()
     wait_until(lambda: bool(prometheus.query(f"OS_ID @ {begin() + 60}")), 30, "the history")
     yield prometheus.url
