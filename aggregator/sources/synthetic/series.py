@@ -9,6 +9,7 @@ from aggregator.model.use import Gpu
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import GRAPHS
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.scheduler import LiveRun
+from aggregator.sources.synthetic.sums_series import sums_graphs, sums_lines
 from aggregator.sources.synthetic.use import NodeUse, gpus_of, node_uses
 
 _INTERVAL: Final = 30.0
@@ -32,14 +33,14 @@ class SyntheticSeries:
         self._cluster = cluster
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
-        """Give the graphs that the model knows of a job."""
+        """Give the graphs that the model knows of a job, and of what jobs add up to."""
         known = {*_NODES, *_GPUS, "memory"} if subject == "job" else set()
+        of_jobs = (graph for graph in GRAPHS if graph.name in known)
         return {
             graph.name: Offer(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter=_EXPORTER, interval=_INTERVAL
             )
-            for graph in GRAPHS
-            if graph.name in known
+            for graph in (*of_jobs, *sums_graphs(subject))
         }  # fmt: skip
 
     def missing(self, subject: str) -> Mapping[str, str]:
@@ -47,7 +48,9 @@ class SyntheticSeries:
         return {}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
-        """Compute the lines of the jobs."""
+        """Compute the lines of the jobs, or of what they add up to."""
+        if kind != "job":
+            return Lines(lines=tuple(sums_lines(kind, name, self._cluster.ran_since(span.start), subject, span)))
         wanted = frozenset(subject.jobs)
         points: defaultdict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = defaultdict(list)
         for live in self._cluster.ran_since(span.start):
