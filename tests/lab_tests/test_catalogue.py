@@ -89,6 +89,20 @@ def test_the_portals_value_and_ours_agree(lab: Lab, service: Service, names: Map
     wait_until(agree, 60, f"{entry.id}: {expression} to agree with {path}")
 
 
+def test_a_job_without_a_process_holds_what_it_holds(lab: Lab, service: Service, names: Mapping[str, str]) -> None:
+    """The portal counts series of cores, and there are none: our graph is of what slurmacct says, by our own gauges."""
+    run = service.data(f"/api/v1/clusters/lab/jobs/{lab.jobs['silent']}")["runs"][-1]
+    user, account, end = run["user"], run["account"], int(time.time()) - 1
+    path = f"/api/v1/clusters/lab/users/{user}/series?metric=allocated_cpus&start={end - SECONDS}&end={end}&step={STEP}"
+    data = service.data(path)
+    assert all("slurm_job" not in query for query in data["queries"]), "nobody else is asked where ours is there"
+    counted = f'slurm_job:allocated_core:count_user_account{{cluster="lab",user="{user}",account="{account}"}}'
+    lines = {line["metric"]["account"]: line for line in data["result"]}
+    assert len(lines[account]["values"]) == SECONDS + 1
+    theirs = lab.prometheus.value(counted) or 0.0
+    assert lines[account]["min"] >= theirs + run["allocated"]["cpus"]
+
+
 def portal_lines(lab: Lab, entry: Entry, names: Mapping[str, str], start: float, end: float) -> _Lines:
     result = lab.prometheus.query_range(Template(entry.portal).substitute(names), start, end, STEP)
     return {
