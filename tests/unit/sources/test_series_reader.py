@@ -1,8 +1,11 @@
 """Our own gauges answer for the time in which they are there, recorded sums before that, series of jobs in the end."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aggregator.model.series import Span, Subject
 from aggregator.sources.base import FetchError
@@ -87,3 +90,27 @@ async def test_a_failure_in_the_middle_is_an_error_not_a_hole() -> None:
     client.error = FetchError("clusters.narval.prometheus: timeout")
     with pytest.raises(FetchError, match="timeout"):
         await reader(client).read("user", "allocated_cpus", ALICE, SPAN)
+
+
+class Texts(Answers):
+    """Give the same texts as values whatever is asked, once under each of two names of one user."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__({})
+        self.texts = texts
+
+    async def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
+        values = [(index * step, text) for index, text in enumerate(self.texts)]
+        return [] if promql.startswith("max (") else [Series(WHO, values), Series(dict(WHO), values)]
+
+
+ODD = st.sampled_from(["NaN", "+Inf", "-Inf", "9.223372036854776e+18", "-1", "", "x", "1e400"])
+
+
+@given(st.lists(st.floats().map(str) | ODD, max_size=5))
+def test_whatever_prometheus_says_a_value_is_one_that_can_be_or_a_gap_that_is_counted(texts: list[str]) -> None:
+    lines = asyncio.run(reader(Texts(texts)).read("user", "used_memory", ALICE, SPAN))
+    values = [value for line in lines.lines for _, value in line.points]
+    assert all(0 <= value <= 1e18 for value in values)
+    # Three sources are asked, each of which gives every value twice; two that are the same are one.
+    assert 6 * len(values) + sum(lines.rejected.values()) == 6 * len(texts)
