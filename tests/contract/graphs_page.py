@@ -1,7 +1,9 @@
 """docs/graphs.md, written from the tables of graphs."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
+from aggregator.sources.prometheus.graphs import Graph
 from aggregator.sources.prometheus.series import GRAPHS
 
 _HEAD = """# Graphs
@@ -31,9 +33,16 @@ def _tables() -> Iterator[str]:
         yield f"## {exporter}\n"
         yield "| metric | of | unit | what it shows | series | range |\n|---|---|---|---|---|---|"
         for graph in graphs:
-            series = ", ".join(f"`{series.metric}`" for series in graph.series.values())
+            series = ", ".join(f"`{metric}`" for metric in _metrics(graph))
             yield (
                 f"| `{graph.name}` | {', '.join(graph.by)} | {graph.unit} | {graph.help} | {series} "
                 f"| {graph.low:g} – {graph.high:g} |"
             )
         yield ""
+
+
+def _metrics(graph: Graph) -> Iterable[str]:
+    """List what the graph's expressions ask for, in the order in which they are asked."""
+    text = " ".join((*(source.expression for source in graph.first), graph.expression))
+    used = {name: match.start() for name in graph.series if (match := re.search(rf"\${name}(_mean|_max)?\b", text))}
+    return dict.fromkeys(graph.series[name].metric for name in sorted(used, key=lambda name: used[name]))

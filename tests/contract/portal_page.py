@@ -78,7 +78,11 @@ def _row(entry: Entry) -> str:
     path = entry.path.replace("clusters/lab/", "clusters/$CLUSTER/")
     asked = entry.portal.replace("|", "\\|").replace("$$", "$")
     remarks = [f"differs: {entry.differs}"] if entry.differs else [*_closeness(entry), entry.note, entry.picks]
-    return f"| {entry.id} | `{asked}` | `{path}`: {entry.metric} | {' '.join(filter(None, remarks))} |"
+    return f"| {entry.id} | `{asked}` | `{path}`: {entry.metric}{_only(entry)} | {' '.join(filter(None, remarks))} |"
+
+
+def _only(entry: Entry) -> str:
+    return "".join(f", {label} {value}" for label, value in entry.only.items())
 
 
 def _closeness(entry: Entry) -> Iterator[str]:
