@@ -39,8 +39,10 @@ def history() -> Iterator[str]:
     ours = [f'job="hpc-aggregator",instance="{replica}:9850",' for replica in REPLICAS]
     root = [f'{each}{CLUSTER},account="root",parent=""' for each in ours]
     yield from samples("hpc_account_info", root, INSTALLED, DAYS, lambda hour: 1.0)
-    of_alice = [each + ALICE for each in ours]
+    of_alice, of_root = [each + ALICE for each in ours], [f'{each}{CLUSTER},account="root"' for each in ours]
     yield from samples("hpc_user_allocated_cpus", of_alice, INSTALLED, DAYS, lambda hour: 100.0, hours=6)
+    yield from samples("hpc_account_used_cpus", of_root, INSTALLED, DAYS, lambda hour: 1.0)
+    yield from samples("hpc_user_used_cpus", of_alice, INSTALLED, DAYS, lambda hour: 80.0, hours=3)
     yield from pcm_history()
     yield "# EOF\n"
 
@@ -126,6 +128,13 @@ def test_a_day_shows_the_mean_of_the_day_not_the_sample_at_its_end(url: str) -> 
     # The first day's count of samples is one short of a whole one.
     assert values[:INSTALLED] == pytest.approx([12.5] * INSTALLED, rel=0.01), "as the rules counted"
     assert values[INSTALLED:] == pytest.approx([25.0] * (DAYS - INSTALLED), rel=0.01), "two replicas are not 50"
+
+
+def test_what_is_not_known_for_a_while_is_not_zero_then(url: str) -> None:
+    """Of the six hours with jobs only three were seen, with 80 busy CPUs: a quarter of a day with 80 is 20."""
+    span = Span(float(begin() + (INSTALLED + 1) * DAY), float(begin() + DAYS * DAY), float(DAY))
+    (line,) = read(url, "user", "used_cpus", USER, span).lines
+    assert [value for _, value in line.points] == pytest.approx([20.0] * (DAYS - INSTALLED), rel=0.01)
 
 
 def test_more_points_than_prometheus_answers_come_in_pieces_that_fit_together(url: str) -> None:

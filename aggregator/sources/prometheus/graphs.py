@@ -54,6 +54,7 @@ class Series(NamedTuple):
 
     by and exporter say how its series are picked, and whose they are, where that is not as with the graph. within names
     another series of the graph: the mean over a step is then over the time in which that one is there, not this one.
+    held names the series of those that hold something: they alone have this one; without it their use is not known.
     """
 
     metric: str
@@ -61,6 +62,7 @@ class Series(NamedTuple):
     by: str = ""
     exporter: str = ""
     within: str = ""
+    held: str = ""
 
 
 class Source(NamedTuple):
@@ -84,7 +86,7 @@ def graph_promql(
     over = f"[{math.ceil(step)}s]"
     stepped = step > _MEAN_FROM_INTERVALS * settings.interval
     means = {
-        f"{name}_mean": _mean(selected[name], selected.get(series.within, ""), over) if stepped else selected[name]
+        f"{name}_mean": _mean(series, selected[name], selected, over) if stepped else selected[name]
         for name, series in graph.series.items()
     }
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
@@ -98,12 +100,19 @@ def graph_promql(
     )
 
 
-def _mean(selected: str, within: str, over: str) -> str:
+def _mean(series: Series, own: str, selected: Mapping[str, str], over: str) -> str:
     """Take all samples of a step into account, not the one that happens to be at its end.
 
     A gauge that is not there while its subject has nothing is 0 then, as long as the other gauges of its target are.
     """
-    if not within:
-        return f"avg_over_time({selected}{over})"
-    there = f"max by (job, instance) (count_over_time({within}{over}))"
-    return f"(sum_over_time({selected}{over}) / on (job, instance) group_left () {there})"
+    if not series.within:
+        return f"avg_over_time({own}{over})"
+    there = (
+        f"on (job, instance) group_left () max by (job, instance) (count_over_time({selected[series.within]}{over}))"
+    )
+    if not series.held:
+        return f"(sum_over_time({own}{over}) / {there})"
+    owner = "(user, account, job, instance)"
+    holding = f"max by {owner} (count_over_time({selected[series.held]}{over}))"
+    known = f"max by {owner} (avg_over_time({own}{over}))"
+    return f"({known} * on {owner} {holding} / on (job, instance) group_left () {whole})"

@@ -30,10 +30,15 @@ _SOURCE_OF_RULES = "max ($rules_mean)"
 
 def _ours(name: str, *, of: str, by: str, more: str = "") -> tuple[Mapping[str, Series], Source]:
     """Take our own gauge of users (or of accounts, for a cluster), added up by some labels."""
-    there = _ACCOUNTED if name.startswith("allocated") else _MEASURED
+    known = name.startswith("allocated")
     labels = "user, account" if of == "user" else "account"
     grouped = f"by ({by}) " if by else ""
-    series = {"ours": Series(f"hpc_{of}_{name}", by=OURS, within="there"), "there": there}
+    series = {
+        "ours": Series(f"hpc_{of}_{name}", by=OURS, within="accounted", held="" if known else "holding"),
+        "holding": Series(f"hpc_{of}_allocated_{'gpus' if name.endswith('gpus') else 'cpus'}", by=OURS),
+        "accounted": _ACCOUNTED,
+        "there": _ACCOUNTED if known else _MEASURED,
+    }
     return series, Source(f"sum {grouped}(max by ({labels}{more}) ($ours_mean))", "max ($there_mean)")
 
 
@@ -149,7 +154,10 @@ _SUMS = (
     ),
 )  # fmt: skip
 
-_OWN_USER_WATTS = {"ours": Series("hpc_user_power_watts", by=OURS, within="there"), "there": _MEASURED}
+_OWN_USER_WATTS = {
+    "ours": Series("hpc_user_power_watts", by=OURS, within="accounted", held="holding"),
+    "holding": Series("hpc_user_allocated_cpus", by=OURS), "accounted": _ACCOUNTED,
+}  # fmt: skip
 _POWER = (
     Graph(
         name="power", help="Power of the running jobs with their share of their nodes, as far as it is measured.",
