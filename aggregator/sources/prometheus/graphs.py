@@ -107,11 +107,9 @@ def _mean(series: Series, own: str, selected: Mapping[str, str], over: str) -> s
     """
     if not series.within:
         return f"avg_over_time({own}{over})"
-    there = (
-        f"on (job, instance) group_left () max by (job, instance) (count_over_time({selected[series.within]}{over}))"
-    )
+    whole = f"max by (job, instance) (count_over_time({selected[series.within]}{over}))"
     if not series.held:
-        return f"(sum_over_time({own}{over}) / {there})"
+        return f"(sum_over_time({own}{over}) / on (job, instance) group_left () {whole})"
     owner = "(user, account, job, instance)"
     holding = f"max by {owner} (count_over_time({selected[series.held]}{over}))"
     known = f"max by {owner} (avg_over_time({own}{over}))"
