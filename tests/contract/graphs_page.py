@@ -18,8 +18,8 @@ counted.
 Those of `hpc_aggregator` are of this service's own gauges, as the site's Prometheus has scraped them
 ([docs/rules.md](rules.md)): what is allocated is what slurmacct says. For the time before, and while they are away, the
 recorded sums of the group `slurm_job` answer, and for one user or account the exporter's own series where there are no
-rules; both count series. Over steps longer than two scrapes a sum is the mean over the step, 0 while a user has
-nothing.
+rules; both count series. Over steps longer than two scrapes a sum is the mean over the step: 0 while a user has
+nothing, and while a use was not observed what it was otherwise.
 """
 
 
