@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -64,7 +65,7 @@ def _jobs(view: ClusterView, measure: Measure, asked: Parameters, sight: Sight, 
             value = measure.of_job(job)
             if value:
                 place = (-float(value), f"{job.run.job_id:020d}", f"{job.run.run_id:020d}")
-                yield _Entry(place, job.run.user, lambda job=job: joined_job_json(job, view))  # type: ignore[misc]
+                yield _Entry(place, job.run.user, partial(joined_job_json, job, view))
 
 
 def _sums(view: ClusterView, measure: Measure, asked: Parameters, sight: Sight, group: str) -> Iterable[_Entry]:
