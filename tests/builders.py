@@ -150,7 +150,8 @@ def rich_sums(name: str, user: str = "") -> Sums:
     return Sums(
         account=name, user=user, jobs={"running": 2, "pending": 100_000}, allocated_cpus=16,
         allocated_memory_bytes=2**65, allocated_gpus={"a100": 2, "": 1}, used_cpus=7.25, used_memory_bytes=1.5,
-        used_gpus=1.0, wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
+        used_gpus=1.0, busy_gpus=2.0, memory_peak_bytes=3e9,
+        wasted_cpus=5e-324, wasted_memory_bytes=1e300, wasted_gpus=0.0,
         wasted_cpu_seconds=1e9, wasted_gpu_seconds=0.5, waste_jobs={("holds", "warning"): 2, ("other", "critical"): 1},
         power_watts=425.5, coverage={"cpu": 1.0, "memory": 0.1, "gpu": 1 / 3},
     )  # fmt: skip

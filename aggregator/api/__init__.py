@@ -7,6 +7,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from aggregator.api.access import check_access, identify
+from aggregator.api.applications import list_applications
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
@@ -39,7 +40,6 @@ from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
 from aggregator.api.metrics import get_metrics
 from aggregator.api.nodes import (
-    get_cluster_series,
     get_node,
     get_node_events,
     get_node_jobs,
@@ -49,11 +49,12 @@ from aggregator.api.nodes import (
     list_reservations,
 )
 from aggregator.api.script import get_script
-from aggregator.api.series import get_account_series, get_job_series, get_user_series
+from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
 from aggregator.api.sums import get_account, get_user, list_accounts, list_users
+from aggregator.api.top import list_top
 from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
 from aggregator.api.whoami import get_whoami
 from aggregator.queries.around import AroundQueries
@@ -109,6 +110,8 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/whoami", get_whoami),
             web.get("/api/v1/clusters", list_clusters),
             web.get("/api/v1/clusters/{cluster}", get_cluster),
+            web.get("/api/v1/clusters/{cluster}/applications", list_applications),
+            web.get("/api/v1/clusters/{cluster}/top", list_top),
             web.get("/api/v1/clusters/{cluster}/jobs", list_jobs),
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
             web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),

@@ -10,6 +10,7 @@ from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.model.script import ScriptRecord
+from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
@@ -61,7 +62,7 @@ class ApiSettings:
 
     Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
     reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
-    ways to be known to the service besides basic authentication.
+    ways to be known to the service besides basic authentication. software names executables, the first that fits.
     """
 
     external_url: str
@@ -72,6 +73,7 @@ class ApiSettings:
     tokens: TokenStore | None = None
     proxy: TrustedProxy | None = None
     rules: Rules = field(default_factory=Rules)
+    software: tuple[Software, ...] = ()
 
 
 STORE = web.AppKey("store", SnapshotStore)

@@ -28,7 +28,7 @@ from aggregator.model.history import Search
 from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.model.node import NodeView
 from aggregator.model.series import Line, Subject
-from aggregator.model.view import ClusterView, Sums
+from aggregator.model.view import ClusterView
 from aggregator.queries.history import HistoryPage
 from aggregator.sources.base import FetchError
 
@@ -146,17 +146,6 @@ async def get_node_series(request: web.Request) -> web.Response:
 
     warnings = [] if sight.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
-
-
-async def get_cluster_series(request: web.Request) -> web.Response:
-    """Answer with a graph of the whole cluster; of its accounts those that may be seen."""
-    asked = Parameters(request, *PARAMETERS)
-    view, sight = _view(request)
-
-    def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return [line for line in lines if "account" not in line.labels or sight.sees_sums(Sums(line.labels["account"]))]
-
-    return await answer_series(request, asked, view, "cluster", Subject(), show)
 
 
 async def list_partitions(request: web.Request) -> web.Response:

@@ -182,7 +182,9 @@ def sums_json(sums: Sums) -> Json:
         "used": {
             "cpus": value(sums.used_cpus, "cpus", cpu, CPU),
             "memory": value(sums.used_memory_bytes, "bytes", memory, MEMORY),
+            "memory_peak": value(sums.memory_peak_bytes, "bytes", memory, MEMORY_PEAK),
             "gpus": value(sums.used_gpus, "gpus", gpu, GPU),
+            "busy_gpus": value(sums.busy_gpus, "gpus", gpu, GPU),
         },
         "wasted": {
             "cpus": value(sums.wasted_cpus, "cpus", cpu, f"{HELD} − {CPU}"),

@@ -90,6 +90,18 @@ async def get_account_series(request: web.Request) -> web.Response:
     return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
 
 
+async def get_cluster_series(request: web.Request) -> web.Response:
+    """Answer with a graph of the whole cluster, which all may see; of its accounts those that may be seen."""
+    asked = Parameters(request, *PARAMETERS)
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
+    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+    def show(lines: Sequence[Line]) -> Sequence[Line]:
+        return [line for line in lines if "account" not in line.labels or sight.sees_sums(Sums(line.labels["account"]))]
+
+    return await answer_series(request, asked, view, "cluster", Subject(), show)
+
+
 async def answer_series(
     request: web.Request,
     asked: Parameters,

@@ -27,7 +27,7 @@ _SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class SumsRow:
     """The live sums of an account, or of a user in it, what the ledger has added up of them, and Lustre's rates."""
 
     live: Sums
@@ -36,9 +36,11 @@ class _Sums:
 
     @property
     def key(self) -> tuple[str, str]:
+        """Give account and user."""
         return self.live.account, self.live.user
 
     def json(self) -> Json:
+        """Show what is known of them."""
         return {
             "account": self.live.account,
             **({"user": self.live.user} if self.live.user else {}),
@@ -55,7 +57,7 @@ async def list_users(request: web.Request) -> web.Response:
     view, sight = _look(request)
     found = [
         sums
-        for sums in _users(view, sight)
+        for sums in users_of(view, sight)
         if (not users or sums.live.user in users) and (not accounts or sums.live.account in accounts)
     ]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
@@ -69,9 +71,9 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    found = {sums.live.account: sums for sums in _users(view, sight) if sums.live.user == name}
+    found = {sums.live.account: sums for sums in users_of(view, sight) if sums.live.user == name}
     members = (Sums(account, name) for account, user in view.limits.users if user == name)
-    found = {sums.account: _Sums(sums) for sums in members if sight.sees_sums(sums)} | found
+    found = {sums.account: SumsRow(sums) for sums in members if sight.sees_sums(sums)} | found
     if not found:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
@@ -85,7 +87,7 @@ async def list_accounts(request: web.Request) -> web.Response:
     asked = Parameters(request, "account", "limit", "cursor")
     accounts, after, limit = asked.many("account"), asked.cursor(str, 2), asked.limit()
     view, sight = _look(request)
-    found = [sums for sums in _accounts(view, sight) if not accounts or sums.live.account in accounts]
+    found = [sums for sums in accounts_of(view, sight) if not accounts or sums.live.account in accounts]
     page, last = select_sums(found, lambda sums: sums.key, after, limit)
     data = {
         "accounts": [_account_json(sums, view) for sums in page],
@@ -99,11 +101,11 @@ async def get_account(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["account"]
-    of_account = {sums.live.account: sums for sums in _accounts(view, sight)}
-    known = of_account.get(name) or (_Sums(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
+    of_account = {sums.live.account: sums for sums in accounts_of(view, sight)}
+    known = of_account.get(name) or (SumsRow(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
     if known is None:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
-    users = [sums for sums in _users(view, sight) if sums.live.account == name]
+    users = [sums for sums in users_of(view, sight) if sums.live.account == name]
     audit(request, (sums.live.user for sums in users))
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
     data = {
@@ -120,17 +122,19 @@ def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def _users(view: ClusterView, sight: Sight) -> list[_Sums]:
+def users_of(view: ClusterView, sight: Sight) -> list[SumsRow]:
+    """Give the sums of every user under each account that may be seen."""
     return _join(view.users, view.energy_users, view.lustre.users if view.lustre else (), sight)
 
 
-def _accounts(view: ClusterView, sight: Sight) -> list[_Sums]:
+def accounts_of(view: ClusterView, sight: Sight) -> list[SumsRow]:
+    """Give the sums of every account that may be seen."""
     return _join(view.accounts, view.energy_accounts, view.lustre.accounts if view.lustre else (), sight)
 
 
 def _join(
     live: Sequence[Sums], energy: Iterable[EnergySums], lustre: Iterable[LustreSums], sight: Sight
-) -> list[_Sums]:
+) -> list[SumsRow]:
     """Put live sums, totals and rates together, by account and user; who has no open run may have the others.
 
     What a user does outside of jobs is under the account "".
@@ -140,10 +144,10 @@ def _join(
     by_key = {(sums.account, sums.user): sums for sums in live}
     keys = sorted(by_key.keys() | totals.keys() | rates.keys())
     every = ((key, by_key.get(key, Sums(*key))) for key in keys)
-    return [_Sums(sums, totals.get(key), rates.get(key)) for key, sums in every if sight.sees_sums(sums)]
+    return [SumsRow(sums, totals.get(key), rates.get(key)) for key, sums in every if sight.sees_sums(sums)]
 
 
-def _account_json(sums: _Sums, view: ClusterView) -> Json:
+def _account_json(sums: SumsRow, view: ClusterView) -> Json:
     known = view.tree.get(sums.live.account)
     place = {"parent": known.parent or None, "organization": known.organization or None} if known else {}
     return {**sums.json(), **place}

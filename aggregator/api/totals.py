@@ -23,6 +23,8 @@ def total(accounts: Sequence[Sums]) -> Sums:
         used_cpus=_add(sums.used_cpus for sums in accounts),
         used_memory_bytes=_add(sums.used_memory_bytes for sums in accounts),
         used_gpus=_add(sums.used_gpus for sums in accounts),
+        busy_gpus=_add(sums.busy_gpus for sums in accounts),
+        memory_peak_bytes=_add(sums.memory_peak_bytes for sums in accounts),
         wasted_cpus=_add(sums.wasted_cpus for sums in accounts),
         wasted_memory_bytes=_add(sums.wasted_memory_bytes for sums in accounts),
         wasted_gpus=_add(sums.wasted_gpus for sums in accounts),

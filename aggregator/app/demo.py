@@ -1,5 +1,6 @@
 """`demo`: the whole service over a synthetic cluster in this process."""
 
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
+from aggregator.model.software import Software
 from aggregator.sources.synthetic import (
     LOGIN_NODE,
     SyntheticAccounting,
@@ -41,6 +43,10 @@ PRICES = Prices(
     pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
     gpu_hour={"default": 0.35},
 )  # fmt: skip
+_SOFTWARE = tuple(
+    Software(name, re.compile(pattern))
+    for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
+)
 TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
 
 
@@ -80,8 +86,9 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
         raise StartError(f"--web.listen-address: the demo listens on loopback only, got {address}")
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
-        external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload
-    )
+        external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
+        software=_SOFTWARE,
+    )  # fmt: skip
     async with listen(service, settings, address) as ended:
         start = time.time()
         timing = replace(TIMING, judge=Judge(active_rules(load_rules())))

@@ -106,6 +106,7 @@ class ConfiguredService:
             version=aggregator.__version__,
             open_areas=open_areas(listen, config.auth, web_config),
             reload=self.reload,
+            software=config.software,
         )
         self._listen = listen
         self._web_config = web_config
@@ -160,6 +161,7 @@ class ConfiguredService:
             self._config = config
             self.settings.stale_after = config.refresh.stale_after
             self.settings.open_areas = areas
+            self.settings.software = config.software
             self._configure_auth()
             await self.start()
             metrics.reload_succeeded, metrics.reload_time = True, time.time()

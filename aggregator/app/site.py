@@ -44,6 +44,7 @@ from aggregator.sources.prometheus import (
     PrometheusUse,
 )
 from aggregator.sources.prometheus.client import Endpoint
+from aggregator.sources.prometheus.series import OWN
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import (
@@ -169,7 +170,10 @@ def _with_exporters(
         for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
-    sources = replace(sources, series=PrometheusSeries(client, matchers, settings, nodes, cluster))
+    scraped = settings.get("slurm_job_exporter", ExporterSettings())
+    # Scraped as often as the exporter at best, and never newer than our last refresh.
+    ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
+    sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster))
     sources = replace(sources, lustre=_open_lustre(client, section, settings))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))

@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
 from aggregator.config.energy import Energy, OptionalHostlist
 from aggregator.config.exporter import Exporters
+from aggregator.config.public import Public
 from aggregator.config.secrets import DatabaseUrl, StateUrl
 from aggregator.config.section import PasswordSection, Section
 from aggregator.config.types import (
@@ -32,6 +33,7 @@ from aggregator.config.types import (
     refused,
 )
 from aggregator.model.node import Kind
+from aggregator.model.software import Software
 from aggregator.model.waste import Exemption as RuleExemption
 from aggregator.model.waste import Rule
 
@@ -251,6 +253,7 @@ class Config(Section):
     usage: Usage = Usage()
     waste: Waste = Waste()
     limits: Limits = Limits()
+    public: Public = Public()
     auth: Auth | None = None
     log: Log = Log()
 
@@ -271,6 +274,11 @@ class Config(Section):
     def waste_exemptions(self) -> tuple[RuleExemption, ...]:
         """Give who is not judged by all rules, or by those that the exemption names."""
         return tuple(section.to_model(section.rules) for section in self.waste.exemptions)
+
+    @property
+    def software(self) -> tuple[Software, ...]:
+        """Give what executables belong to, the first that fits."""
+        return tuple(section.to_model() for section in self.public.software)
 
     def masked(self) -> dict[str, Any]:
         """Give a JSON-able view in which every secret reads `<secret>`."""

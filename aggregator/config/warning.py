@@ -14,7 +14,6 @@ NOT_YET: Final = (
     "cloud",
     "auth.jwt",
     "limits",
-    "clusters.*.exporters.pcm_sensor_server",
     "clusters.*.exporters.libvirtd_exporter",
     "clusters.*.exporters.lfs_quota_exporter",
     "clusters.*.exporters.gpfs_exporter",

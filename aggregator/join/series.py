@@ -1,10 +1,10 @@
 """Lines that are put together: equal ones merged, small ones folded, and what is missing of a whole."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from aggregator.model.series import Line
+from aggregator.model.series import Line, Span
 
 OTHERS: Final = "_other"
 UNACCOUNTED: Final = "_unaccounted"
@@ -43,6 +43,26 @@ def unaccounted(parts: Sequence[Line], whole: Sequence[Line], label: str) -> lis
         rest = tuple((time, max(0.0, value - of_parts.get(time, 0.0))) for time, value in sorted(points.items()))
         found.append(Line({**dict(labels), label: UNACCOUNTED}, rest))
     return found
+
+
+def without(lines: Iterable[Line], moments: Collection[int]) -> list[Line]:
+    """Leave out the points at some moments (epoch milliseconds), and the lines that have no others."""
+    kept = (
+        Line(line.labels, tuple(point for point in line.points if moment(point[0]) not in moments)) for line in lines
+    )
+    return [line for line in kept if line.points]
+
+
+def left_of(span: Span, moments: Collection[int]) -> Span | None:
+    """Give the shortest part of a span that has all its moments but these; None when none is left."""
+    times = (span.start + index * span.step for index in range(span.points))
+    left = [time for time in times if moment(time) not in moments]
+    return Span(left[0], left[-1], span.step) if left else None
+
+
+def moment(time: float) -> int:
+    """Give a time as Prometheus keeps it, in whole milliseconds: as a float it may differ in its last digit."""
+    return round(time * 1000)
 
 
 def _sums(lines: Iterable[Line], labels: set[str] | None) -> dict[_Key, dict[float, float]]:

@@ -41,6 +41,8 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         used_cpus=_add(job.use.cpus for job in running),
         used_memory_bytes=_add(job.use.memory_bytes for job in running),
         used_gpus=_add(job.use.gpu.used for job in running if job.use.gpu),
+        busy_gpus=_add(job.use.gpu.busy for job in running if job.use.gpu),
+        memory_peak_bytes=_add(job.use.memory_peak_bytes for job in running),
         wasted_cpus=_add(job.efficiency.wasted_cpus for job in running),
         wasted_memory_bytes=_add(job.efficiency.wasted_memory_bytes for job in running),
         wasted_gpus=_add(job.efficiency.wasted_gpus for job in running),

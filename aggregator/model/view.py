@@ -124,6 +124,8 @@ class Sums:
     used_cpus: float | None = None
     used_memory_bytes: float | None = None
     used_gpus: float | None = None
+    busy_gpus: float | None = None
+    memory_peak_bytes: float | None = None
     wasted_cpus: float | None = None
     wasted_memory_bytes: float | None = None
     wasted_gpus: float | None = None

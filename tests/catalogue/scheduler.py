@@ -2,14 +2,14 @@
 
 from tests.catalogue.entry import Entry
 
-_ACCOUNT = "clusters/lab/accounts/$ACCT/series"
+_ACCOUNT = "clusters/lab/accounts/$TOP/series"
 _CLUSTER = "clusters/lab/series"
 _WHOLES = {"PG11": ("allocated", "{}_alloc{{$F}}"), "PG14": ("total", "{}_total{{$F}}")}
 
 ENTRIES = (
     *(
         Entry(
-            id=name, portal='slurm_account_levelfs{account="$ACCT", $F}', path=_ACCOUNT, metric="levelfs",
+            id=name, portal='slurm_account_levelfs{account="$TOP", $F}', path=_ACCOUNT, metric="levelfs",
             labels={"account": "account"},
         )
         for name in ("JS1", "AC18")

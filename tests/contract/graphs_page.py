@@ -1,7 +1,9 @@
 """docs/graphs.md, written from the tables of graphs."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
+from aggregator.sources.prometheus.graphs import Graph
 from aggregator.sources.prometheus.series import GRAPHS
 
 _HEAD = """# Graphs
@@ -12,6 +14,12 @@ What `GET …/series?metric=` draws ([docs/api.md](api.md)), by the exporter tha
 exporter is [configured](configuration.md). Where two exporters have a graph of one name, the one that comes first here
 is asked. Values are in base units. What lies outside the range in the last column cannot be: it is left out and
 counted.
+
+Those of `hpc_aggregator` are of this service's own gauges, as the site's Prometheus has scraped them
+([docs/rules.md](rules.md)): what is allocated is what slurmacct says. For the time before, and while they are away, the
+recorded sums of the group `slurm_job` answer, and for one user or account the exporter's own series where there are no
+rules; both count series. Over steps longer than two scrapes a sum is the mean over the step: 0 while a user has
+nothing, and while a use was not observed what it was otherwise.
 """
 
 
@@ -25,9 +33,16 @@ def _tables() -> Iterator[str]:
         yield f"## {exporter}\n"
         yield "| metric | of | unit | what it shows | series | range |\n|---|---|---|---|---|---|"
         for graph in graphs:
-            series = ", ".join(f"`{series.metric}`" for series in graph.series.values())
+            series = ", ".join(f"`{metric}`" for metric in _metrics(graph))
             yield (
                 f"| `{graph.name}` | {', '.join(graph.by)} | {graph.unit} | {graph.help} | {series} "
                 f"| {graph.low:g} – {graph.high:g} |"
             )
         yield ""
+
+
+def _metrics(graph: Graph) -> Iterable[str]:
+    """List what the graph's expressions ask for, in the order in which they are asked."""
+    text = " ".join((*(source.expression for source in graph.first), graph.expression))
+    used = {name: match.start() for name in graph.series if (match := re.search(rf"\${name}(_mean|_max)?\b", text))}
+    return dict.fromkeys(graph.series[name].metric for name in sorted(used, key=lambda name: used[name]))

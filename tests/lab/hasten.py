@@ -26,6 +26,13 @@ def hastened_rules(path: Path, folder: Path, factor: int) -> Path:
     return written
 
 
+def rules_with_window(path: Path, folder: Path, window: str) -> Path:
+    """Write a file of rules with this window for every rate into *folder*: four scrapes, as at a site."""
+    written = folder / path.name
+    written.write_text(re.sub(r"\[\d+m\]", f"[{window}]", path.read_text()))
+    return written
+
+
 def _divided(duration: str, factor: int) -> str:
     parts = re.findall(r"(\d+)([smhd])", duration)
     assert "".join(number + unit for number, unit in parts) == duration, f"a duration of another form: {duration}"

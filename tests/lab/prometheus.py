@@ -37,6 +37,7 @@ class PrometheusServer:
         alertmanager_port: int | None = None,
         binary: str | None = None,
         flags: Sequence[str] = (),
+        retention: str = "15d",
     ) -> None:
         """
         Prepare its configuration.
@@ -66,6 +67,7 @@ class PrometheusServer:
                 binary or program("prometheus"),
                 f"--config.file={self.folder}/prometheus.yml",
                 f"--storage.tsdb.path={self.folder}/data",
+                f"--storage.tsdb.retention.time={retention}",
                 f"--web.listen-address={LOOPBACK}:{self.port}",
                 "--log.level=warn",
                 *flags,

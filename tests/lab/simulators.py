@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from tests.lab.behaviours import DEFAULT, Behaviour
 from tests.lab.exporters.activity import Activity
 from tests.lab.exporters.node_exporter import ODD, USUAL, node_exporter
+from tests.lab.exporters.pcm_sensor_server import pcm_sensor_server
 from tests.lab.exporters.redfish_exporter import redfish_exporter
 from tests.lab.exporters.slurm_exporter import SchedulerFault, SchedulerKind, slurm_exporter
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
@@ -97,6 +98,10 @@ class Simulators:
             ),
             "lustre-slurm": Exporter(
                 {server: server for server in self.lustre.scratch.servers}, self.lustre.proxied_page
+            ),
+            "pcm": Exporter(
+                {node: f"{node}.lab.example:9738" for node in nodes},
+                lambda node: pcm_sensor_server(self.activities(node), time.time() - born),
             ),
         }
         self._server: _Server | None = None

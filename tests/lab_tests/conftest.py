@@ -1,20 +1,27 @@
 """One lab with the service in front, for all tests of this folder."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from aggregator.sources.mysql import Connection, Database
 from tests.lab import Lab, databases
+from tests.lab.hasten import rules_with_window
 from tests.lab.ports import LOOPBACK
 from tests.lab.service import Service
 from tests.lab.site import site_service
 from tests.lab.slurm import DATABASE
 
+# What job portals read beside the exporters' own series.
+RULES = Path(__file__).resolve().parents[2] / "rules" / "recording"
+
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    with Lab() as started:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("rules")
+    rules = [rules_with_window(RULES / name, folder, "15s") for name in ("slurm_job.yml", "lustre.yml")]
+    with Lab(rule_files=rules) as started:
         yield started
 
 

@@ -166,10 +166,17 @@ def test_every_run_that_sacct_has_is_there_and_no_other(lab: Lab, reading: Readi
     assert states >= {"pending", "running", "suspended", "completed", "failed", "cancelled", "requeued"}
 
 
+def known_to_sacct(value: Any) -> Any:
+    """Leave out how many whole GPUs those are, which Slurm does not say."""
+    return (
+        {key: count for key, count in value.items() if key != "gpu_equivalents"} if isinstance(value, dict) else value
+    )
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_is_what_sacct_prints(reading: Reading, field: str) -> None:
     conversion = FIELDS[field]
-    ours = {key: run[conversion.ours] for key, run in reading.ours.items()}
+    ours = {key: known_to_sacct(run[conversion.ours]) for key, run in reading.ours.items()}
     assert ours == {key: conversion.read(row[field]) for key, row in reading.theirs.items()}
 
 

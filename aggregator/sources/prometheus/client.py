@@ -145,10 +145,11 @@ class PrometheusClient:
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:
     """Write `metric{label="value",…}` with escaped values; the only place where values enter PromQL."""
     every = [*((label, "=", value) for label, value in equal.items()), *matchers]
-    pairs = ",".join(f"{label}{operator}{_quote(value)}" for label, operator, value in every)
+    pairs = ",".join(f"{label}{operator}{quote(value)}" for label, operator, value in every)
     return f"{metric}{{{pairs}}}" if pairs else metric
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
+    """Write a PromQL string."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -1,17 +1,21 @@
 """Graphs as data: what may be asked of Prometheus over time for a job, user, account or node."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import NamedTuple
 
-from aggregator.sources.prometheus.client import Matcher, selector
+from aggregator.sources.prometheus.client import Matcher
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
 # What the matchers of a graph are made of: job ids, node names (as targets, or as Slurm spells them in a label of the
 # exporter's own), the subject's own labels, or a file system's targets.
 JOB, NODE, SLURM_NODE, LABELS, TARGET = "job", "node", "slurm_node", "labels", "target"
+# Series of the whole cluster, whatever the subject is.
+CLUSTER = "cluster"
+# This service's own gauges carry its names of clusters and labels: those of the subject, or all of the cluster.
+OURS, OUR_CLUSTER = "ours", "our cluster"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
 
@@ -24,8 +28,10 @@ class Graph:
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
     and $name_max are those of a gauge over a step; $window is the time over which counters become rates; $job, $node,
-    $slurm_node and $account are labels, and labels names further ones of the exporter. job_label is its own name of the
-    job's.
+    $slurm_node, $user and $account are labels, and labels names further ones of the exporter; $nodes is the regular
+    expression, in quotes, that finds Slurm's name of a node as the first group of each picked node's label.
+    job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the time in which it
+    is there; the expression then for what is left.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -45,57 +51,79 @@ class Graph:
     whole: str = ""
     job_label: str = "slurmjobid"
     labels: tuple[str, ...] = ()
+    first: tuple["Source", ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether it is of nothing but this service's own gauges."""
+        return all(series.by in (OURS, OUR_CLUSTER) for series in self.series.values())
 
 
 class Series(NamedTuple):
     """One metric of a graph, by the name that its exporter gives it.
 
-    at names a matcher of the site's settings; own: the metric is one of the service's.
+    at names a matcher of the site's settings. by and exporter say how its series are picked, and whose they are, where
+    that is not as with the graph. within names another series of the graph: the mean over a step is then over the time
+    in which that one is there, not this one. held names the series of those that hold something: they alone have this
+    one; without it their use is not known.
     """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
     at: str = ""
-    own: bool = False
+    by: str = ""
+    exporter: str = ""
+    within: str = ""
+    held: str = ""
+
+
+class Source(NamedTuple):
+    """A template that is asked first, and one that has a sample whenever that knows, also where a subject has none."""
+
+    expression: str
+    present: str
 
 
 def graph_promql(
     graph: Graph,
-    matchers: Mapping[str, str],
-    picked: tuple[Matcher, ...],
+    expression: str,
+    select: Callable[[Series], str],
     settings: ExporterSettings,
     node_label: str,
     step: float,
-    cluster: str = "",
+    nodes: str = '""',
 ) -> str:
-    """Write a graph's expression for one cluster; picked are the matchers that pick the subject's series."""
-    selectors: dict[str, str] = {}
-    for name, series in graph.series.items():
-        metric = settings.metrics.get(series.metric, series.metric)
-        # The service's own series say of which cluster they are, whatever tells the clusters' exporters apart.
-        equal = {**matchers, "cluster": cluster} if series.own else matchers
-        here = (settings.matchers[series.at],) if series.at else ()
-        selected = selector(metric, equal, *picked, *map(settings.matcher, series.matchers), *here)
-        selectors[name] = selected
-        selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
-        selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)
-    return Template(settings.relabelled(graph.expression)).substitute(
-        {label: settings.label(label) for label in graph.labels} | selectors,
+    """Write an expression of a graph for one cluster; select gives a series' selector with all its matchers."""
+    selected = {name: select(series) for name, series in graph.series.items()}
+    over = f"[{math.ceil(step)}s]"
+    stepped = step > _MEAN_FROM_INTERVALS * settings.interval
+    means = {
+        f"{name}_mean": _mean(series, selected[name], selected, over) if stepped else selected[name]
+        for name, series in graph.series.items()
+    }
+    maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
+    labels = {name: settings.label(name) for name in ("user", "account", *graph.labels)}
+    return Template(expression).substitute(
+        labels | selected | means | maxima,
         window=f"{math.ceil(max(settings.rate_window, step))}s",
-        job=job_label(graph, settings),
+        job=settings.label(graph.job_label),
         node=node_label,
-        slurm_node=settings.labels.get("node", "node"),
-        account=settings.labels.get("account", "account"),
+        slurm_node=settings.label("node"),
+        nodes=nodes,
     )
 
 
-def job_label(graph: Graph, settings: ExporterSettings) -> str:
-    """Give the label that has the job id at this site."""
-    return settings.labels.get(graph.job_label, graph.job_label)
+def _mean(series: Series, own: str, selected: Mapping[str, str], over: str) -> str:
+    """Take all samples of a step into account, not the one that happens to be at its end.
 
-
-def _over_step(function: str, selected: str, interval: float, step: float) -> str:
-    """Take all samples of a step into account, not the one that happens to be at its end."""
-    if step <= _MEAN_FROM_INTERVALS * interval:
-        return selected
-    return f"{function}_over_time({selected}[{math.ceil(step)}s])"
+    A gauge that is not there while its subject has nothing is 0 then, as long as the other gauges of its target are.
+    """
+    if not series.within:
+        return f"avg_over_time({own}{over})"
+    whole = f"max by (job, instance) (count_over_time({selected[series.within]}{over}))"
+    if not series.held:
+        return f"(sum_over_time({own}{over}) / on (job, instance) group_left () {whole})"
+    owner = "(user, account, job, instance)"
+    holding = f"max by {owner} (count_over_time({selected[series.held]}{over}))"
+    known = f"max by {owner} (avg_over_time({own}{over}))"
+    return f"({known} * on {owner} {holding} / on (job, instance) group_left () {whole})"

@@ -4,34 +4,68 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeVar
 
-from aggregator.join.series import fold_smallest, merge_equal, unaccounted
+from aggregator.join.series import fold_smallest, left_of, merge_equal, moment, unaccounted, without
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
-from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
+from aggregator.sources.prometheus import graphs
+from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series, quote, selector
 from aggregator.sources.prometheus.exporters import (
+    aggregator,
     lustre_exporter,
     lustre_exporter_slurm,
     node_exporter,
+    pcm_sensor_server,
     slurm_exporter,
     slurm_job_exporter,
 )
-from aggregator.sources.prometheus.graphs import JOB, NODE, SLURM_NODE, TARGET, Graph, graph_promql, job_label
+from aggregator.sources.prometheus.graphs import (
+    CLUSTER,
+    JOB,
+    NODE,
+    OUR_CLUSTER,
+    OURS,
+    SLURM_NODE,
+    TARGET,
+    Graph,
+    Source,
+    graph_promql,
+)
 from aggregator.sources.prometheus.inputs import ExporterSettings, plausible
 from aggregator.sources.prometheus.nodes import NodeNames, one_of
 
 # Job ids, or nodes, that one expression names: its length and cost stay bounded.
 BATCH: Final = 100
+# What this service itself has recorded, by way of the Prometheus that scrapes it.
+OWN: Final = "hpc_aggregator"
 # Where two exporters offer a graph of the same name, the first that is in use has it.
 GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
     "slurm_job_exporter": slurm_job_exporter.GRAPHS,
+    OWN: aggregator.GRAPHS,
+    "pcm_sensor_server": pcm_sensor_server.GRAPHS,
     "lustre_exporter_slurm": lustre_exporter_slurm.GRAPHS,
     "lustre_exporter": lustre_exporter.GRAPHS,
     "node_exporter": node_exporter.GRAPHS,
     "slurm_exporter": slurm_exporter.GRAPHS,
 }
-# One query: what it asks, and when.
-_Query = tuple[str, Span]
+T = TypeVar("T")
+
+
+class _Asked(NamedTuple):
+    """A graph of a subject, what picks the subject's series, and how the graph's exporter is scraped."""
+
+    graph: Graph
+    by: str
+    subject: Subject
+    settings: ExporterSettings
+
+
+class _Answer(NamedTuple):
+    """The series that came, and what is wrong with them."""
+
+    series: Sequence[Series]
+    warnings: Sequence[str]
 
 
 class PrometheusSeries:
@@ -45,11 +79,12 @@ class PrometheusSeries:
         nodes: NodeNames,
         cluster: str = "",
     ) -> None:
-        self._cluster = cluster
+        """Take the exporters in use by name, OWN among them; cluster is its name on this service's own gauges."""
         self._client = client
         self._matchers = matchers
         self._exporters = exporters
         self._nodes = nodes
+        self._cluster = cluster
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
         """Give the graphs that may be asked of a kind of subject ("job", "user" …), by name."""
@@ -86,7 +121,7 @@ class PrometheusSeries:
             warnings = tuple(dict.fromkeys((*warnings, *whole.warnings)))
         if graph.top:
             lines = fold_smallest(lines, graph.folded, graph.top)
-        return Lines(lines=(*lines, *rest), queries=answer.queries, warnings=warnings, rejected=answer.rejected)
+        return replace(answer, lines=(*lines, *rest), warnings=warnings)
 
     def _in_use(self) -> Iterator[tuple[str, ExporterSettings]]:
         return ((exporter, self._exporters[exporter]) for exporter in GRAPHS if exporter in self._exporters)
@@ -96,48 +131,75 @@ class PrometheusSeries:
         return exporter, next(graph for graph in _of(subject, exporter) if graph.name == name)
 
     async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:
+        """Ask each source of a graph for the time in which those before it were not there."""
         settings = self._exporters[exporter]
-        expressions = [
-            graph_promql(graph, self._matchers, picked, settings, self._nodes.label, span.step, self._cluster)
-            for picked in self._picked(graph, kind, subject, settings)
-        ]
-        queries = [(expression, chunk) for expression in expressions for chunk in span.chunks()]
-        answers = await asyncio.gather(*map(self._ask, queries))
+        if graph.is_ours:
+            # Our own gauges carry our names, whatever the exporter's are stored under.
+            settings = replace(settings, labels={})
+        asked = _Asked(graph, graph.by[kind], subject, settings)
+        relabelled = settings.relabelled if exporter != OWN else str
+        known, left = set[int](), span
+        found: list[Line] = []
+        queries: list[str] = []
+        warnings: dict[str, None] = {}
         rejected: Counter[str] = Counter()
-        lines = merge_equal(self._line(graph, series, settings, rejected) for found, _ in answers for series in found)
-        warnings = dict.fromkeys(f"not all data: {warning[:300]}" for _, said in answers for warning in said)
-        return Lines(
-            # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
-            lines=tuple(line for line in lines if line.points),
-            queries=tuple(expressions),
-            warnings=tuple(warnings),
-            rejected=rejected,
+        for source in (*graph.first, Source(graph.expression, "")):
+            expressions = list(self._write(relabelled(source.expression), asked, span.step))
+            answer, present = await asyncio.gather(
+                self._ask(expressions, left), self._moments(source.present, asked, left)
+            )
+            lines = merge_equal(self._line(graph, series, settings, rejected) for series in answer.series)
+            found += without(lines, known)
+            queries += expressions
+            warnings.update(dict.fromkeys(answer.warnings))
+            known |= present
+            rest = left_of(span, known)
+            if rest is None:
+                break
+            left = rest
+        # Nothing but gaps is no line: an account with an infinite level, a GPU of which DCGM knows nothing.
+        shown = tuple(line for line in merge_equal(found) if line.points)
+        return Lines(lines=shown, queries=tuple(queries), warnings=tuple(warnings), rejected=rejected)
+
+    async def _ask(self, expressions: Sequence[str], span: Span) -> _Answer:
+        """Ask for each expression over a span, in chunks that Prometheus answers."""
+        answers = await asyncio.gather(
+            *(
+                self._client.query_range_with_warnings(expression, chunk.start, chunk.end, chunk.step)
+                for expression in expressions
+                for chunk in span.chunks()
+            )
         )
+        said = dict.fromkeys(f"not all data: {warning[:300]}" for _, warnings in answers for warning in warnings)
+        return _Answer([series for found, _ in answers for series in found], tuple(said))
 
-    async def _ask(self, query: _Query) -> tuple[Sequence[Series], Sequence[str]]:
-        expression, span = query
-        return await self._client.query_range_with_warnings(expression, span.start, span.end, span.step)
+    async def _moments(self, present: str, asked: _Asked, span: Span) -> set[int]:
+        """Find out when a source was there."""
+        if not present:
+            return set()
+        answer = await self._ask(list(self._write(present, asked, span.step)), span)
+        return {moment(time) for series in answer.series for time, _ in series.values}
 
-    def _picked(
-        self, graph: Graph, kind: str, subject: Subject, settings: ExporterSettings
-    ) -> Iterator[tuple[Matcher, ...]]:
-        """Give the matchers of each query: one for every BATCH jobs or nodes."""
-        by = graph.by[kind]
-        if by == JOB:
-            label = job_label(graph, settings)
-            for ids in _batches(list(map(str, subject.jobs))):
-                yield (one_of(label, ids),)
-        elif by == NODE:
-            for nodes in _batches(subject.nodes):
-                yield (self._nodes.matcher(nodes),)
-        elif by == TARGET:
-            name = re.escape(dict(subject.labels)["filesystem"])
-            yield ((settings.labels.get("target", "target"), "=~", f"{name}-(OST|MDT).*"),)
-        elif by == SLURM_NODE:
-            for nodes in _batches(subject.nodes):
-                yield (one_of(settings.labels.get("node", "node"), nodes),)
-        else:
-            yield tuple((settings.label(label), "=", value) for label, value in subject.labels)
+    def _write(self, expression: str, asked: _Asked, step: float) -> Iterator[str]:
+        """Write an expression once for every BATCH jobs or nodes."""
+        for part in _parts(asked.by, asked.subject):
+            nodes = quote(self._nodes.matcher(part.nodes)[2]) if part.nodes else '""'
+
+            def select(series: graphs.Series, part: Subject = part) -> str:
+                return self._select(series, asked, part)
+
+            yield graph_promql(asked.graph, expression, select, asked.settings, self._nodes.label, step, nodes)
+
+    def _select(self, series: graphs.Series, asked: _Asked, part: Subject) -> str:
+        by = series.by or asked.by
+        if by in (OURS, OUR_CLUSTER):
+            picked = _picked(part, by, ExporterSettings())
+            return selector(series.metric, {"cluster": self._cluster}, *picked, *series.matchers)
+        owner = self._exporters.get(series.exporter, asked.settings)
+        picked = (self._nodes.matcher(part.nodes),) if by == NODE else _picked(part, by, owner, asked.graph.job_label)
+        here = (owner.matchers[series.at],) if series.at else ()
+        own = map(owner.matcher, series.matchers)
+        return selector(owner.metrics.get(series.metric, series.metric), self._matchers, *picked, *own, *here)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
@@ -152,16 +214,39 @@ class PrometheusSeries:
 
     def _labels(self, graph: Graph, found: Mapping[str, str], settings: ExporterSettings) -> Mapping[str, str]:
         own = {stored: name for name, stored in settings.labels.items()}
-        own[job_label(graph, settings)] = "slurmjobid"
+        own[settings.label(graph.job_label)] = "slurmjobid"
         labels = {own.get(name, name): value for name, value in found.items() if name != self._nodes.label}
         if self._nodes.label in found:
             labels["node"] = self._nodes.normalize(found[self._nodes.label])
         return labels
 
 
+def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str = "slurmjobid") -> tuple[Matcher, ...]:
+    """Match what picks the subject's series, as an exporter's settings name it; nothing of it for a whole cluster."""
+    if by in (CLUSTER, OUR_CLUSTER):
+        return ()
+    if by == TARGET:
+        name = re.escape(dict(part.labels)["filesystem"])
+        return ((settings.label("target"), "=~", f"{name}-(OST|MDT).*"),)
+    if by == SLURM_NODE:
+        return (one_of(settings.label("node"), part.nodes),)
+    jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
+    return (*jobs, *((settings.label(name), "=", value) for name, value in part.labels))
+
+
+def _parts(by: str, subject: Subject) -> Iterator[Subject]:
+    """Cut a subject into parts of at most BATCH jobs or nodes."""
+    if by == JOB:
+        yield from (replace(subject, jobs=tuple(ids)) for ids in _batches(subject.jobs))
+    elif by in (NODE, SLURM_NODE):
+        yield from (replace(subject, nodes=tuple(nodes)) for nodes in _batches(subject.nodes))
+    else:
+        yield subject
+
+
 def _of(subject: str, exporter: str) -> Iterable[Graph]:
     return (graph for graph in GRAPHS[exporter] if subject in graph.by)
 
 
-def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[first : first + BATCH] for first in range(0, len(items), BATCH))

@@ -1,5 +1,6 @@
 """Lines over time of a synthetic cluster's jobs, as Prometheus would give them."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -8,9 +9,11 @@ from aggregator.model.lustre import Kind
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.model.use import Gpu
 from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.series import OWN
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.lustre import run_rates
 from aggregator.sources.synthetic.scheduler import LiveRun
+from aggregator.sources.synthetic.sums_series import sums_graphs, sums_lines
 from aggregator.sources.synthetic.use import NodeUse, gpus_of, node_uses
 
 _INTERVAL: Final = 30.0
@@ -35,15 +38,14 @@ class SyntheticSeries:
         self._cluster = cluster
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
-        """Give the graphs that the model knows of a job."""
+        """Give the graphs that the model knows of a job, and of what jobs add up to."""
         known = {*_NODES, *_GPUS, _LUSTRE, "memory"} if subject == "job" else set()
+        of_jobs = [(exporter, each) for exporter, graphs in _GRAPHS.items() for each in graphs if each.name in known]
         return {
             graph.name: Offer(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=_INTERVAL
             )
-            for exporter, graphs in _GRAPHS.items()
-            for graph in graphs
-            if graph.name in known
+            for exporter, graph in (*of_jobs, *((OWN, each) for each in sums_graphs(subject)))
         }  # fmt: skip
 
     def missing(self, subject: str) -> Mapping[str, str]:
@@ -51,7 +53,11 @@ class SyntheticSeries:
         return {}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
-        """Compute the lines of the jobs."""
+        """Compute the lines of the jobs, or of what they add up to."""
+        if kind != "job":
+            runs = self._cluster.ran_since(span.start)
+            # A second or two for an hour of the whole cluster.
+            return Lines(lines=tuple(await asyncio.to_thread(sums_lines, kind, name, runs, subject, span)))
         wanted = frozenset(subject.jobs)
         points: defaultdict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = defaultdict(list)
         for live in self._cluster.ran_since(span.start):

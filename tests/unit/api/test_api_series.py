@@ -155,3 +155,12 @@ async def test_staff_see_an_account_by_user(idle_service: Service, series: FakeS
     assert [line["metric"]["user"] for line in whole["result"]] == ["alice", "bob"]
     status, _, error = await idle_service.failure(f"{CLUSTER}/accounts/nobody/series?metric=cpu")
     assert (status, error) == (404, 'account "nobody": not known on cluster "narval"')
+
+
+async def test_a_clusters_graphs_are_its_totals_for_everybody(idle_service: Service, series: FakeSeries) -> None:
+    data = await idle_service.data(f"{CLUSTER}/series?metric=cpu&start=now-1h")
+    assert data["metric"] == "cpu"
+    assert series.read_of[0][1] == Subject()
+    assert [each["metric"] for each in (await idle_service.data(f"{CLUSTER}/series"))["metrics"]] == ["cpu"]
+    status, _, error = await idle_service.failure("/api/v1/clusters/unknown/series?metric=cpu")
+    assert (status, error.startswith('cluster "unknown": not configured')) == (404, True)

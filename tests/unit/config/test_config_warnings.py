@@ -14,7 +14,6 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
         "cloud",
         "auth.jwt",
         "limits",
-        "clusters.narval.exporters.pcm_sensor_server",
         "filesystems.scratch.quota.path",
         "filesystems.scratch.cluster",
     ]

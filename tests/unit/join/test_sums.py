@@ -12,7 +12,7 @@ from aggregator.model.waste import Judgement
 from tests.builders import NOW, make_allocation, make_finding, make_job, make_run
 
 KNOWN = ("used_cpus", "used_memory_bytes", "used_gpus", "wasted_cpus", "wasted_memory_bytes", "wasted_gpus",
-         "wasted_cpu_seconds", "wasted_gpu_seconds")  # fmt: skip
+         "wasted_cpu_seconds", "wasted_gpu_seconds", "busy_gpus", "memory_peak_bytes")  # fmt: skip
 VALUE = st.none() | st.integers(0, 2**40).map(float)
 RUNS = st.builds(
     make_run,
@@ -31,13 +31,20 @@ RUNS = st.builds(
 )
 GPUS = st.none() | st.builds(
     GpuUse, coverage=st.sampled_from([0.0, 0.5, 1.0]), judged=st.sampled_from([0.0, 1.0, 4.0]),
-    utilization=st.sampled_from([None, 0.0, 0.25, 1.0]),
+    utilization=st.sampled_from([None, 0.0, 0.25, 1.0]), busy=st.none() | st.integers(0, 8),
 )  # fmt: skip
 JOBS = st.lists(
     st.builds(
         Job,
         RUNS,
-        st.builds(JobUse, cpus=VALUE, memory_bytes=VALUE, gpu=GPUS, cpu_coverage=st.none() | st.just(0.5)),
+        st.builds(
+            JobUse,
+            cpus=VALUE,
+            memory_bytes=VALUE,
+            memory_peak_bytes=VALUE,
+            gpu=GPUS,
+            cpu_coverage=st.none() | st.just(0.5),
+        ),
         st.builds(
             Efficiency,
             wasted_cpus=VALUE,
@@ -78,7 +85,9 @@ def test_users_and_accounts_add_up_to_the_jobs_in_every_column(jobs: list[Job]) 
     assert column(users, "used_cpus") == total(job.use.cpus for job in running)
     assert column(users, "used_memory_bytes") == total(job.use.memory_bytes for job in running)
     assert column(users, "used_gpus") == total(job.use.gpu.used for job in running if job.use.gpu)
-    for name in KNOWN[3:]:
+    assert column(users, "busy_gpus") == total(job.use.gpu.busy for job in running if job.use.gpu)
+    assert column(users, "memory_peak_bytes") == total(job.use.memory_peak_bytes for job in running)
+    for name in (name for name in KNOWN if name.startswith("wasted_")):
         assert column(users, name) == total(getattr(job.efficiency, name) for job in running)
     assert sum(sum(each.jobs.values()) for each in users) == sum(
         job.run.pending_tasks or 1 for job in jobs if job.run.is_open

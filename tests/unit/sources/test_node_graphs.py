@@ -12,7 +12,6 @@ from aggregator.model.series import Span, Subject
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusHosts
 from aggregator.sources.prometheus.exporters import node_exporter, slurm_exporter
-from aggregator.sources.prometheus.graphs import graph_promql
 from aggregator.sources.prometheus.inputs import promql
 from aggregator.sources.prometheus.series import PrometheusSeries
 from tests.builders import HOSTILE_NAMES, NOW
@@ -30,11 +29,6 @@ def test_every_expression_is_promql_whatever_the_site_is_called(tmp_path: Path) 
     names = (name for name in HOSTILE_NAMES if name.replace("\n", "").isprintable())
     for name in ("narval", *names):
         settings = ExporterSettings(matchers=NodeExporter.model_construct(scratch_mount=name).matchers)
-        picked = (NodeNames().matcher([name]),)
-        for step in (15.0, 3600.0):
-            expressions += [
-                graph_promql(each, {"cluster": name}, picked, settings, "instance", step) for each in GRAPHS
-            ]
         expressions += [promql(each, {"cluster": name}, settings, "instance") for each in node_exporter.HOST_INPUTS]
     file = tmp_path / "rules.yml"
     rules = [{"record": f"r{number}", "expr": text} for number, text in enumerate(expressions)]

@@ -1,5 +1,6 @@
 """Any metric and any label of any exporter may be stored under another name: every input and graph follows."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -9,12 +10,15 @@ from string import Template
 
 import pytest
 
-from aggregator.sources.prometheus import power
+from aggregator.model.series import Span, Subject
+from aggregator.sources.prometheus import NodeNames, PrometheusSeries, power
 from aggregator.sources.prometheus.exporters import slurm_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.graphs import Graph, graph_promql
+from aggregator.sources.prometheus.graphs import Graph
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
-from aggregator.sources.prometheus.series import GRAPHS
+from aggregator.sources.prometheus.series import GRAPHS, OWN
 from tests.lab.packages import promtool
+
+from .test_graph_promql import Recorder
 
 REFRESH = (*slurm_job_exporter.JOB_INPUTS, *slurm_job_exporter.GPU_INPUTS, slurm_job_exporter.HEALTHY_NODES)
 INPUTS = {
@@ -62,15 +66,32 @@ def test_every_input_follows_the_sites_names(item: Input) -> None:
     assert expression.count('cluster="c"') == len(re.findall(r"site:m\d+\{|\bup\{", expression))
 
 
-@pytest.mark.parametrize("graph", ALL_GRAPHS.values(), ids=list(ALL_GRAPHS))
-def test_every_graph_follows_the_sites_names(graph: Graph) -> None:
-    metrics = {series.metric for series in graph.series.values()}
-    labels = labels_of(graph.expression, {match[0]: match for one in graph.series.values() for match in one.matchers})
+def asked(exporter: str, graph: Graph, settings: ExporterSettings, step: float = 60.0) -> str:
+    """Give the queries of a graph, each on a line."""
+    client = Recorder()
+    reader = PrometheusSeries(client, {"cluster": "c"}, {exporter: settings}, NodeNames(label="node"), "c")
+    labels = (("filesystem", "scratch"),) if "filesystem" in graph.by else ()
+    kind = next(iter(graph.by))
+    asyncio.run(reader.read(kind, graph.name, Subject(jobs=(1,), nodes=("n1",), labels=labels), Span(0.0, step, step)))
+    return "\n".join(client.asked)
+
+
+# Our own gauges carry our own names.
+RENAMED = [name for name, graph in ALL_GRAPHS.items() if not name.startswith(OWN) and not graph.is_ours]
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_every_graph_follows_the_sites_names(name: str) -> None:
+    exporter, _, _ = name.partition("-")
+    graph = ALL_GRAPHS[name]
+    own = [series for series in graph.series.values() if not series.by and not series.exporter]
+    metrics = {series.metric for series in own}
+    labels = labels_of(graph.expression, {match[0]: match for one in own for match in one.matchers})
     # What label_replace makes is a label of the answer, not of the exporter.
     made = set(re.findall(r'label_replace\([^"]*"(\w+)"', Template(graph.expression).template))
     made |= set(re.findall(r', "(\w+)", "\$\$1"', graph.expression))
     labels -= made
-    expression = graph_promql(graph, {"cluster": "c"}, (), settings_for(metrics, labels), "node", 60.0)
+    expression = asked(exporter, graph, settings_for(metrics, labels))
     check(expression, metrics, labels - made)
     assert all(name in expression for name in settings_for(metrics, labels).metrics.values())
 
@@ -79,10 +100,11 @@ def expressions() -> Iterator[str]:
     for item in INPUTS.values():
         labels = labels_of(item.expression, {matcher[0]: matcher for matcher in item.selectors.values()})
         yield promql(item, {}, settings_for({item.metric}, labels), "node", 60.0)
-    for graph in ALL_GRAPHS.values():
+    for name in RENAMED:
+        graph = ALL_GRAPHS[name]
         metrics = {series.metric for series in graph.series.values()}
         labels = labels_of(graph.expression, {})
-        yield graph_promql(graph, {}, (), settings_for(metrics, labels), "node", 60.0)
+        yield from asked(name.partition("-")[0], graph, settings_for(metrics, labels)).splitlines()
 
 
 def test_the_renamed_expressions_are_promql(tmp_path: Path) -> None:
@@ -108,9 +130,7 @@ def test_whose_a_job_is_does_not_come_from_its_series() -> None:
 
 def test_what_is_a_rate_already_is_not_rated_again() -> None:
     """PCIe and NVLink come as bytes per second, in gauges."""
-    gauges = [graph for graph in ALL_GRAPHS.values() if graph.name in ("gpu_pcie", "gpu_nvlink")]
-    assert len(gauges) == 2
-    for graph in gauges:
-        text = graph_promql(graph, {}, (), ExporterSettings(), "instance", 600.0)
+    for name in ("slurm_job_exporter-gpu_pcie", "slurm_job_exporter-gpu_nvlink"):
+        text = asked("slurm_job_exporter", ALL_GRAPHS[name], ExporterSettings(), 600.0)
         assert re.search(r"\b(i?rate|deriv|increase)\(", text) is None
         assert "avg_over_time(" in text

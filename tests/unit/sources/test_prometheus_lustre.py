@@ -192,4 +192,4 @@ async def test_without_the_proxy_a_users_graph_is_of_our_own_gauges_of_this_clus
 ) -> None:
     await lines(client, "user", "lustre_metadata", Subject(labels=(("user", 'a"b'),)), "lustre_exporter")
     query = prometheus.queries[0]["query"]
-    assert 'hpc_user_lustre_metadata_operations_per_second{site="north",cluster="narval",user="a\\"b"}' in query
+    assert 'hpc_user_lustre_metadata_operations_per_second{cluster="narval",user="a\\"b"}' in query

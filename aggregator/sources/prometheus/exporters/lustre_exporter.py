@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aggregator.sources.prometheus.client import Matcher
-from aggregator.sources.prometheus.graphs import JOB, LABELS, TARGET, Graph, Series
+from aggregator.sources.prometheus.graphs import JOB, LABELS, OURS, TARGET, Graph, Series
 from aggregator.sources.prometheus.inputs import Input
 
 # More senders than this are added up as unknown; a big site has some ten thousand jobs.
@@ -118,9 +118,9 @@ SHARED = (
 
 # The exporter knows no user: the service's own gauges do, where Prometheus scrapes the service.
 _GAUGES = {
-    each: Series(f"hpc_user_lustre_{each}_bytes_per_second", own=True) for each in DIRECTIONS
+    each: Series(f"hpc_user_lustre_{each}_bytes_per_second", by=OURS) for each in DIRECTIONS
 }  # fmt: skip
-_METADATA = Series("hpc_user_lustre_metadata_operations_per_second", own=True)
+_METADATA = Series("hpc_user_lustre_metadata_operations_per_second", by=OURS)
 
 
 def _gauges(by: str) -> Mapping[str, str]:

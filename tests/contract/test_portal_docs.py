@@ -1,0 +1,72 @@
+"""docs/portal.md says where each of the portal's queries has its answer."""
+
+import re
+from pathlib import Path
+from string import Template
+
+import pytest
+
+from aggregator.sources.prometheus.series import GRAPHS
+from tests.catalogue import ENTRIES, Entry
+from tests.contract.portal_page import COUNTS, PITFALLS, missing_ids, portal_page
+
+PAGE = Path(__file__).parents[2] / "docs" / "portal.md"
+# Brought by other branches: the node and Lustre pages, the cloud, quotas; to be emptied.
+EXPECTED = re.compile(r"CS\d+|Q[LG]\d+")
+NAMES = dict.fromkeys(
+    [
+        "JOB",
+        "JOBS",
+        "USER",
+        "USERS",
+        "ACCT",
+        "ACCTS",
+        "TOP",
+        "INST",
+        "NODE",
+        "NODES",
+        "HOSTS",
+        "LOGIN",
+        "HL",
+        "SCRATCH",
+        "DEV",
+        "FS",
+        "F",
+        "window",
+    ],
+    "x",
+)
+
+
+def test_the_portals_page_is_what_the_catalogue_says(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(portal_page())
+    assert PAGE.read_text() == portal_page(), "run pytest tests/contract --update-golden"
+
+
+def test_each_of_the_portals_queries_has_an_entry() -> None:
+    assert sum(COUNTS.values()) == 154
+    assert [each for each in missing_ids(ENTRIES) if not EXPECTED.fullmatch(each)] == []
+    assert {entry.id.rstrip("0123456789") for entry in ENTRIES} <= COUNTS.keys()
+
+
+def test_what_is_still_missing_would_be_seen() -> None:
+    assert "JC1" in missing_ids(entry for entry in ENTRIES if entry.id != "JC1")
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.id}-{entry.metric}")
+def test_an_entry_explains_itself(entry: Entry) -> None:
+    """Its pitfalls are on the page, its placeholders are known, and it says why it differs or how it is compared."""
+    text = f"{entry.note} {entry.picks} {entry.differs}"
+    numbers = {int(number) for found in re.findall(r"\((\d+(?:, \d+)*)\)", text) for number in found.split(", ")}
+    assert numbers <= PITFALLS.keys()
+    assert not (entry.differs and (entry.note or entry.picks or entry.read))
+    if not entry.differs:
+        Template(entry.portal).substitute(NAMES | {"": ""})
+
+
+@pytest.mark.parametrize(
+    "entry", [each for each in ENTRIES if "/series" in each.path and each.read is None], ids=lambda entry: entry.id
+)
+def test_a_graph_that_is_named_is_there(entry: Entry) -> None:
+    assert entry.metric in {graph.name for graphs in GRAPHS.values() for graph in graphs}
