@@ -9,6 +9,7 @@ import pytest
 from aggregator.sources.prometheus.nodes import NodeNames
 from tests.catalogue import ENTRIES, Entry
 from tests.lab import Lab, wait_until
+from tests.lab.exporters.libvirtd_exporter import INSTANCES
 from tests.lab.exporters.node_exporter import SCRATCH
 from tests.lab.service import Service
 from tests.lab.simulators import LOGIN
@@ -37,6 +38,7 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
         "FS": "scratch", "HL": "instance", "NODE": node, "LOGIN": LOGIN, "INST": f"{node}(:.*)?",
         "NODES": "|".join(NODES[:2]), "HOSTS": ",".join(NODES[:2]), "SCRATCH": SCRATCH, "DEV": "eth0",
         "ACCTS": "def-kim|def-amartin",
+        "PROJ": INSTANCES[0].project, "UUID": INSTANCES[0].uuid,
     }  # fmt: skip
 
 

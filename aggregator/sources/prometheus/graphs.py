@@ -50,13 +50,15 @@ class Graph:
 class Series(NamedTuple):
     """One metric of a graph, by the name that its exporter gives it.
 
-    at names a matcher of the site's settings; own: the metric is one of the service's.
+    at names a matcher of the site's settings; own: the metric is one of the service's. One that is not of the subject
+    is not picked by it: it says something of the exporter.
     """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
     at: str = ""
     own: bool = False
+    of_subject: bool = True
 
 
 def graph_promql(
@@ -75,7 +77,8 @@ def graph_promql(
         # The service's own series say of which cluster they are, whatever tells the clusters' exporters apart.
         equal = {**matchers, "cluster": cluster} if series.own else matchers
         here = (settings.matchers[series.at],) if series.at else ()
-        selected = selector(metric, equal, *picked, *map(settings.matcher, series.matchers), *here)
+        subject = picked if series.of_subject else ()
+        selected = selector(metric, equal, *subject, *map(settings.matcher, series.matchers), *here)
         selectors[name] = selected
         selectors[f"{name}_mean"] = _over_step("avg", selected, settings.interval, step)
         selectors[f"{name}_max"] = _over_step("max", selected, settings.interval, step)

@@ -10,6 +10,9 @@ from aggregator.join.series import fold_smallest, merge_equal, unaccounted
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import (
+    gpfs_exporter,
+    lfs_quota_exporter,
+    libvirtd_exporter,
     lustre_exporter,
     lustre_exporter_slurm,
     node_exporter,
@@ -29,6 +32,9 @@ GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
     "lustre_exporter": lustre_exporter.GRAPHS,
     "node_exporter": node_exporter.GRAPHS,
     "slurm_exporter": slurm_exporter.GRAPHS,
+    "libvirtd_exporter": libvirtd_exporter.GRAPHS,
+    "lfs_quota_exporter": lfs_quota_exporter.GRAPHS,
+    "gpfs_exporter": gpfs_exporter.GRAPHS,
 }
 # One query: what it asks, and when.
 _Query = tuple[str, Span]
@@ -137,7 +143,8 @@ class PrometheusSeries:
             for nodes in _batches(subject.nodes):
                 yield (one_of(settings.labels.get("node", "node"), nodes),)
         else:
-            yield tuple((settings.label(label), "=", value) for label, value in subject.labels)
+            labels = (*((label, (value,)) for label, value in subject.labels), *subject.any_of)
+            yield tuple(one_of(settings.label(label), values) for label, values in labels)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
