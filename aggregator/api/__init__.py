@@ -9,9 +9,25 @@ from aiohttp import web
 from aggregator.api.access import check_access, identify
 from aggregator.api.applications import list_applications
 from aggregator.api.basic_auth import basic_auth
+from aggregator.api.cloud import (
+    get_cloud_series,
+    get_instance,
+    get_instance_series,
+    get_project,
+    get_project_series,
+    list_instances,
+    list_projects,
+)
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
 from aggregator.api.filesystem_series import get_filesystem_series
+from aggregator.api.groups import (
+    get_group,
+    get_group_series,
+    get_space_series,
+    list_group_users,
+    list_space,
+)
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
@@ -141,5 +157,17 @@ def setup_routes(app: web.Application) -> None:
             web.get("/api/v1/storage", list_filesystems),
             web.get("/api/v1/storage/{filesystem}", get_filesystem),
             web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),
+            web.get("/api/v1/storage/{filesystem}/groups/{group}", get_group),
+            web.get("/api/v1/storage/{filesystem}/groups/{group}/series", get_group_series),
+            web.get("/api/v1/storage/{filesystem}/groups/{group}/users", list_group_users),
+            web.get("/api/v1/storage/{filesystem}/users", list_space),
+            web.get("/api/v1/storage/{filesystem}/users/{user}/series", get_space_series),
+            web.get("/api/v1/cloud/series", get_cloud_series),
+            web.get("/api/v1/cloud/projects", list_projects),
+            web.get("/api/v1/cloud/projects/{project}", get_project),
+            web.get("/api/v1/cloud/projects/{project}/series", get_project_series),
+            web.get("/api/v1/cloud/projects/{project}/instances", list_instances),
+            web.get("/api/v1/cloud/projects/{project}/instances/{uuid}", get_instance),
+            web.get("/api/v1/cloud/projects/{project}/instances/{uuid}/series", get_instance_series),
         ]
     )

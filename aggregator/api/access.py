@@ -26,7 +26,7 @@ AREAS: Final = frozenset({HEALTH, METRICS, CLUSTERS, API})
 
 _AREA_OF_PATH = {"/": HEALTH, "/-/healthy": HEALTH, "/-/ready": HEALTH, "/metrics": METRICS}
 _CLUSTERS = re.compile(r"/api/v1/clusters(/[^/]+)?")
-_STAFF_PATHS = frozenset({"/-/reload", "/api/v1/status"})
+_STAFF_PATHS = frozenset({"/-/reload", "/api/v1/status", "/api/v1/cloud/series"})
 _WHOAMI = "/api/v1/whoami"
 _CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
 _WANTED = "an identity is needed: send Authorization: Bearer and a token; see docs/api.md: Access"

@@ -6,7 +6,8 @@ from aggregator.api.envelope import rfc3339
 from aggregator.model.view import Snapshot, SourceStatus
 
 ACCOUNTING = "slurmacct"
-STORAGE = "robinhood"
+STORAGE = ("robinhood", "quota")
+CLOUD = "cloud"
 USAGE = "usage"
 REPLICA = "slurmacct_replica"
 # Usage is read every ten minutes, whatever stale_after is.
@@ -43,9 +44,17 @@ def storage_failure(snapshot: Snapshot, filesystem: str) -> str | None:
 
     Its interval may be longer than any stale_after, so age decides nothing here: the refresh empties an old view.
     """
-    status = snapshot.sources.get((STORAGE, filesystem))
+    statuses = [status for name in STORAGE if (status := snapshot.sources.get((name, filesystem)))]
     view = snapshot.filesystems.get(filesystem)
-    if status is None or (view is not None and (view.groups or status.up)):
+    if not statuses or (view is not None and (view.groups or view.users or any(each.up for each in statuses))):
+        return None
+    return "; ".join(map(describe_failure, statuses))
+
+
+def cloud_failure(snapshot: Snapshot, cloud: str) -> str | None:
+    """Say why nothing can be told about the cloud; None when something can."""
+    status, view = snapshot.sources.get((CLOUD, cloud)), snapshot.clouds.get(cloud)
+    if status is None or (view is not None and (view.instances or status.up)):
         return None
     return describe_failure(status)
 

@@ -35,7 +35,11 @@ async def post_reload(request: web.Request) -> web.Response:
 
 def _unpublished(snapshot: Snapshot) -> str | None:
     """Say that a page would lack something: sources are read some time before what comes of them is published."""
-    times = [view.time for view in snapshot.clusters.values()] + [view.time for view in snapshot.filesystems.values()]
+    times = [
+        *(view.time for view in snapshot.clusters.values()),
+        *(view.time for view in snapshot.filesystems.values()),
+        *(view.time for view in snapshot.clouds.values()),
+    ]
     return None if all(times) else "Not ready: the first refresh has not ended yet."
 
 

@@ -18,6 +18,7 @@ LINKS: Final = (
     ("api/v1/status", "Status", "every source in detail"),
     ("api/v1/clusters", "Clusters", "totals and jobs"),
     ("api/v1/storage", "Storage", "file systems and their groups"),
+    ("api/v1/cloud/projects", "Cloud", "projects and their instances"),
     ("-/ready", "Ready", "for load balancers"),
 )
 _STYLE: Final = """

@@ -59,7 +59,7 @@ def find_filesystem(snapshot: Snapshot, name: str) -> FilesystemView:
 
 def filesystem_names(snapshot: Snapshot) -> list[str]:
     """List the file systems that are configured, whether or not they have been read."""
-    return sorted(snapshot.filesystems.keys() | {scope for source, scope in snapshot.sources if source == STORAGE})
+    return sorted(snapshot.filesystems.keys() | {scope for source, scope in snapshot.sources if source in STORAGE})
 
 
 def _not_configured(kind: str, name: str, known: Iterable[str]) -> str:

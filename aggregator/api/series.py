@@ -1,7 +1,8 @@
 """GET …/series of jobs, users, accounts, nodes and clusters: lines over time, as a Prometheus matrix."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -26,8 +27,26 @@ from aggregator.sources.base import FetchError
 
 PARAMETERS: Final = ("metric", "start", "end", "step")
 MAX_JOBS: Final = 1000
-_DEFAULT_SECONDS: Final = 86_400.0
+DAY_SECONDS: Final = 86_400.0
 _SHOWN: Final = 100
+
+
+class Scope(Protocol):
+    """What has graphs: a cluster, or what has a reader of its own, by the reader's key."""
+
+    @property
+    def cluster(self) -> str:
+        """Give the reader's key: a cluster's is its name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader of graphs that is no cluster's."""
+
+    cluster: str
+
+
 # What of the lines a client sees.
 Show = Callable[[Sequence[Line]], Sequence[Line]]
 
@@ -105,24 +124,25 @@ async def get_cluster_series(request: web.Request) -> web.Response:
 async def answer_series(
     request: web.Request,
     asked: Parameters,
-    view: ClusterView,
+    view: Scope,
     kind: str,
     subject: Subject,
     show: Show = _all,
     warnings: Sequence[str] = (),
+    seconds: float = DAY_SECONDS,
 ) -> web.Response:
-    """Answer for a subject that has no beginning and no end: by default with its last day."""
+    """Answer for a subject that has no beginning and no end: by default with its last day, or as many seconds."""
     offer = _offer(request, asked, view, kind)
     if offer is None:
         return _offers(request, view, kind)
     now = request.app[CLOCK]()
-    span = _span(asked, offer, now - _DEFAULT_SECONDS, now)
+    span = _span(asked, offer, now - seconds, now)
     return await _answer_lines(request, view, kind, offer, subject, span, warnings, show)
 
 
 async def _answer_lines(
     request: web.Request,
-    view: ClusterView,
+    view: Scope,
     kind: str,
     offer: Offer,
     subject: Subject,
@@ -165,7 +185,7 @@ def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def _offer(request: web.Request, asked: Parameters, view: ClusterView, kind: str) -> Offer | None:
+def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> Offer | None:
     """Find the graph that is asked for; None when none is named.
 
     Raises BadData that names those that there are, or the exporter that it would need.
@@ -198,7 +218,7 @@ def _span(asked: Parameters, offer: Offer, begin: float, end: float) -> Span:
         raise BadData(f"step: {error}") from error
 
 
-def _offers(request: web.Request, view: ClusterView, kind: str) -> web.Response:
+def _offers(request: web.Request, view: Scope, kind: str) -> web.Response:
     """List the graphs that may be asked for."""
     offers = request.app[SERIES].offers(view.cluster, kind)
     return success(request, {"metrics": [_offer_json(offer) for _, offer in sorted(offers.items())]})

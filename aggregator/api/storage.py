@@ -32,7 +32,8 @@ async def get_filesystem(request: web.Request) -> web.Response:
     snapshot = request.app[STORE].current
     view = find_filesystem(snapshot, request.match_info["filesystem"])
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules)
-    page, last = select_groups(view.groups, sight.groups_seen(view.users), groups, after[0] if after else None, limit)
+    seen = sight.groups_seen(view.users, view.members)
+    page, last = select_groups(view.groups, seen, groups, after[0] if after else None, limit)
     shown = {space.group for space in page}
     users = [user for user in view.users if user.group in shown and sight.sees_space(user)]
     audit(request, (user.user for user in users))
@@ -41,10 +42,11 @@ async def get_filesystem(request: web.Request) -> web.Response:
         "groups": groups_json(page, users),
         "next_cursor": write_cursor(last) if last is not None else None,
     }
-    return success(request, data, _warnings(snapshot, view))
+    return success(request, data, storage_warnings(snapshot, view))
 
 
-def _warnings(snapshot: Snapshot, view: FilesystemView) -> list[str]:
+def storage_warnings(snapshot: Snapshot, view: FilesystemView) -> list[str]:
+    """Say what is missing from an answer about a file system."""
     warnings = list(source_warnings(snapshot, view.filesystem))
     if view.untrusted_profiles:
         warnings.append(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aggregator.api.representation import Json, times
-from aggregator.model.storage import SIZE_BIN_EDGES
+from aggregator.model.storage import SIZE_BIN_EDGES, StorageQuota
 from aggregator.model.view import FilesystemView, SpaceUsed
 
 
@@ -22,7 +22,7 @@ def filesystem_json(view: FilesystemView) -> Json:
         "hsm": view.hsm,
         **times("as_of", view.time),
         **times("updated", view.updated),
-        "scan_running": view.scan_running,
+        "scan_running": view.scan_running if view.scanned else None,
         "groups_count": len(view.groups),
         "used_bytes": dict(used),
         "inodes": _inodes_json(inodes),
@@ -38,7 +38,7 @@ def groups_json(page: Iterable[SpaceUsed], users_seen: Iterable[SpaceUsed]) -> l
         {
             "group": space.group,
             **space_json(space),
-            "quota": _quota_json(space),
+            "quota": quota_json(space),
             "users": [{"user": user.user, **space_json(user)} for user in users.get(space.group, ())],
         }
         for space in page
@@ -69,14 +69,23 @@ def _profile_json(cumulative: tuple[int, ...]) -> list[dict[str, Any]]:
     return [{"le": edge, "count": count} for edge, count in zip((*SIZE_BIN_EDGES, None), cumulative, strict=True)]
 
 
-def _quota_json(space: SpaceUsed) -> Json | None:
-    """Show the quota and how much of it is used on disk."""
-    if space.quota is None:
+def quota_json(space: SpaceUsed) -> Json | None:
+    """Show the quota, how much of it is used on disk, and what its own source counts; None without either."""
+    if space.quota is None and not space.counted_by:
         return None
-    used = space.quota_used()
+    quota = space.quota or StorageQuota()
     return {
-        "bytes": space.quota.bytes,
-        "inodes": space.quota.inodes,
-        "used_ratio": {"bytes": used.get("bytes"), "inodes": used.get("inodes")},
-        "source": space.quota_source,
+        "bytes": quota.bytes,
+        "inodes": quota.inodes,
+        "hard_bytes": quota.hard_bytes,
+        "hard_inodes": quota.hard_inodes,
+        "used_ratio": _both(space.quota_used()),
+        "source": space.quota_source or None,
+        "counted": _both(space.counted) if space.counted_by else None,
+        "in_doubt": _both(space.in_doubt) if space.in_doubt else None,
+        "counted_by": space.counted_by or None,
     }
+
+
+def _both(known: Mapping[str, float]) -> Json:
+    return {"bytes": known.get("bytes"), "inodes": known.get("inodes")}

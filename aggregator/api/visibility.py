@@ -1,12 +1,16 @@
 """Who may see what: pure functions of an identity, the site's rules and the snapshot."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from aggregator.api.identity import Identity
 from aggregator.api.tokens.scope import READ_OWN, accounts_of
 from aggregator.model.accounting import Account, Run
 from aggregator.model.view import ClusterView, Snapshot, SpaceUsed, Sums
+
+NOBODY: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,18 @@ class Sight:
         """Tell whether the space of a user is shown."""
         return self.everything or space.user == self.user
 
-    def groups_seen(self, users: Iterable[SpaceUsed]) -> frozenset[str] | None:
-        """List the groups that are shown, those in which the user has something; None for all of them."""
-        return None if self.everything else frozenset(space.group for space in users if self.sees_space(space))
+    def groups_seen(
+        self, users: Iterable[SpaceUsed], members: Mapping[str, frozenset[str]] = NOBODY
+    ) -> frozenset[str] | None:
+        """List the groups that are shown, those in which the user has something or is a member; None for all."""
+        if self.everything:
+            return None
+        listed = frozenset(group for group, of in members.items() if self.user in of)
+        return listed | {space.group for space in users if self.sees_space(space)}
+
+    def sees_project(self, members: Collection[str]) -> bool:
+        """Tell whether a project of a cloud is shown, all of it: to its members."""
+        return self.everything or self.user in members
 
 
 def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:

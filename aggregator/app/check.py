@@ -42,7 +42,12 @@ async def connect(config: Config) -> list[tuple[str, str]]:
         named: list[tuple[str, Awaitable[object]]] = []
         for name, cluster in site.clusters.items():
             named += _of_cluster(f"clusters.{name}", cluster, now)
-        named += [(f"filesystems.{name}.robinhood", item.usage.fetch(now)) for name, item in site.filesystems.items()]
+        for name, item in site.filesystems.items():
+            if item.usage:
+                named.append((f"filesystems.{name}.robinhood", item.usage.fetch(now)))
+            if item.quotas:
+                named.append((f"filesystems.{name}.quota", item.quotas.counts.fetch(now)))
+        named += [(f"cloud.{name}", cloud.use.fetch(now)) for name, cloud in site.clouds.items()]
         if site.allocations:
             named.append(("allocations.file", site.allocations.fetch(now)))
         return [await _try(what, fetch) for what, fetch in named]

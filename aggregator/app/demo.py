@@ -11,12 +11,14 @@ from pathlib import Path
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
+from aggregator.model.cloud import IdleRule
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.software import Software
@@ -24,11 +26,13 @@ from aggregator.sources.synthetic import (
     LOGIN_NODE,
     SyntheticAccounting,
     SyntheticAllocations,
+    SyntheticCloud,
     SyntheticCluster,
     SyntheticHistory,
     SyntheticHosts,
     SyntheticLustre,
     SyntheticPower,
+    SyntheticQuotas,
     SyntheticScheduler,
     SyntheticSeries,
     SyntheticStorage,
@@ -52,7 +56,7 @@ TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
 
 @asynccontextmanager
 async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
-    """Make the sources of the synthetic site: one cluster, a file system with HSM and one without."""
+    """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
     cluster = SyntheticCluster(seed=seed, start=start)
     sources = ClusterSources(
         SyntheticAccounting(cluster),
@@ -67,13 +71,20 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
         hosts=SyntheticHosts(cluster),
         kinds={LOGIN_NODE: "login"},
     )
+    rule, quotas = IdleRule(), SyntheticQuotas(cluster)
+    cloud = SyntheticCloud(cluster, rule)
+    homes = QuotaSources(counts=quotas, source="gpfs", of_users=True, series=quotas)
     yield Site(
         {cluster.name: sources},
         {
-            name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
-            for name, hsm in (("project", True), ("scratch", False))
+            **{
+                name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
+                for name, hsm in (("project", True), ("scratch", False))
+            },
+            "home": FilesystemSources(None, INTERVAL_SECONDS, hsm=False, has_quotas=False, quotas=homes),
         },
         SyntheticAllocations(cluster),
+        {"demo-cloud": CloudSources(use=cloud, interval=INTERVAL_SECONDS, rule=rule, series=cloud)},
     )
 
 
@@ -116,6 +127,8 @@ def _welcome(address: ListenAddress) -> str:
             f"  nodes           {base}/api/v1/clusters/demo/nodes",
             f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
             f"  storage         {base}/api/v1/storage/project",
+            f"  quotas          {base}/api/v1/storage/home/users",
+            f"  cloud           {base}/api/v1/cloud/projects",
             f"  sources         {base}/api/v1/status",
             "  Ctrl-C ends it.",
         )

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from aggregator.app.exported import CloudSources
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
+from aggregator.model.cloud import CloudView
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
+from aggregator.refresh.cloud import CloudRefresher
 from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
 from aggregator.refresh.fetch import Feed
-from aggregator.refresh.filesystem import FilesystemRefresher
+from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
@@ -29,7 +32,7 @@ from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
-V = TypeVar("V", ClusterView, FilesystemView)
+V = TypeVar("V", ClusterView, FilesystemView, CloudView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Outlets:
 
 
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
-    """Make a refresher for each cluster and file system."""
+    """Make a refresher for each cluster, file system and cloud."""
     allocations = _feed(site.allocations, "", timing, outlets) if site.allocations else None
     ledgers = {
         name: _ledger(name, sources.accounting, sources.power, timing, outlets)
@@ -104,6 +107,10 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
         Scheduled(_filesystem(name, sources, allocations, timing, outlets), sources.interval)
         for name, sources in site.filesystems.items()
     ]
+    clouds = [
+        Scheduled(_cloud(name, sources, allocations, timing, outlets), sources.interval)
+        for name, sources in site.clouds.items()
+    ]
     slow = [Scheduled(ledger, timing.interval) for ledger in ledgers.values()]
     slow += [Scheduled(usage, timing.interval) for usage in usages.values()]
     slow += [
@@ -111,7 +118,7 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
         for name, sources in site.clusters.items()
         if sources.replica
     ]
-    return clusters + slow + filesystems
+    return clusters + slow + filesystems + clouds
 
 
 def _usage(
@@ -187,11 +194,34 @@ def _filesystem(
     patient = replace(timing, stale_after=max(timing.stale_after, 3 * sources.interval))
     return FilesystemRefresher(
         name,
-        usage=_feed(sources.usage, name, patient, outlets),
+        usage=_feed(sources.usage, name, patient, outlets) if sources.usage else None,
+        quotas=Quotas(
+            counts=_feed(sources.quotas.counts, name, patient, outlets),
+            source=sources.quotas.source,
+            of_users=sources.quotas.of_users,
+        )
+        if sources.quotas
+        else None,
         allocations=allocations if sources.has_quotas else None,
         hsm=sources.hsm,
         publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem),
         stages=outlets.stages("", name),
+    )
+
+
+def _cloud(
+    name: str, sources: CloudSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+) -> CloudRefresher:
+    if name not in outlets.store.current.clouds:
+        outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
+    patient = replace(timing, stale_after=max(timing.stale_after, 3 * sources.interval))
+    return CloudRefresher(
+        name,
+        use=_feed(sources.use, name, patient, outlets),
+        allocations=allocations,
+        rule=sources.rule,
+        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud),
+        stages=outlets.stages(name, ""),
     )
 
 

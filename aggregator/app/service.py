@@ -13,7 +13,7 @@ from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.scripts import ScriptQueries
-from aggregator.queries.series import SeriesQueries, SeriesReader
+from aggregator.queries.series import SeriesQueries, SeriesReader, cloud_key, quota_key
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.store import SnapshotStore
@@ -63,10 +63,12 @@ class Service:
         self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
         self._series.clear()
         self._series.update({name: sources.series for name, sources in site.clusters.items() if sources.series})
+        self._series.update({cloud_key(name): each.series for name, each in site.clouds.items()})
+        self._series.update({quota_key(name): each.series for name, each in site.filesystems.items() if each.series})
         self.replicas.clear()
         self.replicas.update({name: each.replica for name, each in site.clusters.items() if each.replica})
-        self.store.keep_only(site.clusters.keys(), site.filesystems.keys())
-        self.page.keep_only(site.clusters.keys(), site.filesystems.keys())
+        for kept in (self.store, self.page):
+            kept.keep_only(site.clusters.keys(), site.filesystems.keys(), site.clouds.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)
         refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")

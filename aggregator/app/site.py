@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aggregator.api.keys import ReplicaNotes
+from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
@@ -94,12 +95,18 @@ class ClusterSources:
 
 @dataclass(frozen=True, slots=True)
 class FilesystemSources:
-    """The source of one file system, read every `interval` seconds."""
+    """The sources of one file system, read every `interval` seconds: Robinhood, quotas from Prometheus, or both."""
 
-    usage: Source[FilesystemUsage]
+    usage: Source[FilesystemUsage] | None
     interval: float
     hsm: bool
     has_quotas: bool
+    quotas: QuotaSources | None = None
+
+    @property
+    def series(self) -> SeriesReader | None:
+        """Give who reads the graphs of its quotas."""
+        return self.quotas.series if self.quotas else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,7 @@ class Site:
     clusters: Mapping[str, ClusterSources] = field(default_factory=dict)
     filesystems: Mapping[str, FilesystemSources] = field(default_factory=dict)
     allocations: Source[Allocations] | None = None
+    clouds: Mapping[str, CloudSources] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -122,11 +130,15 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
         yield Site(
             {name: _open_cluster(stack, name, section, config) for name, section in config.clusters.items()},
             {
-                name: _open_filesystem(stack, name, section, section.robinhood)
+                name: _open_filesystem(stack, name, section, config)
                 for name, section in config.filesystems.items()
-                if section.robinhood
+                if section.robinhood or _has_series(section)
             },
             AllocationsFile(allocations) if allocations else None,
+            {
+                name: open_cloud(section, _open_client(stack, f"cloud.{name}", section.prometheus, config))
+                for name, section in config.cloud.items()
+            },
         )
 
 
@@ -159,10 +171,7 @@ def _with_exporters(
     exporters = section.exporters.in_use
     if not exporters:
         return sources
-    client = PrometheusClient(
-        _endpoint(f"clusters.{cluster}.prometheus", section.prometheus), config.refresh.max_concurrent_queries
-    )
-    stack.push_async_callback(client.close)
+    client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
     settings = {
         name: ExporterSettings(
             interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
@@ -236,13 +245,26 @@ def _known_nodes(energy: Energy) -> dict[str, NodePower]:
     }
 
 
-def _open_filesystem(
-    stack: AsyncExitStack, name: str, section: Filesystem, robinhood: RobinhoodSection
-) -> FilesystemSources:
+def _open_filesystem(stack: AsyncExitStack, name: str, section: Filesystem, config: Config) -> FilesystemSources:
     key = f"filesystems.{name}.robinhood"
-    usage = Robinhood(name, _open_database(stack, key, robinhood), key)
-    has_quotas = section.quota is not None and section.quota.source == "allocations"
-    return FilesystemSources(usage, section.interval, section.hsm, has_quotas)
+    usage = Robinhood(name, _open_database(stack, key, section.robinhood), key) if section.robinhood else None
+    quotas = None
+    if section.quota and section.cluster and _has_series(section):
+        cluster = config.clusters[section.cluster]
+        client = _open_client(stack, f"clusters.{section.cluster}", cluster.prometheus, config)
+        quotas = open_quotas(name, section.quota, cluster, client)
+    # GPFS has limits of its own; who may see a group is in the file whatever the limits' source is.
+    return FilesystemSources(usage, section.interval, section.hsm, section.quota is not None, quotas)
+
+
+def _has_series(section: Filesystem) -> bool:
+    return section.quota is not None and section.quota.source != "allocations"
+
+
+def _open_client(stack: AsyncExitStack, key: str, section: Prometheus, config: Config) -> PrometheusClient:
+    client = PrometheusClient(_endpoint(f"{key}.prometheus", section), config.refresh.max_concurrent_queries)
+    stack.push_async_callback(client.close)
+    return client
 
 
 def _open_database(

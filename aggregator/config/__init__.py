@@ -1,21 +1,21 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
+from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
-from aggregator.config.exporter import Exporter, Exporters
+from aggregator.config.exporter import Exporter, Exporters, SlowExporter
 from aggregator.config.loader import load, parse
 from aggregator.config.mistake import ConfigError, Mistake
+from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
     Auth,
-    Cloud,
     Cluster,
     Config,
     Filesystem,
     Jwt,
     Limits,
     Log,
-    Nodes,
     Partitions,
     Quota,
     Refresh,
@@ -48,6 +48,7 @@ __all__ = [
     "Exporter",
     "Exporters",
     "Filesystem",
+    "Idle",
     "Jwt",
     "Limits",
     "ListenAddress",
@@ -67,6 +68,7 @@ __all__ = [
     "Section",
     "SeriesLimits",
     "Server",
+    "SlowExporter",
     "SlurmAcct",
     "Staff",
     "State",

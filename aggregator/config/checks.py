@@ -11,6 +11,7 @@ from aggregator.config.types import format_duration, parse_duration
 
 Found = Iterator[tuple[KeyPath, str]]
 
+_SOURCES: Final = ("clusters", "filesystems", "cloud")
 EXCLUSIVE: Final = (
     ("password", "password_file"),
     ("bearer_token", "bearer_token_file"),
@@ -39,13 +40,14 @@ def check(document: Document) -> Iterable[tuple[KeyPath, str]]:
         _stale_after(document),
         _state_password(document),
         _filesystems(document),
+        _clouds(document),
     )
 
 
 def _something_to_read(document: Document) -> Found:
     root = document.section()
-    if isinstance(document.data, dict) and not root.get("clusters") and not root.get("filesystems"):
-        yield (), "nothing to read: configure clusters or filesystems"
+    if isinstance(document.data, dict) and not any(map(root.get, _SOURCES)):
+        yield (), "nothing to read: configure clusters, filesystems or cloud"
 
 
 def _keys_of_one_section(document: Document) -> Found:
@@ -109,3 +111,18 @@ def _quota_source(document: Document, name: str) -> Found:
         yield (*path, "quota", "source"), '"allocations" needs allocations.file'
     if source in ("lfs_quota", "gpfs") and "cluster" not in document.section(*path):
         yield (*path, "cluster"), f'required with quota.source "{source}"'
+    if source == "lfs_quota":
+        yield from _lfs_quota(document, (*path, "quota"))
+
+
+def _lfs_quota(document: Document, path: tuple[str, ...]) -> Found:
+    quota = document.section(*path)
+    if "path" not in quota:
+        yield (*path, "path"), 'required with source "lfs_quota"'
+    if quota.get("of") == "fileset":
+        yield (*path, "of"), '"fileset" needs source "gpfs"'
+
+
+def _clouds(document: Document) -> Found:
+    for name in document.section("cloud").keys() & document.section("clusters").keys():
+        yield ("cloud", name), "is the name of a cluster too: their metrics could not be told apart"

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from aggregator.config.cloud import Cloud
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
-from aggregator.config.energy import Energy, OptionalHostlist
+from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
+from aggregator.config.nodes import Nodes
 from aggregator.config.public import Public
 from aggregator.config.secrets import DatabaseUrl, StateUrl
 from aggregator.config.section import PasswordSection, Section
@@ -18,7 +20,6 @@ from aggregator.config.types import (
     File,
     HeaderName,
     Interval,
-    IpAddress,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -32,7 +33,6 @@ from aggregator.config.types import (
     parse_size,
     refused,
 )
-from aggregator.model.node import Kind
 from aggregator.model.software import Software
 from aggregator.model.waste import Exemption as RuleExemption
 from aggregator.model.waste import Rule
@@ -68,28 +68,6 @@ class State(PasswordSection):
     script_retention: Interval = parse_duration("1y")
 
 
-class Nodes(Section):
-    """Turn the names of scrape targets into Slurm's node names."""
-
-    label: LabelName = "instance"
-    strip_port: bool = True
-    strip_domain: bool = True
-    bmc_suffix: str = "-oob"
-    addresses: dict[IpAddress, Text] = Field(default_factory=dict)
-    login_nodes: OptionalHostlist = ()
-    transfer_nodes: OptionalHostlist = ()
-
-    def names(self) -> dict[str, Any]:
-        """Give the rule for names by its fields."""
-        return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix", "addresses"})
-
-    @property
-    def kinds(self) -> dict[str, Kind]:
-        """Give the hosts that are no compute nodes, by name."""
-        logins: dict[str, Kind] = dict.fromkeys(self.login_nodes, "login")
-        return {**dict.fromkeys(self.transfer_nodes, "transfer"), **logins}
-
-
 class Partitions(Section):
     """Choose the partitions that count."""
 
@@ -110,8 +88,11 @@ class Quota(Section):
     """Say where the quotas of a filesystem are read."""
 
     source: Literal["allocations", "lfs_quota", "gpfs"]
+    of: Literal["group", "user", "fileset"] = "group"
     path: Text | None = None
     label: LabelName = "project"
+    filesystem: Text | None = None
+    filesets: Texts = ()
 
 
 class Filesystem(Section):
@@ -128,13 +109,6 @@ class Allocations(Section):
     """Name the file of compute awards and storage quotas."""
 
     file: File | None = None
-
-
-class Cloud(Section):
-    """Describe one cloud."""
-
-    prometheus: Prometheus
-    interval: Interval = parse_duration("30s")
 
 
 class Exemption(Section):

@@ -11,14 +11,8 @@ from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",
-    "cloud",
     "auth.jwt",
     "limits",
-    "clusters.*.exporters.libvirtd_exporter",
-    "clusters.*.exporters.lfs_quota_exporter",
-    "clusters.*.exporters.gpfs_exporter",
-    "filesystems.*.quota.path",
-    "filesystems.*.cluster",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
@@ -30,6 +24,7 @@ def find_warnings(config: Config, data: object) -> tuple[str, ...]:
     return (
         *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
         *_useless_exporters(config),
+        *_misplaced_exporters(config),
         *_readable_secrets(config),
     )
 
@@ -40,6 +35,13 @@ def _useless_exporters(config: Config) -> Iterator[str]:
         if cluster.exporters.slurm_job_exporter is None:
             for exporter in sorted(cluster.exporters.in_use.keys() & ENERGY_EXPORTERS):
                 yield f"clusters.{name}.exporters.{exporter}: not used without slurm_job_exporter"
+
+
+def _misplaced_exporters(config: Config) -> Iterator[str]:
+    """Name the exporter of clouds where it is said of a cluster."""
+    for name, cluster in config.clusters.items():
+        if cluster.exporters.libvirtd_exporter is not None:
+            yield f"clusters.{name}.exporters.libvirtd_exporter: not used here, a cloud has a section of its own: cloud"
 
 
 def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:

@@ -23,7 +23,7 @@ _END = b"# EOF\n"
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The members of one cluster or file system by family."""
+    """The members of one cluster, file system or cloud by family."""
 
     members: Mapping[str, Member]
 
@@ -42,9 +42,10 @@ class Page:
         """Replace the members of one scope, such as ("cluster", "narval")."""
         self._scopes[scope] = _Scope(members)
 
-    def keep_only(self, clusters: Collection[str], filesystems: Collection[str]) -> None:
-        """Forget the members of clusters and file systems that are not configured any more."""
-        kept = {*(("cluster", name) for name in clusters), *(("filesystem", name) for name in filesystems)}
+    def keep_only(self, clusters: Collection[str], filesystems: Collection[str], clouds: Collection[str] = ()) -> None:
+        """Forget the members of clusters, file systems and clouds that are not configured any more."""
+        configured = {"cluster": clusters, "filesystem": filesystems, "cloud": clouds}
+        kept = {(kind, name) for kind, names in configured.items() for name in names}
         self._scopes = {scope: members for scope, members in self._scopes.items() if scope in kept}
 
     def series(self) -> Mapping[str, int]:

@@ -10,6 +10,8 @@ from aggregator.model.view import Snapshot, SourceStatus
 
 _PREFIX = "hpc_aggregator"
 _SOURCE_LABELS = ("source", "cluster", "filesystem")
+# A cloud has no label of its own here: its name stands where a cluster's does.
+_OF_FILESYSTEMS = frozenset({"robinhood", "quota"})
 _FETCH_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _HTTP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
@@ -88,6 +90,7 @@ class ServiceMetrics:
         )  # fmt: skip
         times = [((view.cluster, ""), view.time) for view in snapshot.clusters.values() if view.time]
         times += [(("", view.filesystem), view.time) for view in snapshot.filesystems.values() if view.time]
+        times += [((view.cloud, ""), view.time) for view in snapshot.clouds.values() if view.time]
         yield _gauge(
             "snapshot_timestamp_seconds", "Evaluation time of the current snapshot.", ("cluster", "filesystem"), times
         )
@@ -98,7 +101,7 @@ class ServiceMetrics:
 
 
 def _scope_labels(source: str, scope: str) -> tuple[str, str]:
-    return ("", scope) if source == "robinhood" else (scope, "")
+    return ("", scope) if source in _OF_FILESYSTEMS else (scope, "")
 
 
 def _gauge(name: str, help: str, labels: tuple[str, ...], samples: Sequence[tuple[tuple[str, ...], float]]) -> Metric:

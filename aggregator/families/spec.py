@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView, FilesystemView
 
 E = TypeVar("E")
-View = ClusterView | FilesystemView
-Group = Literal["jobs", "users", "accounts", "nodes", "storage"]
+View = ClusterView | FilesystemView | CloudView
+Group = Literal["jobs", "users", "accounts", "nodes", "storage", "cloud"]
 Stability = Literal["STABLE", "EXPERIMENTAL"]
 LabelValues = tuple[str, ...]
 

@@ -7,6 +7,8 @@ from aggregator.model.storage import SIZE_BIN_EDGES
 from aggregator.model.view import FilesystemView, SpaceUsed
 
 _ACCT_STAT = "Robinhood ACCT_STAT"
+_QUOTAS = "lfs_quota or gpfs_exporter"
+_LIMITS = "allocations file, or gpfs_exporter: the soft limit, else the hard one"
 
 
 def _groups(view: View) -> Sequence[SpaceUsed]:
@@ -73,24 +75,58 @@ def _quota_ratio(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]
         yield (resource, space.quota_source), ratio
 
 
+def _hard_bytes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
+    yield (space.quota_source,), space.quota.hard_bytes if space.quota else None
+
+
+def _hard_inodes(space: SpaceUsed) -> Iterable[tuple[LabelValues, float | None]]:
+    yield (space.quota_source,), space.quota.hard_inodes if space.quota else None
+
+
+def _in_doubt(space: SpaceUsed) -> Iterable[tuple[LabelValues, float]]:
+    return (((resource,), count) for resource, count in space.in_doubt.items())
+
+
 def _file_sizes(space: SpaceUsed) -> Histogram | None:
-    if space.file_size_bins is None:
+    if space.file_size_bins is None or space.file_size_sum is None:
         return None
     edges = (*map(float, SIZE_BIN_EDGES), float("inf"))
     return Histogram(tuple(zip(edges, space.file_size_bins, strict=True)), space.file_size_sum)
+
+
+def _more_of_quotas(prefix: str, owner: str, entity: Entity[SpaceUsed]) -> tuple[Family[SpaceUsed], ...]:
+    """Declare what only quotas that count by themselves know."""
+    return (
+        Family(
+            name=f"{prefix}_hard_bytes", help=f"Bytes at which writes of the {owner} fail.",
+            entity=entity, cost=f"{owner}s with a hard limit", source="gpfs_exporter",
+            labels=("source",), samples=_hard_bytes,
+        ),
+        Family(
+            name=f"{prefix}_hard_inodes", help=f"Inodes at which writes of the {owner} fail.",
+            entity=entity, cost=f"{owner}s with a hard limit", source="gpfs_exporter",
+            labels=("source",), samples=_hard_inodes,
+        ),
+        Family(
+            name=f"{prefix}_in_doubt", help=f"What counts against the {owner}'s limits and is not settled as used.",
+            entity=entity, cost=f"{owner}s × 2", source="gpfs_exporter",
+            labels=("resource",), samples=_in_doubt,
+        ),
+    )  # fmt: skip
 
 
 GROUP_FAMILIES: tuple[Family[SpaceUsed], ...] = (
     Family(
         name="hpc_storage_used_bytes",
         help="Space of the group: blocks on disk, and the size of current copies on tape.",
-        entity=GROUP, cost="groups × tiers", source=f"{_ACCT_STAT} 512 × blocks; size of released, retrieving, synchro",
+        entity=GROUP, cost="groups × tiers",
+        source=f"{_ACCT_STAT} 512 × blocks; size of released, retrieving, synchro. Without Robinhood {_QUOTAS}",
         labels=("tier",), samples=_used_bytes,
     ),
     Family(
         name="hpc_storage_used_inodes",
-        help="Inodes of the group by type; every one is on disk, those with a current copy also on tape.",
-        entity=GROUP, cost="groups × types × tiers", source=f"{_ACCT_STAT} count",
+        help="Inodes of the group by type (any: quotas do not tell); all are on disk, those with a copy also on tape.",
+        entity=GROUP, cost="groups × types × tiers", source=f"{_ACCT_STAT} count. Without Robinhood {_QUOTAS}",
         labels=("type", "tier"), samples=_used_inodes,
     ),
     Family(
@@ -101,17 +137,18 @@ GROUP_FAMILIES: tuple[Family[SpaceUsed], ...] = (
     ),
     Family(
         name="hpc_storage_quota_bytes", help="Bytes on disk that the group may use.",
-        entity=GROUP, cost="groups with a quota", source="allocations file",
+        entity=GROUP, cost="groups with a quota", source=_LIMITS,
         labels=("source",), samples=_quota_bytes,
     ),
     Family(
         name="hpc_storage_quota_inodes", help="Inodes that the group may use.",
-        entity=GROUP, cost="groups with a quota", source="allocations file",
+        entity=GROUP, cost="groups with a quota", source=_LIMITS,
         labels=("source",), samples=_quota_inodes,
     ),
+    *_more_of_quotas("hpc_storage_quota", "group", GROUP),
     Family(
         name="hpc_storage_quota_used_ratio", help="Used ÷ quota of the group, on disk.",
-        entity=GROUP, cost="groups with a quota × 2", source=f"{_ACCT_STAT} ÷ allocations file",
+        entity=GROUP, cost="groups with a quota × 2", source=f"{_QUOTAS}, else {_ACCT_STAT}, ÷ limit",
         labels=("resource", "source"), samples=_quota_ratio,
     ),
     Family(
@@ -124,14 +161,28 @@ GROUP_FAMILIES: tuple[Family[SpaceUsed], ...] = (
 USER_FAMILIES: tuple[Family[SpaceUsed], ...] = (
     Family(
         name="hpc_storage_user_used_bytes",
-        help="Space of the user in the group: blocks on disk, and the size of current copies on tape.",
-        entity=USER, cost="users in groups × tiers", source=f"{_ACCT_STAT} as hpc_storage_used_bytes",
+        help="Space of the user in the group (in all, without group): blocks on disk, and current copies on tape.",
+        entity=USER, cost="users in groups × tiers", source="as hpc_storage_used_bytes",
         labels=("tier",), samples=_used_bytes,
     ),
     Family(
         name="hpc_storage_user_used_inodes", help="Inodes of the user in the group by type.",
-        entity=USER, cost="users in groups × types", source=f"{_ACCT_STAT} count",
+        entity=USER, cost="users in groups × types", source="as hpc_storage_used_inodes",
         labels=("type",), samples=_user_inodes,
+    ),
+    Family(
+        name="hpc_storage_user_quota_bytes", help="Bytes that the user may use.",
+        entity=USER, cost="users with a quota", source=_LIMITS, labels=("source",), samples=_quota_bytes,
+    ),
+    Family(
+        name="hpc_storage_user_quota_inodes", help="Inodes that the user may use.",
+        entity=USER, cost="users with a quota", source=_LIMITS, labels=("source",), samples=_quota_inodes,
+    ),
+    *_more_of_quotas("hpc_storage_user_quota", "user", USER),
+    Family(
+        name="hpc_storage_user_quota_used_ratio", help="Used ÷ quota of the user.",
+        entity=USER, cost="users with a quota × 2", source=f"{_QUOTAS} ÷ limit",
+        labels=("resource", "source"), samples=_quota_ratio,
     ),
 )  # fmt: skip
 FILESYSTEM_FAMILIES: tuple[Family[FilesystemView], ...] = (
@@ -144,6 +195,6 @@ FILESYSTEM_FAMILIES: tuple[Family[FilesystemView], ...] = (
     Family(
         name="hpc_storage_scan_running", help="Whether Robinhood is scanning the file system now.",
         entity=FILESYSTEM, cost="file systems", source="Robinhood VARS LastScanStatus",
-        value=lambda view: float(view.scan_running),
+        value=lambda view: float(view.scan_running) if view.scanned else None,
     ),
 )  # fmt: skip

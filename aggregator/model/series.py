@@ -43,11 +43,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whose lines are wanted: of job ids, of nodes, or of what has certain labels (user, account, fs …)."""
+    """Whose lines are wanted: of job ids, of nodes, or of what has certain labels (user, account, fs …).
+
+    any_of has labels of which several values will do.
+    """
 
     jobs: tuple[int, ...] = ()
     nodes: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

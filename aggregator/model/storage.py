@@ -39,10 +39,12 @@ class FilesystemUsage:
 
 @dataclass(frozen=True, slots=True)
 class StorageQuota:
-    """What a group may use of one file system; None is no limit."""
+    """What a group or user may use of one file system; None is no limit. Hard limits are those that end writes."""
 
     bytes: int | None = None
     inodes: int | None = None
+    hard_bytes: int | None = None
+    hard_inodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,41 @@ class Award:
 
 @dataclass(frozen=True, slots=True)
 class Allocations:
-    """The allocations file: storage quotas by file system and group, awards by account."""
+    """The allocations file: storage quotas by file system and group, awards by account.
+
+    members are the users who may see a group of a file system (by file system and group), or a project of a cloud.
+    """
 
     time: float
     quotas: Mapping[str, Mapping[str, StorageQuota]] = field(default_factory=dict)
     awards: Mapping[str, Award] = field(default_factory=dict)
+    group_members: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    project_members: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaCount:
+    """What a quota's own source says of one owner: what it counts, its limits (None: none), and what is in doubt.
+
+    Soft limits may be passed for a while, hard ones may not. Bytes and inodes; None where nothing is known.
+    """
+
+    owner: str
+    used_bytes: int | None = None
+    used_inodes: int | None = None
+    soft_bytes: int | None = None
+    soft_inodes: int | None = None
+    hard_bytes: int | None = None
+    hard_inodes: int | None = None
+    in_doubt_bytes: int | None = None
+    in_doubt_inodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaCounts:
+    """One fetch of a file system's quota series, by owner: groups, users or filesets."""
+
+    time: float
+    counts: tuple[QuotaCount, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)

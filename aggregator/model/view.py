@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
+from aggregator.model.cloud import CloudView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.node import NodeView, Scheduler
@@ -193,7 +194,8 @@ class SpaceUsed:
 
     used_bytes and inodes are by tier: `disk` is what the blocks occupy and every inode; `tape` is the current
     copies on tape. hsm_bytes (apparent) by HSM state. size_bins is cumulative by SIZE_BIN_EDGES, None when the
-    profile cannot be trusted.
+    profile cannot be trusted. counted is what the quota's own source (counted_by) says is used, by resource (bytes,
+    inodes), in_doubt what it has not settled yet. group is "" for what a user has in all groups.
     """
 
     filesystem: str
@@ -203,21 +205,35 @@ class SpaceUsed:
     inodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     hsm_bytes: Mapping[str, int] = field(default_factory=dict)
     file_size_bins: tuple[int, ...] | None = None
-    file_size_sum: int = 0
+    file_size_sum: int | None = None
     quota: StorageQuota | None = None
     quota_source: str = ""
+    counted: Mapping[str, int] = field(default_factory=dict)
+    counted_by: str = ""
+    in_doubt: Mapping[str, int] = field(default_factory=dict)
 
     def quota_used(self) -> dict[str, float]:
-        """Give used ÷ quota on disk by resource (bytes, inodes), for the limits that there are and are not 0."""
-        limits = (self.quota.bytes, self.quota.inodes) if self.quota else (None, None)
+        """Give used ÷ quota on disk by resource (bytes, inodes), for the limits that there are and are not 0.
+
+        What the quota's own source counts is what the file system enforces; without it the sums tell.
+        """
+        limits = {"bytes": self.quota.bytes, "inodes": self.quota.inodes} if self.quota else {}
+        used = self.counted if self.counted_by else self._summed()
+        return {name: used[name] / limit for name, limit in limits.items() if limit and name in used}
+
+    def _summed(self) -> dict[str, int]:
+        if not self.used_bytes and not self.inodes:
+            return {}
         inodes = sum(count for (_, tier), count in self.inodes.items() if tier == "disk")
-        used = {"bytes": self.used_bytes.get("disk", 0), "inodes": inodes}
-        return {name: used[name] / limit for name, limit in zip(used, limits, strict=True) if limit}
+        return {"bytes": self.used_bytes.get("disk", 0), "inodes": inodes}
 
 
 @dataclass(frozen=True, slots=True)
 class FilesystemView:
-    """One file system at one time: its groups, the users in them, and how fresh the numbers are."""
+    """One file system at one time: its groups, the users in them, and how fresh the numbers are.
+
+    scanned: Robinhood reads it; else all is from its quotas. members are the users who may see a group.
+    """
 
     filesystem: str
     time: float
@@ -228,6 +244,8 @@ class FilesystemView:
     path: str = ""
     hsm: bool = False
     untrusted_profiles: int = 0
+    scanned: bool = True
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +276,12 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known now; replaced whole, never changed. sources is keyed by (source, cluster or file system)."""
+    """All that is known now; replaced whole, never changed.
+
+    sources is keyed by (source, cluster, file system or cloud).
+    """
 
     clusters: Mapping[str, ClusterView] = field(default_factory=dict)
     filesystems: Mapping[str, FilesystemView] = field(default_factory=dict)
+    clouds: Mapping[str, CloudView] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], SourceStatus] = field(default_factory=dict)

@@ -22,6 +22,16 @@ _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 _Key = tuple[str, str, str, Subject, Span]
 
 
+def cloud_key(cloud: str) -> str:
+    """Name the reader of a cloud's graphs; no cluster has a slash in its name."""
+    return f"cloud/{cloud}"
+
+
+def quota_key(filesystem: str) -> str:
+    """Name the reader of the graphs of a file system's quotas."""
+    return f"quota/{filesystem}"
+
+
 class SeriesReader(Protocol):
     """A source of lines over time."""
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
+from aggregator.model.cloud import CloudUse
 from aggregator.model.node import Hosts, Scheduler
 from aggregator.model.replication import Replication
+from aggregator.model.storage import QuotaCounts
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
 from aggregator.sources.base import FetchError, Source
@@ -17,7 +19,7 @@ from aggregator.sources.base import FetchError, Source
 _log = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 # What is made of inputs that fail one by one, and of values of which some cannot be.
-_OF_INPUTS = (Use, Scheduler, Hosts)
+_OF_INPUTS = (Use, Scheduler, Hosts, CloudUse, QuotaCounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot, SourceStatus
 
 
@@ -20,14 +21,19 @@ class SnapshotStore:
         """Replace one file system's view."""
         self.current = replace(self.current, filesystems={**self.current.filesystems, view.filesystem: view})
 
+    def publish_cloud(self, view: CloudView) -> None:
+        """Replace one cloud's view."""
+        self.current = replace(self.current, clouds={**self.current.clouds, view.cloud: view})
+
     def publish_source(self, status: SourceStatus) -> None:
         """Replace what is known of one source's last fetch."""
         key = (status.source, status.scope)
         self.current = replace(self.current, sources={**self.current.sources, key: status})
 
-    def keep_only(self, clusters: Collection[str], filesystems: Collection[str]) -> None:
-        """Forget the clusters and file systems that are not configured any more, and what is known of every source."""
+    def keep_only(self, clusters: Collection[str], filesystems: Collection[str], clouds: Collection[str] = ()) -> None:
+        """Forget what is not configured any more, and what is known of every source."""
         self.current = Snapshot(
             clusters={name: view for name, view in self.current.clusters.items() if name in clusters},
             filesystems={name: view for name, view in self.current.filesystems.items() if name in filesystems},
+            clouds={name: view for name, view in self.current.clouds.items() if name in clouds},
         )

@@ -1,7 +1,8 @@
-"""Read the allocations file: storage quotas per group and awards per account; read again when it changes."""
+"""Read the allocations file: storage quotas, awards, and who may see which group or project; read when it changes."""
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,14 +34,20 @@ class _Award(_Strict):
     gpus: _Amount | None = None
 
 
-class _Quota(_Strict):
+class _Group(_Strict):
     bytes: Size | None = None
     inodes: Annotated[int, Field(ge=0)] | None = None
+    users: list[_Name] = []
+
+
+class _Project(_Strict):
+    users: list[_Name] = []
 
 
 class _File(_Strict):
     accounts: dict[_Name, _Award] = {}
-    storage: dict[_Name, dict[_Name, _Quota]] = {}
+    storage: dict[_Name, dict[_Name, _Group]] = {}
+    cloud: dict[_Name, dict[_Name, _Project]] = {}
 
 
 class AllocationsFile:
@@ -52,7 +59,7 @@ class AllocationsFile:
         self.rows = 0
         self._path = path
         self._seen: tuple[int, int] | None = None
-        self._read: tuple[Mapping[str, Mapping[str, StorageQuota]], Mapping[str, Award]] = ({}, {})
+        self._read = Allocations(0.0)
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -72,13 +79,13 @@ class AllocationsFile:
                 self._seen = seen
         except OSError as error:
             raise FetchError(f"allocations.file: cannot read {str(self._path)!r}: {error.strerror}") from error
-        quotas, awards = self._read
-        self.rows = sum(map(len, quotas.values())) + len(awards)
-        return Allocations(at, quotas, awards)
+        read = self._read
+        self.rows = sum(map(len, (*read.quotas.values(), *read.project_members.values(), read.awards)))
+        return replace(read, time=at)
 
 
-def parse(content: bytes, file: str) -> tuple[Mapping[str, Mapping[str, StorageQuota]], Mapping[str, Award]]:
-    """Parse the YAML strictly into quotas by file system and group, and awards by account.
+def parse(content: bytes, file: str) -> Allocations:
+    """Parse the YAML strictly; the time is that of the fetch.
 
     Raises FetchError that names every mistake.
     """
@@ -94,7 +101,22 @@ def parse(content: bytes, file: str) -> tuple[Mapping[str, Mapping[str, StorageQ
         )
         raise FetchError(f"{file}: {mistakes}") from error
     quotas = {
-        filesystem: {group: StorageQuota(quota.bytes, quota.inodes) for group, quota in groups.items()}
+        filesystem: {
+            group: StorageQuota(quota.bytes, quota.inodes)
+            for group, quota in groups.items()
+            # Without a limit a group is here for its users only.
+            if quota.bytes is not None or quota.inodes is not None or not quota.users
+        }
         for filesystem, groups in data.storage.items()
     }
-    return quotas, {account: Award(award.cpus, award.gpus) for account, award in data.accounts.items()}
+    awards = {account: Award(award.cpus, award.gpus) for account, award in data.accounts.items()}
+    return Allocations(0.0, quotas, awards, _members(data.storage), _members(data.cloud))
+
+
+def _members(owners: Mapping[str, Mapping[str, _Group | _Project]]) -> dict[str, dict[str, frozenset[str]]]:
+    """Give the users by file system or cloud, and by group or project; what has none is left out."""
+    found = {
+        place: {name: frozenset(owner.users) for name, owner in of.items() if owner.users}
+        for place, of in owners.items()
+    }
+    return {place: users for place, users in found.items() if users}

@@ -1,6 +1,6 @@
 """What TrailblazingTurtle's pages ask of Prometheus, and how our API answers the same: one module per page."""
 
-from tests.catalogue import account, job, job_values, lustre, nodes, scheduler, software, top, user
+from tests.catalogue import account, cloud, job, job_values, lustre, nodes, quotas, scheduler, software, top, user
 from tests.catalogue.entry import Entry
 
 ENTRIES: tuple[Entry, ...] = (
@@ -13,6 +13,8 @@ ENTRIES: tuple[Entry, ...] = (
     *lustre.ENTRIES,
     *scheduler.ENTRIES,
     *software.ENTRIES,
+    *cloud.ENTRIES,
+    *quotas.ENTRIES,
 )
 
 __all__ = ["ENTRIES", "Entry"]

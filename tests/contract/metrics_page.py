@@ -15,14 +15,16 @@ This page is generated from the code (`pytest tests/contract --update-golden` wr
 Conventions: base units; ratios from 0 to 1; a value that is not known has **no sample**, never 0 and never NaN. A label
 with an empty value is not printed, which Prometheus treats alike. STABLE families keep their name and labels within a
 major version. *Series* says how many there are.
-`?collect[]=jobs|users|accounts|nodes|storage|service` limits an answer to groups.
+`?collect[]=jobs|users|accounts|nodes|storage|cloud|service` limits an answer to groups.
+
+In the service's own families the label `cluster` of the sources `cloud` is the cloud's name.
 
 `hpc_job_*` series belong to one run per job id: the one that is open, else the one submitted last, for
 `refresh.ended_job_retention` after its end. A run younger than one scrape interval of its exporter has no use yet.
 """
 _TITLES = {
     "jobs": "Jobs", "users": "Users (their open runs under one account)", "accounts": "Accounts",
-    "nodes": "Nodes and the cluster", "storage": "Storage",
+    "nodes": "Nodes and the cluster", "storage": "Storage", "cloud": "Clouds",
 }  # fmt: skip
 
 

@@ -23,7 +23,8 @@ def test_no_family_takes_a_name_of_slurm() -> None:
 def test_names_follow_the_conventions(family: object) -> None:
     name, labels = family.name, family.all_labels  # type: ignore[attr-defined]
     group = family.entity.group.removesuffix("s")  # type: ignore[attr-defined]
-    # A cluster's power is its nodes'.
-    assert name.startswith((f"hpc_{group}_", *(["hpc_cluster_"] if group == "node" else [])))
+    # A cluster's power is its nodes'; what is in a cloud has names of its own.
+    others = {"node": ("hpc_cluster_",), "cloud": ("hpc_instance_", "hpc_project_")}.get(group, ())
+    assert name.startswith((f"hpc_{group}_", *others))
     assert not {"job", "instance", "le", "id", "quantile"} & set(labels)
     assert not name.endswith(("_milliseconds", "_percent", "_kilobytes", "_megabytes", "_mb", "_timestamp"))

@@ -98,7 +98,7 @@ def test_their_neighbours_are_accepted(values: str) -> None:
 
 
 def test_the_values_of_the_chart_alone_are_refused() -> None:
-    """There is no site without a cluster or a file system."""
+    """There is no site without a cluster, a file system or a cloud."""
     result = render("helm4")
     assert result.returncode != 0
     assert "config.clusters" in result.stderr

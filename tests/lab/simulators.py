@@ -14,8 +14,10 @@ from prometheus_client.exposition import choose_encoder
 
 from tests.lab.behaviours import DEFAULT, Behaviour
 from tests.lab.exporters.activity import Activity
+from tests.lab.exporters.libvirtd_exporter import HYPERVISORS, Cloud
 from tests.lab.exporters.node_exporter import ODD, USUAL, node_exporter
 from tests.lab.exporters.pcm_sensor_server import pcm_sensor_server
+from tests.lab.exporters.quotas import Quotas
 from tests.lab.exporters.redfish_exporter import redfish_exporter
 from tests.lab.exporters.slurm_exporter import SchedulerFault, SchedulerKind, slurm_exporter
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
@@ -74,6 +76,7 @@ class Simulators:
         self._nodes = nodes
         self._faults: dict[str, set[Fault]] = {node: set() for node in nodes}
         self.lustre = LabLustre(feed)
+        self.cloud, self.quotas = Cloud(), Quotas()
         born = time.time()
         self._exporters = {
             "slurm-job-exporter": Exporter({node: f"{node}:9798" for node in nodes}, self._slurm_job_exporter),
@@ -103,6 +106,9 @@ class Simulators:
                 {node: f"{node}.lab.example:9738" for node in nodes},
                 lambda node: pcm_sensor_server(self.activities(node), time.time() - born),
             ),
+            "libvirtd": Exporter({name: f"{name}.cloud.example:9474" for name in HYPERVISORS}, self.cloud.page),
+            "lfs-quota": Exporter({"quotas": "quotas:9999"}, self.quotas.lfs),
+            "gpfs": Exporter({"gpfs01": "gpfs01:9303"}, self.quotas.gpfs),
         }
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

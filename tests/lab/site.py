@@ -15,7 +15,7 @@ from tests.lab.stack import Lab
 _REPOSITORY = Path(__file__).resolve().parents[2]
 EXPORTERS = (
     "slurm_job_exporter", "redfish_exporter", "node_exporter", "lustre_exporter", "lustre_exporter_slurm",
-    "slurm_exporter", "pcm_sensor_server",
+    "slurm_exporter", "pcm_sensor_server", "lfs_quota_exporter", "gpfs_exporter",
 )  # fmt: skip
 ENERGY: dict[str, Any] = {
     "window": "2s",

@@ -33,6 +33,11 @@ storage:
   project:
     def-amartin: { bytes: 10GB, inodes: 5000 }
     rrg-btremblay: { bytes: 60TB, inodes: 500000 }
+  oldproject:
+    def-kim: { bytes: 1TB, inodes: 1000000, users: [amartin] }
+cloud:
+  stack:
+    def-kim-dev: { users: [amartin, btremblay] }
 """
 
 
@@ -102,7 +107,7 @@ class Lab:
         extra: dict[str, Any] | None = None,
     ) -> Path:
         """Write the service's configuration for this lab; *extra* replaces whole sections."""
-        config = {
+        config: dict[str, Any] = {
             "server": {"listen_address": f"{LOOPBACK}:{self.service_port}"},
             "refresh": {"interval": interval, "stale_after": stale_after, "ended_job_retention": "10m"},
             "state": {"url": f"sqlite:///{self.root}/state.db"},
@@ -110,6 +115,9 @@ class Lab:
             "filesystems": {"project": self._filesystem(interval)},
             "allocations": {"file": str(self.root / "allocations.yml")},
         }
+        if self._with_prometheus:
+            config["filesystems"] |= self._quotas()
+            config["cloud"] = {"stack": self._cloud()}
         path.write_text(yaml.safe_dump(config | (extra or {}), sort_keys=False))
         return path
 
@@ -248,6 +256,21 @@ class Lab:
             cluster["exporters"] = {name: {"interval": "1s"} for name in exporters}
             cluster["nodes"] = {"login_nodes": LOGIN}
         return cluster
+
+    def _cloud(self) -> dict[str, Any]:
+        prometheus = {"url": self.prometheus.url, "matchers": {"cluster": "lab"}}
+        return {"prometheus": prometheus, "interval": "1s", "idle": {"duration": "10s"}}
+
+    def _quotas(self) -> dict[str, Any]:
+        sources = {
+            "scratch": {"source": "lfs_quota", "path": "/lustre07/scratch/", "of": "user"},
+            "oldproject": {"source": "lfs_quota", "path": "/lustre02/project/"},
+            "home": {"source": "gpfs", "of": "user"},
+            "essproject": {"source": "gpfs", "filesystem": "project"},
+            "rootset": {"source": "gpfs", "filesystem": "project", "filesets": ["root"]},
+            "filesets": {"source": "gpfs", "filesystem": "project", "of": "fileset"},
+        }
+        return {name: {"cluster": "lab", "interval": "2s", "quota": quota} for name, quota in sources.items()}
 
     def _filesystem(self, interval: str) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ import pytest
 from aggregator.sources.prometheus.nodes import NodeNames
 from tests.catalogue import ENTRIES, Entry
 from tests.lab import Lab, wait_until
+from tests.lab.exporters.libvirtd_exporter import INSTANCES
 from tests.lab.exporters.node_exporter import SCRATCH
 from tests.lab.service import Service
 from tests.lab.simulators import LOGIN
@@ -38,9 +39,9 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
     return {
         "F": 'cluster="lab"', "JOB": str(job_id), "JOBS": str(job_id), "window": WINDOW, "USER": job.user,
         "USERS": job.user, "ACCT": job.account, "ACCTS": "def-kim|def-amartin", "TOP": "def-kim", "FS": "scratch",
-        "HL": "instance",
-        "NODE": node, "NODES": "|".join(NODES[:2]), "HOSTS": ",".join(NODES[:2]), "LOGIN": LOGIN,
+        "HL": "instance", "NODE": node, "NODES": "|".join(NODES[:2]), "HOSTS": ",".join(NODES[:2]), "LOGIN": LOGIN,
         "INST": "|".join(f"{each}([.].*)?(:.*)?" for each in job.nodes), "SCRATCH": SCRATCH, "DEV": "eth0",
+        "PROJ": INSTANCES[0].project, "UUID": INSTANCES[0].uuid,
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.lab import Lab, wait_until
 from tests.lab.process import lab_environment
@@ -97,8 +98,10 @@ def test_check_connect_tries_every_source(lab: Lab, service: Service) -> None:
     good = run(lab, "check", f"--config.file={lab.write_config(lab.root / 'check.yml')}", "--connect")
     assert (good.returncode, good.stderr) == (0, "")
     assert "up   clusters.lab.slurmacct" in good.stdout
-    text = (lab.root / "check.yml").read_text().replace("  lab:\n", "  Lab:\n", 1)
-    (lab.root / "wrong.yml").write_text(text)
+    config = yaml.safe_load((lab.root / "check.yml").read_text())
+    config["clusters"] = {"Lab": config["clusters"]["lab"]}
+    config["filesystems"] = {name: each | {"cluster": "Lab"} for name, each in config["filesystems"].items()}
+    (lab.root / "wrong.yml").write_text(yaml.safe_dump(config))
     wrong = run(lab, "check", f"--config.file={lab.root / 'wrong.yml'}", "--connect")
     assert wrong.returncode == 1
     assert "the database has no cluster 'Lab'; it has: lab" in wrong.stdout

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import NamedTuple
 
-from aggregator.sources.prometheus.client import Matcher
+from aggregator.sources.prometheus.client import Matcher, selector
 from aggregator.sources.prometheus.inputs import ExporterSettings
 
 # What the matchers of a graph are made of: job ids, node names (as targets, or as Slurm spells them in a label of the
@@ -111,6 +111,24 @@ def graph_promql(
         slurm_node=settings.label("node"),
         nodes=nodes,
     )
+
+
+def present_promql(
+    graph: Graph,
+    matchers: Mapping[str, str],
+    picked: tuple[Matcher, ...],
+    settings: ExporterSettings,
+    node_label: str,
+) -> str:
+    """Write a graph's expression for what is there now; picked are the matchers of whom it is about."""
+
+    def select(series: Series) -> str:
+        whose = () if series.by == CLUSTER else picked
+        metric = settings.metrics.get(series.metric, series.metric)
+        return selector(metric, matchers, *whose, *map(settings.matcher, series.matchers))
+
+    expression = settings.relabelled(graph.expression)
+    return graph_promql(graph, expression, select, settings, node_label, settings.interval)
 
 
 def _mean(series: Series, own: str, selected: Mapping[str, str], over: str) -> str:

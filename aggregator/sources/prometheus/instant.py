@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.sources.base import FetchError
@@ -49,3 +49,13 @@ def plausible_value(item: Scaled, name: str, sample: Sample, rejected: Counter[s
     if value is None:
         rejected[f"{name} out of range"] += 1
     return value
+
+
+def values_by(
+    label: str, item: Scaled, name: str, vector: Sequence[Sample], rejected: Counter[str]
+) -> Iterator[tuple[str, float]]:
+    """Give the value of each sample in base units by one of its labels; what cannot be is left out and counted."""
+    for sample in vector:
+        value = plausible_value(item, name, sample, rejected)
+        if value is not None:
+            yield sample.metric.get(label, ""), value

@@ -13,6 +13,9 @@ from aggregator.sources.prometheus import graphs
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Series, quote, selector
 from aggregator.sources.prometheus.exporters import (
     aggregator,
+    gpfs_exporter,
+    lfs_quota_exporter,
+    libvirtd_exporter,
     lustre_exporter,
     lustre_exporter_slurm,
     node_exporter,
@@ -48,6 +51,9 @@ GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
     "lustre_exporter": lustre_exporter.GRAPHS,
     "node_exporter": node_exporter.GRAPHS,
     "slurm_exporter": slurm_exporter.GRAPHS,
+    "libvirtd_exporter": libvirtd_exporter.GRAPHS,
+    "lfs_quota_exporter": lfs_quota_exporter.GRAPHS,
+    "gpfs_exporter": gpfs_exporter.GRAPHS,
 }
 T = TypeVar("T")
 
@@ -231,7 +237,8 @@ def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str =
     if by == SLURM_NODE:
         return (one_of(settings.label("node"), part.nodes),)
     jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
-    return (*jobs, *((settings.label(name), "=", value) for name, value in part.labels))
+    labels = (*((name, (value,)) for name, value in part.labels), *part.any_of)
+    return (*jobs, *(one_of(settings.label(name), values) for name, values in labels))
 
 
 def _parts(by: str, subject: Subject) -> Iterator[Subject]:

@@ -1,10 +1,12 @@
 """A believable cluster in process, for the demo, tests and benchmarks; no network, no wall clock."""
 
+from aggregator.sources.synthetic.cloud import SyntheticCloud
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.history import SyntheticHistory
 from aggregator.sources.synthetic.hosts import LOGIN_NODE, SyntheticHosts, SyntheticScheduler
 from aggregator.sources.synthetic.lustre import SyntheticLustre
 from aggregator.sources.synthetic.power import SyntheticPower
+from aggregator.sources.synthetic.quotas import SyntheticQuotas
 from aggregator.sources.synthetic.series import SyntheticSeries
 from aggregator.sources.synthetic.sources import (
     SyntheticAccounting,
@@ -18,11 +20,13 @@ __all__ = [
     "LOGIN_NODE",
     "SyntheticAccounting",
     "SyntheticAllocations",
+    "SyntheticCloud",
     "SyntheticCluster",
     "SyntheticHistory",
     "SyntheticHosts",
     "SyntheticLustre",
     "SyntheticPower",
+    "SyntheticQuotas",
     "SyntheticScheduler",
     "SyntheticSeries",
     "SyntheticStorage",

@@ -46,6 +46,7 @@ class Service:
     rolled: FakeUsage | None = None
     lines: FakeSeries | None = None
     replicas: dict[str, Any] = field(default_factory=dict)
+    graphs: dict[str, FakeSeries] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
@@ -59,7 +60,7 @@ class Service:
             self.store, queries, history, around, scripts, self.state.scripts, make_settings(**settings), self.page,
             lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
-            series=SeriesQueries({"narval": self.lines} if self.lines else {}),
+            series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
             replicas=self.replicas,
         )  # fmt: skip
 

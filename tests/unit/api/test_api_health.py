@@ -122,7 +122,10 @@ async def test_metrics_are_of_the_groups_asked_for(service: Service, query: str,
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("collect[]=job", 'collect[]: must be one of accounts, jobs, nodes, service, storage, users, got "job"\n'),
+        (
+            "collect[]=job",
+            'collect[]: must be one of accounts, cloud, jobs, nodes, service, storage, users, got "job"\n',
+        ),
         ("collect=jobs", "collect: unknown parameter; known are collect[]\n"),
     ],
 )

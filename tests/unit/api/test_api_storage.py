@@ -53,8 +53,13 @@ async def test_a_group_shows_what_it_has_out_of_which_quota(service: Service) ->
     assert group["quota"] == {
         "bytes": 100,
         "inodes": None,
+        "hard_bytes": None,
+        "hard_inodes": None,
         "used_ratio": {"bytes": 0.5, "inodes": None},
         "source": "allocations",
+        "counted": None,
+        "in_doubt": None,
+        "counted_by": None,
     }
     assert group["size_profile"][0] == {"le": 0, "count": 1}
     assert group["size_profile"][-1] == {"le": None, "count": 10}

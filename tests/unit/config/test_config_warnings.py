@@ -11,11 +11,8 @@ TESTDATA = Path(__file__).parent / "testdata"
 def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
         "energy.gpu_classes",
-        "cloud",
         "auth.jwt",
         "limits",
-        "filesystems.scratch.quota.path",
-        "filesystems.scratch.cluster",
     ]
 
     warnings = load(TESTDATA / "contract.good.yml").warnings
@@ -40,3 +37,13 @@ def test_power_without_the_use_of_jobs_gives_a_warning() -> None:
     )
 
     assert config.warnings == ("clusters.narval.exporters.redfish_exporter: not used without slurm_job_exporter",)
+
+
+def test_the_exporter_of_clouds_gives_a_warning_where_it_is_said_of_a_cluster() -> None:
+    config = parse(
+        "clusters: { narval: { slurmacct: { host: db1, user: u }, prometheus: { url: 'http://p:9090' }, "
+        "exporters: { libvirtd_exporter: {} } } }"
+    )
+
+    (warning,) = config.warnings
+    assert warning.startswith("clusters.narval.exporters.libvirtd_exporter: not used here")

@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 
 from aggregator.exposition import Page, Renderer
 from aggregator.families.spec import View
+from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -31,9 +32,14 @@ def samples_of(families: Iterable[Metric]) -> dict[str, Any]:
 def make_page(views: Collection[View], registry: CollectorRegistry | None = None) -> Page:
     page = Page(registry or CollectorRegistry())
     for view in views:
-        name = ("cluster", view.cluster) if isinstance(view, ClusterView) else ("filesystem", view.filesystem)
-        page.publish(name, Renderer().render(view))
+        page.publish(_scope(view), Renderer().render(view))
     return page
+
+
+def _scope(view: View) -> tuple[str, str]:
+    if isinstance(view, ClusterView):
+        return "cluster", view.cluster
+    return ("cloud", view.cloud) if isinstance(view, CloudView) else ("filesystem", view.filesystem)
 
 
 def make_app(page: Page, groups: frozenset[str] | None = None) -> web.Application:

@@ -9,11 +9,12 @@ from scrape import make_page
 
 from aggregator.exposition import ServiceMetrics
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
-from tests.builders import NOW, make_status, rich_cluster, rich_filesystem
+from tests.builders import NOW, make_status, rich_cloud, rich_cluster, rich_filesystem
 from tests.lab.packages import promtool
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.prom"
 CLUSTER, FILESYSTEM = rich_cluster(("alice", 'o"brien\n')), rich_filesystem(("def-kim", "78901"))
+CLOUD = rich_cloud(("def-kim-dev", 'it"s\n🦙'))
 
 
 def check_with_promtool(text: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,7 @@ def check_with_promtool(text: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_the_page_is_the_golden_one(scrape: Any, update_golden: bool) -> None:
-    body, _ = await scrape(make_page([CLUSTER, FILESYSTEM]))
+    body, _ = await scrape(make_page([CLUSTER, FILESYSTEM, CLOUD]))
     if update_golden:
         GOLDEN.write_text(body)
     assert body == GOLDEN.read_text()

@@ -11,12 +11,12 @@ from scrape import OPENMETRICS, make_app, make_page, samples_of
 
 from aggregator.exposition import Page
 from aggregator.families import ALL
-from tests.builders import HOSTILE_NAMES, rich_cluster, rich_filesystem
+from tests.builders import HOSTILE_NAMES, rich_cloud, rich_cluster, rich_filesystem
 from tests.reference import expected_registry
 
 VIEWS = (
     rich_cluster(HOSTILE_NAMES), rich_cluster(cluster="rorqual"), rich_filesystem(HOSTILE_NAMES),
-    rich_filesystem(filesystem="nearline"),
+    rich_filesystem(filesystem="nearline"), rich_cloud(HOSTILE_NAMES), rich_cloud(cloud="beluga"),
 )  # fmt: skip
 
 
@@ -128,11 +128,13 @@ async def test_a_published_scope_replaces_its_last_one(scrape: Any) -> None:
 
 
 async def test_clusters_that_are_not_configured_any_more_are_gone(scrape: Any, page: Page) -> None:
-    page.keep_only({"rorqual"}, {"project"})
+    page.keep_only({"rorqual"}, {"project"}, {"beluga"})
     body, _ = await scrape(page)
     assert 'cluster="rorqual"' in body
     assert 'cluster="narval"' not in body
     assert 'filesystem="nearline"' not in body
+    assert 'cloud="beluga"' in body
+    assert 'cloud="arbutus"' not in body
 
 
 async def test_the_page_counts_the_series_that_it_prints(scrape: Any, page: Page) -> None:

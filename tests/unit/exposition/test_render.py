@@ -18,10 +18,10 @@ from aggregator.exposition.render import Renderer, head, render_family
 from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import View
 from aggregator.model.view import ClusterView, FilesystemView, JobUse, SpaceUsed
-from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cluster, rich_filesystem
+from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cloud, rich_cluster, rich_filesystem
 from tests.reference import expected_registry
 
-RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES), rich_filesystem(HOSTILE_NAMES))
+RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES), rich_filesystem(HOSTILE_NAMES), rich_cloud(HOSTILE_NAMES))
 
 
 def page_of(*views: View, openmetrics: bool = False) -> str:

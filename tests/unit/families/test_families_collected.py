@@ -11,12 +11,24 @@ from aggregator.exposition.render import Renderer
 from aggregator.families import ALL, BY_NAME, GROUPS
 from aggregator.families.spec import Family, View
 from aggregator.model.accounting import JobState
+from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView, FilesystemView, GpuUse, JobUse, SpaceUsed
 from aggregator.model.waste import Judgement
-from tests.builders import NOW, make_allocation, make_finding, make_job, make_ledger, rich_cluster, rich_filesystem
+from tests.builders import (
+    NOW,
+    make_allocation,
+    make_finding,
+    make_job,
+    make_ledger,
+    rich_cloud,
+    rich_cluster,
+    rich_filesystem,
+)
 
-VIEWS: tuple[View, ...] = (rich_cluster(), rich_filesystem())
-EMPTY: tuple[View, ...] = (ClusterView("narval", NOW), FilesystemView("project", NOW))
+VIEWS: tuple[View, ...] = (rich_cluster(), rich_filesystem(), rich_cloud())
+EMPTY: tuple[View, ...] = (
+    ClusterView("narval", NOW), FilesystemView("project", NOW), CloudView(cloud="arbutus", time=NOW),
+)  # fmt: skip
 every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 
 
@@ -61,12 +73,12 @@ def test_no_family_has_a_duplicate_a_nan_or_a_label_that_is_no_text(family: Fami
 
 
 @every_family
-def test_every_family_carries_its_cluster_or_file_system(family: Family[Any]) -> None:
-    scope = "filesystem" if family.entity.group == "storage" else "cluster"
+def test_every_family_carries_its_cluster_file_system_or_cloud(family: Family[Any]) -> None:
+    scope = {"storage": "filesystem", "cloud": "cloud"}.get(family.entity.group, "cluster")
     assert family.all_labels[0] == scope
     assert len(set(family.all_labels)) == len(family.all_labels)
     for view in VIEWS:
-        assert {labels[scope] for labels, _ in collect(family, view)} <= {"narval", "project"}
+        assert {labels[scope] for labels, _ in collect(family, view)} <= {"narval", "project", "arbutus"}
 
 
 @every_family
@@ -86,7 +98,7 @@ def test_a_view_of_nothing_gives_nothing_but_the_file_system_itself(family: Fami
 
 
 def test_the_groups_are_those_that_an_answer_can_be_limited_to() -> None:
-    assert {"jobs", "users", "accounts", "nodes", "storage"} == GROUPS
+    assert {"jobs", "users", "accounts", "nodes", "storage", "cloud"} == GROUPS
 
 
 def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:

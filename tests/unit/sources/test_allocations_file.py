@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.sources.allocations import AllocationsFile, parse
 from aggregator.sources.base import FetchError
 
@@ -18,20 +18,31 @@ storage:
 """
 
 
-def parse_text(text: str) -> object:
+def parse_text(text: str) -> Allocations:
     return parse(text.encode(), "allocations.yml")
 
 
 def test_quotas_and_awards_are_read() -> None:
-    assert parse_text(GOOD) == (
+    assert parse_text(GOOD) == Allocations(
+        0.0,
         {"project": {"def-kim": StorageQuota(10 * 2**40, 500_000), "def-lee": StorageQuota(1024)}},
         {"def-kim": Award(150.5, 8.0), "def-lee": Award()},
     )
 
 
+def test_the_users_of_groups_and_projects_are_read() -> None:
+    read = parse_text("""
+storage: {project: {def-kim: {bytes: 10TB, users: [alice, "1001"]}, def-lee: {users: [lee]}, def-roy: {bytes: 1TB}}}
+cloud: {arbutus: {def-kim-dev: {users: [alice]}, empty: {}}}
+""")
+    assert read.group_members == {"project": {"def-kim": {"alice", "1001"}, "def-lee": {"lee"}}}
+    assert read.project_members == {"arbutus": {"def-kim-dev": {"alice"}}}
+    assert read.quotas["project"].keys() == {"def-kim", "def-roy"}, "users alone are no quota"
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "accounts: {}\nstorage: {}\n", "{}"])
 def test_a_file_of_nothing_is_nothing(text: str) -> None:
-    assert parse_text(text) == ({}, {})
+    assert parse_text(text) == Allocations(0.0)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,9 @@ def test_a_file_of_nothing_is_nothing(text: str) -> None:
         ("storage: {project: {def-kim: {inodes: 1.5}}}", "storage.project.def-kim.inodes"),
         ("storage: {project: {def-kim: {inodes: -1}}}", "storage.project.def-kim.inodes"),
         ("storage: {project: {def-kim: {byte: 1}}}", "storage.project.def-kim.byte"),
+        ("storage: {project: {def-kim: {users: alice}}}", "storage.project.def-kim.users"),
+        ("cloud: {arbutus: {p: {user: [a]}}}", "cloud.arbutus.p.user"),
+        ("cloud: {arbutus: {p: {users: [a, 1001]}}}", "cloud.arbutus.p.users.1"),
         ("- a\n- b\n", "allocations.yml"),
         ("just text", "allocations.yml"),
     ],
@@ -104,8 +118,7 @@ def test_what_is_not_yaml_is_refused_in_one_line(content: bytes) -> None:
 @pytest.mark.parametrize("account", ["1001", "null", "true"])
 def test_a_name_is_text_whatever_yaml_takes_it_for(account: str) -> None:
     """A group without a name is known by its number."""
-    _, awards = parse_text(f"accounts: {{{account}: {{cpus: 1}}}}")
-    assert set(awards) == {account}
+    assert set(parse_text(f"accounts: {{{account}: {{cpus: 1}}}}").awards) == {account}
 
 
 def test_a_name_that_cannot_be_encoded_is_refused() -> None:

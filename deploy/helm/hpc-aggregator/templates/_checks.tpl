@@ -23,8 +23,8 @@
 
 {{- define "hpc-aggregator.checkConfig" -}}
 {{- $config := .Values.config }}
-{{- if not (or $config.clusters $config.filesystems) }}
-  {{- fail "config: must name a cluster (config.clusters) or a file system (config.filesystems)" }}
+{{- if not (or $config.clusters $config.filesystems $config.cloud) }}
+  {{- fail "config: must name a cluster (config.clusters), a file system (config.filesystems) or a cloud (config.cloud)" }}
 {{- end }}
 {{- if not $config.auth }}
   {{- fail "config.auth: is needed, because the pod listens beyond loopback: {anonymous: [health, metrics]}" }}

@@ -1,0 +1,200 @@
+"""GET /api/v1/cloud/…: projects, their instances, and what these use and used."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from aggregator.api.audit import audit
+from aggregator.api.cloud_representation import cloud_json, instance_json, project_json
+from aggregator.api.envelope import success
+from aggregator.api.errors import BadData, NotFound, Unavailable
+from aggregator.api.freshness import cloud_failure, source_warnings
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.selection import select_sums
+from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
+from aggregator.api.visibility import Sight, sight_of
+from aggregator.model.cloud import CloudView, Instance, ProjectSums
+from aggregator.model.series import Subject
+from aggregator.model.view import Snapshot
+from aggregator.queries.series import cloud_key
+
+_SERIES_SECONDS: Final = 7 * DAY_SECONDS
+_IDLE: Final = {"true": True, "false": False}
+_SHOWN: Final = 100
+
+
+async def list_projects(request: web.Request) -> web.Response:
+    """Answer with the projects that the client may see, by cloud and name, page by page."""
+    asked = Parameters(request, "cloud", "project", "limit", "cursor")
+    names, after, limit = asked.many("project"), asked.cursor(str, 2), asked.limit()
+    sight, views = _sight(request), _views(request, asked)
+    found = [(view.cloud, sums) for view in views for sums in _seen(view, sight) if not names or sums.project in names]
+    page, last = select_sums(found, lambda each: (each[0], each[1].project), after, limit)
+    data = {
+        "clouds": [cloud_json(view, staff=sight.everything) for view in views],
+        "projects": [project_json(cloud, sums) for cloud, sums in page],
+        "next_cursor": write_cursor(*last) if last else None,
+    }
+    return success(request, data, _warnings(request.app[STORE].current, asked))
+
+
+async def get_project(request: web.Request) -> web.Response:
+    """Answer with one project."""
+    asked = Parameters(request, "cloud")
+    view, sums = _find_project(request, asked)
+    return success(request, project_json(view.cloud, sums), _warnings_of(request, view))
+
+
+async def list_instances(request: web.Request) -> web.Response:
+    """Answer with the running instances of a project, by uuid, page by page."""
+    asked = Parameters(request, "cloud", "user", "idle", "limit", "cursor")
+    users, idle, after, limit = (
+        asked.many("user"),
+        asked.choice("idle", frozenset(_IDLE)),
+        asked.cursor(str, 2),
+        asked.limit(),
+    )
+    view, sums = _find_project(request, asked)
+    found = [
+        each
+        for each in _instances(view, sums.project)
+        if (not users or each.user in users) and (idle is None or each.idleness.idle is _IDLE[idle])
+    ]
+    page, last = select_sums(found, lambda each: (each.project, each.uuid), after, limit)
+    _audit(request, page)
+    staff = _sight(request).everything
+    data = {
+        "instances": [instance_json(view.cloud, each, staff=staff) for each in page],
+        "next_cursor": write_cursor(*last) if last else None,
+    }
+    return success(request, data, _warnings_of(request, view))
+
+
+async def get_instance(request: web.Request) -> web.Response:
+    """Answer with one running instance."""
+    asked = Parameters(request, "cloud")
+    view, sums = _find_project(request, asked)
+    uuid = request.match_info["uuid"]
+    for instance in _instances(view, sums.project):
+        if instance.uuid == uuid:
+            _audit(request, (instance,))
+            data = instance_json(view.cloud, instance, staff=_sight(request).everything)
+            return success(request, data, _warnings_of(request, view))
+    raise NotFound(f'instance "{uuid[:_SHOWN]}": not running in project "{sums.project[:_SHOWN]}"')
+
+
+async def get_cloud_series(request: web.Request) -> web.Response:
+    """Answer with a graph of a whole cloud, by default of its last week."""
+    asked = Parameters(request, *PARAMETERS, "cloud")
+    views = _views(request, asked)
+    if len(views) > 1:
+        raise BadData(f"cloud: there are {', '.join(view.cloud for view in views)}: say which")
+    if not views:
+        raise _missing(request, asked, "cloud", "any")
+    return await _series(request, asked, views[0], "cloud", Subject())
+
+
+async def get_project_series(request: web.Request) -> web.Response:
+    """Answer with a graph of a project's instances, by default of its last week."""
+    asked = Parameters(request, *PARAMETERS, "cloud")
+    view, sums = _find_project(request, asked)
+    _audit(request, _instances(view, sums.project))
+    return await _series(request, asked, view, "project", Subject(labels=(("project_name", sums.project),)))
+
+
+async def get_instance_series(request: web.Request) -> web.Response:
+    """Answer with a graph of one instance, which need not run any more, by default of its last week."""
+    asked = Parameters(request, *PARAMETERS, "cloud")
+    view, sums = _find_project(request, asked)
+    uuid = request.match_info["uuid"]
+    _audit(request, [each for each in _instances(view, sums.project) if each.uuid == uuid])
+    # Always with the project: an instance of another one is none of this.
+    subject = Subject(labels=(("project_name", sums.project), ("uuid", uuid)))
+    return await _series(request, asked, view, "instance", subject)
+
+
+async def _series(
+    request: web.Request, asked: Parameters, view: CloudView, kind: str, subject: Subject
+) -> web.Response:
+    reader = Reader(cloud_key(view.cloud))
+    return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)
+
+
+def _sight(request: web.Request) -> Sight:
+    return sight_of(identity_of(request), request.app[SETTINGS].rules)
+
+
+def _asked_clouds(snapshot: Snapshot, asked: Parameters) -> list[str]:
+    """List the clouds that are asked for, by name; all without the parameter.
+
+    Raises BadData naming those that there are.
+    """
+    wanted = asked.many("cloud")
+    for name in sorted(wanted - snapshot.clouds.keys()):
+        known = ", ".join(sorted(snapshot.clouds)) or "none"
+        raise BadData(f'cloud: must be one of {known}, got "{name[:_SHOWN]}"')
+    return sorted(wanted or snapshot.clouds)
+
+
+def _views(request: web.Request, asked: Parameters) -> list[CloudView]:
+    """Give the clouds that are asked for and can be told about."""
+    snapshot = request.app[STORE].current
+    names = _asked_clouds(snapshot, asked)
+    return [snapshot.clouds[name] for name in names if cloud_failure(snapshot, name) is None]
+
+
+def _seen(view: CloudView, sight: Sight) -> Iterator[ProjectSums]:
+    return (sums for sums in view.projects if sight.sees_project(view.members.get(sums.project, ())))
+
+
+def _find_project(request: web.Request, asked: Parameters) -> tuple[CloudView, ProjectSums]:
+    """Give the project of the path; one that may not be seen is as one that is not known.
+
+    Raises NotFound, BadData when several clouds have one of that name, Unavailable when a cloud cannot be read.
+    """
+    name, sight = request.match_info["project"], _sight(request)
+    found = [(view, sums) for view in _views(request, asked) for sums in _seen(view, sight) if sums.project == name]
+    if len(found) > 1:
+        clouds = ", ".join(view.cloud for view, _ in found)
+        raise BadData(f'cloud: project "{name[:_SHOWN]}" is on {clouds}: say which')
+    if not found:
+        raise _missing(request, asked, "project", name)
+    return found[0]
+
+
+def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> NotFound | Unavailable:
+    """Say that it is not there, or that a cloud on which it may be cannot be read."""
+    snapshot = request.app[STORE].current
+    for cloud in _asked_clouds(snapshot, asked):
+        if failure := cloud_failure(snapshot, cloud):
+            return Unavailable(failure)
+    return NotFound(f'{what} "{name[:_SHOWN]}": not known')
+
+
+def _instances(view: CloudView, project: str) -> list[Instance]:
+    return [each for each in view.instances if each.project == project]
+
+
+def _audit(request: web.Request, instances: Sequence[Instance]) -> None:
+    audit(request, (each.user for each in instances if each.user))
+
+
+def _warnings(snapshot: Snapshot, asked: Parameters) -> list[str]:
+    return [text for name in _asked_clouds(snapshot, asked) for text in _cloud_warnings(snapshot, name)]
+
+
+def _warnings_of(request: web.Request, view: CloudView) -> list[str]:
+    return list(_cloud_warnings(request.app[STORE].current, view.cloud))
+
+
+def _cloud_warnings(snapshot: Snapshot, name: str) -> Iterator[str]:
+    """Name what is missing: inputs, and instances of hypervisors that do not answer."""
+    yield from source_warnings(snapshot, name)
+    view = snapshot.clouds.get(name)
+    down = sum(not up for up in view.hypervisors.values()) if view else 0
+    if view and down:
+        every = len(view.hypervisors)
+        yield f'cloud "{name}": {down} of {every} hypervisors do not answer: their instances are missing'

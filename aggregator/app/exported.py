@@ -1,0 +1,93 @@
+"""What a site has in Prometheus beside its clusters: clouds, and the quotas of file systems."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aggregator.config import Cloud, Cluster, Exporter, Nodes, Quota, SlowExporter
+from aggregator.model.cloud import CloudUse, IdleRule
+from aggregator.model.storage import QuotaCounts
+from aggregator.queries.series import SeriesReader
+from aggregator.sources.base import Source
+from aggregator.sources.prometheus import (
+    ExporterSettings,
+    NodeNames,
+    PrometheusClient,
+    PrometheusCloud,
+    PrometheusQuotas,
+    PrometheusSeries,
+    QuotaHistory,
+    QuotaSeries,
+)
+
+_EXPORTERS: Final[Mapping[str, Literal["lfs_quota_exporter", "gpfs_exporter"]]] = {
+    "lfs_quota": "lfs_quota_exporter",
+    "gpfs": "gpfs_exporter",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudSources:
+    """The source of one cloud, read every `interval` seconds, and of its graphs."""
+
+    use: Source[CloudUse]
+    interval: float
+    rule: IdleRule
+    series: SeriesReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaSources:
+    """The source of one file system's quotas, what it is called, and of their graphs."""
+
+    counts: Source[QuotaCounts]
+    source: str
+    of_users: bool
+    series: SeriesReader
+
+
+def open_cloud(section: Cloud, client: PrometheusClient) -> CloudSources:
+    """Make the source of a cloud."""
+    settings, nodes, matchers = _settings(section), _nodes(section.nodes), section.prometheus.matchers
+    rule = section.idle.to_model()
+    return CloudSources(
+        use=PrometheusCloud(client, matchers, settings, nodes, rule),
+        interval=section.interval,
+        rule=rule,
+        series=PrometheusSeries(client, matchers, {"libvirtd_exporter": settings}, nodes),
+    )
+
+
+def open_quotas(filesystem: str, quota: Quota, cluster: Cluster, client: PrometheusClient) -> QuotaSources:
+    """Make the source of a file system's quotas, whose series are with those of a cluster."""
+    exporter = _EXPORTERS[quota.source]
+    settings = _settings(getattr(cluster.exporters, exporter) or SlowExporter())
+    if quota.source == "lfs_quota":
+        # The owner's label is the file system's own.
+        settings = ExporterSettings(
+            interval=settings.interval, metrics=settings.metrics, labels={**settings.labels, quota.of: quota.label}
+        )
+    series = QuotaSeries(exporter=exporter, owner=quota.of, labels=_labels(filesystem, quota))
+    nodes, matchers = _nodes(cluster.nodes), cluster.prometheus.matchers
+    reader = PrometheusSeries(client, matchers, {exporter: settings}, nodes)
+    return QuotaSources(
+        counts=PrometheusQuotas(client, matchers, settings, nodes, series),
+        source=quota.source,
+        of_users=quota.of == "user",
+        series=QuotaHistory(reader, series),
+    )
+
+
+def _labels(filesystem: str, quota: Quota) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if quota.source == "lfs_quota":
+        return (("path", (quota.path or "",)),)
+    filesets = (("fileset", quota.filesets),) if quota.filesets else ()
+    return (("fs", (quota.filesystem or filesystem,)), *filesets)
+
+
+def _settings(exporter: Exporter) -> ExporterSettings:
+    return ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
+
+
+def _nodes(section: Nodes) -> NodeNames:
+    return NodeNames(**section.names())

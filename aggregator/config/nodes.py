@@ -1,0 +1,32 @@
+"""Declare how scrape targets are named."""
+
+from typing import Any
+
+from pydantic import Field
+
+from aggregator.config.energy import OptionalHostlist
+from aggregator.config.section import Section
+from aggregator.config.types import IpAddress, LabelName, Text
+from aggregator.model.node import Kind
+
+
+class Nodes(Section):
+    """Turn the names of scrape targets into Slurm's node names."""
+
+    label: LabelName = "instance"
+    strip_port: bool = True
+    strip_domain: bool = True
+    bmc_suffix: str = "-oob"
+    addresses: dict[IpAddress, Text] = Field(default_factory=dict)
+    login_nodes: OptionalHostlist = ()
+    transfer_nodes: OptionalHostlist = ()
+
+    def names(self) -> dict[str, Any]:
+        """Give the rule for names by its fields."""
+        return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix", "addresses"})
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Give the hosts that are no compute nodes, by name."""
+        logins: dict[str, Kind] = dict.fromkeys(self.login_nodes, "login")
+        return {**dict.fromkeys(self.transfer_nodes, "transfer"), **logins}

@@ -1,0 +1,165 @@
+"""Fetch what runs in one cloud: a constant number of queries at one evaluation time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+from aggregator.model.cloud import Activity, CloudUse, IdleRule, Instance, Rates
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd
+from aggregator.sources.prometheus.graphs import Graph, present_promql
+from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.instant import ask_all, values_by
+from aggregator.sources.prometheus.nodes import NodeNames
+
+# What instances did over a whole day does not change within minutes, and is dear to ask.
+IDLE_EVERY_SECONDS: Final = 600.0
+_RATES = tuple(each.name for each in fields(Rates))
+_Values = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What every instance did, by uuid, and when that was asked."""
+
+    at: float
+    activities: Mapping[str, Activity]
+    failed: Mapping[str, str]
+
+
+class PrometheusCloud:
+    """Read the series of one cloud's hypervisors."""
+
+    name = "cloud"
+
+    def __init__(
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporter: ExporterSettings,
+        nodes: NodeNames,
+        rule: IdleRule,
+    ) -> None:
+        self.rows = 0
+        self._client = client
+        self._exporter = exporter
+        self._nodes = nodes
+        self._rule = rule
+        inputs = (libvirtd.IDENTITY, libvirtd.HYPERVISORS, *libvirtd.INSTANCE_INPUTS)
+        self._inputs = {item.name: item for item in inputs}
+        self._idle_inputs = {item.name: item for item in libvirtd.idle_inputs(rule.duration)}
+        self._queries, self._idle_queries = (
+            {name: present_promql(item, matchers, (), exporter, nodes.label) for name, item in items.items()}
+            for items in (self._inputs, self._idle_inputs)
+        )
+        self._looked: _Looked | None = None
+
+    @property
+    def features(self) -> Mapping[str, bool]:
+        """Offer nothing optional."""
+        return {}
+
+    async def fetch(self, at: float) -> CloudUse:
+        """Evaluate every input at `at`; one that fails is missing and named, the others are there.
+
+        Raises FetchError when it is not known which instances there are.
+        """
+        looked = await self._look_back(at)
+        answers = await ask_all(self._client, self._queries, at)
+        vectors, failed = answers.vectors, answers.failed
+        if libvirtd.IDENTITY.name in failed:
+            raise FetchError(failed[libvirtd.IDENTITY.name])
+        self.rows = sum(map(len, vectors.values()))
+        rejected: Counter[str] = Counter()
+        use = CloudUse(
+            time=at,
+            instances=tuple(self._instances(vectors, looked.activities, rejected)),
+            hypervisors=self._hypervisors(vectors, rejected),
+            failed={**failed, **looked.failed},
+            rejected=rejected,
+        )
+        self._check(use)
+        return use
+
+    def _check(self, use: CloudUse) -> None:
+        """Raise FetchError when nothing is seen because nobody answers: that is no empty cloud."""
+        if not use.instances and not any(use.hypervisors.values()):
+            if use.hypervisors:
+                raise FetchError("no hypervisor's libvirtd_exporter answers")
+            raise FetchError(
+                "no libvirtd_info within the last hour: check matchers, and that libvirtd_exporter is scraped"
+            )
+
+    async def _look_back(self, at: float) -> _Looked:
+        """Ask what instances did over the rule's duration, now and then."""
+        known, every = self._looked, min(IDLE_EVERY_SECONDS, self._rule.duration / 10)
+        if known is None or known.failed or not 0 <= at - known.at < every:
+            answers = await ask_all(self._client, self._idle_queries, at)
+            # Half of an answer would be taken for all that an instance did.
+            known = self._looked = _Looked(
+                at, {} if answers.failed else self._activities(answers.vectors), answers.failed
+            )
+        return known
+
+    def _activities(self, vectors: Mapping[str, Sequence[Sample]]) -> Mapping[str, Activity]:
+        ignored: Counter[str] = Counter()
+        found = {name: self._by_uuid(item, vectors[name], ignored) for name, item in self._idle_inputs.items()}
+        points = self._rule.duration / libvirtd.idle_resolution(self._rule.duration)
+        return {
+            uuid: Activity(
+                cpu_seconds=found["cpu_seconds"].get(uuid),
+                network_bytes=found["network_bytes"].get(uuid),
+                coverage=min(1.0, seen / points),
+            )
+            for uuid, seen in found["seen"].items()
+        }
+
+    def _instances(
+        self, vectors: Mapping[str, Sequence[Sample]], activities: Mapping[str, Activity], rejected: Counter[str]
+    ) -> list[Instance]:
+        found = {name: self._by_uuid(self._inputs[name], vectors.get(name, ()), rejected) for name in _RATES}
+        return [
+            replace(
+                instance,
+                rates=Rates(**{name: found[name].get(uuid) for name in _RATES}),
+                activity=activities.get(uuid),
+            )
+            for uuid, instance in self._identities(vectors[libvirtd.IDENTITY.name], rejected).items()
+        ]
+
+    def _identities(self, vector: Sequence[Sample], rejected: Counter[str]) -> Mapping[str, Instance]:
+        """Name each instance as its newest sample does: it may have been renamed, or have come from elsewhere."""
+        newest: dict[str, tuple[float, Instance]] = {}
+        for sample in vector:
+            instance = self._identity(sample)
+            if not instance.uuid:
+                rejected["an instance without uuid"] += 1
+                continue
+            # Of equally new ones always the same.
+            key = (float(sample.value[1]), instance.hypervisor, instance.name)
+            known = newest.get(instance.uuid)
+            if known is None or key > (known[0], known[1].hypervisor, known[1].name):
+                newest[instance.uuid] = key[0], instance
+        return {uuid: instance for uuid, (_, instance) in newest.items()}
+
+    def _identity(self, sample: Sample) -> Instance:
+        def label(name: str) -> str:
+            return sample.metric.get(self._exporter.labels.get(name, name), "")
+
+        return Instance(
+            uuid=label("uuid"), name=label("instance_name"), project=label("project_name"), user=label("user_name"),
+            flavor=label("instance_type"), hypervisor=self._nodes.normalize(sample.metric.get(self._nodes.label, "")),
+        )  # fmt: skip
+
+    def _hypervisors(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> Mapping[str, bool]:
+        """Tell which hypervisors answer; one with two names answers when either does."""
+        item, found = libvirtd.HYPERVISORS, dict[str, bool]()
+        for name, value in values_by(self._nodes.label, item, item.name, vectors.get(item.name, ()), rejected):
+            node = self._nodes.normalize(name)
+            found[node] = found.get(node, False) or value > 0
+        return found
+
+    def _by_uuid(self, item: Graph, vector: Sequence[Sample], rejected: Counter[str]) -> _Values:
+        return dict(values_by(self._exporter.labels.get("uuid", "uuid"), item, item.name, vector, rejected))

@@ -1,0 +1,125 @@
+"""Clouds and file systems that are known from Prometheus: each source fails alone."""
+
+from typing import Any
+
+from fakes import Outcomes
+
+from aggregator.model.cloud import CloudUse, CloudView, IdleRule
+from aggregator.model.storage import Allocations, QuotaCount, QuotaCounts, StorageQuota
+from aggregator.model.view import FilesystemView
+from aggregator.refresh.cloud import CloudRefresher
+from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
+from aggregator.refresh.stages import Stages
+from aggregator.sources.base import FetchError
+from tests.builders import NOW, make_entry, make_instance, make_usage
+
+DOWN = FetchError("down")
+ALICE = frozenset({"alice"})
+ALLOCATIONS = Allocations(
+    NOW, {"project": {"def-kim": StorageQuota(bytes=100)}},
+    group_members={"project": {"def-kim": ALICE}}, project_members={"arbutus": {"def-kim-dev": ALICE}},
+)  # fmt: skip
+COUNTS = QuotaCounts(time=NOW, counts=(QuotaCount(owner="def-kim", used_bytes=50, soft_bytes=60),))
+
+
+def filesystem(
+    views: list[Any], counts: list[object], usage: list[object] | None = None, source: str = "gpfs", **quotas: Any
+) -> FilesystemRefresher:
+    async def publish(view: object) -> None:
+        views.append(view)
+
+    return FilesystemRefresher(
+        "project", usage=None if usage is None else Outcomes().feed(*usage),
+        quotas=Quotas(counts=Outcomes().feed(*counts, stale_after=0.0), source=source, **quotas),
+        allocations=Outcomes().feed(ALLOCATIONS, ALLOCATIONS), hsm=False, publish=publish,
+        stages=Stages(lambda *_: None),
+    )  # fmt: skip
+
+
+def cloud(views: list[Any], outcomes: Outcomes, *use: object) -> CloudRefresher:
+    async def publish(view: object) -> None:
+        views.append(view)
+
+    return CloudRefresher(
+        "arbutus", use=outcomes.feed(*use), allocations=Outcomes().feed(ALLOCATIONS), rule=IdleRule(),
+        publish=publish, stages=Stages(lambda *_: None),
+    )  # fmt: skip
+
+
+async def test_a_file_system_without_robinhood_is_known_by_its_quotas() -> None:
+    views: list[FilesystemView] = []
+    await filesystem(views, [COUNTS]).refresh(NOW)
+    (view,) = views
+    assert (view.scanned, view.members) == (False, {"def-kim": ALICE})
+    assert (view.groups[0].used_bytes, view.groups[0].quota_used()) == ({"disk": 50}, {"bytes": 50 / 60})
+
+
+async def test_gpfs_has_its_own_limits_and_lfs_quota_those_of_the_allocations() -> None:
+    views: list[FilesystemView] = []
+    plain = QuotaCounts(time=NOW, counts=(QuotaCount(owner="def-kim", used_bytes=50),))
+    await filesystem(views, [plain]).refresh(NOW)
+    await filesystem(views, [plain], source="lfs_quota").refresh(NOW)
+    assert [view.groups[0].quota for view in views] == [None, StorageQuota(bytes=100)]
+    assert views[1].groups[0].quota_source == "allocations"
+
+
+async def test_quotas_that_cannot_be_read_leave_robinhoods_numbers_and_the_other_way_round() -> None:
+    views: list[FilesystemView] = []
+    await filesystem(views, [DOWN], [make_usage(make_entry())]).refresh(NOW)
+    await filesystem(views, [COUNTS], [DOWN]).refresh(NOW)
+    without_quota, without_use = views
+    assert [(space.group, space.quota) for space in without_quota.groups] == [("def-kim", None)]
+    (space,) = without_use.groups
+    assert (space.used_bytes, space.quota_used()) == ({}, {"bytes": 50 / 60}), "what Robinhood counts is not known"
+
+
+async def test_quotas_that_are_stale_disappear() -> None:
+    views: list[FilesystemView] = []
+    refresher = filesystem(views, [COUNTS, DOWN])
+    await refresher.refresh(NOW)
+    await refresher.refresh(NOW + 1)
+    assert [len(view.groups) for view in views] == [1, 0]
+
+
+async def test_quotas_of_users_are_shown_of_users() -> None:
+    views: list[FilesystemView] = []
+    await filesystem(views, [COUNTS], of_users=True).refresh(NOW)
+    assert [(space.group, space.user) for space in views[0].users] == [("", "def-kim")]
+    assert views[0].groups == ()
+
+
+async def test_a_cloud_is_joined_with_its_members() -> None:
+    views: list[CloudView] = []
+    await cloud(views, Outcomes(), CloudUse(time=NOW, instances=(make_instance(),))).refresh(NOW)
+    assert [sums.project for sums in views[0].projects] == ["def-kim-dev"]
+    assert views[0].members == {"def-kim-dev": ALICE}
+
+
+async def test_a_cloud_that_cannot_be_read_is_not_empty_but_unknown() -> None:
+    views: list[CloudView] = []
+    await cloud(views, Outcomes(), DOWN).refresh(NOW)
+    assert views == [CloudView(cloud="arbutus", time=NOW)]
+    assert views[0].projects == (), "though one has members: nothing is known of it"
+
+
+async def test_what_is_wrong_with_a_clouds_series_is_told() -> None:
+    outcomes = Outcomes()
+    use = CloudUse(time=NOW, instances=(make_instance(),), failed={"vcpus": "timeout"}, rejected={"cpu": 2})
+    await cloud([], outcomes, use).refresh(NOW)
+    assert (outcomes.status.up, outcomes.status.failed_inputs) == (False, {"vcpus": "timeout"})
+    assert outcomes.status.rejected == {"cpu": 2}
+
+
+async def test_withdrawing_a_cloud_shows_nothing_and_is_counted() -> None:
+    views, failures = list[CloudView](), list[int]()
+
+    async def publish(view: CloudView) -> None:
+        views.append(view)
+
+    refresher = CloudRefresher(
+        "arbutus", use=Outcomes().feed(), allocations=None, rule=IdleRule(), publish=publish,
+        stages=Stages(lambda *_: None, lambda: failures.append(1)),
+    )  # fmt: skip
+    await refresher.withdraw(NOW)
+    assert views == [CloudView(cloud="arbutus", time=NOW)]
+    assert len(failures) == 1
