@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.schedule import Outlets, Timing, schedule
@@ -21,6 +22,7 @@ from aggregator.refresh.summaries import SummaryKeeper
 from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
+T = TypeVar("T")
 SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
 
 
@@ -53,25 +55,29 @@ class Service:
         """Open the site's sources and refresh from them; what is of another site is dropped, the rest stays."""
         await self.stop()
         site = await self._stack.enter_async_context(open_site())
-        self._readers.clear()
-        self._readers.update({name: sources.accounting for name, sources in site.clusters.items()})
-        self._histories.clear()
-        self._histories.update({name: each.history for name, each in site.clusters.items() if each.history})
-        self._arounds.clear()
-        self._arounds.update({name: each.around for name, each in site.clusters.items() if each.around})
-        self._usages.clear()
-        self._usages.update({name: sources.usage for name, sources in site.clusters.items() if sources.usage})
-        self._series.clear()
-        self._series.update({name: sources.series for name, sources in site.clusters.items() if sources.series})
-        self._series.update({cloud_key(name): each.series for name, each in site.clouds.items()})
-        self._series.update({quota_key(name): each.series for name, each in site.filesystems.items() if each.series})
-        self.replicas.clear()
-        self.replicas.update({name: each.replica for name, each in site.clusters.items() if each.replica})
+        self._connect(site)
         for kept in (self.store, self.page):
             kept.keep_only(site.clusters.keys(), site.filesystems.keys(), site.clouds.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)
         refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
         self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
+
+    def _connect(self, site: Site) -> None:
+        """Let what is read on demand be read from this site's sources."""
+        clusters = site.clusters.items()
+        _replace(self._readers, ((name, each.accounting) for name, each in clusters))
+        _replace(self._histories, ((name, each.history) for name, each in clusters))
+        _replace(self._arounds, ((name, each.around) for name, each in clusters))
+        _replace(self._usages, ((name, each.usage) for name, each in clusters))
+        _replace(self.replicas, ((name, each.replica) for name, each in clusters))
+        _replace(
+            self._series,
+            (
+                *((name, each.series) for name, each in clusters),
+                *((cloud_key(name), each.series) for name, each in site.clouds.items()),
+                *((quota_key(name), each.series) for name, each in site.filesystems.items()),
+            ),
+        )
 
     async def stop(self) -> None:
         """End the loops and close every source."""
@@ -80,3 +86,9 @@ class Service:
             loops.cancel()
             await asyncio.gather(loops, return_exceptions=True)
         await self._stack.aclose()
+
+
+def _replace(known: dict[str, T], found: Iterable[tuple[str, T | None]]) -> None:
+    """Put what there is now in place of what there was."""
+    known.clear()
+    known.update({name: each for name, each in found if each is not None})
