@@ -1,6 +1,6 @@
 """What is one cluster's snapshot, given what its sources know?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aggregator.join.efficiency import FairShare, efficiency
@@ -50,17 +50,11 @@ def join_cluster(
         bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler)
         return _with_ledger(bare, ledger)
     runs = accounting.runs
-    joined = use_by_run(runs, use) if use else {}
-    uses = carry_over(previous, runs, joined)
-    observed = Observed(at, fair_share, use)
-    jobs = [
-        _job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge, lustre)
-        for run in sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
-    ]
+    jobs = _jobs(runs, previous, ledger, Observed(at, fair_share, use), judge, lustre)
     view = ClusterView(
         cluster=cluster,
         time=at,
-        jobs=tuple(jobs),
+        jobs=jobs,
         series=owners(jobs),
         users=sum_by_user(jobs),
         accounts=sum_by_account(jobs),
@@ -75,6 +69,21 @@ def join_cluster(
         scheduler=scheduler,
     )
     return _with_ledger(view, ledger)
+
+
+def _jobs(
+    runs: Sequence[Run],
+    previous: Mapping[int, JobUse],
+    ledger: LedgerView | None,
+    observed: Observed,
+    judge: Judge,
+    lustre: LustreView | None,
+) -> tuple[Job, ...]:
+    """Join each run with its use, the newest job first."""
+    joined = use_by_run(runs, observed.use) if observed.use else {}
+    uses = carry_over(previous, runs, joined)
+    newest = sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
+    return tuple(_job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge, lustre) for run in newest)
 
 
 def _with_ledger(view: ClusterView, ledger: LedgerView | None) -> ClusterView:
