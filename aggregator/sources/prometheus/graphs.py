@@ -28,10 +28,10 @@ class Graph:
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
     and $name_max are those of a gauge over a step; $window is the time over which counters become rates; $job, $node,
-    $slurm_node, $user and $account are labels, and labels names further ones of the exporter; $nodes is the regular
-    expression, in quotes, that finds Slurm's name of a node as the first group of each picked node's label.
-    job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the time in which it
-    is there; the expression then for what is left.
+    $slurm_node, $user and $account are labels; others follow the site's names where they stand in lists and quotes.
+    $nodes is the regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked
+    node's label. job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the
+    time in which it is there; the expression then for what is left.
     Values outside [low, high] after scaling are gaps, and counted. top keeps so many of the largest lines by their sum
     over the range; the others are added up in one whose label `folded` is "_other". whole names the graph of the same
     exporter of which this one shows the parts: what no part accounts for is a line whose label is "_unaccounted".
@@ -50,7 +50,6 @@ class Graph:
     folded: str = ""
     whole: str = ""
     job_label: str = "slurmjobid"
-    labels: tuple[str, ...] = ()
     first: tuple["Source", ...] = ()
 
     @property
@@ -102,7 +101,7 @@ def graph_promql(
         for name, series in graph.series.items()
     }
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
-    labels = {name: settings.label(name) for name in ("user", "account", *graph.labels)}
+    labels = {name: settings.label(name) for name in ("user", "account")}
     return Template(expression).substitute(
         labels | selected | means | maxima,
         window=f"{math.ceil(max(settings.rate_window, step))}s",

@@ -30,8 +30,7 @@ class Input:
     settings, and beside those of other metrics that it reads.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
-    that shows which jobs and nodes must be in it (recording.py). labels are further ones of the exporter that the
-    expression has as $label.
+    that shows which jobs and nodes must be in it (recording.py).
     """
 
     name: str
@@ -44,7 +43,6 @@ class Input:
     beside: Mapping[str, str] = field(default_factory=dict)
     recorded: str = ""
     witness: str = ""
-    labels: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
 
 
@@ -97,7 +95,7 @@ def promql(
     series = {name: selector(metric, matchers, matcher) for name, matcher in more.items()}
     series |= {name: selector(settings.metrics.get(other, other), matchers) for name, other in item.beside.items()}
     return Template(settings.relabelled(item.expression)).substitute(
-        {label: settings.label(label) for label in item.labels} | series,
+        series,
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",

@@ -12,7 +12,7 @@ import pytest
 
 from aggregator.model.series import Span, Subject
 from aggregator.sources.prometheus import NodeNames, PrometheusSeries, power
-from aggregator.sources.prometheus.exporters import slurm_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.graphs import Graph
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.series import GRAPHS, OWN
@@ -24,6 +24,7 @@ REFRESH = (*slurm_job_exporter.JOB_INPUTS, *slurm_job_exporter.GPU_INPUTS, slurm
 INPUTS = {
     **{f"refresh-{item.name}": item for item in REFRESH},
     **{f"levels-{item.name}": item for item in (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)},
+    **{f"lustre-{item.name}": item for item in (*lustre_exporter.INPUTS, lustre_exporter.COVERAGE)},
     **{f"ledger-{key}": item for key, (_, item) in power._INPUTS.items()},
 }
 ALL_GRAPHS = {f"{exporter}-{graph.name}": graph for exporter, graphs in GRAPHS.items() for graph in graphs}
@@ -124,7 +125,8 @@ def test_functions_and_the_templates_own_names_are_not_labels() -> None:
 
 def test_whose_a_job_is_does_not_come_from_its_series() -> None:
     """An exporter writes the account "error" where it does not know: slurmacct knows the owner by the job's id."""
-    every = {name: item for name, item in INPUTS.items() if not name.startswith("levels")}
+    # The Lustre proxy's names are second to what slurmacct says of the job.
+    every = {name: item for name, item in INPUTS.items() if not name.startswith(("levels", "lustre"))}
     assert [name for name, item in every.items() if labels_of(item.expression, {}) & {"user", "account"}] == []
 
 

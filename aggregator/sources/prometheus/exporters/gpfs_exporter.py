@@ -20,11 +20,11 @@ _LIMITS = ("quota", "limit")
 
 def _expression(owner: str, kind: str) -> str:
     """Add up the filesets of an owner, each once, on whichever nodes the exporter runs."""
-    of_fileset = "$fs, $fileset" if owner == "fileset" else f"${owner}, $fs, $fileset"
+    of_fileset = "fs, fileset" if owner == "fileset" else f"{owner}, fs, fileset"
     trusted = "$each_max unless on ($node) ($error == 1) unless on ($node) ($timeout == 1)"
     each = f"max by ({of_fileset}) ({trusted})"
-    total = f"sum by (${owner}) ({each})"
-    return f"{total} unless on (${owner}) ({each} == 0)" if kind in _LIMITS else total
+    total = f"sum by ({owner}) ({each})"
+    return f"{total} unless on ({owner}) ({each} == 0)" if kind in _LIMITS else total
 
 
 def _graph(owner: str, kind: str, unit: str) -> Graph:
@@ -32,7 +32,7 @@ def _graph(owner: str, kind: str, unit: str) -> Graph:
     return Graph(
         name=f"{kind}_{name}", help=f"{_KINDS[kind]}, in {name}, of all its filesets.", unit=name,
         by={f"gpfs_{owner}": LABELS}, series={"each": Series(f"gpfs_{owner}_{kind}_{unit}"), **_FAILURES},
-        expression=_expression(owner, kind), high=high, labels=tuple(dict.fromkeys((owner, "fs", "fileset"))),
+        expression=_expression(owner, kind), high=high,
     )  # fmt: skip
 
 

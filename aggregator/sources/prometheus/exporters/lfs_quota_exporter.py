@@ -15,7 +15,7 @@ GRAPHS = tuple(
     Graph(
         name=name, help=text, unit=unit, by={f"lfs_{owner}": LABELS}, series={"used": Series(metric)},
         # Two exporters may show the same quota.
-        expression=f"max by (${owner}) ($used_max)", scale=scale, high=high, labels=(owner,),
+        expression=f"max by ({owner}) ($used_max)", scale=scale, high=high,
     )
     for owner in ("group", "user")
     for name, text, unit, metric, scale, high in _METRICS

@@ -17,7 +17,6 @@ LARGEST_RATE = 1e13
 # Points of a look back over the whole duration of idleness; raw samples would be a hundred times as many.
 IDLE_POINTS = 100
 
-_LABELS = ("uuid", "instance_name", "project_name", "user_name", "instance_type", "vcpu", "interface", "device")
 _CPUS = {"vcpus": Series("libvirtd_domain_vcpu_time")}  # nanoseconds
 _STATE = {"state": Series("libvirtd_domain_domain_state")}
 _CURRENT = {"current": Series("libvirtd_domain_balloon_current")}  # KiB
@@ -25,14 +24,14 @@ _BALLOON = {**_CURRENT, "usable": Series("libvirtd_domain_balloon_usable")}
 _READ, _WRITE = Series("libvirtd_domain_block_read_bytes"), Series("libvirtd_domain_block_write_bytes")
 _RX, _TX = Series("libvirtd_domain_net_rx_bytes"), Series("libvirtd_domain_net_tx_bytes")
 
-_VM = "$project_name, $uuid, $instance_name"
+_VM = "project_name, uuid, instance_name"
 _OF_BOTH = {"instance": LABELS, "project": LABELS}
 
 
 def _directions(label: str, **series: str) -> str:
     """Write rates by one more label, each direction from its own metric."""
     return " or ".join(
-        f'label_replace(max by ({_VM}, ${label}) (rate(${name}[$window])), "direction", "{direction}", "", "")'
+        f'label_replace(max by ({_VM}, {label}) (rate(${name}[$window])), "direction", "{direction}", "", "")'
         for direction, name in series.items()
     )
 
@@ -48,51 +47,51 @@ def _slope(name: str) -> str:
 GRAPHS = (
     Graph(
         name="cpu", help="Busy CPUs of each instance.", unit="cpus", by={"project": LABELS}, series=_CPUS,
-        expression=f"sum by ({_VM}) (max by ({_VM}, $vcpu) (rate($vcpus[$window])))",
-        scale=1e-9, high=1e5, labels=_LABELS,
+        expression=f"sum by ({_VM}) (max by ({_VM}, vcpu) (rate($vcpus[$window])))",
+        scale=1e-9, high=1e5,
     ),
     Graph(
         name="cpu", help="How busy each vCPU is.", unit="cpus", by={"instance": LABELS}, series=_CPUS,
-        expression=f"max by ({_VM}, $vcpu) (rate($vcpus[$window]))", scale=1e-9, high=2.0, labels=_LABELS,
+        expression=f"max by ({_VM}, vcpu) (rate($vcpus[$window]))", scale=1e-9, high=2.0,
     ),
     Graph(
         name="cpu", help="Busy CPUs of each project.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression="sum by ($project_name) (max by ($project_name, $uuid, $vcpu) (rate($vcpus[$window])))",
-        scale=1e-9, high=1e7, labels=_LABELS,
+        expression="sum by (project_name) (max by (project_name, uuid, vcpu) (rate($vcpus[$window])))",
+        scale=1e-9, high=1e7,
     ),
     Graph(
         name="vcpus", help="vCPUs of the running instances.", unit="cpus", by=_OF_BOTH, series=_CPUS,
-        expression="count by ($project_name) (count by ($project_name, $uuid, $vcpu) ($vcpus))",
-        high=1e7, labels=_LABELS,
+        expression="count by (project_name) (count by (project_name, uuid, vcpu) ($vcpus))",
+        high=1e7,
     ),
     Graph(
         name="vcpus", help="vCPUs of all running instances.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression="count(count by ($uuid, $vcpu) ($vcpus))", high=1e7, labels=_LABELS,
+        expression="count(count by (uuid, vcpu) ($vcpus))", high=1e7,
     ),
     Graph(
         name="memory_used", help="Memory used in each instance, where its balloon driver reports it.", unit="bytes",
         by=_OF_BOTH, series=_BALLOON, expression=f"max by ({_VM}) ($current_mean - $usable_mean)",
-        scale=1024.0, high=LARGEST_BYTES, labels=_LABELS,
+        scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="memory_used", help="Memory used in each project's instances, where their drivers report it.",
         unit="bytes", by={"cloud": LABELS}, series=_BALLOON,
-        expression="sum by ($project_name) (max by ($project_name, $uuid) ($current_mean - $usable_mean))",
-        scale=1024.0, high=LARGEST_BYTES, labels=_LABELS,
+        expression="sum by (project_name) (max by (project_name, uuid) ($current_mean - $usable_mean))",
+        scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="memory", help="Memory of the running instances.", unit="bytes", by=_OF_BOTH, series=_CURRENT,
-        expression="sum by ($project_name) (max by ($project_name, $uuid) ($current_mean))",
-        scale=1024.0, high=LARGEST_BYTES, labels=_LABELS,
+        expression="sum by (project_name) (max by (project_name, uuid) ($current_mean))",
+        scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="memory", help="Memory of all running instances.", unit="bytes", by={"cloud": LABELS}, series=_CURRENT,
-        expression="sum(max by ($uuid) ($current_mean))", scale=1024.0, high=LARGEST_BYTES, labels=_LABELS,
+        expression="sum(max by (uuid) ($current_mean))", scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="disk", help="Bytes read and written by each instance and block device.", unit="bytes per second",
         by=_OF_BOTH, series={"read": _READ, "write": _WRITE},
-        expression=_directions("device", read="read", write="write"), high=LARGEST_RATE, labels=_LABELS,
+        expression=_directions("device", read="read", write="write"), high=LARGEST_RATE,
     ),
     Graph(
         name="disk_operations", help="Reads and writes of each instance and block device.",
@@ -101,22 +100,22 @@ GRAPHS = (
             "read": Series("libvirtd_domain_block_read_requests"),
             "write": Series("libvirtd_domain_block_write_requests"),
         },
-        expression=_directions("device", read="read", write="write"), high=1e9, labels=_LABELS,
+        expression=_directions("device", read="read", write="write"), high=1e9,
     ),
     Graph(
         name="network", help="Traffic of each instance and interface.", unit="bytes per second",
         by=_OF_BOTH, series={"rx": _RX, "tx": _TX},
-        expression=_directions("interface", receive="rx", transmit="tx"), high=LARGEST_RATE, labels=_LABELS,
+        expression=_directions("interface", receive="rx", transmit="tx"), high=LARGEST_RATE,
     ),
     Graph(
         name="network_dropped", help="Packets dropped by each interface.", unit="packets per second", by=_OF_BOTH,
         series={"rx": Series("libvirtd_domain_net_rx_drop"), "tx": Series("libvirtd_domain_net_tx_drop")},
-        expression=_directions("interface", receive="rx", transmit="tx"), high=1e10, labels=_LABELS,
+        expression=_directions("interface", receive="rx", transmit="tx"), high=1e10,
     ),
     Graph(
         name="state", help="Which instances ran, as libvirt numbers their state: 1 is running.", unit="state",
-        by=_OF_BOTH, series=_STATE, expression=f"max by ({_VM}, $user_name, $instance_type) ($state)",
-        high=7.0, labels=_LABELS,
+        by=_OF_BOTH, series=_STATE, expression=f"max by ({_VM}, user_name, instance_type) ($state)",
+        high=7.0,
     ),
 )  # fmt: skip
 
@@ -127,14 +126,13 @@ def _input(
     """Declare what a refresh asks for, of all instances at once."""
     return Graph(
         name=name, help="", unit="", by={}, series=series, expression=expression, scale=scale, low=low, high=high,
-        labels=_LABELS,
     )  # fmt: skip
 
 
 # The newest sample says what an instance is called, and on which hypervisor it is.
 IDENTITY = _input(
     "identity", _STATE,
-    f"max by ({_VM}, $user_name, $instance_type, $node) (timestamp($state))", low=1.0, high=1e11,
+    f"max by ({_VM}, user_name, instance_type, $node) (timestamp($state))", low=1.0, high=1e11,
 )  # fmt: skip
 # 1 while the exporter of a hypervisor answers: those whose series were there within the last hour.
 HYPERVISORS = _input(
@@ -142,12 +140,12 @@ HYPERVISORS = _input(
     "min by ($node) ($up and on (job) group by (job) (last_over_time($info[1h])))", high=1.0,
 )  # fmt: skip
 INSTANCE_INPUTS = (
-    _input("vcpus", _CPUS, "count by ($uuid) (count by ($uuid, $vcpu) ($vcpus))", low=1.0, high=1e5),
-    _input("used_cpus", _CPUS, f"sum by ($uuid) (max by ($uuid, $vcpu) ({_slope('vcpus')}))", scale=1e-9, high=1e5),
-    _input("memory_bytes", _CURRENT, "max by ($uuid) ($current)", scale=1024.0, high=LARGEST_BYTES),
-    _input("memory_used_bytes", _BALLOON, "max by ($uuid) ($current - $usable)", scale=1024.0, high=LARGEST_BYTES),
+    _input("vcpus", _CPUS, "count by (uuid) (count by (uuid, vcpu) ($vcpus))", low=1.0, high=1e5),
+    _input("used_cpus", _CPUS, f"sum by (uuid) (max by (uuid, vcpu) ({_slope('vcpus')}))", scale=1e-9, high=1e5),
+    _input("memory_bytes", _CURRENT, "max by (uuid) ($current)", scale=1024.0, high=LARGEST_BYTES),
+    _input("memory_used_bytes", _BALLOON, "max by (uuid) ($current - $usable)", scale=1024.0, high=LARGEST_BYTES),
     *(
-        _input(name, {"bytes": series}, f"sum by ($uuid) (max by ($uuid, ${label}) ({_slope('bytes')}))",
+        _input(name, {"bytes": series}, f"sum by (uuid) (max by (uuid, {label}) ({_slope('bytes')}))",
                high=LARGEST_RATE)
         for name, series, label in (
             ("disk_read_bytes_per_second", _READ, "device"),
@@ -167,12 +165,12 @@ def idle_resolution(duration: float) -> int:
 def idle_inputs(duration: float) -> tuple[Graph, ...]:
     """Declare what instances did within `duration` seconds, on whatever hypervisors; `seen` counts their points."""
     back = f"[{math.ceil(duration)}s:{idle_resolution(duration)}s]"
-    increase = "sum by ($uuid) (increase({}" + back + "))"
+    increase = "sum by (uuid) (increase({}" + back + "))"
     return (
         _input("cpu_seconds", _CPUS, increase.format("$vcpus"), scale=1e-9, high=1e12),
         _input(
             "network_bytes", {"rx": _RX, "tx": _TX},
             f"{increase.format('$rx')} + {increase.format('$tx')}", high=1e18,
         ),
-        _input("seen", _STATE, f"count_over_time(group by ($uuid) ($state){back})", high=1e6),
+        _input("seen", _STATE, f"count_over_time(group by (uuid) ($state){back})", high=1e6),
     )  # fmt: skip

@@ -31,7 +31,7 @@ JOB_OPERATIONS = {"operations": Series("lustre_job_stats_total", (MDT,))}
 
 def by_filesystem(vector: str) -> str:
     """Add the label filesystem to each series."""
-    return f'label_replace({vector}, "filesystem", "$$1", "$target", "(.+)-(?:OST|MDT).*")'
+    return f'label_replace({vector}, "filesystem", "$$1", "target", "(.+)-(?:OST|MDT).*")'
 
 
 def rate_of(series: str) -> str:
@@ -43,10 +43,9 @@ def _input(name: str, metric: str, matcher: Matcher, high: float) -> Input:
     return Input(
         name=name,
         metric=metric,
-        expression=f"topk({MOST_SENDERS}, sum by ($jobid, filesystem, $user, $account) ({rate_of('own')}))",
+        expression=f"topk({MOST_SENDERS}, sum by (jobid, filesystem, user, account) ({rate_of('own')}))",
         selectors={"own": matcher},
         high=high,
-        labels=("jobid", "target", "user", "account"),
     )
 
 
@@ -64,11 +63,10 @@ INPUTS = (
 COVERAGE = Input(
     name="coverage",
     metric="lustre_inodes_maximum",
-    expression=f"count by (filesystem) (group by (filesystem, $target) ({by_filesystem('$own')}))"
-    f" / count by (filesystem) (group by (filesystem, $target) ({by_filesystem('count_over_time($own[1h])')}))",
+    expression=f"count by (filesystem) (group by (filesystem, target) ({by_filesystem('$own')}))"
+    f" / count by (filesystem) (group by (filesystem, target) ({by_filesystem('count_over_time($own[1h])')}))",
     selectors={"own": ("component", "=~", "ost|mdt")},
     high=1.0,
-    labels=("target",),
 )
 
 
@@ -76,7 +74,7 @@ def bandwidth(by: Mapping[str, str], vectors: Mapping[str, str], series: Mapping
     """Draw what is read and written: one vector for each direction."""
     return Graph(
         name="lustre_bandwidth", help="Bytes read and written, by direction.", unit="bytes per second", by=by,
-        series=series, high=HIGHEST_BYTES, job_label="jobid", labels=("target", "user", "account"),
+        series=series, high=HIGHEST_BYTES, job_label="jobid",
         expression=" or ".join(
             f'label_replace({vector}, "direction", "{each}", "", "")' for each, vector in vectors.items()
         ),
@@ -88,7 +86,7 @@ def metadata(by: Mapping[str, str], vector: str, series: Mapping[str, Series]) -
     return Graph(
         name="lustre_metadata", help="Metadata operations on MDTs; those that do not happen have no line.",
         unit="operations per second", by=by, series=series, expression=f"{vector} > 0", high=HIGHEST_OPERATIONS,
-        job_label="jobid", labels=("target", "user", "account"),
+        job_label="jobid",
     )  # fmt: skip
 
 
@@ -101,7 +99,7 @@ def top_users(name: str, help_text: str, unit: str, vector: str, series: Series,
     """Draw the users who do most on a file system over the whole range, and the others as one."""
     return Graph(
         name=name, help=help_text, unit=unit, by={"filesystem": by}, series={"rates": series}, expression=vector,
-        high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user", labels=("target", "user", "account"),
+        high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user",
     )  # fmt: skip
 
 
