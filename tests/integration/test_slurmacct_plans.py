@@ -115,6 +115,7 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     steps.steps: [((), (RUN // 4, 1000))],
     steps.facts: [((), (RUN,))],
     events.events: [((2,), ("n0001", NOW, NOW - 7200, 100, "n0002", NOW, NOW - 7200, 100))],
+    events.registered_nodes: [((), ())],
     events.reservation: [((), (RUN - 1,))],
     history.array_runs: [((), (4710, *WINDOW, 10_000))],
     history.uids_of_associations: [((2,), (7, 8, 7, 8))],
@@ -129,7 +130,7 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     usage_statements.cluster_series: [(("hour", 2), (1, 2, *WINDOW))],
 }  # fmt: skip
 # Read whole: they are of small tables.
-WHOLE = (associations.associations, associations.qos, usage_statements.last_ran)
+WHOLE = (associations.associations, associations.qos, usage_statements.last_ran, events.reservations)
 # Plans of its own, by user and place: tests/integration/test_slurmacct_history.py.
 ELSEWHERE = (history.ended_chunk,)
 

@@ -14,6 +14,7 @@ from tests.lab.exporters.libvirtd_exporter import INSTANCES
 from tests.lab.exporters.node_exporter import SCRATCH
 from tests.lab.service import Service
 from tests.lab.simulators import LOGIN
+from tests.lab.slurm import DATABASE
 from tests.lab.slurm_config import NODES
 
 pytestmark = pytest.mark.lab
@@ -33,6 +34,8 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
     job_id = lab.jobs["gpu_busy"]
     job = next(each for each in lab.feed.jobs if each.job_id == job_id)
     wait_until(lambda: time.time() > job.start + 2 * SECONDS, 120, "a minute of the job")
+    # What other tests have run is over for as long as a graph and the windows before it reach back.
+    wait_until(lambda: time.time() > last_change(lab) + 2 * SECONDS, 180, "a while in which no job starts or ends")
     # A service that has just started has been scraped a few times only.
     wait_until(lambda: _held_for(lab, SECONDS), 120, "our own gauges for as long as a graph")
     node = next(iter(job.nodes))
@@ -43,6 +46,11 @@ def names(lab: Lab, service: Service) -> Mapping[str, str]:
         "INST": "|".join(f"{each}([.].*)?(:.*)?" for each in job.nodes), "SCRATCH": SCRATCH, "DEV": "eth0",
         "PROJ": INSTANCES[0].project, "UUID": INSTANCES[0].uuid,
     }  # fmt: skip
+
+
+def last_change(lab: Lab) -> float:
+    ((changed,),) = lab.mariadb.execute("SELECT MAX(GREATEST(time_start, time_end)) FROM lab_job_table", DATABASE)
+    return float(changed)
 
 
 def _held_for(lab: Lab, seconds: float) -> bool:

@@ -181,16 +181,21 @@ def test_storage_equals_a_group_by_made_by_hand(lab: Lab, service: Service) -> N
         )
     }
     families = service.families()
-    used = {(s.labels["group"], s.labels["tier"]): s.value for s in families["hpc_storage_used_bytes"].samples}
+    used = {
+        (sample.labels["group"], sample.labels["tier"]): sample.value
+        for sample in families["hpc_storage_used_bytes"].samples
+        if sample.labels["filesystem"] == "project"
+    }
     inodes: dict[str, float] = {}
     for sample in families["hpc_storage_used_inodes"].samples:
-        if sample.labels["tier"] == "disk":
+        if (sample.labels["filesystem"], sample.labels["tier"]) == ("project", "disk"):
             inodes[sample.labels["group"]] = inodes.get(sample.labels["group"], 0) + sample.value
     assert set(inodes) == set(by_hand), "groups whose rows are all 0 are not shown"
     for group, (disk, tape, count) in by_hand.items():
         assert (used[group, "disk"], used[group, "tape"], inodes[group]) == (disk, tape, count)
-    assert service.value("hpc_storage_user_used_bytes", user="78901", group="def-amartin", tier="disk") == 2608 * 512
-    assert service.value("hpc_storage_quota_used_ratio", group="def-amartin", resource="inodes") is not None
+    of_group = {"filesystem": "project", "group": "def-amartin"}
+    assert service.value("hpc_storage_user_used_bytes", user="78901", tier="disk", **of_group) == 2608 * 512
+    assert service.value("hpc_storage_quota_used_ratio", resource="inodes", **of_group) is not None
 
 
 def test_a_node_whose_exporter_is_down_accuses_nobody(lab: Lab, service: Service) -> None:
