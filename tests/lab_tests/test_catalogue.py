@@ -95,7 +95,7 @@ def test_the_portals_value_and_ours_agree(lab: Lab, service: Service, names: Map
         wanted = {key: theirs[key] for key in ours if key in theirs} if entry.picks else theirs
         return bool(wanted) and ours == pytest.approx(wanted, rel=max(1e-6, entry.tolerance))
 
-    wait_until(agree, 60, f"{entry.id}: {expression} to agree with {path}")
+    wait_until(agree, 180, f"{entry.id}: {expression} to agree with {path}")
 
 
 def test_a_job_without_a_process_holds_what_it_holds(lab: Lab, service: Service, names: Mapping[str, str]) -> None:
