@@ -28,7 +28,7 @@ DATABASE, CLUSTER, NOW = "plans_db", "narval-2", 1_700_000_000
 JOBS, NODES = 50_000, 500
 MODULES = (statements, associations, around, steps, events, history, usage_statements, users)
 # Tables of some thousand rows at most, which are read whole every few minutes.
-SMALL = ("assoc_table", "qos_table", "tres_table", "acct_table", "acct_coord_table", "last_ran_table")
+SMALL = ("assoc_table", "qos_table", "tres_table", "acct_table", "acct_coord_table", "last_ran_table", "resv_table")
 # What one job, array or submission may have is sorted; nothing else is.
 MOST_SORTED = 1000
 RUN, WINDOW = JOBS, (NOW - 7200, NOW + 1)
@@ -129,7 +129,7 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     ],
     usage_statements.cluster_series: [(("hour", 2), (1, 2, *WINDOW))],
 }  # fmt: skip
-# Read whole: they are of small tables.
+# Read whole: they are of small tables (a reservation has a row for each time it was changed).
 WHOLE = (associations.associations, associations.qos, usage_statements.last_ran, events.reservations)
 # Plans of its own, by user and place: tests/integration/test_slurmacct_history.py.
 ELSEWHERE = (history.ended_chunk,)
