@@ -1,4 +1,4 @@
-"""GET …/nodes, /nodes/{node} and what is below it, /partitions, /reservations, and /series of the cluster."""
+"""GET …/nodes, /nodes/{node} and what is below it, /partitions and /reservations."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

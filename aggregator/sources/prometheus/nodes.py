@@ -37,12 +37,19 @@ class NodeNames:
         alternatives = list(self._alternatives(tuple(nodes)))
         return (self.label, "=~", "|".join(alternatives) if alternatives else _NOTHING)
 
-    def _alternatives(self, nodes: tuple[str, ...]) -> Iterator[str]:
+    def capture(self, nodes: Iterable[str]) -> str:
+        """Write the pattern of label values that hold the name of one of these nodes, which is its first group."""
         names = [re.escape(node) for node in nodes if self._is_plain(node)]
-        if names:
-            bmc = f"({re.escape(self.bmc_suffix)})?" if self.bmc_suffix else ""
-            domain = _DOMAIN if self.strip_domain else ""
-            yield f"({'|'.join(names)}){bmc}{domain}{self._port}"
+        if not names:
+            return _NOTHING
+        bmc = f"({re.escape(self.bmc_suffix)})?" if self.bmc_suffix else ""
+        domain = _DOMAIN if self.strip_domain else ""
+        return f"({'|'.join(names)}){bmc}{domain}{self._port}"
+
+    def _alternatives(self, nodes: tuple[str, ...]) -> Iterator[str]:
+        named = self.capture(nodes)
+        if named != _NOTHING:
+            yield named
         for node in nodes:
             for host in (host for host, known in self.addresses.items() if known == node):
                 yield from self._forms(host)

@@ -189,7 +189,7 @@ class PrometheusSeries:
     def _write(self, expression: str, asked: _Asked, step: float) -> Iterator[str]:
         """Write an expression once for every BATCH jobs or nodes."""
         for part in _parts(asked.by, asked.subject):
-            nodes = quote(self._nodes.matcher(part.nodes)[2]) if part.nodes else '""'
+            nodes = quote(self._nodes.capture(part.nodes)) if part.nodes else '""'
 
             def select(series: graphs.Series, part: Subject = part) -> str:
                 return self._select(series, asked, part)

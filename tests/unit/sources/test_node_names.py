@@ -117,3 +117,14 @@ def test_the_label_need_not_be_instance() -> None:
 def test_the_matcher_of_ordinary_names_grows_by_the_names_only() -> None:
     pattern = DEFAULT.matcher([f"node{number:04}" for number in range(100)])[2]
     assert len(pattern) < 100 * len("node0000|") + 40
+
+
+def test_the_name_of_a_node_is_the_first_group_and_an_address_has_none() -> None:
+    """Two nodes that are scraped by address would be one, were both called nothing."""
+    rule = NodeNames(addresses={"10.0.0.5": "n1"})
+    pattern = rule.capture(["n1", "n2", "10.0.0.6"])
+    found = re.fullmatch(pattern, "n2.example.org:9738")
+    assert found is not None
+    assert found[1] == "n2"
+    assert not any(re.fullmatch(pattern, value) for value in ("10.0.0.5:9738", "10.0.0.6:9738", "n3:9738", ""))
+    assert not re.fullmatch(rule.capture([]), "")

@@ -15,16 +15,23 @@ _LINKS = range(6)
 _SOCKETS = (("socket", "!=", ""),)
 _THREADS = (("socket", "!=", ""), ("core", "!=", ""), ("thread", "!=", ""), ("source", "=", "core"))
 _THREAD = "($node, socket, core, thread)"
-_NODE = '"host", "$$1", "$node", $nodes'
 _OF_THE_JOB = {
     "os_id": Series("OS_ID", (("socket", "!=", ""), ("core", "!=", ""), ("thread", "!=", ""))),
     "job_cores": Series("slurm_job_core_usage_total", by=JOB, exporter="slurm_job_exporter"),
 }
+
+
+def _with_host(vector: str) -> str:
+    """Name the node of each series: what is scraped by address has no name, and is itself; two must not be one."""
+    without_port = f'label_replace({vector}, "host", "$$1", "$node", "(.*?)(:[0-9]+)?")'
+    return f'label_replace({without_port}, "host", "$$1", "$node", $nodes)'
+
+
 # 1 for each thread of the job, with its number for the operating system as a label.
 _THREADS_OF_THE_JOB = (
-    f'label_replace(count_values by {_THREAD} ("cpu", max by {_THREAD} ($os_id)), {_NODE})'
-    " and on (host, cpu) label_replace(label_replace("
-    f'group by ($node, core) ($job_cores), "cpu", "$$1", "core", "(.*)"), {_NODE})'
+    _with_host(f'count_values by {_THREAD} ("cpu", max by {_THREAD} ($os_id))')
+    + " and on (host, cpu) "
+    + _with_host('label_replace(group by ($node, core) ($job_cores), "cpu", "$$1", "core", "(.*)")')
 )
 
 
