@@ -3,6 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# --no-deps: the pins are complete, so that a newer release of a dependency is never asked for (pip before 23.3 takes
+# it for another requirement where a package is pinned without its extra, and refuses it for want of a hash).
+PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes
 
 .PHONY: help run test check lab bench requirements clean
 .DEFAULT_GOAL := help
@@ -33,7 +36,7 @@ bench: $(VENV)/.test  ## measure ours against the reference in one run
 requirements: $(VENV)/.test  ## pin the dependencies anew, with hashes and without addresses
 	$(BIN)/pip install --quiet pip-tools
 	for extra in test runtime; do \
-	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url \
+	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --no-annotate $$([ $$extra = test ] && echo --extra test || echo -c requirements/test.txt) \
 	    -o requirements/$$extra.txt pyproject.toml || exit 1; \
 	done
@@ -44,11 +47,11 @@ $(VENV)/bin/python:
 	  $(PYTHON) -m venv --clear $(VENV); } || { echo 'cannot make a virtual environment: install python3-venv' >&2; exit 1; }
 
 $(VENV)/.runtime: requirements/runtime.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/runtime.txt
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	$(BIN)/python -m pip install $(PIP_FLAGS) -r requirements/test.txt
 	@touch $@ $(VENV)/.runtime
 
 clean:  ## remove the virtual environment and caches
