@@ -15,6 +15,7 @@ DATABASE = ("mariadb-server",)
 SLURM = ("munge", "slurmdbd", "slurmctld", "slurmd", "slurm-client")
 PROMETHEUS = ("prometheus",)
 ALERTMANAGER = ("prometheus-alertmanager",)
+FAKETIME = ("faketime",)
 VICTORIAMETRICS = ("victoria-metrics",)
 # The Debian release whose Prometheus is of the 3.x series; it runs on older ones too.
 PROMETHEUS_3_RELEASE = "forky"

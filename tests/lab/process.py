@@ -59,7 +59,7 @@ class Daemon:
         self.name = name
         self.log = log
         self._argv = list(argv)
-        self._env = dict(env)
+        self.environment = dict(env)
         self._ready = ready
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,7 +90,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._env,
+                env=self.environment,
                 # slurmd's job steps inherit it, and are found by it when the lab ends.
                 cwd=self.log.parent,
                 start_new_session=True,

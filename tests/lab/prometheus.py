@@ -38,12 +38,13 @@ class PrometheusServer:
         binary: str | None = None,
         flags: Sequence[str] = (),
         retention: str = "15d",
+        late_window: str = "0s",
     ) -> None:
         """
         Prepare its configuration.
 
         *rule_files* are evaluated every *evaluation_interval*; their alerts go to *alertmanager_port*, on the terms of
-        *alerting* (the section of that name).
+        *alerting* (the section of that name). Remote writes may be *late_window* behind the newest sample.
         """
         ensure_packages(PROMETHEUS)
         self.port = free_port()
@@ -54,6 +55,7 @@ class PrometheusServer:
                 "evaluation_interval": evaluation_interval,
                 "external_labels": dict(external_labels or {}),
             },
+            "storage": {"tsdb": {"out_of_order_time_window": late_window}},
             "rule_files": [str(path) for path in rule_files],
             "alerting": dict(alerting or {}) | (_alertmanager(alertmanager_port) if alertmanager_port else {}),
             "scrape_configs": [
