@@ -33,7 +33,7 @@ def only(text: str, fault: Fault) -> Fault:
 
 
 class Proxy:
-    """Pass requests on to *upstream*, but for those to which `fault` has an answer; `queries` has all that were asked."""
+    """Pass requests on to *upstream*, but for those that `fault` answers; `queries` has all that were asked."""
 
     def __init__(self, upstream: str) -> None:
         self.fault: Fault | None = None
