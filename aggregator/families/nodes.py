@@ -6,7 +6,7 @@ from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_
 from aggregator.model.node import NodeView
 from aggregator.model.view import ClusterView
 
-_RUNS = "slurmacct: runs on the node, a run of several nodes spread evenly"
+_RUNS = "slurmacct: runs on the node, a run of several nodes spread over them (hpc_node_allocated_estimated)"
 _SEEN = "slurmacct nodelist against slurm-job-exporter's series"
 
 
@@ -72,7 +72,7 @@ FAMILIES: tuple[Family[NodeView], ...] = (
         samples=_states,
     ),
     Family(
-        name="hpc_node_allocated_cpus", help="CPUs of the node that running jobs hold.", entity=COMPUTE, cost="nodes",
+        name="hpc_node_allocated_cpus", help="CPUs of the node that running jobs hold, suspended ones none.", entity=COMPUTE, cost="nodes",
         source=_RUNS, value=lambda node: node.held.cpus,
     ),
     Family(
@@ -82,6 +82,11 @@ FAMILIES: tuple[Family[NodeView], ...] = (
     Family(
         name="hpc_node_allocated_gpus", help="GPUs of the node that running jobs hold, by Slurm's GPU type.",
         entity=COMPUTE, cost="nodes with GPU jobs", source=_RUNS, labels=("gpu_type",), samples=_gpus,
+    ),
+    Family(
+        name="hpc_node_allocated_estimated",
+        help="1 if a run of several nodes is on the node: what it holds here is estimated, and so are the sums.",
+        entity=COMPUTE, cost="nodes", source=_RUNS, value=lambda node: float(node.held.estimated),
     ),
     Family(
         name="hpc_node_jobs", help="Jobs that hold something on the node.", entity=COMPUTE, cost="nodes",

@@ -83,17 +83,22 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the live runs hold of a node. estimated: a run of several nodes is in it, spread evenly over them."""
+    """What runs hold of a node, memory None where Slurm does not manage it.
+
+    estimated: a run of several nodes is in it, spread evenly over them.
+    """
 
     cpus: float = 0.0
-    memory_bytes: float = 0.0
+    memory_bytes: float | None = 0.0
     gpus: Mapping[str, float] = field(default_factory=dict)
     estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """One node now. jobs are the ids of the runs on it, unobserved those of them without any series of it.
+    """One node now. held adds up the parts of the runs on it, which are by run id.
+
+    jobs are the ids of the runs on it, unobserved those of them without any series of it.
 
     observed_gpus counts the GPUs that have a series, used_gpus adds up their utilisation. exporter_up is None where it
     is not known which targets are slurm-job-exporters. measured is by input of node_exporter (base units).
@@ -103,6 +108,7 @@ class NodeView:
     kind: Kind = "compute"
     told: Told | None = None
     held: Held = Held()
+    parts: Mapping[int, Held] = field(default_factory=dict)
     jobs: tuple[int, ...] = ()
     unobserved: tuple[int, ...] | None = None
     cause: Cause | None = None
