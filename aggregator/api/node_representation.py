@@ -10,7 +10,7 @@ from aggregator.join.nodestate import State, capacity
 from aggregator.join.spread import part_of
 from aggregator.model.accounting import Run
 from aggregator.model.around import Reservation
-from aggregator.model.node import NodeView, Told
+from aggregator.model.node import NodeView, Scheduler, Told, nodes_by_state
 from aggregator.model.view import ClusterView, NodeEnergy
 
 _HOST: Final = "node_exporter via Prometheus"
@@ -132,6 +132,15 @@ def _sum(runs: Iterable[Run]) -> Json:
     known = [each.memory_bytes for each in held if each.memory_bytes is not None]
     cpus, memory = sum(each.cpus for each in held), sum(known) if known or not held else None
     return {"cpus": cpus, "memory_bytes": memory, "gpus": dict(gpus)}
+
+
+def scheduler_json(told: Scheduler | None) -> Json | None:
+    """Show what slurmctld says of the whole cluster, through an exporter; null without one."""
+    if told is None:
+        return None
+    return {
+        "cpus": dict(told.cpus), "gpus": dict(told.gpus), "nodes": dict(nodes_by_state(told)), "jobs": dict(told.jobs),
+    }  # fmt: skip
 
 
 def reservation_json(reservation: Reservation) -> Json:

@@ -72,9 +72,9 @@ class ClusterSources:
     """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
-    None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has the hosts that are no compute nodes. history, around and
-    series read on demand what the snapshot does not hold; replica is who measures where the first two read it. users
-    names the uids of Lustre's clients.
+    None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
+    the hosts that are no compute nodes. history, around and series read on demand what the snapshot does not hold;
+    replica is who measures where the first two read it. users names the uids of Lustre's clients.
     """
 
     accounting: AccountingSource

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from aggregator.join.agreement import compare_gpus
 from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
@@ -55,6 +56,7 @@ def join_cluster(
     runs = accounting.runs
     uses = carry_over(previous, runs, use_by_run(runs, use, bases) if use else {})
     jobs = _jobs(runs, uses, ledger, Observed(at, fair_share, use), judge, lustre)
+    gpus = compare_gpus(runs, use)
     view = ClusterView(
         cluster=cluster,
         time=at,
@@ -71,6 +73,8 @@ def join_cluster(
         lustre=lustre,
         hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
         scheduler=scheduler,
+        warnings=(gpus.warning,) if gpus.warning else (),
+        gpus_agree=gpus.agrees,
     )
     return _with_ledger(view, ledger)
 

@@ -1,6 +1,7 @@
 """Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -69,6 +70,12 @@ class Scheduler:
     repairs: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+def nodes_by_state(told: Scheduler) -> Mapping[str, float]:
+    """Count the nodes by state, each once where their states are known; an exporter's own counts may overlap."""
+    states = Counter(node.state for node in told.nodes.values() if node.state)
+    return {state: float(count) for state, count in states.items()} if states else told.node_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

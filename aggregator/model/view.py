@@ -117,7 +117,8 @@ class Sums:
     """The runs of one user under one account, or of one account, added up.
 
     user is "" for a whole account. Allocated is what runs hold now: a suspended one holds no CPUs, and memory is None
-    where Slurm does not manage it. Coverage is weighted by what is allocated; a used or wasted sum is None when no run of it is known. waste_jobs counts findings by (reason, severity).
+    where Slurm does not manage it. Coverage is weighted by what is allocated; a used or wasted sum is None when no run
+    of it is known. waste_jobs counts findings by (reason, severity).
     """
 
     account: str
@@ -167,7 +168,8 @@ class ClusterView:
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     lustre is None where its servers are not read. nodes are those that the ledger knows, hosts all of them by name;
-    scheduler is what slurmctld says through an exporter.
+    scheduler is what slurmctld says through an exporter. warnings say where sources contradict each other; gpus_agree
+    is None while it cannot be told whether they do of GPUs.
     """
 
     cluster: str
@@ -190,6 +192,8 @@ class ClusterView:
     lustre: LustreView | None = None
     hosts: tuple[NodeView, ...] = ()
     scheduler: Scheduler | None = None
+    warnings: tuple[str, ...] = ()
+    gpus_agree: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class ClusterRefresher:
             view = await asyncio.to_thread(
                 self._join, at, accounting, use, bases, allocations, ledger, levels, lustre, scheduler, hosts
             )
+        self._accounting.learn("gpus_agree", view.gpus_agree)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -122,6 +122,30 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         association_id=row.id_assoc or None,
         uid=row.id_user,
     )
+
+
+def close_replaced(runs: Iterable[Run]) -> list[Run]:
+    """Close the open runs whose job id has a newer open run: nobody told slurmdbd that they ended.
+
+    slurmctld holds a job id once, so that what is open twice was resized or requeued when the newer row was made.
+    """
+    runs = list(runs)
+    newest: dict[int, Run] = {}
+    for run in runs:
+        if run.is_open and (run.job_id not in newest or _order(newest[run.job_id]) < _order(run)):
+            newest[run.job_id] = run
+    return [_closed_by(newest[run.job_id], run) if run.is_open else run for run in runs]
+
+
+def _order(run: Run) -> tuple[float, int]:
+    return run.submit, run.run_id
+
+
+def _closed_by(newest: Run, run: Run) -> Run:
+    if newest is run:
+        return run
+    why = JobState.REQUEUED if newest.job_start is None else JobState.RESIZING
+    return replace(run, end=newest.submit, state=why, suspended_since=None)
 
 
 def _state(number: int) -> JobState | None:
