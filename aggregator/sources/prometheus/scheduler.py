@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aggregator.model.node import Scheduler, Told, parse_state
+from aggregator.model.node import Scheduler, Told
+from aggregator.model.nodestate import parse_state
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
 from aggregator.sources.prometheus.inputs import ExporterSettings

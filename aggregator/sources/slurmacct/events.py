@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from aggregator.join.events import merge_events, node_states
+from aggregator.join.events import merge_events
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.nodestate import numbered_state
 from aggregator.sources.mysql import Row, text
 from aggregator.sources.slurmacct.schema import Schema
 
@@ -75,7 +76,7 @@ def hosts_of(nodes: bytes | None) -> tuple[str, ...]:
 def parse_events(rows: Sequence[Row], *, cut: bool) -> NodeEvents:
     """Parse rows of events and merge what belongs together."""
     found = (
-        NodeEvent(text(node), float(start), float(end) if end else None, node_states(int(state)), text(reason))
+        NodeEvent(text(node), float(start), float(end) if end else None, numbered_state(int(state)), text(reason))
         for node, start, end, state, reason in rows
     )
     return NodeEvents(merge_events(found), cut)
