@@ -14,6 +14,7 @@ from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.lustre import LustreView
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Use
@@ -21,6 +22,7 @@ from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
 _NO_RULES = Judge()
+_RULE = NodeRule()
 
 
 def join_cluster(
@@ -40,14 +42,16 @@ def join_cluster(
     scheduler: Scheduler | None = None,
     hosts: Hosts | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    names: NodeRule = _RULE,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
     `previous` is the last snapshot's use by run id, kept for runs that have ended since. `levels` are the accounts'
-    fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes.
+    fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes, `names` the rule for the
+    names of nodes, by which all that is given is named already.
     """
     if accounting is None:
-        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler)
+        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler, names=names)
         return _with_ledger(bare, ledger)
     runs = accounting.runs
     jobs = _jobs(runs, previous, ledger, Observed(at, fair_share, use), judge, lustre)
@@ -67,6 +71,7 @@ def join_cluster(
         lustre=lustre,
         hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
         scheduler=scheduler,
+        names=names,
     )
     return _with_ledger(view, ledger)
 

@@ -9,6 +9,7 @@ from aggregator.model.cloud import CloudView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.node import NodeView, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -163,7 +164,7 @@ class ClusterView:
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     lustre is None where its servers are not read. nodes are those that the ledger knows, hosts all of them by name;
-    scheduler is what slurmctld says through an exporter.
+    scheduler is what slurmctld says through an exporter; names the rule for the names of nodes.
     """
 
     cluster: str
@@ -186,6 +187,7 @@ class ClusterView:
     lustre: LustreView | None = None
     hosts: tuple[NodeView, ...] = ()
     scheduler: Scheduler | None = None
+    names: NodeRule = field(default_factory=NodeRule)
 
 
 @dataclass(frozen=True, slots=True)
