@@ -202,7 +202,11 @@ class PrometheusSeries:
             picked = _picked(part, by, ExporterSettings())
             return selector(series.metric, {"cluster": self._cluster}, *picked, *series.matchers)
         owner = self._exporters.get(series.exporter, asked.settings)
-        picked = (self._nodes.matcher(part.nodes),) if by == NODE else _picked(part, by, owner, asked.graph.job_label)
+        if by in (NODE, SLURM_NODE):
+            names = replace(self._nodes, label=owner.label("node")) if by == SLURM_NODE else self._nodes
+            picked = (names.matcher(part.nodes),)
+        else:
+            picked = _picked(part, by, owner, asked.graph.job_label)
         here = (owner.matchers[series.at],) if series.at else ()
         own = map(owner.matcher, series.matchers)
         return selector(owner.metrics.get(series.metric, series.metric), self._matchers, *picked, *own, *here)
@@ -222,8 +226,9 @@ class PrometheusSeries:
         own = {stored: name for name, stored in settings.labels.items()}
         own[settings.label(graph.job_label)] = "slurmjobid"
         labels = {own.get(name, name): value for name, value in found.items() if name != self._nodes.label}
-        if self._nodes.label in found:
-            labels["node"] = self._nodes.normalize(found[self._nodes.label])
+        told = settings.label("node")
+        if (name := found.get(self._nodes.label, found.get(told))) is not None:
+            labels["node"] = self._nodes.normalize(name)
         return labels
 
 
@@ -234,8 +239,6 @@ def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str =
     if by == TARGET:
         name = re.escape(dict(part.labels)["filesystem"])
         return ((settings.label("target"), "=~", f"{name}-(OST|MDT).*"),)
-    if by == SLURM_NODE:
-        return (one_of(settings.label("node"), part.nodes),)
     jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
     labels = (*((name, (value,)) for name, value in part.labels), *part.any_of)
     return (*jobs, *(one_of(settings.label(name), values) for name, values in labels))
