@@ -143,14 +143,17 @@ class PrometheusSeries:
             # Our own gauges carry our names, whatever the exporter's are stored under.
             settings = replace(settings, labels={})
         asked = _Asked(graph, graph.by[kind], subject, settings)
-        relabelled = settings.relabelled if exporter != OWN else str
+        relabel = settings.relabelled if exporter != OWN else str
         known, left = set[int](), span
         found: list[Line] = []
         queries: list[str] = []
         warnings: dict[str, None] = {}
         rejected: Counter[str] = Counter()
-        for source in (*graph.first, Source(graph.expression, "")):
-            expressions = list(self._write(relabelled(source.expression), asked, span.step))
+        for source in (*graph.first, graph.last):
+            if source == graph.last and exporter == OWN and not graph.is_ours:
+                # These are the exporter's own series, which may be scraped more often than we refresh.
+                asked = asked._replace(settings=self._exporters.get("slurm_job_exporter", settings))
+            expressions = list(self._write(source.relabelled(relabel), asked, span.step))
             answer, present = await asyncio.gather(
                 self._ask(expressions, left), self._moments(source.present, asked, left)
             )
@@ -183,10 +186,10 @@ class PrometheusSeries:
         """Find out when a source was there."""
         if not present:
             return set()
-        answer = await self._ask(list(self._write(present, asked, span.step)), span)
+        answer = await self._ask(list(self._write(Source(present), asked, span.step)), span)
         return {moment(time) for series in answer.series for time, _ in series.values}
 
-    def _write(self, expression: str, asked: _Asked, step: float) -> Iterator[str]:
+    def _write(self, source: Source, asked: _Asked, step: float) -> Iterator[str]:
         """Write an expression once for every BATCH jobs or nodes."""
         for part in _parts(asked.by, asked.subject):
             nodes = quote(self._nodes.capture(part.nodes)) if part.nodes else '""'
@@ -194,7 +197,7 @@ class PrometheusSeries:
             def select(series: graphs.Series, part: Subject = part) -> str:
                 return self._select(series, asked, part)
 
-            yield graph_promql(asked.graph, expression, select, asked.settings, self._nodes.label, step, nodes)
+            yield graph_promql(asked.graph, source, select, asked.settings, self._nodes.label, step, nodes)
 
     def _select(self, series: graphs.Series, asked: _Asked, part: Subject) -> str:
         by = series.by or asked.by
