@@ -32,9 +32,10 @@ class SyntheticScheduler:
         for pool in self._cluster.pools:
             for node in pool.nodes:
                 used = pool.cpus - node.free_cpus
+                state, flags = self._cluster.outages.state_of(node, used, pool.cpus, bool(pool.reservation))
                 sums.update(cpus=pool.cpus, used=used, gpus=pool.gpus, used_gpus=pool.gpus - node.free_gpus)
                 nodes[node.name] = Told(
-                    state=_state(used, pool.cpus), features=pool.gpu_type or "cpu", cpus=pool.cpus, cpus_allocated=used,
+                    state=state, flags=flags, features=pool.gpu_type or "cpu", cpus=pool.cpus, cpus_allocated=used,
                     memory_bytes=pool.memory_gib * GIBIBYTE, gpus=pool.gpus,
                     memory_allocated_bytes=(pool.memory_gib - node.free_memory_gib) * GIBIBYTE,
                     gpus_allocated=pool.gpus - node.free_gpus,
@@ -43,8 +44,22 @@ class SyntheticScheduler:
         return Scheduler(
             time=at, nodes=nodes, cpus=_amounts(sums["used"], sums["cpus"]),
             gpus=_amounts(sums["used_gpus"], sums["gpus"]),
-            node_counts=Counter(told.state for told in nodes.values()),
+            node_counts=Counter(told.state for told in nodes.values()), partitions=self._partitions(),
         )  # fmt: skip
+
+    def _partitions(self) -> dict[str, dict[str, float]]:
+        """Add up the nodes of each partition; `debug` has the nodes of `cpu`."""
+        found: dict[str, dict[str, float]] = {}
+        for name, of_gpus in (("cpu", False), ("debug", False), ("gpu", True)):
+            pools = [pool for pool in self._cluster.pools if bool(pool.gpus) == of_gpus]
+            numbers: Counter[str] = Counter()
+            for pool, node in ((each, node) for each in pools for node in each.nodes):
+                numbers.update(nodes=1, cpus=pool.cpus, cpus_allocated=pool.cpus - node.free_cpus)
+                if of_gpus:
+                    numbers.update(gpus=pool.gpus, gpus_allocated=pool.gpus - node.free_gpus)
+            if pools:
+                found[name] = {key: float(value) for key, value in numbers.items()}
+        return found
 
 
 class SyntheticHosts:
@@ -66,7 +81,12 @@ class SyntheticHosts:
             for use in node_uses(live, at):
                 busy[use.node] += use.cpus
                 memory[use.node] += use.memory_bytes
-        sizes = {node.name: (pool.cpus, pool.memory_gib) for pool in self._cluster.pools for node in pool.nodes}
+        sizes = {
+            node.name: (pool.cpus, pool.memory_gib)
+            for pool in self._cluster.pools
+            for node in pool.nodes
+            if not self._cluster.outages.is_down(node.name)
+        }
         sizes[LOGIN_NODE] = (32, 128)
         busy[LOGIN_NODE] = 3.5
         values: defaultdict[str, dict[str, float]] = defaultdict(dict)
@@ -82,10 +102,6 @@ class SyntheticHosts:
                 values[key][name] = value
         self.rows = len(sizes) * len(values)
         return Hosts(time=at, values=values)
-
-
-def _state(used: int, cpus: int) -> str:
-    return "idle" if not used else "allocated" if used >= cpus else "mixed"
 
 
 def _amounts(used: int, total: int) -> dict[str, float]:

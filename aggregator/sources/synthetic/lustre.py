@@ -13,7 +13,6 @@ INTERVAL: Final = 90.0
 _FILESYSTEMS: Final = ("project", "scratch")
 # Of one CPU: bytes and operations per second.
 _PER_CPU: Final[Mapping[Kind, float]] = {"read": 3e6, "write": 1.2e6, "metadata": 2.5}
-_FIRST_UID: Final = 20_001
 _ON_LOGIN_NODES: Final = 5
 _UNKNOWN: Final[Mapping[Kind, float]] = {"read": 4e5, "write": 9e5, "metadata": 12.0}
 
@@ -57,6 +56,6 @@ class SyntheticLustre:
             for filesystem, rate in run_rates(live, kind, at).items():
                 rates[Sender(filesystem, job_id=live.run.job_id)] += rate
         for number, user in enumerate(self._cluster.population.users[:_ON_LOGIN_NODES]):
-            rates[Sender("project", uid=_FIRST_UID + number, user=user.name)] = _PER_CPU[kind] * (number + 1)
+            rates[Sender("project", uid=user.uid, user=user.name)] = _PER_CPU[kind] * (number + 1)
         rates[Sender("scratch")] = _UNKNOWN[kind]
         return dict(rates)

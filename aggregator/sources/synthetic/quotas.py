@@ -18,13 +18,13 @@ _INTERVAL: Final = 90.0
 
 
 class SyntheticQuotas:
-    """What each user of a synthetic cluster has in the home folder, which grows by a hundredth a day; and its graph."""
+    """What each user of a synthetic cluster has in the home folder, which grows by a thousandth a day; its graph."""
 
     name = "quota"
 
     def __init__(self, cluster: "SyntheticCluster") -> None:
         rng = Random(f"{cluster.seed}/home")  # noqa: S311 - a reproducible model, not a secret
-        self._start = cluster.start
+        self._start = cluster.epoch
         self._shares = {user.name: min(0.99, rng.lognormvariate(-1.5, 0.9)) for user in cluster.population.users}
         self.rows = len(self._shares)
         self.features: Mapping[str, bool] = {}
@@ -41,7 +41,7 @@ class SyntheticQuotas:
         )  # fmt: skip
 
     def _used(self, user: str, at: float) -> float:
-        grown = self._shares[user] * (1 + 0.01 * (at - self._start) / _DAY)
+        grown = self._shares[user] * (1 + 0.001 * (at - self._start) / _DAY)
         return max(0.0, min(1.0, grown)) * _SOFT_BYTES
 
     def offers(self, subject: str) -> Mapping[str, Offer]:

@@ -48,6 +48,16 @@ class NodeUse:
     threads: float
 
 
+def busy_cpus(live: LiveRun, at: float) -> dict[str, float]:
+    """Compute the busy CPUs of one run on each of its nodes, and nothing else of it: that is asked most."""
+    behaviour, held, run_id = live.profile.behaviour, live.shape.cpus, live.run.run_id
+    angle = _angle(at)
+    return {
+        node: _busy_cpus(behaviour, held, index) * (1 - _SWING + _SWING * math.sin(angle + _phase(run_id, index)))
+        for index, node in enumerate(live.run.nodes)
+    }
+
+
 def node_uses(live: LiveRun, at: float) -> Iterator[NodeUse]:
     """Compute the use of one run on each of its nodes."""
     begin = live.run.start or at
