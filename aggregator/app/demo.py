@@ -56,7 +56,8 @@ _SOFTWARE = tuple(
     Software(name, re.compile(pattern))
     for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
 )
-TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=PAST_SECONDS)
+# Enough for the rules that ask for two hours of idle GPUs; each hour is a second of work.
+TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=2.5 * 3600.0)
 
 
 @asynccontextmanager
