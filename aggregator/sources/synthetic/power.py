@@ -11,12 +11,10 @@ from aggregator.sources.synthetic.exporters import Exporters
 from aggregator.sources.synthetic.nodes import Pool
 from aggregator.sources.synthetic.scheduler import LiveRun
 from aggregator.sources.synthetic.submission import GIBIBYTE
-from aggregator.sources.synthetic.use import busy_cpus, gpus_of
+from aggregator.sources.synthetic.use import GPU_BUSY_WATTS, GPU_IDLE_WATTS, busy_cpus, gpus_of
 
 _STATIC_WATTS = 140.0
 _WATTS_PER_CPU = 4.5
-_GPU_IDLE_WATTS = 60.0
-_GPU_BUSY_WATTS = 340.0
 
 
 class SyntheticPower:
@@ -81,7 +79,7 @@ class SyntheticPower:
 
 
 def _power(pool: Pool, busy: float, load: float) -> NodePower:
-    gpu_watts = pool.gpus * _GPU_IDLE_WATTS + load * _GPU_BUSY_WATTS
+    gpu_watts = pool.gpus * GPU_IDLE_WATTS + load * GPU_BUSY_WATTS
     return NodePower(
         watts=_STATIC_WATTS + _WATTS_PER_CPU * busy + gpu_watts,
         gpu_watts=gpu_watts if pool.gpus else None,
@@ -96,5 +94,5 @@ def _power(pool: Pool, busy: float, load: float) -> NodePower:
 def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, float]:
     watts: dict[str, float] = defaultdict(float)
     for gpu in gpus:
-        watts[gpu.node] += _GPU_IDLE_WATTS + (gpu.utilization or 0.0) * _GPU_BUSY_WATTS
+        watts[gpu.node] += GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS
     return dict(watts)
