@@ -130,7 +130,7 @@ FAMILIES: tuple[Family[Job], ...] = (
          _now(lambda job: job.use.gpu.memory_bytes if job.use.gpu else None)),
     _job("running_threads", "Threads in the running state.", f'{_EXPORTER} slurm_job_threads_count{{state="running"}}',
          _now(lambda job: job.use.threads)),
-    _job("cpu_efficiency_ratio", "CPU time used ÷ held until the newest sample; absent if half of the run is unseen.",
+    _job("cpu_efficiency_ratio", "CPU time used ÷ held until the newest sample; absent if less than half was seen.",
          f"{_EXPORTER} slurm_job_core_usage_total ÷ (observed time × tres_alloc cpu)", lambda job: job.efficiency.cpu),
     _job("memory_efficiency_ratio", "Peak memory ÷ memory held; absent where Slurm does not manage memory.",
          f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", lambda job: job.efficiency.memory),
