@@ -12,7 +12,7 @@ from aggregator.model.association import Association, Fairshare, Limit, LimitsVi
 from aggregator.model.cloud import Activity, CloudUse, CloudView, IdleRule, Instance, Rates
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
-from aggregator.model.node import Held, NodeView, Told
+from aggregator.model.node import Held, NodeView, Scheduler, Told
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
@@ -205,6 +205,8 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
         usage=rich_usage(names), lustre=rich_lustre(names), hosts=tuple(rich_host(name) for name in names),
+        scheduler=Scheduler(time=NOW, **{kind: {"idle": 2.0, "total": 8.0} for kind in ("cpus", "gpus", "jobs")},
+                            node_counts={"mixed": 1.0}),
     )  # fmt: skip
 
 
