@@ -31,7 +31,7 @@ class Graph:
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
-    and $name_max are those of a gauge over a step; $span is the step, or the time over which counters become rates if
+    and $name_max are those of a gauge over a step, $name_now its last sample unless that is old; $span is the step, or the time over which counters become rates if
     that is longer; $job, $node, $slurm_node, $user and $account are labels; others follow the site's names where they
     stand in lists and quotes. Slopes of counters are written by `slopes`. What uses them, or has `there`, is added up
     at many moments of a long step, of which the mean is taken: a sum of means would count what followed one another
@@ -164,8 +164,11 @@ def _vectors(graph: Graph, select: Callable[[Series], str], settings: ExporterSe
         f"{name}_mean": _mean(series, selected[name], selected, over) if stepped else selected[name]
         for name, series in graph.series.items()
     }
+    # Prometheus repeats the last sample for five minutes where nothing says that it is the last.
+    recent = f"[{math.ceil(_RECENT_INTERVALS * settings.interval)}s]"
+    current = {f"{name}_now": f"last_over_time({each}{recent})" for name, each in selected.items()}
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
-    return selected | means | maxima
+    return selected | means | maxima | current
 
 
 def _over_moments(source: Source, window: float, step: float) -> str:
