@@ -200,7 +200,8 @@ _POWER = (
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
-        expression=f"sum by ({_WHO}, gpu_type) (max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
+        expression=f"sum by ({_WHO}, gpu_type) ("
+        f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
