@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from string import Template
 from typing import Protocol
@@ -83,6 +83,19 @@ class ExporterSettings:
     def recorded_age(self) -> float:
         """Give the age in seconds at which a recorded sample is no longer the present."""
         return RECORDED_INTERVALS * self.interval
+
+
+def stored_names(items: Iterable[Input], metrics: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the site's names of the inputs' metrics, by the exporter's own, where they differ; metrics are the site's.
+
+    Of two inputs of one metric that have names of their own the first counts.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        stored = metrics.get(item.name) or metrics.get(item.metric)
+        if stored and stored != item.metric:
+            found.setdefault(item.metric, stored)
+    return found
 
 
 def promql(

@@ -179,7 +179,7 @@ GRAPHS = (
         by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total"), **SCRAPES},
         expression=f"sum by ($job, application) (label_replace({busy_programs('$job, $node, exe')}, "
         '"application", "$$1", "exe", "(?:.*/)?([^/]+)"))',
-        there="group by ($job) ($scrapes)", there_by="$job",
+        there="group by ($job) ($scrapes_now)", there_by="$job",
         high=1e5, top=APPLICATIONS, folded="application", whole="cpu",
     ),
     _gpu_graph(
