@@ -24,8 +24,9 @@ _QUOTED = re.compile(r'"([A-Za-z_]\w*)"')
 class Input:
     """One input: an expression over one metric, its unit's factor, and the range that a value may have.
 
-    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
-    $account and $node the labels of job, account and node, $hold how far back a mean over a ledger window looks;
+    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window and $age
+    the same in seconds, $job, $account and $node the labels of job, account and node, $hold how far back a mean over a
+    ledger window looks;
     selectors are further names for the metric with one more matcher, places those whose matcher is in the site's
     settings, and beside those of other metrics that it reads.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
@@ -99,6 +100,7 @@ def promql(
         series=selector(metric, matchers),
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
+        age=math.ceil(settings.rate_window),
         # Before Prometheus 3 a range includes both of its ends: a sample on the border would be in two windows.
         hold=f"{max(1, round(hold * 1000) - 1)}ms",
         job=settings.label("slurmjobid"),
