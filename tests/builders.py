@@ -72,6 +72,7 @@ def make_use(**changes: Any) -> Use:
     defaults: dict[str, Any] = {
         "time": NOW, "cpus": {}, "cpu_seconds": {}, "memory_bytes": {}, "memory_peak_bytes": {}, "threads": {},
         "gpus": {}, "healthy_nodes": frozenset({"node01", "node02"}),
+        "gpu_nodes": frozenset({"node01", "node02"}),
     }  # fmt: skip
     return Use(**{**defaults, **changes})
 

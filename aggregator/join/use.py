@@ -15,14 +15,15 @@ from aggregator.model.view import NO_USE, GpuUse, JobUse
 def use_by_run(runs: Iterable[Run], use: Use) -> dict[int, JobUse]:
     """Join the runs that hold resources with their samples: run id → use.
 
-    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run.
+    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run. So is one
+    that is younger than a value that is kept of an input that fails.
     """
     runs = tuple(runs)
     previous_end = _previous_ends(runs)
     return {
         run.run_id: _join(run, use, previous_end.get(run.job_id, 0.0))
         for run in runs
-        if run.holds_resources and run.start is not None and use.time - run.start >= use.interval
+        if run.holds_resources and run.start is not None and use.since - run.start >= use.interval
     }
 
 
@@ -36,7 +37,7 @@ def _previous_ends(runs: Iterable[Run]) -> dict[int, float]:
 
 
 def _join(run: Run, use: Use, previous_end: float) -> JobUse:
-    rate_is_pure = use.time - use.cpu_window >= previous_end
+    rate_is_pure = use.since - use.cpu_window >= previous_end
     cpus = _of_run(run, use.cpus) if rate_is_pure else None
     seconds = _of_run(run, use.cpu_seconds)
     memory = _of_run(run, use.memory_bytes)
@@ -79,8 +80,8 @@ def _coverage(run: Run, values: Mapping[str, float]) -> float:
 def gpu_use(run: Run, use: Use) -> GpuUse | None:
     """Compare the GPUs that have series with those that the run holds.
 
-    An allocated GPU without a series counts as idle only where the node's exporter is up; how many GPUs the run has
-    on which node is not in slurmacct, so they are taken as spread evenly.
+    An allocated GPU without a series counts as idle only where the node's exporter is up and has shown GPUs; how many
+    GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
     """
     allocated = run.allocated.gpu_count
     if not allocated or use.gpus is None:
@@ -110,7 +111,7 @@ def _visible_share(run: Run, use: Use, own: list[Gpu]) -> float:
     if use.healthy_nodes is None or not run.nodes:
         return 0.0
     seen = {gpu.node for gpu in own}
-    return sum(1 for node in run.nodes if node in use.healthy_nodes or node in seen) / len(run.nodes)
+    return sum(1 for node in run.nodes if use.vouches_for_gpus(node) or node in seen) / len(run.nodes)
 
 
 def carry_over(previous: Mapping[int, JobUse], runs: Iterable[Run], joined: Mapping[int, JobUse]) -> dict[int, JobUse]:

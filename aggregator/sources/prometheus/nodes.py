@@ -32,6 +32,10 @@ class NodeNames:
         """Give Slurm's name of the node that a label value means."""
         return _normalize(self, value)
 
+    def of_labels(self, labels: Mapping[str, str]) -> str:
+        """Give Slurm's name of the node of a series."""
+        return self.normalize(labels.get(self.label, ""))
+
     def matcher(self, nodes: Iterable[str]) -> Matcher:
         """Match the label values that mean one of these nodes, and no other."""
         alternatives = list(self._alternatives(tuple(nodes)))

@@ -11,6 +11,7 @@ from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import gpu_exporters, node_exporter, redfish_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.sight import GpuSight
 
 # A value holds for this many scrape intervals; after that the time is not covered.
 HOLD_INTERVALS = 2
@@ -62,6 +63,9 @@ class PrometheusPower:
         self._jobs = exporters["slurm_job_exporter"]
         self._job_label = self._jobs.label("slurmjobid")
         self._gpu_label = self._jobs.label("gpu")
+        self._sight = GpuSight(
+            client, promql(slurm_job_exporter.GPU_NODES, matchers, self._jobs, names.label), names.of_labels
+        )
         self._questions = {
             key: self._question(key, item, matchers, exporters[exporter])
             for key, (exporter, item) in _INPUTS.items()
@@ -80,6 +84,7 @@ class PrometheusPower:
         """
         ends = [first_end + number * self.window for number in range(count)]
         keys = list(self._questions)
+        await self._sight.learn(ends[-1])
         answers = await asyncio.gather(*(self._ask(self._questions[key], ends) for key in keys))
         # Tens of thousands of samples: off the event loop.
         return await asyncio.to_thread(self._read, ends, dict(zip(keys, answers, strict=True)))
@@ -104,7 +109,8 @@ class PrometheusPower:
                 cpus=by_job["busy_cpus"][number],
                 memory_bytes=by_job["memory_bytes"][number],
                 gpus=gpus[number],
-                healthy_nodes=frozenset(seen.pop("healthy_nodes")),
+                healthy_nodes=(healthy := frozenset(seen.pop("healthy_nodes"))),
+                gpu_nodes=self._sight.see(end, {gpu.node for of in gpus[number].values() for gpu in of}, healthy),
             )
             nodes = _nodes(seen, by_job["job_gpu_watts"][number], self._known)
             windows.append(PowerWindow(end - self.window, end, use, nodes, by_job["job_gpu_watts"][number]))
@@ -180,7 +186,7 @@ _INPUTS: Mapping[str, tuple[str, Input]] = {
     "dcgm_gpus": ("dcgm_exporter", gpu_exporters.DCGM[1]),
     "nvidia_gpu_watts": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA[0]),
     "nvidia_gpus": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA[1]),
-    "healthy_nodes": ("slurm_job_exporter", slurm_job_exporter.HEALTHY_NODES),
+    "healthy_nodes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_HEALTHY_NODES),
     "busy_cpus": ("slurm_job_exporter", slurm_job_exporter.JOB_INPUTS[0]),
     "memory_bytes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_MEMORY),
     "gpu_utilization": ("slurm_job_exporter", slurm_job_exporter.WINDOW_GPU_UTILIZATION),

@@ -3,26 +3,43 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from aggregator.model.use import Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
+from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
+from aggregator.sources.prometheus.sight import GpuSight
 
+# Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that; a counter,
+# and when it was read.
+_TOGETHER = (frozenset(("gpus", "healthy_nodes")),)
+_VALUES = (*(item.name for item in slurm_job_exporter.JOB_INPUTS), "gpus", "healthy_nodes")
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
 
 
 class PrometheusUse:
-    """Read slurm-job-exporter's series of one cluster."""
+    """Read slurm-job-exporter's series of one cluster.
+
+    An input that fails keeps its last good value for `patience` seconds.
+    """
 
     name = "prometheus"
 
     def __init__(
-        self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings, nodes: NodeNames
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporter: ExporterSettings,
+        nodes: NodeNames,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.rows = 0
         self._client = client
@@ -37,6 +54,11 @@ class PrometheusUse:
         )
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
+        self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
+        self._sight = GpuSight(
+            client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
+        )
+        self._targets = f"count({selector('up', matchers)})"
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -48,12 +70,20 @@ class PrometheusUse:
 
         Raises FetchError when all of them fail.
         """
-        answers = await self._ask_all(at)
+        answers, _ = await asyncio.gather(self._ask_all(at), self._sight.learn(at))
         if not answers.vectors:
             raise FetchError(next(iter(answers.failed.values())))
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
-        return await asyncio.to_thread(self._read, at, answers)
+        use = await asyncio.to_thread(self._read, at, answers)
+        return replace(use, reachable=await self._has_targets(at)) if use.is_empty else use
+
+    async def _has_targets(self, at: float) -> bool:
+        """Ask whether there is any target of the cluster, where there is no sample of any node."""
+        try:
+            return bool(await self._client.query(self._targets, at))
+        except FetchError:
+            return False
 
     async def _ask_all(self, at: float) -> Answers:
         """Ask for every input: for its recorded series where there are any, and then again where those will not do."""
@@ -65,22 +95,35 @@ class PrometheusUse:
 
     def _read(self, at: float, answers: Answers) -> Use:
         rejected: Counter[str] = Counter()
-        values = {
-            item.name: self._by_node(item, answers.vectors[item.name], rejected)
-            for item in slurm_job_exporter.JOB_INPUTS
-            if item.name in answers.vectors
-        }
-        healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
+        found = self._values(answers, rejected)
+        filled = self._kept.fill(at, _VALUES, found)
+        gpus, healthy = filled.values.get("gpus"), filled.values.get("healthy_nodes")
+        shown = {gpu.node for of_job in (gpus or {}).values() for gpu in of_job}
+        sight = {slurm_job_exporter.GPU_NODES.name: self._sight.failed} if self._sight.failed else {}
         return Use(
             time=at,
             interval=self._exporter.interval,
             cpu_window=self._cpu_window,
-            **values,
-            gpus=self._gpus(answers, rejected),
-            healthy_nodes=None if healthy is None else frozenset(map(self._node, healthy)),
-            failed=answers.failed,
+            **filled.values,
+            gpu_nodes=self._sight.see(at, shown, healthy),
+            oldest=filled.oldest,
+            failed={**answers.failed, **sight},
             rejected=rejected,
         )
+
+    def _values(self, answers: Answers, rejected: Counter[str]) -> dict[str, Any]:
+        """Read what has been answered, by the names of the fields of Use."""
+        found: dict[str, Any] = {
+            item.name: self._by_node(item, answers.vectors[item.name], rejected)
+            for item in slurm_job_exporter.JOB_INPUTS
+            if item.name in answers.vectors
+        }
+        if (gpus := self._gpus(answers, rejected)) is not None:
+            found["gpus"] = gpus
+        healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
+        if healthy is not None:
+            found["healthy_nodes"] = frozenset(map(self._node, healthy))
+        return found
 
     @property
     def _cpu_window(self) -> float:
@@ -119,7 +162,7 @@ class PrometheusUse:
         return {job_id: tuple(items) for job_id, items in gpus.items()}
 
     def _node(self, sample: Sample) -> str:
-        return self._nodes.normalize(sample.metric.get(self._nodes.label, ""))
+        return self._nodes.of_labels(sample.metric)
 
     def _job_id(self, sample: Sample, rejected: Counter[str]) -> int | None:
         text = sample.metric.get(self._job_label, "")

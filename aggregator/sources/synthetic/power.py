@@ -43,7 +43,7 @@ class SyntheticPower:
         gpus = {live.run.job_id: gpus_of(live, end) for live in present if live.shape.gpus}
         cpus = {live.run.job_id: {use.node: use.cpus for use in node_uses(live, end)} for live in present}
         names = frozenset(node.name for node in self._cluster.nodes)
-        use = Use(time=end, cpus=cpus, memory_bytes={}, gpus=gpus, healthy_nodes=names)
+        use = Use(time=end, cpus=cpus, memory_bytes={}, gpus=gpus, healthy_nodes=names, gpu_nodes=names)
         busy, load = _sum_by_node(cpus.values()), _load(gpus.values())
         nodes = {
             node.name: _power(pool, busy.get(node.name, 0.0), load.get(node.name, 0.0))

@@ -104,6 +104,7 @@ class SyntheticUse:
         return Use(
             time=at, interval=_INTERVAL, cpus=cpus, cpu_seconds=seconds, memory_bytes=memory, memory_peak_bytes=peak,
             threads=threads, gpus=gpus, healthy_nodes=frozenset(self._nodes) - {down},
+            gpu_nodes=frozenset(self._nodes),
         )  # fmt: skip
 
 

@@ -55,18 +55,20 @@ JOB_INPUTS = (
     ),
 )
 
+# Prometheus answers with samples of up to five minutes ago: of those nobody vouches for what is not there.
+_NOW = "$series and timestamp($series) >= time() - $age"
 GPU_INPUTS = (
     Input(
         name="gpu_utilization",
         metric="slurm_job_utilization_gpu",  # percent
-        expression="max by ($job, $node, gpu) ($series)",
+        expression=f"max by ($job, $node, gpu) ({_NOW})",
         scale=0.01,
         high=1.005,
     ),
     Input(
         name="gpu_memory_bytes",
         metric="slurm_job_memory_usage_gpu",
-        expression="max by ($job, $node, gpu) ($series)",
+        expression=f"max by ($job, $node, gpu) ({_NOW})",
         high=1e13,
     ),
 )
@@ -98,6 +100,20 @@ WINDOW_HEALTHY_NODES = Input(
     name="healthy_nodes",
     metric="slurm_job_memory_usage",
     expression=_vouching("min_over_time($up[$hold])"),
+)
+
+# The nodes whose exporter has shown a GPU within three days, and has not been down for five minutes since: what came
+# back may not see any. Targets that are gone do not count.
+GPU_NODES = Input(
+    name="gpu_nodes",
+    metric="slurm_job_utilization_gpu",
+    expression=(
+        "max by ($node) (max by (job, instance, $node)"
+        " (max_over_time((time() * group by (job, instance, $node) ($series))[3d:5m]))"
+        " > on (job, instance) group_left () max by (job, instance)"
+        " (max_over_time((time() * ($up == bool 0) * ($up offset 5m == bool 0))[3d:5m]) or 0 * $up)"
+        " and on (job, instance) $up)"
+    ),
 )
 
 # Means over a ledger window.
