@@ -28,12 +28,13 @@ _QUOTED = re.compile(r'"([A-Za-z_]\w*)"')
 class Input:
     """One input: an expression over one metric, its unit's factor, and the range that a value may have.
 
-    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window, $job,
-    $account and $node the labels of job, account and node, $hold how far back a question about a ledger window looks;
+    The expression is a template: $series is the metric with the cluster's matchers, $window the rate window and $age
+    the same in seconds, $job, $account and $node the labels of job, account and node, $hold how far back a question
+    about a ledger window looks;
     selectors are further names for the metric with one more matcher, places those whose matcher is in the site's
     settings, and beside those of other metrics that it reads. For each of these names there is $<name>_valid: its newest
     sample, as long as that holds (HOLD_INTERVALS) and if it is within [low, high]; a mean is taken of it at the $moments
-    of a ledger window, $count of them, so that what cannot be is in no mean. $pair reaches back to two samples.
+    of a ledger window, so that what cannot be is in no mean. $pair reaches back to two samples.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py).
@@ -109,15 +110,15 @@ def promql(
     series |= {name: selector(settings.metrics.get(other, other), matchers) for name, other in item.beside.items()}
     series["series"] = selector(metric, matchers)
     valid = {f"{name}_valid": _valid(item, one, settings.interval) for name, one in series.items()}
-    count = moments(ledger_window, settings.interval)
+    step = round(ledger_window * 1000) // moments(ledger_window, settings.interval)
     return Template(settings.relabelled(item.expression)).substitute(
         series | valid,
         up=selector("up", matchers),
         window=f"{math.ceil(settings.rate_window)}s",
+        age=math.ceil(settings.rate_window),
         hold=_before(max(ledger_window, HOLD_INTERVALS * settings.interval)),
         pair=_before((HOLD_INTERVALS + 1) * settings.interval),
-        moments=f"{_before(ledger_window)}:{max(1, round(ledger_window * 1000) // count)}ms",
-        count=count,
+        moments=f"{_before(ledger_window)}:{max(1, step)}ms",
         job=settings.label("slurmjobid"),
         account=settings.label("account"),
         node=node_label,

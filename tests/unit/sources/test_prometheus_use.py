@@ -10,7 +10,7 @@ from aggregator.sources.prometheus import PrometheusClient
 from tests.builders import GIB, NOW
 
 CORE, RSS, UTILIZATION = "slurm_job_core_usage_total", "slurm_job_memory_rss", "slurm_job_utilization_gpu{"
-WINDOW, GPU_MEMORY, UP, THREADS = "deriv(", "slurm_job_memory_usage_gpu", "group by (job)", "slurm_job_threads_count"
+WINDOW, GPU_MEMORY, UP, THREADS = "deriv(", "slurm_job_memory_usage_gpu", "exporter_port", "slurm_job_threads_count"
 FAILURE = web.Response(status=500, text="oops")
 
 

@@ -71,11 +71,33 @@ GPU_INPUTS = (
     ),
 )
 
-# The nodes whose exporter answers, also those that show no job: `up` of the scrape jobs that deliver job series.
+# Who vouches: a target is slurm-job-exporter's when targets of its scrape job on its port have shown jobs within the
+# hour. Another exporter of the node in the same scrape job has another port, and does not vouch. Steps of five minutes
+# miss nothing, since a sample is found for so long.
+_PORT = '"exporter_port", "$$1", "instance", "(?:[[].*[]]|[^:]*):([0-9]+)"'
+_SERVING = (
+    "group by (job, exporter_port) (label_replace(group by (job, instance) ($series)"
+    f" or group by (job, instance) (last_over_time((group by (job, instance) ($series))[1h:5m])), {_PORT}))"
+)
+
+
+def _vouching(up: str) -> str:
+    """Write which nodes' targets are all up: the smallest, since one of two that is down may be the one that sees."""
+    return f"min by ($node) (label_replace({up}, {_PORT}) and on (job, exporter_port) {_SERVING}) == 1"
+
+
+# The nodes whose exporter answers, also those that show no job. A sample that is older than those of which use is made
+# says nothing of now.
 HEALTHY_NODES = Input(
     name="healthy_nodes",
     metric="slurm_job_memory_usage",
-    expression="max by ($node) ($up and on (job) group by (job) ($series)) == 1",
+    expression=_vouching("$up and timestamp($up) >= time() - $age"),
+)
+# The nodes whose exporter answered at every scrape of a ledger window: one without any scrape is not among them.
+WINDOW_HEALTHY_NODES = Input(
+    name="healthy_nodes",
+    metric="slurm_job_memory_usage",
+    expression=_vouching("min_over_time($up[$hold])"),
 )
 
 # Means over a ledger window.
