@@ -61,7 +61,7 @@ class RedfishExporter(SlowExporter):
             return {}
         return {
             "members": ("power_voltage", "=~", self.members),
-            "misspelled_members": ("power_votage", "=~", self.members),
+            "old_members": ("power_votage", "=~", self.members),
         }
 
 

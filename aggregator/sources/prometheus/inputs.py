@@ -30,11 +30,10 @@ class Input:
 
     The expression is a template: $series is the metric with the cluster's matchers, $window the rate window and $age
     the same in seconds, $job, $account and $node the labels of job, account and node, $hold how far back a question
-    about a ledger window looks;
-    selectors are further names for the metric with one more matcher, places those whose matcher is in the site's
-    settings, and beside those of other metrics that it reads. For each of these names there is $<name>_valid: its newest
-    sample, as long as that holds (HOLD_INTERVALS) and if it is within [low, high]; a mean is taken of it at the $moments
-    of a ledger window, so that what cannot be is in no mean. $pair reaches back to two samples.
+    about a ledger window looks; selectors are further names for the metric with one more matcher, places those whose
+    matcher is in the site's settings, and beside those of other metrics that it reads. For each of these names there is
+    $<name>_valid: its newest sample, as long as that holds (HOLD_INTERVALS) and if it is within [low, high]. A mean is
+    taken of it at the $moments of a ledger window: what cannot be is in no mean. $pair reaches back to two samples.
     Values outside [low, high] after scaling are dropped, never clamped, and counted.
     recorded names the series that the site's rules may have of the expression ($window as in 2m), and witness the input
     that shows which jobs and nodes must be in it (recording.py).

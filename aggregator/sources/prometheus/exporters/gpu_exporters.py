@@ -5,11 +5,15 @@ UUID or uuid: without either label the boards of a node would be one. Of the oth
 `MIG-` UUID, for its releases up to v0.2.0 have no label GPU_I_ID. A board that has gone is none after two scrapes.
 """
 
+from collections.abc import Mapping
+
+from aggregator.sources.prometheus.client import Matcher
 from aggregator.sources.prometheus.inputs import Input
 
 _DCGM_BOARD = "$node, UUID, uuid, gpu"
 _NVIDIA_BOARD = "$node, uuid"
-_BOARDS = {"boards": ("uuid", "!~", "MIG-.*")}
+_SELECTORS: Mapping[str, Matcher] = {"boards": ("uuid", "!~", "MIG.*"), "slices": ("GPU_I_ID", "!=", "")}
+_BOARDS = "($boards_valid unless $slices_valid)"
 
 DCGM = (
     Input(
@@ -31,8 +35,8 @@ NVIDIA = (
     Input(
         name="gpu_watts",
         metric="nvidia_gpu_power_usage_milliwatts",
-        expression=f"sum by ($node) (max by ({_NVIDIA_BOARD}) (avg_over_time($boards_valid[$moments])))",
-        selectors=_BOARDS,
+        expression=f"sum by ($node) (max by ({_NVIDIA_BOARD}) (avg_over_time({_BOARDS}[$moments])))",
+        selectors=_SELECTORS,
         scale=1e-3,
         low=1.0,
         high=1e5,
@@ -40,8 +44,9 @@ NVIDIA = (
     Input(
         name="gpus",
         metric="nvidia_gpu_power_usage_milliwatts",
-        expression=f"count by ($node) (count by ({_NVIDIA_BOARD}) (last_over_time($boards[$hold])))",
-        selectors=_BOARDS,
+        expression=f"count by ($node) (count by ({_NVIDIA_BOARD}) (last_over_time($boards[$hold])"
+        " unless last_over_time($slices[$hold])))",
+        selectors=_SELECTORS,
         low=1.0,
         high=1e3,
     ),
@@ -57,8 +62,8 @@ DCGM_NOW = Input(
 NVIDIA_NOW = Input(
     name="gpu_watts",
     metric="nvidia_gpu_power_usage_milliwatts",
-    expression=f"sum by ($node) (max by ({_NVIDIA_BOARD}) ($boards_valid))",
-    selectors=_BOARDS,
+    expression=f"sum by ($node) (max by ({_NVIDIA_BOARD}) ({_BOARDS}))",
+    selectors=_SELECTORS,
     scale=1e-3,
     low=1.0,
     high=1e5,
