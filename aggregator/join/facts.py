@@ -87,6 +87,11 @@ def _idle(seconds: float | None, busy: int, job: Job, observed: Observed) -> Fac
     if now is None:
         return Fact(None, 0.0, _why_unseen(job.run, observed.use, "gpu_utilization"))
     coverage, missing = _covered(ledger, job.run.allocated.gpu_count * (ledger.until - ledger.since))
+    # Ten idle minutes before and after an hour in the dark are not twenty idle minutes.
+    unseen = ledger.gpu_unseen_seconds if busy == 1 else ledger.gpu_partly_unseen_seconds
+    seen = seconds / (seconds + unseen) if unseen else 1.0
+    if seen < coverage:
+        coverage, missing = seen, f"only {int(seen * 100)} % of the time since a GPU was busy was observed"
     if now.coverage < coverage:
         coverage, missing = now.coverage, _why_unseen(job.run, observed.use, "gpu_utilization")
     # The snapshot is newer than the ledger's last closed window.

@@ -103,7 +103,8 @@ def untouched(site: Site) -> Site:
     rules = site.root / "waste.yml"
     short = [{"field": "gpu_idle_seconds", "operator": ">=", "threshold": "10s"}]
     long = [{**short[0], "threshold": "30d"}]
-    rules.write_text(json.dumps({"rules": {"gpu_unused": {"minimum_runtime": "1s", "warning": short, "critical": long}}}))
+    changed = {"minimum_runtime": "1s", "warning": short, "critical": long}
+    rules.write_text(json.dumps({"rules": {"gpu_unused": changed}}))
     site.config["waste"] = {"rules_file": str(rules)}
     site.samples.exporter("node01")
     site.samples.job(502)

@@ -29,6 +29,10 @@ class SyntheticPower:
         self._cluster = cluster
         self._mute = cluster.nodes[-1].name
 
+    async def newest(self, at: float) -> float | None:
+        """Give the time itself: what is computed is never late."""
+        return at
+
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         """Compute `count` windows one after the other, off the event loop."""
         self._cluster.advance(first_end + (count - 1) * self.window)
@@ -79,8 +83,8 @@ def _power(pool: Pool, busy: float, load: float) -> NodePower:
     )
 
 
-def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, float]:
-    watts: dict[str, float] = defaultdict(float)
+def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, list[float]]:
+    watts: dict[str, list[float]] = defaultdict(list)
     for gpu in gpus:
-        watts[gpu.node] += _GPU_IDLE_WATTS + (gpu.utilization or 0.0) * _GPU_BUSY_WATTS
+        watts[gpu.node].append(_GPU_IDLE_WATTS + (gpu.utilization or 0.0) * _GPU_BUSY_WATTS)
     return dict(watts)

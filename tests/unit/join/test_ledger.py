@@ -31,7 +31,8 @@ def gpu_run(**changes: object) -> Run:
 
 def make_window(number: int = 0, **changes: object) -> PowerWindow:
     begin = BEGIN + 60 * number
-    use = Use(time=begin + 60, cpus={101: {"n1": 16.0}}, gpus={}, healthy_nodes=frozenset({"n1"}), gpu_nodes=frozenset({"n1"}))
+    node = frozenset({"n1"})
+    use = Use(time=begin + 60, cpus={101: {"n1": 16.0}}, gpus={}, healthy_nodes=node, gpu_nodes=node)
     return replace(PowerWindow(begin, begin + 60, use, {"n1": NODE}), **changes)  # type: ignore[arg-type]
 
 

@@ -120,25 +120,39 @@ GPU_NODES = Input(
 WINDOW_MEMORY = Input(
     name="memory_bytes",
     metric="slurm_job_memory_rss",
-    expression="max by ($job, $node) (avg_over_time($series[$hold]))",
+    expression="max by ($job, $node) (avg_over_time($series_valid[$moments]))",
     high=LARGEST_BYTES,
 )
 WINDOW_GPU_UTILIZATION = Input(
     name="gpu_utilization",
     metric="slurm_job_utilization_gpu",
-    expression="max by ($job, $node, gpu) (avg_over_time($series[$hold]))",
+    expression="max by ($job, $node, gpu) (avg_over_time($series_valid[$moments]))",
     scale=0.01,
     high=1.005,
 )
+_BOARDS = {"boards": ("gpu", "!~", "MIG-.*")}
 JOB_GPU_WATTS = Input(
     name="job_gpu_watts",
     metric="slurm_job_power_gpu",  # milliwatts
     # A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
-    expression="sum by ($job, $node) (max by ($job, $node, gpu) (avg_over_time($boards[$hold])))",
-    selectors={"boards": ("gpu", "!~", "MIG-.*")},
+    expression="max by ($job, $node, gpu) (avg_over_time($boards_valid[$moments]))",
+    selectors=_BOARDS,
     scale=1e-3,
+    low=1.0,
     high=1e5,
 )
+GPU_WATTS_NOW = Input(
+    name="job_gpu_watts",
+    metric="slurm_job_power_gpu",
+    expression="sum by ($node) (max by ($job, $node, gpu) ($boards_valid))",
+    selectors=_BOARDS,
+    scale=1e-3,
+    low=1.0,
+    high=1e5,
+)
+
+# The newest scrape of any exporter: no later time is known of.
+NEWEST = Input(name="newest", metric="up", expression="max(timestamp($series))")
 
 # What is shown over time of a job, and of the jobs of a node.
 _OF_JOB = {"job": JOB}
