@@ -72,6 +72,7 @@ def make_use(**changes: Any) -> Use:
     defaults: dict[str, Any] = {
         "time": NOW, "cpus": {}, "cpu_seconds": {}, "memory_bytes": {}, "memory_peak_bytes": {}, "threads": {},
         "gpus": {}, "healthy_nodes": frozenset({"node01", "node02"}),
+        "gpu_nodes": frozenset({"node01", "node02"}),
     }  # fmt: skip
     return Use(**{**defaults, **changes})
 
@@ -199,7 +200,9 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
         awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names}, ledger_end=NOW - 90.0, prices=Prices(),
         energy_users=tuple(EnergySums(name, name, RICH_TOTALS) for name in names),
         energy_accounts=tuple(EnergySums(name, "", RICH_TOTALS) for name in names),
-        nodes=tuple(NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}) for name in names),
+        nodes=tuple(
+            NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}, "redfish") for name in names
+        ),
         limits=LimitsView(
             {name: rich_standing(name) for name in names},
             {(name, name): (rich_standing(name, name),) for name in names},

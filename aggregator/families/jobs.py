@@ -138,7 +138,7 @@ FAMILIES: tuple[Family[Job], ...] = (
          lambda job: job.efficiency.time_limit_used),
     Family(
         name="hpc_job_coverage_ratio",
-        help="Samples seen ÷ expected: nodes with a series, judged GPUs, time with the nodes' power, Lustre's targets.",
+        help="Samples seen ÷ expected: nodes with a series, judged GPUs, time that energy rests on, Lustre's targets.",
         entity=JOB,
         cost="3–5 × running jobs",
         source=f"{_EXPORTER}; power: the ledger; lustre: lustre_exporter",
@@ -156,7 +156,8 @@ FAMILIES: tuple[Family[Job], ...] = (
          lambda job: job.efficiency.wasted_cpu_seconds),
     _job("wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
          "the ledger: observed GPU time − Σ utilisation × time", lambda job: job.efficiency.wasted_gpu_seconds),
-    _job("gpu_idle_seconds", "How long none of the job's GPUs has been busy; unobserved time does not count.",
+    _job("gpu_idle_seconds",
+         "How long all GPUs of the job have been idle, as observed; unobserved time neither adds nor subtracts.",
          "the ledger", lambda job: job.ledger.gpu_idle_seconds if job.ledger and job.ledger.gpu_seconds else None),
     Family(
         name="hpc_job_waste",
