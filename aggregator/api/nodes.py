@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -136,16 +136,29 @@ async def get_node_series(request: web.Request) -> web.Response:
     view, sight = _view(request)
     nodes = _named(view, request.match_info["node"])
     names = tuple(node.name for node in nodes)
-    seen = {job.run.job_id: job.run.user for job in view.jobs if sight.sees_run(job.run)}
+    seen = [job.run for job in view.jobs if sight.sees_run(job.run)]
     on_them = {job_id for node in nodes for job_id in node.jobs}
-    audit(request, {user for job_id, user in seen.items() if job_id in on_them})
+    audit(request, {run.user for run in seen if run.job_id in on_them})
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        ids = {str(job_id) for job_id in seen}
-        return [line for line in lines if sight.everything or line.labels.get("slurmjobid", None) in {None, *ids}]
+        return lines if sight.everything else _of_runs(lines, seen)
 
     warnings = [] if sight.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
+
+
+def _of_runs(lines: Iterable[Line], runs: Iterable[Run]) -> list[Line]:
+    """Keep of the lines of jobs what is of these runs: an id that is used again was somebody else's before."""
+    lives: dict[str, list[tuple[float, float]]] = {}
+    for run in runs:
+        if run.start is not None:
+            lives.setdefault(str(run.job_id), []).append((run.start, run.end or math.inf))
+    found: list[Line] = []
+    for line in lines:
+        of_job = lives.get(line.labels["slurmjobid"], []) if "slurmjobid" in line.labels else [(0.0, math.inf)]
+        points = tuple(point for point in line.points if any(begin <= point[0] <= end for begin, end in of_job))
+        found += [replace(line, points=points)] if points else []
+    return found
 
 
 async def list_partitions(request: web.Request) -> web.Response:
