@@ -148,17 +148,23 @@ async def get_node_series(request: web.Request) -> web.Response:
     now = request.app[CLOCK]()
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        if sight.everything:
-            return lines
-        periods = {str(run.job_id): (period_of(run, now),) for run in seen if run.start is not None}
-        shown = (
-            within(line, periods.get(line.labels["slurmjobid"], ())) if "slurmjobid" in line.labels else line
-            for line in lines
-        )
-        return list(filter(None, shown))
+        return lines if sight.everything else _of_runs(lines, seen, now)
 
     warnings = [] if sight.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
+
+
+def _of_runs(lines: Iterable[Line], runs: Iterable[Run], now: float) -> list[Line]:
+    """Keep of the lines of jobs what is of these runs: an id that is used again was somebody else's before."""
+    periods: dict[str, list[tuple[float, float]]] = {}
+    for run in runs:
+        if run.start is not None:
+            periods.setdefault(str(run.job_id), []).append(period_of(run, now))
+    kept = (
+        within(line, periods.get(line.labels["slurmjobid"], ())) if "slurmjobid" in line.labels else line
+        for line in lines
+    )
+    return [line for line in kept if line]
 
 
 async def list_partitions(request: web.Request) -> web.Response:

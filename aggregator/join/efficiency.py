@@ -58,7 +58,7 @@ def efficiency(
         wasted_gpus=_wasted_gpus(run, use.gpu),
         wasted_cpu_seconds=max(0.0, seen * held.cpus - cpu_seconds) if cpu_seconds is not None and held.cpus else None,
         wasted_gpu_seconds=_wasted_gpu_seconds(ledger),
-        observed=seen / elapsed if known else None,
+        observed=None if cpu_seconds is None and peak is None else seen / elapsed,
     )
 
 

@@ -61,8 +61,8 @@ def join_nodes(
     for name, node in bare.items():
         on_it = tenants.get(name, ())
         jobs = tuple(sorted({run.job_id for run in on_it}))
-        of_node = parts.get(name, {})
-        node = replace(node, held=_held(of_node.values()), parts=of_node, jobs=jobs)
+        of_node = parts.get(name, ())
+        node = replace(node, held=_held(part for _, part in of_node), parts=dict(of_node), jobs=jobs)
         found.append(_observed(_with_gpus(node, gpus), on_it, use))
     found += [NodeView(name=name, kind=kind, measured=measured_of(hosts, name)) for name, kind in kinds.items()]
     return tuple(sorted(found, key=lambda node: node.name))

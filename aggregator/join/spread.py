@@ -15,15 +15,15 @@ from aggregator.model.node import Held
 # CPUs, bytes of memory and GPUs of a node; None where that is not known.
 Size = tuple[float | None, float | None, float | None]
 _UNKNOWN: Final[Size] = (None, None, None)
-Parts = Mapping[str, Mapping[int, Held]]
+Parts = Mapping[str, Sequence[tuple[int, Held]]]
 
 
 def spread(runs: Iterable[Run], sizes: Mapping[str, Size]) -> Parts:
-    """Give what each run holds of each of its nodes: node → run id → part.
+    """Give what each run holds of each of its nodes: node → (run id, part) of each.
 
     The parts of a run add up to it, unless its nodes are too small for all that is on them.
     """
-    parts: defaultdict[str, dict[int, Held]] = defaultdict(dict)
+    parts: defaultdict[str, list[tuple[int, Held]]] = defaultdict(list)
     room: dict[str, list[float]] = {}
     placed = [(run, tuple(dict.fromkeys(run.nodes))) for run in runs if run.holds_resources and run.nodes]
     # What is certain first, then what leaves the fewest choices.
@@ -32,7 +32,7 @@ def spread(runs: Iterable[Run], sizes: Mapping[str, Size]) -> Parts:
             if node not in room:
                 room[node] = [inf if size is None else size for size in sizes.get(node, _UNKNOWN)]
         for node, part in zip(nodes, _parts(run, [room[node] for node in nodes]), strict=True):
-            parts[node][run.run_id] = part
+            parts[node].append((run.run_id, part))
     return parts
 
 

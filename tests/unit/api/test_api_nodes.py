@@ -150,6 +150,16 @@ async def test_lines_of_others_jobs_are_left_out(alice: tuple[Service, dict[str,
     assert body["warnings"] == ["lines of jobs that may not be seen, or have ended, are left out"]
 
 
+async def test_of_a_job_id_that_is_used_again_the_former_owners_points_are_left_out(
+    alice: tuple[Service, dict[str, Any]],
+) -> None:
+    service, identity = alice
+    assert service.lines is not None
+    service.lines.lines = (Line({"node": "n1", "slurmjobid": "101"}, ((NOW - 90_000, 5.0), (NOW, 1.0))),)
+    data = await service.data(f"{CLUSTER}/nodes/n1/series?metric=cpu&start={NOW - 100_000:.0f}", **identity)
+    assert [line["values"] for line in data["result"]] == [[[NOW, "1.0"]]]
+
+
 async def test_a_host_list_draws_several_nodes_and_each_must_be_known(nodes: Service) -> None:
     await nodes.data(f"{CLUSTER}/nodes/n%5B1-2%5D/series?metric=cpu")
     assert nodes.lines is not None

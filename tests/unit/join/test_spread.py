@@ -1,18 +1,25 @@
+from collections.abc import Iterable, Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.spread import part_of, spread
-from aggregator.model.accounting import JobState
+from aggregator.join.spread import Size, part_of
+from aggregator.join.spread import spread as spread_in_order
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.node import Held
 from tests.builders import GIB, make_allocation, make_run
 
 SIZES = {f"node{number:02}": (32.0, 128.0 * GIB, 4.0) for number in range(1, 6)}
 
 
-def on(*nodes: str, run_id: int = 1, state: JobState = JobState.RUNNING, **held: object):  # type: ignore[no-untyped-def]
+def on(*nodes: str, run_id: int = 1, state: JobState = JobState.RUNNING, **held: object) -> Run:
     allocated = make_allocation(**{"cpus": 8, "memory_bytes": 8 * GIB, "nodes": len(nodes), **held})
     return make_run(run_id=run_id, job_id=run_id, nodes=nodes, allocated=allocated, state=state)
+
+
+def spread(runs: Iterable[Run], sizes: Mapping[str, Size]) -> dict[str, dict[int, Held]]:
+    return {node: dict(parts) for node, parts in spread_in_order(runs, sizes).items()}
 
 
 def test_a_run_of_one_node_holds_it_all_there() -> None:

@@ -9,7 +9,7 @@ from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.model.accounting import JobState
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, Sums
 from aggregator.model.waste import Judgement
-from tests.builders import NOW, make_allocation, make_finding, make_job, make_run
+from tests.builders import GIB, NOW, make_allocation, make_finding, make_job, make_run
 
 KNOWN = ("used_cpus", "used_memory_bytes", "used_gpus", "wasted_cpus", "wasted_memory_bytes", "wasted_gpus",
          "wasted_cpu_seconds", "wasted_gpu_seconds", "busy_gpus", "memory_peak_bytes")  # fmt: skip
@@ -81,7 +81,7 @@ def test_users_and_accounts_add_up_to_the_jobs_in_every_column(jobs: list[Job]) 
         assert column(users, name) == column(accounts, name), name
 
     running = [job for job in jobs if job.run.holds_resources]
-    assert column(users, "allocated_cpus") == (sum(job.run.allocated.cpus for job in running) if users else None)
+    assert column(users, "allocated_cpus") == (sum(job.run.held.cpus for job in running) if users else None)
     assert column(users, "used_cpus") == total(job.use.cpus for job in running)
     assert column(users, "used_memory_bytes") == total(job.use.memory_bytes for job in running)
     assert column(users, "used_gpus") == total(job.use.gpu.used for job in running if job.use.gpu)
@@ -157,6 +157,6 @@ def test_ended_runs_are_in_no_sum() -> None:
     assert sum_by_user([make_job(end=NOW - 1, state=JobState.COMPLETED)]) == ()
 
 
-def test_suspended_jobs_hold_what_they_have() -> None:
+def test_suspended_jobs_hold_what_they_have_but_no_cpus() -> None:
     sums = sum_by_account([make_job(state=JobState.SUSPENDED)])[0]
-    assert (sums.jobs, sums.allocated_cpus) == ({"suspended": 1}, 8)
+    assert (sums.jobs, sums.allocated_cpus, sums.allocated_memory_bytes) == ({"suspended": 1}, 0, 64 * GIB)

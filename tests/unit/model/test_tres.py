@@ -110,7 +110,7 @@ def test_garbage_between_entries_changes_no_count(
 @given(st.text(alphabet="0123456789=,", max_size=80))
 def test_no_allocation_is_negative(text: str) -> None:
     held = allocation(parse_tres(text), GPU_IDS)
-    assert min(held.cpus, held.memory_bytes, held.nodes, held.gpu_count, *held.gpus.values()) >= 0
+    assert min(held.cpus, held.memory_bytes or 0, held.nodes, held.gpu_count, *held.gpus.values()) >= 0
 
 
 @pytest.mark.parametrize(
