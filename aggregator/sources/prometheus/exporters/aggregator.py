@@ -138,7 +138,8 @@ _SUMS = (
         of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits_now < {LARGEST_BYTES}))",
     ),
     *_sums(
-        "used_memory", "used_memory_bytes", "Resident memory of running jobs, without shared memory and page cache.", "bytes", _MOST_BYTES,
+        "used_memory", "used_memory_bytes",
+        "Resident memory of running jobs, without shared memory and page cache.", "bytes", _MOST_BYTES,
         series={**_USED_MEMORY, "resident": Series("slurm_job_memory_rss")},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident_now))",
@@ -198,13 +199,13 @@ _POWER = (
         expression="max by (slurmjobid, component) ($ours_mean)",
     ),
     Graph(
-        name="gpu_power", help="Power of jobs' GPUs by model; of each job that shares a board; without MIG slices.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG slices.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression=f"sum by ({_WHO}, gpu_type) ("
         f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
     Graph(
-        name="gpu_power", help="Power of jobs' GPUs by model; of each job that shares a board; without MIG slices.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG slices.", unit="watts",
         by=_OF_CLUSTER, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
