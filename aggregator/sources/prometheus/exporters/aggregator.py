@@ -199,13 +199,13 @@ _POWER = (
         expression="max by (slurmjobid, component) ($ours_mean)",
     ),
     Graph(
-        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG slices.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression=f"sum by ({_WHO}, gpu_type) ("
         f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
     Graph(
-        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG slices.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG.", unit="watts",
         by=_OF_CLUSTER, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
