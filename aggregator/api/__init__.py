@@ -65,6 +65,7 @@ from aggregator.api.nodes import (
     list_partitions,
     list_reservations,
 )
+from aggregator.api.provenance import STORED
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
@@ -109,6 +110,7 @@ def create_app(
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app[SERIES] = series
+    app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
     return app

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import orjson
 from aiohttp import ETag, web
 
-from aggregator.api.keys import SETTINGS
-from aggregator.api.provenance import as_stored
+from aggregator.api.provenance import STORED, as_stored
 
 COMPRESS_ABOVE_BYTES = 1024
 # A page of 1000 jobs is 2 MB: compressing it on the event loop would hold up every other request.
@@ -21,7 +20,7 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
 
     What a cluster's values are from is named as the cluster's site names it.
     """
-    data = as_stored(data, request.app[SETTINGS].stored_names.get(request.match_info.get("cluster", ""), {}))
+    data = as_stored(data, request.app[STORED](request.match_info.get("cluster", "")))
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
     body = _dumps(content)
     # Weak, for the compressed and the plain body share it.

@@ -1,8 +1,13 @@
 """What a value's `source` calls a metric: as the site has stored it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from aiohttp import web
+
+# Gives the names of a cluster's metrics as the site stores them, by the exporters' own, where they differ.
+STORED = web.AppKey[Callable[[str], Mapping[str, str]]]("stored")
 
 
 def as_stored(data: Any, names: Mapping[str, str]) -> Any:
@@ -13,7 +18,7 @@ def as_stored(data: Any, names: Mapping[str, str]) -> Any:
     return _walk(data, lambda text: pattern.sub(lambda found: names[found[0]], text))
 
 
-def _walk(data: Any, write: Any) -> Any:
+def _walk(data: Any, write: Callable[[str], str]) -> Any:
     if isinstance(data, dict):
         return {
             key: write(value) if key == "source" and isinstance(value, str) else _walk(value, write)

@@ -18,6 +18,14 @@ _DISKS = {
     "disk_operations": {"read": "reads_completed", "write": "writes_completed"},
     "disk": {"read": "read_bytes", "write": "written_bytes"},
 }
+_PHYSICAL = (
+    "Ours has physical devices only. The portal's also has bonds, bridges, VLANs and containers' ends, which show the "
+    "same traffic once more. Neither has a device whose name begins with ib."
+)
+_DEVICES = (
+    "Ours has whole disks of every name (sdaa, nvme10n1, xvda, mmcblk0); the portal's those with one letter or number "
+    "(sda, vdb, nvme0n1). Neither has partitions, md and dm."
+)
 _MEGABITS, _GIGABITS, _BITS, _GB, _GIB = 1e6 / 8, 1e9 / 8, 1 / 8, 1e9, 2.0**30
 _KINDS = {
     "PageTables": "page_tables", "SwapCached": "swap_cached", "Slab": "slab", "Cached": "cached", "Buffers": "buffers",
@@ -32,7 +40,7 @@ def _devices(network: str, infiniband: str, disk: str, bandwidth: str, host: str
         *(
             Entry(
                 id=network, portal=_ETHERNET.format(plain, host), path=path, metric="network", labels=_DEVICE,
-                only={"direction": way}, factor=_MEGABITS,
+                only={"direction": way}, factor=_MEGABITS, note=_PHYSICAL,
             )
             for way, (plain, _) in ways.items()
         ),
@@ -46,7 +54,7 @@ def _devices(network: str, infiniband: str, disk: str, bandwidth: str, host: str
         *(
             Entry(
                 id=disk if metric == "disk_operations" else bandwidth, portal=_DISK.format(said, host), path=path,
-                metric=metric, labels=_DEVICE, only={"direction": way},
+                metric=metric, labels=_DEVICE, only={"direction": way}, note=_DEVICES,
             )
             for metric, said_ways in _DISKS.items()
             for way, said in said_ways.items()
@@ -79,8 +87,7 @@ _NODE_PAGE = (
         path=_OF_NODES, metric="node_cpus", labels=_NODE,
     ),
     Entry(
-        # iowait, which the portal counts as busy and we do not, is 0 in the lab's compute nodes.
-        id="ND3",
+        id="ND3", note="The portal counts iowait as busy, ours does not; it is 0 in the lab's nodes.",
         portal='sum(rate(node_cpu_seconds_total{$HL=~"($NODES)(:.*)", mode!="idle", $F}[$window])) by ($HL)',
         path=_OF_NODES, metric="node_busy_cpus", labels=_NODE,
     ),
@@ -132,6 +139,8 @@ _NODE_PAGE = (
         portal='(node_filesystem_size_bytes{$HL=~"$NODE(:.*)", $F}'
         ' - node_filesystem_avail_bytes{$HL=~"$NODE(:.*)", $F}) / (1000*1000*1000)',
         path=_OF_NODE, metric="filesystems", labels={**_NODE, "mountpoint": "mountpoint"}, factor=_GB,
+        note="The portal's has every mount that node_exporter shows; ours has none that is in memory (tmpfs, devtmpfs,"
+        " ramfs) or a view of another (overlay, squashfs, autofs), and what is mounted twice at one place once.",
     ),
     Entry(
         id="ND14",
@@ -214,6 +223,7 @@ _PUBLIC = (
             id="PG8",
             portal=f'rate(node_network_{way}_bytes_total{{$HL=~"$LOGIN(:.*)?", device="$DEV", $F}}[$window]) * 8',
             path=_OF_LOGIN, metric="network", labels=_DEVICE, only={"direction": way, "device": "eth0"}, factor=_BITS,
+            note="Ours has physical devices only: a bond has no line, its members have.",
         )
         for way in ("receive", "transmit")
     ),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tests.catalogue import ENTRIES, Entry
+from tests.catalogue.databases import ROBINHOOD, SLURMACCT, Page
 
 # How many queries each page of the portal has, by the letters of their ids.
 COUNTS: Final = {
@@ -24,8 +25,12 @@ What the pages of the job portal [TrailblazingTurtle](https://github.com/guilbau
 Prometheus, and where the same is had here. `$F` stands for the site's matchers; `$window` is at least four scrapes
 where the portal has a window of its own, which holds two samples at most. Values are in base units: bytes, watts,
 ratios, bytes per second. `tests/lab_tests/test_catalogue.py` asks both of one Prometheus, where they agree within
-rounding (or as is said), but for those that say "differs". Numbers in parentheses are those of
+rounding (or as is said), but for those that say "differs". A remark says where the two part on other data, such as a
+node with odd devices. While a counter was not observed as a whole the portal's rates fall; ours are then the slopes of
+the samples that there are, and where there are none there is no point. Numbers in parentheses are those of
 [pitfalls](#pitfalls).
+
+What the portal's pages ask of slurmacct and of Robinhood is [in SQL](#from-slurmacct) and has no numbers.
 """
 # Those that entries name, by the numbers that they have in our notes on the exporters.
 PITFALLS: Final = {
@@ -48,7 +53,8 @@ PITFALLS: Final = {
 
 def portal_page() -> str:
     """Write the whole page."""
-    tables = (line for letters in COUNTS for line in _table(letters))
+    tables = [line for letters in COUNTS for line in _table(letters)]
+    tables += [*_of_database("From slurmacct", SLURMACCT), *_of_database("From Robinhood", ROBINHOOD)]
     pitfalls = (f"{number}. {text}" for number, text in PITFALLS.items())
     return "\n".join((_HEAD, *tables, "## Pitfalls\n", *(f"- {each}" for each in pitfalls))).rstrip() + "\n"
 
@@ -67,6 +73,15 @@ def _table(letters: str) -> Iterator[str]:
     yield f"## {_PAGES[letters]}\n"
     yield "| | the portal asks | here | |\n|---|---|---|---|"
     yield from dict.fromkeys(map(_row, entries))
+    yield ""
+
+
+def _of_database(title: str, pages: Iterable[Page]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| the portal's page | what it reads | here | |\n|---|---|---|---|"
+    for each in pages:
+        here = f"`{each.route.removeprefix('/api/v1/')}`" + (f": {each.fields}" if each.fields else "")
+        yield f"| {each.page} | {each.reads} | {here} | {each.remark} |"
     yield ""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from aggregator.sources.prometheus.series import GRAPHS
 from tests.catalogue import ENTRIES, Entry
+from tests.catalogue.databases import ROBINHOOD, SLURMACCT, Page
 from tests.contract.portal_page import COUNTS, PITFALLS, missing_ids, portal_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "portal.md"
@@ -47,3 +48,25 @@ def test_an_entry_explains_itself(entry: Entry) -> None:
 )
 def test_a_graph_that_is_named_is_there(entry: Entry) -> None:
     assert entry.metric in {graph.name for graphs in GRAPHS.values() for graph in graphs}
+
+
+@pytest.mark.parametrize("page", [*SLURMACCT, *ROBINHOOD], ids=lambda page: page.page)
+def test_what_is_read_from_a_database_is_at_a_route_and_in_a_field_that_there_are(page: Page) -> None:
+    api = (PAGE.parent / "api.md").read_text()
+    assert f"### `GET {page.route}`" in api
+    for field in re.findall(r"`(?:[a-z_]+\.)?([a-z_]+)`", page.fields):
+        assert f"`{field}`" in api, field
+
+
+# What of nodes the two part on, though they agree on the lab's, whose devices and mounts are plain ones.
+ODD = {
+    "JN1": "bonds", "ND21": "bonds", "JD1": "partitions", "JD2": "partitions", "ND23": "partitions",
+    "ND24": "partitions", "ND13": "in memory", "ND3": "iowait", "PG8": "bond",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "word"), ODD.items())
+def test_where_an_odd_node_differs_is_said(number: str, word: str) -> None:
+    entries = [entry for entry in ENTRIES if entry.id == number]
+    assert entries
+    assert all(word in entry.note for entry in entries)

@@ -17,7 +17,7 @@ import aggregator
 from aggregator.cli import _parser
 from aggregator.config import Config, ListenAddress, parse
 from tests.deploy import tools
-from tests.deploy.chart import CHART, CI, ROOT, ci, manifests, run_helm
+from tests.deploy.chart import CHART, CI, ROOT, ci, manifests, render, run_helm
 
 each_ci = pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 each_helm = pytest.mark.parametrize("helm", tools.HELMS)
@@ -105,6 +105,15 @@ def test_the_prometheus_rule_has_every_rule_of_the_project() -> None:
     groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
     assert ci("prometheus-operator")["PrometheusRule"]["spec"] == {"groups": groups}
     assert groups
+
+
+def test_the_alerts_come_with_the_series_that_they_read() -> None:
+    files = [*sorted((ROOT / "rules/alerts").glob("*.yml")), ROOT / "rules/recording/hpc.yml"]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    values = CHART / "ci" / "prometheus-operator-values.yaml"
+    rendered = render("helm4", "--values", str(values), "--set", "prometheusRule.recording=false")
+    (rule,) = [each for each in yaml.safe_load_all(rendered.stdout) if each and each["kind"] == "PrometheusRule"]
+    assert rule["spec"] == {"groups": groups}
 
 
 def test_what_is_not_enabled_is_not_rendered() -> None:

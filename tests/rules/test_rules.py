@@ -189,7 +189,9 @@ def test_alerts_on_jobs_and_storage_read_nothing_that_replicas_show_twice(rule: 
         assert all(name.startswith("hpc:") for name in names(rule["expr"]))
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
 def test_the_examples_of_the_docs_count_replicas_once(page: Path) -> None:
     """But for what is of each replica, and where the maximum over them is written out."""
     for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL):

@@ -94,7 +94,6 @@ async def test_without_a_metric_the_graphs_that_there_are_are_listed(idle_servic
         ('metric=cp"u', 'metric: must be one of cpu, disk, got "cp"u"'),
         ("metric=cpu&step=0", 'step: must be a duration of a second to a year such as 30s or 300, got "0"'),
         ("metric=cpu&start=now&end=now-1h", "start: must be before end"),
-        ("metric=cpu&start=0&end=now&step=1s", "step: more than 55000 points"),
         ("metric=cpu&metrics=x", "metrics: unknown parameter"),
     ],
 )
@@ -104,6 +103,22 @@ async def test_what_cannot_be_answered_is_refused_by_name(
     status, _, error = await idle_service.failure(f"{JOBS}/101/series?{query}")
     assert status == 400
     assert text in error
+
+
+async def test_more_points_than_a_graph_has_are_refused(idle_service: Service, series: FakeSeries) -> None:
+    path = f"{CLUSTER}/users/alice/series?metric=cpu&start=0&end=now&step=1s"
+    status, _, error = await idle_service.failure(path)
+    assert (status, "step: more than 55000 points" in error) == (400, True)
+
+
+async def test_a_time_before_the_run_is_not_asked_for(idle_service: Service, series: FakeSeries) -> None:
+    """Whoever had the id then is not to be seen."""
+    await idle_service.data(f"{JOBS}/101/series?metric=cpu&start=0&step=1s")
+    ((_, _, span),) = series.read_of
+    assert span.start >= NOW - 3600
+    data = await idle_service.data(f"{JOBS}/101/series?metric=cpu&start=0&end=1000")
+    assert data["result"] == []
+    assert len(series.read_of) == 1, "nothing was asked"
 
 
 async def test_a_run_that_has_not_started_has_no_lines_and_that_is_said(

@@ -121,7 +121,7 @@ _SUMS = (
         of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, core) ($cores_now))",
     ),
     *_sums(
-        "used_cpus", "used_cpus", "CPUs that running jobs keep busy.", "cpus", _MOST_CPUS,
+        "used_cpus", "used_cpus", "CPUs that running jobs keep busy, where it is observed.", "cpus", _MOST_CPUS,
         series={**_USED_CPUS, "cores": _CORES, **SCRAPES},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) ({core_slopes(_busy_cores)}) / 1e9",
@@ -138,7 +138,8 @@ _SUMS = (
         of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits_now < {LARGEST_BYTES}))",
     ),
     *_sums(
-        "used_memory", "used_memory_bytes", "Resident memory of running jobs.", "bytes", _MOST_BYTES,
+        "used_memory", "used_memory_bytes",
+        "Resident memory of running jobs, without shared memory and page cache.", "bytes", _MOST_BYTES,
         series={**_USED_MEMORY, "resident": Series("slurm_job_memory_rss")},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident_now))",
@@ -160,13 +161,13 @@ _SUMS = (
         of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, gpu) ($gpus_now))",
     ),
     *_sums(
-        "used_gpus", "used_gpus", "Sum of the utilisations of GPUs.", "gpus", _MOST_GPUS,
+        "used_gpus", "used_gpus", "Sum of the utilisations of the GPUs that are seen.", "gpus", _MOST_GPUS,
         series={**_USED_GPUS, "gpus": _GPUS},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) ({_EACH_GPU}) / 100",
     ),
     *_sums(
-        "busy_gpus", "busy_gpus", "GPUs that are not idle.", "gpus", _MOST_GPUS,
+        "busy_gpus", "busy_gpus", "GPUs with a utilisation above 0 at that moment.", "gpus", _MOST_GPUS,
         series={"busy": _rule("non_idle_gpu:sum_user_account"), "gpus": _GPUS},
         of_rules=_by_rules("busy"), of_cluster=_all_rules("busy"),
         of_series=f"count by ({_WHO}) ({_EACH_GPU} > 0)",
@@ -198,13 +199,13 @@ _POWER = (
         expression="max by (slurmjobid, component) ($ours_mean)",
     ),
     Graph(
-        name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression=f"sum by ({_WHO}, gpu_type) ("
         f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
     Graph(
-        name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
+        name="gpu_power", help="Power of jobs' GPUs by model, for each job that shares one; no MIG.", unit="watts",
         by=_OF_CLUSTER, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
         expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),

@@ -76,7 +76,7 @@ GRAPHS = (
         "Instructions_Retired_Any", ("Clock_Unhalted_Ref",), 64.0,
     ),
     Graph(
-        name="socket_traffic", help="Traffic that each socket receives from the others, over all links.",
+        name="socket_traffic", help="Traffic that each socket receives over all links, whoever causes it.",
         unit="bytes per second", by=_OF_JOB, high=_MOST_BYTES_PER_SECOND,
         series={f"link{number}": Series(f"Incoming_Data_Traffic_On_Link_{number}", _SOCKETS) for number in _LINKS},
         expression="sum by ($node, socket) ("

@@ -248,10 +248,13 @@ GRAPHS = (
         "Share of the time in which the GPU's memory is read or written, not how full it is.",
         "ratio", scale=0.01, high=1.005,
     ),
-    _gpu_graph("gpu_memory", "slurm_job_memory_usage_gpu", "Memory used on the GPU.", "bytes", scale=1.0, high=1e13),
+    _gpu_graph(
+        "gpu_memory", "slurm_job_memory_usage_gpu", "Memory used on the GPU, whoever uses it.", "bytes", scale=1.0,
+        high=1e13,
+    ),
     _gpu_graph("gpu_memory_total", "slurm_job_memory_total_gpu", "Memory of the GPU.", "bytes", scale=1.0, high=1e13),
     _gpu_graph(
-        "gpu_power", "slurm_job_power_gpu", "Power of the board; a MIG slice shows that of the whole board.",
+        "gpu_power", "slurm_job_power_gpu", "Power of the whole board, also where jobs or MIG slices share it.",
         "watts", scale=1e-3, high=2000.0,
     ),
     _gpu_graph(

@@ -1,0 +1,69 @@
+"""What the portal's pages ask of slurmacct and of Robinhood, in SQL, and where the same is had here."""
+
+from typing import NamedTuple
+
+
+class Page(NamedTuple):
+    """One thing that a page reads: from what, where it is here (a route of docs/api.md, and its fields), and how
+    the two part."""
+
+    page: str
+    reads: str
+    route: str
+    fields: str
+    remark: str
+
+
+_JOBS = "/api/v1/clusters/{cluster}/jobs"
+_JOB = f"{_JOBS}/{{job_id}}"
+SLURMACCT = (
+    Page("Own jobs", "job table by user, running ones first", _JOBS, "`user`, `state`",
+         "Finished runs of any time with `start` and `end`; in pages."),
+    Page("Job: header, resources, times, submit line", "job table by id", _JOB, "`runs`",
+         "Every run of the id (requeues, resizes), not one of them; signed and unsigned `job_db_inx`."),
+    Page("Job: other runs", "job table by id", _JOB, "`runs`", "Of a reused id each run has its own owner."),
+    Page("Job: dependencies and dependents", "job table, `submit_line`", _JOB, "`around.dependencies`",
+         "From the submit line (Slurm 21.08); only those that may be seen are named."),
+    Page("Job: array", "job table by array id", _JOB, "`around.array_tasks`",
+         "Counted by state; `…/jobs?array=` lists the tasks."),
+    Page("Job: node events", "event table by the job's nodes", _JOB, "`around.node_events`",
+         "Rows that slurmdbd splits when the cluster changes are one event."),
+    Page("Job: script", "the portal's own table", f"{_JOB}/script", "",
+         "What an agent delivered, else slurmdbd's own archive."),
+    Page("Job: advice", "job table: limits, states, flags of the submit line", _JOB, "`waste`",
+         "By rules that a site can change; no advice on the text of scripts."),
+    Page("Account: members and their jobs", "association and job tables",
+         "/api/v1/clusters/{cluster}/accounts/{account}", "",
+         "The tree above and below it too, with shares and limits."),
+    Page("Staff: length of jobs, ratio of used to asked time", "job table of a time",
+         "/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", "`time_limit_used`, `states`",
+         "By account and by user; the portal's is by partition."),
+    Page("Staff: priority when jobs started", "job table with `slurm_account_levelfs`",
+         "/api/v1/clusters/{cluster}/series", "levelfs", "The lines; they are not joined with the jobs' starts."),
+    Page("Staff: jobs with much memory", "job table, `partition LIKE '%large%'`, running for an hour",
+         "/api/v1/clusters/{cluster}/top", "", "By what jobs waste or hold, in any partition."),
+    Page("Staff: node", "event table by node", "/api/v1/clusters/{cluster}/nodes/{node}/events", "",
+         "And the jobs that were there: `…/nodes/{node}/jobs`."),
+)  # fmt: skip
+_GROUPS = "/api/v1/storage/{filesystem}/groups/{group}"
+ROBINHOOD = (
+    Page("Quota: project, used", "`ACCT_STAT` of the group, status `''` or `new`: blocks × 512", _GROUPS,
+         "`used_bytes.disk`",
+         "Ours is all that is on disk. The portal tells /project and /nearline apart by the status of HSM alone: new "
+         "files and directories of nearline count as project's there, archived files of project as nearline's."),
+    Page("Quota: nearline, on disk", "status other than `''`, `new`, `released`: blocks × 512", _GROUPS,
+         "`used_bytes.disk`",
+         "In the same sum; a file that is being recalled has blocks while they come back."),
+    Page("Quota: nearline, on tape", "status `released`: size", _GROUPS, "`used_bytes.tape`",
+         "Ours counts every file with a copy on tape, also those that are still on disk (`synchro`); the portal "
+         "counts released ones only."),
+    Page("Quota: limits", "settings of the portal, or LDAP", _GROUPS, "`quota`",
+         "From the allocations file or the file system's own quota; 0 is no limit."),
+    Page("Quota: users of the group", "`ACCT_STAT` by uid", f"{_GROUPS}/users", "",
+         "One row for each user, whatever types and states the files have, root and small users too: rows add up "
+         "to the total. With Django 5 the portal's list has a user once for each type and state."),
+    Page("Quota: own storage", "lfs_quota (QL1, QL2)", "/api/v1/storage/{filesystem}/users", "",
+         "Beside what the quota counts, what Robinhood counts."),
+    Page("(none)", "`VARS`: last changelog record and scan", "/api/v1/storage/{filesystem}", "`updated_time`",
+         "The portal does not say how old the numbers are."),
+)  # fmt: skip
