@@ -8,7 +8,9 @@ from aggregator.api.freshness import source_warnings, sources_of
 from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, missing_accounting
+from aggregator.api.node_representation import scheduler_json
 from aggregator.api.parameters import Parameters
+from aggregator.api.provenance import as_stored
 from aggregator.api.representation import Json, freshness_json, sums_json, times
 from aggregator.api.totals import total
 from aggregator.model.view import ClusterView, Snapshot
@@ -20,7 +22,11 @@ async def list_clusters(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of every cluster."""
     Parameters(request)
     snapshot = request.app[STORE].current
-    clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
+    stored = request.app[SETTINGS].stored_names
+    clusters = [
+        as_stored(_cluster_json(request, snapshot, view), stored.get(name, {}))
+        for name, view in sorted(snapshot.clusters.items())
+    ]
     warnings = [warning for name in sorted(snapshot.clusters) for warning in _warnings(request, snapshot, name)]
     return success(request, {"clusters": clusters}, warnings)
 
@@ -48,6 +54,7 @@ def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -
         "cluster": view.cluster,
         **times("as_of", view.time),
         **(sums_json(total(view.accounts)) if known else _UNKNOWN),
+        "slurmctld": scheduler_json(view.scheduler),
         "energy": cluster_energy_json(view),
         "sources": [{**freshness_json(status, now, stale_after), **hidden} for status in statuses],
     }

@@ -18,10 +18,12 @@ from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.node_representation import node_json, partitions_json, reservation_json, run_on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import times
+from aggregator.api.runs import period_of
 from aggregator.api.selection import select_sums
 from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.nodestate import State, state_of
+from aggregator.join.series import within
 from aggregator.model.accounting import Run
 from aggregator.model.around import NodeEvent
 from aggregator.model.history import Search
@@ -56,9 +58,10 @@ class _Looked:
 async def list_nodes(request: web.Request) -> web.Response:
     """Answer with the nodes by name, page by page."""
     asked = Parameters(request, "kind", "state", "node", "limit", "cursor")
-    kinds, states, names = asked.choices("kind", _KINDS), asked.many("state"), asked.many("node")
+    kinds, states = asked.choices("kind", _KINDS), asked.many("state")
     after, limit = asked.cursor(str, 2), asked.limit()
     view = find_accounted_cluster(request, request.app[STORE].current)
+    names = view.names.each(asked.many("node"))
     chosen = [node for node in view.hosts if (not kinds or node.kind in kinds) and (not names or node.name in names)]
     warnings = _warnings(request, view)
     if states:
@@ -131,18 +134,28 @@ async def get_node_events(request: web.Request) -> web.Response:
 
 
 async def get_node_series(request: web.Request) -> web.Response:
-    """Answer with a graph of one node or of a host list; the lines of jobs are those of jobs that may be seen."""
+    """Answer with a graph of one node or of a host list; the lines of jobs are those of jobs that may be seen.
+
+    Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
+    """
     asked = Parameters(request, *PARAMETERS)
     view, sight = _view(request)
     nodes = _named(view, request.match_info["node"])
     names = tuple(node.name for node in nodes)
-    seen = {job.run.job_id: job.run.user for job in view.jobs if sight.sees_run(job.run)}
+    seen = [job.run for job in view.jobs if sight.sees_run(job.run)]
     on_them = {job_id for node in nodes for job_id in node.jobs}
-    audit(request, {user for job_id, user in seen.items() if job_id in on_them})
+    audit(request, {run.user for run in seen if run.job_id in on_them})
+    now = request.app[CLOCK]()
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        ids = {str(job_id) for job_id in seen}
-        return [line for line in lines if sight.everything or line.labels.get("slurmjobid", None) in {None, *ids}]
+        if sight.everything:
+            return lines
+        periods = {str(run.job_id): (period_of(run, now),) for run in seen if run.start is not None}
+        shown = (
+            within(line, periods.get(line.labels["slurmjobid"], ())) if "slurmjobid" in line.labels else line
+            for line in lines
+        )
+        return list(filter(None, shown))
 
     warnings = [] if sight.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
@@ -180,7 +193,8 @@ def _warnings(request: web.Request, view: ClusterView) -> list[str]:
 def _look(request: web.Request) -> _Looked:
     view, sight = _view(request)
     name = request.match_info["node"]
-    node = next((node for node in view.hosts if node.name == name), None)
+    wanted = view.names.normalize(name)
+    node = next((node for node in view.hosts if node.name == wanted), None)
     if node is None:
         raise _unknown(name, view)
     return _Looked(view, sight, node)
@@ -192,10 +206,10 @@ def _named(view: ClusterView, text: str) -> list[NodeView]:
     Raises BadData for too many or none, NotFound naming the first that is not known.
     """
     known = {node.name: node for node in view.hosts}
-    if text in known:
-        return [known[text]]
+    if (name := view.names.normalize(text)) in known:
+        return [known[name]]
     try:
-        names = tuple(dict.fromkeys(expand_hostlist(text)))
+        names = view.names.each(expand_hostlist(text))
     except HostlistError as error:
         raise BadData(f"node: {error}") from error
     if len(names) > MAX_NODES:

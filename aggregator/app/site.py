@@ -19,6 +19,7 @@ from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -27,6 +28,7 @@ from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.queries.series import SeriesReader
+from aggregator.refresh.bases import BaseReader
 from aggregator.refresh.ledger import PowerSource
 from aggregator.refresh.lustre import UserNames
 from aggregator.sources import mysql
@@ -57,6 +59,9 @@ from aggregator.sources.slurmacct import (
     SlurmUsers,
 )
 
+# What is read rarely is not stale after the time of what is read often.
+STALE_INTERVALS = 3
+
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
     """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
@@ -71,13 +76,15 @@ class ClusterSources:
     """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
-    None when their exporter is not configured. kinds has the hosts that are no compute nodes. history, around and
-    series read on demand what the snapshot does not hold; replica is who measures where the first two read it. users
-    names the uids of Lustre's clients.
+    None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
+    the hosts that are no compute nodes, names is the rule for the names of nodes. history, around and series read on
+    demand what the snapshot does not hold; replica is who measures where the first two read it. users names the uids of
+    Lustre's clients.
     """
 
     accounting: AccountingSource
     use: Source[Use] | None = None
+    bases: BaseReader | None = None
     power: PowerSource | None = None
     history: HistoryReader | None = None
     around: AroundReader | None = None
@@ -91,6 +98,7 @@ class ClusterSources:
     scheduler: Source[Scheduler] | None = None
     hosts: Source[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    names: NodeRule = field(default_factory=NodeRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,11 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
             },
             AllocationsFile(allocations) if allocations else None,
             {
-                name: open_cloud(section, _open_client(stack, f"cloud.{name}", section.prometheus, config))
+                name: open_cloud(
+                    section,
+                    _open_client(stack, f"cloud.{name}", section.prometheus, config),
+                    max(config.refresh.stale_after, STALE_INTERVALS * section.interval),
+                )
                 for name, section in config.cloud.items()
             },
         )
@@ -149,8 +161,8 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
     own = _open_database(stack, key, section.slurmacct, pool_size=1)
     replica = _open_replica(stack, key, section.slurmacct)
     history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
-    retention = config.refresh.ended_job_retention
-    accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history)
+    retention, rule = config.refresh.ended_job_retention, section.nodes.rule
+    accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history, names=rule)
     on_demand = ClusterSources(
         accounting,
         history=SlurmHistory(accounting, history),
@@ -160,6 +172,7 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
         replica=replica.measured_by(accounting, database) if replica else None,
         users=SlurmUsers(accounting, history),
         kinds=section.nodes.kinds,
+        names=rule,
     )
     return _with_exporters(stack, cluster, section, config, on_demand)
 
@@ -179,21 +192,24 @@ def _with_exporters(
         for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
+    patience = config.refresh.stale_after
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
     sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster))
-    sources = replace(sources, lustre=_open_lustre(client, section, settings))
+    sources = replace(sources, lustre=_open_lustre(client, section, settings, patience))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
-        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"]))
+        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"], nodes))
     if "node_exporter" in settings:
-        sources = replace(sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes))
+        sources = replace(
+            sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes, patience=patience)
+        )
     if "slurm_job_exporter" in settings:
-        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
-        known = _known_nodes(config.energy)
+        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
+        known = _known_nodes(config.energy, nodes)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-        sources = replace(sources, use=use, power=power)
+        sources = replace(sources, use=use, bases=use, power=power)
     return sources
 
 
@@ -223,7 +239,7 @@ def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) ->
 
 
 def _open_lustre(
-    client: PrometheusClient, section: Cluster, settings: Mapping[str, ExporterSettings]
+    client: PrometheusClient, section: Cluster, settings: Mapping[str, ExporterSettings], patience: float
 ) -> PrometheusLustre | None:
     """Make one source of both kinds of series: the proxy's settings go first, for its series have more labels."""
     proxied, plain = section.exporters.lustre_exporter_slurm, section.exporters.lustre_exporter
@@ -231,17 +247,17 @@ def _open_lustre(
     if used is None:
         return None
     names = [name for exporter in (proxied, plain) if exporter for name in exporter.jobid_names]
-    return PrometheusLustre(client, section.prometheus.matchers, used, names)
+    return PrometheusLustre(client, section.prometheus.matchers, used, names, patience=patience)
 
 
-def _known_nodes(energy: Energy) -> dict[str, NodePower]:
+def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodePower]:
     """Say what the node classes say of each node."""
     return {
         node: NodePower(
             static_watts=section.idle_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
         )
         for section in energy.node_classes.values()
-        for node in section.nodes
+        for node in names.each(section.nodes)
     }
 
 
@@ -252,7 +268,8 @@ def _open_filesystem(stack: AsyncExitStack, name: str, section: Filesystem, conf
     if section.quota and section.cluster and _has_series(section):
         cluster = config.clusters[section.cluster]
         client = _open_client(stack, f"clusters.{section.cluster}", cluster.prometheus, config)
-        quotas = open_quotas(name, section.quota, cluster, client)
+        patience = max(config.refresh.stale_after, STALE_INTERVALS * section.interval)
+        quotas = open_quotas(name, section.quota, cluster, client, patience)
     # GPFS has limits of its own; who may see a group is in the file whatever the limits' source is.
     return FilesystemSources(usage, section.interval, section.hsm, section.quota is not None, quotas)
 

@@ -1,38 +1,13 @@
 """Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 Kind = Literal["compute", "login", "transfer"]
 # Why jobs on a node have no series from slurm-job-exporter.
 Cause = Literal["exporter_down", "exporter_blind", "no_process", "unknown"]
-
-# sinfo's marks behind a state; `+` has no meaning of its own.
-_FLAGS: Final = {
-    "*": "not_responding", "~": "powered_down", "#": "powering_up", "!": "powering_down", "%": "powering_down",
-    "$": "maintenance", "@": "reboot_requested", "^": "reboot_issued", "-": "planned", "+": "",
-}  # fmt: skip
-_STATE: Final = re.compile(r"([a-z][a-z_&]*?)_?([*~#!%$@^+-]*)")
-_SHORT: Final = {
-    "alloc": "allocated", "comp": "completing", "drng": "draining", "drain": "drained", "failg": "failing",
-    "futr": "future", "maint": "maintenance", "mix": "mixed", "npc": "perfctrs", "plnd": "planned", "resv": "reserved",
-    "unk": "unknown", "block": "blocked", "powerdown": "powering_down",
-}  # fmt: skip
-
-
-def parse_state(text: str) -> tuple[str, tuple[str, ...]]:
-    """Read a state as sinfo prints it, `mixed`, `idle~` or `DOWN*`: its long word and what its marks mean.
-
-    "" for what is no state.
-    """
-    found = _STATE.fullmatch(text.strip().lower())
-    if not found:
-        return "", ()
-    word, marks = found.groups()
-    flags = tuple(dict.fromkeys(name for mark in marks if (name := _FLAGS[mark])))
-    return _SHORT.get(word, word), flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +46,12 @@ class Scheduler:
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 
+def nodes_by_state(told: Scheduler) -> Mapping[str, float]:
+    """Count the nodes by state, each once where their states are known; an exporter's own counts may overlap."""
+    states = Counter(node.state for node in told.nodes.values() if node.state)
+    return {state: float(count) for state, count in states.items()} if states else told.node_counts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """One fetch of what node_exporter shows: input → host → value in base units. An input that failed is not there."""
@@ -83,17 +64,22 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the live runs hold of a node. estimated: a run of several nodes is in it, spread evenly over them."""
+    """What runs hold of a node, memory None where Slurm does not manage it.
+
+    estimated: a run of several nodes is in it, spread evenly over them.
+    """
 
     cpus: float = 0.0
-    memory_bytes: float = 0.0
+    memory_bytes: float | None = 0.0
     gpus: Mapping[str, float] = field(default_factory=dict)
     estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """One node now. jobs are the ids of the runs on it, unobserved those of them without any series of it.
+    """One node now. held adds up the parts of the runs on it, which are by run id.
+
+    jobs are the ids of the runs on it, unobserved those of them without any series of it.
 
     observed_gpus counts the GPUs that have a series, used_gpus adds up their utilisation. exporter_up is None where it
     is not known which targets are slurm-job-exporters. measured is by input of node_exporter (base units).
@@ -103,6 +89,7 @@ class NodeView:
     kind: Kind = "compute"
     told: Told | None = None
     held: Held = Held()
+    parts: Mapping[int, Held] = field(default_factory=dict)
     jobs: tuple[int, ...] = ()
     unobserved: tuple[int, ...] | None = None
     cause: Cause | None = None

@@ -11,10 +11,12 @@ from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
-from aggregator.model.use import Use
+from aggregator.model.use import Base, Use
 from aggregator.model.view import ClusterView, JobUse
+from aggregator.refresh.bases import BaseReader, Bases
 from aggregator.refresh.fetch import Feed, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.stages import Publish, Stages
@@ -22,11 +24,12 @@ from aggregator.refresh.stages import Publish, Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFeeds:
-    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes."""
+    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes, names the rule."""
 
     scheduler: Feed[Scheduler] | None = None
     hosts: Feed[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    names: NodeRule = field(default_factory=NodeRule)
 
     async def fetch(self, at: float) -> tuple[Scheduler | None, Hosts | None]:
         """Fetch both, as far as they are configured."""
@@ -42,6 +45,7 @@ class ClusterRefresher:
         *,
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
+        bases: BaseReader | None = None,
         allocations: Feed[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
@@ -59,6 +63,7 @@ class ClusterRefresher:
         self._cluster = cluster
         self._accounting = accounting
         self._use = use
+        self._bases = Bases(bases)
         self._allocations = allocations
         self._ledger = ledger
         self._usage = usage
@@ -86,10 +91,12 @@ class ClusterRefresher:
             if self._lustre:
                 await self._lustre.learn(lustre, accounting, at)
             ledger = await self._ledger(at) if self._ledger else None
+            bases = await self._bases.of(accounting.runs if accounting else (), at)
         with self._stages.measure("join"):
             view = await asyncio.to_thread(
-                self._join, at, accounting, use, allocations, ledger, levels, lustre, scheduler, hosts
+                self._join, at, accounting, use, bases, allocations, ledger, levels, lustre, scheduler, hosts
             )
+        self._accounting.learn("gpus_agree", view.gpus_agree)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -106,6 +113,7 @@ class ClusterRefresher:
         at: float,
         accounting: Accounting | None,
         use: Use | None,
+        bases: Mapping[int, Base],
         allocations: Allocations | None,
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
@@ -119,6 +127,7 @@ class ClusterRefresher:
             accounting,
             use,
             previous=self._previous,
+            bases=bases,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
             ledger=ledger,
@@ -129,4 +138,5 @@ class ClusterRefresher:
             scheduler=scheduler,
             hosts=hosts,
             kinds=self._nodes.kinds,
+            names=self._nodes.names,
         )

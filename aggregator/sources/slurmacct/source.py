@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aggregator.model.accounting import Accounting, JobState, Run
 from aggregator.model.jobid import JobId
+from aggregator.model.nodename import NodeRule
 from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, DeniedError, Reads, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
@@ -12,7 +13,7 @@ from aggregator.sources.slurmacct.associations import SmallTables, SmallTablesRe
 from aggregator.sources.slurmacct.features import features_of
 from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, RunFeed
 from aggregator.sources.slurmacct.pause import Pause
-from aggregator.sources.slurmacct.rows import RunRow, parse_run
+from aggregator.sources.slurmacct.rows import RunRow, close_replaced, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
 TABLES_SECONDS = 300.0
@@ -32,15 +33,17 @@ class SlurmAcct:
         retention_seconds: float,
         ignored_partitions: Collection[str] = (),
         scripts: Reads | None = None,
+        names: NodeRule | None = None,
     ) -> None:
-        """Read from a database, and scripts from elsewhere where that is given."""
+        """Read from a database, and scripts from elsewhere where that is given; names is the rule for nodes."""
         self.cluster = cluster
+        self.names = names or NodeRule()
         self._database = database
         self._scripts = scripts or database
         self._key = key
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
-        self._reader = SmallTablesReader(database)
+        self._reader = SmallTablesReader(database, self.names)
         self._tables = SmallTables()
         self._tables_time = 0.0
         self._gone_associations: set[int] = set()
@@ -62,8 +65,10 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell what this cluster's schema offers; nothing before it was read."""
-        return {} if self._schema is None else features_of(self._schema)
+        """Tell what this cluster's schema offers, and whether any cluster tracks GPUs; nothing before it was read."""
+        if self._schema is None:
+            return {}
+        return {**features_of(self._schema), "gpus": bool(self._tables.dimensions.gpu_ids)}
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.
@@ -197,14 +202,14 @@ class SlurmAcct:
             elif run := self._parse_row(row, at):
                 parsed[row.job_db_inx] = (row, run)
         self._parsed = parsed
-        return [run for _, run in parsed.values()]
+        return close_replaced(run for _, run in parsed.values())
 
     def _parse(self, rows: Iterable[RunRow], at: float) -> list[Run]:
-        return [run for row in rows if (run := self._parse_row(row, at))]
+        return close_replaced(run for row in rows if (run := self._parse_row(row, at)))
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
-        run = parse_run(self.cluster, row, self._tables.dimensions, at)
+        run = parse_run(self.cluster, row, self._tables.dimensions, at, self.names)
         return None if run is None or run.partition in self._ignored else run
 
 
