@@ -7,7 +7,13 @@ BIN := $(VENV)/bin
 # it for another requirement where a package is pinned without its extra, and refuses it for want of a hash).
 PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes
 
-.PHONY: help run test check lab bench requirements clean
+# Tests run in so many processes; tests/workers.py says which run one after another.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
+# A tool for those who pin anew; later ones of either may not go together.
+PIN_TOOLS := pip==25.3 pip-tools==7.5.3
+
+.PHONY: help run test check soak lab bench requirements clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -17,15 +23,17 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 	$(BIN)/python -m aggregator demo
 
 test: check  ## every test, on real servers (installs missing Debian packages as root)
-	$(BIN)/python -m pytest -q tests/unit -m mariadb
-	$(BIN)/python -m pytest --durations=10 --ignore=tests/unit --ignore=tests/contract
+	$(PYTEST) --durations=15 -m "mariadb or not unit" --no-skips tests
 
 check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/contract -m "not mariadb"
+	$(PYTEST) -q -m "not mariadb" tests/unit tests/contract
+
+soak: $(VENV)/.test  ## every property on forty times as many examples, for an hour or so
+	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
 	$(BIN)/python -m tests.lab
@@ -33,10 +41,11 @@ lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the servic
 bench: $(VENV)/.test  ## measure ours against the reference in one run
 	$(BIN)/python -m tests.bench
 
-requirements: $(VENV)/.test  ## pin the dependencies anew, with hashes and without addresses
-	$(BIN)/pip install --quiet pip-tools
+requirements: $(VENV)/bin/python  ## pin the dependencies anew, with hashes and without addresses
+	$(BIN)/python -m venv --clear $(VENV)/pins
+	$(VENV)/pins/bin/python -m pip install --quiet --disable-pip-version-check $(PIN_TOOLS)
 	for extra in test runtime; do \
-	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-emit-index-url \
+	  $(VENV)/pins/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --no-annotate $$([ $$extra = test ] && echo --extra test || echo -c requirements/test.txt) \
 	    -o requirements/$$extra.txt pyproject.toml || exit 1; \
 	done

@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis' profiles, the order of the tests, and one MariaDB per worker."""
+"""What all tests share: Hypothesis' profiles, how they are given to workers, and one MariaDB per worker."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from tests.lab.mariadb import MariaDB
+from tests.workers import Scheduler, turn
 
 # How long a draw takes says how busy the machine is, not whether the code is right.
 _STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,27 +19,32 @@ settings.register_profile("quick", _STEADY, max_examples=50)
 settings.register_profile("deep", _STEADY, max_examples=2000)
 settings.load_profile("quick")
 
-# What takes longest begins first, so that the workers end together.
-_FIRST = ("lab", "image")
+ROOT = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files instead of comparing")
+    parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: nothing may be missing")
 
 
+# Before -m is applied.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of a file run one after another in one worker, and so the files that share what is costly."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=_turn)
+        if item.path.is_relative_to(ROOT / "unit") or item.path.is_relative_to(ROOT / "contract"):
+            item.add_marker(pytest.mark.unit)
+    items.sort(key=lambda item: turn(item.nodeid))
 
 
-def _turn(item: pytest.Item) -> int:
-    mark = item.get_closest_marker("xdist_group")
-    name = mark.args[0] if mark else ""
-    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

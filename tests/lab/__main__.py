@@ -15,6 +15,9 @@ from tests.lab.service import Service
 from tests.lab.site import EXPORTERS, site_sections
 from tests.lab.stack import Lab
 
+# As they are shipped: what a portal asks of a site's Prometheus is there.
+_RULES = Path(__file__).resolve().parents[2] / "rules" / "recording"
+
 
 class _Asked(BaseException):
     """SIGINT or SIGTERM came."""
@@ -51,7 +54,7 @@ def _run(port: int | None, *, with_service: bool) -> None:
     def progress(stage: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {stage}", file=sys.stderr, flush=True)
 
-    with Lab(service_port=port, progress=progress) as lab:
+    with Lab(service_port=port, rule_files=sorted(_RULES.glob("*.yml")), progress=progress) as lab:
         config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
         if not with_service:
             _wait(lab, config, progress)

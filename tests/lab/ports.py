@@ -17,7 +17,7 @@ _taken: set[int] = set()
 def free_port() -> int:
     """Return a loopback port that nobody uses, a different one at each call, in whatever test run of this machine."""
     for port in random.sample(range(_FIRST, _LAST), 500):
-        if port not in _taken and claim_port(port) and _can_bind(port):
+        if port not in _taken and _can_bind(port) and claim_port(port):
             _taken.add(port)
             return port
     raise RuntimeError(f"no free port between {_FIRST} and {_LAST}")

@@ -1,6 +1,5 @@
 """The servers that all scenarios share, and a site of each test's own."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,20 +13,13 @@ from tests.scenarios.site import Servers, Site
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    with tempfile.TemporaryDirectory(prefix="hpc-aggregator-scenarios-") as folder:
-        root = Path(folder)
-        root.chmod(0o755)
-        mariadb = MariaDB(root)
-        flags = ("--web.enable-remote-write-receiver",)
-        prometheus = PrometheusServer(root, flags=flags, late_window="30d", retention="60d")
-        try:
-            mariadb.start()
-            prometheus.start()
-            yield Servers(mariadb, prometheus)
-        finally:
-            prometheus.stop()
-            mariadb.stop()
+def servers(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    flags = ("--web.enable-remote-write-receiver",)
+    root = tmp_path_factory.mktemp("servers")
+    prometheus = PrometheusServer(root, flags=flags, late_window="30d", retention="60d")
+    prometheus.start()
+    yield Servers(mariadb, prometheus)
+    prometheus.stop()
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from tests.slurm_schema import create_tables
 NO_VAL = 4294967294
 Row = dict[str, Any]
 _numbers = count(1)
-_USER, _PASSWORD = "aggregator", "only for tests"
+# Not the name that tests/integration uses on the same server.
+_USER, _PASSWORD = "scenario", "only for tests"
 _TRES = ((1, "cpu", ""), (2, "mem", ""), (3, "energy", ""), (4, "node", ""), (5, "billing", ""), (6, "fs", "disk"),
          (1001, "gres", "gpu"), (1002, "gres", "gpu:a100"))  # fmt: skip
 _JOB: Row = {
