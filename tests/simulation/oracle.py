@@ -1,0 +1,186 @@
+"""What the documented model says of a world: joules of every job and node, by docs/energy.md and nothing else.
+
+It knows what jobs did at all times, where the service has samples. So a job that was seen all the time must agree with
+it, and one that was not must not have more, nor a coverage that says more than was seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.simulation.exposition import scrape_times, within
+from tests.simulation.world import (
+    BEGIN,
+    GPU_REST,
+    HOUR,
+    INTERVAL,
+    NODE_CPUS,
+    NODE_MEMORY,
+    QUIET_UNTIL,
+    Interval,
+    Job,
+    Node,
+    World,
+)
+
+WINDOW = 60.0
+# A sample holds for two scrape intervals.
+HOLD = 2 * INTERVAL
+
+
+@dataclass
+class JobEnergy:
+    """Joules of one job by model, in time that its nodes' power was measured; that time ÷ its time on nodes."""
+
+    joules: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    measured_seconds: float = 0.0
+    held_seconds: float = 0.0
+
+    @property
+    def measured(self) -> float:
+        return self.measured_seconds / self.held_seconds if self.held_seconds else 0.0
+
+
+@dataclass
+class Energies:
+    """What has been added up until a time: of each job by its number, and the joules of each node that was measured."""
+
+    jobs: dict[int, JobEnergy]
+    nodes: dict[str, float]
+
+
+def energies(world: World, since: float, until: float, zero: float) -> Energies:
+    """Add up all windows between two times, which are of the world; zero is epoch time."""
+    found = Energies({job.number: JobEnergy() for job in world.jobs}, defaultdict(float))
+    for node in world.nodes.values():
+        meter = _Meter(node)
+        end = since + WINDOW
+        while end <= until:
+            _add(found, world, node, (end - WINDOW, end), meter.is_known(end), zero)
+            end += WINDOW
+    return found
+
+
+def _add(found: Energies, world: World, node: Node, window: Interval, known: bool, zero: float) -> None:
+    """Share one node's energy of one window between its jobs."""
+    present = [(job, seconds) for job in world.on(node.name) if (seconds := job.seconds_in(*window)) > 0]
+    for job, seconds in present:
+        found.jobs[job.number].held_seconds += seconds
+        found.jobs[job.number].measured_seconds += seconds if known else 0.0
+    if not known:
+        return
+    whole = world.node_watts(node.name).integral(*window)
+    found.nodes[node.name] += whole
+    gpu = _gpu_shares(world, node, present, window)
+    host = world.host_watts(node.name).integral(*window)
+    if not node.gpu_exporter:
+        # Boards that nobody shows are part of the host, but for those that jobs show as their own.
+        host = whole - sum(gpu)
+    rest = _rest(world, node, window, zero)
+    static = host if rest is None else min(host, rest * WINDOW)
+    shares = {
+        "two_part": _two_part(world, node, present, window, static, host),
+        "allocation": _allocation(node, present, host),
+    }
+    for index, (job, _) in enumerate(present):
+        for model, parts in shares.items():
+            found.jobs[job.number].joules[model] += parts[index] + gpu[index]
+
+
+class _Meter:
+    """When a node's power is known: a reading that can be true in the last two scrape intervals."""
+
+    def __init__(self, node: Node) -> None:
+        self._always = node.meter == "rapl"
+        grid = [] if node.meter != "redfish" else scrape_times(node, "meter")
+        self._times = [
+            at for number, at in enumerate(grid)
+            if not within(at, node.meter_gone) and not (number % 2 and within(at, node.meter_zero))
+        ]  # fmt: skip
+
+    def is_known(self, end: float) -> bool:
+        return self._always or any(end - HOLD < at <= end for at in self._times)
+
+
+def _rest(world: World, node: Node, window: Interval, zero: float) -> float | None:
+    """Give the power at rest of a window: what the full hour before it knows of the day before that.
+
+    All nodes are at rest at first, for more than 5 % of the time that there are samples of.
+    """
+    hour = (window[1] + zero) // HOUR * HOUR - zero
+    if node.meter != "redfish" or hour < BEGIN + INTERVAL:
+        return None
+    unseen = 0.0 if node.gpu_exporter else node.gpus * GPU_REST
+    return world.host_watts(node.name).at(min(hour, QUIET_UNTIL) - INTERVAL) + unseen
+
+
+def _gpu_shares(
+    world: World, node: Node, present: Sequence[tuple[Job, float]], window: Interval
+) -> list[float]:  # fmt: skip
+    """Give the joules of each job's own GPUs: what it has open is its own, and shared with others who have it open.
+
+    Boards that it holds and has not open share evenly with those that nobody holds.
+    """
+    boards = {index: world.board_watts(node.name, index).integral(*window) for index in range(node.gpus)}
+    own, unseen = [0.0] * len(present), [0.0] * len(present)
+    taken = 0.0
+    for number, (job, seconds) in enumerate(present):
+        for (name, index), _ in job.gpu.items():
+            if name == node.name:
+                watts = _own_watts(world, node, job, index, window)
+                own[number] += watts
+                taken += watts
+                unseen[number] += (seconds - _open_seconds(job, index, node.name, window)) * job.slice
+    if node.gpu_exporter and any(unseen):
+        held = sum(job.slice * seconds for job, seconds in present for name, _ in job.gpu if name == node.name)
+        each = (sum(boards.values()) - taken) / max(sum(unseen), node.gpus * WINDOW - held + sum(unseen))
+        own = [mine + each * amount for mine, amount in zip(own, unseen, strict=True)]
+    return own
+
+
+def _own_watts(world: World, node: Node, job: Job, index: int, window: Interval) -> float:
+    """Give the joules of a board while the job has it open; MIG slices show the board's, and are estimated instead."""
+    if job.mig is not None:
+        return 0.0
+    sharing = [each for each in world.on(node.name) if each.gpu.get((node.name, index))]
+    watts = world.board_watts(node.name, index)
+    total = 0.0
+    for begin, end, _ in job.gpu[node.name, index]:
+        first, last = max(begin, window[0]), min(end, window[1])
+        if first < last:
+            others = 1 if not job.tres.startswith("1003") else len(sharing)
+            total += watts.integral(first, last) / others
+    return total
+
+
+def _open_seconds(job: Job, index: int, node: str, window: Interval) -> float:
+    if job.mig is not None or not job.slice:
+        return 0.0
+    return sum(max(0.0, min(end, window[1]) - max(begin, window[0])) for begin, end, _ in job.gpu[node, index])
+
+
+def _two_part(
+    world: World, node: Node, present: Sequence[tuple[Job, float]], window: Interval, static: float, host: float
+) -> list[float]:  # fmt: skip
+    reserved = [max(job.cpus / NODE_CPUS, job.memory / NODE_MEMORY) * seconds / WINDOW for job, seconds in present]
+    busy = [job.busy(node.name).integral(*window) for job, _ in present]
+    whole = max(world.busy_cpus(node.name).integral(*window), sum(busy))
+    scale = static / max(1.0, sum(reserved))
+    return [part * scale + (host - static) * used / whole for part, used in zip(reserved, busy, strict=True)]
+
+
+def _allocation(node: Node, present: Sequence[tuple[Job, float]], host: float) -> list[float]:
+    """Share by GPUs where there are any and their number is known, else by CPUs."""
+    parts = []
+    for job, seconds in present:
+        held = sum(job.slice for name, _ in job.gpu if name == node.name)
+        part = held / node.gpus if held and node.gpu_exporter else job.cpus / NODE_CPUS
+        parts.append(part * seconds / WINDOW)
+    return [host * part / max(1.0, sum(parts)) for part in parts]
+
+
+def unseen_seconds(world: World, job: Job, until: float) -> Iterator[float]:
+    """List, of each node of the job, how long its exporter was down while the job ran."""
+    for name in job.nodes:
+        down = world.nodes[name].exporter_down
+        yield sum(max(0.0, min(end, job.end, until) - max(begin, job.start, BEGIN)) for begin, end in down)
