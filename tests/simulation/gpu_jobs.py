@@ -66,6 +66,8 @@ def _blind(make: Builder) -> None:
     ):
         make.gpu(f"GPU busy, {name}", start, [0.9, 0.9], alone=True, **settings)
         make.gpu(f"GPU never touched, {name}", start, [_NEVER], alone=True, **settings)
+    # The exporters of other nodes in the same scrape job are up, and show jobs.
+    make.gpu("GPU busy, one scrape job for both exporters", start, [0.9], alone=True, **shared)
     for minutes in (5, 20):
         outage = {"exporter_down": [(-180 * MINUTE, (minutes - 180) * MINUTE)], "gpu_exporter": "dcgm"}
         make.gpu(f"GPU busy, exporter down for {minutes} minutes", start, [0.9], alone=True, **outage)

@@ -125,7 +125,7 @@ def _gpu_shares(
     own, unseen = [0.0] * len(present), [0.0] * len(present)
     taken = 0.0
     for number, (job, seconds) in enumerate(present):
-        for (name, index), _ in job.gpu.items():
+        for name, index in job.gpu:
             if name == node.name:
                 watts = _own_watts(world, node, job, index, window)
                 own[number] += watts

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from tests.simulation.world import BEGIN, MIB, MINUTE, Job, World
 FIRST = BEGIN + 10 * MINUTE
 _EXPORTERS = ("slurm_job_exporter", "node_exporter", "redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter")
 _FIRST_ASSOCIATION = 20
+# What the numbers of runs begin with in slurmdbd's table.
+RUN_IDS = 1000
 _TRES = ((1003, "gres", "shard"), (1004, "gres", "gpu:a100_3g.20gb"), (1005, "gres", "gpu:a100_4g.20gb"))
 
 
@@ -115,7 +117,6 @@ def simulate() -> Iterator[Simulation]:
         stack.callback(mariadb.stop)
         site = stack.enter_context(Site(Servers(mariadb, prometheus), root))
         simulation = Simulation(make_world(), site, time.time() // MINUTE * MINUTE)
-        site.samples.zero = simulation.zero
         _fill_prometheus(simulation, prometheus)
         _fill_database(simulation)
         prometheus.start()
@@ -144,26 +145,33 @@ def _fill_database(simulation: Simulation) -> None:
          "partition": ""}
         for number, (user, account, parent) in enumerate(trees) if user not in ("ann", "ben", "cora")
     ])  # fmt: skip
-    associations = {row[0]: row[1] for row in site.execute(f"SELECT user, id_assoc FROM {cluster}_assoc_table")}
-    for job in simulation.world.jobs:
-        site.job(job.job_id, **_row(job, simulation.zero, associations))
+    associations = dict(site.execute(f"SELECT user, id_assoc FROM `{cluster}_assoc_table`"))
+    rows = [_row(job, simulation.zero, associations) for job in simulation.world.jobs]
+    # At once: one by one they take a minute.
+    columns, places = ", ".join(f"`{name}`" for name in rows[0]), ", ".join(["%s"] * len(rows[0]))
+    with closing(site.mariadb.connect(site.database)) as connection, connection.cursor() as cursor:
+        sql = f"INSERT INTO `{cluster}_job_table` ({columns}) VALUES ({places})"
+        cursor.executemany(sql, [tuple(row.values()) for row in rows])
 
 
 def _row(job: Job, zero: float, associations: dict[str, int]) -> Row:
-    """Give the columns of a job's row that say what it is; its times are the world's."""
-    state = job.state if job.state is not None else (1 if job.is_open else 3)
-    array = {"id_array_job": job.array[0], "id_array_task": job.array[1]} if job.array else {}
-    memory = int(job.memory * len(job.nodes) / MIB)
-    cpus = job.cpus * len(job.nodes)
+    """Give the job's row in slurmdbd's table."""
+    start, end = int(zero + job.start), 0 if job.is_open else int(zero + job.end)
+    submit = start - MINUTE if job.submit is None else zero + job.submit
+    memory, cpus = int(job.memory * len(job.nodes) / MIB), job.cpus * len(job.nodes)
     held = f"1={cpus},2={memory},4={len(job.nodes)},5={cpus}" + (f",{job.tres}" if job.tres else "")
-    times = {} if job.submit is None else {"time_submit": int(zero + job.submit)}
-    if job.row_start is not None:
-        times["time_start"] = int(zero + job.row_start)
+    array, task = job.array or (0, NO_VAL)
     return {
-        "started": job.start, "ended": None if job.is_open else job.end, "job_db_inx": 1000 + job.number,
-        "account": job.account, "id_assoc": associations[job.user], "state": state, "nodelist": ",".join(job.nodes),
-        "nodes_alloc": len(job.nodes), "tres_alloc": held, "tres_req": held, "timelimit": 6000, "job_name": "sim",
-        "id_array_task": NO_VAL, "time_suspended": _suspended(job, zero), **array, **times,
+        "job_db_inx": RUN_IDS + job.number, "id_job": job.job_id, "account": job.account, "job_name": "sim",
+        "id_assoc": associations[job.user], "id_user": 1000, "id_group": 1, "id_qos": 1, "partition": "cpu",
+        "id_resv": 0, "id_wckey": 0, "wckey": "", "id_array_job": array, "id_array_task": task, "array_max_tasks": 0,
+        "array_task_pending": 0, "het_job_id": 0, "het_job_offset": NO_VAL, "cpus_req": cpus, "mem_req": 0,
+        "nodes_alloc": len(job.nodes), "nodelist": ",".join(job.nodes), "priority": 1, "timelimit": 6000,
+        "state": job.state if job.state is not None else (1 if job.is_open else 3), "exit_code": 0, "derived_ec": 0,
+        "time_submit": submit, "time_eligible": submit, "time_end": end, "mod_time": max(start, end), "deleted": 0,
+        "time_start": start if job.row_start is None else int(zero + job.row_start), "state_reason_prev": 0,
+        "time_suspended": _suspended(job, zero), "tres_alloc": held, "tres_req": held, "work_dir": "/",
+        "submit_line": "sbatch x",
     }  # fmt: skip
 
 

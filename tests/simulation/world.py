@@ -1,4 +1,4 @@
-"""What there is: nodes and jobs with what they do at each time. Times are seconds before (negative) or after the end."""
+"""What there is: nodes and jobs, and what they do when. Times are seconds before the present, which is 0."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ Finding = tuple[str, str]
 class Node:
     """One node: its power meter (redfish, rapl or none), who shows its GPUs, and when what could not be read.
 
-    *scrape_job* is Prometheus's job of slurm-job-exporter, *host_job* that of node_exporter.    """
+    *scrape_job* is Prometheus's job of slurm-job-exporter, *host_job* that of node_exporter."""
 
     name: str
     meter: str = "redfish"
@@ -49,9 +49,10 @@ class Node:
 class Job:
     """One run: what it holds, what it does and what must be said of it.
 
-    *cpus*, *memory* and *peak* are on each of its nodes, as is *cpu*, its busy CPUs. *gpu* has the utilisation of each of its boards by (node, index), in parts (begin, end, ratio): outside of
-    them no process has it open, which exporters do not show; *slice* is the part of the board that it holds. *expected* are the findings that
-    must be there, of running jobs; any other one is a false accusation, but for those in *possible*.
+    *cpus*, *memory* and *peak* are on each of its nodes, as is *cpu*, its busy CPUs. *gpu* has the utilisation of
+    each of its boards by (node, index), in parts (begin, end, ratio): outside of them no process has it open, and
+    exporters show nothing; *slice* is the part of the board that it holds. *expected* are the findings of a running job
+    that must be there; any other one is a false accusation, but for those in *possible*.
     """
 
     number: int
@@ -97,7 +98,7 @@ class Job:
         return max(0.0, min(self.end, end) - max(self.start, begin))
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """All nodes and jobs, and what follows from them; read only once it is made."""
 
@@ -119,7 +120,9 @@ class World:
     def busy_cpus(self, node: str) -> Steps:
         """Give the busy CPUs of a node, the system's among them."""
         if node not in self._busy:
-            self._busy[node] = total([*(job.busy(node) for job in self.on(node)), Steps([(-FOREVER, FOREVER, SYSTEM_CPUS)])])
+            self._busy[node] = total(
+                [*(job.busy(node) for job in self.on(node)), Steps([(-FOREVER, FOREVER, SYSTEM_CPUS)])]
+            )
         return self._busy[node]
 
     def host_watts(self, node: str) -> Steps:
