@@ -96,16 +96,13 @@ def problems(page: Page) -> list[str]:
 
 def steps_back(before: Page, after: Page) -> list[str]:
     """Give the counters that went back from one page to a later one; a job's may where another run has its id."""
-    starts = [
-        {(labels["cluster"], labels["slurmjobid"]): value for labels, value in page.samples("hpc_job_submit_timestamp_seconds")}
-        for page in (before, after)
-    ]  # fmt: skip
+    submits = [page.sums("hpc_job_submit_timestamp_seconds", ("cluster", "slurmjobid")) for page in (before, after)]
     found = []
     for name in sorted(before.counters & after.counters):
         earlier = {_key(labels): value for labels, value in before.of[name]}
         for labels, value in after.of[name]:
             run = labels.get("cluster", ""), labels.get("slurmjobid", "")
-            is_another = starts[0].get(run) != starts[1].get(run)
+            is_another = submits[0].get(run) != submits[1].get(run)
             if value < earlier.get(_key(labels), 0.0) * (1 - 1e-12) and not is_another:
                 found.append(f"{name}{dict(labels)} went back from {earlier[_key(labels)]} to {value}")
     return found

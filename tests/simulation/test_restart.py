@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.identities import problems, steps_back
 from tests.lab.process import wait_until
 from tests.scenarios.proxy import UNAVAILABLE
 from tests.simulation.said import Said, joules_of, listen
@@ -91,3 +92,10 @@ def test_it_comes_to_the_same_findings(interrupted: tuple[Said, Said]) -> None:
         {tuple(sorted(labels.items())) for labels, _ in said.page.samples("hpc_job_waste")} for said in interrupted
     )
     assert ours == theirs
+
+
+def test_no_counter_goes_back_meanwhile(said: Said, interrupted: tuple[Said, Said]) -> None:
+    later = interrupted[0]
+    assert later.end > said.end
+    assert steps_back(said.page, later.page) == []
+    assert problems(later.page) == problems(said.page)
