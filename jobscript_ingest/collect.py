@@ -14,7 +14,6 @@ from jobscript_ingest.script import RawScript, Script
 from jobscript_ingest.spool import Spool, SpoolError, SpoolFull
 
 _log = logging.getLogger(__name__)
-_FULL = "the spool is full, reading stops until the service takes scripts (--spool.max-bytes)"
 
 
 class Stopped(Exception):
@@ -56,6 +55,7 @@ class Collector:
         self._stopping = threading.Event()
         self._unreadable: dict[int, str] = {}
         self.problem = ""
+        self.is_full = False
         self.incomplete: set[int] = set()
 
     def stop(self) -> None:
@@ -80,10 +80,12 @@ class Collector:
     def _attempt(self, work: Callable[[], object]) -> bool:
         """Work, and tell whether it came to its end; a problem is logged once, not at every scan."""
         problem = ""
+        self.is_full = False
         try:
             work()
-        except SpoolFull:
-            problem = _FULL
+        except SpoolFull as error:
+            self.is_full = True
+            problem = f"{error}; reading stops until there is room"
         except SpoolError as error:
             problem = str(error)
         except OSError as error:
@@ -91,7 +93,7 @@ class Collector:
         except Stopped:
             return False
         finally:
-            self._metrics.spool_full.set(problem == _FULL)
+            self._metrics.spool_full.set(self.is_full)
             self._metrics.incomplete.set(len(self.incomplete))
             self._metrics.unreadable.set(len(self._unreadable))
         if problem and problem != self.problem:

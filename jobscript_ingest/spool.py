@@ -7,11 +7,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobscript_ingest.reserve import Reserve
 from jobscript_ingest.script import Key, Script, Version
 from jobscript_ingest.settings import BatchLimits, FlagError, SpoolSettings
 
@@ -56,7 +57,7 @@ class SpoolError(Exception):
 
 
 class SpoolFull(Exception):
-    """There is no room for another script until some are sent."""
+    """There is no room for another script until some are sent; the text says what is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Spool:
         self._settings = settings
         self._cluster = cluster
         self._lock = threading.Lock()
+        self._reserve = Reserve(settings.path)
         self._seen: dict[int, tuple[Version, str]] = {}
 
     def open(self) -> None:
@@ -99,6 +101,7 @@ class Spool:
         # A power cut may lose the last transactions whole: their scripts are read, or sent, once more.
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_BYTES}")
+        self._reserve.hold()
         self._connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
         self._check_cluster()
         self._load()
@@ -129,8 +132,8 @@ class Spool:
 
     def forget(self, job_ids: Collection[int]) -> None:
         """Forget jobs whose folders are gone."""
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM seen WHERE job_id = ?", ((job_id,) for job_id in job_ids))
+        keys = [(job_id,) for job_id in job_ids]
+        self._make_space(lambda connection: connection.executemany("DELETE FROM seen WHERE job_id = ?", keys))
         for job_id in job_ids:
             self._seen.pop(job_id, None)
 
@@ -143,6 +146,8 @@ class Spool:
         """
         known = self._seen.get(script.job_id)
         is_new = known is None or (known[0].mtime_ns, known[1]) != (version.mtime_ns, script.sha256)
+        if not self._reserve.hold():
+            raise SpoolFull(f"the disk of {self._settings.path} is full")
         with self._transaction() as connection:
             if is_new:
                 self._make_room(connection, len(script.content))
@@ -171,29 +176,37 @@ class Spool:
         return scripts
 
     def remove(self, keys: Iterable[Key]) -> None:
-        """Remove scripts that the service has stored."""
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM script WHERE job_id = ? AND sha256 = ?", keys)
+        """Remove scripts that the service has stored, also when the disk is full."""
+        stored = list(keys)
+        self._make_space(
+            lambda connection: connection.executemany("DELETE FROM script WHERE job_id = ? AND sha256 = ?", stored)
+        )
 
     def postpone(self, keys: Iterable[Key]) -> None:
         """Let others go first next time."""
-        with self._transaction() as connection:
-            connection.executemany("UPDATE script SET attempts = attempts + 1 WHERE job_id = ? AND sha256 = ?", keys)
+        later = list(keys)
+        self._make_space(
+            lambda connection: connection.executemany(
+                "UPDATE script SET attempts = attempts + 1 WHERE job_id = ? AND sha256 = ?", later
+            )
+        )
 
     def refuse(self, refusals: Mapping[Key, str]) -> None:
         """Set scripts aside that the service will never take, with the reasons."""
         now = time.time()
-        with self._transaction() as connection:
-            connection.executemany(
-                "UPDATE script SET refused_at = ?, reason = ? WHERE job_id = ? AND sha256 = ?",
-                ((now, reason, *key) for key, reason in refusals.items()),
+        rows = [(now, reason, *key) for key, reason in refusals.items()]
+        self._make_space(
+            lambda connection: connection.executemany(
+                "UPDATE script SET refused_at = ?, reason = ? WHERE job_id = ? AND sha256 = ?", rows
             )
+        )
 
     def drop_refused(self) -> int:
         """Drop refused scripts that are older than the retention; give how many."""
-        with self._transaction() as connection:
-            before = time.time() - self._settings.refused_retention
-            return connection.execute("DELETE FROM script WHERE refused_at < ?", (before,)).rowcount
+        before = time.time() - self._settings.refused_retention
+        return self._make_space(
+            lambda connection: connection.execute("DELETE FROM script WHERE refused_at < ?", (before,))
+        ).rowcount
 
     def status(self) -> SpoolStatus:
         """Say what is in the spool."""
@@ -202,6 +215,25 @@ class Spool:
 
     # -- inside
 
+    def _make_space(self, change: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> sqlite3.Cursor:
+        """Make a change that must not fail for want of space: on a full disk, on the space that is held for it."""
+        try:
+            with self._transaction() as connection:
+                return change(connection)
+        except SpoolFull as error:
+            if not self._reserve.release():
+                raise SpoolError(str(error)) from error
+        with self._lock:
+            # What the log of changes holds is written back first, so that it begins anew.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with self._transaction() as connection:
+                return change(connection)
+        except SpoolFull as error:
+            raise SpoolError(str(error)) from error
+        finally:
+            self._reserve.hold()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -209,11 +241,15 @@ class Spool:
                 self._connection.execute("BEGIN")
                 try:
                     yield self._connection
+                    self._connection.execute("COMMIT")
                 except BaseException:
-                    self._connection.execute("ROLLBACK")
+                    # SQLite has rolled back itself after some errors.
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
                     raise
-                self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise SpoolFull(f"the disk of {self._settings.path} is full") from error
             raise SpoolError(f"--spool.path: {self._settings.path}: {_reason(error)}") from error
 
     def _make_room(self, connection: sqlite3.Connection, wanted: int) -> None:
@@ -233,7 +269,7 @@ class Spool:
             free += content_bytes
             if free >= 0:
                 return
-        raise SpoolFull
+        raise SpoolFull("--spool.max-bytes: the spool is full")
 
     def _create(self) -> None:
         self._settings.path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ from jobscript_ingest.location import StateSaveLocation, job_id_of
 _log = logging.getLogger(__name__)
 # slurmctld writes a script within milliseconds of making its folder; the pause doubles for one that is never completed.
 _INCOMPLETE_SECONDS = 0.25
+# There is room again when the service has taken scripts, or somebody has cleared the disk.
+_FULL_SECONDS = 2.0
 # A call that is under way when the agent ends gets this long; SIGTERM must end it within 5 s.
 _END_SECONDS = 3.0
 _DEBOUNCE_MS, _STEP_MS = 200, 20
@@ -60,6 +62,8 @@ class Watcher:
             elif wanted := self._changed | self._collector.incomplete:
                 self._changed.clear()
                 await self._call(self._collector.look, wanted)
+            if self._collector.is_full:
+                next_scan = min(next_scan, loop.time() + _FULL_SECONDS)
             await self._wait(next_scan - loop.time())
 
     async def _call(self, work: Callable[..., object], *arguments: object) -> None:

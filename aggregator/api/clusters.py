@@ -8,6 +8,7 @@ from aggregator.api.freshness import source_warnings, sources_of
 from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, missing_accounting
+from aggregator.api.node_representation import scheduler_json
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, freshness_json, sums_json, times
 from aggregator.api.totals import total
@@ -48,6 +49,7 @@ def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -
         "cluster": view.cluster,
         **times("as_of", view.time),
         **(sums_json(total(view.accounts)) if known else _UNKNOWN),
+        "slurmctld": scheduler_json(view.scheduler),
         "energy": cluster_energy_json(view),
         "sources": [{**freshness_json(status, now, stale_after), **hidden} for status in statuses],
     }

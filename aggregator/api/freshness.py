@@ -67,7 +67,10 @@ def describe_failure(status: SourceStatus) -> str:
 
 
 def source_warnings(snapshot: Snapshot, scope: str) -> Iterator[str]:
-    """Name what is missing from an answer: sources that were not read last, and single inputs of those that were."""
+    """Name what is missing from an answer: sources that were not read last, and single inputs of those that were.
+
+    And where a cluster's sources contradict each other.
+    """
     for status in sources_of(snapshot, scope):
         if status.source == REPLICA:
             # What is read from it says so itself, and the rest does not need it.
@@ -77,6 +80,8 @@ def source_warnings(snapshot: Snapshot, scope: str) -> Iterator[str]:
                 yield f'{status.source} of "{scope}": {name}: {error}'
         elif not status.up:
             yield describe_failure(status)
+    if scope in snapshot.clusters:
+        yield from snapshot.clusters[scope].warnings
 
 
 def summarize(status: SourceStatus, now: float) -> str:

@@ -60,7 +60,8 @@ async def get_job(request: web.Request) -> web.Response:
     audit(request, (job.run.user for job in jobs))
     around, around_warnings = await around_of(request, view.cluster, jobs, sight, readable=not warnings)
     runs = [{**joined_job_json(job, view), **around[job.run.run_id]} for job in jobs]
-    return success(request, {"job_id": text, "runs": runs}, warnings + more_warnings + around_warnings)
+    warnings += [*more_warnings, *around_warnings, *view.warnings]
+    return success(request, {"job_id": text, "runs": runs}, warnings)
 
 
 def unknown_job(text: str, view: ClusterView) -> NotFound:

@@ -16,7 +16,7 @@ class Measure(NamedTuple):
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    "cpus": Measure("cpus", lambda job: job.run.allocated.cpus, lambda sums: sums.live.allocated_cpus),
+    "cpus": Measure("cpus", lambda job: job.run.held.cpus, lambda sums: sums.live.allocated_cpus),
     "used_cpus": Measure("cpus", lambda job: job.use.cpus, lambda sums: sums.live.used_cpus),
     "wasted_cpus": Measure("cpus", lambda job: job.efficiency.wasted_cpus, lambda sums: sums.live.wasted_cpus),
     "gpus": Measure(
@@ -27,7 +27,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     ),
     "wasted_gpus": Measure("gpus", lambda job: job.efficiency.wasted_gpus, lambda sums: sums.live.wasted_gpus),
     "memory": Measure(
-        "bytes", lambda job: job.run.allocated.memory_bytes, lambda sums: sums.live.allocated_memory_bytes
+        "bytes", lambda job: job.run.held.memory_bytes, lambda sums: sums.live.allocated_memory_bytes
     ),
     "used_memory": Measure("bytes", lambda job: job.use.memory_bytes, lambda sums: sums.live.used_memory_bytes),
     "wasted_memory": Measure(

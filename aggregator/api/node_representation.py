@@ -7,9 +7,10 @@ from typing import Final
 from aggregator.api.representation import Json, run_json, times, value
 from aggregator.join.nodes import EXPLANATIONS
 from aggregator.join.nodestate import State, capacity
+from aggregator.join.spread import part_of
 from aggregator.model.accounting import Run
 from aggregator.model.around import Reservation
-from aggregator.model.node import NodeView, Told
+from aggregator.model.node import NodeView, Scheduler, Told, nodes_by_state
 from aggregator.model.view import ClusterView, NodeEnergy
 
 _HOST: Final = "node_exporter via Prometheus"
@@ -96,13 +97,11 @@ def _measured_json(measured: Mapping[str, float]) -> Json:
 
 def run_on_node_json(run: Run, node: NodeView, at: float) -> Json:
     """Show one run, and its part of a node."""
-    nodes = max(1, len(set(run.nodes)))
-    held = run.allocated
+    part = node.parts.get(run.run_id) or part_of(run, capacity(node))
     return {
         **run_json(run, at),
         "on_node": {
-            "cpus": held.cpus / nodes, "memory_bytes": held.memory_bytes / nodes,
-            "gpus": {gpu_type: count / nodes for gpu_type, count in held.gpus.items()}, "estimated": nodes > 1,
+            "cpus": part.cpus, "memory_bytes": part.memory_bytes, "gpus": dict(part.gpus), "estimated": part.estimated,
         },
         "observed": None if node.unobserved is None or not run.holds_resources else run.job_id not in node.unobserved,
     }  # fmt: skip
@@ -126,12 +125,22 @@ def partitions_json(view: ClusterView) -> list[Json]:
 
 
 def _sum(runs: Iterable[Run]) -> Json:
-    cpus = memory = 0
+    held = [run.held for run in runs]
     gpus: Counter[str] = Counter()
-    for run in runs:
-        cpus, memory = cpus + run.allocated.cpus, memory + run.allocated.memory_bytes
-        gpus.update(run.allocated.gpus)
+    for each in held:
+        gpus.update(each.gpus)
+    known = [each.memory_bytes for each in held if each.memory_bytes is not None]
+    cpus, memory = sum(each.cpus for each in held), sum(known) if known or not held else None
     return {"cpus": cpus, "memory_bytes": memory, "gpus": dict(gpus)}
+
+
+def scheduler_json(told: Scheduler | None) -> Json | None:
+    """Show what slurmctld says of the whole cluster, through an exporter; null without one."""
+    if told is None:
+        return None
+    return {
+        "cpus": dict(told.cpus), "gpus": dict(told.gpus), "nodes": dict(nodes_by_state(told)), "jobs": dict(told.jobs),
+    }  # fmt: skip
 
 
 def reservation_json(reservation: Reservation) -> Json:

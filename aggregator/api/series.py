@@ -66,12 +66,12 @@ async def get_job_series(request: web.Request) -> web.Response:
         return _offers(request, view, "job")
     if offer.of_nodes and len(runs) > 1:
         raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
+    now = request.app[CLOCK]()
+    lives = [life for run in runs if (life := run.span(now))]
     started = [run for run in runs if run.start is not None]
     if not started:
         return success(request, _json(offer, None, (), ()), [*warnings, "no run has started yet"])
-    now = request.app[CLOCK]()
-    begin = min(run.start for run in started if run.start is not None)
-    span = _span(asked, offer, begin, max(run.end or now for run in started))
+    span = _span(asked, offer, min(begin for begin, _ in lives), max(end for _, end in lives))
     nodes = tuple(dict.fromkeys(node for run in started for node in run.nodes))
     subject = Subject(jobs=tuple(sorted({run.job_id for run in started})), nodes=nodes if offer.of_nodes else ())
     if offer.of_nodes and not nodes:
@@ -209,7 +209,10 @@ def _span(asked: Parameters, offer: Offer, begin: float, end: float) -> Span:
     Raises BadData that names the parameter.
     """
     start, stop = asked.time("start"), asked.time("end")
-    start, stop = begin if start is None else start, end if stop is None else stop
+    if start is None:
+        start = begin if stop is None else min(begin, stop)
+    # Nobody is to blame for an end that was not given.
+    stop = max(start, end) if stop is None else stop
     if start > stop:
         raise BadData(f"start: must be before end, got {rfc3339(start)} and {rfc3339(stop)}")
     try:

@@ -12,7 +12,7 @@ K = TypeVar("K")
 def total(accounts: Sequence[Sums]) -> Sums:
     """Add up the accounts' sums, which hold each run once; a sum of nothing known stays None."""
     cpus = sum(sums.allocated_cpus for sums in accounts)
-    memory = sum(sums.allocated_memory_bytes for sums in accounts)
+    memory = _add(sums.allocated_memory_bytes for sums in accounts) if accounts else 0
     gpus = _count(sums.allocated_gpus for sums in accounts)
     return Sums(
         account="",
@@ -34,7 +34,7 @@ def total(accounts: Sequence[Sums]) -> Sums:
         waste_jobs=_count(sums.waste_jobs for sums in accounts),
         coverage={
             **_weigh("cpu", ((sums, sums.allocated_cpus) for sums in accounts), cpus),
-            **_weigh("memory", ((sums, sums.allocated_memory_bytes) for sums in accounts), memory),
+            **_weigh("memory", ((sums, sums.allocated_memory_bytes or 0) for sums in accounts), memory or 0),
             **_weigh("gpu", ((sums, sum(sums.allocated_gpus.values())) for sums in accounts), sum(gpus.values())),
         },
     )
@@ -52,7 +52,7 @@ def _add(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _weigh(name: str, shares: Iterable[tuple[Sums, int]], held: int) -> dict[str, float]:
+def _weigh(name: str, shares: Iterable[tuple[Sums, float]], held: float) -> dict[str, float]:
     """Weigh each account's coverage by what it holds; of nothing held there is no coverage."""
     if not held:
         return {}

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Iterator
 from aggregator.api.tokens import TokenFileError, read_tokens
 from aggregator.app.site import ClusterSources, open_site
 from aggregator.config import Config
+from aggregator.join.agreement import compare_gpus
+from aggregator.model.accounting import Accounting
 from aggregator.model.replication import Replication
+from aggregator.model.use import Use
 from aggregator.sources.base import FetchError, Source, UsageReader
 
 TIMEOUT_SECONDS = 30.0
@@ -62,6 +65,7 @@ def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[tuple
         yield f"{key}.slurmacct.replica", _measure(cluster.replica, now)
     if cluster.use:
         yield f"{key}.prometheus", cluster.use.fetch(now)
+        yield f"{key} (GPUs)", _compare(cluster.accounting, cluster.use, now)
     if cluster.power:
         window = cluster.power.window
         yield f"{key}.prometheus (energy)", cluster.power.windows(now - now % window, 1)
@@ -73,6 +77,11 @@ async def _read_usage(usage: UsageReader) -> str:
         return "the tables are not there, or not granted: no usage history"
     rolled = await usage.rolled()
     return "" if rolled.hour else "nothing is rolled up yet"
+
+
+async def _compare(accounting: Source[Accounting], use: Source[Use], now: float) -> str:
+    """Compare the GPUs that exporters show with those that jobs hold."""
+    return compare_gpus((await accounting.fetch(now)).runs, await use.fetch(now)).warning
 
 
 async def _measure(replica: Source[Replication], now: float) -> str:

@@ -61,8 +61,8 @@ async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
     sources = ClusterSources(
         SyntheticAccounting(cluster),
         SyntheticUse(cluster),
-        SyntheticPower(cluster),
-        SyntheticHistory(cluster),
+        power=SyntheticPower(cluster),
+        history=SyntheticHistory(cluster),
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
         decay=Decay(),

@@ -166,6 +166,7 @@ def _cluster(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
         use=_feed(sources.use, name, timing, outlets) if sources.use else None,
+        bases=sources.bases,
         allocations=allocations,
         ledger=ledger.view if ledger else None,
         usage=usage.view if usage else lambda: None,

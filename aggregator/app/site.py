@@ -27,6 +27,7 @@ from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader
 from aggregator.queries.scripts import ScriptReader
 from aggregator.queries.series import SeriesReader
+from aggregator.refresh.bases import BaseReader
 from aggregator.refresh.ledger import PowerSource
 from aggregator.refresh.lustre import UserNames
 from aggregator.sources import mysql
@@ -71,13 +72,14 @@ class ClusterSources:
     """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
-    None when their exporter is not configured. kinds has the hosts that are no compute nodes. history, around and
-    series read on demand what the snapshot does not hold; replica is who measures where the first two read it. users
-    names the uids of Lustre's clients.
+    None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
+    the hosts that are no compute nodes. history, around and series read on demand what the snapshot does not hold;
+    replica is who measures where the first two read it. users names the uids of Lustre's clients.
     """
 
     accounting: AccountingSource
     use: Source[Use] | None = None
+    bases: BaseReader | None = None
     power: PowerSource | None = None
     history: HistoryReader | None = None
     around: AroundReader | None = None
@@ -193,7 +195,7 @@ def _with_exporters(
         use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
         known = _known_nodes(config.energy)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-        sources = replace(sources, use=use, power=power)
+        sources = replace(sources, use=use, bases=use, power=power)
     return sources
 
 

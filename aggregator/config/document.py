@@ -15,10 +15,13 @@ from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
 
 MAX_DEPTH = 50
 MAX_NODES = 200_000
+# What an alias repeats is dearer than what is written: a few lines of aliases can stand for millions of nodes.
+ALIAS_NODES = 20
 QUOTE_LENGTH = 80
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_CREDENTIALS = re.compile(r"^(\w+://)?.*:.*@", re.DOTALL)
+# Neither a brace nor a dollar in a name: a search for the end of each of many openings would be quadratic.
+_VARIABLE = re.compile(r"\$\{([^${}]*)\}")
+_SCHEME = re.compile(r"\w{1,20}://")
 _TAG = "tag:yaml.org,2002:"
 _CONSTRUCTOR = SafeConstructor()
 
@@ -147,9 +150,11 @@ class _Builder:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._nodes_left = MAX_NODES
+        self._seen: set[int] = set()
 
     def value(self, node: yaml.Node, path: KeyPath, line: int) -> object:
-        self._nodes_left -= 1
+        self._nodes_left -= ALIAS_NODES if id(node) in self._seen else 1
+        self._seen.add(id(node))
         self._document.origins[path] = Origin(line, *_describe(node))
         try:
             return self._construct(node, path)
@@ -230,6 +235,14 @@ def _substitute(text: str) -> str:
 
 def quote(text: str) -> str:
     """Quote a string for a message: on one line, cut, and without a URL's credentials."""
-    shown = _CREDENTIALS.sub(r"\1<secret>@", text)
+    shown = _without_credentials(text)
     cut = shown if len(shown) <= QUOTE_LENGTH else shown[: QUOTE_LENGTH - 1] + "…"
     return json.dumps(cut, ensure_ascii=False)
+
+
+def _without_credentials(text: str) -> str:
+    """Hide what may be a name and a password: all that has a colon in it before the last at sign."""
+    before, at, after = text.rpartition("@")
+    scheme = _SCHEME.match(text)
+    start = scheme.end() if scheme and ":" in before[scheme.end() :] else 0
+    return f"{text[:start]}<secret>@{after}" if at and ":" in before[start:] else text

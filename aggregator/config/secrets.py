@@ -12,6 +12,7 @@ from aggregator.config.types import directory, must_be, refused, split_url
 MASK: Final = "<secret>"
 SCHEMES: Final = ("sqlite", "mysql", "mariadb", "postgresql")
 
+_MAX_URL_LENGTH: Final = 2048
 _WORLD_READABLE: Final = 0o004
 _USER_PASSWORD: Final = re.compile(r"(://[^:@/]*:).*(?=@)", re.DOTALL)
 _QUERY_PASSWORD: Final = re.compile(r"([?&](?:password|passwd)=)[^&]*")
@@ -111,7 +112,7 @@ def _read_secret_file(value: object, info: ValidationInfo) -> SecretFile:
 
 def _read_database_url(value: object) -> DatabaseUrl:
     wanted = "a URL such as sqlite:////var/lib/hpc-aggregator/state.db, mysql://…, mariadb://… or postgresql://…"
-    url = split_url(value) if isinstance(value, str) else None
+    url = split_url(value) if isinstance(value, str) and len(value) <= _MAX_URL_LENGTH else None
     if not isinstance(value, str) or url is None or not value.startswith(tuple(f"{name}://" for name in SCHEMES)):
         raise must_be(wanted)
     if url.scheme != "sqlite" and not url.hostname:

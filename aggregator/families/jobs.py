@@ -42,9 +42,19 @@ def _optional(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _held(job: Job, amount: float) -> float | None:
+def _held(job: Job, amount: float | None) -> float | None:
     """Give an allocated amount; a run that has not started holds nothing, which is no sample."""
     return amount if job.run.start is not None else None
+
+
+def _cpus(job: Job) -> float | None:
+    """Give the CPUs; a run without any is one of which slurmdbd does not say."""
+    return _held(job, job.run.held.cpus) if job.run.allocated.cpus else None
+
+
+def _now(value: Callable[[Job], float | None]) -> Callable[[Job], float | None]:
+    """Make a value that is of now: a run that has ended has none any more."""
+    return lambda job: value(job) if job.run.is_open else None
 
 
 def _gpu_equivalents(job: Job) -> float | None:
@@ -85,9 +95,10 @@ FAMILIES: tuple[Family[Job], ...] = (
     _job("end_timestamp_seconds", "When the run ended.", _SLURMACCT, lambda job: job.run.end),
     _job("time_limit_seconds", "Time limit of the run, absent when unlimited.", _SLURMACCT,
          lambda job: job.run.time_limit_seconds),
-    _job("allocated_cpus", "CPUs that the job holds.", f"{_SLURMACCT} tres_alloc",
-         lambda job: _held(job, job.run.allocated.cpus)),
-    _job("allocated_memory_bytes", "Memory that the job holds.", f"{_SLURMACCT} tres_alloc",
+    _job("allocated_cpus", "CPUs that the job holds; none while it is suspended, for Slurm gives them to others.",
+         f"{_SLURMACCT} tres_alloc", _cpus),
+    _job("allocated_memory_bytes", "Memory that the job holds; absent where Slurm does not manage memory.",
+         f"{_SLURMACCT} tres_alloc",
          lambda job: _held(job, job.run.allocated.memory_bytes)),
     _job("allocated_nodes", "Nodes that the job runs on.", f"{_SLURMACCT} tres_alloc",
          lambda job: _held(job, job.run.allocated.nodes)),
@@ -102,21 +113,23 @@ FAMILIES: tuple[Family[Job], ...] = (
     ),
     _job("allocated_gpu_equivalents", "GPUs that the job holds, a MIG slice as its part of the board (3g.20gb: 3/7).",
          f"{_SLURMACCT} tres_alloc", _gpu_equivalents),
-    _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} deriv(slurm_job_core_usage_total)", lambda job: job.use.cpus),
+    _job("used_cpus", "CPUs busy now.", f"{_EXPORTER} deriv(slurm_job_core_usage_total)",
+         _now(lambda job: job.use.cpus)),
     _job("memory_used_bytes", "Resident memory now, over all nodes.", f"{_EXPORTER} slurm_job_memory_rss",
-         lambda job: job.use.memory_bytes),
+         _now(lambda job: job.use.memory_bytes)),
     _job("memory_peak_bytes", "Peak memory of the run with page cache, summed over its nodes.",
          f"{_EXPORTER} slurm_job_memory_max", lambda job: job.use.memory_peak_bytes),
     _job("gpus_observed", "GPUs of the job that have a series; 0 while every one is invisible on healthy nodes.",
-         f"{_EXPORTER} count(slurm_job_utilization_gpu)", lambda job: job.use.gpu.observed if job.use.gpu else None),
+         f"{_EXPORTER} count(slurm_job_utilization_gpu)",
+         _now(lambda job: job.use.gpu.observed if job.use.gpu else None)),
     _job("gpus_busy", "GPUs of the job with a utilisation above 0.", f"{_EXPORTER} slurm_job_utilization_gpu > 0",
-         lambda job: job.use.gpu.busy if job.use.gpu else None),
+         _now(lambda job: job.use.gpu.busy if job.use.gpu else None)),
     _job("gpu_utilization_ratio", "Mean utilisation of the allocated GPUs; one unobserved on a healthy node counts 0.",
-         f"{_EXPORTER} slurm_job_utilization_gpu", lambda job: job.use.gpu.utilization if job.use.gpu else None),
+         f"{_EXPORTER} slurm_job_utilization_gpu", _now(lambda job: job.use.gpu.utilization if job.use.gpu else None)),
     _job("gpu_memory_used_bytes", "GPU memory in use on the job's GPUs.", f"{_EXPORTER} slurm_job_memory_usage_gpu",
-         lambda job: job.use.gpu.memory_bytes if job.use.gpu else None),
+         _now(lambda job: job.use.gpu.memory_bytes if job.use.gpu else None)),
     _job("running_threads", "Threads in the running state.", f'{_EXPORTER} slurm_job_threads_count{{state="running"}}',
-         lambda job: job.use.threads),
+         _now(lambda job: job.use.threads)),
     _job("cpu_efficiency_ratio", "CPU time used ÷ CPU time held over the run so far.",
          f"{_EXPORTER} slurm_job_core_usage_total ÷ (elapsed × tres_alloc cpu)", lambda job: job.efficiency.cpu),
     _job("memory_efficiency_ratio", "Peak memory ÷ memory held.",
@@ -133,11 +146,11 @@ FAMILIES: tuple[Family[Job], ...] = (
         samples=_coverage,
     ),
     _job("wasted_cpus", "CPUs held and not busy, at least 0; absent below a coverage of 0.8.",
-         "allocated − used", lambda job: job.efficiency.wasted_cpus),
+         "allocated − used", _now(lambda job: job.efficiency.wasted_cpus)),
     _job("wasted_memory_bytes", "Memory held above both the fair share and the peak.",
-         "allocated − max(peak, fair share)", lambda job: job.efficiency.wasted_memory_bytes),
+         "allocated − max(peak, fair share)", _now(lambda job: job.efficiency.wasted_memory_bytes)),
     _job("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
-         "judged GPUs − Σ utilisation", lambda job: job.efficiency.wasted_gpus),
+         "judged GPUs − Σ utilisation", _now(lambda job: job.efficiency.wasted_gpus)),
     _job("wasted_cpu_seconds", "CPU time held and not used over the run so far, at least 0.",
          f"elapsed × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total",
          lambda job: job.efficiency.wasted_cpu_seconds),

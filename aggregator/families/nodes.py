@@ -1,12 +1,14 @@
 """Nodes: what is on them, what slurmctld says of them, and what is not seen of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from aggregator.families.energy import CLUSTER
 from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
-from aggregator.model.node import NodeView
+from aggregator.model.node import NodeView, Scheduler, nodes_by_state
 from aggregator.model.view import ClusterView
 
-_RUNS = "slurmacct: runs on the node, a run of several nodes spread evenly"
+ClusterSamples = Callable[[ClusterView], Iterable[tuple[LabelValues, float]]]
+_RUNS = "slurmacct: runs on the node, a run of several nodes spread over them (hpc_node_allocated_estimated)"
 _SEEN = "slurmacct nodelist against slurm-job-exporter's series"
 
 
@@ -47,6 +49,20 @@ def _gpus(node: NodeView) -> Iterable[tuple[LabelValues, float]]:
     return (((gpu_type,), count) for gpu_type, count in node.held.gpus.items())
 
 
+def _of_cluster(numbers: Callable[[Scheduler], Mapping[str, float]], *left_out: str) -> ClusterSamples:
+    """Make the samples of slurmctld's numbers by state, without sums and parts of other states."""
+
+    def samples(view: ClusterView) -> Iterable[tuple[LabelValues, float]]:
+        found = numbers(view.scheduler) if view.scheduler else {}
+        return (((state,), number) for state, number in found.items() if state not in left_out)
+
+    return samples
+
+
+def _size(numbers: Callable[[Scheduler], Mapping[str, float]]) -> Callable[[ClusterView], float | None]:
+    return lambda view: numbers(view.scheduler).get("total") if view.scheduler else None
+
+
 def _unobserved(node: NodeView) -> float | None:
     return None if node.unobserved is None else float(len(node.unobserved))
 
@@ -59,6 +75,37 @@ def _blind(node: NodeView) -> float | None:
     return float(node.cause == "exporter_blind") if node.exporter_up else None
 
 
+_SLURMCTLD = "slurm-exporter, or slurmctld's own endpoint (docs/nodes.md)"
+CLUSTER_FAMILIES: tuple[Family[ClusterView], ...] = (
+    Family(
+        name="hpc_cluster_slurmctld_cpus", help="CPUs as slurmctld says: allocated, idle, other (down, drained …).",
+        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",), samples=_of_cluster(lambda told: told.cpus, "total"),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_size_cpus", help="CPUs that slurmctld has, whatever their state.", entity=CLUSTER,
+        cost="1", source=_SLURMCTLD, value=_size(lambda told: told.cpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_gpus", help="GPUs as slurmctld says: allocated, idle, other (down, drained …).",
+        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",), samples=_of_cluster(lambda told: told.gpus, "total"),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_size_gpus", help="GPUs that slurmctld has, whatever their state.", entity=CLUSTER,
+        cost="1", source=_SLURMCTLD, value=_size(lambda told: told.gpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_nodes",
+        help="Nodes by state, each once, where an exporter shows states node by node; else as it counts them.",
+        entity=CLUSTER, cost="states of nodes", source=_SLURMCTLD, labels=("state",),
+        samples=_of_cluster(nodes_by_state, "total"),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_jobs",
+        help="Jobs by state as slurmctld says; more open ones in hpc_account_jobs are runaway jobs.",
+        entity=CLUSTER, cost="states of jobs", source=_SLURMCTLD, labels=("state",),
+        samples=_of_cluster(lambda told: told.jobs, "total", "pending_dependency"),
+    ),
+)  # fmt: skip
 FAMILIES: tuple[Family[NodeView], ...] = (
     Family(
         name="hpc_node_info", help="Facts of the node as labels, always 1.", entity=NODE, cost="nodes",
@@ -72,8 +119,8 @@ FAMILIES: tuple[Family[NodeView], ...] = (
         samples=_states,
     ),
     Family(
-        name="hpc_node_allocated_cpus", help="CPUs of the node that running jobs hold.", entity=COMPUTE, cost="nodes",
-        source=_RUNS, value=lambda node: node.held.cpus,
+        name="hpc_node_allocated_cpus", help="CPUs of the node that running jobs hold, suspended ones none.",
+        entity=COMPUTE, cost="nodes", source=_RUNS, value=lambda node: node.held.cpus,
     ),
     Family(
         name="hpc_node_allocated_memory_bytes", help="Memory of the node that running jobs hold.", entity=COMPUTE,
@@ -82,6 +129,11 @@ FAMILIES: tuple[Family[NodeView], ...] = (
     Family(
         name="hpc_node_allocated_gpus", help="GPUs of the node that running jobs hold, by Slurm's GPU type.",
         entity=COMPUTE, cost="nodes with GPU jobs", source=_RUNS, labels=("gpu_type",), samples=_gpus,
+    ),
+    Family(
+        name="hpc_node_allocated_estimated",
+        help="1 if a run of several nodes is on the node: what it holds here is estimated, and so are the sums.",
+        entity=COMPUTE, cost="nodes", source=_RUNS, value=lambda node: float(node.held.estimated),
     ),
     Family(
         name="hpc_node_jobs", help="Jobs that hold something on the node.", entity=COMPUTE, cost="nodes",

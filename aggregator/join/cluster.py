@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from aggregator.join.agreement import compare_gpus
 from aggregator.join.efficiency import FairShare, efficiency
 from aggregator.join.energy import LedgerView
 from aggregator.join.facts import Observed
@@ -16,7 +18,7 @@ from aggregator.model.lustre import LustreView
 from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
-from aggregator.model.use import Use
+from aggregator.model.use import Base, Use
 from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
@@ -30,6 +32,7 @@ def join_cluster(
     use: Use | None,
     *,
     previous: Mapping[int, JobUse],
+    bases: Mapping[int, Base] = MappingProxyType({}),
     fair_share: FairShare,
     awards: Mapping[str, Award],
     ledger: LedgerView | None = None,
@@ -44,13 +47,16 @@ def join_cluster(
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
     `previous` is the last snapshot's use by run id, kept for runs that have ended since. `levels` are the accounts'
-    fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes.
+    fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes. `bases` are what the
+    counters of resized jobs showed when their runs began, by run id.
     """
     if accounting is None:
         bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler)
         return _with_ledger(bare, ledger)
     runs = accounting.runs
-    jobs = _jobs(runs, previous, ledger, Observed(at, fair_share, use), judge, lustre)
+    uses = carry_over(previous, runs, use_by_run(runs, use, bases) if use else {})
+    jobs = _jobs(runs, uses, ledger, Observed(at, fair_share, use), judge, lustre)
+    gpus = compare_gpus(runs, use)
     view = ClusterView(
         cluster=cluster,
         time=at,
@@ -67,21 +73,21 @@ def join_cluster(
         lustre=lustre,
         hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
         scheduler=scheduler,
+        warnings=(gpus.warning,) if gpus.warning else (),
+        gpus_agree=gpus.agrees,
     )
     return _with_ledger(view, ledger)
 
 
 def _jobs(
     runs: Sequence[Run],
-    previous: Mapping[int, JobUse],
+    uses: Mapping[int, JobUse],
     ledger: LedgerView | None,
     observed: Observed,
     judge: Judge,
     lustre: LustreView | None,
 ) -> tuple[Job, ...]:
     """Join each run with its use, the newest job first."""
-    joined = use_by_run(runs, observed.use) if observed.use else {}
-    uses = carry_over(previous, runs, joined)
     newest = sorted(runs, key=lambda run: (run.job_id, run.run_id), reverse=True)
     return tuple(_job(run, uses.get(run.run_id, NO_USE), ledger, observed, judge, lustre) for run in newest)
 
@@ -108,8 +114,7 @@ def _job(
     efficient = _NOTHING
     if run.start is not None:
         # Half of a busy cluster waits: there is nothing to compute for a run that has not started.
-        seen = observed.use.time if observed.use and run.is_open else None
-        efficient = efficiency(run, use, observed.fair_share, observed.at, seen=seen, ledger=totals)
+        efficient = efficiency(run, use, observed.fair_share, observed.at, ledger=totals)
     judged = judge.judge(Job(run, use, efficient, totals), observed)
     energy = ledger.energy_of(run) if ledger else None
     return Job(run, use, efficient, totals, energy, judged, lustre.jobs.get(run.run_id) if lustre else None)

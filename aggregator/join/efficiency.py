@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from aggregator.model.accounting import Run
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.view import Efficiency, GpuUse, JobUse
 
 # Below this share of expected samples nothing is called wasted.
 COVERAGE_FLOOR = 0.8
+# Of a run of which less was seen until its newest sample, nothing is said about the whole.
+OBSERVED_FLOOR = 0.5
+# A run that uses more than this many times what it holds is not kept to it: Slurm does not manage that resource there.
+MOST_OF_HELD = 10.0
 # What is held up to this much above the fair share is not worth anybody's time.
 FAIR_SHARE_MARGIN = 1.1
 
@@ -31,35 +35,44 @@ class FairShare:
 
 
 def efficiency(
-    run: Run,
-    use: JobUse,
-    fair_share: FairShare,
-    at: float,
-    *,
-    seen: float | None = None,
-    ledger: RunLedger | None = None,
+    run: Run, use: JobUse, fair_share: FairShare, at: float, *, ledger: RunLedger | None = None
 ) -> Efficiency:
     """Compute the ratios and wasted amounts of one run at time `at`; what is not known stays None.
 
-    cpu = CPU seconds ÷ (elapsed × CPUs); memory = peak ÷ allocated; time_limit_used = elapsed ÷ limit.
-    `seen` is the time of the use when that is older: what ran on unseen since then is neither used nor wasted.
+    cpu = CPU seconds ÷ (time until the newest sample × CPUs); memory = peak ÷ allocated; time_limit_used = elapsed ÷
+    limit. What ran on unseen since the newest sample is neither used nor wasted; a run of which less than
+    OBSERVED_FLOOR was seen has no such numbers.
     """
-    held = run.allocated
-    cpu_seconds = run.elapsed(at if seen is None else seen) * held.cpus
+    held, now = run.allocated, run.held
+    elapsed = run.elapsed(at)
+    seen = elapsed if use.observed_seconds is None else min(use.observed_seconds, elapsed)
+    known = seen > 0 and seen >= OBSERVED_FLOOR * elapsed
+    cpu_seconds = use.cpu_seconds if known else None
+    peak = use.memory_peak_bytes if known else None
     return Efficiency(
-        cpu=_ratio(use.cpu_seconds, cpu_seconds),
-        memory=_ratio(use.memory_peak_bytes, held.memory_bytes),
-        time_limit_used=_ratio(run.elapsed(at), run.time_limit_seconds) if run.start is not None else None,
-        wasted_cpus=_unused(held.cpus, use.cpus, use.cpu_coverage),
-        wasted_memory_bytes=_wasted_memory(run, use, fair_share),
-        wasted_gpus=_wasted_gpus(use.gpu),
-        wasted_cpu_seconds=None if use.cpu_seconds is None else max(0.0, cpu_seconds - use.cpu_seconds),
+        cpu=ratio(cpu_seconds, seen * held.cpus),
+        memory=ratio(peak, held.memory_bytes),
+        time_limit_used=_limit_used(run, at),
+        wasted_cpus=_unused(now.cpus, use.cpus, use.cpu_coverage) if held.cpus else None,
+        wasted_memory_bytes=_wasted_memory(run, peak, fair_share),
+        wasted_gpus=_wasted_gpus(run, use.gpu),
+        wasted_cpu_seconds=max(0.0, seen * held.cpus - cpu_seconds) if cpu_seconds is not None and held.cpus else None,
         wasted_gpu_seconds=_wasted_gpu_seconds(ledger),
+        observed=seen / elapsed if known else None,
     )
 
 
-def _ratio(used: float | None, held: float | None) -> float | None:
-    return used / held if used is not None and held else None
+def ratio(used: float | None, held: float | None) -> float | None:
+    """Give used ÷ held; None of nothing held, and where so much more is used that Slurm cannot be managing it."""
+    if used is None or not held or used > MOST_OF_HELD * held:
+        return None
+    return used / held
+
+
+def _limit_used(run: Run, at: float) -> float | None:
+    if run.start is None or not run.time_limit_seconds:
+        return None
+    return run.limited_seconds(at) / run.time_limit_seconds
 
 
 def _unused(held: float, used: float | None, coverage: float | None) -> float | None:
@@ -69,15 +82,16 @@ def _unused(held: float, used: float | None, coverage: float | None) -> float | 
     return max(0.0, held * coverage - used)
 
 
-def _wasted_memory(run: Run, use: JobUse, fair_share: FairShare) -> float | None:
-    if use.memory_peak_bytes is None:
+def _wasted_memory(run: Run, peak: float | None, fair_share: FairShare) -> float | None:
+    if peak is None or run.allocated.memory_bytes is None:
         return None
-    wanted = max(use.memory_peak_bytes, fair_share.memory(run.allocated.cpus, run.allocated.gpu_count))
+    wanted = max(peak, fair_share.memory(run.allocated.cpus, run.allocated.gpu_count))
     return max(0.0, run.allocated.memory_bytes - wanted)
 
 
-def _wasted_gpus(gpu: GpuUse | None) -> float | None:
-    if gpu is None or gpu.used is None or gpu.coverage < COVERAGE_FLOOR:
+def _wasted_gpus(run: Run, gpu: GpuUse | None) -> float | None:
+    """Give the GPUs that the run could have used; while it is suspended it could not."""
+    if run.state is JobState.SUSPENDED or gpu is None or gpu.used is None or gpu.coverage < COVERAGE_FLOOR:
         return None
     # A utilisation may read a little over 1.
     return max(0.0, gpu.judged - gpu.used)

@@ -13,7 +13,10 @@ from aggregator.model.waste import Fact
 _NO_PROMETHEUS = "Prometheus could not be read"
 _NO_LEDGER = "nothing has been added up of its GPUs yet"
 _SUSPENDED = "it has been suspended, which looks like idle GPUs"
+_TOO_LITTLE = "too little of its time was seen"
+_FAR_MORE = "it uses far more than it holds, so that Slurm cannot be managing that"
 _NO_GPUS = "no exporter of the cluster shows any GPU"
+_NO_MEMORY = "Slurm does not manage memory where it runs"
 _NAMED_NODES = 3
 
 
@@ -47,7 +50,17 @@ def facts(job: Job, observed: Observed) -> Mapping[str, Fact]:
 
 def _cumulative(value: float | None, job: Job, observed: Observed, input_name: str) -> Fact:
     """Give a value that the join knows only when every node of the run was seen."""
-    return Fact(value) if value is not None else Fact(None, 0.0, _why_unseen(job.run, observed.use, input_name))
+    return Fact(value) if value is not None else Fact(None, 0.0, _why_unknown(job, observed, input_name))
+
+
+def _why_unknown(job: Job, observed: Observed, input_name: str) -> str:
+    """Say why nothing is known of a run since it began."""
+    is_memory = input_name == "memory_peak_bytes"
+    if is_memory and job.run.allocated.memory_bytes is None:
+        return _NO_MEMORY
+    if (job.use.memory_peak_bytes if is_memory else job.use.cpu_seconds) is None:
+        return _why_unseen(job.run, observed.use, input_name)
+    return _FAR_MORE if job.efficiency.observed is not None else _TOO_LITTLE
 
 
 def _cpus_used(job: Job, observed: Observed) -> Fact:
@@ -62,6 +75,8 @@ def _cpus_above_gpu_share(job: Job, observed: Observed) -> Fact:
 
 def _memory_above_fair_share(job: Job, observed: Observed) -> Fact:
     held = job.run.allocated
+    if held.memory_bytes is None:
+        return Fact(None, 0.0, _NO_MEMORY)
     return Fact(max(0.0, held.memory_bytes - observed.fair_share.memory(held.cpus, held.gpu_count)))
 
 
@@ -133,7 +148,9 @@ READERS: Mapping[str, Callable[[Job, Observed], Fact]] = {
         job.efficiency.wasted_cpu_seconds, job, observed, "cpu_seconds"
     ),
     "cpus_above_gpu_share": _cpus_above_gpu_share,
-    "memory_allocated_bytes": lambda job, _: Fact(job.run.allocated.memory_bytes),
+    "memory_allocated_bytes": lambda job, _: (
+        Fact(None, 0.0, _NO_MEMORY) if job.run.allocated.memory_bytes is None else Fact(job.run.allocated.memory_bytes)
+    ),
     "memory_peak_ratio": lambda job, observed: _cumulative(job.efficiency.memory, job, observed, "memory_peak_bytes"),
     "memory_above_fair_share_bytes": _memory_above_fair_share,
     "memory_wasted_bytes": lambda job, observed: _cumulative(

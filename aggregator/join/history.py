@@ -13,12 +13,18 @@ from aggregator.model.view import Efficiency, JobUse
 QUANTILES: Final = (0.5, 0.75, 0.9, 0.99)
 # Slurm ends a job a little after its limit: what was cut off is between the last two edges.
 TIME_LIMIT_EDGES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, math.inf)
+_NOTHING: Final = Efficiency()
 Kept = Mapping[int, tuple[JobUse, Efficiency]]
 
 
 def summarize(runs: Sequence[Run], kept: Kept) -> RunsSummary:
     """Add up ended runs; `kept` is the use that was kept of some of them, by run id."""
-    waits = sorted(run.start - run.eligible for run in runs if run.start is not None and run.eligible is not None)
+    # A run that a resize has made did not wait.
+    waits = sorted(
+        run.start - run.eligible
+        for run in runs
+        if run.start is not None and run.eligible is not None and run.job_start is None
+    )
     return RunsSummary(
         runs=len(runs),
         states=dict(Counter(run.state.name.lower() for run in runs)),
@@ -44,7 +50,9 @@ def _elapsed(run: Run) -> float:
 def _time_limit_used(runs: Iterable[Run]) -> dict[float, int]:
     """Count runs by used ÷ limit, cumulatively; those that never started or have no limit are not counted."""
     ratios = sorted(
-        _elapsed(run) / run.time_limit_seconds for run in runs if run.start is not None and run.time_limit_seconds
+        run.limited_seconds(run.end) / run.time_limit_seconds
+        for run in runs
+        if run.start is not None and run.end is not None and run.time_limit_seconds
     )
     return {edge: bisect_right(ratios, edge) for edge in TIME_LIMIT_EDGES} if ratios else {}
 
@@ -54,7 +62,7 @@ def _cpu_seconds(run: Run) -> float:
 
 
 def _memory_seconds(run: Run) -> float:
-    return _elapsed(run) * run.allocated.memory_bytes
+    return _elapsed(run) * (run.allocated.memory_bytes or 0)
 
 
 def _gpu_seconds(run: Run) -> float:
@@ -84,7 +92,9 @@ def _weigh(runs: Iterable[Run], kept: Kept, held: Held, value: Value) -> tuple[l
     for run in runs:
         share = held(run)
         total += share
-        number = value(kept[run.run_id][1]) if run.run_id in kept else None
+        efficiency = kept[run.run_id][1] if run.run_id in kept else _NOTHING
+        number = value(efficiency)
         if number is not None:
-            known.append((number, share))
+            # Of a run that was seen for a part of its time only that part is known.
+            known.append((number, share * (1.0 if efficiency.observed is None else efficiency.observed)))
     return known, sum(share for _, share in known), total

@@ -43,7 +43,7 @@ class Holdings:
         if run.time_limit_seconds is None:
             self.tres_seconds = None
         # Whole seconds, which add up to the same in any order.
-        remaining = round(max(0.0, (run.time_limit_seconds or 0.0) - run.elapsed(at)))
+        remaining = round(max(0.0, (run.time_limit_seconds or 0.0) - run.limited_seconds(at)))
         for tres, count in _held(run):
             self.tres[tres] += count
             if self.tres_seconds is not None:
@@ -90,7 +90,12 @@ def hold(runs: Iterable[Run], at: float) -> Holdings:
 
 def _held(run: Run) -> Iterator[tuple[str, int]]:
     held = run.allocated
-    yield from (("cpu", held.cpus), ("mem", held.memory_bytes), ("node", held.nodes), ("billing", held.billing or 0))
+    yield from (
+        ("cpu", held.cpus),
+        ("mem", held.memory_bytes or 0),
+        ("node", held.nodes),
+        ("billing", held.billing or 0),
+    )
     yield from ((f"{LICENSE}{name}", count) for name, count in held.licenses.items())
     if held.gpus:
         yield "gres/gpu", held.gpu_count

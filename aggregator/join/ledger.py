@@ -9,7 +9,7 @@ from aggregator.join.attribution import Attribution, Shares, Tenant, attribute
 from aggregator.join.efficiency import COVERAGE_FLOOR
 from aggregator.join.price import co2_grams, energy_cost, hardware_cost
 from aggregator.join.use import gpu_use
-from aggregator.model.accounting import Run
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import (
     JobPower,
     Ledger,
@@ -109,7 +109,8 @@ class LedgerBook:
         before = self._runs.get(run.run_id, RunLedger(begin, end))
         joules = gain.host.get(prices.model, 0.0) + gain.gpu
         grams = co2_grams(prices, joules) if gain.is_measured else None
-        cost = {**(energy_cost(prices, joules) if gain.is_measured else {}), **hardware_cost(prices, run, gain.seconds)}
+        hardware = hardware_cost(prices, run.held_at(window.begin), gain.seconds)
+        cost = {**(energy_cost(prices, joules) if gain.is_measured else {}), **hardware}
         after = replace(
             before,
             until=end,
@@ -153,14 +154,14 @@ def _present(runs: Iterable[Run], window: PowerWindow) -> list[_Gain]:
 def _tenant(gain: _Gain, node: str, window: PowerWindow) -> Tenant:
     """Describe a run on one of its nodes; what it holds is taken as spread evenly, slurmacct does not say more."""
     run, use = gain.run, window.use
-    held, count = run.allocated, len(run.nodes)
+    held, count = run.held_at(window.begin), len(run.nodes)
     whole = gain.seconds >= window.seconds
     # A job that has no series on a node whose exporter answers does nothing there, unless it has only just begun.
     absent = 0.0 if whole and use.healthy_nodes is not None and node in use.healthy_nodes else None
     return Tenant(
         seconds=gain.seconds,
         cpus=held.cpus / count,
-        memory_bytes=held.memory_bytes / count,
+        memory_bytes=(held.memory_bytes or 0) / count,
         gpus=held.gpu_equivalents / count,
         busy_cpus=_of(use.cpus, run.job_id, node, absent),
         used_memory_bytes=_of(use.memory_bytes, run.job_id, node, absent),
@@ -195,7 +196,8 @@ def _by_component(shared: Attribution, model: str) -> dict[str, float]:
 
 def _judge_gpus(totals: RunLedger, run: Run, seconds: float, window: PowerWindow) -> RunLedger:
     """Add the use of the run's GPUs, for windows that it filled: at its edges the samples may be another run's."""
-    if not run.allocated.gpu_count or seconds < window.seconds:
+    # A suspended run could not use its GPUs.
+    if not run.allocated.gpu_count or seconds < window.seconds or run.state is JobState.SUSPENDED:
         return totals
     gpu = gpu_use(run, window.use)
     if gpu is None or gpu.used is None or gpu.busy is None:

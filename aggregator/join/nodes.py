@@ -1,7 +1,6 @@
 """What is on each node now, what is seen of it, and why something is not seen?
 
-slurmacct says what a run holds altogether and on which nodes, not how much on each: a run of several nodes is spread
-evenly over them. So the nodes always add up to the runs.
+slurmacct says what a run holds altogether and on which nodes, not how much on each: join/spread.py divides it.
 """
 
 from collections import defaultdict
@@ -9,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from aggregator.join.nodestate import capacity
+from aggregator.join.spread import spread
 from aggregator.model.accounting import Run
 from aggregator.model.node import Cause, Held, Hosts, Kind, NodeView, Scheduler
 from aggregator.model.use import Gpu, Use
@@ -46,16 +47,22 @@ def join_nodes(
 
     listed are the cluster's nodes as slurmacct knows them; kinds names the hosts that are no compute nodes.
     """
-    kinds = kinds or {}
+    kinds, runs = kinds or {}, tuple(runs)
     tenants = _tenants(runs)
     told = scheduler.nodes if scheduler else {}
     names = {*listed, *told} or (use.healthy_nodes if use else None) or set()
     gpus = _gpus(use)
+    bare = {
+        name: NodeView(name=name, told=told.get(name), measured=measured_of(hosts, name))
+        for name in {*names, *tenants} - {*kinds, ""}
+    }
+    parts = spread(runs, {name: capacity(node) for name, node in bare.items()})
     found = []
-    for name in {*names, *tenants} - {*kinds, ""}:
+    for name, node in bare.items():
         on_it = tenants.get(name, ())
         jobs = tuple(sorted({run.job_id for run in on_it}))
-        node = NodeView(name=name, told=told.get(name), held=_held(on_it), jobs=jobs, measured=measured_of(hosts, name))
+        of_node = parts.get(name, {})
+        node = replace(node, held=_held(of_node.values()), parts=of_node, jobs=jobs)
         found.append(_observed(_with_gpus(node, gpus), on_it, use))
     found += [NodeView(name=name, kind=kind, measured=measured_of(hosts, name)) for name, kind in kinds.items()]
     return tuple(sorted(found, key=lambda node: node.name))
@@ -76,18 +83,20 @@ def _tenants(runs: Iterable[Run]) -> Mapping[str, Sequence[Run]]:
     return found
 
 
-def _held(tenants: Iterable[Run]) -> Held:
-    cpus = memory = 0.0
+def _held(parts: Iterable[Held]) -> Held:
+    """Add up the parts of a node; its memory is not known where that of no run is."""
+    parts = tuple(parts)
     gpus: defaultdict[str, float] = defaultdict(float)
-    estimated = False
-    for run in tenants:
-        nodes = len(set(run.nodes))
-        estimated = estimated or nodes > 1
-        cpus += run.allocated.cpus / nodes
-        memory += run.allocated.memory_bytes / nodes
-        for gpu_type, count in run.allocated.gpus.items():
-            gpus[gpu_type] += count / nodes
-    return Held(cpus=cpus, memory_bytes=memory, gpus=dict(gpus), estimated=estimated)
+    for part in parts:
+        for gpu_type, count in part.gpus.items():
+            gpus[gpu_type] += count
+    memory = [part.memory_bytes for part in parts if part.memory_bytes is not None]
+    return Held(
+        cpus=sum(part.cpus for part in parts),
+        memory_bytes=sum(memory) if memory or not parts else None,
+        gpus=dict(gpus),
+        estimated=any(part.estimated for part in parts),
+    )
 
 
 def _gpus(use: Use | None) -> Mapping[str, Sequence[Gpu]] | None:

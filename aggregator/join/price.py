@@ -1,7 +1,7 @@
 """What do energy and hardware cost, in grams of CO2 and in money?"""
 
-from aggregator.model.accounting import Run
 from aggregator.model.energy import Price, Prices
+from aggregator.model.tres import Allocation
 
 JOULES_PER_KWH = 3.6e6
 _HOUR = 3600.0
@@ -25,9 +25,8 @@ def energy_cost(prices: Prices, joules: float) -> dict[Price, float]:
     return cost
 
 
-def hardware_cost(prices: Prices, run: Run, seconds: float) -> dict[Price, float]:
-    """Give the hours of what the run holds: of its GPUs, whose price is their node's, else of its CPUs."""
-    held = run.allocated
+def hardware_cost(prices: Prices, held: Allocation, seconds: float) -> dict[Price, float]:
+    """Give the hours of what a run holds: of its GPUs, whose price is their node's, else of its CPUs."""
     if not held.gpu_count:
         hourly = None if prices.cpu_hour is None else prices.cpu_hour * held.cpus
     else:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from aggregator.join.efficiency import ratio
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.steps import Recorded, RecordedUse, Step
 from aggregator.model.view import Efficiency
@@ -56,8 +57,7 @@ def step_efficiency(run: Run, use: RecordedUse) -> Efficiency:
     if run.end is None:
         return Efficiency()
     held = run.elapsed(run.end) * run.allocated.cpus
-    memory = run.allocated.memory_bytes
     return Efficiency(
-        cpu=use.cpu_seconds / held if use.cpu_seconds is not None and held else None,
-        memory=use.memory_peak_bytes / memory if use.memory_peak_bytes is not None and memory else None,
+        cpu=ratio(use.cpu_seconds, held),
+        memory=ratio(use.memory_peak_bytes, run.allocated.memory_bytes),
     )

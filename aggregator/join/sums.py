@@ -28,9 +28,10 @@ def _sum_by(jobs: Iterable[Job], key: Callable[[Job], Key]) -> tuple[Sums, ...]:
 
 def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
     running = [job for job in jobs if job.run.holds_resources]
-    cpus = sum(job.run.allocated.cpus for job in running)
-    memory = sum(job.run.allocated.memory_bytes for job in running)
-    gpus = _gpus_by_type(running)
+    cpus = sum(job.run.held.cpus for job in running)
+    # Where Slurm does not manage memory, nobody holds any.
+    memory = _add(job.run.held.memory_bytes for job in running) if running else 0
+    gpus, weights = _gpus_by_type(running), _memory_shares(running)
     return Sums(
         account=account,
         user=user,
@@ -51,8 +52,8 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         waste_jobs=Counter((each.reason, each.severity) for job in running for each in job.waste.findings),
         power_watts=_add(job.energy.watts for job in running if job.energy),
         coverage={
-            "cpu": _weighted(((job.use.cpu_coverage, job.run.allocated.cpus) for job in running), cpus),
-            "memory": _weighted(((job.use.memory_coverage, job.run.allocated.memory_bytes) for job in running), memory),
+            "cpu": _weighted(((job.use.cpu_coverage, job.run.held.cpus) for job in running), cpus),
+            "memory": _weighted(weights, sum(weight for _, weight in weights)),
             "gpu": _weighted(
                 ((job.use.gpu.coverage if job.use.gpu else None, job.run.allocated.gpu_count) for job in running),
                 sum(gpus.values()),
@@ -83,6 +84,11 @@ def _add(values: Iterable[float | None]) -> float | None:
     """Add the known values; None when none is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def _memory_shares(running: Iterable[Job]) -> list[tuple[float | None, float]]:
+    """Give each run's coverage of memory with what it holds; runs that hold none weigh alike, beside others nothing."""
+    return [(job.use.memory_coverage, job.run.held.memory_bytes or 1.0) for job in running]
 
 
 def _weighted(shares: Iterable[tuple[float | None, float]], total: float) -> float:

@@ -27,7 +27,7 @@ def held_by(run: Run) -> Mapping[str, float]:
     gpus = {f"gres/gpu:{name}": float(count) for name, count in held.gpus.items() if name}
     return {
         "cpu": float(held.cpus),
-        "mem": float(held.memory_bytes),
+        "mem": float(held.memory_bytes or 0),
         "node": float(held.nodes),
         "billing": float(held.billing or 0),
         "gres/gpu": float(held.gpu_count),

@@ -8,19 +8,22 @@ allocation.
 from collections.abc import Iterable, Mapping
 
 from aggregator.model.accounting import Run
-from aggregator.model.use import Gpu, NodeValues, Use
+from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.model.view import NO_USE, GpuUse, JobUse
 
+_NO_BASES: Mapping[int, Base] = {}
 
-def use_by_run(runs: Iterable[Run], use: Use) -> dict[int, JobUse]:
+
+def use_by_run(runs: Iterable[Run], use: Use, bases: Mapping[int, Base] = _NO_BASES) -> dict[int, JobUse]:
     """Join the runs that hold resources with their samples: run id → use.
 
-    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run.
+    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run. `bases` are
+    what the counters of runs that a resize has made showed when these began; without it nothing is known of them.
     """
     runs = tuple(runs)
     previous_end = _previous_ends(runs)
     return {
-        run.run_id: _join(run, use, previous_end.get(run.job_id, 0.0))
+        run.run_id: _join(run, use, previous_end.get(run.job_id, 0.0), bases.get(run.run_id))
         for run in runs
         if run.holds_resources and run.start is not None and use.time - run.start >= use.interval
     }
@@ -35,36 +38,76 @@ def _previous_ends(runs: Iterable[Run]) -> dict[int, float]:
     return ends
 
 
-def _join(run: Run, use: Use, previous_end: float) -> JobUse:
-    rate_is_pure = use.time - use.cpu_window >= previous_end
-    cpus = _of_run(run, use.cpus) if rate_is_pure else None
-    seconds = _of_run(run, use.cpu_seconds)
-    memory = _of_run(run, use.memory_bytes)
-    peak = _of_run(run, use.memory_peak_bytes)
-    cpu_coverage = None if cpus is None else _coverage(run, cpus)
+def _join(run: Run, use: Use, previous_end: float, base: Base | None) -> JobUse:
+    rate_is_pure = use.time - use.cpu_window >= max(previous_end, _unlike_before(run))
+    cpus = _of_run(run, use.cpus, use) if rate_is_pure else None
+    seconds = _of_run(run, use.cpu_seconds, use)
+    memory = _of_run(run, use.memory_bytes, use)
+    peak = _of_run(run, use.memory_peak_bytes, use)
+    times = _times(run, use)
+    observed = sum(map(run.elapsed, times.values())) / len(times) if times else None
+    if run.job_start is not None:
+        seconds, peak, observed = _since(base, run, seconds, peak, times)
     return JobUse(
         cpus=_total(cpus),
         # A cumulative counter that lacks a node would make the whole run look idle: all nodes or nothing.
         cpu_seconds=_total(seconds) if seconds and _coverage(run, seconds) == 1.0 else None,
         memory_bytes=_total(memory),
         memory_peak_bytes=_total(peak) if peak and _coverage(run, peak) == 1.0 else None,
-        threads=_total(_of_run(run, use.threads)),
-        cpu_coverage=cpu_coverage,
+        threads=_total(_of_run(run, use.threads, use)),
+        observed_seconds=observed,
+        cpu_coverage=None if cpus is None else _coverage(run, cpus),
         memory_coverage=None if memory is None else _coverage(run, memory),
         gpu=gpu_use(run, use),
     )
 
 
-def _of_run(run: Run, values: NodeValues | None) -> Mapping[str, float] | None:
-    """Give the values of the run's own nodes; None when the input could not be read."""
+def _unlike_before(run: Run) -> float:
+    """Give the time from which a slope is of this run alone: a resized job's counters go on through the resize."""
+    return run.start or 0.0 if run.job_start is not None else 0.0
+
+
+def _times(run: Run, use: Use) -> Mapping[str, float]:
+    """Give the time of the newest sample of each node that has any; where it is not known, that of the fetch."""
+    nodes = {**(_of_run(run, use.cpu_seconds, use) or {}), **(_of_run(run, use.memory_peak_bytes, use) or {})}
+    times = (use.sampled_at or {}).get(run.job_id, {})
+    return {node: times.get(node, use.time) for node in nodes}
+
+
+_Since = tuple[Mapping[str, float] | None, Mapping[str, float] | None, float | None]
+
+
+def _since(
+    base: Base | None,
+    run: Run,
+    seconds: Mapping[str, float] | None,
+    peak: Mapping[str, float] | None,
+    times: Mapping[str, float],
+) -> _Since:
+    """Give what counters that are older than the run say of it: CPU seconds, peak, and the time that both tell of."""
+    if base is None or not times or times.keys() - base.sampled_at.keys():
+        return None, None, None
+    own = {node: value - base.cpu_seconds[node] for node, value in (seconds or {}).items() if node in base.cpu_seconds}
+    # A peak that has not grown since may have been before the run.
+    new = {node: value for node, value in (peak or {}).items() if value > base.memory_peak_bytes.get(node, value)}
+    observed = sum(run.elapsed(at) - run.elapsed(base.sampled_at[node]) for node, at in times.items()) / len(times)
+    return own, new, observed
+
+
+def _of_run(run: Run, values: NodeValues | None, use: Use) -> Mapping[str, float] | None:
+    """Give the values of the run's own nodes and its own time; None when the input could not be read.
+
+    Prometheus answers with a sample of up to five minutes ago: that may be of the id's previous run.
+    """
     if values is None:
         return None
     found = values.get(run.job_id)
     if not found:
         return {}
-    if not run.nodes:
-        return found
-    return {node: found[node] for node in run.nodes if node in found}
+    times = use.sampled_at.get(run.job_id, {}) if use.sampled_at is not None else {}
+    begin = run.start or 0.0
+    own = run.nodes or tuple(found)
+    return {node: found[node] for node in own if node in found and times.get(node, begin) >= begin}
 
 
 def _total(values: Mapping[str, float] | None) -> float | None:

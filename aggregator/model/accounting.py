@@ -1,7 +1,7 @@
 """What slurmacct knows: runs, accounts, and the state of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from aggregator.model.association import Associations
@@ -35,7 +35,9 @@ class Run:
 
     Times are epoch seconds, None where the event has not happened. run_id is job_db_inx, which needs 64 unsigned
     bits. pending_tasks counts the array tasks that a not yet split row stands for. association_id and uid are None
-    where they are not known.
+    where they are not known. suspended_since is set while the run is suspended: the time at which all its suspensions
+    put together would have begun. job_start is set for a row that a resize has made: the job, its processes and their
+    counters began then, before `start`.
     """
 
     cluster: str
@@ -57,6 +59,8 @@ class Run:
     start: float | None = None
     end: float | None = None
     suspended_seconds: float = 0.0
+    suspended_since: float | None = None
+    job_start: float | None = None
     time_limit_seconds: float | None = None
     allocated: Allocation = NOTHING
     requested: Allocation = NOTHING
@@ -84,11 +88,38 @@ class Run:
             return f"{self.het_job_id}+{self.het_offset}"
         return str(self.job_id)
 
+    @property
+    def held(self) -> Allocation:
+        """Give what the run keeps from others now: slurmctld gives a suspended job's CPUs away, and nothing else."""
+        return replace(self.allocated, cpus=0) if self.state is JobState.SUSPENDED else self.allocated
+
+    def held_at(self, at: float) -> Allocation:
+        """Give what the run kept from others at a time in its life."""
+        return self.allocated if self.suspended_since is None or at < self.suspended_since else self.held
+
     def elapsed(self, at: float) -> float:
         """Give the seconds that the run has run by the time `at`, suspensions apart."""
         if self.start is None:
             return 0.0
-        return max(0.0, min(self.end or at, at) - self.start - self.suspended_seconds)
+        until = min(self.end or at, at)
+        if self.suspended_since is not None:
+            return max(0.0, min(until, self.suspended_since) - self.start)
+        return max(0.0, until - self.start - self.suspended_seconds)
+
+    def limited_seconds(self, at: float) -> float:
+        """Give the seconds that count against the time limit, which is the job's, by the time `at`."""
+        before = self.start - self.job_start if self.start is not None and self.job_start is not None else 0.0
+        return self.elapsed(at) + before
+
+    def span(self, now: float) -> tuple[float, float] | None:
+        """Give when the run was on its nodes, as far as that has been; None for one that has not started.
+
+        slurmacct has ends before starts, and starts after our own clock: such a run has an empty span.
+        """
+        if self.start is None:
+            return None
+        begin = min(self.start, now)
+        return begin, max(begin, min(self.end or now, now))
 
     def is_meant_by(self, asked: JobId) -> bool:
         """Tell whether somebody who writes this id means this run (an array's id means all its tasks)."""

@@ -1,6 +1,7 @@
 """Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -71,6 +72,12 @@ class Scheduler:
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 
+def nodes_by_state(told: Scheduler) -> Mapping[str, float]:
+    """Count the nodes by state, each once where their states are known; an exporter's own counts may overlap."""
+    states = Counter(node.state for node in told.nodes.values() if node.state)
+    return {state: float(count) for state, count in states.items()} if states else told.node_counts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """One fetch of what node_exporter shows: input → host → value in base units. An input that failed is not there."""
@@ -83,17 +90,22 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the live runs hold of a node. estimated: a run of several nodes is in it, spread evenly over them."""
+    """What runs hold of a node, memory None where Slurm does not manage it.
+
+    estimated: a run of several nodes is in it, spread evenly over them.
+    """
 
     cpus: float = 0.0
-    memory_bytes: float = 0.0
+    memory_bytes: float | None = 0.0
     gpus: Mapping[str, float] = field(default_factory=dict)
     estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """One node now. jobs are the ids of the runs on it, unobserved those of them without any series of it.
+    """One node now. held adds up the parts of the runs on it, which are by run id.
+
+    jobs are the ids of the runs on it, unobserved those of them without any series of it.
 
     observed_gpus counts the GPUs that have a series, used_gpus adds up their utilisation. exporter_up is None where it
     is not known which targets are slurm-job-exporters. measured is by input of node_exporter (base units).
@@ -103,6 +115,7 @@ class NodeView:
     kind: Kind = "compute"
     told: Told | None = None
     held: Held = Held()
+    parts: Mapping[int, Held] = field(default_factory=dict)
     jobs: tuple[int, ...] = ()
     unobserved: tuple[int, ...] | None = None
     cause: Cause | None = None

@@ -22,12 +22,12 @@ _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 class Allocation:
     """What one run holds or asks for.
 
-    memory_bytes is for the whole run, gpus maps Slurm's GPU type ("a100"; "" when untyped) to a count. billing is
-    None where it is not tracked. licenses has those that are TRES, by their names.
+    memory_bytes is for the whole run, None where Slurm does not manage memory. gpus maps Slurm's GPU type ("a100"; ""
+    when untyped) to a count. billing is None where it is not tracked. licenses has those that are TRES, by their names.
     """
 
     cpus: int = 0
-    memory_bytes: int = 0
+    memory_bytes: int | None = 0
     nodes: int = 0
     gpus: Mapping[str, int] = field(default_factory=dict)
     billing: int | None = None
@@ -89,9 +89,19 @@ def allocation(
     untyped = generic - sum(typed.values())
     if untyped > 0:
         typed[""] = untyped
-    memory = counts.get(MEMORY, 0) * MEBIBYTE
     licenses = {name: counts[tres_id] for tres_id, name in license_ids.items() if tres_id in counts}
-    return Allocation(counts.get(CPU, 0), memory, counts.get(NODE, 0), typed, counts.get(BILLING), licenses)
+    return Allocation(counts.get(CPU, 0), _memory(counts), counts.get(NODE, 0), typed, counts.get(BILLING), licenses)
+
+
+def _memory(counts: Mapping[int, int]) -> int | None:
+    """Read the bytes of memory; None where Slurm does not manage it, though jobs take it.
+
+    Without memory in SelectTypeParameters, slurmctld writes none, or a nominal MiB for each node or CPU.
+    """
+    memory = counts.get(MEMORY, 0)
+    if counts and memory <= max(counts.get(CPU, 0), counts.get(NODE, 0), 1):
+        return None
+    return memory * MEBIBYTE
 
 
 def board_part(gpu_type: str) -> float:

@@ -21,11 +21,24 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What a job's counters showed on each node in the first samples of a run that began after them.
+
+    Times are those of the samples. A node without one of the values has shown none.
+    """
+
+    sampled_at: Mapping[str, float]
+    cpu_seconds: Mapping[str, float]
+    memory_peak_bytes: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One fetch from Prometheus, all of it at one evaluation time.
 
     An input that is None could not be read: nothing may be concluded from it. cpu_window and interval are the
     seconds over which CPU rates were taken and between two scrapes. healthy_nodes have an exporter that is up.
+    sampled_at are the epoch times of the newest samples, which may be minutes before `time`.
     """
 
     time: float
@@ -33,6 +46,7 @@ class Use:
     cpu_window: float = 120.0
     cpus: NodeValues | None = None
     cpu_seconds: NodeValues | None = None
+    sampled_at: NodeValues | None = None
     memory_bytes: NodeValues | None = None
     memory_peak_bytes: NodeValues | None = None
     threads: NodeValues | None = None

@@ -40,7 +40,8 @@ class JobUse:
     """What a run uses; None where nothing is known. Coverage is samples seen ÷ expected, 0–1.
 
     memory_bytes is resident now, memory_peak_bytes the run's peak with page cache, both summed over nodes.
-    gpu is None for a run without GPUs, or when the GPU input could not be read.
+    gpu is None for a run without GPUs, or when the GPU input could not be read. observed_seconds is how long of the run
+    cpu_seconds and the peak tell of: until the newest sample, as a mean over its nodes; None stands for all of it.
     """
 
     cpus: float | None = None
@@ -48,6 +49,7 @@ class JobUse:
     memory_bytes: float | None = None
     memory_peak_bytes: float | None = None
     threads: float | None = None
+    observed_seconds: float | None = None
     cpu_coverage: float | None = None
     memory_coverage: float | None = None
     gpu: GpuUse | None = None
@@ -58,9 +60,10 @@ NO_USE = JobUse()
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """Used ÷ allocated over the run so far (ratios), and what is wasted; None where not known.
+    """Used ÷ allocated over the run as far as it was observed (ratios), and what is wasted; None where not known.
 
-    Wasted CPUs, memory and GPUs are those of now, wasted seconds those of the run so far.
+    observed is the share of the run's time on which the ratios and the wasted CPU time rest. Wasted CPUs, memory and
+    GPUs are those of now, wasted seconds those of the run so far.
     """
 
     cpu: float | None = None
@@ -71,6 +74,7 @@ class Efficiency:
     wasted_gpus: float | None = None
     wasted_cpu_seconds: float | None = None
     wasted_gpu_seconds: float | None = None
+    observed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +116,16 @@ class Job:
 class Sums:
     """The runs of one user under one account, or of one account, added up.
 
-    user is "" for a whole account. Coverage is weighted by what is allocated;
-    a used or wasted sum is None when no run of it is known. waste_jobs counts findings by (reason, severity).
+    user is "" for a whole account. Allocated is what runs hold now: a suspended one holds no CPUs, and memory is None
+    where Slurm does not manage it. Coverage is weighted by what is allocated; a used or wasted sum is None when no run
+    of it is known. waste_jobs counts findings by (reason, severity).
     """
 
     account: str
     user: str = ""
     jobs: Mapping[str, int] = field(default_factory=dict)
     allocated_cpus: int = 0
-    allocated_memory_bytes: int = 0
+    allocated_memory_bytes: float | None = 0
     allocated_gpus: Mapping[str, int] = field(default_factory=dict)
     used_cpus: float | None = None
     used_memory_bytes: float | None = None
@@ -163,7 +168,8 @@ class ClusterView:
     the end of the ledger's last closed window, None while there is none; prices are what it is kept by. rules are the
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     lustre is None where its servers are not read. nodes are those that the ledger knows, hosts all of them by name;
-    scheduler is what slurmctld says through an exporter.
+    scheduler is what slurmctld says through an exporter. warnings say where sources contradict each other; gpus_agree
+    is None while it cannot be told whether they do of GPUs.
     """
 
     cluster: str
@@ -186,6 +192,8 @@ class ClusterView:
     lustre: LustreView | None = None
     hosts: tuple[NodeView, ...] = ()
     scheduler: Scheduler | None = None
+    warnings: tuple[str, ...] = ()
+    gpus_agree: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Kind, Scheduler
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
-from aggregator.model.use import Use
+from aggregator.model.use import Base, Use
 from aggregator.model.view import ClusterView, JobUse
+from aggregator.refresh.bases import BaseReader, Bases
 from aggregator.refresh.fetch import Feed, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.stages import Publish, Stages
@@ -42,6 +43,7 @@ class ClusterRefresher:
         *,
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
+        bases: BaseReader | None = None,
         allocations: Feed[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
@@ -59,6 +61,7 @@ class ClusterRefresher:
         self._cluster = cluster
         self._accounting = accounting
         self._use = use
+        self._bases = Bases(bases)
         self._allocations = allocations
         self._ledger = ledger
         self._usage = usage
@@ -86,10 +89,12 @@ class ClusterRefresher:
             if self._lustre:
                 await self._lustre.learn(lustre, accounting, at)
             ledger = await self._ledger(at) if self._ledger else None
+            bases = await self._bases.of(accounting.runs if accounting else (), at)
         with self._stages.measure("join"):
             view = await asyncio.to_thread(
-                self._join, at, accounting, use, allocations, ledger, levels, lustre, scheduler, hosts
+                self._join, at, accounting, use, bases, allocations, ledger, levels, lustre, scheduler, hosts
             )
+        self._accounting.learn("gpus_agree", view.gpus_agree)
         self._previous = {job.run.run_id: job.use for job in view.jobs}
         with self._stages.measure("publish"):
             await self._publish(view)
@@ -106,6 +111,7 @@ class ClusterRefresher:
         at: float,
         accounting: Accounting | None,
         use: Use | None,
+        bases: Mapping[int, Base],
         allocations: Allocations | None,
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
@@ -119,6 +125,7 @@ class ClusterRefresher:
             accounting,
             use,
             previous=self._previous,
+            bases=bases,
             fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
             ledger=ledger,

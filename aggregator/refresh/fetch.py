@@ -49,7 +49,18 @@ class Feed(Generic[T_co]):
         self._good: _Fetched[T_co] | None = None
         self._status = SourceStatus(source.name, scope, up=False, error="not fetched yet")
         self._rejected: Counter[str] = Counter()
+        self._learned: dict[str, bool] = {}
         publish(self._status)
+
+    def learn(self, feature: str, there: bool | None) -> None:
+        """Tell a feature that shows only beside other sources; None is not known."""
+        learned = {name: known for name, known in self._learned.items() if name != feature}
+        learned |= {} if there is None else {feature: there}
+        if learned != self._learned:
+            others = {name: known for name, known in self._status.features.items() if name not in self._learned}
+            self._learned = learned
+            self._status = replace(self._status, features={**others, **learned})
+            self._publish(self._status)
 
     async def fetch(self, at: float) -> T_co | None:
         """Fetch, publish the outcome, and give the newest good data that are not stale at `at`."""
@@ -96,7 +107,7 @@ class Feed(Generic[T_co]):
             error="; ".join(sorted(set(failed.values()))),
             last_success=at,
             rows=self._source.rows,
-            features=dict(self._source.features),
+            features={**self._source.features, **self._learned},
             failed_inputs=failed,
             rejected=dict(self._rejected),
             lag_seconds=data.lag_seconds if isinstance(data, Replication) else None,

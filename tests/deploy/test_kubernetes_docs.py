@@ -13,8 +13,8 @@ from tests.deploy.chart import CHART, ROOT, render
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-WEB = "# web.yml\n"
-VALUES = [example for example in EXAMPLES if not example.startswith(WEB)]
+WEB, PARENT = "# web.yml\n", "# Chart.yaml "
+VALUES = [example for example in EXAMPLES if not example.startswith((WEB, PARENT))]
 
 # Their content is the site's, or the service's: documented as one key.
 WHOLE = {"config"}
@@ -53,3 +53,10 @@ def test_the_web_configuration_is_one(tmp_path: Path) -> None:
     web = load_web(tmp_path / "web.yml")
     assert web.tls_server_config is not None
     assert set(web.basic_auth_users) == {"prometheus"}
+
+
+def test_the_parent_chart_names_this_chart() -> None:
+    (example,) = (example for example in EXAMPLES if example.startswith(PARENT))
+    (part,) = yaml.safe_load(example)["dependencies"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (part["name"], part["version"]) == (chart["name"], chart["version"])

@@ -202,7 +202,7 @@ class Replay:
                 write(self.writer, keys[pick % len(keys)])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(EVENTS, max_size=60))
 @example(events=[*LONG_RUNNING, ("end", 0, 3000)])
 @example(events=[*LONG_RUNNING, ("upgrade", 0, 0), ("end", 0, 3000)])

@@ -20,6 +20,8 @@ _DEFAULTS = """\
 datadir = {data}
 socket = {socket}
 pid-file = {folder}/mariadbd.pid
+# A server that starts deletes the temporary tables in its tmpdir, those of other servers too.
+tmpdir = {folder}/tmp
 bind-address = {address}
 port = {port}
 skip-name-resolve
@@ -109,10 +111,11 @@ class MariaDB:
             self.execute(f"GRANT {grant} TO {account}")
 
     def _install(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        if os.geteuid() == 0:
-            mysql = pwd.getpwnam("mysql")
-            os.chown(self.folder, mysql.pw_uid, mysql.pw_gid)
+        for folder in (self.folder, self.folder / "tmp"):
+            folder.mkdir(exist_ok=True)
+            if os.geteuid() == 0:
+                mysql = pwd.getpwnam("mysql")
+                os.chown(folder, mysql.pw_uid, mysql.pw_gid)
         self._defaults.write_text(
             _DEFAULTS.format(
                 data=self._data,

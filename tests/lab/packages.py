@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.lab.machine import alone
+
 # Daemons live in sbin, which is not on an ordinary user's PATH.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -17,8 +19,8 @@ PROMETHEUS = ("prometheus",)
 ALERTMANAGER = ("prometheus-alertmanager",)
 FAKETIME = ("faketime",)
 VICTORIAMETRICS = ("victoria-metrics",)
-# The Debian release whose Prometheus is of the 3.x series; it runs on older ones too.
-PROMETHEUS_3_RELEASE = "forky"
+# The Debian releases whose Prometheus is of the 3.x series, to be tried in turn; it runs on older ones too.
+PROMETHEUS_3_RELEASES = ("forky", "sid")
 
 # The program whose presence proves that a package is installed.
 _PROGRAMS = {
@@ -53,25 +55,38 @@ def promtool() -> str:
 
 
 def prometheus_3() -> str:
-    """Return the full path of a Prometheus 3.x, unpacked beside the installed one from a newer release of Debian.
+    """Return the full path of a Prometheus 3.x: the installed one, or else one unpacked from a newer release of Debian.
 
-    Raises MissingPackagesError that says what the machine's mirror lacks.
+    Raises MissingPackagesError that says what each release lacks.
     """
-    folder = Path(tempfile.gettempdir()) / f"hpc-aggregator-lab-{os.geteuid()}" / f"prometheus-{PROMETHEUS_3_RELEASE}"
-    binary = folder / "usr/bin/prometheus"
-    if not binary.exists():
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-            _unpack("prometheus", PROMETHEUS_3_RELEASE, Path(work))
-            # In one step: another run may be at the same.
-            if not folder.exists():
-                (Path(work) / "tree").rename(folder)
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
-    if not re.match(r"prometheus, version 3\.", said.stdout + said.stderr):
-        raise MissingPackagesError(
-            f"Debian {PROMETHEUS_3_RELEASE} has no Prometheus 3.x: {(said.stdout + said.stderr)[:200]}"
-        )
-    return str(binary)
+    ensure_packages(PROMETHEUS)
+    failures = []
+    for place, find in (("this machine", _installed_prometheus), *((each, _newer) for each in PROMETHEUS_3_RELEASES)):
+        try:
+            binary = find(place)
+        except MissingPackagesError as error:
+            failures.append(f"{place}: {error}")
+            continue
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+        if re.match(r"prometheus, version 3\.", said.stdout + said.stderr):
+            return str(binary)
+        failures.append(f"{place}: {(said.stdout + said.stderr).strip()[:200]}")
+    raise MissingPackagesError("no Prometheus 3.x: " + "; ".join(failures))
+
+
+def _installed_prometheus(place: str) -> Path:
+    return Path(program("prometheus"))
+
+
+def _newer(release: str) -> Path:
+    """Return the Prometheus of a release of Debian, unpacked beside the installed one."""
+    folder = Path(tempfile.gettempdir()) / f"hpc-aggregator-lab-{os.geteuid()}" / f"prometheus-{release}"
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    with alone("prometheus"), tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        if not folder.exists():
+            _unpack("prometheus", release, Path(work))
+            (Path(work) / "tree").rename(folder)
+    return folder / "usr/bin/prometheus"
 
 
 def _unpack(package: str, release: str, work: Path) -> None:
@@ -117,8 +132,10 @@ def ensure_packages(needed: Iterable[str]) -> None:
         )
     if shutil.which("apt-get", path=SEARCH_PATH) is None:
         raise MissingPackagesError(f"the lab needs these Debian packages, and apt-get is absent: {' '.join(missing)}")
-    _apt_get("update", "-q")
-    _apt_get("install", "-q", "-y", "--no-install-recommends", *missing)
+    with alone("packages"):
+        # Another test run may have installed them in the meantime: then this does nothing.
+        _apt_get("update", "-q")
+        _apt_get("install", "-q", "-y", "--no-install-recommends", *missing)
 
 
 def _installed(package: str) -> bool:

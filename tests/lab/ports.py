@@ -3,6 +3,8 @@
 import random
 import socket
 
+from tests.lab.machine import claim_port
+
 LOOPBACK = "127.0.0.1"
 
 # Below Linux' range for outgoing connections (32768 and up): a port chosen here stays free
@@ -13,9 +15,9 @@ _taken: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody uses, a different one at each call."""
+    """Return a loopback port that nobody uses, a different one at each call, in whatever test run of this machine."""
     for port in random.sample(range(_FIRST, _LAST), 500):
-        if port not in _taken and _can_bind(port):
+        if port not in _taken and claim_port(port) and _can_bind(port):
             _taken.add(port)
             return port
     raise RuntimeError(f"no free port between {_FIRST} and {_LAST}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from tests.lab.machine import alone
 from tests.lab.mariadb import MariaDB
 from tests.lab.packages import SLURM, ensure_packages, program
 from tests.lab.ports import answers, free_port
@@ -269,7 +270,8 @@ def _rows(output: str, fields: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def _add_system_user(user: str) -> None:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        subprocess.run([program("useradd"), "--no-create-home", user], check=True, capture_output=True)
+    with alone("users"):
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            subprocess.run([program("useradd"), "--no-create-home", user], check=True, capture_output=True)

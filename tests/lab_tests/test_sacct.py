@@ -233,7 +233,7 @@ def tree(lab: Lab) -> dict[str, str]:
     return parents
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(host_lists(ours_only=False))
 def test_host_lists_expand_as_scontrol_does(lab: Lab, written: Written) -> None:
     """In the same order, too, for what Slurm writes; three brackets and more it orders in a way of its own."""

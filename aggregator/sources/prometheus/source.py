@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from aggregator.model.use import Gpu, NodeValues, Use
+from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
@@ -13,6 +13,8 @@ from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_va
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
 
+# What tells of a job since it began.
+_COUNTERS = frozenset({"cpu_seconds", "memory_peak_bytes", "sampled_at"})
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
 
 
@@ -26,6 +28,7 @@ class PrometheusUse:
     ) -> None:
         self.rows = 0
         self._client = client
+        self._matchers = matchers
         self._exporter = exporter
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
@@ -54,6 +57,28 @@ class PrometheusUse:
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
         return await asyncio.to_thread(self._read, at, answers)
+
+    async def base_of(self, job_id: int, since: float) -> Base | None:
+        """Read the first samples of a job after a time, which must be two scrape intervals ago; None without any.
+
+        Raises FetchError.
+        """
+        inputs = [item for item in slurm_job_exporter.JOB_INPUTS if item.name in _COUNTERS]
+        matchers = {**self._matchers, self._job_label: str(job_id)}
+        queries = {item.name: promql(item, matchers, self._exporter, self._nodes.label) for item in inputs}
+        answers = await ask_all(self._client, queries, since + 1.5 * self._exporter.interval)
+        if answers.failed:
+            raise FetchError(next(iter(answers.failed.values())))
+        found = {
+            item.name: self._by_node(item, answers.vectors[item.name], Counter()).get(job_id, {}) for item in inputs
+        }
+        times = {node: time for node, time in found["sampled_at"].items() if time >= since}
+        return Base(times, found["cpu_seconds"], found["memory_peak_bytes"]) if times else None
+
+    @property
+    def interval(self) -> float:
+        """Give the seconds between two scrapes."""
+        return self._exporter.interval
 
     async def _ask_all(self, at: float) -> Answers:
         """Ask for every input: for its recorded series where there are any, and then again where those will not do."""

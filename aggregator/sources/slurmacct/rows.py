@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -89,6 +89,7 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
     if state is None or state is JobState.REVOKED:
         return None
     user, account = dimensions.associations.get(row.id_assoc, ("", ""))
+    start, job_start = _starts(row)
     return Run(
         cluster=cluster,
         run_id=row.job_db_inx,
@@ -107,10 +108,12 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         het_job_id=row.het_job_id or None,
         het_offset=row.het_job_offset if row.het_job_id and row.het_job_offset < NO_VAL else None,
         eligible=_time(row.time_eligible),
-        start=_time(row.time_start),
+        start=start,
         # A runaway fix can write INFINITE here: an end all the same.
         end=float(row.time_end) if row.time_end else None,
         suspended_seconds=_suspended(row, state, at),
+        suspended_since=float(row.time_suspended) if state is JobState.SUSPENDED and not row.time_end else None,
+        job_start=job_start,
         # 0 until slurmctld's word of the job's start has come: its first step may be recorded before.
         time_limit_seconds=row.timelimit * 60.0 if 0 < row.timelimit < NO_VAL else None,
         allocated=_allocation(row.tres_alloc or b"", dimensions),
@@ -119,6 +122,30 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         association_id=row.id_assoc or None,
         uid=row.id_user,
     )
+
+
+def close_replaced(runs: Iterable[Run]) -> list[Run]:
+    """Close the open runs whose job id has a newer open run: nobody told slurmdbd that they ended.
+
+    slurmctld holds a job id once, so that what is open twice was resized or requeued when the newer row was made.
+    """
+    runs = list(runs)
+    newest: dict[int, Run] = {}
+    for run in runs:
+        if run.is_open and (run.job_id not in newest or _order(newest[run.job_id]) < _order(run)):
+            newest[run.job_id] = run
+    return [_closed_by(newest[run.job_id], run) if run.is_open else run for run in runs]
+
+
+def _order(run: Run) -> tuple[float, int]:
+    return run.submit, run.run_id
+
+
+def _closed_by(newest: Run, run: Run) -> Run:
+    if newest is run:
+        return run
+    why = JobState.REQUEUED if newest.job_start is None else JobState.RESIZING
+    return replace(run, end=newest.submit, state=why, suspended_since=None)
 
 
 def _state(number: int) -> JobState | None:
@@ -133,10 +160,24 @@ def _time(seconds: int) -> float | None:
     return float(seconds) if 0 < seconds < NO_VAL else None
 
 
+def _starts(row: RunRow) -> tuple[float | None, float | None]:
+    """Read when the run started, and when its job did if that was before.
+
+    A resize closes the job's row and makes another, which keeps the job's start; the resize is its submit time.
+    """
+    start = _time(row.time_start)
+    if start is None or start >= row.time_submit:
+        return start, None
+    return float(row.time_submit), start
+
+
 def _suspended(row: RunRow, state: JobState, at: float) -> float:
-    """Read the seconds suspended: while suspended the column is a virtual start of all suspension."""
-    if state is JobState.SUSPENDED:
-        return max(0.0, at - row.time_suspended)
+    """Read the seconds suspended: while suspended the column is a virtual start of all suspension.
+
+    A job that is killed while it is suspended may keep that; no run is suspended for longer than since 1970.
+    """
+    if state is JobState.SUSPENDED or row.time_suspended >= row.time_start > 0:
+        return max(0.0, (row.time_end or at) - row.time_suspended)
     return float(row.time_suspended)
 
 

@@ -12,7 +12,7 @@ from aggregator.sources.slurmacct.associations import SmallTables, SmallTablesRe
 from aggregator.sources.slurmacct.features import features_of
 from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, RunFeed
 from aggregator.sources.slurmacct.pause import Pause
-from aggregator.sources.slurmacct.rows import RunRow, parse_run
+from aggregator.sources.slurmacct.rows import RunRow, close_replaced, parse_run
 from aggregator.sources.slurmacct.schema import Schema, discover
 
 TABLES_SECONDS = 300.0
@@ -62,8 +62,10 @@ class SlurmAcct:
 
     @property
     def features(self) -> Mapping[str, bool]:
-        """Tell what this cluster's schema offers; nothing before it was read."""
-        return {} if self._schema is None else features_of(self._schema)
+        """Tell what this cluster's schema offers, and whether any cluster tracks GPUs; nothing before it was read."""
+        if self._schema is None:
+            return {}
+        return {**features_of(self._schema), "gpus": bool(self._tables.dimensions.gpu_ids)}
 
     async def fetch(self, at: float) -> Accounting:
         """Read the open runs and those that ended within the retention time.
@@ -197,10 +199,10 @@ class SlurmAcct:
             elif run := self._parse_row(row, at):
                 parsed[row.job_db_inx] = (row, run)
         self._parsed = parsed
-        return [run for _, run in parsed.values()]
+        return close_replaced(run for _, run in parsed.values())
 
     def _parse(self, rows: Iterable[RunRow], at: float) -> list[Run]:
-        return [run for row in rows if (run := self._parse_row(row, at))]
+        return close_replaced(run for row in rows if (run := self._parse_row(row, at)))
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""

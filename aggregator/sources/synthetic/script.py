@@ -43,7 +43,7 @@ def _options(run: Run) -> Iterator[str]:
     yield f"#SBATCH --time={(run.time_limit_seconds or 0) / 60:.0f}"
     yield f"#SBATCH --nodes={nodes}"
     yield f"#SBATCH --cpus-per-task={asked.cpus // nodes}"
-    yield f"#SBATCH --mem={asked.memory_bytes // nodes // _MEBIBYTE}M"
+    yield f"#SBATCH --mem={(asked.memory_bytes or 0) // nodes // _MEBIBYTE}M"
     for gpu_type, count in asked.gpus.items():
         yield f"#SBATCH --gpus-per-node={gpu_type}:{count // nodes}"
 

@@ -16,7 +16,7 @@ _ACCOUNTED: Final = 0.95
 _OF_RUN: Final[Mapping[str, Callable[[LiveRun, float], float]]] = {
     "allocated_cpus": lambda live, at: live.run.allocated.cpus,
     "used_cpus": lambda live, at: sum(use.cpus for use in node_uses(live, at)),
-    "allocated_memory": lambda live, at: live.run.allocated.memory_bytes,
+    "allocated_memory": lambda live, at: live.run.allocated.memory_bytes or 0,
     "used_memory": lambda live, at: sum(use.memory_bytes for use in node_uses(live, at)),
     "allocated_gpus": lambda live, at: live.run.allocated.gpu_count,
     "used_gpus": lambda live, at: sum(gpu.utilization or 0.0 for gpu in gpus_of(live, at)),

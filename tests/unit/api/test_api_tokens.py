@@ -272,7 +272,7 @@ async def test_the_user_whom_a_proxy_names_counts_before_the_proxys_own_token(co
     assert await status(client, JOBS, {**bearer("hpca_wrong"), "X-Grafana-User": "alice"}) == 401
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=200))
 async def test_no_header_makes_the_service_fail(connect: Any, text: str) -> None:
     client = await connect()

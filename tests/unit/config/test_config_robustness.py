@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import yaml
 from hypothesis import given
@@ -66,3 +68,20 @@ def test_alias_repeats_a_section() -> None:
     )
 
     assert config.clusters["narval"] == config.clusters["beluga"]
+
+
+HOSTILE = {
+    "openings of variables": 'log: {level: "' + "${" * 500_000 + '"}',
+    "colons": 'log: {level: "' + ":" * 1_000_000 + '"}',
+    "a long address": 'state: {url: "mysql://' + "://a:" * 200_000 + '"}',
+    "aliases of a long text": "\n".join(
+        [f'a: &a ["{"x" * 500_000}"]', *(f"{new}: &{new} [{f'*{old},' * 9}]" for old, new in pairwise("abcdefghi"))]
+    ),
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_takes_time_in_proportion_to_its_length(name: str) -> None:
+    """A quadratic search would not end before the machine does."""
+    assert mistakes_of(HOSTILE[name])

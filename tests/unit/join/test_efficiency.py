@@ -123,7 +123,7 @@ def test_wasted_cpu_time_is_held_and_not_used_since_the_start() -> None:
 
 
 def test_old_use_is_compared_with_the_time_that_it_is_of() -> None:
-    seen = efficiency(make_run(), JobUse(cpu_seconds=1800.0 * 8), FAIR_SHARE, NOW, seen=NOW - 1800)
+    seen = judge(JobUse(cpu_seconds=1800.0 * 8, observed_seconds=1800.0))
     assert (seen.cpu, seen.wasted_cpu_seconds, seen.time_limit_used) == (1.0, 0.0, 0.5)
 
 

@@ -26,7 +26,7 @@ def test_a_sample_of_the_runs_node_is_its_use() -> None:
     )  # fmt: skip
     assert joined == JobUse(
         cpus=6.5, cpu_seconds=1e4, memory_bytes=2.0 * GIB, memory_peak_bytes=3.0 * GIB, threads=9.0,
-        cpu_coverage=1.0, memory_coverage=1.0,
+        cpu_coverage=1.0, memory_coverage=1.0, observed_seconds=3600.0,
     )  # fmt: skip
 
 

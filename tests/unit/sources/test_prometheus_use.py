@@ -50,7 +50,7 @@ async def test_values_come_in_base_units_by_job_and_node(prometheus: FakePrometh
 async def test_every_input_is_asked_once_at_one_time(prometheus: FakePrometheus, client: PrometheusClient) -> None:
     await fetch(client)
     queries = [form["query"] for form in prometheus.queries]
-    assert len(queries) == len(set(queries)) == 8
+    assert len(queries) == len(set(queries)) == 9
     assert {form["time"] for form in prometheus.queries} == {f"{NOW:.3f}"}
     assert all('cluster="narval"' in query for query in queries)
 

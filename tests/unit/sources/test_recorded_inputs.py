@@ -63,7 +63,7 @@ async def test_a_whole_recording_is_used_instead_of_the_expression(
     prometheus.queries.clear()
     assert await cpus(source, at) == {4711: {"node01": 2.0}}
     assert source.features == {"recorded:cpus": True}
-    assert (asked(prometheus, RECORDED), asked(prometheus, EXPRESSION), len(prometheus.queries)) == (1, 0, 8)
+    assert (asked(prometheus, RECORDED), asked(prometheus, EXPRESSION), len(prometheus.queries)) == (1, 0, 9)
 
 
 async def test_a_slope_of_earlier_reaches_further_back(source: PrometheusUse) -> None:

@@ -32,7 +32,7 @@ def played() -> SyntheticCluster:
     return cluster
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(st.lists(st.floats(0.0, 7200.0), max_size=12))
 def test_state_depends_on_the_time_only(steps: list[float]) -> None:
     stepped, straight = small(), small()

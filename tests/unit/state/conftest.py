@@ -16,17 +16,6 @@ NOBODY = 65534
 _databases = count()
 
 
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
-    # The server does not run as root, whose pytest folders nobody else may enter.
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        database = MariaDB(Path(folder))
-        database.start()
-        yield database
-        database.stop()
-
-
 @pytest.fixture
 def mariadb_state(mariadb: MariaDB) -> State:
     name = f"state{next(_databases)}"

@@ -34,6 +34,12 @@ JOB_INPUTS = (
         scale=1e-9,
     ),
     Input(
+        name="sampled_at",
+        metric="slurm_job_memory_usage",  # one series for each job: all of a job's samples are of one scrape
+        expression="max by ($job, $node) (timestamp($series))",
+        high=1e11,
+    ),
+    Input(
         name="memory_bytes",
         metric="slurm_job_memory_rss",
         expression="max by ($job, $node) ($series)",

@@ -1,5 +1,8 @@
 {{- /* What the schema cannot say well: every message begins with the property to change. */ -}}
 {{- define "hpc-aggregator.check" -}}
+{{- if not (dig "enabled" true .Values.AsMap) }}
+  {{- fail "enabled: false has an effect only with `condition: <name of the part>.enabled` in the parent chart's dependencies" }}
+{{- end }}
 {{- if .Values.existingConfigMap }}
   {{- if gt (int .Values.replicaCount) 1 }}
     {{- fail (printf "replicaCount: %v replicas need a shared state, and the chart cannot see state.url in existingConfigMap: use config" .Values.replicaCount) }}

@@ -1,0 +1,65 @@
+"""What the counters of resized jobs showed when their runs began: read once for each run, resizes are rare."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+from aggregator.model.accounting import Run
+from aggregator.model.use import Base
+from aggregator.sources.base import FetchError
+
+# Runs that are asked for at one refresh, and when one is asked for again of which there is no sample yet.
+MOST_AT_ONCE: Final = 5
+RETRY_SECONDS: Final = 60.0
+_SETTLED_INTERVALS: Final = 2
+
+
+class BaseReader(Protocol):
+    """Where the first samples of a job after a time are read."""
+
+    @property
+    def interval(self) -> float:
+        """Give the seconds between two scrapes."""
+        ...
+
+    async def base_of(self, job_id: int, since: float) -> Base | None:
+        """Read them; None without any.
+
+        Raises FetchError.
+        """
+        ...
+
+
+class Bases:
+    """The bases of one cluster's open runs, by run id; one that cannot be read is not there."""
+
+    def __init__(self, reader: BaseReader | None) -> None:
+        self._reader = reader
+        self._known: dict[int, Base] = {}
+        self._retry_at: dict[int, float] = {}
+
+    async def of(self, runs: Iterable[Run], at: float) -> Mapping[int, Base]:
+        """Give those that are known at `at`, having asked for a few more."""
+        resized = {run.run_id: run for run in runs if run.job_start is not None and run.holds_resources}
+        self._known = {run_id: base for run_id, base in self._known.items() if run_id in resized}
+        self._retry_at = {run_id: time for run_id, time in self._retry_at.items() if run_id in resized}
+        if self._reader is not None:
+            due = [run for run in resized.values() if self._is_due(run, self._reader.interval, at)]
+            for run in due[:MOST_AT_ONCE]:
+                await self._ask(self._reader, run, at)
+        return self._known
+
+    def _is_due(self, run: Run, interval: float, at: float) -> bool:
+        if run.run_id in self._known or at < self._retry_at.get(run.run_id, 0.0):
+            return False
+        return run.start is not None and at >= run.start + _SETTLED_INTERVALS * interval
+
+    async def _ask(self, reader: BaseReader, run: Run, at: float) -> None:
+        try:
+            base = await reader.base_of(run.job_id, run.start or at)
+        except FetchError:
+            # The fetch of the use itself says what is wrong with Prometheus.
+            base = None
+        if base is None:
+            self._retry_at[run.run_id] = at + RETRY_SECONDS
+        else:
+            self._known[run.run_id] = base
