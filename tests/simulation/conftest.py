@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.mariadb import MariaDB
 from tests.simulation.said import Said, listen
 from tests.simulation.site import Catching, Simulation, simulate
 
 
 @pytest.fixture(scope="session")
-def simulation() -> Iterator[Simulation]:
-    with simulate() as made:
+def simulation(mariadb: MariaDB) -> Iterator[Simulation]:
+    with simulate(mariadb) as made:
         yield made
 
 

@@ -105,16 +105,13 @@ class Catching:
 
 
 @contextmanager
-def simulate() -> Iterator[Simulation]:
-    """Make the world and its servers."""
+def simulate(mariadb: MariaDB) -> Iterator[Simulation]:
+    """Make the world, its rows in *mariadb*, and a Prometheus that has its series."""
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hpc-aggregator-simulation-")))
         root.chmod(0o755)
-        mariadb = MariaDB(root)
         flags = ("--web.enable-remote-write-receiver",)
         prometheus = PrometheusServer(root, flags=flags, retention="60d")
-        mariadb.start()
-        stack.callback(mariadb.stop)
         site = stack.enter_context(Site(Servers(mariadb, prometheus), root))
         simulation = Simulation(make_world(), site, time.time() // MINUTE * MINUTE)
         _fill_prometheus(simulation, prometheus)

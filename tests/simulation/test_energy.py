@@ -9,6 +9,9 @@ from tests.simulation.oracle import JobEnergy, unseen_seconds
 from tests.simulation.said import Said, coverage_of, joules_of
 from tests.simulation.world import MINUTE, Job, Node
 
+# All of the simulation in one worker: it is made once.
+pytestmark = pytest.mark.xdist_group("simulation")
+
 # Powers are read twice a minute, so that a change is up to half a minute late.
 LONG = 30 * MINUTE
 

@@ -11,6 +11,9 @@ from tests.scenarios.proxy import UNAVAILABLE
 from tests.simulation.said import Said, joules_of, listen
 from tests.simulation.site import Catching, Simulation
 
+# All of the simulation in one worker: it is made once.
+pytestmark = pytest.mark.xdist_group("simulation")
+
 _TOTALS = (
     "hpc_node_energy_joules_total", "hpc_cluster_energy_joules_total", "hpc_user_energy_joules_total",
     "hpc_account_energy_joules_total", "hpc_user_co2_grams_total", "hpc_user_cost_total", "hpc_job_energy_joules_total",

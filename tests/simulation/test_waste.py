@@ -6,6 +6,9 @@ from tests.simulation.said import Said, findings_of
 from tests.simulation.steps import Steps
 from tests.simulation.world import MINUTE, Job
 
+# All of the simulation in one worker: it is made once.
+pytestmark = pytest.mark.xdist_group("simulation")
+
 # An exporter that is back is believed after some samples.
 RECENT = 10 * MINUTE
 
