@@ -80,7 +80,7 @@ def _add(found: Energies, world: World, node: Node, window: Interval, known: boo
     static = host if rest is None else min(host, rest * WINDOW)
     shares = {
         "two_part": _two_part(world, node, present, window, static, host),
-        "allocation": _allocation(node, present, host),
+        "allocation": _allocation(node, present, window, host),
     }
     for index, (job, _) in enumerate(present):
         for model, parts in shares.items():
@@ -162,19 +162,29 @@ def _open_seconds(job: Job, index: int, node: str, window: Interval) -> float:
 def _two_part(
     world: World, node: Node, present: Sequence[tuple[Job, float]], window: Interval, static: float, host: float
 ) -> list[float]:  # fmt: skip
-    reserved = [max(job.cpus / NODE_CPUS, job.memory / NODE_MEMORY) * seconds / WINDOW for job, seconds in present]
+    reserved = [
+        max(_cpus(job, window) / NODE_CPUS, job.memory / NODE_MEMORY) * seconds / WINDOW for job, seconds in present
+    ]
     busy = [job.busy(node.name).integral(*window) for job, _ in present]
     whole = max(world.busy_cpus(node.name).integral(*window), sum(busy))
     scale = static / max(1.0, sum(reserved))
     return [part * scale + (host - static) * used / whole for part, used in zip(reserved, busy, strict=True)]
 
 
-def _allocation(node: Node, present: Sequence[tuple[Job, float]], host: float) -> list[float]:
+def _cpus(job: Job, window: Interval) -> float:
+    """Give the CPUs that it keeps from others: none while it is suspended, which slurmacct says until it goes on."""
+    is_suspended = job.state == 2 and within(window[0], job.suspended)
+    return 0.0 if is_suspended else job.cpus
+
+
+def _allocation(
+    node: Node, present: Sequence[tuple[Job, float]], window: Interval, host: float
+) -> list[float]:  # fmt: skip
     """Share by GPUs where there are any and their number is known, else by CPUs."""
     parts = []
     for job, seconds in present:
         held = sum(job.slice for name, _ in job.gpu if name == node.name)
-        part = held / node.gpus if held and node.gpu_exporter else job.cpus / NODE_CPUS
+        part = held / node.gpus if held and node.gpu_exporter else _cpus(job, window) / NODE_CPUS
         parts.append(part * seconds / WINDOW)
     return [host * part / max(1.0, sum(parts)) for part in parts]
 

@@ -10,7 +10,7 @@ from tests.simulation.said import Said, coverage_of, joules_of
 from tests.simulation.world import MINUTE, Job, Node
 
 # All of the simulation in one worker: it is made once.
-pytestmark = pytest.mark.xdist_group("simulation")
+pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
 
 # Powers are read twice a minute, so that a change is up to half a minute late.
 LONG = 30 * MINUTE

@@ -6,7 +6,7 @@ from tests.identities import problems
 from tests.simulation.said import Said
 
 # All of the simulation in one worker: it is made once.
-pytestmark = pytest.mark.xdist_group("simulation")
+pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
 
 
 def test_everything_adds_up(said: Said) -> None:

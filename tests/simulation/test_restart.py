@@ -12,7 +12,7 @@ from tests.simulation.said import Said, joules_of, listen
 from tests.simulation.site import Catching, Simulation
 
 # All of the simulation in one worker: it is made once.
-pytestmark = pytest.mark.xdist_group("simulation")
+pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
 
 _TOTALS = (
     "hpc_node_energy_joules_total", "hpc_cluster_energy_joules_total", "hpc_user_energy_joules_total",
@@ -101,4 +101,4 @@ def test_no_counter_goes_back_meanwhile(said: Said, interrupted: tuple[Said, Sai
     later = interrupted[0]
     assert later.end > said.end
     assert steps_back(said.page, later.page) == []
-    assert problems(later.page) == problems(said.page)
+    assert problems(later.page) == []

@@ -7,7 +7,7 @@ from tests.simulation.steps import Steps
 from tests.simulation.world import MINUTE, Job
 
 # All of the simulation in one worker: it is made once.
-pytestmark = pytest.mark.xdist_group("simulation")
+pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
 
 # An exporter that is back is believed after some samples.
 RECENT = 10 * MINUTE
