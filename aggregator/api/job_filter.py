@@ -33,7 +33,7 @@ def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
         states=frozenset(JobState[name.upper()] for name in asked.choices("state", _STATES)),
         partitions=asked.many("partition"),
         qos=asked.many("qos"),
-        nodes=asked.many("node"),
+        nodes=frozenset(view.names.each(asked.many("node"))),
         names=asked.many("name"),
         arrays=frozenset(array.job_id for array in arrays),
         ids=ids,

@@ -56,9 +56,10 @@ class _Looked:
 async def list_nodes(request: web.Request) -> web.Response:
     """Answer with the nodes by name, page by page."""
     asked = Parameters(request, "kind", "state", "node", "limit", "cursor")
-    kinds, states, names = asked.choices("kind", _KINDS), asked.many("state"), asked.many("node")
+    kinds, states = asked.choices("kind", _KINDS), asked.many("state")
     after, limit = asked.cursor(str, 2), asked.limit()
     view = find_accounted_cluster(request, request.app[STORE].current)
+    names = view.names.each(asked.many("node"))
     chosen = [node for node in view.hosts if (not kinds or node.kind in kinds) and (not names or node.name in names)]
     warnings = _warnings(request, view)
     if states:
@@ -180,7 +181,8 @@ def _warnings(request: web.Request, view: ClusterView) -> list[str]:
 def _look(request: web.Request) -> _Looked:
     view, sight = _view(request)
     name = request.match_info["node"]
-    node = next((node for node in view.hosts if node.name == name), None)
+    wanted = view.names.normalize(name)
+    node = next((node for node in view.hosts if node.name == wanted), None)
     if node is None:
         raise _unknown(name, view)
     return _Looked(view, sight, node)
@@ -192,10 +194,10 @@ def _named(view: ClusterView, text: str) -> list[NodeView]:
     Raises BadData for too many or none, NotFound naming the first that is not known.
     """
     known = {node.name: node for node in view.hosts}
-    if text in known:
-        return [known[text]]
+    if (name := view.names.normalize(text)) in known:
+        return [known[name]]
     try:
-        names = tuple(dict.fromkeys(expand_hostlist(text)))
+        names = view.names.each(expand_hostlist(text))
     except HostlistError as error:
         raise BadData(f"node: {error}") from error
     if len(names) > MAX_NODES:

@@ -1,10 +1,11 @@
 """`demo`: the whole service over a synthetic cluster in this process."""
 
+import json
 import re
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from aggregator.model.energy import Prices
 from aggregator.model.software import Software
 from aggregator.sources.synthetic import (
     LOGIN_NODE,
+    PAST_SECONDS,
     SyntheticAccounting,
     SyntheticAllocations,
+    SyntheticAround,
     SyntheticCloud,
     SyntheticCluster,
     SyntheticHistory,
@@ -42,6 +45,8 @@ from aggregator.sources.synthetic import (
 from aggregator.state import StateStore
 
 INTERVAL_SECONDS = 5.0
+# About two seconds at the start.
+_REPLAY_SECONDS = 16 * 3600.0
 # Made up, as everything here: the carbon of a grid of hydro and gas, and prices in the order of a real site's.
 PRICES = Prices(
     pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
@@ -51,18 +56,20 @@ _SOFTWARE = tuple(
     Software(name, re.compile(pattern))
     for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
 )
-TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=4 * 3600.0)
+# Enough for the rules that ask for two hours of idle GPUs; each hour is a second of work.
+TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=2.5 * 3600.0)
 
 
 @asynccontextmanager
-async def open_synthetic_site(seed: int, start: float) -> AsyncIterator[Site]:
+async def open_synthetic_site(seed: int, start: float, since: float | None = None) -> AsyncIterator[Site]:
     """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
-    cluster = SyntheticCluster(seed=seed, start=start)
+    cluster = SyntheticCluster(seed=seed, start=start, since=since)
     sources = ClusterSources(
         SyntheticAccounting(cluster),
         SyntheticUse(cluster),
         power=SyntheticPower(cluster),
         history=SyntheticHistory(cluster),
+        around=SyntheticAround(cluster),
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
         decay=Decay(),
@@ -102,10 +109,27 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     )  # fmt: skip
     async with listen(service, settings, address) as ended:
         start = time.time()
+        since = running_since(folder, seed, start)
         timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
-        await service.start(lambda: open_synthetic_site(seed, start), timing)
+        await service.start(lambda: open_synthetic_site(seed, start, since), timing)
         print(_welcome(address), file=sys.stderr, flush=True)
         await ended.wait()
+
+
+def running_since(folder: Path, seed: int, now: float) -> float:
+    """Tell since when the cluster runs: after a restart with the same state it is the same cluster, with all its jobs.
+
+    One that began too long ago to be played again begins anew, with other job ids.
+    """
+    file = folder / "demo.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        since = float(kept["since"])
+        if kept["seed"] == seed and since <= now <= since + _REPLAY_SECONDS:
+            return since
+    since = now - PAST_SECONDS
+    file.write_text(json.dumps({"seed": seed, "since": since}), encoding="utf-8")
+    return since
 
 
 async def _nothing_to_reload() -> str | None:

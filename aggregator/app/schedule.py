@@ -176,6 +176,7 @@ def _cluster(
             scheduler=_feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
             hosts=_feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
             kinds=sources.kinds,
+            names=sources.names,
         ),
         fair_share=timing.fair_share,
         judge=timing.judge,

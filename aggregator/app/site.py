@@ -19,6 +19,7 @@ from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -73,8 +74,9 @@ class ClusterSources:
 
     usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
     None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
-    the hosts that are no compute nodes. history, around and series read on demand what the snapshot does not hold;
-    replica is who measures where the first two read it. users names the uids of Lustre's clients.
+    the hosts that are no compute nodes, names is the rule for the names of nodes. history, around and series read on
+    demand what the snapshot does not hold; replica is who measures where the first two read it. users names the uids of
+    Lustre's clients.
     """
 
     accounting: AccountingSource
@@ -93,6 +95,7 @@ class ClusterSources:
     scheduler: Source[Scheduler] | None = None
     hosts: Source[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    names: NodeRule = field(default_factory=NodeRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,8 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
     own = _open_database(stack, key, section.slurmacct, pool_size=1)
     replica = _open_replica(stack, key, section.slurmacct)
     history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
-    retention = config.refresh.ended_job_retention
-    accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history)
+    retention, rule = config.refresh.ended_job_retention, section.nodes.rule
+    accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history, names=rule)
     on_demand = ClusterSources(
         accounting,
         history=SlurmHistory(accounting, history),
@@ -162,6 +165,7 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
         replica=replica.measured_by(accounting, database) if replica else None,
         users=SlurmUsers(accounting, history),
         kinds=section.nodes.kinds,
+        names=rule,
     )
     return _with_exporters(stack, cluster, section, config, on_demand)
 
@@ -188,12 +192,12 @@ def _with_exporters(
     sources = replace(sources, lustre=_open_lustre(client, section, settings))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
-        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"]))
+        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"], nodes))
     if "node_exporter" in settings:
         sources = replace(sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes))
     if "slurm_job_exporter" in settings:
         use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
-        known = _known_nodes(config.energy)
+        known = _known_nodes(config.energy, nodes)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
         sources = replace(sources, use=use, bases=use, power=power)
     return sources
@@ -236,14 +240,14 @@ def _open_lustre(
     return PrometheusLustre(client, section.prometheus.matchers, used, names)
 
 
-def _known_nodes(energy: Energy) -> dict[str, NodePower]:
+def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodePower]:
     """Say what the node classes say of each node."""
     return {
         node: NodePower(
             static_watts=section.idle_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
         )
         for section in energy.node_classes.values()
-        for node in section.nodes
+        for node in names.each(section.nodes)
     }
 
 

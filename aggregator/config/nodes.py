@@ -8,6 +8,7 @@ from aggregator.config.energy import OptionalHostlist
 from aggregator.config.section import Section
 from aggregator.config.types import IpAddress, LabelName, Text
 from aggregator.model.node import Kind
+from aggregator.model.nodename import NodeRule
 
 
 class Nodes(Section):
@@ -26,7 +27,12 @@ class Nodes(Section):
         return self.model_dump(include={"label", "strip_port", "strip_domain", "bmc_suffix", "addresses"})
 
     @property
+    def rule(self) -> NodeRule:
+        """Give the rule that the names of nodes go through, whoever says them."""
+        return NodeRule(self.strip_port, self.strip_domain, self.bmc_suffix, self.addresses)
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """Give the hosts that are no compute nodes, by name."""
-        logins: dict[str, Kind] = dict.fromkeys(self.login_nodes, "login")
-        return {**dict.fromkeys(self.transfer_nodes, "transfer"), **logins}
+        logins: dict[str, Kind] = dict.fromkeys(self.rule.each(self.login_nodes), "login")
+        return {**dict.fromkeys(self.rule.each(self.transfer_nodes), "transfer"), **logins}

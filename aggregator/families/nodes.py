@@ -79,7 +79,8 @@ _SLURMCTLD = "slurm-exporter, or slurmctld's own endpoint (docs/nodes.md)"
 CLUSTER_FAMILIES: tuple[Family[ClusterView], ...] = (
     Family(
         name="hpc_cluster_slurmctld_cpus", help="CPUs as slurmctld says: allocated, idle, other (down, drained …).",
-        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",), samples=_of_cluster(lambda told: told.cpus, "total"),
+        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",),
+        samples=_of_cluster(lambda told: told.cpus, "total"),
     ),
     Family(
         name="hpc_cluster_slurmctld_size_cpus", help="CPUs that slurmctld has, whatever their state.", entity=CLUSTER,
@@ -87,7 +88,8 @@ CLUSTER_FAMILIES: tuple[Family[ClusterView], ...] = (
     ),
     Family(
         name="hpc_cluster_slurmctld_gpus", help="GPUs as slurmctld says: allocated, idle, other (down, drained …).",
-        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",), samples=_of_cluster(lambda told: told.gpus, "total"),
+        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",),
+        samples=_of_cluster(lambda told: told.gpus, "total"),
     ),
     Family(
         name="hpc_cluster_slurmctld_size_gpus", help="GPUs that slurmctld has, whatever their state.", entity=CLUSTER,

@@ -16,6 +16,7 @@ from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.lustre import LustreView
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Base, Use
@@ -23,6 +24,7 @@ from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
 
 _NOTHING = Efficiency()
 _NO_RULES = Judge()
+_RULE = NodeRule()
 
 
 def join_cluster(
@@ -43,15 +45,17 @@ def join_cluster(
     scheduler: Scheduler | None = None,
     hosts: Hosts | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    names: NodeRule = _RULE,
 ) -> ClusterView:
     """Join the runs with their use, newest job first; without accounting there are no jobs to speak of.
 
     `previous` is the last snapshot's use by run id, kept for runs that have ended since. `levels` are the accounts'
     fair shares as slurmctld says them (level_fs), `kinds` the hosts that are no compute nodes. `bases` are what the
-    counters of resized jobs showed when their runs began, by run id.
+    counters of resized jobs showed when their runs began, by run id. `names` is the rule for the names of nodes, by
+    which all that is given is named already.
     """
     if accounting is None:
-        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler)
+        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler, names=names)
         return _with_ledger(bare, ledger)
     runs = accounting.runs
     uses = carry_over(previous, runs, use_by_run(runs, use, bases) if use else {})
@@ -75,6 +79,7 @@ def join_cluster(
         scheduler=scheduler,
         warnings=(gpus.warning,) if gpus.warning else (),
         gpus_agree=gpus.agrees,
+        names=names,
     )
     return _with_ledger(view, ledger)
 

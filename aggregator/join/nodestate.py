@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aggregator.model.around import NodeEvent
 from aggregator.model.node import NodeView
+from aggregator.model.nodestate import in_words
 
 EXPORTER = "slurm-exporter"
 EVENTS = "slurmacct event_table"
@@ -31,17 +32,8 @@ def state_of(node: NodeView, events: Iterable[NodeEvent] | None) -> State:
         return State(None)
     if newest is None:
         return State(_available(node), source=EVENTS)
-    word = _word(newest.states, bool(node.jobs))
-    return State(word, tuple(flag for flag in newest.states if flag != word), EVENTS, reason, since)
-
-
-def _word(states: tuple[str, ...], busy: bool) -> str | None:
-    """Word base state and flags as sinfo does."""
-    if "down" in states:
-        return "down"
-    if "drain" in states:
-        return "draining" if busy else "drained"
-    return states[0] if states else None
+    word, flags = in_words(newest.states, busy=bool(node.jobs))
+    return State(word or None, flags, EVENTS, reason, since)
 
 
 def _available(node: NodeView) -> str | None:

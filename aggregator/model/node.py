@@ -1,39 +1,13 @@
 """Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 Kind = Literal["compute", "login", "transfer"]
 # Why jobs on a node have no series from slurm-job-exporter.
 Cause = Literal["exporter_down", "exporter_blind", "no_process", "unknown"]
-
-# sinfo's marks behind a state; `+` has no meaning of its own.
-_FLAGS: Final = {
-    "*": "not_responding", "~": "powered_down", "#": "powering_up", "!": "powering_down", "%": "powering_down",
-    "$": "maintenance", "@": "reboot_requested", "^": "reboot_issued", "-": "planned", "+": "",
-}  # fmt: skip
-_STATE: Final = re.compile(r"([a-z][a-z_&]*?)_?([*~#!%$@^+-]*)")
-_SHORT: Final = {
-    "alloc": "allocated", "comp": "completing", "drng": "draining", "drain": "drained", "failg": "failing",
-    "futr": "future", "maint": "maintenance", "mix": "mixed", "npc": "perfctrs", "plnd": "planned", "resv": "reserved",
-    "unk": "unknown", "block": "blocked", "powerdown": "powering_down",
-}  # fmt: skip
-
-
-def parse_state(text: str) -> tuple[str, tuple[str, ...]]:
-    """Read a state as sinfo prints it, `mixed`, `idle~` or `DOWN*`: its long word and what its marks mean.
-
-    "" for what is no state.
-    """
-    found = _STATE.fullmatch(text.strip().lower())
-    if not found:
-        return "", ()
-    word, marks = found.groups()
-    flags = tuple(dict.fromkeys(name for mark in marks if (name := _FLAGS[mark])))
-    return _SHORT.get(word, word), flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

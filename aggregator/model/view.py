@@ -9,6 +9,7 @@ from aggregator.model.cloud import CloudView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.node import NodeView, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Award, StorageQuota
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
@@ -169,7 +170,7 @@ class ClusterView:
     names of those by which the jobs are judged. usage is as of its own last reading, None where it is not known.
     lustre is None where its servers are not read. nodes are those that the ledger knows, hosts all of them by name;
     scheduler is what slurmctld says through an exporter. warnings say where sources contradict each other; gpus_agree
-    is None while it cannot be told whether they do of GPUs.
+    is None while it cannot be told whether they do of GPUs. names is the rule for the names of nodes.
     """
 
     cluster: str
@@ -194,6 +195,7 @@ class ClusterView:
     scheduler: Scheduler | None = None
     warnings: tuple[str, ...] = ()
     gpus_agree: bool | None = None
+    names: NodeRule = field(default_factory=NodeRule)
 
 
 @dataclass(frozen=True, slots=True)

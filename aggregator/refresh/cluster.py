@@ -11,6 +11,7 @@ from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Base, Use
@@ -23,11 +24,12 @@ from aggregator.refresh.stages import Publish, Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFeeds:
-    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes."""
+    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes, names the rule."""
 
     scheduler: Feed[Scheduler] | None = None
     hosts: Feed[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    names: NodeRule = field(default_factory=NodeRule)
 
     async def fetch(self, at: float) -> tuple[Scheduler | None, Hosts | None]:
         """Fetch both, as far as they are configured."""
@@ -136,4 +138,5 @@ class ClusterRefresher:
             scheduler=scheduler,
             hosts=hosts,
             kinds=self._nodes.kinds,
+            names=self._nodes.names,
         )

@@ -18,6 +18,10 @@ CLUSTER = "cluster"
 OURS, OUR_CLUSTER = "ours", "our cluster"
 # At steps that are hardly longer than the interval, a mean over the step would be of one or two samples.
 _MEAN_FROM_INTERVALS = 2
+# A longer step is looked into this often at most: its cost stays bounded.
+_LOOKS = 20
+# What has no sample within so many intervals is not seen now: one scrape may fail.
+_RECENT_INTERVALS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +31,12 @@ class Graph:
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
-    and $name_max are those of a gauge over a step; $window is the time over which counters become rates; $job, $node,
-    $slurm_node, $user and $account are labels; others follow the site's names where they stand in lists and quotes.
+    and $name_max are those of a gauge over a step; $span is the step, or the time over which counters become rates if
+    that is longer; $job, $node, $slurm_node, $user and $account are labels; others follow the site's names where they
+    stand in lists and quotes. Slopes of counters are written by `slopes`. What uses them, or has `there`, is added up
+    at many moments of a long step, of which the mean is taken: a sum of means would count what followed one another
+    as if it had been there at once. The moments are those at which there is something; with `there` (an expression of
+    the labels `there_by`) those at which that has a sample: a sum is 0 then while it has none.
     $nodes is the regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked
     node's label. job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the
     time in which it is there; the expression then for what is left.
@@ -51,6 +59,13 @@ class Graph:
     whole: str = ""
     job_label: str = "slurmjobid"
     first: tuple["Source", ...] = ()
+    there: str = ""
+    there_by: str = ""
+
+    @property
+    def last(self) -> "Source":
+        """Give what is asked for the time that is left when all of `first` have been asked."""
+        return Source(self.expression, "", self.there, self.there_by)
 
     @property
     def is_ours(self) -> bool:
@@ -77,15 +92,46 @@ class Series(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A template that is asked first, and one that has a sample whenever that knows, also where a subject has none."""
+    """A template that is asked, one that has a sample whenever that knows, also where a subject has none, and `there`.
+
+    there and there_by are those of the graph.
+    """
 
     expression: str
-    present: str
+    present: str = ""
+    there: str = ""
+    there_by: str = ""
+
+    def relabelled(self, relabel: Callable[[str], str]) -> "Source":
+        """Write it with the site's labels."""
+        by = relabel(f"on ({self.there_by})").removeprefix("on (").removesuffix(")")
+        return Source(relabel(self.expression), self.present, relabel(self.there), by)
+
+
+def slopes(
+    sums: Callable[[str], str], counter: str, by: str, *, seen: str = "", labelled: Callable[[str], str] = str
+) -> str:
+    """Write sums of a counter's slopes; `sums` writes them, with the labels `by` among theirs, of each series' slope.
+
+    A rate is divided by the whole window, so that a window half of which was not observed halves it: a fall that there
+    was not. Where samples are missing at one of its ends the slope is that of the samples that are there (a counter
+    that began anew has none then), and what has ended or is no longer observed has none. Which samples there are shows
+    the series `seen`, of which there are fewer than of the counter. VictoriaMetrics makes a slope of 0 of one sample.
+    labelled adds labels to each series.
+    """
+
+    def count(window: str) -> str:
+        return f"max by ({by}) ({labelled(f'count_over_time(${seen or counter}[{window}])')})"
+
+    rate, slope = labelled(f"rate(${counter}[$window])"), labelled(f"(deriv(${counter}[$window]) >= 0)")
+    whole = f"{sums(rate)} and on ({by}) {count('$window')} > $whole"
+    part = f"{sums(slope)} and on ({by}) {count('$window')} > 1 and on ({by}) {count('$recent')} > 0"
+    return f"({whole} or {part})"
 
 
 def graph_promql(
     graph: Graph,
-    expression: str,
+    source: Source,
     select: Callable[[Series], str],
     settings: ExporterSettings,
     node_label: str,
@@ -93,6 +139,24 @@ def graph_promql(
     nodes: str = '""',
 ) -> str:
     """Write an expression of a graph for one cluster; select gives a series' selector with all its matchers."""
+    window = max(settings.rate_window, step / _LOOKS)
+    names = {name: settings.label(name) for name in ("user", "account")} | _vectors(graph, select, settings, step)
+    return Template(_over_moments(source, window, step)).substitute(
+        names,
+        span=f"{math.ceil(max(window, step))}s",
+        window=f"{math.ceil(window)}s",
+        recent=f"{math.ceil(_RECENT_INTERVALS * settings.interval)}s",
+        # So many samples or more are in a window that is whole; the newest may be late.
+        whole=f"{window / settings.interval - 1:g}",
+        job=settings.label(graph.job_label),
+        node=node_label,
+        slurm_node=settings.label("node"),
+        nodes=nodes,
+    )
+
+
+def _vectors(graph: Graph, select: Callable[[Series], str], settings: ExporterSettings, step: float) -> dict[str, str]:
+    """Write each series as it is, its mean and its largest value over a step."""
     selected = {name: select(series) for name, series in graph.series.items()}
     over = f"[{math.ceil(step)}s]"
     stepped = step > _MEAN_FROM_INTERVALS * settings.interval
@@ -101,15 +165,20 @@ def graph_promql(
         for name, series in graph.series.items()
     }
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
-    labels = {name: settings.label(name) for name in ("user", "account")}
-    return Template(expression).substitute(
-        labels | selected | means | maxima,
-        window=f"{math.ceil(max(settings.rate_window, step))}s",
-        job=settings.label(graph.job_label),
-        node=node_label,
-        slurm_node=settings.label("node"),
-        nodes=nodes,
-    )
+    return selected | means | maxima
+
+
+def _over_moments(source: Source, window: float, step: float) -> str:
+    """Take the mean over the moments of a step that is longer than the window of slopes."""
+    expression = source.expression
+    if step <= window or not (source.there or "$window" in expression):
+        return expression
+    # Before Prometheus 3 a range includes both of its ends.
+    over = f"[{round(step * 1000) - 1}ms:{math.ceil(window)}s]"
+    if not source.there:
+        return f"avg_over_time(({expression}){over})"
+    there = f"on ({source.there_by}) group_left () count_over_time(({source.there}){over})"
+    return f"sum_over_time(({expression}){over}) / {there}"
 
 
 def present_promql(
@@ -126,8 +195,8 @@ def present_promql(
         metric = settings.metrics.get(series.metric, series.metric)
         return selector(metric, matchers, *whose, *map(settings.matcher, series.matchers))
 
-    expression = settings.relabelled(graph.expression)
-    return graph_promql(graph, expression, select, settings, node_label, settings.interval)
+    source = graph.last.relabelled(settings.relabelled)
+    return graph_promql(graph, source, select, settings, node_label, settings.interval)
 
 
 def _mean(series: Series, own: str, selected: Mapping[str, str], over: str) -> str:

@@ -8,14 +8,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aggregator.model.node import Scheduler, Told, parse_state
+from aggregator.model.node import Scheduler, Told
+from aggregator.model.nodestate import parse_state
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
 from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.nodes import NodeNames
 
 _LARGEST = 1e18
 # The labels that tell one number of a metric from another; all others come from the scrape.
-_OWN_LABELS = ("node", "partition", "state", "status", "account", "features", "collector")
+_OWN_LABELS = (
+    "node", "partition", "state", "status", "account", "features", "collector", "user", "username", "reason",
+    "gres_type", "active_feature_set",
+)  # fmt: skip
 # States in which a node takes no jobs first: a node that is shown in two is not available.
 _WORST = ("down", "fail", "failing", "error", "drained", "draining", "maintenance", "unknown")
 _Labels = Mapping[str, str]
@@ -45,16 +50,22 @@ class _Told:
         values = [value for _, value in self.of(metric)]
         return sum(values) if values else None
 
+    def is_by_partition(self, metric: str) -> bool:
+        return any(labels.get("partition") for labels, _ in self.of(metric))
+
 
 class PrometheusScheduler:
     """Read slurmctld's state of one cluster."""
 
     name = "scheduler"
 
-    def __init__(self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings) -> None:
+    def __init__(
+        self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings, nodes: NodeNames
+    ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
+        self._nodes = nodes
         self._own = {exporter.metrics.get(metric, metric): metric for metric in names.METRICS}
         self._labels = {stored: label for label, stored in exporter.labels.items()}
         self._query = selector("", matchers, ("__name__", "=~", "|".join(self._own)))
@@ -80,12 +91,19 @@ class PrometheusScheduler:
             metric = self._own.get(sample.metric.get("__name__", ""))
             if metric is None:
                 continue
-            value = _number(sample.value[1])
+            value, labels = _number(sample.value[1]), self._named(sample.metric)
             if value is None:
                 told.rejected[f"{metric} out of range"] += 1
-            else:
-                told.add(metric, {self._labels.get(name, name): text for name, text in sample.metric.items()}, value)
+            elif names.counts(metric, labels):
+                told.add(metric, labels, value)
         return told
+
+    def _named(self, metric: _Labels) -> _Labels:
+        """Give a sample's labels by the exporter's own names, and its node by the one name that it has."""
+        labels = {self._labels.get(name, name): text for name, text in metric.items()}
+        if "node" in labels:
+            labels["node"] = self._nodes.normalize(labels["node"])
+        return labels
 
 
 def _number(text: str) -> float | None:
@@ -111,12 +129,13 @@ def _scheduler(at: float, told: _Told) -> Scheduler:
     numbers = _numbers(told)
     cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
     _judge_cpu_sum(told, cpus, nodes, partitions)
+    _judge_gpus(told, numbers["gpus"], nodes, partitions)
     return Scheduler(
         time=at,
         nodes=nodes,
         cpus=cpus,
         gpus=_with_nodes(numbers["gpus"], nodes, ("gpus_allocated", "", "gpus")),
-        node_counts=numbers["nodes"],
+        node_counts=Counter(node.state for node in nodes.values() if node.state) or numbers["nodes"],
         jobs=numbers["jobs"],
         partitions=partitions,
         repairs=tuple(told.repairs),
@@ -130,13 +149,32 @@ def _nodes(told: _Told) -> dict[str, Told]:
         for labels, value in told.of(metric):
             of_node = values[labels.get("node", "")]
             of_node[name] = max(of_node.get(name, 0.0), value * factor)
+    for metric, name in names.NODE_GPUS.items():
+        for node, gpus in _gpus(told, metric).items():
+            values[node].setdefault(name, gpus)
     states = _states(told)
     features = {labels.get("node", ""): labels.get("features", "") for labels, _ in told.of(names.NODE_FEATURES)}
+    features = {node: text for node, text in features.items() if text not in names.NOTHING}
     found = {}
     for node in (values.keys() | states.keys() | features.keys()) - {""}:
         state, flags = states.get(node, ("", ()))
         found[node] = Told(state=state, flags=flags, features=features.get(node, ""), **values.get(node, {}))
     return found
+
+
+def _gpus(told: _Told, metric: str) -> dict[str, float]:
+    """Add up the GPUs of each node by their types; it is told once for each of the node's partitions."""
+    by_type: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for labels, value in told.of(metric):
+        kind, of_node = labels.get("gres_type", ""), by_type[labels.get("node", "")]
+        if kind.partition(":")[0] == "gpu":
+            of_node[kind] = max(value, of_node.get(kind, 0.0))
+    # Those without a type are others, or all of them once more.
+    return {
+        node: max(of_type.get("gpu", 0.0), sum(number for kind, number in of_type.items() if kind != "gpu"))
+        for node, of_type in by_type.items()
+        if of_type
+    }
 
 
 def _states(told: _Told) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -145,7 +183,7 @@ def _states(told: _Told) -> dict[str, tuple[str, tuple[str, ...]]]:
         for labels, value in told.of(metric):
             node, state = labels.get("node", ""), parse_state(labels.get(label, ""))
             # An info series is 1; a number that is carried by the state may be anything.
-            if not state[0] or (label == "state" and not value):
+            if not state[0] or (metric in names.STATE_INFOS and not value):
                 continue
             if node not in found or _rank(state[0]) < _rank(found[node][0]):
                 found[node] = state
@@ -161,12 +199,24 @@ def _numbers(told: _Told) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {"cpus": {}, "gpus": {}, "jobs": {}, "nodes": {}}
     for metric, (kind, key) in names.CLUSTER_NUMBERS.items():
         total = told.total(metric)
-        if total is not None:
+        if kind == "nodes" and told.is_by_partition(metric):
+            # A node of two partitions would count twice.
+            told.rejected[f"{metric} by partition"] += 1
+        elif total is not None:
             found[kind].setdefault(key, total)
-    for labels, value in told.of(names.NODES_BY_STATE):
-        state, _ = parse_state(labels.get("state", ""))
-        if state:
-            found["nodes"].setdefault(state, value)
+    for metric, kind in names.BY_STATE.items():
+        for state, value in _by_state(told, metric).items():
+            found[kind].setdefault(state, value)
+    return found
+
+
+def _by_state(told: _Told, metric: str) -> dict[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for labels, value in told.of(metric):
+        state = labels.get("state", "")
+        word = state.lower() if metric in names.JOB_STATES else parse_state(state)[0]
+        if word and (metric not in names.JOB_STATES or word in names.LIVE):
+            found[word] += value
     return found
 
 
@@ -201,6 +251,23 @@ def _judge_cpu_sum(
             cpus["allocated"] = said
         else:
             told.rejected[f"{names.OWN_CPU_SUM} may have wrapped"] += 1
+
+
+def _judge_gpus(
+    told: _Told, gpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Leave out numbers of GPUs that are fewer than those of one partition, or of the nodes: types were not read."""
+    of_partitions = (_gpus_of(each) for each in partitions.values())
+    most = max(0.0, sum(node.gpus or 0.0 for node in nodes.values()), *of_partitions)
+    said = gpus.get("total")
+    if said is not None and said < most:
+        told.rejected["slurm_gpus_total too small"] += 1
+        told.repairs.append(f"slurm_gpus_total says {said:g} GPUs; partitions or nodes say {most:g}")
+        gpus.clear()
+
+
+def _gpus_of(partition: Mapping[str, float]) -> float:
+    return partition.get("gpus", partition.get("gpus_allocated", 0.0) + partition.get("gpus_idle", 0.0))
 
 
 def _partitions(told: _Told) -> dict[str, dict[str, float]]:

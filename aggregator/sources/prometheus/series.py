@@ -143,14 +143,17 @@ class PrometheusSeries:
             # Our own gauges carry our names, whatever the exporter's are stored under.
             settings = replace(settings, labels={})
         asked = _Asked(graph, graph.by[kind], subject, settings)
-        relabelled = settings.relabelled if exporter != OWN else str
+        relabel = settings.relabelled if exporter != OWN else str
         known, left = set[int](), span
         found: list[Line] = []
         queries: list[str] = []
         warnings: dict[str, None] = {}
         rejected: Counter[str] = Counter()
-        for source in (*graph.first, Source(graph.expression, "")):
-            expressions = list(self._write(relabelled(source.expression), asked, span.step))
+        for source in (*graph.first, graph.last):
+            if source == graph.last and exporter == OWN and not graph.is_ours:
+                # These are the exporter's own series, which may be scraped more often than we refresh.
+                asked = asked._replace(settings=self._exporters.get("slurm_job_exporter", settings))
+            expressions = list(self._write(source.relabelled(relabel), asked, span.step))
             answer, present = await asyncio.gather(
                 self._ask(expressions, left), self._moments(source.present, asked, left)
             )
@@ -183,10 +186,10 @@ class PrometheusSeries:
         """Find out when a source was there."""
         if not present:
             return set()
-        answer = await self._ask(list(self._write(present, asked, span.step)), span)
+        answer = await self._ask(list(self._write(Source(present), asked, span.step)), span)
         return {moment(time) for series in answer.series for time, _ in series.values}
 
-    def _write(self, expression: str, asked: _Asked, step: float) -> Iterator[str]:
+    def _write(self, source: Source, asked: _Asked, step: float) -> Iterator[str]:
         """Write an expression once for every BATCH jobs or nodes."""
         for part in _parts(asked.by, asked.subject):
             nodes = quote(self._nodes.capture(part.nodes)) if part.nodes else '""'
@@ -194,7 +197,7 @@ class PrometheusSeries:
             def select(series: graphs.Series, part: Subject = part) -> str:
                 return self._select(series, asked, part)
 
-            yield graph_promql(asked.graph, expression, select, asked.settings, self._nodes.label, step, nodes)
+            yield graph_promql(asked.graph, source, select, asked.settings, self._nodes.label, step, nodes)
 
     def _select(self, series: graphs.Series, asked: _Asked, part: Subject) -> str:
         by = series.by or asked.by
@@ -202,7 +205,11 @@ class PrometheusSeries:
             picked = _picked(part, by, ExporterSettings())
             return selector(series.metric, {"cluster": self._cluster}, *picked, *series.matchers)
         owner = self._exporters.get(series.exporter, asked.settings)
-        picked = (self._nodes.matcher(part.nodes),) if by == NODE else _picked(part, by, owner, asked.graph.job_label)
+        if by in (NODE, SLURM_NODE):
+            names = replace(self._nodes, label=owner.label("node")) if by == SLURM_NODE else self._nodes
+            picked = (names.matcher(part.nodes),)
+        else:
+            picked = _picked(part, by, owner, asked.graph.job_label)
         here = (owner.matchers[series.at],) if series.at else ()
         own = map(owner.matcher, series.matchers)
         return selector(owner.metrics.get(series.metric, series.metric), self._matchers, *picked, *own, *here)
@@ -222,8 +229,9 @@ class PrometheusSeries:
         own = {stored: name for name, stored in settings.labels.items()}
         own[settings.label(graph.job_label)] = "slurmjobid"
         labels = {own.get(name, name): value for name, value in found.items() if name != self._nodes.label}
-        if self._nodes.label in found:
-            labels["node"] = self._nodes.normalize(found[self._nodes.label])
+        told = settings.label("node")
+        if (name := found.get(self._nodes.label, found.get(told))) is not None:
+            labels["node"] = self._nodes.normalize(name)
         return labels
 
 
@@ -234,8 +242,6 @@ def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str =
     if by == TARGET:
         name = re.escape(dict(part.labels)["filesystem"])
         return ((settings.label("target"), "=~", f"{name}-(OST|MDT).*"),)
-    if by == SLURM_NODE:
-        return (one_of(settings.label("node"), part.nodes),)
     jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
     labels = (*((name, (value,)) for name, value in part.labels), *part.any_of)
     return (*jobs, *(one_of(settings.label(name), values) for name, values in labels))

@@ -96,15 +96,15 @@ class SlurmAround:
 
         Raises FetchError.
         """
-        schema, _ = await self._accounting.known()
+        schema, tables = await self._accounting.known()
         if not schema.has("event", "node_name"):
             return None
         found: list[Row] = []
-        for some in events.batches(nodes):
+        for some in events.batches([tables.spelled.get(node, node) for node in nodes]):
             window = (int(until), int(since), most)
             found += await self._rows(events.events(schema, len(some)), [v for node in some for v in (node, *window)])
         per_node = Counter(row[0] for row in found)
-        return events.parse_events(found, cut=max(per_node.values(), default=0) >= most)
+        return events.parse_events(found, self._accounting.names, cut=max(per_node.values(), default=0) >= most)
 
     async def reservations(self, since: float) -> tuple[Reservation, ...] | None:
         """Read the reservations that end at or after epoch time `since`.
@@ -115,7 +115,7 @@ class SlurmAround:
         if not schema.has("resv", "resv_name"):
             return None
         rows = await self._rows(events.reservations(schema), (int(since), events.MAX_RESERVATIONS))
-        return events.parse_reservations(rows)
+        return events.parse_reservations(rows, self._accounting.names)
 
     async def reservation_of(self, run: Run) -> Reservation | None:
         """Read the reservation that covered the run's start.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aggregator.model.association import Association, Associations, Limits, Qos
+from aggregator.model.nodename import NodeRule
 from aggregator.model.tres import MEBIBYTE, parse_tres
 from aggregator.sources.mysql import Database, Row, SchemaError, text
 from aggregator.sources.slurmacct import statements
@@ -71,19 +72,24 @@ def _limit(column: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SmallTables:
-    """What one reading of the small tables gives: what runs refer to, the associations, TRES by id, and the nodes."""
+    """What one reading of the small tables gives: what runs refer to, the associations, TRES by id, and the nodes.
+
+    spelled has each node as slurmdbd spells it, which may be with capitals and a domain.
+    """
 
     dimensions: Dimensions = field(default_factory=Dimensions)
     associations: Associations = field(default_factory=Associations)
     tres: Mapping[int, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
 
 class SmallTablesReader:
     """Read one cluster's small tables, each once; what this schema or the GRANT does not offer is left out."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, names: NodeRule) -> None:
         self._database = database
+        self._names = names
 
     async def read(self, schema: Schema) -> SmallTables:
         """Read the tables.
@@ -99,8 +105,8 @@ class SmallTablesReader:
         limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
         coordinators = parse_coordinators(await self._coordinators(schema))
         known = Associations(found, limited, coordinators)
-        nodes = await self._nodes(schema)
-        return SmallTables(parse_dimensions(found, tres, names, accounts), known, catalog, nodes)
+        spelled = {self._names.normalize(node): node for node in await self._nodes(schema)}
+        return SmallTables(parse_dimensions(found, tres, names, accounts), known, catalog, tuple(spelled), spelled)
 
     async def _nodes(self, schema: Schema) -> tuple[str, ...]:
         """Read the cluster's nodes as slurmctld registered them; none where the table is missing or not granted."""

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from aggregator.join.events import merge_events, node_states
+from aggregator.join.events import merge_events
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.nodename import NodeRule
+from aggregator.model.nodestate import numbered_state
 from aggregator.sources.mysql import Row, text
 from aggregator.sources.slurmacct.schema import Schema
 
@@ -55,10 +57,10 @@ def reservations(schema: Schema) -> str:
     )
 
 
-def parse_reservations(rows: Sequence[Row]) -> tuple[Reservation, ...]:
+def parse_reservations(rows: Sequence[Row], names: NodeRule) -> tuple[Reservation, ...]:
     """Parse reservations, the first to begin first; of one that was changed each part of its time is one."""
     found = (
-        Reservation(text(name), float(start), float(end) if end else None, hosts_of(nodes))
+        Reservation(text(name), float(start), float(end) if end else None, names.each(hosts_of(nodes)))
         for name, start, end, nodes in rows
     )
     return tuple(sorted(found, key=lambda each: (each.start, each.name)))
@@ -72,10 +74,16 @@ def hosts_of(nodes: bytes | None) -> tuple[str, ...]:
         return ()
 
 
-def parse_events(rows: Sequence[Row], *, cut: bool) -> NodeEvents:
+def parse_events(rows: Sequence[Row], names: NodeRule, *, cut: bool) -> NodeEvents:
     """Parse rows of events and merge what belongs together."""
     found = (
-        NodeEvent(text(node), float(start), float(end) if end else None, node_states(int(state)), text(reason))
+        NodeEvent(
+            names.normalize(text(node)),
+            float(start),
+            float(end) if end else None,
+            numbered_state(int(state)),
+            text(reason),
+        )
         for node, start, end, state, reason in rows
     )
     return NodeEvents(merge_events(found), cut)

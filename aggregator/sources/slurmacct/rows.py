@@ -9,11 +9,13 @@ from typing import NamedTuple
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.nodename import NodeRule
 from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 from aggregator.sources.mysql import Row, text
 
 NO_VAL, INFINITE = 4294967294, 4294967295
 _STATE_MASK = 0xFF
+_RULE = NodeRule()
 
 
 class RunRow(NamedTuple):
@@ -83,7 +85,7 @@ def parse_dimensions(
     )
 
 
-def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> Run | None:
+def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float, names: NodeRule = _RULE) -> Run | None:
     """Parse one run; None for a state that no release writes and for federation's revoked siblings."""
     state = _state(row.state)
     if state is None or state is JobState.REVOKED:
@@ -118,7 +120,7 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float) -> R
         time_limit_seconds=row.timelimit * 60.0 if 0 < row.timelimit < NO_VAL else None,
         allocated=_allocation(row.tres_alloc or b"", dimensions),
         requested=_allocation(row.tres_req or b"", dimensions),
-        nodes=_nodes(row.nodelist or b""),
+        nodes=_nodes(row.nodelist or b"", names),
         association_id=row.id_assoc or None,
         uid=row.id_user,
     )
@@ -194,9 +196,9 @@ def _parse_allocation(
 
 
 @lru_cache(maxsize=65_536)
-def _nodes(column: bytes) -> tuple[str, ...]:
+def _nodes(column: bytes, names: NodeRule) -> tuple[str, ...]:
     """Expand the node list; one that cannot be read is unknown, which joins by job id alone."""
     try:
-        return expand_hostlist(text(column))
+        return names.each(expand_hostlist(text(column)))
     except HostlistError:
         return ()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aggregator.model.accounting import Accounting, JobState, Run
 from aggregator.model.jobid import JobId
+from aggregator.model.nodename import NodeRule
 from aggregator.model.script import RecordedScript
 from aggregator.sources.mysql import Database, DeniedError, Reads, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
@@ -32,15 +33,17 @@ class SlurmAcct:
         retention_seconds: float,
         ignored_partitions: Collection[str] = (),
         scripts: Reads | None = None,
+        names: NodeRule | None = None,
     ) -> None:
-        """Read from a database, and scripts from elsewhere where that is given."""
+        """Read from a database, and scripts from elsewhere where that is given; names is the rule for nodes."""
         self.cluster = cluster
+        self.names = names or NodeRule()
         self._database = database
         self._scripts = scripts or database
         self._key = key
         self._ignored = frozenset(ignored_partitions)
         self._schema: Schema | None = None
-        self._reader = SmallTablesReader(database)
+        self._reader = SmallTablesReader(database, self.names)
         self._tables = SmallTables()
         self._tables_time = 0.0
         self._gone_associations: set[int] = set()
@@ -206,7 +209,7 @@ class SlurmAcct:
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
-        run = parse_run(self.cluster, row, self._tables.dimensions, at)
+        run = parse_run(self.cluster, row, self._tables.dimensions, at, self.names)
         return None if run is None or run.partition in self._ignored else run
 
 

@@ -8,7 +8,7 @@ from aggregator.model.association import Association, Associations, Limits, Qos
 from aggregator.model.tres import MEBIBYTE
 from aggregator.sources.synthetic.population import Population
 
-_DAY: Final = 86_400.0
+_HOUR, _DAY = 3600.0, 86_400.0
 _ROOT: Final[Limits] = {("MaxSubmitJobs", ""): 1000.0, ("MaxJobs", ""): 500.0}
 # A group without an award may use a corner of the cluster; one with an award must not plan too far ahead.
 _DEFAULT: Final[Limits] = {
@@ -17,9 +17,13 @@ _DEFAULT: Final[Limits] = {
 }  # fmt: skip
 AWARDED: Final[Limits] = {
     ("GrpTRESRunMins", "cpu"): 2000.0 * _DAY, ("GrpTRESRunMins", "gres/gpu"): 24.0 * _DAY,
-    ("GrpTRESMins", "gres/gpu"): 60.0 * _DAY,
+    ("GrpTRESMins", "gres/gpu"): 400.0 * _DAY,
 }  # fmt: skip
-_NORMAL: Final[Limits] = {("MaxWall", ""): 7 * _DAY, ("MaxTRESPerUser", "gres/gpu"): 16.0}
+QOS: Final[Mapping[int, Qos]] = {
+    1: Qos("normal", {("MaxWall", ""): 7 * _DAY, ("MaxTRESPerUser", "gres/gpu"): 16.0}),
+    2: Qos("large", {("MaxWall", ""): 3 * _DAY, ("GrpTRES", "cpu"): 1536.0, ("MaxJobsPerUser", ""): 4.0}, priority=10),
+    3: Qos("interactive", {("MaxWall", ""): 8 * _HOUR, ("MaxJobsPerUser", ""): 6.0}, priority=20),
+}
 
 
 def make_associations(population: Population) -> Associations:
@@ -32,7 +36,7 @@ def make_associations(population: Population) -> Associations:
             parent=account.parent,
             shares=100 if account.name.startswith("rrg-") else 1,
             limits=_limits(account.name),
-            qos=frozenset() if account.parent else frozenset({1}),
+            qos=frozenset() if account.parent else frozenset(QOS),
         )
         for account in population.accounts.values()
     ]
@@ -41,7 +45,7 @@ def make_associations(population: Population) -> Associations:
         for user in population.users
         for account in user.accounts
     ]
-    return Associations((*accounts, *users), {1: Qos("normal", _NORMAL)}, _coordinators(population))
+    return Associations((*accounts, *users), QOS, _coordinators(population))
 
 
 def _limits(account: str) -> Limits:

@@ -1,7 +1,7 @@
 """A synthetic cloud of two projects, as its hypervisors' libvirtd_exporters would show it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,14 @@ _FLAVORS: Final = {"p2-3gb": (2, 3 * _GIB), "p4-6gb": (4, 6 * _GIB), "c16-60gb":
 _INSTANCES: Final = 24
 _IDLE_SHARE: Final = 0.25
 _HOUR: Final = 3600.0
-_KINDS: Final = ("project", "instance")
+_GRAPHS: Final[Mapping[str, Callable[[Rates], float | None]]] = {
+    "cpu": lambda rates: rates.used_cpus,
+    "vcpus": lambda rates: rates.vcpus,
+    "memory": lambda rates: rates.memory_bytes,
+    "memory_used": lambda rates: rates.memory_used_bytes,
+}
+# The others are sums of a project, or of the whole cloud.
+_BY_INSTANCE: Final = frozenset({"cpu", "memory_used"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +84,14 @@ class SyntheticCloud:
         )  # fmt: skip
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
-        """Give the one graph that the model knows of projects and instances."""
+        """Give the graphs that the model knows of clouds, projects and instances."""
         return {
             graph.name: Offer(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter="libvirtd_exporter",
                 interval=INTERVAL_SECONDS,
             )
             for graph in GRAPHS
-            if graph.name == "cpu" and subject in graph.by and subject in _KINDS
+            if graph.name in _GRAPHS and subject in graph.by
         }  # fmt: skip
 
     def missing(self, subject: str) -> Mapping[str, str]:
@@ -92,23 +99,35 @@ class SyntheticCloud:
         return {}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
-        """Compute the lines of a project's instances, or of one of them."""
-        return Lines(lines=tuple(_line(guest, span) for guest in self._chosen(dict(subject.labels))))
+        """Compute the lines of a cloud, of a project's instances, or of one of them."""
+        times = [span.start + index * span.step for index in range(span.points)]
+        sums: dict[tuple[tuple[str, str], ...], list[float]] = {}
+        for guest in self._chosen(dict(subject.labels)):
+            values = [value for at in times if (value := _GRAPHS[name](guest.rates(at))) is not None]
+            # A driver that reports no memory never does.
+            if values:
+                labels = tuple(_labels(guest.instance, kind, name).items())
+                before = sums.get(labels, [0.0] * len(times))
+                sums[labels] = [old + more for old, more in zip(before, values, strict=True)]
+        return Lines(
+            lines=tuple(Line(dict(labels), tuple(zip(times, values, strict=True))) for labels, values in sums.items())
+        )
 
     def _chosen(self, wanted: Mapping[str, str]) -> Sequence[_Guest]:
         return [
             guest
             for guest in self._guests
-            if guest.instance.project == wanted.get("project_name")
+            if wanted.get("project_name", guest.instance.project) == guest.instance.project
             and wanted.get("uuid", guest.instance.uuid) == guest.instance.uuid
         ]
 
 
-def _line(guest: _Guest, span: Span) -> Line:
-    times = [span.start + index * span.step for index in range(span.points)]
-    instance = guest.instance
-    labels = {"project_name": instance.project, "uuid": instance.uuid, "instance_name": instance.name}
-    return Line(labels, tuple((time, guest.used_cpus(time)) for time in times))
+def _labels(instance: Instance, kind: str, name: str) -> Mapping[str, str]:
+    """Give the labels of the line that an instance is part of: its own, its project's or the cloud's."""
+    project = {"project_name": instance.project}
+    if kind == "cloud":
+        return project if name in _BY_INSTANCE else {}
+    return {**project, "uuid": instance.uuid, "instance_name": instance.name} if name in _BY_INSTANCE else project
 
 
 def _make_guests(cluster: "SyntheticCluster") -> Iterator[_Guest]:

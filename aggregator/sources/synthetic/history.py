@@ -1,4 +1,4 @@
-"""The finished runs of a synthetic cluster, as slurmacct would give them: those of the last hour."""
+"""The finished runs of a synthetic cluster, as slurmacct would give them: those of the last day."""
 
 from itertools import islice
 

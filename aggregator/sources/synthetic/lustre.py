@@ -1,7 +1,7 @@
 """What the servers of a synthetic cluster's two Lustre file systems show."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from aggregator.model.lustre import KINDS, Kind, LustreUse, Sender
@@ -13,22 +13,15 @@ INTERVAL: Final = 90.0
 _FILESYSTEMS: Final = ("project", "scratch")
 # Of one CPU: bytes and operations per second.
 _PER_CPU: Final[Mapping[Kind, float]] = {"read": 3e6, "write": 1.2e6, "metadata": 2.5}
-_FIRST_UID: Final = 20_001
 _ON_LOGIN_NODES: Final = 5
 _UNKNOWN: Final[Mapping[Kind, float]] = {"read": 4e5, "write": 9e5, "metadata": 12.0}
 
 
-def run_rate(live: LiveRun, filesystem: str, kind: Kind, at: float) -> float:
-    """Compute one rate of a run; every third run works on `project`, the others on `scratch`."""
-    own = _FILESYSTEMS[min(1, live.run.run_id % 3)] == filesystem
-    busy = live.run.allocated.cpus * _PER_CPU[kind] * (live.run.run_id % 5 if own else 0)
-    return Wave(busy, float(live.run.run_id % 97)).value(at)
-
-
-def run_rates(live: LiveRun, kind: Kind, at: float) -> dict[str, float]:
-    """Compute the rates of a run by file system; there is none where it does nothing."""
-    rates = {name: run_rate(live, name, kind, at) for name in _FILESYSTEMS}
-    return {name: rate for name, rate in rates.items() if rate}
+def run_waves(live: LiveRun, kind: Kind) -> Iterator[tuple[str, Wave]]:
+    """Give the wave of a run's rate on its file system, if it does anything; every third run works on `project`."""
+    busy = live.run.allocated.cpus * _PER_CPU[kind] * (live.run.run_id % 5)
+    if busy:
+        yield _FILESYSTEMS[min(1, live.run.run_id % 3)], Wave(busy, float(live.run.run_id % 97))
 
 
 class SyntheticLustre:
@@ -54,9 +47,9 @@ class SyntheticLustre:
     def _rates(self, kind: Kind, at: float) -> dict[Sender, float]:
         rates: defaultdict[Sender, float] = defaultdict(float)
         for live in self._cluster.live():
-            for filesystem, rate in run_rates(live, kind, at).items():
-                rates[Sender(filesystem, job_id=live.run.job_id)] += rate
+            for filesystem, wave in run_waves(live, kind):
+                rates[Sender(filesystem, job_id=live.run.job_id)] += wave.value(at)
         for number, user in enumerate(self._cluster.population.users[:_ON_LOGIN_NODES]):
-            rates[Sender("project", uid=_FIRST_UID + number, user=user.name)] = _PER_CPU[kind] * (number + 1)
+            rates[Sender("project", uid=user.uid, user=user.name)] = _PER_CPU[kind] * (number + 1)
         rates[Sender("scratch")] = _UNKNOWN[kind]
         return dict(rates)

@@ -24,14 +24,16 @@ _ORGANIZATIONS = (
     "neuroscience",
 )
 _USERS_PER_GROUP = 4
+_FIRST_UID = 20_001
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user and the accounts that they may charge, the usual one first."""
+    """One user with the accounts that they may charge, the usual one first."""
 
     name: str
     accounts: tuple[str, ...]
+    uid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def make_population(rng: Random, users: int) -> Population:
         accounts.update({account.name: account for account in group})
         charged.append(_chargeable(group))
     names = rng.sample([initial + name for initial, name in itertools.product(_INITIALS, _people(len(leads)))], users)
-    members = tuple(User(name, charged[number % len(leads)]) for number, name in enumerate(names))
+    members = tuple(User(name, charged[number % len(leads)], _FIRST_UID + number) for number, name in enumerate(names))
     groups = tuple(name for name, account in accounts.items() if account.parent == "root")
     return Population(accounts, members, groups)
 

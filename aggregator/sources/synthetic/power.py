@@ -2,24 +2,23 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aggregator.model.energy import NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.exporters import Exporters
 from aggregator.sources.synthetic.nodes import Pool
 from aggregator.sources.synthetic.scheduler import LiveRun
 from aggregator.sources.synthetic.submission import GIBIBYTE
-from aggregator.sources.synthetic.use import gpus_of, node_uses
+from aggregator.sources.synthetic.use import GPU_BUSY_WATTS, GPU_IDLE_WATTS, busy_cpus, gpus_of
 
 _STATIC_WATTS = 140.0
 _WATTS_PER_CPU = 4.5
-_GPU_IDLE_WATTS = 60.0
-_GPU_BUSY_WATTS = 340.0
 
 
 class SyntheticPower:
-    """Compute windows of any time of the last hour and of running jobs' past; one node's BMC does not answer."""
+    """Compute windows of any time of the last day and of running jobs' past; one node's BMC does not answer."""
 
     window = 60.0
     settle_seconds = 5.0
@@ -27,7 +26,7 @@ class SyntheticPower:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self.rejected: Mapping[str, int] = Counter()
         self._cluster = cluster
-        self._mute = cluster.nodes[-1].name
+        self._exporters = Exporters(cluster)
 
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         """Compute `count` windows one after the other, off the event loop."""
@@ -40,34 +39,47 @@ class SyntheticPower:
     def _window(self, end: float, ran: Sequence[LiveRun]) -> PowerWindow:
         begin = end - self.window
         present = [live for live in ran if (live.run.start or end) < end and (live.run.end or end) > begin]
+        silent = self._exporters.silent(end)
         gpus = {live.run.job_id: gpus_of(live, end) for live in present if live.shape.gpus}
-        cpus = {live.run.job_id: {use.node: use.cpus for use in node_uses(live, end)} for live in present}
-        names = frozenset(node.name for node in self._cluster.nodes)
-        use = Use(time=end, cpus=cpus, memory_bytes={}, gpus=gpus, healthy_nodes=names)
-        busy, load = _sum_by_node(cpus.values()), _load(gpus.values())
-        nodes = {
+        cpus = {live.run.job_id: busy_cpus(live, end) for live in present}
+        nodes = self._nodes(present, cpus, gpus, begin, end)
+        shown = {job_id: tuple(gpu for gpu in found if gpu.node not in silent) for job_id, found in gpus.items()}
+        use = Use(
+            time=end, memory_bytes={}, gpus=shown, healthy_nodes=self._exporters.answering(end),
+            cpus={
+                job_id: {node: amount for node, amount in found.items() if node not in silent}
+                for job_id, found in cpus.items()
+            },
+        )  # fmt: skip
+        return PowerWindow(begin, end, use, nodes, {job_id: _gpu_watts(found) for job_id, found in shown.items()})
+
+    def _nodes(
+        self,
+        present: Sequence[LiveRun],
+        cpus: Mapping[int, Mapping[str, float]],
+        gpus: Mapping[int, Sequence[Gpu]],
+        begin: float,
+        end: float,
+    ) -> dict[str, NodePower]:
+        """Compute the mean power of each node: a run counts for the part of the window in which it was there."""
+        busy: dict[str, float] = defaultdict(float)
+        load: dict[str, float] = defaultdict(float)
+        for live in present:
+            part = (min(live.run.end or end, end) - max(live.run.start or begin, begin)) / (end - begin)
+            for node, amount in cpus[live.run.job_id].items():
+                busy[node] += amount * part
+            for gpu in gpus.get(live.run.job_id, ()):
+                load[gpu.node] += (gpu.utilization or 0.0) * part
+        return {
             node.name: _power(pool, busy.get(node.name, 0.0), load.get(node.name, 0.0))
             for pool in self._cluster.pools
             for node in pool.nodes
-            if node.name != self._mute
+            if node.name != self._exporters.without_power
         }
-        return PowerWindow(begin, end, use, nodes, {job_id: _gpu_watts(found) for job_id, found in gpus.items()})
-
-
-def _sum_by_node(jobs: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    sums: dict[str, float] = defaultdict(float)
-    for nodes in jobs:
-        for node, amount in nodes.items():
-            sums[node] += amount
-    return sums
-
-
-def _load(jobs: Iterable[Sequence[Gpu]]) -> dict[str, float]:
-    return _sum_by_node({gpu.node: gpu.utilization or 0.0} for gpus in jobs for gpu in gpus)
 
 
 def _power(pool: Pool, busy: float, load: float) -> NodePower:
-    gpu_watts = pool.gpus * _GPU_IDLE_WATTS + load * _GPU_BUSY_WATTS
+    gpu_watts = pool.gpus * GPU_IDLE_WATTS + load * GPU_BUSY_WATTS
     return NodePower(
         watts=_STATIC_WATTS + _WATTS_PER_CPU * busy + gpu_watts,
         gpu_watts=gpu_watts if pool.gpus else None,
@@ -82,5 +94,5 @@ def _power(pool: Pool, busy: float, load: float) -> NodePower:
 def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, float]:
     watts: dict[str, float] = defaultdict(float)
     for gpu in gpus:
-        watts[gpu.node] += _GPU_IDLE_WATTS + (gpu.utilization or 0.0) * _GPU_BUSY_WATTS
+        watts[gpu.node] += GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS
     return dict(watts)

@@ -1,6 +1,10 @@
 """What kinds of jobs run, as data: how many, how large, how long, and how they use what they hold."""
 
 from dataclasses import dataclass
+from typing import Final
+
+# A reservation, and whose jobs run in it.
+WORKSHOP: Final = "workshop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class Profile:
 
     `running` and `pending` are weights, equal to the counts on the default cluster; `components` are the shapes of
     one submission (several: heterogeneous); `tasks` the size range of an array; `users` how many people run it (0:
-    everybody); `waiting` the share that is submitted held or dependent. Durations are log-normal, cut by the limit.
+    everybody); `waiting` the share that is submitted held or dependent; `reservation` where they run instead of the
+    common nodes. Durations are log-normal, cut by the limit.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Profile:
     tasks: tuple[int, int] | None = None
     waiting: float = 0.0
     out_of_memory: float = 0.01
+    reservation: str = ""
 
     @property
     def uses_gpus(self) -> bool:
@@ -84,7 +90,7 @@ PROFILES = (
             components=(Shape(16, 48, nodes=2),), running=3, pending=2, median_minutes=400),
     Profile(name="coupled", behaviour=EFFICIENT, names=("ocean+atm", "coupled_#"), users=3,
             components=(Shape(8, 24), Shape(16, 32)), running=8, pending=6, median_minutes=200),
-    Profile(name="one_core", behaviour=ONE_CORE, names=("Rscript", "matlab_batch", "python main.py"), users=6,
+    Profile(name="one_core", behaviour=ONE_CORE, names=("Rscript", "matlab_batch", "python main.py"), users=14,
             components=(Shape(8, 24),), running=40, pending=30, median_minutes=240),
     Profile(name="memory", behaviour=MEMORY_OVERREQUESTED, names=("assembly_#", "blast-nr"), users=5, waiting=0.1,
             components=(Shape(2, 40),), running=60, pending=25, median_minutes=150, out_of_memory=0.0),
@@ -97,9 +103,11 @@ PROFILES = (
     Profile(name="short", behaviour=SHORT, names=("tile_#",), users=1, sigma=0.4, partition="debug",
             components=(Shape(1, 2),), running=25, pending=10, median_minutes=3, limit_hours=1),
     Profile(name="session", behaviour=IDLE_SESSION, names=("interactive", "jupyter", "ood-desktop"), users=15,
-            components=(Shape(2, 8),), running=45, pending=2, median_minutes=180, limit_hours=8, qos="interactive"),
+            components=(Shape(2, 8),), running=45, pending=8, median_minutes=180, limit_hours=8, qos="interactive"),
     Profile(name="transfer", behaviour=TRANSFER, names=("rsync-nearline", "globus_stage"), users=5,
             components=(Shape(1, 4),), running=20, pending=2, median_minutes=120),
+    Profile(name="workshop", behaviour=SHORT, names=("exercise_#",), users=8, reservation=WORKSHOP,
+            components=(Shape(4, 12),), running=10, pending=2, median_minutes=40, limit_hours=4),
     Profile(name="train_large", behaviour=GPU_EFFICIENT, names=("llm-pretrain",), users=2, partition="gpu", qos="large",
             components=(Shape(48, 400, nodes=2, gpus=4),), running=1, pending=3, median_minutes=900, limit_hours=72),
     Profile(name="train", behaviour=GPU_EFFICIENT, names=("train.sh", "resnet_run#", "diffusion"), users=6,
@@ -108,7 +116,8 @@ PROFILES = (
     Profile(name="finetune", behaviour=GPU_EFFICIENT, names=("lora_#", "alphafold"), users=6, partition="gpu",
             components=(Shape(12, 110, gpus=1),), running=4, pending=8, median_minutes=240),
     Profile(name="gpu_unseen", behaviour=GPU_UNSEEN, names=("jupyter-gpu", "py_env_test"), users=4, partition="gpu",
-            components=(Shape(12, 110, gpus=1),), running=4, pending=4, median_minutes=240, qos="interactive"),
+            components=(Shape(12, 110, gpus=1),), running=4, pending=4, median_minutes=240, limit_hours=8,
+            qos="interactive"),
     Profile(name="gpu_low", behaviour=GPU_LOW, names=("rl_agent_#", "inference"), users=4, partition="gpu",
             components=(Shape(12, 110, gpus=1),), running=5, pending=6, median_minutes=300),
     Profile(name="gpu_one_of_four", behaviour=GPU_ONE_OF_FOUR, names=("train_ddp",), users=2, partition="gpu",
@@ -116,12 +125,12 @@ PROFILES = (
 )  # fmt: skip
 
 
-def scale(running: int, gpus: int) -> dict[str, tuple[int, int]]:
+def scale(running: int, gpus: int, *, reserved: bool = True) -> dict[str, tuple[int, int]]:
     """Give each profile's running and pending counts on a cluster of this size; at least one of each that can run."""
     of_gpus = {profile.name: max(1, round(profile.running * gpus / 48)) for profile in PROFILES if profile.uses_gpus}
     if not gpus:
         of_gpus = {}
-    on_cpus = [profile for profile in PROFILES if not profile.uses_gpus]
+    on_cpus = [profile for profile in PROFILES if not profile.uses_gpus and (reserved or not profile.reservation)]
     factor = max(0, running - sum(of_gpus.values())) / sum(profile.running for profile in on_cpus)
     targets = of_gpus | {profile.name: max(1, round(profile.running * factor)) for profile in on_cpus}
     return {

@@ -1,6 +1,6 @@
 """The quotas of users' homes on a synthetic GPFS file system."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -16,15 +16,23 @@ _SOFT_INODES: Final = 500_000
 _DAY: Final = 86_400.0
 _INTERVAL: Final = 90.0
 
+_GRAPHS: Final[Mapping[str, Callable[[QuotaCount], float]]] = {
+    "used_bytes": lambda count: float(count.used_bytes or 0),
+    "used_inodes": lambda count: float(count.used_inodes or 0),
+    "quota_bytes": lambda count: float(count.soft_bytes or 0),
+    "quota_inodes": lambda count: float(count.soft_inodes or 0),
+    "limit_bytes": lambda count: float(count.hard_bytes or 0),
+}
+
 
 class SyntheticQuotas:
-    """What each user of a synthetic cluster has in the home folder, which grows by a hundredth a day; and its graph."""
+    """What each user of a synthetic cluster has in the home folder, which grows by a thousandth a day; its graph."""
 
     name = "quota"
 
     def __init__(self, cluster: "SyntheticCluster") -> None:
         rng = Random(f"{cluster.seed}/home")  # noqa: S311 - a reproducible model, not a secret
-        self._start = cluster.start
+        self._start = cluster.epoch
         self._shares = {user.name: min(0.99, rng.lognormvariate(-1.5, 0.9)) for user in cluster.population.users}
         self.rows = len(self._shares)
         self.features: Mapping[str, bool] = {}
@@ -41,18 +49,17 @@ class SyntheticQuotas:
         )  # fmt: skip
 
     def _used(self, user: str, at: float) -> float:
-        grown = self._shares[user] * (1 + 0.01 * (at - self._start) / _DAY)
+        grown = self._shares[user] * (1 + 0.001 * (at - self._start) / _DAY)
         return max(0.0, min(1.0, grown)) * _SOFT_BYTES
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
-        """Give the one graph that the model knows of a user."""
-        found = [graph for graph in GRAPHS if graph.name == "used_bytes" and "gpfs_user" in graph.by]
+        """Give the graphs that the model knows of a user."""
         return {
             graph.name: Offer(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter="gpfs_exporter", interval=_INTERVAL
             )
-            for graph in found
-            if subject == "user"
+            for graph in GRAPHS
+            if graph.name in _GRAPHS and "gpfs_user" in graph.by and subject == "user"
         }  # fmt: skip
 
     def missing(self, subject: str) -> Mapping[str, str]:
@@ -60,11 +67,11 @@ class SyntheticQuotas:
         return {}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
-        """Compute the line of a user."""
+        """Compute a line of a user: what is used, or a limit."""
         times = [span.start + index * span.step for index in range(span.points)]
         return Lines(
             lines=tuple(
-                Line({"user": user}, tuple((time, self._used(user, time)) for time in times))
+                Line({"user": user}, tuple((time, _GRAPHS[name](self._count(user, time))) for time in times))
                 for _, user in subject.labels
                 if user in self._shares
             )

@@ -1,51 +1,52 @@
-"""Lines over time of a synthetic cluster's jobs, as Prometheus would give them."""
+"""Lines over time of a synthetic cluster's jobs, nodes, users and file systems, as Prometheus would give them."""
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from aggregator.model.lustre import Kind
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
-from aggregator.model.use import Gpu
-from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.exporters import aggregator, lustre_exporter, node_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.graphs import Graph
 from aggregator.sources.prometheus.series import OWN
+from aggregator.sources.synthetic import curves
 from aggregator.sources.synthetic.cluster import SyntheticCluster
-from aggregator.sources.synthetic.lustre import run_rates
+from aggregator.sources.synthetic.curves import Curve, Table
+from aggregator.sources.synthetic.exporters import Exporters
+from aggregator.sources.synthetic.hosts import HOST_GRAPHS, host_points
 from aggregator.sources.synthetic.scheduler import LiveRun
-from aggregator.sources.synthetic.sums_series import sums_graphs, sums_lines
-from aggregator.sources.synthetic.use import NodeUse, gpus_of, node_uses
 
 _INTERVAL: Final = 30.0
-_GRAPHS: Final = {"slurm_job_exporter": slurm_job_exporter.GRAPHS, "lustre_exporter": lustre_exporter.GRAPHS}
-_NODES: Final[Mapping[str, Callable[[NodeUse], float]]] = {
-    "cpu": lambda use: use.cpus,
-    "threads": lambda use: use.threads,
-}
-_GPUS: Final[Mapping[str, Callable[[Gpu], float | None]]] = {
-    "gpu_utilization": lambda gpu: gpu.utilization,
-    "gpu_memory": lambda gpu: gpu.memory_bytes,
-}
-_LUSTRE: Final = "lustre_bandwidth"
-# label values, the value at that time
-_Values = Iterator[tuple[Mapping[str, str], float]]
+_GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {
+    "slurm_job_exporter": slurm_job_exporter.GRAPHS, "lustre_exporter": lustre_exporter.GRAPHS,
+    OWN: aggregator.GRAPHS, "node_exporter": node_exporter.GRAPHS,
+}  # fmt: skip
+_TABLES: Final[Mapping[str, Table]] = {
+    "job": curves.OF_RUN, "node": curves.OF_RUN_BY_NODE, "software": curves.OF_SOFTWARE,
+    "filesystem": curves.OF_FILESYSTEM,
+}  # fmt: skip
+# A line's labels, in order.
+_Labels = tuple[tuple[str, str], ...]
 
 
 class SyntheticSeries:
-    """CPU, memory, threads and GPUs of the synthetic jobs, an hour back for those that have ended."""
+    """What the synthetic jobs did, a day back for those that have ended."""
 
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
+        self._exporters = Exporters(cluster)
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
-        """Give the graphs that the model knows of a job, and of what jobs add up to."""
-        known = {*_NODES, *_GPUS, _LUSTRE, "memory"} if subject == "job" else set()
-        of_jobs = [(exporter, each) for exporter, graphs in _GRAPHS.items() for each in graphs if each.name in known]
+        """Give the graphs that the model knows of a kind of subject."""
+        known = {*_TABLES.get(subject, curves.SUMS), *(HOST_GRAPHS if subject == "node" else ())}
         return {
             graph.name: Offer(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=_INTERVAL
             )
-            for exporter, graph in (*of_jobs, *((OWN, each) for each in sums_graphs(subject)))
+            for exporter, graphs in _GRAPHS.items()
+            for graph in graphs
+            if graph.name in known and subject in graph.by
         }  # fmt: skip
 
     def missing(self, subject: str) -> Mapping[str, str]:
@@ -53,49 +54,86 @@ class SyntheticSeries:
         return {}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
-        """Compute the lines of the jobs, or of what they add up to."""
-        if kind != "job":
-            runs = self._cluster.ran_since(span.start)
-            # A second or two for an hour of the whole cluster.
-            return Lines(lines=tuple(await asyncio.to_thread(sums_lines, kind, name, runs, subject, span)))
-        wanted = frozenset(subject.jobs)
-        points: defaultdict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = defaultdict(list)
-        for live in self._cluster.ran_since(span.start):
-            if live.run.job_id not in wanted:
-                continue
-            for time in _times(live, span):
-                for labels, value in _values(name, live, time):
-                    points[tuple(labels.items())].append((time, value))
-        return Lines(lines=tuple(Line(dict(labels), tuple(found)) for labels, found in points.items()))
+        """Compute the lines, off the event loop: a day of the whole cluster takes a moment."""
+        # Nothing is known of before the cluster began, nor of times to come.
+        first, last = self._cluster.since, self._cluster.time
+        times = [at for index in range(span.points) if first <= (at := span.start + index * span.step) <= last]
+        runs = self._cluster.ran_since(span.start)
+        if name in HOST_GRAPHS:
+            return Lines(lines=tuple(self._of_hosts(name, runs, subject.nodes, times)))
+        lines = await asyncio.to_thread(self._lines, kind, name, runs, subject, times)
+        return Lines(lines=tuple(Line(dict(labels), points) for labels, points in sorted(lines.items())))
+
+    def _lines(
+        self, kind: str, name: str, runs: Iterable[LiveRun], subject: Subject, times: Sequence[float]
+    ) -> Mapping[_Labels, tuple[tuple[float, float], ...]]:
+        """Add up the curves of all runs that are meant, each while it ran."""
+        make, chosen = _TABLES.get(kind, curves.SUMS)[name], _chooser(kind, subject)
+        # Series of a job begin with the first scrape.
+        late = _INTERVAL if kind in ("job", "node") else 0.0
+        sums: defaultdict[_Labels, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
+        for live in runs:
+            begin = bisect_left(times, (live.run.start or 0.0) + late)
+            present = times[begin : bisect_right(times, live.run.end) if live.run.end else None]
+            for curve in make(live) if present and chosen(live) else ():
+                if not _is_of(kind, curve, subject):
+                    continue
+                points = sums[tuple(_labels(kind, live, curve).items())]
+                for at, value in zip(present, curve.values(present), strict=True):
+                    points[at] += value
+        silent = self._silent(times)
+        return {labels: tuple(_shown(labels, points, silent)) for labels, points in sums.items()}
+
+    def _silent(self, times: Sequence[float]) -> Mapping[float, frozenset[str]]:
+        return {at: nodes for at in times if (nodes := self._exporters.silent(at))}
+
+    def _of_hosts(
+        self, name: str, runs: Sequence[LiveRun], nodes: Sequence[str], times: Sequence[float]
+    ) -> Iterator[Line]:
+        for node in nodes:
+            there = [live for live in runs if node in live.run.nodes]
+            known = [at for at in times if not self._cluster.outages.was_down(node, at)]
+            for labels, points in host_points(self._cluster, name, node, there, known):
+                yield Line({"node": node, **labels}, tuple(points))
 
 
-def _times(live: LiveRun, span: Span) -> Iterable[float]:
-    begin, end = live.run.start or span.start, live.run.end or span.end
-    times = (span.start + index * span.step for index in range(span.points))
-    return (time for time in times if begin + _INTERVAL <= time <= end)
+def _chooser(kind: str, subject: Subject) -> Callable[[LiveRun], bool]:
+    """Tell of which runs a subject is."""
+    jobs, nodes, labels = frozenset(subject.jobs), frozenset(subject.nodes), dict(subject.labels)
+    if kind == "job":
+        return lambda live: live.run.job_id in jobs
+    if kind == "node":
+        return lambda live: not nodes.isdisjoint(live.run.nodes)
+    user, account = labels.get("user"), labels.get("account")
+    return lambda live: user in (None, live.run.user) and account in (None, live.run.account)
 
 
-def _values(name: str, live: LiveRun, time: float) -> _Values:
-    job = {"slurmjobid": str(live.run.job_id)}
-    if name in _GPUS:
-        for gpu in gpus_of(live, time):
-            if (value := _GPUS[name](gpu)) is not None:
-                yield {**job, "node": gpu.node, "gpu": gpu.index}, value
-        return
-    if name == _LUSTRE:
-        yield from _bandwidth(live, job, time)
-        return
-    for use in node_uses(live, time):
-        labels = {**job, "node": use.node}
-        if name == "memory":
-            yield {**labels, "kind": "rss"}, use.memory_bytes
-            yield {**labels, "kind": "max"}, use.memory_peak_bytes
-        else:
-            yield labels, _NODES[name](use)
+def _is_of(kind: str, curve: Curve, subject: Subject) -> bool:
+    """Tell whether one curve of a run is asked for: on one of the nodes, or of the file system."""
+    if kind == "node":
+        return curve.labels.get("node") in subject.nodes
+    return kind != "filesystem" or ("filesystem", curve.labels["filesystem"]) in subject.labels
 
 
-def _bandwidth(live: LiveRun, job: Mapping[str, str], time: float) -> _Values:
-    kinds: tuple[Kind, ...] = ("read", "write")
-    for kind in kinds:
-        for filesystem, rate in run_rates(live, kind, time).items():
-            yield {**job, "filesystem": filesystem, "direction": kind}, rate
+def _labels(kind: str, live: LiveRun, curve: Curve) -> Mapping[str, str]:
+    """Give the labels of the line that a curve is part of."""
+    run, own = live.run, curve.labels
+    if kind in ("job", "node"):
+        return {"slurmjobid": str(run.job_id), **own}
+    if kind in ("user", "account") and "filesystem" in own:
+        return {"account": run.account, **own} if kind == "user" else {"user": run.user, **own}
+    if kind == "account" and "application" in own:
+        return {"account": run.account, **own}
+    if kind in ("user", "account"):
+        return {"user": run.user, "account": run.account, **own}
+    return {"user": own["user"]} if kind == "filesystem" and "user" in own else own
+
+
+def _shown(
+    labels: _Labels, points: Mapping[float, float], silent: Mapping[float, frozenset[str]]
+) -> Iterator[tuple[float, float]]:
+    """Leave out what a node's exporter did not show; a sum of differences is never below 0."""
+    node = dict(labels).get("node")
+    for at in sorted(points):
+        if node is None or node not in silent.get(at, ()):
+            yield at, max(0.0, points[at])

@@ -8,16 +8,14 @@ from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Gpu, Use
-from aggregator.sources.synthetic.associations import make_associations
 from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.exporters import Exporters
 from aggregator.sources.synthetic.script import write_script
 from aggregator.sources.synthetic.storage import entries_of, make_owners, synthetic_allocations
 from aggregator.sources.synthetic.use import gpus_of, node_uses
 
 ENDED_SECONDS = 900.0
 _INTERVAL = 30.0
-_OUTAGE_EVERY = 1800.0
-_OUTAGE_SECONDS = 600.0
 _DAY = 86400.0
 
 
@@ -28,7 +26,6 @@ class SyntheticAccounting:
 
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
-        self._associations = make_associations(cluster.population)
         self._nodes = tuple(node.name for node in cluster.nodes)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
@@ -40,16 +37,15 @@ class SyntheticAccounting:
         self.rows = len(runs)
         population = self._cluster.population
         members = {user.name: frozenset(user.accounts) for user in population.users}
-        return Accounting(at, runs, population.accounts, members, self._associations, self._nodes)
+        return Accounting(at, runs, population.accounts, members, self._cluster.associations, self._nodes)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
-        """Give the runs that ended at or after `since`, at most an hour back."""
+        """Give the runs that ended at or after `since`, at most a day back."""
         return self._cluster.ended_runs(since)
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
-        """Find the runs that are meant by an id, ended ones up to an hour back."""
-        kept = (*self._cluster.open_runs(), *self._cluster.ended_runs(0.0))
-        return tuple(run for run in kept if run.is_meant_by(asked))
+        """Find the runs that are meant by an id, ended ones up to a day back."""
+        return tuple(run for run in self._cluster.runs_of(asked.job_id) if run.is_meant_by(asked))
 
     async def script_of(self, run: Run) -> RecordedScript:
         """Write the script that the run's kind of job would have."""
@@ -57,13 +53,13 @@ class SyntheticAccounting:
 
 
 class SyntheticUse:
-    """The use of a synthetic cluster's jobs, as Prometheus would give it; now and then one node's exporter is down."""
+    """The use of a synthetic cluster's jobs, as Prometheus would give it; some nodes' exporters are down."""
 
     name = "prometheus"
 
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
-        self._nodes = tuple(node.name for node in cluster.nodes)
+        self._exporters = Exporters(cluster)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}
 
@@ -74,15 +70,8 @@ class SyntheticUse:
         self.rows = _count_samples(use)
         return use
 
-    def node_down(self, at: float) -> str | None:
-        """Name the node whose exporter is down at `at`: the first ten minutes of each half hour, another one each."""
-        period, seconds = divmod(at, _OUTAGE_EVERY)
-        if seconds >= _OUTAGE_SECONDS:
-            return None
-        return self._nodes[(int(period) * 7919 + self._cluster.seed) % len(self._nodes)]
-
     def _use(self, at: float) -> Use:
-        down = self.node_down(at)
+        down = self._exporters.silent(at)
         cpus: dict[int, dict[str, float]] = {}
         seconds: dict[int, dict[str, float]] = {}
         memory: dict[int, dict[str, float]] = {}
@@ -93,17 +82,17 @@ class SyntheticUse:
             if live.run.elapsed(at) < _INTERVAL:
                 continue  # not scraped yet
             job_id = live.run.job_id
-            seen = [use for use in node_uses(live, at) if use.node != down]
+            seen = [use for use in node_uses(live, at) if use.node not in down]
             cpus[job_id] = {use.node: use.cpus for use in seen}
             seconds[job_id] = {use.node: use.cpu_seconds for use in seen}
             memory[job_id] = {use.node: use.memory_bytes for use in seen}
             peak[job_id] = {use.node: use.memory_peak_bytes for use in seen}
             threads[job_id] = {use.node: use.threads for use in seen}
-            if found := tuple(gpu for gpu in gpus_of(live, at) if gpu.node != down):
+            if found := tuple(gpu for gpu in gpus_of(live, at) if gpu.node not in down):
                 gpus[job_id] = found
         return Use(
             time=at, interval=_INTERVAL, cpus=cpus, cpu_seconds=seconds, memory_bytes=memory, memory_peak_bytes=peak,
-            threads=threads, gpus=gpus, healthy_nodes=frozenset(self._nodes) - {down},
+            threads=threads, gpus=gpus, healthy_nodes=self._exporters.answering(at),
         )  # fmt: skip
 
 
@@ -123,7 +112,7 @@ class SyntheticStorage:
     async def fetch(self, at: float) -> FilesystemUsage:
         """Give all owners' rows as of the last five minutes; a scan runs in the first hour of each day."""
         updated = at - at % 300
-        days = max(0.0, updated - self._cluster.start) / _DAY
+        days = max(0.0, updated - self._cluster.epoch) / _DAY
         entries = entries_of(self._owners, self._hsm, days)
         self.rows = len(entries)
         return FilesystemUsage(

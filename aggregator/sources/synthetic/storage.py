@@ -43,7 +43,7 @@ def make_owners(cluster: "SyntheticCluster", filesystem: str) -> tuple[Owner, ..
     rng = Random(f"{cluster.seed}/{filesystem}")  # noqa: S311 - a reproducible model, not a secret
     groups = cluster.population.groups
     owners = [
-        Owner(user.name, group, _draw_files(rng), rng.uniform(0.0, 0.02))
+        Owner(user.name, group, _draw_files(rng), rng.uniform(0.0, 0.001))
         for group in groups
         for user in cluster.population.users
         if any(account == group or account.startswith(f"{group}_") for account in user.accounts)

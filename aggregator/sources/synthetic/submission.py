@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.association import Associations
 from aggregator.model.tres import Allocation
+from aggregator.sources.synthetic.limits import Limiter
 from aggregator.sources.synthetic.population import User
 from aggregator.sources.synthetic.profiles import Profile, Shape
 
@@ -14,6 +16,12 @@ BILLING_PER_GPU = 12
 # Beyond 32 bits, as job_db_inx is on clusters that have run for long.
 _FIRST_RUN_ID = 7_000_000_000
 _FIRST_JOB_ID = 4_100_000
+# More than a cluster uses in an hour: one that begins later has other ids. Slurm's job ids end at 67 millions.
+_IDS_PER_HOUR = 1500
+_JOB_IDS = 60_000_000
+_FIRST_HOUR = 470_000
+# A user at a limit of what may wait does not submit: others are asked.
+_ASKED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +46,51 @@ class Submission:
 class Submitter:
     """Writes submissions for the profiles' users; owns the counters of job and run ids."""
 
-    def __init__(self, rng: Random, cluster: str, users: tuple[User, ...], gpu_types: list[str]) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        cluster: str,
+        users: tuple[User, ...],
+        gpu_types: list[str],
+        associations: Associations,
+        limiter: Limiter,
+        since: float,
+    ) -> None:
         self._rng = rng
         self._cluster = cluster
         self._users = users
         self._gpu_types = gpu_types
+        self._associations = {(row.account, row.user): row.id for row in associations.live() if row.user}
+        self._limiter = limiter
         self._by_profile: dict[str, list[User]] = {}
-        self._job_ids = itertools.count(_FIRST_JOB_ID)
-        self._run_ids = itertools.count(_FIRST_RUN_ID)
+        used = int(since / 3600 - _FIRST_HOUR) * _IDS_PER_HOUR
+        self._job_ids = itertools.count(_FIRST_JOB_ID + used % _JOB_IDS)
+        self._run_ids = itertools.count(_FIRST_RUN_ID + used)
 
-    def submit(self, profile: Profile, at: float, waits: bool) -> Submission:
-        """Write one submission of the profile; one that waits is held or depends on another job."""
+    def submit(self, profile: Profile, at: float, waits: bool) -> Submission | None:
+        """Write one submission of the profile, None where all who are asked are at their limits.
+
+        One that waits is held or depends on another job.
+        """
         gpu_type = self._rng.choice(self._gpu_types) if profile.uses_gpus else ""
+        tasks = self._rng.randint(*profile.tasks) if profile.tasks else 0
+        for _ in range(_ASKED):
+            row = self._row(profile, at, waits)
+            if self._limiter.may_submit(row, tasks or len(profile.components)):
+                row = replace(row, job_id=next(self._job_ids))
+                return Submission(profile, gpu_type, self._rows(row, profile, gpu_type, tasks))
+        return None
+
+    def _row(self, profile: Profile, at: float, waits: bool) -> Run:
+        """Draw whose job it is, and what it is called."""
         user = self._rng.choice(self._users_of(profile))
-        row = Run(
+        account = self._account(user, profile)
+        return Run(
             cluster=self._cluster,
             run_id=0,
-            job_id=next(self._job_ids),
+            job_id=0,
             user=user.name,
-            account=self._account(user, profile),
+            account=account,
             state=JobState.PENDING,
             submit=at,
             partition=profile.partition,
@@ -64,8 +98,9 @@ class Submitter:
             name=self._rng.choice(profile.names).replace("#", str(self._rng.randrange(1, 100))),
             eligible=None if waits else at,
             time_limit_seconds=profile.limit_hours * 3600,
+            association_id=self._associations[account, user.name],
+            uid=user.uid,
         )
-        return Submission(profile, gpu_type, self._rows(row, profile, gpu_type))
 
     def split(self, submission: Submission) -> tuple[Submission, Submission | None]:
         """Split one task from an array: the task and what is left; the last task keeps the array's row and id."""
@@ -88,11 +123,11 @@ class Submitter:
         )  # fmt: skip
         return Submission(profile, gpu_type, (again,))
 
-    def _rows(self, row: Run, profile: Profile, gpu_type: str) -> tuple[Run, ...]:
+    def _rows(self, row: Run, profile: Profile, gpu_type: str, tasks: int) -> tuple[Run, ...]:
         shapes = profile.components
         rows = [replace(row, run_id=next(self._run_ids), requested=allocation(shape, gpu_type)) for shape in shapes]
-        if profile.tasks:
-            return (replace(rows[0], array_job_id=row.job_id, pending_tasks=self._rng.randint(*profile.tasks)),)
+        if tasks:
+            return (replace(rows[0], array_job_id=row.job_id, pending_tasks=tasks),)
         if len(rows) == 1:
             return (rows[0],)
         job_ids = [row.job_id, *itertools.islice(self._job_ids, len(rows) - 1)]

@@ -1,43 +1,83 @@
-"""Two years of usage of a synthetic cluster, as slurmdbd would have rolled them up, with a day's and a week's tide."""
+"""Two years of usage of a synthetic cluster, as slurmdbd would have rolled them up.
+
+The hours in which the cluster has run are what its jobs held; those before are a curve with a day's and a week's tide
+around what the jobs of the first of these hours hold, so that both fit.
+"""
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from random import Random
+from typing import Final
 
+from aggregator.join.usage import used_by
 from aggregator.model.association import USED_TRES_SECONDS
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled
 from aggregator.model.decay import Decay
 from aggregator.model.usage import UsageCatalog
 from aggregator.sources.base import Plan
-from aggregator.sources.synthetic.associations import AWARDED
+from aggregator.sources.synthetic.associations import AWARDED, QOS
 from aggregator.sources.synthetic.cluster import SyntheticCluster
 from aggregator.sources.synthetic.submission import BILLING_PER_GPU, GIBIBYTE
 
-_HISTORY_SECONDS = 730 * DAY
-# Of what there is, on average; the rest of it is down, planned or idle.
-_ALLOCATED, _DOWN, _PLANNED = 0.85, 0.012, 0.04
-_MEMORY_PER_CPU = 4 * GIBIBYTE
-_CPUS_PER_NODE = 64
-_DAILY, _WEEKLY = 0.06, 0.05
-_QOS = {1: "normal", 2: "high"}
-_HIGH_SHARE = 0.1
+_HISTORY_SECONDS: Final = 730 * DAY
+_HOUR: Final = 3600.0
+# Of what there is, on average, in the years before.
+_DOWN, _PLANNED = 0.012, 0.04
+_DAILY, _WEEKLY = 0.04, 0.03
+# Room for the tide.
+_MOST_HELD: Final = 0.9
+_Key = tuple[int, int, str]  # association, QOS, TRES
+
+
+class _Hours:
+    """What the runs of each full hour held: (association, QOS, TRES) → TRES × seconds."""
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self._qos = {qos.name: number for number, qos in QOS.items()}
+        self._known: dict[float, Mapping[_Key, float]] = {}
+        self.first = math.ceil(cluster.since / _HOUR) * _HOUR
+
+    def between(self, begin: float, end: float) -> Iterator[Mapping[_Key, float]]:
+        """Give the hours that begin in a time and are over."""
+        end = min(end, self._cluster.time // _HOUR * _HOUR)
+        hour = max(begin, self.first)
+        while hour < end:
+            if hour not in self._known:
+                self._known[hour] = self._of(hour)
+            yield self._known[hour]
+            hour += _HOUR
+
+    def _of(self, begin: float) -> Mapping[_Key, float]:
+        sums: defaultdict[_Key, float] = defaultdict(float)
+        for live in self._cluster.ran_since(begin):
+            run = live.run
+            for tres, seconds in used_by(run, begin, begin + _HOUR):
+                sums[run.association_id or 0, self._qos[run.qos], tres] += seconds
+        return dict(sums)
 
 
 class SyntheticUsage:
-    """Roll-ups in UTC, final up to the last full hour; every hour is made of the same smooth curve, so sums agree."""
+    """Roll-ups in UTC, final up to the last full hour; all resolutions add up the same hours and curve."""
 
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._calendar = Calendar(origin="configured")
-        self._first = self._calendar.floor(cluster.start - _HISTORY_SECONDS, "month")
-        rng = Random(cluster.seed)  # noqa: S311 - a reproducible model, not a secret
-        pairs = [(user.name, account) for user in cluster.population.users for account in user.accounts]
-        # As make_associations counts: accounts come first.
-        self._associations = dict(enumerate(pairs, start=1 + len(cluster.population.accounts)))
+        self._first = self._calendar.floor(cluster.since - _HISTORY_SECONDS, "month")
+        self._hours = _Hours(cluster)
+        self._associations = {row.id: (row.user, row.account) for row in cluster.associations.live() if row.user}
         self._capacity = _capacity(cluster)
-        drawn = {number: rng.paretovariate(1.3) for number in self._associations}
-        whole = sum(drawn.values())
-        self._shares = {number: share / whole for number, share in drawn.items()}
+        # What is held on average before the hours: by association and QOS, in units of each TRES.
+        self._levels = self._mean()
+
+    def _mean(self) -> Mapping[_Key, float]:
+        """Take what the first hour held for what was always held."""
+        held = next(self._hours.between(self._hours.first, self._hours.first + _HOUR), {})
+        whole: defaultdict[str, float] = defaultdict(float)
+        for (_, _, name), seconds in held.items():
+            whole[name] += seconds / _HOUR
+        scale = {name: min(1.0, _MOST_HELD * self._capacity[name] / amount) for name, amount in whole.items()}
+        return {key: seconds / _HOUR * scale[key[2]] for key, seconds in held.items()}
 
     async def catalog(self) -> UsageCatalog:
         """Give the synthetic accounts and TRES."""
@@ -49,7 +89,7 @@ class SyntheticUsage:
             dict(enumerate(self._capacity, start=1)),
             self._calendar,
             dict.fromkeys(RESOLUTIONS, self._first),
-            _QOS,
+            {number: qos.name for number, qos in QOS.items()},
             frozenset(tres for limit, tres in AWARDED if limit == USED_TRES_SECONDS),
         )
 
@@ -62,12 +102,13 @@ class SyntheticUsage:
     ) -> tuple[Rolled, Mapping[tuple[str, float], float]]:
         """Sum up associations by TRES and period."""
         rolled = await self.rolled()
-        share = sum(self._shares[number] for number in ids) * _ALLOCATED * _share_of(qos)
-        found = {
-            (name, begin): self._capacity[name] * share * _busy_seconds(begin, end)
-            for begin, end in self._periods(plan, rolled)
-            for name in tres
-        }
+        wanted = frozenset(ids)
+        levels = self._levels_of(wanted, frozenset(qos))
+        found: dict[tuple[str, float], float] = {}
+        for begin, end in self._periods(plan, rolled):
+            busy = self._curve(begin, end)
+            sums = self._sums(begin, end, wanted, frozenset(qos))
+            found.update({(name, begin): levels[name] * busy + sums[name] for name in tres})
         return rolled, found
 
     async def totals(
@@ -75,26 +116,32 @@ class SyntheticUsage:
     ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
         """Sum up each segment by association and TRES."""
         rolled = await self.rolled()
-        return rolled, {
-            (segment.begin, number, name): self._capacity[name] * _ALLOCATED * self._shares[number] * busy
-            for segment in plan(rolled)
-            for busy in (_busy_seconds(max(segment.begin, self._first), max(segment.end, self._first)),)
-            for number in ids
-            for name in tres
-        }
+        found: dict[tuple[float, int, str], float] = {}
+        for segment in plan(rolled):
+            begin, end = max(segment.begin, self._first), max(segment.end, self._first)
+            busy, sums = self._curve(begin, end), self._by_association(begin, end)
+            for number in ids:
+                levels = self._levels_of(frozenset((number,)), frozenset())
+                found.update({
+                    (segment.begin, number, name): levels[name] * busy + sums.get((number, name), 0.0) for name in tres
+                })  # fmt: skip
+        return rolled, found
 
     async def decayed(
         self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
     ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
         """Sum up what is left at `at`, period by period."""
         rolled = await self.rolled()
-        left = sum(
-            _busy_seconds(begin, end) * decay.mean_weight(begin, end, at) for begin, end in self._periods(plan, rolled)
-        )
+        left = 0.0
+        sums: defaultdict[tuple[int, str], float] = defaultdict(float)
+        for begin, end in self._periods(plan, rolled):
+            weight = decay.mean_weight(begin, end, at)
+            left += self._curve(begin, end) * weight
+            for key, seconds in self._by_association(begin, end).items():
+                sums[key] += seconds * weight
+        levels = {number: self._levels_of(frozenset((number,)), frozenset()) for number in ids}
         return rolled, {
-            (number, name): self._capacity[name] * _ALLOCATED * self._shares[number] * left
-            for number in ids
-            for name in tres
+            (number, name): levels[number][name] * left + sums[number, name] for number in ids for name in tres
         }
 
     async def cluster_series(
@@ -102,12 +149,44 @@ class SyntheticUsage:
     ) -> tuple[Rolled, Mapping[tuple[str, float, str], float]]:
         """Share the capacity of each period between the states."""
         rolled = await self.rolled()
-        return rolled, {
-            (name, begin, state): self._capacity[name] * seconds
-            for begin, end in self._periods(plan, rolled)
-            for name in tres
-            for state, seconds in _states(begin, end).items()
-        }
+        everybody = frozenset(self._associations)
+        levels = self._levels_of(everybody, frozenset())
+        found: dict[tuple[str, float, str], float] = {}
+        for begin, end in self._periods(plan, rolled):
+            busy, sums = self._curve(begin, end), self._sums(begin, end, everybody, frozenset())
+            for name in tres:
+                used = levels[name] * busy + sums[name]
+                states = _states(self._capacity[name] * (end - begin), used)
+                found.update({(name, begin, state): seconds for state, seconds in states.items()})
+        return rolled, found
+
+    def _levels_of(self, ids: frozenset[int], qos: frozenset[int]) -> defaultdict[str, float]:
+        sums: defaultdict[str, float] = defaultdict(float)
+        for (number, its_qos, name), level in self._levels.items():
+            if number in ids and (not qos or its_qos in qos):
+                sums[name] += level
+        return sums
+
+    def _sums(self, begin: float, end: float, ids: frozenset[int], qos: frozenset[int]) -> defaultdict[str, float]:
+        """Add up the hours of a period in which the cluster has run."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for hour in self._hours.between(begin, end):
+            for (number, its_qos, name), seconds in hour.items():
+                if number in ids and (not qos or its_qos in qos):
+                    sums[name] += seconds
+        return sums
+
+    def _by_association(self, begin: float, end: float) -> defaultdict[tuple[int, str], float]:
+        sums: defaultdict[tuple[int, str], float] = defaultdict(float)
+        for hour in self._hours.between(begin, end):
+            for (number, _, name), seconds in hour.items():
+                sums[number, name] += seconds
+        return sums
+
+    def _curve(self, begin: float, end: float) -> float:
+        """Integrate the curve of load, 1 on average, over what of a period is before the hours."""
+        end = min(end, self._hours.first)
+        return max(0.0, (end - begin) + _wave(end) - _wave(begin)) if end > begin else 0.0
 
     def _periods(self, plan: Plan, rolled: Rolled) -> Iterator[tuple[float, float]]:
         for segment in plan(rolled):
@@ -123,17 +202,12 @@ def _capacity(cluster: SyntheticCluster) -> dict[str, float]:
     gpus = {pool.gpu_type: float(pool.gpus * len(pool.nodes)) for pool in cluster.pools if pool.gpu_type}
     return {
         "cpu": cpus,
-        "mem": cpus * _MEMORY_PER_CPU,
-        "node": cpus / _CPUS_PER_NODE,
+        "mem": float(sum(pool.memory_gib * GIBIBYTE * len(pool.nodes) for pool in cluster.pools)),
+        "node": float(len(cluster.nodes)),
         "billing": cpus + BILLING_PER_GPU * sum(gpus.values()),
         "gres/gpu": sum(gpus.values()),
         **{f"gres/gpu:{name}": count for name, count in gpus.items()},
     }
-
-
-def _busy_seconds(begin: float, end: float) -> float:
-    """Integrate the curve of load, 1 on average, over a period."""
-    return (end - begin) + _wave(end) - _wave(begin)
 
 
 def _wave(at: float) -> float:
@@ -141,13 +215,10 @@ def _wave(at: float) -> float:
     return -(daily + math.cos(math.tau * at / (7 * DAY)) * _WEEKLY * 7 * DAY) / math.tau
 
 
-def _share_of(qos: Collection[int]) -> float:
-    shares = {1: 1 - _HIGH_SHARE, 2: _HIGH_SHARE}
-    return sum(shares[number] for number in qos) if qos else 1.0
-
-
-def _states(begin: float, end: float) -> dict[str, float]:
-    seconds, allocated = end - begin, _ALLOCATED * _busy_seconds(begin, end)
-    down, planned = _DOWN * seconds, _PLANNED * seconds
-    idle = max(0.0, seconds - allocated - down - planned)
+def _states(whole: float, used: float) -> dict[str, float]:
+    """Share what there was: jobs that share nodes hold more node-seconds than there are, which slurmdbd cuts."""
+    down = _DOWN * whole
+    allocated = min(used, whole - down)
+    planned = min(_PLANNED * whole, whole - down - allocated)
+    idle = whole - down - allocated - planned
     return {"allocated": allocated, "down": down, "planned_down": 0.0, "planned": planned, "idle": idle, "over": 0.0}

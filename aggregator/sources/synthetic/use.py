@@ -13,9 +13,12 @@ _GOLDEN = 0.6180339887498949
 _SWING = 0.06
 _PERIOD_SECONDS = 900.0
 _RAMP_SECONDS = 900.0
-_GPU_MEMORY_BYTES = 40 * GIBIBYTE
+GPU_MEMORY_BYTES = 40 * GIBIBYTE
+# Of a board at rest, and on top of it when it is busy.
+GPU_IDLE_WATTS = 60.0
+GPU_BUSY_WATTS = 340.0
 # Page cache comes on top of what is resident, until the cgroup's limit.
-_PAGE_CACHE = 1.08
+PAGE_CACHE = 1.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +51,56 @@ class NodeUse:
     threads: float
 
 
+def busy_waves(live: LiveRun) -> Iterator[tuple[str, Wave]]:
+    """Give the wave of a run's busy CPUs on each of its nodes."""
+    for index, node in enumerate(live.run.nodes):
+        busy = _busy_cpus(live.profile.behaviour, live.shape.cpus, index)
+        yield node, Wave(busy, _phase(live.run.run_id, index))
+
+
+def busy_cpus(live: LiveRun, at: float) -> dict[str, float]:
+    """Compute the busy CPUs of one run on each of its nodes."""
+    return {node: wave.value(at) for node, wave in busy_waves(live)}
+
+
+def ramp(begin: float, at: float) -> float:
+    """Give the share of its memory that a run that began at `begin` has filled."""
+    return min(1.0, 0.3 + (at - begin) / _RAMP_SECONDS)
+
+
 def node_uses(live: LiveRun, at: float) -> Iterator[NodeUse]:
     """Compute the use of one run on each of its nodes."""
     begin = live.run.start or at
-    ramp = min(1.0, 0.3 + (at - begin) / _RAMP_SECONDS)
     held_bytes = live.shape.memory_gib * GIBIBYTE
-    for index, node in enumerate(live.run.nodes):
-        busy = _busy_cpus(live.profile.behaviour, live.shape.cpus, index)
-        cpu = Wave(busy, _phase(live.run.run_id, index))
-        memory = Wave(held_bytes * live.profile.behaviour.memory * ramp, cpu.phase + 1)
+    filled = held_bytes * live.profile.behaviour.memory * ramp(begin, at)
+    for node, cpu in busy_waves(live):
+        memory = Wave(filled, cpu.phase + 1)
         yield NodeUse(
             node=node,
             cpus=cpu.value(at),
             cpu_seconds=cpu.integral(begin, at),
             memory_bytes=memory.value(at),
-            memory_peak_bytes=min(held_bytes, memory.level * _PAGE_CACHE),
-            threads=float(max(1, round(busy))),
+            memory_peak_bytes=min(held_bytes, memory.level * PAGE_CACHE),
+            threads=float(max(1, round(cpu.level))),
         )
+
+
+def gpu_waves(live: LiveRun) -> Iterator[tuple[str, int, Wave]]:
+    """Give the wave of the utilisation of each GPU that has a series: node, index on it, wave (level 0: idle)."""
+    behaviour = live.profile.behaviour
+    if behaviour.gpu is None:
+        return
+    busy = live.shape.gpus if behaviour.busy_gpus is None else behaviour.busy_gpus
+    for node in live.run.nodes:
+        for index in range(live.shape.gpus):
+            yield node, index, Wave(behaviour.gpu if index < busy else 0.0, _phase(live.run.run_id, index))
 
 
 def gpus_of(live: LiveRun, at: float) -> tuple[Gpu, ...]:
     """Compute the GPU samples of one run; none where no process has opened a GPU."""
-    behaviour = live.profile.behaviour
-    if behaviour.gpu is None or not live.shape.gpus:
-        return ()
-    busy = live.shape.gpus if behaviour.busy_gpus is None else behaviour.busy_gpus
     return tuple(
-        Gpu(
-            node,
-            str(index),
-            Wave(behaviour.gpu, _phase(live.run.run_id, index)).value(at) if index < busy else 0.0,
-            _GPU_MEMORY_BYTES * (0.7 if index < busy else 0.01),
-        )
-        for node in live.run.nodes
-        for index in range(live.shape.gpus)
+        Gpu(node, str(index), wave.value(at), GPU_MEMORY_BYTES * (0.7 if wave.level else 0.01))
+        for node, index, wave in gpu_waves(live)
     )
 
 

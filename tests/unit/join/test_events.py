@@ -1,10 +1,9 @@
 """Node events without slurmctld's book-keeping."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.events import merge_events, node_states
+from aggregator.join.events import merge_events
 from aggregator.model.around import NodeEvent
 
 DOWN = ("down",)
@@ -12,22 +11,6 @@ DOWN = ("down",)
 
 def event(start: float, end: float | None, node: str = "n1", reason: str = "disk") -> NodeEvent:
     return NodeEvent(node, start, end, DOWN, reason)
-
-
-@pytest.mark.parametrize(
-    ("number", "names"),
-    [
-        (0x1, ("down",)),
-        (0x201, ("down", "drain")),
-        (0x202, ("idle", "drain")),
-        (0x80000201, ("down", "drain")),
-        (0x10000 | 0x200 | 0x3, ("allocated", "drain", "reboot_requested")),
-        (0, ()),
-        (0x800000000, ()),
-    ],
-)
-def test_states_have_sinfos_words_and_unknown_bits_none(number: int, names: tuple[str, ...]) -> None:
-    assert node_states(number) == names
 
 
 def test_rows_that_a_change_of_the_cluster_has_cut_are_one_event() -> None:

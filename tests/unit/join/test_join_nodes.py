@@ -8,7 +8,7 @@ from aggregator.join.nodes import EXPLANATIONS, join_nodes
 from aggregator.join.nodestate import state_of
 from aggregator.model.accounting import JobState
 from aggregator.model.around import NodeEvent
-from aggregator.model.node import Held, Hosts, NodeView, Scheduler, Told, parse_state
+from aggregator.model.node import Held, Hosts, NodeView, Scheduler, Told
 from tests.builders import GIB, HOSTILE_NAMES, NOW, make_allocation, make_gpu, make_run, make_use
 
 RUNS = st.lists(
@@ -124,32 +124,6 @@ def test_gpus_with_series_are_counted_and_no_utilisation_is_not_zero() -> None:
     nodes = by_name(use=make_use(gpus=gpus))
     assert (nodes["node01"].observed_gpus, nodes["node01"].used_gpus) == (2, 0.5)
     assert (nodes["node02"].observed_gpus, nodes["node02"].used_gpus) == (1, None)
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [
-        ("mixed", ("mixed", ())),
-        ("idle~", ("idle", ("powered_down",))),
-        ("DOWN*", ("down", ("not_responding",))),
-        ("mix+", ("mixed", ())),
-        ("drng@*", ("draining", ("reboot_requested", "not_responding"))),
-        ("alloc#", ("allocated", ("powering_up",))),
-        ("idle%", ("idle", ("powering_down",))),
-        ("", ("", ())),
-        ('x"y', ("", ())),
-        ("*", ("", ())),
-    ],
-)
-def test_sinfos_marks_are_flags_and_not_part_of_the_state(text: str, state: tuple[str, tuple[str, ...]]) -> None:
-    assert parse_state(text) == state
-
-
-@given(st.text())
-def test_no_text_makes_a_state_with_marks(text: str) -> None:
-    word, flags = parse_state(text)
-    assert not set(word) & set("*~#!%$@^+")
-    assert "" not in flags
 
 
 def test_slurmctlds_word_comes_before_slurmdbds_and_the_reason_is_slurmdbds() -> None:

@@ -25,7 +25,8 @@ DEFAULT = NodeNames()
         ("fd00::7", "fd00::7"),
         ("", ""),
         ("node01:http", "node01:http"),
-        ("Node01", "Node01"),
+        ("Node01", "node01"),
+        ("NODE01-OOB.Cluster.Example:9798", "node01"),
     ],
 )
 def test_every_form_of_an_instance_means_one_node(value: str, node: str) -> None:
@@ -65,8 +66,8 @@ RULES = [
     for addresses in ({}, {"10.0.0.5": "node01", "fd00::5": "node01", "10.0.1.5": "7", "10.0.0.7": "10.0.0.5"})
 ]
 NAMES = st.sampled_from(
-    ["node01", "node1", "a.b", "7", "10", "10.0.0.5", "10.0.0.7", "fd00::5", "node01-oob", "nodeb", "", "b", "no de",
-     "n+", "node01|x", "a:7", "[x", "]:y", "\n", "\u0663", "10.0.1.5:9100", "0.", ".", 'n"'],
+    ["node01", "Node01", "node1", "a.b", "7", "10", "10.0.0.5", "10.0.0.7", "fd00::5", "node01-oob", "nodeb", "", "b",
+     "no de", "n+", "node01|x", "a:7", "[x", "]:y", "\n", "\u0663", "10.0.1.5:9100", "0.", ".", 'n"'],
 )  # fmt: skip
 TAILS = st.lists(
     st.sampled_from(
@@ -87,13 +88,13 @@ def matches(rule: NodeNames, nodes: list[str], value: str) -> bool:
 @given(st.sampled_from(RULES), VALUES, NAMES)
 def test_the_matcher_picks_the_values_that_mean_the_node_and_no_other(rule: NodeNames, value: str, node: str) -> None:
     """Or a graph would show another node's series, or lack its own."""
-    assert matches(rule, [node], value) == (rule.normalize(value) == node)
+    assert matches(rule, [node], value) == (rule.normalize(value) == node.lower())
     assert matches(rule, [rule.normalize(value)], value)
 
 
 @given(st.sampled_from(RULES), VALUES, st.lists(NAMES, max_size=4))
 def test_the_matcher_of_several_nodes_is_that_of_each(rule: NodeNames, value: str, nodes: list[str]) -> None:
-    assert matches(rule, nodes, value) == (rule.normalize(value) in nodes)
+    assert matches(rule, nodes, value) == (rule.normalize(value) in map(str.lower, nodes))
 
 
 @pytest.mark.parametrize("value", ["10.0.0.5", "10.0.0.5:9798", "fd00::5", "[fd00::5]", "[fd00::5]:9798"])

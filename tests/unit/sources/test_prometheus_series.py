@@ -69,9 +69,13 @@ async def test_a_gauge_is_averaged_over_a_step_that_is_longer_than_two_scrapes(
     assert expected.replace("$plain", plain) in reader.fake.queries[0]["query"]
 
 
-async def test_a_rate_takes_the_whole_step_into_account(reader: Reader) -> None:
-    await reader.lines("cpu", Subject(jobs=(1,)), Span(0.0, 6000.0, 600.0))
-    assert "[600s]" in reader.fake.queries[0]["query"]
+async def test_slopes_are_taken_many_times_in_a_step_and_not_more_often_the_longer_it_is(reader: Reader) -> None:
+    for step, window in ((60.0, "[120s]"), (600.0, "[120s]"), (86_400.0, "[4320s]")):
+        reader.fake.queries.clear()
+        await reader.lines("cpu", Subject(jobs=(1,)), Span(0.0, 10 * step, step))
+        query = reader.fake.queries[0]["query"]
+        assert window in query
+        assert query.startswith("avg_over_time(") == (step > 120)
 
 
 async def test_a_value_that_cannot_be_is_a_gap_and_counted(reader: Reader) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aggregator.model.node import Scheduler, Told
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus import ExporterSettings, PrometheusClient, PrometheusScheduler
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusScheduler
 from aggregator.sources.prometheus.client import Sample
 from aggregator.sources.prometheus.exporters.slurm_exporter import METRICS
 from aggregator.sources.prometheus.scheduler import _number
@@ -28,7 +28,7 @@ async def fetch(
     prometheus: FakePrometheus, client: PrometheusClient, *samples: Given, **changes: Any
 ) -> tuple[PrometheusScheduler, Scheduler]:
     prometheus.answers["__name__"] = answer(*samples)
-    source = PrometheusScheduler(client, {"cluster": "narval"}, ExporterSettings(**changes))
+    source = PrometheusScheduler(client, {"cluster": "narval"}, ExporterSettings(**changes), NodeNames())
     return source, await source.fetch(NOW)
 
 
@@ -49,7 +49,7 @@ async def test_the_osc_fork(prometheus: FakePrometheus, client: PrometheusClient
     assert found.gpus == {"allocated": 3, "total": 4}
     assert found.nodes["nc1"] == Told(state="mixed", features="skylake,ib")
     assert found.nodes["ng1"] == Told(state="idle", flags=("powered_down",))
-    assert (found.jobs, found.node_counts) == ({"pending": 12}, {"mixed": 7})
+    assert (found.jobs, found.node_counts) == ({"pending": 12}, {"mixed": 1, "idle": 1}), "the nodes' own states"
     assert source.features == {
         "slurm_osc": True, "slurm_vpenso": False, "slurm_newer_exporter": False, "slurm_own_endpoint": False,
     }  # fmt: skip
@@ -74,12 +74,19 @@ async def test_the_older_exporters(prometheus: FakePrometheus, client: Prometheu
 async def test_the_newer_exporters(prometheus: FakePrometheus, client: PrometheusClient) -> None:
     _, found = await fetch(
         prometheus, client, ("slurm_cpus_total", {}, "36"), ("slurm_cpus_idle", {}, "30"),
-        ("slurm_account_cpu_alloc", {"account": "a"}, "4"), ("slurm_account_cpu_alloc", {"account": "b"}, "2"),
+        *(
+            (f"slurm_account_job_state_{kind}", {"account": account, "state": state}, value)
+            for account, state, cpus, jobs in (
+                ("a", "RUNNING", "4", "1"), ("b", "RUNNING", "2", "2"), ("b", "PENDING", "300003", "6"),
+            )
+            for kind, value in (("cpu_alloc", cpus), ("total", jobs))
+        ),
         ("slurm_node_count_per_state", {"state": "mixed"}, "2"),
         ("slurm_partition_alloc_cpus", {"partition": "gpu", "state": "mixed"}, "5"),
         ("slurm_partition_alloc_cpus", {"partition": "gpu", "state": "draining"}, "1"),
     )  # fmt: skip
     assert found.cpus == {"allocated": 6, "idle": 30, "total": 36}
+    assert found.jobs == {"running": 3, "pending": 6}
     assert (found.node_counts, found.partitions) == ({"mixed": 2}, {"gpu": {"cpus_allocated": 6}})
 
 
@@ -134,7 +141,8 @@ async def test_nodes_that_power_down_are_not_shown_as_powering_up(
     assert alone.repairs == ("slurm_nodes_powering_up says 9, which are the nodes that power down",)
     states = [("slurm_node_state_info", {"node": "n1", "state": "idle#"}, "1")]
     _, both = await fetch(prometheus, client, endpoint, *states)
-    assert both.node_counts == {"powering_down": 9, "powering_up": 1}
+    assert both.node_counts == {"idle": 1}, "each node once, by its state"
+    assert both.repairs[0].endswith("by their states 1 power up")
     _, better = await fetch(prometheus, client, endpoint, ("slurm_nodes_powering_down", {}, "4"))
     assert (better.node_counts, better.repairs) == ({"powering_up": 9, "powering_down": 4}, ())
 
@@ -174,7 +182,7 @@ async def test_other_names_of_the_site_and_hostile_ones(prometheus: FakePromethe
         prometheus, client, *(("my_states", {"host": name, "state": "idle"}, "1") for name in HOSTILE_NAMES),
         metrics={"slurm_node_state_info": "my_states"}, labels={"node": "host"},
     )  # fmt: skip
-    assert found.nodes.keys() == set(HOSTILE_NAMES)
+    assert found.nodes.keys() == {NodeNames().normalize(name) for name in HOSTILE_NAMES}
 
 
 async def test_nothing_told_is_nothing_known(prometheus: FakePrometheus, client: PrometheusClient) -> None:
@@ -185,7 +193,7 @@ async def test_nothing_told_is_nothing_known(prometheus: FakePrometheus, client:
 async def test_a_query_that_fails_is_a_source_that_fails(prometheus: FakePrometheus, client: PrometheusClient) -> None:
     prometheus.answers["__name__"] = {"status": "error", "errorType": "timeout", "error": "too slow"}
     with pytest.raises(FetchError, match="too slow"):
-        await PrometheusScheduler(client, {}, ExporterSettings()).fetch(NOW)
+        await PrometheusScheduler(client, {}, ExporterSettings(), NodeNames()).fetch(NOW)
 
 
 @given(
@@ -200,9 +208,76 @@ async def test_a_query_that_fails_is_a_source_that_fails(prometheus: FakePrometh
 )
 def test_no_page_makes_a_number_that_is_none(samples: list[Given]) -> None:
     """Whatever an exporter prints: no negative, infinite or invented number."""
-    source = PrometheusScheduler(PrometheusClient.__new__(PrometheusClient), {}, ExporterSettings())
+    source = PrometheusScheduler(PrometheusClient.__new__(PrometheusClient), {}, ExporterSettings(), NodeNames())
     told = [Sample({"__name__": name, **labels}, (NOW, value)) for name, labels, value in samples]
     found = source.read(NOW, told)
     numbers = [*found.cpus.values(), *found.gpus.values(), *found.jobs.values(), *found.node_counts.values()]
     assert all(0 <= number < float("inf") for number in numbers)
     assert not numbers or any(_number(value) is not None for _, _, value in samples)
+
+
+async def test_what_is_told_once_for_each_partition_counts_once(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    """SckyzO's exporter: n1 is in two partitions."""
+    places = (("n1", "cpu"), ("n1", "largemem"), ("n2", "cpu"))
+    samples: list[Given] = []
+    for node, partition in places:
+        of_node = {"node": node, "partition": partition, "status": "idle"}
+        samples += [(f"slurm_node_cpu_{what}", of_node, "32") for what in ("total", "idle")]
+        samples.append(("slurm_node_status", of_node, "1"))
+        samples.append(("slurm_node_gres_total", {**of_node, "gres_type": "gpu:a100"}, "4"))
+        samples += [("slurm_node_gres_used", {**of_node, "gres_type": kind}, "3") for kind in ("gpu:a100", "shard")]
+    for partition in ("cpu", "largemem"):
+        samples.append(("slurm_nodes_idle", {"partition": partition, "active_feature_set": "null"}, "2"))
+        samples.append(("slurm_partition_gpus_idle", {"partition": partition}, "5"))
+    for user in ("ann", "ben"):
+        samples.append(("slurm_queue_pending", {"partition": "cpu", "user": user, "reason": "Priority"}, "3"))
+    _, found = await fetch(prometheus, client, *samples)
+    assert (found.node_counts, found.jobs) == ({"idle": 2}, {"pending": 6})
+    assert (found.cpus, found.gpus) == ({"idle": 64, "total": 64}, {"allocated": 6, "total": 8})
+    assert found.nodes["n1"] == Told(state="idle", cpus=32, cpus_idle=32, gpus=4, gpus_allocated=3)
+    assert found.partitions["cpu"] == {"gpus_idle": 5}
+    without = [sample for sample in samples if not sample[0].startswith("slurm_node_")]
+    _, unknown = await fetch(prometheus, client, *without)
+    assert (unknown.node_counts, unknown.rejected) == ({}, {"slurm_nodes_idle by partition": 1})
+
+
+async def test_a_cluster_has_not_fewer_gpus_than_one_of_its_partitions(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    """osc reads no GPUs without a type, and only the last type of a node."""
+    gpus = [("slurm_gpus_alloc", {}, "0"), ("slurm_gpus_total", {}, "4")]
+    _, wrong = await fetch(prometheus, client, *gpus, ("slurm_partition_gpus_total", {"partition": "gpu"}, "8"))
+    assert wrong.gpus == {}
+    assert wrong.repairs == ("slurm_gpus_total says 4 GPUs; partitions or nodes say 8",)
+    _, right = await fetch(prometheus, client, *gpus, ("slurm_partition_gpus_total", {"partition": "gpu"}, "4"))
+    assert (right.gpus, right.repairs) == ({"allocated": 0, "total": 4}, ())
+
+
+async def test_features_that_are_none_are_not_shown(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    _, found = await fetch(
+        prometheus, client, ("slurm_node_features_info", {"node": "n1", "features": "(null)"}, "1"),
+        ("slurm_node_features_info", {"node": "n2", "features": "ib"}, "1"),
+        *(("slurm_node_state_info", {"node": node, "state": "idle"}, "1") for node in ("n1", "n2")),
+    )  # fmt: skip
+    assert [found.nodes[node].features for node in ("n1", "n2")] == ["", "ib"]
+
+
+async def test_nobody_tells_of_gpus(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    """vpenso's without -gpus-acct: not known, never 0."""
+    status = {"node": "n1", "status": "mixed"}
+    _, found = await fetch(
+        prometheus, client, ("slurm_node_cpu_total", status, "64"), ("slurm_cpus_alloc", {}, "3"),
+        ("slurm_partition_cpus_total", {"partition": "cpu"}, "64"),
+    )  # fmt: skip
+    assert (found.gpus, found.nodes["n1"].gpus) == ({}, None)
+    assert found.partitions == {"cpu": {"cpus": 64}}
+
+
+async def test_a_node_has_one_name_however_it_is_told(prometheus: FakePrometheus, client: PrometheusClient) -> None:
+    _, found = await fetch(
+        prometheus, client, ("slurm_node_state_info", {"node": "N1.Cluster.Example", "state": "MIXED+DRAIN"}, "1"),
+        ("slurm_node_cpus", {"node": "n1"}, "64"),
+    )  # fmt: skip
+    assert found.nodes == {"n1": Told(state="draining", cpus=64)}

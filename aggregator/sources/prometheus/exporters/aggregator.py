@@ -3,13 +3,20 @@
 What is allocated is what slurmacct says, never a count of series: those are missing for a job without a process, for a
 node whose exporter is down, and, on old cgroup v2 exporters, for every job. For the time before this service was
 there the rules of the group slurm_job answer (rules/recording/slurm_job.yml), and for a user or account the series of
-slurm-job-exporter where there are no rules either; those do count series. Replicas of this service show the same: the
-largest is taken before anything is added up.
+slurm-job-exporter where there are no rules either; those do count series. Where this service was there and shows no
+use it was not known: nobody else is asked then, for the rules' rates fall while exporters are away. Replicas of this
+service, and of Prometheus, show the same: the largest is taken before anything is added up.
 """
 
 from collections.abc import Mapping
 
-from aggregator.sources.prometheus.exporters.slurm_job_exporter import APPLICATIONS, LARGEST_BYTES
+from aggregator.sources.prometheus.exporters.slurm_job_exporter import (
+    APPLICATIONS,
+    LARGEST_BYTES,
+    SCRAPES,
+    busy_programs,
+    core_slopes,
+)
 from aggregator.sources.prometheus.graphs import CLUSTER, JOB, LABELS, OUR_CLUSTER, OURS, Graph, Series, Source
 
 _OF_USERS = {"user": LABELS, "account": LABELS}
@@ -20,26 +27,27 @@ _WHO = "$user, $account"
 _MOST_CPUS, _MOST_GPUS, _MOST_BYTES, _MOST_WATTS = 1e8, 1e7, 1e18, 1e9
 # Every cluster has a root account, whether or not anything runs: it is there when slurmacct has been read.
 _ACCOUNTED = Series("hpc_account_info", (("parent", "=", ""),), by=OUR_CLUSTER)
-_MEASURED = Series("hpc_account_used_cpus", by=OUR_CLUSTER)
 _RECORDED = Series("slurm_job:used_core:sum", by=CLUSTER)
 _CORES = Series("slurm_job_core_usage_total")
 _GPUS = Series("slurm_job_utilization_gpu")  # percent; blanks are above 100.5
 _BOARDS = Series("slurm_job_power_gpu", (("gpu", "!~", "MIG-.*"),))  # milliwatts; a slice repeats those of its board
 _SOURCE_OF_RULES = "max ($rules_mean)"
+# While any job is seen, a user who has none has nothing.
+_ANYONE = Series("slurm_job_memory_usage", by=CLUSTER)
+_WHILE_ANYONE = "group($anyone)"
 
 
 def _ours(name: str, *, of: str, by: str, more: str = "") -> tuple[Mapping[str, Series], Source]:
     """Take our own gauge of users (or of accounts, for a cluster), added up by some labels."""
-    known = name.startswith("allocated")
+    held = "" if name.startswith("allocated") else "holding"
     labels = "user, account" if of == "user" else "account"
     grouped = f"by ({by}) " if by else ""
     series = {
-        "ours": Series(f"hpc_{of}_{name}", by=OURS, within="accounted", held="" if known else "holding"),
+        "ours": Series(f"hpc_{of}_{name}", by=OURS, within="accounted", held=held),
         "holding": Series(f"hpc_{of}_allocated_{'gpus' if name.endswith('gpus') else 'cpus'}", by=OURS),
         "accounted": _ACCOUNTED,
-        "there": _ACCOUNTED if known else _MEASURED,
     }
-    return series, Source(f"sum {grouped}(max by ({labels}{more}) ($ours_mean))", "max ($there_mean)")
+    return series, Source(f"sum {grouped}(max by ({labels}{more}) ($ours_mean))", "max ($accounted_mean)")
 
 
 def _sums(
@@ -59,7 +67,7 @@ def _sums(
 
     of_rules and of_cluster are over the sums that rules record, of_series over the exporter's own series.
     """
-    rules = {"rules": _RECORDED}
+    rules = {"rules": _RECORDED, "anyone": _ANYONE}
     more = f", {type_label}" if type_label else ""
     own, first = _ours(gauge, of="user", by=f"user, account{more}", more=more)
     own_sum, first_sum = _ours(gauge, of="account", by=type_label, more=more)
@@ -67,6 +75,7 @@ def _sums(
     of_users = Graph(
         name=name, help=help_text, unit=unit, by=_OF_USERS, series={**series, **rules, **own}, high=high,
         expression=of_series or of_rules, first=(first, recorded) if of_series else (first,),
+        there=_WHILE_ANYONE if of_series else "",
     )  # fmt: skip
     whole = Graph(
         name=name, help=help_text, unit=unit, by=_OF_CLUSTER, series={**series, **rules, **own_sum}, high=high,
@@ -85,23 +94,37 @@ _ALLOCATED_MEMORY = {"held": _rule("allocated_memory:sum_user_account"), "held_s
 _USED_MEMORY = {"used": _rule("rss_memory:sum_user_account"), "used_sum": _rule("rss_memory:sum")}
 _ALLOCATED_GPUS = {"held": _rule("allocated_gpu:count_user_account"), "held_sum": _rule("allocated_gpu:count")}
 _USED_GPUS = {"used": _rule("used_gpu:sum_user_account"), "used_sum": _rule("used_gpu:sum")}
-_BY_RULES = "sum by ($user, $account) "
-_WASTED = f"clamp_min({_BY_RULES}($held_mean) - {_BY_RULES}($used_mean), 0)"
-_WASTED_SUM = "clamp_min(sum ($held_sum_mean) - sum ($used_sum_mean), 0)"
-_EACH_GPU = f"max by ({_WHO}, $job, $node, gpu) ($gpus_mean <= 100.5)"
+
+
+def _by_rules(name: str) -> str:
+    """Add up what rules recorded: by user, account and cluster, whichever replica of Prometheus they ran in."""
+    return f"sum by ({_WHO}) (max by (cluster, {_WHO}) (${name}_mean))"
+
+
+def _all_rules(name: str) -> str:
+    return f"sum (max by (cluster, {_WHO}) (${name}_mean))"
+
+
+def _busy_cores(slope: str) -> str:
+    return f"sum by ({_WHO}, $job, $node) (max by ({_WHO}, $job, $node, core) ({slope}))"
+
+
+_WASTED = f"clamp_min({_by_rules('held')} - {_by_rules('used')}, 0)"
+_WASTED_SUM = f"clamp_min({_all_rules('held_sum')} - {_all_rules('used_sum')}, 0)"
+_EACH_GPU = f"max by ({_WHO}, $job, $node, gpu) ($gpus <= 100.5)"
 
 _SUMS = (
     *_sums(
         "allocated_cpus", "allocated_cpus", "CPUs held by running jobs.", "cpus", _MOST_CPUS,
         series={**_ALLOCATED_CPUS, "cores": _CORES},
-        of_rules=f"{_BY_RULES}($held_mean)", of_cluster="sum ($held_sum_mean)",
+        of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
         of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, core) ($cores))",
     ),
     *_sums(
         "used_cpus", "used_cpus", "CPUs that running jobs keep busy.", "cpus", _MOST_CPUS,
-        series={**_USED_CPUS, "cores": _CORES},
-        of_rules=f"{_BY_RULES}($used_mean)", of_cluster="sum ($used_sum_mean)",
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node, core) (rate($cores[$window]))) / 1e9",
+        series={**_USED_CPUS, "cores": _CORES, **SCRAPES},
+        of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
+        of_series=f"sum by ({_WHO}) ({core_slopes(_busy_cores)}) / 1e9",
     ),
     *_sums(
         "wasted_cpus", "wasted_cpus", "CPUs held and not busy, of the runs that are observed.", "cpus", _MOST_CPUS,
@@ -110,21 +133,21 @@ _SUMS = (
     *_sums(
         "allocated_memory", "allocated_memory_bytes", "Memory held by running jobs.", "bytes", _MOST_BYTES,
         series={**_ALLOCATED_MEMORY, "limits": Series("slurm_job_memory_limit")},
-        of_rules=f"{_BY_RULES}($held_mean)", of_cluster="sum ($held_sum_mean)",
+        of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
         # Without a limit cgroups say 9.2e18, which is none.
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits_mean < {LARGEST_BYTES}))",
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits < {LARGEST_BYTES}))",
     ),
     *_sums(
         "used_memory", "used_memory_bytes", "Resident memory of running jobs.", "bytes", _MOST_BYTES,
         series={**_USED_MEMORY, "resident": Series("slurm_job_memory_rss")},
-        of_rules=f"{_BY_RULES}($used_mean)", of_cluster="sum ($used_sum_mean)",
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident_mean))",
+        of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident))",
     ),
     *_sums(
         "peak_memory", "memory_peak_bytes", "Peaks of the running jobs, with page cache.", "bytes", _MOST_BYTES,
         series={"peaks": _rule("max_memory:sum_user_account"), "maxima": Series("slurm_job_memory_max")},
-        of_rules=f"{_BY_RULES}($peaks_mean)", of_cluster="sum ($peaks_mean)",
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($maxima_mean))",
+        of_rules=_by_rules("peaks"), of_cluster=_all_rules("peaks"),
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($maxima))",
     ),
     *_sums(
         "wasted_memory", "wasted_memory_bytes", "Memory held above the fair share and the peak.", "bytes", _MOST_BYTES,
@@ -133,19 +156,19 @@ _SUMS = (
     *_sums(
         "allocated_gpus", "allocated_gpus", "GPUs held by running jobs, by Slurm's type.", "gpus", _MOST_GPUS,
         series={**_ALLOCATED_GPUS, "gpus": _GPUS}, type_label="gpu_type",
-        of_rules=f"{_BY_RULES}($held_mean)", of_cluster="sum ($held_sum_mean)",
+        of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
         of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, gpu) ($gpus))",
     ),
     *_sums(
         "used_gpus", "used_gpus", "Sum of the utilisations of GPUs.", "gpus", _MOST_GPUS,
         series={**_USED_GPUS, "gpus": _GPUS},
-        of_rules=f"{_BY_RULES}($used_mean)", of_cluster="sum ($used_sum_mean)",
+        of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) ({_EACH_GPU}) / 100",
     ),
     *_sums(
         "busy_gpus", "busy_gpus", "GPUs that are not idle.", "gpus", _MOST_GPUS,
         series={"busy": _rule("non_idle_gpu:sum_user_account"), "gpus": _GPUS},
-        of_rules=f"{_BY_RULES}($busy_mean)", of_cluster="sum ($busy_mean)",
+        of_rules=_by_rules("busy"), of_cluster=_all_rules("busy"),
         of_series=f"count by ({_WHO}) ({_EACH_GPU} > 0)",
     ),
     *_sums(
@@ -176,14 +199,13 @@ _POWER = (
     ),
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
-        by=_OF_USERS, series={"boards": _BOARDS}, high=_MOST_WATTS,
-        expression=f"sum by ({_WHO}, gpu_type) ("
-        f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_mean < 2e6)) / 1000",
+        by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
+        expression=f"sum by ({_WHO}, gpu_type) (max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards < 2e6)) / 1000",
     ),
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
-        by=_OF_CLUSTER, series={"boards": _BOARDS}, high=_MOST_WATTS,
-        expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards_mean < 2e6)) / 1000",
+        by=_OF_CLUSTER, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
+        expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards < 2e6)) / 1000",
     ),
 )  # fmt: skip
 
@@ -206,43 +228,42 @@ _OF_JOBS = (
     ),
 )  # fmt: skip
 
-# The sum over live processes goes back when one of them ends: a slope below 0 is not use.
-_SLOPES = "(deriv($executables[$window]) > 0)"
-_EXECUTABLES = {"executables": Series("slurm_job_process_usage_total")}
+_EXECUTABLES = {"executables": Series("slurm_job_process_usage_total"), "anyone": _ANYONE}
+_PROGRAMS = busy_programs(f"{_WHO}, $job, $node, exe")
 _APPLICATION = '"application", "$$1", "exe", "(?:.*/)?([^/]+)"'
 _APPLICATIONS_HELP = "Busy CPUs of each executable that has used a minute of CPU time."
 _APPLICATIONS = (
     Graph(
         name="applications", help=_APPLICATIONS_HELP, unit="cpus", by={"user": LABELS}, series=_EXECUTABLES,
-        expression=f"sum by ({_WHO}, application) (label_replace("
-        f"max by ({_WHO}, $job, $node, exe) {_SLOPES}, {_APPLICATION}))",
-        high=_MOST_CPUS, top=APPLICATIONS, folded="application", whole="used_cpus",
+        expression=f"sum by ({_WHO}, application) (label_replace({_PROGRAMS}, {_APPLICATION}))",
+        there=_WHILE_ANYONE, high=_MOST_CPUS, top=APPLICATIONS, folded="application", whole="used_cpus",
     ),
     Graph(
         name="applications", help=_APPLICATIONS_HELP, unit="cpus", by={"account": LABELS},
         series={**_EXECUTABLES, "rules": _RECORDED, "recorded": _rule("process_usage:sum_account")},
         first=(
             Source(
-                'sum by ($account, application) (label_replace($recorded_mean, "application", "$$1", "bin", "(.*)"))',
+                'sum by ($account, application) (label_replace(max by (cluster, $account, bin) ($recorded_mean), '
+                '"application", "$$1", "bin", "(.*)"))',
                 "max ($recorded_mean)",
             ),
         ),
-        expression=f"sum by ($account, application) (label_replace("
-        f"max by ({_WHO}, $job, $node, exe) {_SLOPES}, {_APPLICATION}))",
-        high=_MOST_CPUS, top=APPLICATIONS, folded="application", whole="used_cpus",
+        expression=f"sum by ($account, application) (label_replace({_PROGRAMS}, {_APPLICATION}))",
+        there=_WHILE_ANYONE, high=_MOST_CPUS, top=APPLICATIONS, folded="application", whole="used_cpus",
     ),
 )  # fmt: skip
 
 # What software a whole cluster runs: the paths name users' folders, so that only their classes are shown.
-_EACH_PROGRAM = f"sum by ($job, exe) (max by ($job, $node, exe) {_SLOPES})"
+_EACH_PROGRAM = f"sum by ($job, exe) ({busy_programs('$job, $node, exe')})"
 _SOFTWARE = (
     Graph(
         name="executables", help="Busy CPUs by the path of the executable.", unit="cpus", by={"software": LABELS},
-        series=_EXECUTABLES, high=_MOST_CPUS, expression=f"sum by (exe) (max by ($job, $node, exe) {_SLOPES})",
+        series=_EXECUTABLES, high=_MOST_CPUS, there=_WHILE_ANYONE,
+        expression=f"sum by (exe) ({busy_programs('$job, $node, exe')})",
     ),
     Graph(
         name="gpu_executables", help="GPUs of jobs, shared among their executables by CPU time.", unit="gpus",
-        by={"software": LABELS}, series={**_EXECUTABLES, "gpus": _GPUS}, high=_MOST_GPUS,
+        by={"software": LABELS}, series={**_EXECUTABLES, "gpus": _GPUS}, high=_MOST_GPUS, there=_WHILE_ANYONE,
         expression="sum by (exe) ("
         f"{_EACH_PROGRAM} / on ($job) group_left () sum by ($job) ({_EACH_PROGRAM})"
         " * on ($job) group_left () count by ($job) (count by ($job, $node, gpu) ($gpus)))",

@@ -10,7 +10,7 @@ Metrics and labels of the branches `metadata` and `master` are the same; on a cl
 
 import math
 
-from aggregator.sources.prometheus.graphs import LABELS, Graph, Series
+from aggregator.sources.prometheus.graphs import LABELS, Graph, Series, slopes
 
 LARGEST_BYTES = 1e15
 LARGEST_RATE = 1e13
@@ -31,7 +31,8 @@ _OF_BOTH = {"instance": LABELS, "project": LABELS}
 def _directions(label: str, **series: str) -> str:
     """Write rates by one more label, each direction from its own metric."""
     return " or ".join(
-        f'label_replace(max by ({_VM}, {label}) (rate(${name}[$window])), "direction", "{direction}", "", "")'
+        f"label_replace({slopes(lambda slope: f'max by ({_VM}, {label}) ({slope})', name, _VM)},"
+        f' "direction", "{direction}", "", "")'
         for direction, name in series.items()
     )
 
@@ -44,20 +45,23 @@ def _slope(name: str) -> str:
     return f"deriv(${name}[$window]) unless resets(${name}[$window]) > 0 or rate(${name}[$window])"
 
 
+_OF_INSTANCES = slopes(
+    lambda slope: f"sum by (project_name, uuid) (max by (project_name, uuid, vcpu) ({slope}))",
+    "vcpus", "project_name, uuid",
+)  # fmt: skip
 GRAPHS = (
     Graph(
         name="cpu", help="Busy CPUs of each instance.", unit="cpus", by={"project": LABELS}, series=_CPUS,
-        expression=f"sum by ({_VM}) (max by ({_VM}, vcpu) (rate($vcpus[$window])))",
+        expression=slopes(lambda slope: f"sum by ({_VM}) (max by ({_VM}, vcpu) ({slope}))", "vcpus", _VM),
         scale=1e-9, high=1e5,
     ),
     Graph(
         name="cpu", help="How busy each vCPU is.", unit="cpus", by={"instance": LABELS}, series=_CPUS,
-        expression=f"max by ({_VM}, vcpu) (rate($vcpus[$window]))", scale=1e-9, high=2.0,
+        expression=slopes(lambda slope: f"max by ({_VM}, vcpu) ({slope})", "vcpus", _VM), scale=1e-9, high=2.0,
     ),
     Graph(
         name="cpu", help="Busy CPUs of each project.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression="sum by (project_name) (max by (project_name, uuid, vcpu) (rate($vcpus[$window])))",
-        scale=1e-9, high=1e7,
+        expression=f"sum by (project_name) ({_OF_INSTANCES})", there="group($vcpus)", scale=1e-9, high=1e7,
     ),
     Graph(
         name="vcpus", help="vCPUs of the running instances.", unit="cpus", by=_OF_BOTH, series=_CPUS,

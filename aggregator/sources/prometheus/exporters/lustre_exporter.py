@@ -13,9 +13,10 @@ target: metadata operations are those of MDTs alone. The file system is cut from
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypedDict
 
 from aggregator.sources.prometheus.client import Matcher
-from aggregator.sources.prometheus.graphs import JOB, LABELS, OURS, TARGET, Graph, Series
+from aggregator.sources.prometheus.graphs import CLUSTER, JOB, LABELS, OURS, TARGET, Graph, Series, slopes
 from aggregator.sources.prometheus.inputs import Input
 
 # More senders than this are added up as unknown; a big site has some ten thousand jobs.
@@ -70,11 +71,35 @@ COVERAGE = Input(
 )
 
 
+class _Sums(TypedDict):
+    """What a graph declares of the series that it adds up, and when the sums are known."""
+
+    series: Mapping[str, Series]
+    there: str
+    there_by: str
+
+
+# What tells the series of one counter apart, whichever server has its target and however many replicas keep it.
+_EACH = "user, account, filesystem, target"
+# The targets that are seen: while they are, and one has no series, it does nothing.
+_TARGETS = {"targets": Series("lustre_inodes_maximum", (("component", "=~", "ost|mdt"),), by=CLUSTER)}
+
+
+def summed(series: str, by: str, each: str = "", per: str = "filesystem") -> str:
+    """Write the sum of the slopes of a counter by labels; `each` tells its series apart beside target and owner.
+
+    Where all of a file system was observed what has come and gone counts as long as it was there; with `per` whether
+    it was is asked of what has these labels alone.
+    """
+    labels = f"{_EACH}{each}"
+    return slopes(lambda slope: f"sum by ({by}) (max by ({labels}) ({slope}))", series, per, labelled=by_filesystem)
+
+
 def bandwidth(by: Mapping[str, str], vectors: Mapping[str, str], series: Mapping[str, Series]) -> Graph:
     """Draw what is read and written: one vector for each direction."""
     return Graph(
         name="lustre_bandwidth", help="Bytes read and written, by direction.", unit="bytes per second", by=by,
-        series=series, high=HIGHEST_BYTES, job_label="jobid",
+        high=HIGHEST_BYTES, job_label="jobid", **_while_seen(series, *vectors.values()),
         expression=" or ".join(
             f'label_replace({vector}, "direction", "{each}", "", "")' for each, vector in vectors.items()
         ),
@@ -85,33 +110,44 @@ def metadata(by: Mapping[str, str], vector: str, series: Mapping[str, Series]) -
     """Draw metadata operations; one that does not happen has no line, as there are twenty of them."""
     return Graph(
         name="lustre_metadata", help="Metadata operations on MDTs; those that do not happen have no line.",
-        unit="operations per second", by=by, series=series, expression=f"{vector} > 0", high=HIGHEST_OPERATIONS,
-        job_label="jobid",
+        unit="operations per second", by=by, expression=f"{vector} > 0", high=HIGHEST_OPERATIONS, job_label="jobid",
+        **_while_seen(series, vector),
     )  # fmt: skip
 
 
-def sums_of(series: Mapping[str, Series], by: str) -> Mapping[str, str]:
-    """Write the sum of the rates of each series by labels."""
-    return {name: f"sum by ({by}) ({rate_of(name)})" for name in series}
+def _while_seen(series: Mapping[str, Series], *vectors: str, by: str = "filesystem") -> _Sums:
+    """Say when a file system was observed; of our own gauges the means are over the time in which they were there."""
+    if not any("$window" in vector for vector in vectors):
+        return {"series": series, "there": "", "there_by": ""}
+    seen = (by_filesystem("$targets"), *vectors)
+    there = " or ".join(f"group by ({by}) ({each})" for each in seen)
+    return {"series": {**series, **_TARGETS}, "there": there, "there_by": by}
+
+
+def sums_of(series: Mapping[str, Series], by: str, each: str = "", per: str = "filesystem") -> Mapping[str, str]:
+    """Write the sum of the slopes of each series by labels."""
+    return {name: summed(name, by, each, per) for name in series}
 
 
 def top_users(name: str, help_text: str, unit: str, vector: str, series: Series, by: str) -> Graph:
     """Draw the users who do most on a file system over the whole range, and the others as one."""
     return Graph(
-        name=name, help=help_text, unit=unit, by={"filesystem": by}, series={"rates": series}, expression=vector,
-        high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user",
+        name=name, help=help_text, unit=unit, by={"filesystem": by}, expression=f"sum by (user) ({vector})",
+        high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user", job_label="jobid",
+        **_while_seen({"rates": series}, vector, by=""),
     )  # fmt: skip
 
 
 _OF_TARGETS = {"filesystem": TARGET, "cluster": LABELS}
 _TARGET_BYTES = {each: Series(f"lustre_{each}_bytes_total", (OST,)) for each in DIRECTIONS}
 _TARGET_OPERATIONS = {"operations": Series("lustre_stats_total", (MDT,))}
+_OF_JOB = "$job, filesystem"
 # What is on the series of both the exporter and the proxy.
 SHARED = (
-    bandwidth({"job": JOB}, sums_of(JOB_BYTES, "$job, filesystem"), JOB_BYTES),
-    metadata({"job": JOB}, f"sum by ($job, filesystem, operation) ({rate_of('operations')})", JOB_OPERATIONS),
+    bandwidth({"job": JOB}, sums_of(JOB_BYTES, _OF_JOB, ", $job", _OF_JOB), JOB_BYTES),
+    metadata({"job": JOB}, summed("operations", f"{_OF_JOB}, operation", ", $job, operation", _OF_JOB), JOB_OPERATIONS),
     bandwidth(_OF_TARGETS, sums_of(_TARGET_BYTES, "filesystem"), _TARGET_BYTES),
-    metadata(_OF_TARGETS, f"sum by (filesystem, operation) ({rate_of('operations')})", _TARGET_OPERATIONS),
+    metadata(_OF_TARGETS, summed("operations", "filesystem, operation", ", operation"), _TARGET_OPERATIONS),
 )
 
 # The exporter knows no user: the service's own gauges do, where Prometheus scrapes the service.
@@ -134,7 +170,7 @@ def _of_gauges(subject: str, by: str) -> tuple[Graph, ...]:
     )
 
 
-_TOP = "sum by (user) (max by (user, account, filesystem) ($rates_mean))"
+_TOP = "max by (user, account, filesystem) ($rates_mean)"
 GRAPHS = (
     *SHARED,
     *_of_gauges("user", "account, filesystem"),

@@ -12,7 +12,7 @@ from aggregator.sources.prometheus.exporters.lustre_exporter import (
     SHARED,
     bandwidth,
     metadata,
-    rate_of,
+    summed,
     sums_of,
     top_users,
 )
@@ -20,13 +20,14 @@ from aggregator.sources.prometheus.graphs import LABELS, TARGET
 
 _OF_USER = {"user": LABELS}
 _OF_ACCOUNT = {"account": LABELS}
-_TOP = f"sum by (user) ({rate_of('rates')})"
+_OPERATIONS = ", $job, operation"
+_TOP = summed("rates", "user, filesystem", ", $job, operation")
 GRAPHS = (
     *SHARED,
-    bandwidth(_OF_USER, sums_of(JOB_BYTES, "account, filesystem"), JOB_BYTES),
-    metadata(_OF_USER, f"sum by (account, filesystem, operation) ({rate_of('operations')})", JOB_OPERATIONS),
-    bandwidth(_OF_ACCOUNT, sums_of(JOB_BYTES, "user, filesystem"), JOB_BYTES),
-    metadata(_OF_ACCOUNT, f"sum by (user, filesystem) ({rate_of('operations')})", JOB_OPERATIONS),
+    bandwidth(_OF_USER, sums_of(JOB_BYTES, "account, filesystem", ", $job"), JOB_BYTES),
+    metadata(_OF_USER, summed("operations", "account, filesystem, operation", _OPERATIONS), JOB_OPERATIONS),
+    bandwidth(_OF_ACCOUNT, sums_of(JOB_BYTES, "user, filesystem", ", $job"), JOB_BYTES),
+    metadata(_OF_ACCOUNT, summed("operations", "user, filesystem", _OPERATIONS), JOB_OPERATIONS),
     *(
         top_users(f"lustre_users_{each}", f"Bytes {text}, by user.", "bytes per second", _TOP, JOB_BYTES[each], TARGET)
         for each, text in (("read", "read"), ("write", "written"))

@@ -8,7 +8,7 @@ InfiniBand data are bytes already, though the kernel counts words of four.
 from dataclasses import replace
 
 from aggregator.sources.prometheus.client import Matcher
-from aggregator.sources.prometheus.graphs import NODE, Graph, Series
+from aggregator.sources.prometheus.graphs import NODE, Graph, Series, slopes
 from aggregator.sources.prometheus.inputs import Input
 
 # intel-rapl-mmio repeats the package's energy under another path; core and uncore are parts of it, and not read.
@@ -80,6 +80,7 @@ _VIRTUAL = (
 _PHYSICAL = ("device", "!~", "|".join(_VIRTUAL))
 _WHOLE_DISKS = ("device", "=~", "nvme[0-9]+n[0-9]+|sd[a-z]+|vd[a-z]+|xvd[a-z]+|hd[a-z]+|mmcblk[0-9]+")
 _UNREAL = ("fstype", "!~", "tmpfs|devtmpfs|overlay|squashfs|rootfs|autofs|ramfs|nsfs")
+_IDLE = {"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))}
 _WIRE = 1e12  # bytes per second that no link has
 _KINDS = {
     "total": "MemTotal", "free": "MemFree", "available": "MemAvailable", "buffers": "Buffers", "cached": "Cached",
@@ -92,7 +93,9 @@ def _two_ways(
 ) -> Graph:
     """Draw rates of counters that come in two directions."""
     lines = (
-        f'label_replace(max by ($node, {by}) (rate(${way}[$window])), "direction", "{way}", "", "")' for way in ways
+        f"label_replace({slopes(lambda slope: f'max by ($node, {by}) ({slope})', way, '$node')},"
+        f' "direction", "{way}", "", "")'
+        for way in ways
     )
     return Graph(
         name=name, help=text, unit=unit, by=_OF_BOTH, expression=" or ".join(lines), high=high,
@@ -126,17 +129,22 @@ _USED = "max by ($node) ($total_mean)" + "".join(
 GRAPHS = (
     Graph(
         name="node_cpu", help="Busy CPUs of the whole node by mode; iowait is not busy.", unit="cpus", by=_OF_BOTH,
-        series={"seconds": Series("node_cpu_seconds_total", (("mode", "!=", "idle"),))},
-        expression="sum by ($node, mode) (max by ($node, cpu, mode) (rate($seconds[$window])))", high=1e5,
+        series={"seconds": Series("node_cpu_seconds_total", (("mode", "!=", "idle"),)), **_IDLE}, high=1e5,
+        expression=slopes(
+            lambda slope: f"sum by ($node, mode) (max by ($node, cpu, mode) ({slope}))", "seconds", "$node", seen="idle"
+        ),
     ),
     Graph(
         name="node_busy_cpus", help="CPUs of the whole node that are neither idle nor waiting for disks.", unit="cpus",
-        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait"),))},
-        expression="sum by ($node) (max by ($node, cpu, mode) (rate($busy[$window])))", high=1e5,
+        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait"),)), **_IDLE},
+        expression=slopes(
+            lambda slope: f"sum by ($node) (max by ($node, cpu, mode) ({slope}))", "busy", "$node", seen="idle"
+        ),
+        high=1e5,
     ),
     Graph(
         name="node_cpus", help="Logical CPUs of the whole node.", unit="cpus", by=_OF_BOTH,
-        series={"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))},
+        series=_IDLE,
         expression="count by ($node) (count by ($node, cpu) ($idle))", high=1e5,
     ),
     Graph(

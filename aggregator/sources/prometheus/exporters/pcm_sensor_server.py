@@ -6,7 +6,7 @@ operating system, which is the label core of slurm-job-exporter. A job's threads
 The number of a link is in the metric's name, and how many there are depends on the processor.
 """
 
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series
+from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series, slopes
 
 _OF_JOB = {"job": NODE}
 _MOST_BYTES_PER_SECOND = 1e13
@@ -36,11 +36,14 @@ _THREADS_OF_THE_JOB = (
 
 
 def _of_threads(name: str, help_text: str, over: str, under: tuple[str, ...], high: float) -> Graph:
-    """Give the ratio of two rates of the job's threads; where nothing is counted there is no ratio."""
+    """Give the ratio of two rates of the job's threads; where nothing is counted there is no ratio.
+
+    Both are divided by the same window: one that was not observed as a whole does not change their ratio.
+    """
     counters = {
         f"counter{index}": Series(metric, _THREADS) for index, metric in enumerate(dict.fromkeys((over, *under)))
     }
-    rates = {series.metric: f"max by {_THREAD} (rate(${key}[$window]))" for key, series in counters.items()}
+    rates = {series.metric: f"max by {_THREAD} (rate(${key}[$span]))" for key, series in counters.items()}
     ratio = f"{rates[over]} / ({' + '.join(rates[metric] for metric in under)} > 0)"
     return Graph(
         name=name, help=help_text, unit="ratio", by=_OF_JOB, series={**counters, **_OF_THE_JOB}, high=high,
@@ -49,7 +52,8 @@ def _of_threads(name: str, help_text: str, over: str, under: tuple[str, ...], hi
 
 
 def _traffic(key: str, label: str, value: str) -> str:
-    return f'label_replace(max by ($node, socket) (rate(${key}[$window])), "{label}", "{value}", "", "")'
+    rates = slopes(lambda slope: f"max by ($node, socket) ({slope})", key, "$node")
+    return f'label_replace({rates}, "{label}", "{value}", "", "")'
 
 
 GRAPHS = (

@@ -3,7 +3,7 @@
 Only accounts right below the root have a level; one that has used nothing has +Inf.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aggregator.sources.prometheus.graphs import LABELS, SLURM_NODE, Graph, Series
 from aggregator.sources.prometheus.inputs import Input
@@ -46,28 +46,25 @@ NODE_NUMBERS: Mapping[str, tuple[str, float]] = {
     "slurm_node_mem_total": ("memory_bytes", 2.0**20),
     "slurm_node_mem_alloc": ("memory_allocated_bytes", 2.0**20),
 }
+# metric → field of Told: GPUs of a node by type of GRES, once for each of its partitions (SckyzO's).
+NODE_GPUS: Mapping[str, str] = {"slurm_node_gres_total": "gpus", "slurm_node_gres_used": "gpus_allocated"}
 # metric → the label with the node's state.
-NODE_STATES: Mapping[str, str] = {"slurm_node_state_info": "state", "slurm_node_cpu_total": "status"}
+NODE_STATES: Mapping[str, str] = {
+    "slurm_node_state_info": "state", "slurm_node_status": "status", "slurm_node_cpu_total": "status",
+}  # fmt: skip
+# Of these 1 says that it is so; the others carry a number beside the state.
+STATE_INFOS = frozenset({"slurm_node_state_info", "slurm_node_status"})
 NODE_FEATURES = "slurm_node_features_info"
+# How sinfo, and exporters that print what it prints, say that there is nothing.
+NOTHING = frozenset({"", "(null)"})
+# What jobs can be in as long as they are there; ended ones stay in the queue for a while that says nothing.
+LIVE = ("pending", "running", "suspended", "completing", "configuring")
 # metric → its place in model/node.py: Scheduler.
 _AMOUNTS = {"alloc": "allocated", "idle": "idle", "other": "other", "total": "total"}
 CLUSTER_NUMBERS: Mapping[str, tuple[str, str]] = {
     **{f"slurm_{tres}_{said}": (tres, key) for tres in ("cpus", "gpus") for said, key in _AMOUNTS.items()},
-    "slurm_account_cpu_alloc": ("cpus", "allocated"),
-    "slurm_queue_total": ("jobs", "total"),
-    "slurm_jobs": ("jobs", "total"),
-    **{
-        f"slurm_{family}_{state}": ("jobs", state)
-        for family in ("queue", "jobs")
-        for state in (
-            "pending", "running", "suspended", "cancelled", "completing", "completed", "configuring", "failed",
-            "timeout", "preempted",
-        )
-    },
-    "slurm_queue_pending_dependency": ("jobs", "pending_dependency"),
-    "slurm_queue_node_fail": ("jobs", "node_fail"),
-    "slurm_jobs_node_failed": ("jobs", "node_fail"),
-    "slurm_nodes": ("nodes", "total"),
+    "slurm_account_job_state_cpu_alloc": ("cpus", "allocated"),
+    **{f"slurm_{family}_{state}": ("jobs", state) for family in ("queue", "jobs") for state in LIVE},
     **{
         f"slurm_nodes_{said}": ("nodes", state)
         for said, state in {
@@ -80,6 +77,11 @@ CLUSTER_NUMBERS: Mapping[str, tuple[str, str]] = {
     },
 }  # fmt: skip
 NODES_BY_STATE = "slurm_node_count_per_state"
+# metric → what it counts by its label `state`; those of jobs have Slurm's words for states of jobs.
+BY_STATE: Mapping[str, str] = {NODES_BY_STATE: "nodes", "slurm_account_job_state_total": "jobs"}
+JOB_STATES = frozenset({"slurm_account_job_state_total"})
+# rivosinc's counts CPUs of jobs by their state, among them what pending jobs ask for and may never get.
+_ONLY = {"slurm_account_job_state_cpu_alloc": ("state", "running")}
 PARTITION_NUMBERS: Mapping[str, str] = {
     "slurm_partition_cpus": "cpus",
     "slurm_partition_cpus_total": "cpus",
@@ -91,7 +93,9 @@ PARTITION_NUMBERS: Mapping[str, str] = {
     "slurm_partition_gpus": "gpus",
     "slurm_partition_gpus_total": "gpus",
     "slurm_partition_gpus_alloc": "gpus_allocated",
+    "slurm_partition_gpus_allocated": "gpus_allocated",
     "slurm_partition_jobs_gpus_alloc": "gpus_allocated",
+    "slurm_partition_gpus_idle": "gpus_idle",
     "slurm_partition_nodes": "nodes",
 }
 # slurmctld's own endpoint adds these up in 16 bits (25.11 and 26.05): from 65,536 CPUs on they begin at 0 again.
@@ -114,21 +118,36 @@ COLLECTED: Mapping[str, tuple[str, ...]] = {
 KINDS: Mapping[str, frozenset[str]] = {
     "osc": frozenset({"slurm_node_state_info", "slurm_queue_total"}),
     "vpenso": frozenset({"slurm_node_cpu_total"}),
-    "newer_exporter": frozenset({NODES_BY_STATE, "slurm_account_cpu_alloc"}),
+    "newer_exporter": frozenset({NODES_BY_STATE, *_ONLY}),
     "own_endpoint": frozenset({"slurm_node_cpus", "slurm_jobs"}),
 }
 METRICS: tuple[str, ...] = tuple(
     dict.fromkeys(
         (
-            *NODE_NUMBERS, *NODE_STATES, NODE_FEATURES, *CLUSTER_NUMBERS, NODES_BY_STATE, *PARTITION_NUMBERS,
+            *NODE_NUMBERS, *NODE_GPUS, *NODE_STATES, NODE_FEATURES, *CLUSTER_NUMBERS, *BY_STATE, *PARTITION_NUMBERS,
             OWN_CPU_SUM, *FAILURES,
         )
     )
 )  # fmt: skip
 
+
+def counts(metric: str, labels: Mapping[str, str]) -> bool:
+    """Tell whether a sample is one of those of its metric that are read."""
+    label, wanted = _ONLY.get(metric, ("", ""))
+    return not label or labels.get(label, "").lower() == wanted
+
+
 # What is shown over time.
 _OF_CLUSTER = {"cluster": LABELS}
-_MARKS = "[*~#!%$@^+-]*"
+# As in_words() of model/nodestate.py words them: whole words in any case, joined by any sign, with marks behind.
+_BUSY, _DOWN = ".*\\b(alloc|allocated|mix|mixed|comp|completing)\\b.*", ".*\\bdown\\b.*"
+_DRAINING = ".*\\b(draining|drng)\\b.*"
+_BAD: Mapping[str, Sequence[tuple[str, str]]] = {
+    "down": (("=~", _DOWN),),
+    "drained": (("=~", ".*\\b(drained|drain)\\b.*"), ("!~", f"{_BUSY}|{_DRAINING}|{_DOWN}")),
+    "draining": (("=~", f"{_DRAINING}|{_BUSY}\\bdrain\\b.*|.*\\bdrain\\b{_BUSY}"), ("!~", _DOWN)),
+    "fail": (("=~", ".*\\bfail\\b.*"), ("!~", f"{_BUSY}|{_DOWN}")),
+}
 
 
 def _whole(tres: str) -> Graph:
@@ -153,12 +172,14 @@ def _whole(tres: str) -> Graph:
 
 def _bad_states() -> Graph:
     """Draw 1 while a node is in a state in which it takes no jobs and 0 while it is shown and is not."""
-    words = ("down", "drained", "draining", "fail")
-    series = {word: Series("slurm_node_state_info", (("state", "=~", word + _MARKS),)) for word in words}
+    series = {
+        word: Series("slurm_node_state_info", tuple(("state", sign, f"(?i){text}") for sign, text in texts))
+        for word, texts in _BAD.items()
+    }
     lines = (
         f"label_replace(group by ($slurm_node) (${word}) or 0 * group by ($slurm_node) ($shown),"
         f' "state", "{word}", "", "")'
-        for word in words
+        for word in _BAD
     )
     return Graph(
         name="bad_state", help="1 while the node is down, drained, draining or failing, 0 while it is not.",

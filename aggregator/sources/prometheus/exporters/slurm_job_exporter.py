@@ -4,7 +4,9 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series
+from collections.abc import Callable
+
+from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series, slopes
 from aggregator.sources.prometheus.inputs import Input
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
@@ -118,8 +120,21 @@ _DCGM = {
     "sm_occupancy": "Occupancy of the SMs", "tensor": "Tensor pipe active", "fp64": "FP64 pipe active",
     "fp32": "FP32 pipe active", "fp16": "FP16 pipe active",
 }  # fmt: skip
-_CORES = {"cores": Series("slurm_job_core_usage_total")}  # nanoseconds
+# One series for each job and node, at every scrape: it shows when there was one.
+SCRAPES = {"scrapes": Series("slurm_job_memory_usage")}
+_CORES = {"cores": Series("slurm_job_core_usage_total"), **SCRAPES}  # nanoseconds
 APPLICATIONS = 20
+
+
+def core_slopes(sums: Callable[[str], str]) -> str:
+    """Write sums of how busy cores are, by job and node at least."""
+    return slopes(sums, "cores", "$job, $node", seen="scrapes")
+
+
+def busy_programs(labels: str) -> str:
+    """Write how busy executables are. The sum over live processes goes back when one ends: that is no use."""
+    slope = "deriv($executables[$window]) and count_over_time($executables[$recent]) > 0"
+    return f"max by ({labels}) ({slope}) > 0"
 
 
 def _gpu_graph(name: str, metric: str, help_text: str, unit: str, *, scale: float, high: float, by: str = "") -> Graph:
@@ -133,13 +148,13 @@ def _gpu_graph(name: str, metric: str, help_text: str, unit: str, *, scale: floa
 GRAPHS = (
     Graph(
         name="cpu", help="Busy CPUs on each node.", unit="cpus", by=_OF_BOTH, series=_CORES,
-        expression="sum by ($job, $node) (max by ($job, $node, core) (rate($cores[$window])))",
+        expression=core_slopes(lambda slope: f"sum by ($job, $node) (max by ($job, $node, core) ({slope}))"),
         scale=1e-9, high=1e5,
     ),
     Graph(
         name="cpu_cores", help="How busy each core is; on cgroup v2 the mean of the job's cores on the node.",
         unit="cpus", by=_OF_JOB, series=_CORES,
-        expression="max by ($job, $node, core) (rate($cores[$window]))", scale=1e-9, high=2.0,
+        expression=core_slopes(lambda slope: f"max by ($job, $node, core) ({slope})"), scale=1e-9, high=2.0,
     ),
     Graph(
         name="memory", help="Memory of each kind on each node, as the cgroup counts it.", unit="bytes", by=_OF_BOTH,
@@ -161,11 +176,10 @@ GRAPHS = (
     ),
     Graph(
         name="applications", help="Busy CPUs of each executable that has used a minute of CPU time.", unit="cpus",
-        by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total")},
-        # The sum over live processes goes back when one of them ends: a slope below 0 is not use.
-        expression="sum by ($job, application) (label_replace("
-        "max by ($job, $node, exe) (deriv($executables[$window])) > 0, "
+        by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total"), **SCRAPES},
+        expression=f"sum by ($job, application) (label_replace({busy_programs('$job, $node, exe')}, "
         '"application", "$$1", "exe", "(?:.*/)?([^/]+)"))',
+        there="group by ($job) ($scrapes)", there_by="$job",
         high=1e5, top=APPLICATIONS, folded="application", whole="cpu",
     ),
     _gpu_graph(

@@ -1,0 +1,36 @@
+"""Which exporters of a synthetic cluster do not answer, and when."""
+
+from aggregator.sources.synthetic.cluster import SyntheticCluster
+from aggregator.sources.synthetic.nodes import ENOUGH_NODES
+
+_OUTAGE_EVERY = 1800.0
+_OUTAGE_SECONDS = 600.0
+
+
+class Exporters:
+    """slurm-job-exporters and BMCs; the same whoever asks."""
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self._nodes = tuple(node.name for node in cluster.nodes)
+        common = cluster.pools[0].nodes
+        is_large = len(common) >= ENOUGH_NODES
+        # One node's slurm-job-exporter was never repaired, and one node's BMC does not say its power.
+        self._broken = common[2].name if is_large else None
+        self.without_power = common[-1].name if is_large else None
+
+    def restarting(self, at: float) -> str | None:
+        """Name the node whose exporter is down at `at`: the first ten minutes of each half hour, another one each."""
+        period, seconds = divmod(at, _OUTAGE_EVERY)
+        if seconds >= _OUTAGE_SECONDS:
+            return None
+        return self._nodes[(int(period) * 7919 + self._cluster.seed) % len(self._nodes)]
+
+    def silent(self, at: float) -> frozenset[str]:
+        """List the nodes whose slurm-job-exporter does not answer: it is down, or the whole node is."""
+        down = {event.node for event in self._cluster.outages.events if self._cluster.outages.was_down(event.node, at)}
+        return frozenset(name for name in (*down, self._broken, self.restarting(at)) if name)
+
+    def answering(self, at: float) -> frozenset[str]:
+        """List the nodes whose slurm-job-exporter answers."""
+        return frozenset(self._nodes) - self.silent(at)
