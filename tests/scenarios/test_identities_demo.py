@@ -13,6 +13,8 @@ from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service
 
+# It has hours of energy to add up at first.
+pytestmark = pytest.mark.timeout(900)
 SCRAPES = 4
 
 
@@ -24,7 +26,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(place, place.root, command)  # type: ignore[arg-type]
     service.start()
     try:
-        wait_until(lambda: bool(service.samples("hpc_job_power_watts")), 120, "the demo's power")
+        wait_until(lambda: bool(service.samples("hpc_job_power_watts")), 280, "the demo's power")
         yield service
     finally:
         service.stop()
