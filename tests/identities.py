@@ -140,7 +140,7 @@ def _series(page: Page) -> Iterator[str]:
 
 
 def _jobs(page: Page) -> Iterator[str]:
-    """Σ jobs = users, of the jobs that hold something."""
+    """Σ jobs = users, of the jobs that hold something; what ended in the ledger's last window had power there."""
     held = {
         (labels["cluster"], labels["slurmjobid"])
         for labels, _ in page.samples("hpc_job_info") if labels["state"] in ("running", "suspended")
@@ -153,7 +153,10 @@ def _jobs(page: Page) -> Iterator[str]:
         by = ("cluster", "account", "user", *(("gpu_type",) if of_user == "allocated_gpus" else ()))
         users = page.sums(f"hpc_user_{of_user}", by)
         yield from _differ(
-            f"Σ hpc_job_{of_job}", page.sums(f"hpc_job_{of_job}", by, holds), f"hpc_user_{of_user}", users
+            f"Σ hpc_job_{of_job}",
+            page.sums(f"hpc_job_{of_job}", by, None if of_user == "power_watts" else holds),
+            f"hpc_user_{of_user}",
+            users,
         )
     by = ("cluster", "account", "user", "reason", "severity")
     findings = page.sums("hpc_job_waste", by)
@@ -176,16 +179,14 @@ def _accounts(page: Page) -> Iterator[str]:
 
 
 def _power(page: Page) -> Iterator[str]:
-    """Σ nodes = cluster by component, and what jobs draw is in the nodes' part of jobs."""
+    """Σ nodes = cluster by component, and Σ jobs = the nodes' part of jobs."""
     by = ("cluster", "component")
     for kind in ("power_watts", "energy_joules_total"):
         nodes, cluster = page.sums(f"hpc_node_{kind}", by), page.sums(f"hpc_cluster_{kind}", by)
         yield from _differ(f"Σ hpc_node_{kind}", nodes, f"hpc_cluster_{kind}", cluster)
     of_nodes = page.sums("hpc_cluster_power_watts", ("cluster",), lambda labels: labels["component"] == "jobs")
-    for key, watts in page.sums("hpc_job_power_watts", ("cluster",)).items():
-        # A job that has ended since the window closed is not shown any more.
-        if watts > of_nodes.get(key, 0.0) * (1 + 1e-6):
-            yield f"Σ hpc_job_power_watts of {key} is {watts}, the nodes' jobs part {of_nodes.get(key)}"
+    jobs = page.sums("hpc_job_power_watts", ("cluster",))
+    yield from _differ("Σ hpc_job_power_watts", jobs, "the nodes' jobs part", of_nodes)
 
 
 def _energy(page: Page) -> Iterator[str]:

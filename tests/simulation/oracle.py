@@ -7,9 +7,12 @@ it, and one that was not must not have more, nor a coverage that says more than 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.simulation.exposition import scrape_times, within
+from tests.simulation.steps import Steps
 from tests.simulation.world import (
+    AHEAD,
     BEGIN,
     GPU_REST,
     HOUR,
@@ -53,24 +56,24 @@ def energies(world: World, since: float, until: float, zero: float) -> Energies:
     """Add up all windows between two times, which are of the world; zero is epoch time."""
     found = Energies({job.number: JobEnergy() for job in world.jobs}, defaultdict(float))
     for node in world.nodes.values():
-        meter = _Meter(node)
+        known = _known(node)
         end = since + WINDOW
         while end <= until:
-            _add(found, world, node, (end - WINDOW, end), meter.is_known(end), zero)
+            _add(found, world, node, (end - WINDOW, end), known.mean(end - WINDOW, end), zero)
             end += WINDOW
     return found
 
 
-def _add(found: Energies, world: World, node: Node, window: Interval, known: bool, zero: float) -> None:
-    """Share one node's energy of one window between its jobs."""
+def _add(found: Energies, world: World, node: Node, window: Interval, known: float, zero: float) -> None:
+    """Share one node's energy of one window between its jobs, for the part of it in which its power is known."""
     present = [(job, seconds) for job in world.on(node.name) if (seconds := job.seconds_in(*window)) > 0]
     for job, seconds in present:
         found.jobs[job.number].held_seconds += seconds
-        found.jobs[job.number].measured_seconds += seconds if known else 0.0
+        found.jobs[job.number].measured_seconds += seconds * known
     if not known:
         return
     whole = world.node_watts(node.name).integral(*window)
-    found.nodes[node.name] += whole
+    found.nodes[node.name] += whole * known
     gpu = _gpu_shares(world, node, present, window)
     host = world.host_watts(node.name).integral(*window)
     if not node.gpu_exporter:
@@ -84,22 +87,24 @@ def _add(found: Energies, world: World, node: Node, window: Interval, known: boo
     }
     for index, (job, _) in enumerate(present):
         for model, parts in shares.items():
-            found.jobs[job.number].joules[model] += parts[index] + gpu[index]
+            found.jobs[job.number].joules[model] += (parts[index] + gpu[index]) * known
 
 
-class _Meter:
-    """When a node's power is known: a reading that can be true in the last two scrape intervals."""
+def _known(node: Node) -> Steps:
+    """Tell when a node's power is known, which is 1: for two scrape intervals after a reading, or until the next one.
 
-    def __init__(self, node: Node) -> None:
-        self._always = node.meter == "rapl"
-        grid = [] if node.meter != "redfish" else scrape_times(node, "meter")
-        self._times = [
-            at for number, at in enumerate(grid)
-            if not within(at, node.meter_gone) and not (number % 2 and within(at, node.meter_zero))
-        ]  # fmt: skip
-
-    def is_known(self, end: float) -> bool:
-        return self._always or any(end - HOLD < at <= end for at in self._times)
+    A reading of 0 cannot be.
+    """
+    if node.meter == "rapl":
+        return Steps([(BEGIN, AHEAD, 1.0)])
+    grid = scrape_times(node, "meter") if node.meter == "redfish" else []
+    there = [(number, at) for number, at in enumerate(grid) if not within(at, node.meter_gone)]
+    parts = []
+    for (number, at), (_, following) in pairwise(there):
+        is_zero = number % 2 and within(at, node.meter_zero)
+        if not is_zero:
+            parts.append((at, min(at + HOLD, following), 1.0))
+    return Steps(parts)
 
 
 def _rest(world: World, node: Node, window: Interval, zero: float) -> float | None:
@@ -194,3 +199,9 @@ def unseen_seconds(world: World, job: Job, until: float) -> Iterator[float]:
     for name in job.nodes:
         down = world.nodes[name].exporter_down
         yield sum(max(0.0, min(end, job.end, until) - max(begin, job.start, BEGIN)) for begin, end in down)
+
+
+def has_all_inputs(world: World, job: Job) -> bool:
+    """Tell whether an exporter shows each board that it holds, its own or one of the node's."""
+    boards = [parts for (name, _), parts in job.gpu.items() if not world.nodes[name].gpu_exporter]
+    return all(boards) and (job.mig is None or not boards)

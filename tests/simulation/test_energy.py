@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.oracle import JobEnergy, unseen_seconds
+from tests.simulation.oracle import JobEnergy, has_all_inputs, unseen_seconds
 from tests.simulation.said import Said, coverage_of, joules_of
 from tests.simulation.world import MINUTE, Job, Node
 
@@ -124,7 +124,11 @@ def test_the_coverage_of_a_job_that_was_seen_is_that_of_its_power(said: Said) ->
     def holds(job: Job, got: float, so: JobEnergy) -> bool:
         if length(said, job) < LONG or not seen_all_the_time(said, job):
             return True
-        return coverage_of(said.runs[job.number]) == pytest.approx(so.measured, abs=0.03)
+        coverage = coverage_of(said.runs[job.number])
+        if not has_all_inputs(said.simulation.world, job):
+            return coverage <= so.measured + 0.03
+        # The first minute of a job has no slope of its CPU time yet.
+        return coverage == pytest.approx(so.measured, abs=0.05)
 
     assert differing(said, holds) == {}
 

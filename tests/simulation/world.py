@@ -7,7 +7,7 @@ from tests.simulation.steps import FOREVER, Part, Steps, total
 
 HOUR, MINUTE = 3600.0, 60.0
 # The simulated time; in its first part nothing runs, which shows what nodes draw at rest.
-BEGIN, QUIET_UNTIL = -5 * HOUR, -5 * HOUR + 24 * MINUTE
+BEGIN, QUIET_UNTIL = -312 * MINUTE, -274 * MINUTE
 # Exporters go on while the tests run.
 AHEAD = 15 * MINUTE
 INTERVAL = 30.0
