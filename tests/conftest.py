@@ -18,7 +18,7 @@ settings.register_profile("deep", _STEADY, max_examples=2000)
 settings.load_profile("quick")
 
 # What takes longest begins first, so that the workers end together.
-_FIRST = ("lab", "image")
+_FIRST = ("lab", "simulation", "image")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

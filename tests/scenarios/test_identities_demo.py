@@ -79,3 +79,29 @@ def test_nobody_uses_more_than_the_limits_let(pages: list[Page]) -> None:
         used = pages[-1].sums(f"hpc_{whose}_limit_used", by)
         over += [f"{key}: {used[key]} of {limits[key]}" for key in used if used[key] > limits[key]]
     assert over == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hpc_job_allocated_cpus", "hpc_job_used_cpus", "hpc_job_power_watts", "hpc_job_waste", "hpc_user_used_gpus",
+        "hpc_user_wasted_cpus", "hpc_account_allocated_gpus", "hpc_account_jobs", "hpc_account_waste_jobs",
+        "hpc_account_power_watts", "hpc_user_energy_joules_total", "hpc_account_cost_total",
+        "hpc_node_energy_joules_total", "hpc_cluster_power_watts", "hpc_node_allocated_memory_bytes",
+        "hpc_storage_used_bytes", "hpc_storage_user_used_inodes", "hpc_storage_quota_bytes", "hpc_storage_hsm_bytes",
+        "hpc_storage_file_size_bytes_count", "hpc_storage_user_quota_used_ratio", "hpc_job_coverage_ratio",
+        "hpc_user_lustre_read_bytes_per_second", "hpc_project_vcpus", "hpc_instance_used_cpus",
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_noticed(pages: list[Page], name: str) -> None:
+    """One of the first values at least is known on another side, too."""
+    known = set(problems(pages[-1]))
+
+    def notices(index: int) -> bool:
+        labels, value = pages[-1].of[name][index]
+        samples = [*pages[-1].of[name]]
+        samples[index] = (labels, value * 1.5 + 1)
+        broken = Page({**pages[-1].of, name: samples}, pages[-1].counters)
+        return bool(set(problems(broken)) - known)
+
+    assert any(notices(index) for index in range(min(12, len(pages[-1].of[name]))))
