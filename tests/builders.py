@@ -12,7 +12,7 @@ from aggregator.model.association import Association, Fairshare, Limit, LimitsVi
 from aggregator.model.cloud import Activity, CloudUse, CloudView, IdleRule, Instance, Rates
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
-from aggregator.model.node import Held, NodeView, Told
+from aggregator.model.node import Held, NodeView, Scheduler, Told
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
@@ -72,6 +72,7 @@ def make_use(**changes: Any) -> Use:
     defaults: dict[str, Any] = {
         "time": NOW, "cpus": {}, "cpu_seconds": {}, "memory_bytes": {}, "memory_peak_bytes": {}, "threads": {},
         "gpus": {}, "healthy_nodes": frozenset({"node01", "node02"}),
+        "gpu_nodes": frozenset({"node01", "node02"}),
     }  # fmt: skip
     return Use(**{**defaults, **changes})
 
@@ -199,12 +200,16 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
         awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names}, ledger_end=NOW - 90.0, prices=Prices(),
         energy_users=tuple(EnergySums(name, name, RICH_TOTALS) for name in names),
         energy_accounts=tuple(EnergySums(name, "", RICH_TOTALS) for name in names),
-        nodes=tuple(NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}) for name in names),
+        nodes=tuple(
+            NodeEnergy(name, RICH_NODE, {"jobs": 1.5, "idle": 0.0, "unattributed": 2.0}, "redfish") for name in names
+        ),
         limits=LimitsView(
             {name: rich_standing(name) for name in names},
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
         usage=rich_usage(names), lustre=rich_lustre(names), hosts=tuple(rich_host(name) for name in names),
+        scheduler=Scheduler(time=NOW, **{kind: {"idle": 2.0, "total": 8.0} for kind in ("cpus", "gpus", "jobs")},
+                            node_counts={"mixed": 1.0}),
     )  # fmt: skip
 
 

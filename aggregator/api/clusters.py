@@ -10,6 +10,7 @@ from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, missing_accounting
 from aggregator.api.node_representation import scheduler_json
 from aggregator.api.parameters import Parameters
+from aggregator.api.provenance import as_stored
 from aggregator.api.representation import Json, freshness_json, sums_json, times
 from aggregator.api.totals import total
 from aggregator.model.view import ClusterView, Snapshot
@@ -21,7 +22,11 @@ async def list_clusters(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of every cluster."""
     Parameters(request)
     snapshot = request.app[STORE].current
-    clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
+    stored = request.app[SETTINGS].stored_names
+    clusters = [
+        as_stored(_cluster_json(request, snapshot, view), stored.get(name, {}))
+        for name, view in sorted(snapshot.clusters.items())
+    ]
     warnings = [warning for name in sorted(snapshot.clusters) for warning in _warnings(request, snapshot, name)]
     return success(request, {"clusters": clusters}, warnings)
 

@@ -30,7 +30,8 @@ def job_energy_json(job: Job, prices: Prices | None) -> Json | None:
         "energy": value(totals.joules(prices.model), "joules", coverage, LEDGER),
         "by_model": {model: value(totals.joules(model), "joules", coverage, LEDGER) for model in MODELS},
         "gpu_energy": value(totals.gpu_joules or None, "joules", None, LEDGER),
-        "power": _power_json(energy, coverage),
+        "meters": _meters_json(totals),
+        "power": _power_json(energy),
         "gpu_utilization": value(totals.gpu_utilization, "ratio", _gpu_coverage(job, totals), LEDGER),
         **_costs_json(totals.co2_grams, totals.cost, coverage),
         **times("since", totals.since),
@@ -38,9 +39,16 @@ def job_energy_json(job: Job, prices: Prices | None) -> Json | None:
     }
 
 
-def _power_json(energy: JobEnergy | None, coverage: float | None) -> Json | None:
+def _meters_json(totals: RunLedger) -> Json:
+    """Name the meters that its energy is of, with the share of its time on nodes that each has measured."""
+    seen = totals.until - totals.since
+    return {meter: min(1.0, seconds / seen) for meter, seconds in sorted(totals.meters.items()) if seconds and seen > 0}
+
+
+def _power_json(energy: JobEnergy | None) -> Json | None:
     if energy is None or energy.watts is None:
         return None
+    coverage = energy.power_coverage
     return {
         "node": value(energy.node_watts, "watts", coverage, LEDGER),
         "gpu": value(energy.gpu_watts, "watts", coverage, LEDGER),

@@ -8,13 +8,20 @@ from datetime import UTC, datetime
 import orjson
 from aiohttp import ETag, web
 
+from aggregator.api.keys import SETTINGS
+from aggregator.api.provenance import as_stored
+
 COMPRESS_ABOVE_BYTES = 1024
 # A page of 1000 jobs is 2 MB: compressing it on the event loop would hold up every other request.
 _COMPRESS_IN_THREAD_ABOVE_BYTES = 16 * 1024
 
 
 def success(request: web.Request, data: object, warnings: Sequence[str] = ()) -> web.Response:
-    """Answer with data, or 304 when the client already has exactly them."""
+    """Answer with data, or 304 when the client already has exactly them.
+
+    What a cluster's values are from is named as the cluster's site names it.
+    """
+    data = as_stored(data, request.app[SETTINGS].stored_names.get(request.match_info.get("cluster", ""), {}))
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
     body = _dumps(content)
     # Weak, for the compressed and the plain body share it.

@@ -63,6 +63,7 @@ class ApiSettings:
     Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
     reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
     ways to be known to the service besides basic authentication. software names executables, the first that fits.
+    stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     """
 
     external_url: str
@@ -74,6 +75,7 @@ class ApiSettings:
     proxy: TrustedProxy | None = None
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
+    stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 STORE = web.AppKey("store", SnapshotStore)

@@ -29,6 +29,7 @@ def node_json(node: NodeView, state: State, energy: NodeEnergy | None) -> Json:
         **_compute_json(node),
         **_measured_json(node.measured),
         "power_watts": dict(energy.watts) if energy and energy.watts else None,
+        "power_meter": (energy.meter or None) if energy else None,
     }
 
 

@@ -18,10 +18,12 @@ from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.node_representation import node_json, partitions_json, reservation_json, run_on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import times
+from aggregator.api.runs import period_of
 from aggregator.api.selection import select_sums
 from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.nodestate import State, state_of
+from aggregator.join.series import within
 from aggregator.model.accounting import Run
 from aggregator.model.around import NodeEvent
 from aggregator.model.history import Search
@@ -132,18 +134,28 @@ async def get_node_events(request: web.Request) -> web.Response:
 
 
 async def get_node_series(request: web.Request) -> web.Response:
-    """Answer with a graph of one node or of a host list; the lines of jobs are those of jobs that may be seen."""
+    """Answer with a graph of one node or of a host list; the lines of jobs are those of jobs that may be seen.
+
+    Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
+    """
     asked = Parameters(request, *PARAMETERS)
     view, sight = _view(request)
     nodes = _named(view, request.match_info["node"])
     names = tuple(node.name for node in nodes)
-    seen = {job.run.job_id: job.run.user for job in view.jobs if sight.sees_run(job.run)}
+    seen = [job.run for job in view.jobs if sight.sees_run(job.run)]
     on_them = {job_id for node in nodes for job_id in node.jobs}
-    audit(request, {user for job_id, user in seen.items() if job_id in on_them})
+    audit(request, {run.user for run in seen if run.job_id in on_them})
+    now = request.app[CLOCK]()
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        ids = {str(job_id) for job_id in seen}
-        return [line for line in lines if sight.everything or line.labels.get("slurmjobid", None) in {None, *ids}]
+        if sight.everything:
+            return lines
+        periods = {str(run.job_id): (period_of(run, now),) for run in seen if run.start is not None}
+        shown = (
+            within(line, periods.get(line.labels["slurmjobid"], ())) if "slurmjobid" in line.labels else line
+            for line in lines
+        )
+        return list(filter(None, shown))
 
     warnings = [] if sight.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)

@@ -121,11 +121,17 @@ def gpu_json(gpu: GpuUse) -> Json:
 
 def efficiency_json(efficiency: Efficiency) -> Json:
     """Show used ÷ allocated over the run so far; the share of the time limit needs no join and is plain."""
+    seen = _seen(efficiency)
     return {
-        "cpu": value(efficiency.cpu, "ratio", COMPLETE, f"{CPU} ÷ {HELD}"),
-        "memory": value(efficiency.memory, "ratio", COMPLETE, f"{MEMORY_PEAK} ÷ {HELD}"),
+        "cpu": value(efficiency.cpu, "ratio", seen, f"{CPU} ÷ {HELD}"),
+        "memory": value(efficiency.memory, "ratio", seen, f"{MEMORY_PEAK} ÷ {HELD}"),
         "time_limit_used": efficiency.time_limit_used,
     }
+
+
+def _seen(efficiency: Efficiency) -> float:
+    """Give the share of the run's time that was seen; what was kept before that was known tells of all of it."""
+    return COMPLETE if efficiency.observed is None else efficiency.observed
 
 
 def wasted_json(job: Job) -> Json:
@@ -136,7 +142,9 @@ def wasted_json(job: Job) -> Json:
         "cpus": value(efficiency.wasted_cpus, "cpus", use.cpu_coverage, f"{HELD} − {CPU}"),
         "memory": value(efficiency.wasted_memory_bytes, "bytes", COMPLETE, f"{HELD} − {MEMORY_PEAK}"),
         "gpus": value(efficiency.wasted_gpus, "gpus", gpu_coverage, f"{HELD} − {GPU}"),
-        "cpu_seconds": value(efficiency.wasted_cpu_seconds, "seconds", COMPLETE, f"{HELD} × elapsed − {CPU}"),
+        "cpu_seconds": value(
+            efficiency.wasted_cpu_seconds, "seconds", _seen(efficiency), f"{HELD} × observed time − {CPU}"
+        ),
         "gpu_seconds": value(efficiency.wasted_gpu_seconds, "seconds", None, WASTED_GPU_TIME),
     }
 
@@ -190,7 +198,7 @@ def sums_json(sums: Sums) -> Json:
             "cpus": value(sums.wasted_cpus, "cpus", cpu, f"{HELD} − {CPU}"),
             "memory": value(sums.wasted_memory_bytes, "bytes", memory, f"{HELD} − {MEMORY_PEAK}"),
             "gpus": value(sums.wasted_gpus, "gpus", gpu, f"{HELD} − {GPU}"),
-            "cpu_seconds": value(sums.wasted_cpu_seconds, "seconds", None, f"{HELD} × elapsed − {CPU}"),
+            "cpu_seconds": value(sums.wasted_cpu_seconds, "seconds", None, f"{HELD} × observed time − {CPU}"),
             "gpu_seconds": value(sums.wasted_gpu_seconds, "seconds", None, WASTED_GPU_TIME),
         },
         "power": value(sums.power_watts, "watts", None, LEDGER),

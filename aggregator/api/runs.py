@@ -23,3 +23,8 @@ async def read_runs(request: web.Request, view: ClusterView, asked: JobId, sees:
     runs = {run.run_id: run for run in await request.app[JOBS].runs_of(view.cluster, asked)}
     runs.update((run.run_id, run) for run in live_runs(view, asked))
     return sorted(filter(sees, runs.values()), key=lambda run: (run.submit, run.run_id))
+
+
+def period_of(run: Run, now: float) -> tuple[float, float]:
+    """Give the first and the last moment of a run that has started."""
+    return run.span(now) or (now, now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -16,9 +17,9 @@ from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
-from aggregator.api.runs import live_runs, read_runs
+from aggregator.api.runs import live_runs, period_of, read_runs
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.join.series import add_up
+from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.series import Line, Offer, Span, Subject
 from aggregator.model.view import ClusterView, Sums
@@ -47,6 +48,19 @@ class Reader:
     cluster: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The newest run of a job id, all of its owner's runs of that id, and who else has had the id."""
+
+    run: Run
+    own: tuple[Run, ...]
+    strangers: frozenset[str]
+
+    def periods(self, now: float) -> tuple[tuple[float, float], ...]:
+        """Give when the owner's runs were on their nodes; clocks that differ make none of them negative."""
+        return tuple(period_of(run, now) for run in self.own if run.start is not None)
+
+
 # What of the lines a client sees.
 Show = Callable[[Sequence[Line]], Sequence[Line]]
 
@@ -56,27 +70,40 @@ def _all(lines: Sequence[Line]) -> Sequence[Line]:
 
 
 async def get_job_series(request: web.Request) -> web.Response:
-    """Answer with a graph of one run, or of several at once; without `metric` with the graphs that there are."""
+    """Answer with a graph of one run, or of several at once; without `metric` with the graphs that there are.
+
+    Job ids are used anew: a line has points while the job's owner had the id, whatever time is asked for.
+    """
     asked = Parameters(request, *PARAMETERS)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    runs, warnings = await _read_runs(request, view, request.match_info["job_id"])
-    audit(request, {run.user for run in runs})
+    jobs, warnings = await _read_jobs(request, view, request.match_info["job_id"])
+    audit(request, {job.run.user for job in jobs})
     offer = _offer(request, asked, view, "job")
     if offer is None:
         return _offers(request, view, "job")
-    if offer.of_nodes and len(runs) > 1:
+    if offer.of_nodes and len(jobs) > 1:
         raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
-    now = request.app[CLOCK]()
-    lives = [life for run in runs if (life := run.span(now))]
-    started = [run for run in runs if run.start is not None]
+    started = [job for job in jobs if job.run.start is not None]
     if not started:
         return success(request, _json(offer, None, (), ()), [*warnings, "no run has started yet"])
-    span = _span(asked, offer, min(begin for begin, _ in lives), max(end for _, end in lives))
-    nodes = tuple(dict.fromkeys(node for run in started for node in run.nodes))
-    subject = Subject(jobs=tuple(sorted({run.job_id for run in started})), nodes=nodes if offer.of_nodes else ())
+    span = _span_of_jobs(asked, offer, started, request.app[CLOCK]())
+    if span is None:
+        return success(request, _json(offer, None, (), ()), [*warnings, "the job did not run within that time"])
+    nodes = tuple(dict.fromkeys(node for job in started for node in job.run.nodes))
     if offer.of_nodes and not nodes:
         warnings.append("slurmacct does not say on which nodes the job ran")
-    return await _answer_lines(request, view, "job", offer, subject, span, warnings)
+    subject = Subject(
+        jobs=tuple(sorted({job.run.job_id for job in started})),
+        nodes=nodes if offer.of_nodes else (),
+        not_of=tuple(sorted({user for job in started for user in job.strangers})),
+    )
+    periods = {str(job.run.job_id): job.periods(request.app[CLOCK]()) for job in started}
+
+    def show(lines: Sequence[Line]) -> Sequence[Line]:
+        every = tuple(chain.from_iterable(periods.values()))
+        return [kept for line in lines if (kept := within(line, periods.get(line.labels.get("slurmjobid", ""), every)))]
+
+    return await _answer_lines(request, view, "job", offer, subject, span, warnings, show)
 
 
 async def get_user_series(request: web.Request) -> web.Response:
@@ -156,28 +183,36 @@ async def _answer_lines(
     return success(request, data, [*warnings, *lines.warnings, *dropped])
 
 
-async def _read_runs(request: web.Request, view: ClusterView, text: str) -> tuple[list[Run], list[str]]:
+async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tuple[list[_Job], list[str]]:
     """Read the newest run of each id; when slurmacct fails, the snapshot's are better than none.
 
     Raises BadData, NotFound naming the first id that is not known or not to be seen, FetchError.
     """
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
-    newest: dict[int, Run] = {}
+    found: dict[int, _Job] = {}
     warnings: list[str] = []
     for asked in read_job_ids(text):
         try:
-            found = await read_runs(request, view, asked, sight.sees_run)
+            runs = await read_runs(request, view, asked, lambda _: True)
         except FetchError as error:
-            found = [run for run in live_runs(view, asked) if sight.sees_run(run)]
-            if not found:
+            runs = list(live_runs(view, asked))
+            if not any(map(sight.sees_run, runs)):
                 raise
             warnings = [f"earlier runs may be missing: {error}"]
-        if not found:
+        seen = list(filter(sight.sees_run, runs))
+        if not seen:
             raise unknown_job(str(asked), view)
-        newest.update((run.job_id, run) for run in found)
-        if len(newest) > MAX_JOBS:
+        newest = {run.job_id: run for run in seen}
+        found.update((job_id, _job_of(run, seen, runs)) for job_id, run in newest.items())
+        if len(found) > MAX_JOBS:
             raise BadData(f"job id: {text[:_SHOWN]} means more than {MAX_JOBS} jobs; ask for fewer at a time")
-    return list(newest.values()), warnings
+    return list(found.values()), warnings
+
+
+def _job_of(newest: Run, seen: Sequence[Run], runs: Sequence[Run]) -> _Job:
+    job_id, user = newest.job_id, newest.user
+    own = tuple(run for run in seen if (run.job_id, run.user) == (job_id, user))
+    return _Job(newest, own, frozenset(run.user for run in runs if run.job_id == job_id and run.user != user))
 
 
 def _look(request: web.Request) -> tuple[ClusterView, Sight]:
@@ -208,13 +243,36 @@ def _span(asked: Parameters, offer: Offer, begin: float, end: float) -> Span:
 
     Raises BadData that names the parameter.
     """
+    start, stop = _range(asked, begin, end)
+    return _plan(asked, offer, start, stop)
+
+
+def _span_of_jobs(asked: Parameters, offer: Offer, jobs: Sequence[_Job], now: float) -> Span | None:
+    """Read the range, the newest runs by default, and never beyond the runs; None when there is nothing of it.
+
+    Raises BadData that names the parameter.
+    """
+    newest = [period_of(job.run, now) for job in jobs]
+    start, stop = _range(asked, min(first for first, _ in newest), max(last for _, last in newest))
+    periods = [period for job in jobs for period in job.periods(now)]
+    start, stop = max(start, min(first for first, _ in periods)), min(stop, max(last for _, last in periods))
+    return _plan(asked, offer, start, stop) if start <= stop else None
+
+
+def _range(asked: Parameters, begin: float, end: float) -> tuple[float, float]:
+    """Read the range; what a client did not give is never what is wrong with it.
+
+    Raises BadData when the two that were given are the wrong way round.
+    """
     start, stop = asked.time("start"), asked.time("end")
-    if start is None:
-        start = begin if stop is None else min(begin, stop)
-    # Nobody is to blame for an end that was not given.
-    stop = max(start, end) if stop is None else stop
-    if start > stop:
+    if start is not None and stop is not None and start > stop:
         raise BadData(f"start: must be before end, got {rfc3339(start)} and {rfc3339(stop)}")
+    if start is None:
+        start = begin if stop is None or begin <= stop else stop - (end - begin)
+    return start, max(start, end) if stop is None else stop
+
+
+def _plan(asked: Parameters, offer: Offer, start: float, stop: float) -> Span:
     try:
         return plan(start, stop, asked.duration("step"), offer.interval)
     except TooManyPointsError as error:

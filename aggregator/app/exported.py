@@ -46,20 +46,22 @@ class QuotaSources:
     series: SeriesReader
 
 
-def open_cloud(section: Cloud, client: PrometheusClient) -> CloudSources:
-    """Make the source of a cloud."""
+def open_cloud(section: Cloud, client: PrometheusClient, patience: float) -> CloudSources:
+    """Make the source of a cloud; an input that fails is as it last was for `patience` seconds."""
     settings, nodes, matchers = _settings(section), _nodes(section.nodes), section.prometheus.matchers
     rule = section.idle.to_model()
     return CloudSources(
-        use=PrometheusCloud(client, matchers, settings, nodes, rule),
+        use=PrometheusCloud(client, matchers, settings, nodes, rule, patience=patience),
         interval=section.interval,
         rule=rule,
         series=PrometheusSeries(client, matchers, {"libvirtd_exporter": settings}, nodes),
     )
 
 
-def open_quotas(filesystem: str, quota: Quota, cluster: Cluster, client: PrometheusClient) -> QuotaSources:
-    """Make the source of a file system's quotas, whose series are with those of a cluster."""
+def open_quotas(
+    filesystem: str, quota: Quota, cluster: Cluster, client: PrometheusClient, patience: float
+) -> QuotaSources:
+    """Make the source of a file system's quotas, whose series are with those of a cluster; patience as of a cloud."""
     exporter = _EXPORTERS[quota.source]
     settings = _settings(getattr(cluster.exporters, exporter) or SlowExporter())
     if quota.source == "lfs_quota":
@@ -71,7 +73,7 @@ def open_quotas(filesystem: str, quota: Quota, cluster: Cluster, client: Prometh
     nodes, matchers = _nodes(cluster.nodes), cluster.prometheus.matchers
     reader = PrometheusSeries(client, matchers, {exporter: settings}, nodes)
     return QuotaSources(
-        counts=PrometheusQuotas(client, matchers, settings, nodes, series),
+        counts=PrometheusQuotas(client, matchers, settings, nodes, series, patience=patience),
         source=quota.source,
         of_users=quota.of == "user",
         series=QuotaHistory(reader, series),

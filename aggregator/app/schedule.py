@@ -1,16 +1,17 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from aggregator.app.exported import CloudSources
-from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
+from aggregator.model.accounting import Run
 from aggregator.model.cloud import CloudView
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
@@ -24,6 +25,7 @@ from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSour
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.replica import ReplicaRefresher
+from aggregator.refresh.silence import doubt, vanished
 from aggregator.refresh.stages import Publish, Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention
@@ -165,12 +167,14 @@ def _cluster(
     return ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
-        use=_feed(sources.use, name, timing, outlets) if sources.use else None,
+        use=_feed(sources.use, name, timing, outlets, doubt(partial(_runs, outlets.store, name)))
+        if sources.use
+        else None,
         bases=sources.bases,
         allocations=allocations,
         ledger=ledger.view if ledger else None,
         usage=usage.view if usage else lambda: None,
-        levels=_feed(sources.levels, name, timing, outlets) if sources.levels else None,
+        levels=_feed(sources.levels, name, timing, outlets, vanished) if sources.levels else None,
         lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
         nodes=NodeFeeds(
             scheduler=_feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
@@ -193,7 +197,7 @@ def _filesystem(
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
     # Sums that are read every five minutes are not stale after five.
-    patient = replace(timing, stale_after=max(timing.stale_after, 3 * sources.interval))
+    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
     return FilesystemRefresher(
         name,
         usage=_feed(sources.usage, name, patient, outlets) if sources.usage else None,
@@ -216,7 +220,7 @@ def _cloud(
 ) -> CloudRefresher:
     if name not in outlets.store.current.clouds:
         outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
-    patient = replace(timing, stale_after=max(timing.stale_after, 3 * sources.interval))
+    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
     return CloudRefresher(
         name,
         use=_feed(sources.use, name, patient, outlets),
@@ -227,7 +231,17 @@ def _cloud(
     )
 
 
-def _feed(source: Source[T], scope: str, timing: Timing, outlets: Outlets) -> Feed[T]:
+def _runs(store: SnapshotStore, cluster: str) -> Iterator[Run]:
+    return (job.run for job in store.current.clusters[cluster].jobs)
+
+
+def _feed(
+    source: Source[T],
+    scope: str,
+    timing: Timing,
+    outlets: Outlets,
+    believe: Callable[[T, T | None], None] = lambda new, last: None,
+) -> Feed[T]:
     return Feed(
         source,
         scope,
@@ -235,4 +249,5 @@ def _feed(source: Source[T], scope: str, timing: Timing, outlets: Outlets) -> Fe
         stale_after=timing.stale_after,
         publish=outlets.store.publish_source,
         observe=outlets.metrics.observe_fetch,
+        believe=believe,
     )

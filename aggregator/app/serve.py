@@ -16,6 +16,7 @@ from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
+from aggregator.app.stored import names_of
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
@@ -107,6 +108,7 @@ class ConfiguredService:
             open_areas=open_areas(listen, config.auth, web_config),
             reload=self.reload,
             software=config.software,
+            stored_names=names_of(config),
         )
         self._listen = listen
         self._web_config = web_config
@@ -162,6 +164,7 @@ class ConfiguredService:
             self.settings.stale_after = config.refresh.stale_after
             self.settings.open_areas = areas
             self.settings.software = config.software
+            self.settings.stored_names = names_of(config)
             self._configure_auth()
             await self.start()
             metrics.reload_succeeded, metrics.reload_time = True, time.time()

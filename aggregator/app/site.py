@@ -59,6 +59,9 @@ from aggregator.sources.slurmacct import (
     SlurmUsers,
 )
 
+# What is read rarely is not stale after the time of what is read often.
+STALE_INTERVALS = 3
+
 
 class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
     """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
@@ -141,7 +144,11 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
             },
             AllocationsFile(allocations) if allocations else None,
             {
-                name: open_cloud(section, _open_client(stack, f"cloud.{name}", section.prometheus, config))
+                name: open_cloud(
+                    section,
+                    _open_client(stack, f"cloud.{name}", section.prometheus, config),
+                    max(config.refresh.stale_after, STALE_INTERVALS * section.interval),
+                )
                 for name, section in config.cloud.items()
             },
         )
@@ -185,18 +192,21 @@ def _with_exporters(
         for name, exporter in exporters.items()
     }
     nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
+    patience = config.refresh.stale_after
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
     sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster))
-    sources = replace(sources, lustre=_open_lustre(client, section, settings))
+    sources = replace(sources, lustre=_open_lustre(client, section, settings, patience))
     if "slurm_exporter" in settings:
         sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
         sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"], nodes))
     if "node_exporter" in settings:
-        sources = replace(sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes))
+        sources = replace(
+            sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes, patience=patience)
+        )
     if "slurm_job_exporter" in settings:
-        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes)
+        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
         known = _known_nodes(config.energy, nodes)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
         sources = replace(sources, use=use, bases=use, power=power)
@@ -229,7 +239,7 @@ def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) ->
 
 
 def _open_lustre(
-    client: PrometheusClient, section: Cluster, settings: Mapping[str, ExporterSettings]
+    client: PrometheusClient, section: Cluster, settings: Mapping[str, ExporterSettings], patience: float
 ) -> PrometheusLustre | None:
     """Make one source of both kinds of series: the proxy's settings go first, for its series have more labels."""
     proxied, plain = section.exporters.lustre_exporter_slurm, section.exporters.lustre_exporter
@@ -237,7 +247,7 @@ def _open_lustre(
     if used is None:
         return None
     names = [name for exporter in (proxied, plain) if exporter for name in exporter.jobid_names]
-    return PrometheusLustre(client, section.prometheus.matchers, used, names)
+    return PrometheusLustre(client, section.prometheus.matchers, used, names, patience=patience)
 
 
 def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodePower]:
@@ -258,7 +268,8 @@ def _open_filesystem(stack: AsyncExitStack, name: str, section: Filesystem, conf
     if section.quota and section.cluster and _has_series(section):
         cluster = config.clusters[section.cluster]
         client = _open_client(stack, f"clusters.{section.cluster}", cluster.prometheus, config)
-        quotas = open_quotas(name, section.quota, cluster, client)
+        patience = max(config.refresh.stale_after, STALE_INTERVALS * section.interval)
+        quotas = open_quotas(name, section.quota, cluster, client, patience)
     # GPFS has limits of its own; who may see a group is in the file whatever the limits' source is.
     return FilesystemSources(usage, section.interval, section.hsm, section.quota is not None, quotas)
 

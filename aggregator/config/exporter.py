@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from aggregator.config.public import Pattern
 from aggregator.config.section import Section
 from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration, refused
 from aggregator.model.lustre_jobid import JobIdNameError, compile_name
@@ -48,6 +49,22 @@ class SlowExporter(Exporter):
     interval: Interval = parse_duration("90s")
 
 
+class RedfishExporter(SlowExporter):
+    """Describe redfish_exporter, and name the PowerControl members that are added up: those of a node are disjoint."""
+
+    members: Pattern | None = None
+
+    @property
+    def matchers(self) -> dict[str, Matcher]:
+        """Match the members by their name; released versions of the exporter misspell its label."""
+        if self.members is None:
+            return {}
+        return {
+            "members": ("power_voltage", "=~", self.members),
+            "old_members": ("power_votage", "=~", self.members),
+        }
+
+
 def _check_jobid_name(name: str) -> str:
     try:
         compile_name(name)
@@ -73,7 +90,7 @@ class Exporters(Section):
     node_exporter: NodeExporter | None = None
     lustre_exporter: LustreExporter | None = None
     lustre_exporter_slurm: LustreExporter | None = None
-    redfish_exporter: SlowExporter | None = None
+    redfish_exporter: RedfishExporter | None = None
     dcgm_exporter: Exporter | None = None
     pcm_sensor_server: Exporter | None = None
     nvidia_gpu_exporter: Exporter | None = None

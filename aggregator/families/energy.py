@@ -83,6 +83,10 @@ def _node_watts(node: NodeEnergy) -> Iterable[tuple[LabelValues, float]]:
     return _labelled(node.watts or {})
 
 
+def _meter(node: NodeEnergy) -> Iterable[tuple[LabelValues, float]]:
+    return (((node.meter,), 1.0),) if node.meter else ()
+
+
 def _node_joules(node: NodeEnergy) -> Iterable[tuple[LabelValues, float]]:
     return _labelled(node.totals.joules)
 
@@ -102,7 +106,7 @@ def _labelled(components: Mapping[str, float]) -> Iterable[tuple[LabelValues, fl
 JOB_FAMILIES: tuple[Family[Job], ...] = (
     Family(
         name="hpc_job_power_watts",
-        help="Mean power in the last closed window: the job's part of its nodes without GPUs, and its own GPUs.",
+        help="Mean power in the last closed window, as far as measured: its part of its nodes, and its own GPUs.",
         entity=JOB, cost="1–2 × running jobs", source=_LEDGER, labels=("component",), samples=_power,
     ),
     Family(
@@ -128,7 +132,8 @@ JOB_FAMILIES: tuple[Family[Job], ...] = (
 
 def _power_family(entity: Entity[Sums], of_whom: str) -> Family[Sums]:
     return Family(
-        name=f"hpc_{entity.name}_power_watts", help=f"Power of the running jobs {of_whom}, as far as it is measured.",
+        name=f"hpc_{entity.name}_power_watts",
+        help=f"Power of the jobs {of_whom} in the last closed window, as far as it was measured.",
         entity=entity, cost=f"active {entity.name}s", source="Σ of hpc_job_power_watts",
         value=lambda sums: sums.power_watts,
     )  # fmt: skip
@@ -165,6 +170,11 @@ NODE_FAMILIES: tuple[Family[NodeEnergy], ...] = (
     Family(
         name="hpc_node_power_watts", help=f"Mean power of the node in the last closed window {_NODE_HELP}.",
         entity=NODE, cost="3 × measured nodes", source=_LEDGER, labels=("component",), samples=_node_watts,
+    ),
+    Family(
+        name="hpc_node_power_meter_info",
+        help="1; meter is what measured the node in the last closed window: redfish (BMC) or rapl (processors).",
+        entity=NODE, cost="measured nodes", source=_LEDGER, labels=("meter",), samples=_meter,
     ),
     Family(
         name="hpc_node_energy_joules_total", help=f"Energy of the node {_NODE_HELP}.",

@@ -148,7 +148,7 @@ FAMILIES: tuple[Family[NodeView], ...] = (
     ),
     Family(
         name="hpc_node_exporter_up", help="1 if slurm-job-exporter of the node can be scraped.", entity=COMPUTE,
-        cost="nodes", source="up of the scrape jobs that deliver job series", value=_up,
+        cost="nodes", source="up of the targets whose scrape job and port deliver job series", value=_up,
     ),
     Family(
         name="hpc_node_exporter_blind",

@@ -53,6 +53,14 @@ def attribute(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> Att
     return Attribution(gpu, {name: share(host, node, tenants, seconds) for name, share in _MODELS.items()})
 
 
+def is_known(node: NodePower, tenant: Tenant, model: str) -> bool:
+    """Tell whether all is known that a tenant's part rests on: else some of it is unattributed, or another's."""
+    if tenant.gpus and tenant.gpu_watts is None and (node.gpu_watts is None or not node.gpus):
+        return False
+    is_sized = bool(node.cpus) or (model == "allocation" and bool(tenant.gpus and node.gpus))
+    return (is_sized or model == "usage") and (tenant.busy_cpus is not None or model == "allocation")
+
+
 def _share_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> Shares:
     """Give each tenant its own GPUs' energy; the meters differ, and the node's is believed.
 

@@ -26,9 +26,10 @@ class LedgerView:
         totals = self.ledger.runs.get(run.run_id)
         if totals is None:
             return None
-        power = self.power.jobs.get(run.run_id, _NO_POWER) if self.power and run.is_open else _NO_POWER
+        # Also of a run that ended in that window: without it the jobs would not add up to their nodes.
+        power = self.power.jobs.get(run.run_id, _NO_POWER) if self.power else _NO_POWER
         host = power.host_watts.get(self.prices.model) if power.host_watts is not None else None
-        return JobEnergy(self.prices.model, totals.joules(self.prices.model), host, power.gpu_watts)
+        return JobEnergy(self.prices.model, totals.joules(self.prices.model), host, power.gpu_watts, power.coverage)
 
     def users(self) -> tuple[EnergySums, ...]:
         """List the users' totals under each account."""
@@ -46,8 +47,11 @@ class LedgerView:
 
     def nodes(self) -> tuple[NodeEnergy, ...]:
         """List the nodes that have been measured."""
-        watts = self.power.nodes if self.power else {}
-        return tuple(NodeEnergy(node, totals, watts.get(node)) for node, totals in sorted(self.ledger.nodes.items()))
+        watts, meters = (self.power.nodes, self.power.meters) if self.power else ({}, {})
+        return tuple(
+            NodeEnergy(node, totals, watts.get(node), meters.get(node, ""))
+            for node, totals in sorted(self.ledger.nodes.items())
+        )
 
     def _recent(self) -> Mapping[tuple[str, str], Totals]:
         oldest = self.ledger.window_end - QUIET_SECONDS

@@ -1,6 +1,6 @@
 """What is known of one run, by the names of the fields that rules compare, and what is missing where it is not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.join.efficiency import FairShare
@@ -102,6 +102,11 @@ def _idle(seconds: float | None, busy: int, job: Job, observed: Observed) -> Fac
     if now is None:
         return Fact(None, 0.0, _why_unseen(job.run, observed.use, "gpu_utilization"))
     coverage, missing = _covered(ledger, job.run.allocated.gpu_count * (ledger.until - ledger.since))
+    # Ten idle minutes before and after an hour in the dark are not twenty idle minutes.
+    unseen = ledger.gpu_unseen_seconds if busy == 1 else ledger.gpu_partly_unseen_seconds
+    seen = seconds / (seconds + unseen) if unseen else 1.0
+    if seen < coverage:
+        coverage, missing = seen, f"only {int(seen * 100)} % of the time since a GPU was busy was observed"
     if now.coverage < coverage:
         coverage, missing = now.coverage, _why_unseen(job.run, observed.use, "gpu_utilization")
     # The snapshot is newer than the ledger's last closed window.
@@ -113,7 +118,7 @@ def _blind(run: Run, use: Use | None) -> str:
     if run.suspended_seconds:
         return _SUSPENDED
     # Exporters that cannot show GPUs (no NVML, no DCGM, another vendor) would make every GPU of the cluster look idle.
-    return _NO_GPUS if use and use.gpus is not None and not use.gpus else ""
+    return _NO_GPUS if use and use.gpus is not None and use.gpu_nodes is not None and not use.gpu_nodes else ""
 
 
 def _covered(ledger: RunLedger, gpu_seconds: float) -> tuple[float, str]:
@@ -129,12 +134,20 @@ def _why_unseen(run: Run, use: Use | None, input_name: str) -> str:
     if input_name in use.failed:
         return f"the input {input_name} could not be read"
     down = [] if use.healthy_nodes is None else [node for node in run.nodes if node not in use.healthy_nodes]
-    if not down:
-        return f"not all of its nodes have samples of {input_name}"
-    if len(down) == 1:
-        return f"the exporter of {down[0]} is down"
-    more = f" and {len(down) - _NAMED_NODES} more" if len(down) > _NAMED_NODES else ""
-    return f"the exporters of {', '.join(down[:_NAMED_NODES])}{more} are down"
+    if down:
+        return _of_nodes(down, "is down", "are down")
+    blind = [node for node in run.nodes if not use.vouches_for_gpus(node)]
+    if input_name == "gpu_utilization" and blind and use.gpu_nodes is not None:
+        return _of_nodes(blind, "has not shown any GPU lately", "have not shown any GPU lately")
+    return f"not all of its nodes have samples of {input_name}"
+
+
+def _of_nodes(nodes: Sequence[str], one: str, several: str) -> str:
+    """Say something of the exporters of some nodes, of which the first few are named."""
+    if len(nodes) == 1:
+        return f"the exporter of {nodes[0]} {one}"
+    more = f" and {len(nodes) - _NAMED_NODES} more" if len(nodes) > _NAMED_NODES else ""
+    return f"the exporters of {', '.join(nodes[:_NAMED_NODES])}{more} {several}"
 
 
 # One entry for each of model/waste.py: FIELDS.

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from aggregator.join.attribution import Attribution, Shares, Tenant, attribute
+from aggregator.join.attribution import Attribution, Shares, Tenant, attribute, is_known
+from aggregator.join.boards import Viewer, own_gpu_watts
 from aggregator.join.efficiency import COVERAGE_FLOOR
 from aggregator.join.price import co2_grams, energy_cost, hardware_cost
 from aggregator.join.use import gpu_use
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import (
+    METERS,
     JobPower,
     Ledger,
     NodePower,
@@ -23,9 +25,6 @@ from aggregator.model.energy import (
 )
 
 K = TypeVar("K")
-# A second in which GPUs were not observed takes back so many of an idle stretch: one of a given length is then observed
-# for COVERAGE_FLOOR of its time at least.
-UNSEEN_WEIGHT = COVERAGE_FLOOR / (1 - COVERAGE_FLOOR)
 # Longer than any retention of ended jobs on the page needs to be.
 KEEP_ENDED_SECONDS = 3600.0
 _NO_NODE = NodePower()
@@ -33,24 +32,32 @@ _NO_NODE = NodePower()
 
 @dataclass(slots=True)
 class _Gain:
-    """What one run gains in one window; nodes counts those whose power is known."""
+    """What one run gains in one window.
+
+    host and gpu are its joules, watts and gpu_watts its power while the nodes were measured. nodes counts those nodes
+    whose power is known, known those of which all is known that its part rests on. meters has the share of its nodes
+    and of the window by the meter.
+    """
 
     run: Run
     seconds: float
     nodes: int = 0
+    known: float = 0.0
     host: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     gpu: float = 0.0
-    has_gpu_power: bool = False
+    watts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gpu_watts: float = 0.0
+    meters: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def coverage(self) -> float:
-        """Give the share of the run's nodes whose power is known."""
-        return self.nodes / max(len(self.run.nodes), 1)
+        """Give the share of the run's nodes and of the window in which all is known."""
+        return self.known / max(len(self.run.nodes), 1)
 
     @property
     def is_measured(self) -> bool:
         """Tell whether any of its power is known: nothing measured is not 0 joules."""
-        return self.nodes > 0 or self.has_gpu_power
+        return self.nodes > 0
 
 
 class LedgerBook:
@@ -70,7 +77,8 @@ class LedgerBook:
         nodes = self._share(window, gains)
         for gain in gains:
             self._add_run(gain, window)
-        self.power = Power(window.end, _job_power(gains, window.seconds), nodes)
+        meters = {name: window.nodes[name].meter for name in nodes}
+        self.power = Power(window.end, _job_power(gains, window.seconds), nodes, meters)
         self._window_end = window.end
 
     def ledger(self) -> Ledger:
@@ -80,28 +88,40 @@ class LedgerBook:
         return Ledger(self._window_end, runs, dict(self._users), dict(self._nodes))
 
     def _share(self, window: PowerWindow, gains: Sequence[_Gain]) -> dict[str, Mapping[str, float]]:
-        """Share each node's energy between its tenants; give its watts by component."""
+        """Share each node's energy between its tenants; give its watts by component.
+
+        Of a node whose power is not known nothing is shared, not even that of its GPUs: jobs add up to nodes.
+        """
         tenants: dict[str, list[_Gain]] = defaultdict(list)
         for gain in gains:
             for name in gain.run.nodes:
                 tenants[name].append(gain)
         watts: dict[str, Mapping[str, float]] = {}
         # In one order, so that all replicas round alike.
-        for name in sorted(window.nodes.keys() | tenants.keys()):
-            node = window.nodes.get(name, _NO_NODE)
-            present = tenants.get(name, [])
-            shared = attribute(node, [_tenant(gain, name, window) for gain in present], window.seconds)
-            _credit(present, shared, node.watts is not None)
-            if node.watts is not None:
-                joules = _by_component(shared, self._prices.model)
-                self._add_node(name, joules, window)
-                watts[name] = {component: amount / window.seconds for component, amount in joules.items()}
+        for name in sorted(window.nodes):
+            if window.nodes[name].watts is not None:
+                watts[name] = self._share_node(name, window, tenants.get(name, []))
         return watts
 
-    def _add_node(self, name: str, joules: Mapping[str, float], window: PowerWindow) -> None:
-        before = self._nodes.get(name, NodeTotals(window.end))
-        total = {component: before.joules.get(component, 0.0) + amount for component, amount in joules.items()}
-        self._nodes[name] = NodeTotals(window.end, total, before.power_seconds + window.seconds)
+    def _share_node(self, name: str, window: PowerWindow, present: Sequence[_Gain]) -> Mapping[str, float]:
+        tenants = _tenants(present, name, window)
+        node = _with_gpus(window.nodes[name], tenants, window.seconds)
+        shared = attribute(node, tenants, window.seconds)
+        before = self._nodes.get(name, NodeTotals(window.end, meter=node.meter))
+        meter = min(before.meter, node.meter, key=METERS.index)
+        for index, gain in enumerate(present):
+            is_known_here = node.meter == meter and is_known(node, tenants[index], self._prices.model)
+            _credit(gain, index, shared, node, window.seconds, is_known_here)
+        joules = _by_component(shared, self._prices.model)
+        covered = window.seconds * node.covered
+        self._nodes[name] = NodeTotals(
+            window.end,
+            _added(before.joules, {component: amount * node.covered for component, amount in joules.items()}),
+            before.power_seconds + (covered if node.meter == meter else 0.0),
+            before.fallback_seconds + (0.0 if node.meter == meter else covered),
+            meter,
+        )
+        return {component: amount / window.seconds for component, amount in joules.items()}
 
     def _add_run(self, gain: _Gain, window: PowerWindow) -> None:
         run, prices = gain.run, self._prices
@@ -115,6 +135,7 @@ class LedgerBook:
             before,
             until=end,
             power_seconds=before.power_seconds + gain.seconds * gain.coverage,
+            meters=_added(before.meters, {meter: part * gain.seconds for meter, part in gain.meters.items()}),
             host_joules=_added(before.host_joules, gain.host),
             gpu_joules=before.gpu_joules + gain.gpu,
             co2_grams=_sum(before.co2_grams, grams),
@@ -151,7 +172,21 @@ def _present(runs: Iterable[Run], window: PowerWindow) -> list[_Gain]:
     return gains
 
 
-def _tenant(gain: _Gain, node: str, window: PowerWindow) -> Tenant:
+def _tenants(present: Sequence[_Gain], node: str, window: PowerWindow) -> list[Tenant]:
+    """Describe the runs on one node, and the power of each one's own GPUs."""
+    viewers = [
+        Viewer(
+            gain.seconds,
+            gain.run.allocated.gpu_equivalents,
+            window.job_gpu_watts.get(gain.run.job_id, {}).get(node, ()),
+        )
+        for gain in present
+    ]
+    own = own_gpu_watts(viewers, window.seconds)
+    return [_tenant(gain, node, window, watts) for gain, watts in zip(present, own, strict=True)]
+
+
+def _tenant(gain: _Gain, node: str, window: PowerWindow, gpu_watts: float | None) -> Tenant:
     """Describe a run on one of its nodes; what it holds is taken as spread evenly, slurmacct does not say more."""
     run, use = gain.run, window.use
     held, count = run.held_at(window.begin), len(run.nodes)
@@ -165,7 +200,20 @@ def _tenant(gain: _Gain, node: str, window: PowerWindow) -> Tenant:
         gpus=held.gpu_equivalents / count,
         busy_cpus=_of(use.cpus, run.job_id, node, absent),
         used_memory_bytes=_of(use.memory_bytes, run.job_id, node, absent),
-        gpu_watts=_of(window.job_gpu_watts, run.job_id, node, None),
+        gpu_watts=gpu_watts,
+    )
+
+
+def _is_suspended(run: Run) -> bool:
+    return run.state is JobState.SUSPENDED
+
+
+def _with_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> NodePower:
+    """Add the power of the jobs' own GPUs to a node whose meter does not see any."""
+    if not node.lacks_gpus or node.watts is None:
+        return node
+    return replace(
+        node, watts=node.watts + sum((tenant.gpu_watts or 0.0) * tenant.seconds / seconds for tenant in tenants)
     )
 
 
@@ -175,14 +223,16 @@ def _of(values: Mapping[int, Mapping[str, float]] | None, job_id: int, node: str
     return values.get(job_id, {}).get(node, absent)
 
 
-def _credit(gains: Sequence[_Gain], shared: Attribution, measured: bool) -> None:
-    """Write one node's joules to the gains of its tenants."""
-    for index, gain in enumerate(gains):
-        gain.nodes += measured
-        gain.gpu += shared.gpu.tenants[index]
-        gain.has_gpu_power = gain.has_gpu_power or shared.gpu.tenants[index] > 0
-        for model, shares in shared.host.items():
-            gain.host[model] += shares.tenants[index]
+def _credit(gain: _Gain, index: int, shared: Attribution, node: NodePower, seconds: float, known: bool) -> None:
+    """Write a tenant's part of one node's joules, which are those of the covered part of the window."""
+    gain.nodes += 1
+    gain.known += node.covered if known else 0.0
+    gain.meters[node.meter] += node.covered / len(gain.run.nodes)
+    gain.gpu += shared.gpu.tenants[index] * node.covered
+    gain.gpu_watts += shared.gpu.tenants[index] / seconds
+    for model, shares in shared.host.items():
+        gain.host[model] += shares.tenants[index] * node.covered
+        gain.watts[model] += shares.tenants[index] / seconds
 
 
 def _by_component(shared: Attribution, model: str) -> dict[str, float]:
@@ -197,43 +247,47 @@ def _by_component(shared: Attribution, model: str) -> dict[str, float]:
 def _judge_gpus(totals: RunLedger, run: Run, seconds: float, window: PowerWindow) -> RunLedger:
     """Add the use of the run's GPUs, for windows that it filled: at its edges the samples may be another run's."""
     # A suspended run could not use its GPUs.
-    if not run.allocated.gpu_count or seconds < window.seconds or run.state is JobState.SUSPENDED:
+    if not run.allocated.gpu_count or run.state is JobState.SUSPENDED:
         return totals
-    gpu = gpu_use(run, window.use)
+    gpu = gpu_use(run, window.use) if seconds >= window.seconds else None
     if gpu is None or gpu.used is None or gpu.busy is None:
-        return _idle(totals, -UNSEEN_WEIGHT * seconds, -UNSEEN_WEIGHT * seconds)
+        return _unseen(totals, seconds)
     totals = replace(
         totals,
         gpu_seconds=totals.gpu_seconds + gpu.judged * seconds,
         gpu_used_seconds=totals.gpu_used_seconds + gpu.used * seconds,
     )
-    more = seconds if gpu.coverage >= COVERAGE_FLOOR else -UNSEEN_WEIGHT * seconds
-    is_all_busy = gpu.busy >= run.allocated.gpu_count
-    return _idle(totals, float("-inf") if gpu.busy else more, float("-inf") if is_all_busy else more)
-
-
-def _idle(totals: RunLedger, all_idle: float, some_idle: float) -> RunLedger:
-    """Lengthen or shorten the idle stretches; they end at 0."""
+    if gpu.busy:
+        totals = replace(totals, gpu_idle_seconds=0.0, gpu_unseen_seconds=0.0)
+    if gpu.busy >= run.allocated.gpu_count:
+        return replace(totals, gpu_partly_idle_seconds=0.0, gpu_partly_unseen_seconds=0.0)
+    if gpu.coverage < COVERAGE_FLOOR:
+        return _unseen(totals, seconds, is_one_busy=gpu.busy > 0)
     return replace(
         totals,
-        gpu_idle_seconds=max(0.0, totals.gpu_idle_seconds + all_idle),
-        gpu_partly_idle_seconds=max(0.0, totals.gpu_partly_idle_seconds + some_idle),
+        gpu_idle_seconds=0.0 if gpu.busy else totals.gpu_idle_seconds + seconds,
+        gpu_partly_idle_seconds=totals.gpu_partly_idle_seconds + seconds,
+    )
+
+
+def _unseen(totals: RunLedger, seconds: float, *, is_one_busy: bool = False) -> RunLedger:
+    """Say for how long idle stretches were not observed; they are neither longer nor shorter by it."""
+    return replace(
+        totals,
+        gpu_unseen_seconds=0.0 if is_one_busy else totals.gpu_unseen_seconds + seconds,
+        gpu_partly_unseen_seconds=totals.gpu_partly_unseen_seconds + seconds,
     )
 
 
 def _job_power(gains: Iterable[_Gain], seconds: float) -> dict[int, JobPower]:
-    """Give each run's mean power over the whole window, so that runs add up to their nodes.
-
-    A node that was not measured would make the host's part too small: all of the run's nodes or nothing.
-    """
-    powers = {}
-    for gain in gains:
-        complete = gain.nodes == len(gain.run.nodes) > 0
-        host = {model: joules / seconds for model, joules in gain.host.items()} if complete else None
-        gpu = gain.gpu / seconds if gain.has_gpu_power else None
-        if host is not None or gpu is not None:
-            powers[gain.run.run_id] = JobPower(host, gpu)
-    return powers
+    """Give each run's mean power over the whole window on the nodes that were measured, so that runs add up to them."""
+    return {
+        gain.run.run_id: JobPower(
+            dict(gain.watts), gain.gpu_watts or None, gain.coverage * min(1.0, gain.seconds / seconds)
+        )
+        for gain in gains
+        if gain.nodes
+    }
 
 
 def _added(before: Mapping[K, float], more: Mapping[K, float]) -> dict[K, float]:

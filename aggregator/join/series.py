@@ -53,6 +53,12 @@ def without(lines: Iterable[Line], moments: Collection[int]) -> list[Line]:
     return [line for line in kept if line.points]
 
 
+def within(line: Line, periods: Collection[tuple[float, float]]) -> Line | None:
+    """Keep the points of a line within any of some periods (first and last moment); None when there are none."""
+    points = tuple(point for point in line.points if any(first <= point[0] <= last for first, last in periods))
+    return Line(line.labels, points) if points else None
+
+
 def left_of(span: Span, moments: Collection[int]) -> Span | None:
     """Give the shortest part of a span that has all its moments but these; None when none is left."""
     times = (span.start + index * span.step for index in range(span.points))

@@ -21,7 +21,8 @@ def sum_by_account(jobs: Iterable[Job]) -> tuple[Sums, ...]:
 def _sum_by(jobs: Iterable[Job], key: Callable[[Job], Key]) -> tuple[Sums, ...]:
     groups: dict[Key, list[Job]] = defaultdict(list)
     for job in jobs:
-        if job.run.is_open:
+        # One that ended in the ledger's last window has its part of that window's power.
+        if job.run.is_open or (job.energy and job.energy.watts is not None):
             groups[key(job)].append(job)
     return tuple(_sum(account, user, groups[account, user]) for account, user in sorted(groups))
 
@@ -35,7 +36,7 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
     return Sums(
         account=account,
         user=user,
-        jobs=_count_states(jobs),
+        jobs=_count_states([job for job in jobs if job.run.is_open]),
         allocated_cpus=cpus,
         allocated_memory_bytes=memory,
         allocated_gpus=gpus,
@@ -50,7 +51,7 @@ def _sum(account: str, user: str, jobs: list[Job]) -> Sums:
         wasted_cpu_seconds=_add(job.efficiency.wasted_cpu_seconds for job in running),
         wasted_gpu_seconds=_add(job.efficiency.wasted_gpu_seconds for job in running),
         waste_jobs=Counter((each.reason, each.severity) for job in running for each in job.waste.findings),
-        power_watts=_add(job.energy.watts for job in running if job.energy),
+        power_watts=_add(job.energy.watts for job in jobs if job.energy),
         coverage={
             "cpu": _weighted(((job.use.cpu_coverage, job.run.held.cpus) for job in running), cpus),
             "memory": _weighted(weights, sum(weight for _, weight in weights)),

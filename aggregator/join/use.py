@@ -17,15 +17,16 @@ _NO_BASES: Mapping[int, Base] = {}
 def use_by_run(runs: Iterable[Run], use: Use, bases: Mapping[int, Base] = _NO_BASES) -> dict[int, JobUse]:
     """Join the runs that hold resources with their samples: run id → use.
 
-    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run. `bases` are
-    what the counters of runs that a resize has made showed when these began; without it nothing is known of them.
+    A run younger than one scrape interval is left out: the newest sample may be of the id's previous run. So is one
+    that is younger than a value that is kept of an input that fails. `bases` are what the counters of runs that a
+    resize has made showed when these began; without it nothing is known of them.
     """
     runs = tuple(runs)
     previous_end = _previous_ends(runs)
     return {
         run.run_id: _join(run, use, previous_end.get(run.job_id, 0.0), bases.get(run.run_id))
         for run in runs
-        if run.holds_resources and run.start is not None and use.time - run.start >= use.interval
+        if run.holds_resources and run.start is not None and use.since - run.start >= use.interval
     }
 
 
@@ -39,7 +40,7 @@ def _previous_ends(runs: Iterable[Run]) -> dict[int, float]:
 
 
 def _join(run: Run, use: Use, previous_end: float, base: Base | None) -> JobUse:
-    rate_is_pure = use.time - use.cpu_window >= max(previous_end, _unlike_before(run))
+    rate_is_pure = use.since - use.cpu_window >= max(previous_end, _unlike_before(run))
     cpus = _of_run(run, use.cpus, use) if rate_is_pure else None
     seconds = _of_run(run, use.cpu_seconds, use)
     memory = _of_run(run, use.memory_bytes, use)
@@ -122,8 +123,8 @@ def _coverage(run: Run, values: Mapping[str, float]) -> float:
 def gpu_use(run: Run, use: Use) -> GpuUse | None:
     """Compare the GPUs that have series with those that the run holds.
 
-    An allocated GPU without a series counts as idle only where the node's exporter is up; how many GPUs the run has
-    on which node is not in slurmacct, so they are taken as spread evenly.
+    An allocated GPU without a series counts as idle only where the node's exporter is up and has shown GPUs; how many
+    GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
     """
     allocated = run.allocated.gpu_count
     if not allocated or use.gpus is None:
@@ -153,7 +154,7 @@ def _visible_share(run: Run, use: Use, own: list[Gpu]) -> float:
     if use.healthy_nodes is None or not run.nodes:
         return 0.0
     seen = {gpu.node for gpu in own}
-    return sum(1 for node in run.nodes if node in use.healthy_nodes or node in seen) / len(run.nodes)
+    return sum(1 for node in run.nodes if use.vouches_for_gpus(node) or node in seen) / len(run.nodes)
 
 
 def carry_over(previous: Mapping[int, JobUse], runs: Iterable[Run], joined: Mapping[int, JobUse]) -> dict[int, JobUse]:

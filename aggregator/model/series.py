@@ -45,13 +45,14 @@ class Span:
 class Subject:
     """Whose lines are wanted: of job ids, of nodes, or of what has certain labels (user, account, fs …).
 
-    any_of has labels of which several values will do.
+    any_of has labels of which several values will do. not_of are users whose series of these job ids are not meant.
     """
 
     jobs: tuple[int, ...] = ()
     nodes: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    not_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,11 +34,13 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One fetch from Prometheus, all of it at one evaluation time.
+    """One fetch from Prometheus, all of it at one evaluation time but for inputs that failed and have an older value.
 
     An input that is None could not be read: nothing may be concluded from it. cpu_window and interval are the
-    seconds over which CPU rates were taken and between two scrapes. healthy_nodes have an exporter that is up.
-    sampled_at are the epoch times of the newest samples, which may be minutes before `time`.
+    seconds over which CPU rates were taken and between two scrapes. healthy_nodes have an exporter that is up,
+    gpu_nodes one that has shown GPUs, lately or now. sampled_at are the epoch times of the newest samples, which may be
+    minutes before `time`. oldest is the time of the oldest value, None where all are of now. reachable: Prometheus has
+    targets of the cluster, also where no input has a value.
     """
 
     time: float
@@ -52,5 +54,23 @@ class Use:
     threads: NodeValues | None = None
     gpus: Mapping[int, tuple[Gpu, ...]] | None = None
     healthy_nodes: frozenset[str] | None = None
+    gpu_nodes: frozenset[str] | None = None
+    oldest: float | None = None
+    reachable: bool = True
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def since(self) -> float:
+        """Give the time of the oldest value: of a run that began later nothing is known yet."""
+        return self.time if self.oldest is None else self.oldest
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no sample of any node at all."""
+        values = (self.cpus, self.cpu_seconds, self.memory_bytes, self.memory_peak_bytes, self.threads, self.gpus)
+        return not any(values) and not self.healthy_nodes
+
+    def vouches_for_gpus(self, node: str) -> bool:
+        """Tell whether a GPU of this node that has no series is idle: its exporter answers, and can show GPUs."""
+        return node in (self.healthy_nodes or ()) and node in (self.gpu_nodes or ())

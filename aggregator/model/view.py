@@ -83,12 +83,14 @@ class JobEnergy:
     """One run's energy by the chosen model; None where nothing was measured.
 
     The watts are means over the ledger's last closed window: of its share of the nodes, and of its own GPUs.
+    power_coverage is the share of that window and of its nodes in which all was known that they rest on.
     """
 
     model: str
     joules: float | None = None
     node_watts: float | None = None
     gpu_watts: float | None = None
+    power_coverage: float | None = None
 
     @property
     def watts(self) -> float | None:
@@ -154,11 +156,12 @@ class EnergySums:
 
 @dataclass(frozen=True, slots=True)
 class NodeEnergy:
-    """One node: watts of the last closed window by component (None: stale), and its totals."""
+    """One node: watts of the last closed window by component (None: stale) with their meter, and its totals."""
 
     node: str
     totals: NodeTotals
     watts: Mapping[str, float] | None = None
+    meter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,21 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from aggregator.model.cloud import CloudUse
+from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Scheduler
 from aggregator.model.replication import Replication
 from aggregator.model.storage import QuotaCounts
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
-from aggregator.sources.base import FetchError, Source
+from aggregator.sources.base import FetchError, NoSamples, Source
 
 _log = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 # What is made of inputs that fail one by one, and of values of which some cannot be.
-_OF_INPUTS = (Use, Scheduler, Hosts, CloudUse, QuotaCounts)
+_OF_INPUTS = (Use, Scheduler, Hosts, LustreUse, CloudUse, QuotaCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class _Fetched(Generic[T_co]):
 
 
 class Feed(Generic[T_co]):
-    """One source and its last good data, which are served until they are stale."""
+    """One source and its last good data, which are served until they are stale.
+
+    `believe` is shown what was fetched and the last good data, and raises FetchError for what cannot be true.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,15 @@ class Feed(Generic[T_co]):
         stale_after: float,
         publish: Callable[[SourceStatus], None],
         observe: Callable[[str, str, float], None],
+        believe: Callable[[Any, Any], None] = lambda new, last: None,
     ) -> None:
         self._source = source
         self._timeout = timeout
         self._stale_after = stale_after
         self._publish = publish
         self._observe = observe
+        self._believe = believe
+        self._empty: tuple[str, ...] = ()
         self._good: _Fetched[T_co] | None = None
         self._status = SourceStatus(source.name, scope, up=False, error="not fetched yet")
         self._rejected: Counter[str] = Counter()
@@ -71,6 +78,9 @@ class Feed(Generic[T_co]):
         before, self._status = self._status, self._outcome(at, error, duration)
         _log_change(before, self._status)
         self._publish(self._status)
+        return self._last(at)
+
+    def _last(self, at: float) -> T_co | None:
         if self._good is None or at - self._good.at > self._stale_after:
             self._good = None
             return None
@@ -78,10 +88,14 @@ class Feed(Generic[T_co]):
 
     async def _try(self, at: float) -> str:
         """Fetch once; give the error's text, "" for none."""
+        self._empty = ()
         try:
             async with asyncio.timeout(self._timeout):
-                self._good = _Fetched(await self._source.fetch(at), at)
+                data = await self._source.fetch(at)
+            self._believe(data, self._last(at))
+            self._good = _Fetched(data, at)
         except FetchError as error:
+            self._empty = error.inputs if isinstance(error, NoSamples) else ()
             return str(error)
         except TimeoutError:
             return f"no answer within {self._timeout:g} s"
@@ -96,7 +110,7 @@ class Feed(Generic[T_co]):
             self._status, up=not error, last_attempt=at, duration_seconds=duration, error=error, lag_seconds=None
         )
         if error or self._good is None:
-            return attempt
+            return replace(attempt, failed_inputs=dict.fromkeys(self._empty, error)) if self._empty else attempt
         data = self._good.data
         failed = data.failed if isinstance(data, _OF_INPUTS) else {}
         self._rejected.update(data.rejected if isinstance(data, _OF_INPUTS) else {})

@@ -13,6 +13,7 @@ from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
 from aggregator.model.accounting import Run
 from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
+from aggregator.refresh.blank import complete
 from aggregator.sources.base import EndedRuns, FetchError
 from aggregator.state import StateError
 
@@ -35,6 +36,13 @@ class PowerSource(Protocol):
     @property
     def rejected(self) -> Mapping[str, int]:
         """Count the values that were dropped, by reason."""
+        ...
+
+    async def newest(self, at: float) -> float | None:
+        """Give the epoch time of the newest sample that there is at `at`; None without any.
+
+        Raises FetchError.
+        """
         ...
 
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
@@ -122,7 +130,7 @@ class LedgerRefresher:
         started = time.perf_counter()
         windows, error = 0, ""
         try:
-            windows = await self._advance()
+            windows = await self._advance(at)
         except (FetchError, StateError) as problem:
             error = str(problem)
         self._tell(at, windows, time.perf_counter() - started, error)
@@ -133,21 +141,47 @@ class LedgerRefresher:
         self._ledger = self._power = None
         self._tell(at, 0, 0.0, "unexpected error; the log has the details")
 
-    async def _advance(self) -> int:
-        """Add what is missing, oldest first, up to MAX_BATCHES batches; give the number of windows."""
-        known_until = self._accounted_until()
-        if known_until is None:
+    async def _advance(self, at: float) -> int:
+        """Add what is missing, oldest first, up to MAX_BATCHES batches; give the number of windows.
+
+        Raises FetchError and StateError.
+        """
+        accounted = self._accounted_until()
+        if accounted is None:
             return 0
-        settled = known_until - self._source.settle_seconds
+        newest = await self._newest(at)
+        if newest is None:
+            return 0
+        settled = min(accounted, newest) - self._source.settle_seconds
         added = 0
         for _ in range(MAX_BATCHES):
             if self._ledger is None:
                 self._ledger = await self._load(settled)
+            self._refuse_the_future(self._ledger, newest)
             count = self._missing(self._ledger, settled)
             if count <= 0:
                 break
-            added += await self._add(self._ledger, count)
+            added += await self._add(self._ledger, count, newest)
         return added
+
+    async def _newest(self, at: float) -> float | None:
+        """Give the time of the newest sample: our own clock may be wrong, and the samples late.
+
+        None while nothing runs and nothing is scraped. Raises FetchError.
+        """
+        newest = await self._source.newest(at)
+        if newest is None and self._running():
+            raise FetchError("Prometheus has no sample of `up` in the five minutes before our clock, while jobs run")
+        return newest
+
+    def _refuse_the_future(self, ledger: Ledger, newest: float) -> None:
+        """Raise StateError for a ledger that is further on than what can have been measured."""
+        ahead = ledger.window_end - newest
+        if ahead > self._source.window:
+            raise StateError(
+                f"state.url: the ledger is {ahead:.0f} s further on than the newest sample: a clock was wrong "
+                "(docs/runbook.md#hpcaggregatorledgerahead)"
+            )
 
     def _accounted_until(self) -> float | None:
         """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt."""
@@ -173,9 +207,11 @@ class LedgerRefresher:
 
     def _missing(self, ledger: Ledger, settled: float) -> int:
         window = self._source.window
-        running = sum(1 for job in self._view().jobs if job.run.holds_resources)
-        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, running)))
+        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, self._running())))
         return min(limit, math.floor((settled - self._next_begin(ledger)) / window))
+
+    def _running(self) -> int:
+        return sum(1 for job in self._view().jobs if job.run.holds_resources)
 
     def _next_begin(self, ledger: Ledger) -> float:
         """Give where the next window begins: aligned, also when the windows have been given another length."""
@@ -185,21 +221,25 @@ class LedgerRefresher:
     def _floor(self, at: float) -> float:
         return math.floor(at / self._source.window) * self._source.window
 
-    async def _add(self, ledger: Ledger, count: int) -> int:
-        """Read, add and save some windows; 0 when another replica was faster."""
+    async def _add(self, ledger: Ledger, count: int, newest: float) -> int:
+        """Read, add and save some windows; 0 when another replica was faster.
+
+        Raises FetchError while what jobs must have is missing in the first of them, and StateError.
+        """
         begin = self._next_begin(ledger)
         windows, ended = await asyncio.gather(
             self._source.windows(begin + self._source.window, count), self._ended.ended_since(begin)
         )
         # A run that has ended since the snapshot is in both; its end is the newer fact.
         runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
+        windows = await asyncio.to_thread(complete, windows, list(runs.values()), ledger, newest)
         book = await asyncio.to_thread(_book, ledger, self._settings.prices, windows, list(runs.values()))
         after = book.ledger()
         is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.
         self._ledger = after if is_ours else await self._load(begin)
         self._power = book.power
-        return count if is_ours else 0
+        return len(windows) if is_ours else 0
 
     def _view(self) -> ClusterView:
         return self._snapshot().clusters[self._cluster]

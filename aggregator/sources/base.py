@@ -16,6 +16,14 @@ class FetchError(Exception):
     """A source could not be read; the text names the thing to fix and is shown to the administrator."""
 
 
+class NoSamples(FetchError):
+    """A source answers and has nothing of what there must be: `inputs` are empty, which is not believed."""
+
+    def __init__(self, text: str, inputs: Collection[str]) -> None:
+        super().__init__(text)
+        self.inputs = tuple(inputs)
+
+
 class Source(Protocol[T_co]):
     """One system that is read. A source keeps what it needs between fetches and is fetched by one task at a time."""
 

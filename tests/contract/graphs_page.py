@@ -44,5 +44,7 @@ def _tables() -> Iterator[str]:
 def _metrics(graph: Graph) -> Iterable[str]:
     """List what the graph's expressions ask for, in the order in which they are asked."""
     text = " ".join((*(source.expression for source in graph.first), graph.expression))
-    used = {name: match.start() for name in graph.series if (match := re.search(rf"\${name}(_mean|_max)?\b", text))}
+    used = {
+        name: match.start() for name in graph.series if (match := re.search(rf"\${name}(_mean|_max|_now)?\b", text))
+    }
     return dict.fromkeys(graph.series[name].metric for name in sorted(used, key=lambda name: used[name]))

@@ -120,5 +120,5 @@ def _bootstrap(package: str, folder: Path) -> None:
 
 
 def _download_wheels(requirements: Path, folder: Path) -> None:
-    flags = ["--require-hashes", "--only-binary=:all:", "--python-version", "3.11", "--dest", str(folder)]
+    flags = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", "3.11", "--dest", str(folder)]
     _pip(f"--requirement={requirements}", "download", *flags)

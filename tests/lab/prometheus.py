@@ -30,6 +30,7 @@ class PrometheusServer:
         simulators_port: int | None = None,
         targets: Mapping[str, Sequence[Target]] | None = None,
         service_port: int | None = None,
+        more_service_ports: Sequence[int] = (),
         rule_files: Sequence[Path] = (),
         evaluation_interval: str = _SCRAPE_INTERVAL,
         external_labels: Mapping[str, str] | None = None,
@@ -41,7 +42,7 @@ class PrometheusServer:
         late_window: str = "0s",
     ) -> None:
         """
-        Prepare its configuration.
+        Prepare its configuration; *more_service_ports* are replicas of the service.
 
         *rule_files* are evaluated every *evaluation_interval*; their alerts go to *alertmanager_port*, on the terms of
         *alerting* (the section of that name). Remote writes may be *late_window* behind the newest sample.
@@ -60,7 +61,7 @@ class PrometheusServer:
             "alerting": dict(alerting or {}) | (_alertmanager(alertmanager_port) if alertmanager_port else {}),
             "scrape_configs": [
                 *(_exporters(job, these, simulators_port, cluster) for job, these in (targets or {}).items()),
-                *([_service(service_port)] if service_port else []),
+                *([_service([service_port, *more_service_ports])] if service_port else []),
             ],
         }
         self.daemon = Daemon(
@@ -157,10 +158,10 @@ def _alertmanager(port: int) -> dict[str, Any]:
     return {"alertmanagers": [{"static_configs": [{"targets": [f"{LOOPBACK}:{port}"]}]}]}
 
 
-def _service(port: int) -> dict[str, Any]:
+def _service(ports: Sequence[int]) -> dict[str, Any]:
     # The service's own label "cluster" must win.
     return {
         "job_name": "hpc-aggregator",
         "honor_labels": True,
-        "static_configs": [{"targets": [f"{LOOPBACK}:{port}"]}],
+        "static_configs": [{"targets": [f"{LOOPBACK}:{port}" for port in ports]}],
     }

@@ -11,6 +11,8 @@ from tests.lab.packages import program
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "rules"
+# What the alerts read: loaded with them.
+OWN = RULES / "recording" / "hpc.yml"
 ALERTMANAGER = RULES / "alertmanager.example.yml"
 
 

@@ -14,7 +14,7 @@ from tests.lab.hasten import hasten, hastened_rules
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
 from tests.lab.webserver import WebServer
-from tests.rules.files import ALERTMANAGER, ROOT, rule_files
+from tests.rules.files import ALERTMANAGER, OWN, ROOT, rule_files
 
 # `for: 10m` and the first wait of a group (5m) become 1 s, its interval (1h) 6 s.
 FACTOR = 600
@@ -98,7 +98,7 @@ def prometheus(tmp_path: Path, page: Exposition, alertmanager: AlertmanagerServe
     started = PrometheusServer(
         tmp_path,
         service_port=page.port,
-        rule_files=[hastened_rules(path, tmp_path / "rules", FACTOR) for path in rule_files("alerts")],
+        rule_files=[hastened_rules(path, tmp_path / "rules", FACTOR) for path in (OWN, *rule_files("alerts"))],
         external_labels={"hpc_aggregator_url": ADDRESS},
         alerting=documented_alerting(),
         alertmanager_port=alertmanager.port,

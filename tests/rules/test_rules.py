@@ -10,15 +10,15 @@ import yaml
 from aggregator.families import BY_NAME
 from tests.contract.metrics_page import service_families
 from tests.rules.contract import CONTRACT, INPUTS, NEWEST
-from tests.rules.files import ROOT, RULES, alerts, rule_files, rules, run
+from tests.rules.files import OWN, ROOT, RULES, alerts, rule_files, rules, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 PAGE = ROOT / "docs" / "rules.md"
 UNIT_TESTS = sorted((RULES / "tests").glob("*.test.yml"))
 SECTIONS = ("Meaning", "Impact", "Check", "Fix")
 WORDS = {
-    "absent", "and", "bool", "by", "changes", "count", "ignoring", "max", "min", "on", "or", "sum", "time", "unless",
-    "without",
+    "absent", "and", "bool", "by", "changes", "count", "group_left", "ignoring", "increase", "max", "min", "on", "or",
+    "rate", "sum", "time", "topk", "unless", "without",
 }  # fmt: skip
 
 
@@ -28,14 +28,18 @@ def service_names() -> set[str]:
 
 def known() -> set[str]:
     buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
-    return {*BY_NAME, *service_names(), *buckets, "up"}
+    return {*BY_NAME, *service_names(), *buckets, "up", *OWN_SERIES}
+
+
+# What rules/recording/hpc.yml records of each of the service's own families.
+OWN_SERIES = {rule["record"]: rule["expr"] for rule in yaml.safe_load(OWN.read_text())["groups"][0]["rules"]}
 
 
 def names(expr: str) -> set[str]:
     """Find the metric names of an expression: what is left without strings, selectors, groupings and windows."""
     expr = re.sub(r'"(?:[^"\\]|\\.)*"', "", expr)
     expr = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", expr)
-    expr = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", expr)
+    expr = re.sub(r"\b(by|without|on|ignoring|group_left)\s*\([^)]*\)", "", expr)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
 
 
@@ -55,7 +59,7 @@ def headings(page: Path) -> dict[str, str]:
 
 
 def test_promtool_accepts_every_rule_file() -> None:
-    assert len(rule_files()) == 5
+    assert len(rule_files()) == 6
     run("promtool", "check", "rules", *rule_files())
 
 
@@ -67,7 +71,7 @@ def test_promtool_unit_tests(path: Path) -> None:
 def test_the_recorded_names_are_the_contract_s() -> None:
     recorded = [rule["record"] for rule in rules("recording")]
     assert len(CONTRACT) == 22
-    assert sorted(recorded) == sorted([*CONTRACT, *NEWEST, *INPUTS])
+    assert sorted(recorded) == sorted([*CONTRACT, *NEWEST, *INPUTS, *OWN_SERIES])
 
 
 def test_every_recorded_series_has_a_unit_test() -> None:
@@ -78,7 +82,7 @@ def test_every_recorded_series_has_a_unit_test() -> None:
         for case in test.get("promql_expr_test", [])
         if case["exp_samples"]
     }
-    assert {*CONTRACT, *NEWEST, *INPUTS} <= tested
+    assert {*CONTRACT, *NEWEST, *INPUTS, *OWN_SERIES} <= tested
 
 
 def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
@@ -108,7 +112,8 @@ def test_an_alert_is_complete(rule: dict[str, Any]) -> None:
 def test_an_alert_names_families_and_labels_that_exist(rule: dict[str, Any]) -> None:
     assert names(rule["expr"]), "no metric"
     assert names(rule["expr"]) <= known()
-    for name, matchers in re.findall(r"(\w+)\{([^}]*)\}", rule["expr"]):
+    for word, matchers in re.findall(r"([\w:]+)\{([^}]*)\}", rule["expr"]):
+        name = word.replace(":", "_")
         if name in BY_NAME:
             assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= set(BY_NAME[name].all_labels)
 
@@ -119,7 +124,7 @@ def test_a_wrong_name_would_be_found() -> None:
 
 @pytest.mark.parametrize("rule", alerts(), ids=title)
 def test_the_texts_of_an_alert_name_families_that_exist(rule: dict[str, Any]) -> None:
-    asked = set(re.findall(r"\bhpc_\w+", " ".join(rule["annotations"].values())))
+    asked = set(re.findall(r"\bhpc[_:][\w:]+", " ".join(rule["annotations"].values())))
     assert asked - {"hpc_aggregator_url"} <= known()
 
 
@@ -148,7 +153,7 @@ def test_the_runbook_s_queries_are_valid_and_name_families_that_exist(tmp_path: 
     ]
     assert queries
     for query in queries:
-        assert {name for name in names(query) if name.startswith("hpc_")} <= known(), query
+        assert {name for name in names(query) if name.startswith("hpc")} <= known(), query
     checked = [{"record": f"q{number}", "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbook", "rules": checked}]}))
     run("promtool", "check", "rules", tmp_path / "queries.yml")
@@ -156,10 +161,38 @@ def test_the_runbook_s_queries_are_valid_and_name_families_that_exist(tmp_path: 
 
 def test_the_rules_page_lists_every_rule() -> None:
     listed = set(re.findall(r"^\| `([\w:]+)`", PAGE.read_text(), re.MULTILINE))
-    assert listed == {*CONTRACT, *NEWEST, *INPUTS, *(rule["alert"] for rule in alerts())}
+    assert listed == {*CONTRACT, *NEWEST, *INPUTS, *OWN_SERIES, *(rule["alert"] for rule in alerts())}
 
 
 @pytest.mark.parametrize("path", [RUNBOOK, PAGE], ids=lambda path: path.name)
 def test_a_page_names_families_that_exist(path: Path) -> None:
     named = set(re.findall(r"\bhpc_\w*[a-z]\b(?!\*)", path.read_text()))
     assert named - {"hpc_aggregator_url", "hpc_inputs"} <= known()
+
+
+def test_each_gauge_is_recorded_as_it_is_without_replicas() -> None:
+    for record, expr in OWN_SERIES.items():
+        if record != "hpc:user_waste_jobs:by_reason":
+            family = record.replace(":", "_")
+            assert expr == f"max without (instance, pod) ({family})"
+            # The larger of two counters goes back when its replica ends.
+            assert BY_NAME[family].type == "gauge"
+
+
+# Those that are of each replica.
+ON_THE_SERVICE = re.compile(r"Hpc(Aggregator\w+)")
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=title)
+def test_alerts_on_jobs_and_storage_read_nothing_that_replicas_show_twice(rule: dict[str, Any]) -> None:
+    if not ON_THE_SERVICE.fullmatch(rule["alert"]):
+        assert all(name.startswith("hpc:") for name in names(rule["expr"]))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_examples_of_the_docs_count_replicas_once(page: Path) -> None:
+    """But for what is of each replica, and where the maximum over them is written out."""
+    for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL):
+        for line in block.splitlines():
+            raw = {name for name in re.findall(r"\bhpc_\w+", line.partition("#")[0]) if "hpc_aggregator" not in name}
+            assert not raw or "without (instance, pod)" in line or line == "count(hpc_job_info)", line

@@ -12,6 +12,7 @@ from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirt
 from aggregator.sources.prometheus.graphs import Graph, present_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.instant import ask_all, values_by
+from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
 
 # What instances did over a whole day does not change within minutes, and is dear to ask.
@@ -41,8 +42,12 @@ class PrometheusCloud:
         exporter: ExporterSettings,
         nodes: NodeNames,
         rule: IdleRule,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.rows = 0
+        self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
+        self._kept_activities: LastGood[Mapping[str, Activity]] = LastGood(patience)
         self._client = client
         self._exporter = exporter
         self._nodes = nodes
@@ -62,7 +67,7 @@ class PrometheusCloud:
         return {}
 
     async def fetch(self, at: float) -> CloudUse:
-        """Evaluate every input at `at`; one that fails is missing and named, the others are there.
+        """Evaluate every input at `at`; one that fails is named, and is as it last was, or missing.
 
         Raises FetchError when it is not known which instances there are.
         """
@@ -73,10 +78,11 @@ class PrometheusCloud:
             raise FetchError(failed[libvirtd.IDENTITY.name])
         self.rows = sum(map(len, vectors.values()))
         rejected: Counter[str] = Counter()
+        kept = self._kept.fill(at, self._queries, vectors).values
         use = CloudUse(
             time=at,
-            instances=tuple(self._instances(vectors, looked.activities, rejected)),
-            hypervisors=self._hypervisors(vectors, rejected),
+            instances=tuple(self._instances(kept, looked.activities, rejected)),
+            hypervisors=self._hypervisors(kept, rejected),
             failed={**failed, **looked.failed},
             rejected=rejected,
         )
@@ -98,9 +104,9 @@ class PrometheusCloud:
         if known is None or known.failed or not 0 <= at - known.at < every:
             answers = await ask_all(self._client, self._idle_queries, at)
             # Half of an answer would be taken for all that an instance did.
-            known = self._looked = _Looked(
-                at, {} if answers.failed else self._activities(answers.vectors), answers.failed
-            )
+            seen = {} if answers.failed else {"activities": self._activities(answers.vectors)}
+            kept = self._kept_activities.fill(at, ("activities",), seen).values
+            known = self._looked = _Looked(at, kept.get("activities", {}), answers.failed)
         return known
 
     def _activities(self, vectors: Mapping[str, Sequence[Sample]]) -> Mapping[str, Activity]:

@@ -31,12 +31,13 @@ class Graph:
     by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
-    and $name_max are those of a gauge over a step; $span is the step, or the time over which counters become rates if
-    that is longer; $job, $node, $slurm_node, $user and $account are labels; others follow the site's names where they
-    stand in lists and quotes. Slopes of counters are written by `slopes`. What uses them, or has `there`, is added up
-    at many moments of a long step, of which the mean is taken: a sum of means would count what followed one another
-    as if it had been there at once. The moments are those at which there is something; with `there` (an expression of
-    the labels `there_by`) those at which that has a sample: a sum is 0 then while it has none.
+    and $name_max are those of a gauge over a step, $name_now is its last sample unless that is old; $span is the step,
+    or the time over which counters become rates if that is longer; $job, $node, $slurm_node, $user and $account are
+    labels; others follow the site's names where they stand in lists and quotes. `slopes` writes those of counters.
+    What uses them, or has `there`, is added up at many moments of a long step, of which the mean is taken: a sum of
+    means would count what followed one another as if it had been there at once. The moments are those at which there is
+    something; with `there` (an expression of the labels `there_by`) those at which that has a sample: a sum is 0 then
+    while it has none.
     $nodes is the regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked
     node's label. job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the
     time in which it is there; the expression then for what is left.
@@ -164,8 +165,11 @@ def _vectors(graph: Graph, select: Callable[[Series], str], settings: ExporterSe
         f"{name}_mean": _mean(series, selected[name], selected, over) if stepped else selected[name]
         for name, series in graph.series.items()
     }
+    # Prometheus repeats the last sample for five minutes where nothing says that it is the last.
+    recent = f"[{math.ceil(_RECENT_INTERVALS * settings.interval)}s]"
+    current = {f"{name}_now": f"last_over_time({each}{recent})" for name, each in selected.items()}
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
-    return selected | means | maxima
+    return selected | means | maxima | current
 
 
 def _over_moments(source: Source, window: float, step: float) -> str:

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from aggregator.model.node import Hosts
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.exporters.node_exporter import HOST_INPUTS
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
+from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
 
 
@@ -18,18 +19,25 @@ class PrometheusHosts:
     name = "node_exporter"
 
     def __init__(
-        self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings, nodes: NodeNames
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporter: ExporterSettings,
+        nodes: NodeNames,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
         self._nodes = nodes
+        self._kept: LastGood[Mapping[str, float]] = LastGood(patience)
         self._queries = {item.name: (item, promql(item, matchers, exporter, nodes.label)) for item in HOST_INPUTS}
 
     async def fetch(self, at: float) -> Hosts:
-        """Evaluate every input at `at`; one that fails is missing and named.
+        """Evaluate every input at `at`; one that fails is named, and is as it last was, or missing.
 
-        Raises FetchError when all of them fail.
+        Raises FetchError when all of them fail, NoSamples when there is no host.
         """
         values: dict[str, Mapping[str, float]] = {}
         failed: dict[str, str] = {}
@@ -45,8 +53,11 @@ class PrometheusHosts:
         if not values:
             raise FetchError(next(iter(failed.values())))
         self.rows = sum(map(len, values.values()))
-        self.features = {name: bool(found) for name, found in values.items()}
-        return Hosts(time=at, values=values, failed=failed, rejected=rejected)
+        if not (self.rows or failed or rejected):
+            raise NoSamples("no sample of any host: check prometheus.matchers, its tenant, and the exporter", values)
+        kept = self._kept.fill(at, self._queries, values).values
+        self.features = {name: bool(found) for name, found in kept.items()}
+        return Hosts(time=at, values=kept, failed=failed, rejected=rejected)
 
     async def _ask(self, item: Input, query: str, at: float, rejected: Counter[str]) -> Mapping[str, float]:
         found: dict[str, float] = {}

@@ -7,11 +7,12 @@ from typing import Final
 
 from aggregator.model.lustre import LustreUse, Rates, Sender
 from aggregator.model.lustre_jobid import JobIdParser
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, INPUTS, MOST_SENDERS, whole
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
+from aggregator.sources.prometheus.memory import LastGood
 
 EXPORTERS: Final = ("lustre_exporter_slurm", "lustre_exporter")
 
@@ -32,11 +33,15 @@ class PrometheusLustre:
         exporter: ExporterSettings,
         names: Sequence[str] = (),
         most: int = MOST_SENDERS,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.rows = 0
         self._client = client
         self._exporter = exporter
         self._parser = JobIdParser(names)
+        self._kept: LastGood[Rates] = LastGood(patience)
+        self._kept_coverage: LastGood[Mapping[str, float]] = LastGood(patience)
         self._most = most
         self._queries = {item.name: promql(item, matchers, exporter, "") for item in (*INPUTS, COVERAGE)}
         self._wholes = {item.name: promql(whole(item), matchers, exporter, "") for item in INPUTS}
@@ -45,13 +50,16 @@ class PrometheusLustre:
         }  # fmt: skip
 
     async def fetch(self, at: float) -> LustreUse:
-        """Evaluate every input at `at`; one that fails is missing and named, the others are there.
+        """Evaluate every input at `at`; one that fails is named, and is as it last was, or missing.
 
-        Raises FetchError when all of them fail.
+        Raises FetchError when all of them fail, NoSamples when no server shows anything.
         """
         answers = await ask_all(self._client, self._queries, at)
         if not answers.vectors:
             raise FetchError(next(iter(answers.failed.values())))
+        if not answers.failed and not any(answers.vectors.values()):
+            text = "no sample of any Lustre server: check prometheus.matchers, its tenant, and lustre_exporter"
+            raise NoSamples(text, answers.vectors.keys())
         wholes = await ask_all(self._client, self._capped(answers), at)
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
@@ -70,14 +78,21 @@ class PrometheusLustre:
             for item in INPUTS
             if item.name not in failed
         }
+        kept = self._kept.fill(at, self._wholes, rates)
+        seen = (
+            {}
+            if COVERAGE.name in failed
+            else {COVERAGE.name: _by_filesystem(COVERAGE, vectors[COVERAGE.name], rejected)}
+        )
+        coverage = self._kept_coverage.fill(at, (COVERAGE.name,), seen)
         return LustreUse(
             time=at,
             interval=self._exporter.interval,
             window=self._exporter.rate_window,
-            read=rates.get("read"),
-            write=rates.get("write"),
-            metadata=rates.get("metadata"),
-            coverage=_by_filesystem(COVERAGE, vectors.get(COVERAGE.name, ()), rejected),
+            read=kept.values.get("read"),
+            write=kept.values.get("write"),
+            metadata=kept.values.get("metadata"),
+            coverage=coverage.values.get(COVERAGE.name, {}),
             failed=failed,
             rejected=rejected,
         )

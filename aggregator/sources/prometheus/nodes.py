@@ -1,7 +1,7 @@
 """Match the label values that mean a node: model/nodename.py has the rule for their names."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.model.nodename import NodeRule, folded, is_address, without_port
@@ -19,6 +19,10 @@ class NodeNames(NodeRule):
     """The site's rule, and which label carries the node."""
 
     label: str = "instance"
+
+    def of_labels(self, labels: Mapping[str, str]) -> str:
+        """Give Slurm's name of the node of a series."""
+        return self.normalize(labels.get(self.label, ""))
 
     def matcher(self, nodes: Iterable[str]) -> Matcher:
         """Match the label values that mean one of these nodes, and no other."""

@@ -2,34 +2,43 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from aggregator.model.energy import NodePower, PowerWindow
+from aggregator.model.energy import METERS, NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.prometheus.client import PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import gpu_exporters, node_exporter, redfish_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
+from aggregator.sources.prometheus.exporters import (
+    gpu_exporters,
+    named_gpus,
+    node_exporter,
+    redfish_exporter,
+    slurm_job_exporter,
+)
+from aggregator.sources.prometheus.inputs import ExporterSettings, Input, moments, plausible, promql
+from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.rest import HOUR, RestPower
+from aggregator.sources.prometheus.sight import GpuSight
 
-# A value holds for this many scrape intervals; after that the time is not covered.
-HOLD_INTERVALS = 2
 # A scrape takes a while, and so does slurmctld to tell slurmdbd who has started.
 MIN_SETTLE_SECONDS = 5.0
-# The power at rest changes slowly, and its query looks at a whole day: once an hour, at the full hour.
-STATIC_SECONDS = 3600.0
 # Times come with milliseconds.
 _SAME_SECONDS = 0.001
 _NOTHING: Mapping[str, float] = {}
 
 
+# What the configuration may say of a node.
+_SAID = ("static_watts", "cpus", "memory_bytes", "gpus")
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One range query: its expression, and the input that says what its values may be."""
+    """One range query: its expression, the input that says what its values may be, and what they are divided by."""
 
     item: Input
     promql: str
-    step: float
+    moments: int
 
 
 # One answer: by window number, by the series' key, the value.
@@ -59,19 +68,32 @@ class PrometheusPower:
         self._client = client
         self._names = names
         self._known = known
+        self._exporters = exporters
         self._jobs = exporters["slurm_job_exporter"]
         self._job_label = self._jobs.label("slurmjobid")
         self._gpu_label = self._jobs.label("gpu")
+        self._newest = promql(slurm_job_exporter.NEWEST, matchers, self._jobs, names.label)
+        self._rest = RestPower(client, matchers, exporters, names)
+        self._sight = GpuSight(
+            client, promql(slurm_job_exporter.GPU_NODES, matchers, self._jobs, names.label), names.of_labels
+        )
         self._questions = {
-            key: self._question(key, item, matchers, exporters[exporter])
+            key: self._question(item(exporters[exporter]), matchers, exporters[exporter])
             for key, (exporter, item) in _INPUTS.items()
             if exporter in exporters
         }
 
-    def _question(self, key: str, item: Input, matchers: Mapping[str, str], settings: ExporterSettings) -> _Question:
-        hold = max(self.window, HOLD_INTERVALS * settings.interval)
-        step = STATIC_SECONDS if key == "static_watts" else self.window
-        return _Question(item, promql(item, matchers, settings, self._names.label, hold), step)
+    def _question(self, item: Input, matchers: Mapping[str, str], settings: ExporterSettings) -> _Question:
+        expression = promql(item, matchers, settings, self._names.label, self.window)
+        return _Question(item, expression, moments(self.window, settings.interval))
+
+    async def newest(self, at: float) -> float | None:
+        """Give the epoch time of the newest scrape that is known at `at`, by Prometheus's clock; None without any.
+
+        Raises FetchError.
+        """
+        found = await self._client.query(self._newest, at)
+        return max((float(sample.value[1]) for sample in found), default=None)
 
     async def windows(self, first_end: float, count: int) -> list[PowerWindow]:
         """Read `count` windows one after the other, the first of which ends at epoch time `first_end`.
@@ -79,24 +101,35 @@ class PrometheusPower:
         Raises FetchError when any query fails: what is added up once is not corrected later.
         """
         ends = [first_end + number * self.window for number in range(count)]
-        keys = list(self._questions)
-        answers = await asyncio.gather(*(self._ask(self._questions[key], ends) for key in keys))
+        keys, hours = list(self._questions), sorted({end - end % HOUR for end in ends})
+        await self._sight.learn(ends[-1])
+        answers, rests = await asyncio.gather(
+            asyncio.gather(*(self._ask(self._questions[key], ends) for key in keys)),
+            asyncio.gather(*(self._rest.at(hour) for hour in hours)),
+        )
         # Tens of thousands of samples: off the event loop.
-        return await asyncio.to_thread(self._read, ends, dict(zip(keys, answers, strict=True)))
+        at_rest = dict(zip(hours, rests, strict=True))
+        return await asyncio.to_thread(self._read, ends, dict(zip(keys, answers, strict=True)), at_rest)
 
     async def _ask(self, question: _Question, ends: Sequence[float]) -> Sequence[Series]:
-        start, end = (_floor(time, question.step) for time in (ends[0], ends[-1]))
-        if question.step == self.window:
-            start, end = ends[0], ends[-1]
-        return await self._client.query_range(question.promql, start, end, question.step)
+        return await self._client.query_range(question.promql, ends[0], ends[-1], self.window)
 
-    def _read(self, ends: Sequence[float], answers: Mapping[str, Sequence[Series]]) -> list[PowerWindow]:
+    def _read(
+        self,
+        ends: Sequence[float],
+        answers: Mapping[str, Sequence[Series]],
+        at_rest: Mapping[float, Mapping[str, float]],
+    ) -> list[PowerWindow]:
         by_node = {key: self._by_node(key, answers[key], ends) for key in _NODE_KEYS if key in answers}
         by_job = {key: self._by_job(key, answers[key], ends) for key in _JOB_KEYS}
-        gpus = self._gpus(answers["gpu_utilization"], ends)
+        shown = self._gpus("gpu_utilization", answers["gpu_utilization"], ends)
+        gpus, boards = shown, self._gpus("job_gpu_watts", answers["job_gpu_watts"], ends)
+        for utilization, watts in (keys for keys in _NAMED if keys[0] in answers):
+            gpus = list(map(prefer, self._gpus(utilization, answers[utilization], ends), gpus))
+            boards = list(map(prefer, self._gpus(watts, answers[watts], ends), boards))
         windows = []
         for number, end in enumerate(ends):
-            seen = {key: values[number] for key, values in by_node.items()}
+            seen: dict[str, Mapping[str, float]] = {key: values[number] for key, values in by_node.items()}
             use = Use(
                 time=end,
                 interval=self._jobs.interval,
@@ -104,16 +137,20 @@ class PrometheusPower:
                 cpus=by_job["busy_cpus"][number],
                 memory_bytes=by_job["memory_bytes"][number],
                 gpus=gpus[number],
-                healthy_nodes=frozenset(seen.pop("healthy_nodes")),
+                healthy_nodes=(healthy := frozenset(seen.pop("healthy_nodes"))),
+                gpu_nodes=self._sight.see(end, {gpu.node for of in shown[number].values() for gpu in of}, healthy),
             )
-            nodes = _nodes(seen, by_job["job_gpu_watts"][number], self._known)
-            windows.append(PowerWindow(end - self.window, end, use, nodes, by_job["job_gpu_watts"][number]))
+            seen["static_watts"] = at_rest[end - end % HOUR]
+            own = _boards(boards[number])
+            windows.append(PowerWindow(end - self.window, end, use, _nodes(seen, own, self._known), own))
         return windows
 
     def _by_node(self, key: str, series: Sequence[Series], ends: Sequence[float]) -> _Values:
         values: _Values = [{} for _ in ends]
         for labels, number, value in self._values(key, series, ends):
             node = self._node(labels)
+            if key.endswith("_moments"):
+                value = min(1.0, value / self._questions[key].moments)
             # Two label values that mean one node are one node: the larger has it all.
             values[number][node] = max(value, values[number].get(node, value))
         return values
@@ -127,37 +164,41 @@ class PrometheusPower:
                 nodes[node] = max(value, nodes.get(node, value))
         return values
 
-    def _gpus(self, series: Sequence[Series], ends: Sequence[float]) -> list[dict[int, tuple[Gpu, ...]]]:
+    def _gpus(self, key: str, series: Sequence[Series], ends: Sequence[float]) -> list[dict[int, tuple[Gpu, ...]]]:
+        """Give each job's GPUs with the input's value, which is in `utilization` whatever it is."""
         found: list[dict[int, dict[tuple[str, str], Gpu]]] = [defaultdict(dict) for _ in ends]
-        for labels, number, value in self._values("gpu_utilization", series, ends):
-            if (job_id := self._job_id(labels)) is not None:
-                gpu = Gpu(self._node(labels), labels.get(self._gpu_label, ""), value)
+        for labels, number, value in self._values(key, series, ends):
+            job_id, index = self._gpu_of(key, labels)
+            if job_id is not None:
+                gpu = Gpu(self._node(labels), index, value)
                 known = found[number][job_id].setdefault((gpu.node, gpu.index), gpu)
                 if value > (known.utilization or 0.0):
                     found[number][job_id][gpu.node, gpu.index] = gpu
         return [{job_id: tuple(gpus.values()) for job_id, gpus in jobs.items()} for jobs in found]
 
+    def _gpu_of(self, key: str, labels: Mapping[str, str]) -> tuple[int | None, str]:
+        """Give the job and the index of a GPU as the input's exporter names them; a slice shows its board's watts."""
+        exporter, _, name = key.partition(":")
+        if not name:
+            return self._job_id(labels), labels.get(self._gpu_label, "")
+        gpu = named_gpu(labels, self._exporters[exporter])
+        return None if name == "job_watts" and gpu.is_slice else gpu.job_id, gpu.gpu
+
     def _values(
         self, key: str, series: Sequence[Series], ends: Sequence[float]
     ) -> Iterator[tuple[Mapping[str, str], int, float]]:
         """Give the plausible values: labels, number of the window, value."""
-        question = self._questions[key]
+        item = self._questions[key].item
         for one in series:
             for time, text in one.values:
-                value = plausible(question.item, text)
+                value = plausible(item, text)
                 if value is None:
                     self.rejected[f"{key} out of range"] += 1
                     continue
-                for number in self._windows_of(time, question.step, ends):
+                number = round((time - ends[0]) / self.window)
+                # An engine that shifts or adds evaluation times would write into windows that are not its own.
+                if number in range(len(ends)) and abs(time - ends[number]) < _SAME_SECONDS:
                     yield one.metric, number, value
-
-    def _windows_of(self, time: float, step: float, ends: Sequence[float]) -> Sequence[int]:
-        """Tell which windows a value stands for: one, or all of its hour."""
-        if step == self.window:
-            number = round((time - ends[0]) / self.window)
-            # An engine that shifts or adds evaluation times would write into windows that are not its own.
-            return (number,) if number in range(len(ends)) and abs(time - ends[number]) < _SAME_SECONDS else ()
-        return [number for number, end in enumerate(ends) if _floor(end, step) == time]
 
     def _node(self, labels: Mapping[str, str]) -> str:
         return self._names.normalize(labels.get(self._names.label, ""))
@@ -167,48 +208,63 @@ class PrometheusPower:
         return int(text) if text.isdecimal() and len(text) <= 10 else None
 
 
-# key → exporter, input. Keys of nodes and of jobs are told apart by their labels.
-_INPUTS: Mapping[str, tuple[str, Input]] = {
-    "node_watts": ("redfish_exporter", redfish_exporter.NODE_WATTS),
-    "static_watts": ("redfish_exporter", redfish_exporter.STATIC_WATTS),
-    "package_watts": ("node_exporter", node_exporter.PACKAGE_WATTS),
-    "dram_watts": ("node_exporter", node_exporter.DRAM_WATTS),
-    "cpus": ("node_exporter", node_exporter.CPUS),
-    "resting_cpus": ("node_exporter", node_exporter.RESTING_CPUS),
-    "memory_total_bytes": ("node_exporter", node_exporter.MEMORY_BYTES),
-    "dcgm_gpu_watts": ("dcgm_exporter", gpu_exporters.DCGM[0]),
-    "dcgm_gpus": ("dcgm_exporter", gpu_exporters.DCGM[1]),
-    "nvidia_gpu_watts": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA[0]),
-    "nvidia_gpus": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA[1]),
-    "healthy_nodes": ("slurm_job_exporter", slurm_job_exporter.HEALTHY_NODES),
-    "busy_cpus": ("slurm_job_exporter", slurm_job_exporter.JOB_INPUTS[0]),
-    "memory_bytes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_MEMORY),
-    "gpu_utilization": ("slurm_job_exporter", slurm_job_exporter.WINDOW_GPU_UTILIZATION),
-    "job_gpu_watts": ("slurm_job_exporter", slurm_job_exporter.JOB_GPU_WATTS),
+def _always(item: Input) -> Callable[[ExporterSettings], Input]:
+    return lambda _: item
+
+
+# key → exporter, the input by its settings. Keys of nodes and of jobs are told apart by their labels.
+_INPUTS: Mapping[str, tuple[str, Callable[[ExporterSettings], Input]]] = {
+    "node_watts": ("redfish_exporter", lambda settings: redfish_exporter.node_watts(settings, "mean")),
+    "node_moments": ("redfish_exporter", lambda settings: redfish_exporter.node_watts(settings, "moments")),
+    "package_watts": ("node_exporter", _always(node_exporter.PACKAGE_WATTS)),
+    "package_moments": ("node_exporter", _always(node_exporter.PACKAGE_MOMENTS)),
+    "dram_watts": ("node_exporter", _always(node_exporter.DRAM_WATTS)),
+    "cpus": ("node_exporter", _always(node_exporter.CPUS)),
+    "resting_cpus": ("node_exporter", _always(node_exporter.RESTING_CPUS)),
+    "memory_total_bytes": ("node_exporter", _always(node_exporter.MEMORY_BYTES)),
+    "dcgm_gpu_watts": ("dcgm_exporter", _always(gpu_exporters.DCGM[0])),
+    "dcgm_gpus": ("dcgm_exporter", _always(gpu_exporters.DCGM[1])),
+    "nvidia_gpu_watts": ("nvidia_gpu_exporter", _always(gpu_exporters.NVIDIA[0])),
+    "nvidia_gpus": ("nvidia_gpu_exporter", _always(gpu_exporters.NVIDIA[1])),
+    "healthy_nodes": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_HEALTHY_NODES)),
+    "busy_cpus": ("slurm_job_exporter", _always(slurm_job_exporter.JOB_INPUTS[0])),
+    "memory_bytes": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_MEMORY)),
+    "gpu_utilization": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_GPU_UTILIZATION)),
+    "job_gpu_watts": ("slurm_job_exporter", _always(slurm_job_exporter.JOB_GPU_WATTS)),
+    **{
+        f"{name}:{item.name}": (name, _always(item))
+        for name, of_exporter in named_gpus.WINDOW.items()
+        for item in of_exporter
+    },
 }
-_JOB_KEYS = ("busy_cpus", "memory_bytes", "job_gpu_watts")
-_NODE_KEYS = tuple(key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization"))
+_JOB_KEYS = ("busy_cpus", "memory_bytes")
+_NODE_KEYS = tuple(
+    key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts") and ":" not in key
+)
+# The keys of those that name a GPU's job: utilisation, watts.
+_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named_gpus.WINDOW)
+_Boards = Mapping[int, Mapping[str, Sequence[float]]]
 
 
-def _floor(time: float, step: float) -> float:
-    return time - time % step
+def _boards(gpus: Mapping[int, Sequence[Gpu]]) -> _Boards:
+    """Give the watts of each GPU that a job sees, by job and node."""
+    boards: dict[int, dict[str, list[float]]] = {}
+    for job_id, of_job in gpus.items():
+        nodes = boards.setdefault(job_id, {})
+        for gpu in of_job:
+            nodes.setdefault(gpu.node, []).append(gpu.utilization or 0.0)
+    return boards
 
 
 def _nodes(
-    seen: Mapping[str, Mapping[str, float]],
-    job_gpu_watts: Mapping[int, Mapping[str, float]],
-    known: Mapping[str, NodePower],
+    seen: Mapping[str, Mapping[str, float]], own: _Boards, known: Mapping[str, NodePower]
 ) -> dict[str, NodePower]:
     """Put together what is known of each node."""
-    own: dict[str, float] = defaultdict(float)
-    for nodes in job_gpu_watts.values():
-        for node, watts in nodes.items():
-            own[node] += watts
-    names = {name for values in seen.values() for name in values} | own.keys()
-    return {name: _corrected(_node_power(name, seen, own.get(name)), known.get(name)) for name in sorted(names)}
+    names = {name for values in seen.values() for name in values} | {name for of_job in own.values() for name in of_job}
+    return {name: _corrected(_node_power(name, seen), known.get(name)) for name in sorted(names)}
 
 
-def _node_power(name: str, seen: Mapping[str, Mapping[str, float]], own_gpu_watts: float | None) -> NodePower:
+def _node_power(name: str, seen: Mapping[str, Mapping[str, float]]) -> NodePower:
     def of(key: str) -> float | None:
         return seen.get(key, _NOTHING).get(name)
 
@@ -216,20 +272,22 @@ def _node_power(name: str, seen: Mapping[str, Mapping[str, float]], own_gpu_watt
     gpus = _first(of("dcgm_gpus"), of("nvidia_gpus"))
     package, dram = of("package_watts"), of("dram_watts")
     cpus, resting = of("cpus"), of("resting_cpus")
-    watts, static = of("node_watts"), of("static_watts")
-    if watts is None and package:
-        # Without a chassis metric the node is its processors, memory and GPUs; the power at rest is not known then.
-        watts = package + (dram or 0.0) + (_first(all_gpus, own_gpu_watts) or 0.0)
-    return NodePower(
-        watts=watts,
+    node = NodePower(
+        watts=of("node_watts"),
         gpu_watts=all_gpus,
-        static_watts=static,
+        static_watts=of("static_watts"),
         cpus=cpus,
         busy_cpus=None if cpus is None or resting is None else max(0.0, cpus - resting),
         memory_bytes=of("memory_total_bytes"),
         gpus=None if gpus is None else round(gpus),
         dram_share=dram / (package + dram) if package and dram is not None else None,
+        covered=of("node_moments") or 0.0,
     )
+    if node.watts is not None or not package:
+        return node
+    # Without a chassis metric the node is its processors, memory and GPUs.
+    watts, covered = package + (dram or 0.0) + (all_gpus or 0.0), of("package_moments") or 0.0
+    return replace(node, watts=watts, covered=covered, meter=METERS[1], lacks_gpus=all_gpus is None)
 
 
 def _first(*values: float | None) -> float | None:
@@ -239,5 +297,5 @@ def _first(*values: float | None) -> float | None:
 def _corrected(measured: NodePower, known: NodePower | None) -> NodePower:
     if known is None:
         return measured
-    said = {item.name: getattr(known, item.name) for item in fields(known)}
+    said = {name: getattr(known, name) for name in _SAID}
     return replace(measured, **{name: value for name, value in said.items() if value is not None})

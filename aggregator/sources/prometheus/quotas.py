@@ -13,6 +13,7 @@ from aggregator.sources.prometheus.exporters import gpfs_exporter, lfs_quota_exp
 from aggregator.sources.prometheus.graphs import Graph, present_promql
 from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.instant import ask_all, values_by
+from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames, one_of
 from aggregator.sources.prometheus.series import PrometheusSeries
 
@@ -69,8 +70,11 @@ class PrometheusQuotas:
         settings: ExporterSettings,
         nodes: NodeNames,
         series: QuotaSeries,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.rows = 0
+        self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
         self._client = client
         self._label = settings.labels.get(series.owner, series.owner)
         self._graphs = {graph.name: graph for graph in series.graphs}
@@ -89,7 +93,7 @@ class PrometheusQuotas:
         return {}
 
     async def fetch(self, at: float) -> QuotaCounts:
-        """Read all owners at `at`; limits that cannot be read are missing and named.
+        """Read all owners at `at`; limits that cannot be read are named, and are as they last were, or missing.
 
         Raises FetchError when nothing is known of what is used: no series are no data, never nothing used.
         """
@@ -101,7 +105,8 @@ class PrometheusQuotas:
             raise FetchError(self._nothing(vectors))
         self.rows = sum(map(len, vectors.values()))
         rejected: Counter[str] = Counter()
-        counts = tuple(self._counts(vectors, rejected))
+        kept = self._kept.fill(at, self._queries, vectors).values
+        counts = tuple(self._counts(kept, rejected))
         return QuotaCounts(time=at, counts=counts, failed=failed, rejected=rejected)
 
     def _nothing(self, vectors: Mapping[str, Sequence[Sample]]) -> str:

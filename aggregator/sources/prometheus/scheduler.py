@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from aggregator.model.node import Scheduler, Told
 from aggregator.model.nodestate import parse_state
+from aggregator.sources.base import NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
 from aggregator.sources.prometheus.inputs import ExporterSettings
@@ -73,9 +74,13 @@ class PrometheusScheduler:
     async def fetch(self, at: float) -> Scheduler:
         """Evaluate at `at`.
 
-        Raises FetchError.
+        Raises FetchError, NoSamples when no exporter says anything.
         """
-        return self.read(at, await self._client.query(self._query, at))
+        vector = await self._client.query(self._query, at)
+        if not vector:
+            text = "no sample of any node, job or CPU: check prometheus.matchers, its tenant, and slurm_exporter"
+            raise NoSamples(text, ("slurm_exporter",))
+        return self.read(at, vector)
 
     def read(self, at: float, vector: Sequence[Sample]) -> Scheduler:
         """Make sense of what was told."""

@@ -243,8 +243,10 @@ def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str =
         name = re.escape(dict(part.labels)["filesystem"])
         return ((settings.label("target"), "=~", f"{name}-(OST|MDT).*"),)
     jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
+    # Who had the same job id before: series without the label are taken.
+    others = ((settings.label("user"), "!~", "|".join(map(re.escape, part.not_of))),) if part.not_of else ()
     labels = (*((name, (value,)) for name, value in part.labels), *part.any_of)
-    return (*jobs, *(one_of(settings.label(name), values) for name, values in labels))
+    return (*jobs, *others, *(one_of(settings.label(name), values) for name, values in labels))
 
 
 def _parts(by: str, subject: Subject) -> Iterator[Subject]:

@@ -3,28 +3,49 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
+from aggregator.sources.prometheus.exporters import named_gpus, slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
+from aggregator.sources.prometheus.memory import LastGood
+from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
+from aggregator.sources.prometheus.sight import GpuSight
 
 # What tells of a job since it began.
 _COUNTERS = frozenset({"cpu_seconds", "memory_peak_bytes", "sampled_at"})
+_NO_OTHERS: Mapping[str, ExporterSettings] = {}
+# Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that; a counter,
+# and when it was read.
+_TOGETHER = (frozenset(("gpus", "healthy_nodes")), _COUNTERS)
+_VALUES = (*(item.name for item in slurm_job_exporter.JOB_INPUTS), "gpus", "healthy_nodes")
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
 
 
 class PrometheusUse:
-    """Read slurm-job-exporter's series of one cluster."""
+    """Read slurm-job-exporter's series of one cluster.
+
+    An input that fails keeps its last good value for `patience` seconds. others are the settings of the exporters in
+    use that may say which job has a GPU.
+    """
 
     name = "prometheus"
 
     def __init__(
-        self, client: PrometheusClient, matchers: Mapping[str, str], exporter: ExporterSettings, nodes: NodeNames
+        self,
+        client: PrometheusClient,
+        matchers: Mapping[str, str],
+        exporter: ExporterSettings,
+        nodes: NodeNames,
+        *,
+        patience: float = 0.0,
+        others: Mapping[str, ExporterSettings] = _NO_OTHERS,
     ) -> None:
         self.rows = 0
         self._client = client
@@ -39,7 +60,15 @@ class PrometheusUse:
             slurm_job_exporter.HEALTHY_NODES,
         )
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
+        self._named = {name: (others[name], items) for name, items in named_gpus.NOW.items() if name in others}
+        for name, (settings, items) in self._named.items():
+            self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
+        self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
+        self._sight = GpuSight(
+            client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
+        )
+        self._targets = f"count({selector('up', matchers)})"
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -51,12 +80,20 @@ class PrometheusUse:
 
         Raises FetchError when all of them fail.
         """
-        answers = await self._ask_all(at)
+        answers, _ = await asyncio.gather(self._ask_all(at), self._sight.learn(at))
         if not answers.vectors:
             raise FetchError(next(iter(answers.failed.values())))
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
-        return await asyncio.to_thread(self._read, at, answers)
+        use = await asyncio.to_thread(self._read, at, answers)
+        return replace(use, reachable=await self._has_targets(at)) if use.is_empty else use
+
+    async def _has_targets(self, at: float) -> bool:
+        """Ask whether there is any target of the cluster, where there is no sample of any node."""
+        try:
+            return bool(await self._client.query(self._targets, at))
+        except FetchError:
+            return False
 
     async def base_of(self, job_id: int, since: float) -> Base | None:
         """Read the first samples of a job after a time, which must be two scrape intervals ago; None without any.
@@ -90,22 +127,36 @@ class PrometheusUse:
 
     def _read(self, at: float, answers: Answers) -> Use:
         rejected: Counter[str] = Counter()
-        values = {
-            item.name: self._by_node(item, answers.vectors[item.name], rejected)
-            for item in slurm_job_exporter.JOB_INPUTS
-            if item.name in answers.vectors
-        }
-        healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
+        found = self._values(answers, rejected)
+        filled = self._kept.fill(at, _VALUES, found)
+        healthy = filled.values.get("healthy_nodes")
+        # It is about slurm-job-exporter: that another one shows a node's GPUs says nothing of what this one can see.
+        shown = {self._node(sample) for sample in answers.vectors.get("gpu_utilization", ())}
+        sight = {slurm_job_exporter.GPU_NODES.name: self._sight.failed} if self._sight.failed else {}
         return Use(
             time=at,
             interval=self._exporter.interval,
             cpu_window=self._cpu_window,
-            **values,
-            gpus=self._gpus(answers, rejected),
-            healthy_nodes=None if healthy is None else frozenset(map(self._node, healthy)),
-            failed=answers.failed,
+            **filled.values,
+            gpu_nodes=self._sight.see(at, shown, healthy),
+            oldest=filled.oldest,
+            failed={**answers.failed, **sight},
             rejected=rejected,
         )
+
+    def _values(self, answers: Answers, rejected: Counter[str]) -> dict[str, Any]:
+        """Read what has been answered, by the names of the fields of Use."""
+        found: dict[str, Any] = {
+            item.name: self._by_node(item, answers.vectors[item.name], rejected)
+            for item in slurm_job_exporter.JOB_INPUTS
+            if item.name in answers.vectors
+        }
+        if (gpus := self._gpus(answers, rejected)) is not None:
+            found["gpus"] = gpus
+        healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
+        if healthy is not None:
+            found["healthy_nodes"] = frozenset(map(self._node, healthy))
+        return found
 
     @property
     def _cpu_window(self) -> float:
@@ -127,8 +178,17 @@ class PrometheusUse:
 
     def _gpus(self, answers: Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
         """Collect the GPUs of each job; one whose values are implausible is still seen to be there."""
-        if any(item.name not in answers.vectors for item in slurm_job_exporter.GPU_INPUTS):
+        asked = {item.name for item in slurm_job_exporter.GPU_INPUTS} | {
+            f"{name}:{item.name}" for name, (_, items) in self._named.items() for item in items
+        }
+        if not asked <= answers.vectors.keys():
             return None
+        gpus: Mapping[int, tuple[Gpu, ...]] = self._own_gpus(answers, rejected)
+        for name in self._named:
+            gpus = prefer(self._named_gpus(name, answers, rejected), gpus)
+        return gpus
+
+    def _own_gpus(self, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
         found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
         for item in slurm_job_exporter.GPU_INPUTS:
             for sample in answers.vectors[item.name]:
@@ -138,13 +198,23 @@ class PrometheusUse:
                 values = found[job_id, self._node(sample), sample.metric.get(self._gpu_label, "")]
                 if (value := plausible_value(item, item.name, sample, rejected)) is not None:
                     values[item.name] = max(value, values.get(item.name, value))
-        gpus: dict[int, list[Gpu]] = defaultdict(list)
-        for (job_id, node, index), values in found.items():
-            gpus[job_id].append(Gpu(node, index, values.get("gpu_utilization"), values.get("gpu_memory_bytes")))
-        return {job_id: tuple(items) for job_id, items in gpus.items()}
+        return _as_gpus(found, "gpu_utilization", "gpu_memory_bytes")
+
+    def _named_gpus(self, name: str, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
+        """Collect the GPUs of which another exporter names the job."""
+        settings, items = self._named[name]
+        found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
+        for item in items:
+            for sample in answers.vectors[f"{name}:{item.name}"]:
+                job_id, index, _ = named_gpu(sample.metric, settings)
+                value = plausible_value(item, f"{name} {item.name}", sample, rejected)
+                if job_id is not None:
+                    values = found[job_id, self._node(sample), index]
+                    values.update({item.name: max(value, values.get(item.name, value))} if value is not None else {})
+        return _as_gpus(found, *(item.name for item in items))
 
     def _node(self, sample: Sample) -> str:
-        return self._nodes.normalize(sample.metric.get(self._nodes.label, ""))
+        return self._nodes.of_labels(sample.metric)
 
     def _job_id(self, sample: Sample, rejected: Counter[str]) -> int | None:
         text = sample.metric.get(self._job_label, "")
@@ -152,3 +222,10 @@ class PrometheusUse:
             return int(text)
         rejected["job id is not a number"] += 1
         return None
+
+
+def _as_gpus(found: Mapping[GpuKey, Mapping[str, float]], utilization: str, memory: str) -> dict[int, tuple[Gpu, ...]]:
+    gpus: dict[int, list[Gpu]] = defaultdict(list)
+    for (job_id, node, index), values in found.items():
+        gpus[job_id].append(Gpu(node, index, values.get(utilization), values.get(memory)))
+    return {job_id: tuple(items) for job_id, items in gpus.items()}

@@ -28,6 +28,10 @@ class SyntheticPower:
         self._cluster = cluster
         self._exporters = Exporters(cluster)
 
+    async def newest(self, at: float) -> float | None:
+        """Give the time itself: what is computed is never late."""
+        return at
+
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         """Compute `count` windows one after the other, off the event loop."""
         self._cluster.advance(first_end + (count - 1) * self.window)
@@ -46,6 +50,7 @@ class SyntheticPower:
         shown = {job_id: tuple(gpu for gpu in found if gpu.node not in silent) for job_id, found in gpus.items()}
         use = Use(
             time=end, memory_bytes={}, gpus=shown, healthy_nodes=self._exporters.answering(end),
+            gpu_nodes=frozenset(node.name for node in self._cluster.nodes),
             cpus={
                 job_id: {node: amount for node, amount in found.items() if node not in silent}
                 for job_id, found in cpus.items()
@@ -91,8 +96,8 @@ def _power(pool: Pool, busy: float, load: float) -> NodePower:
     )
 
 
-def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, float]:
-    watts: dict[str, float] = defaultdict(float)
+def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, list[float]]:
+    watts: dict[str, list[float]] = defaultdict(list)
     for gpu in gpus:
-        watts[gpu.node] += GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS
+        watts[gpu.node].append(GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS)
     return dict(watts)

@@ -93,6 +93,7 @@ class SyntheticUse:
         return Use(
             time=at, interval=_INTERVAL, cpus=cpus, cpu_seconds=seconds, memory_bytes=memory, memory_peak_bytes=peak,
             threads=threads, gpus=gpus, healthy_nodes=self._exporters.answering(at),
+            gpu_nodes=frozenset(node.name for node in self._cluster.nodes),
         )  # fmt: skip
 
 

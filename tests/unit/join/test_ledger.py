@@ -31,14 +31,15 @@ def gpu_run(**changes: object) -> Run:
 
 def make_window(number: int = 0, **changes: object) -> PowerWindow:
     begin = BEGIN + 60 * number
-    use = Use(time=begin + 60, cpus={101: {"n1": 16.0}}, gpus={}, healthy_nodes=frozenset({"n1"}))
+    node = frozenset({"n1"})
+    use = Use(time=begin + 60, cpus={101: {"n1": 16.0}}, gpus={}, healthy_nodes=node, gpu_nodes=node)
     return replace(PowerWindow(begin, begin + 60, use, {"n1": NODE}), **changes)  # type: ignore[arg-type]
 
 
 def gpu_window(number: int, *utilizations: float, healthy: bool = True) -> PowerWindow:
     gpus = {101: tuple(Gpu("n1", str(index), value) for index, value in enumerate(utilizations))}
     nodes = frozenset({"n1"}) if healthy else frozenset[str]()
-    return make_window(number, use=Use(time=BEGIN + 60 * (number + 1), gpus=gpus, healthy_nodes=nodes))
+    return make_window(number, use=Use(time=BEGIN + 60 * (number + 1), gpus=gpus, healthy_nodes=nodes, gpu_nodes=nodes))
 
 
 def add(*windows: PowerWindow, runs: tuple[Run, ...] = (), ledger: Ledger | None = None) -> Ledger:

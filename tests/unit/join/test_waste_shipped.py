@@ -173,9 +173,24 @@ def test_gpus_without_any_series_are_unused_where_the_exporter_is_healthy() -> N
 
 def test_a_cluster_whose_exporters_show_no_gpu_at_all_has_no_unused_gpus() -> None:
     """They were started without NVML and DCGM, or the GPUs are of another vendor."""
-    job = make_scene(gpus=2, utilization=(), idle=2 * HOURS, use_changes={"gpus": {}})
+    job = make_scene(gpus=2, utilization=(), idle=2 * HOURS, use_changes={"gpus": {}, "gpu_nodes": frozenset()})
     assert found(job) == {}
+    assert job.efficiency.wasted_gpus is None
     assert reasons(job)["gpu_unused"] == "no exporter of the cluster shows any GPU"
+
+
+def test_that_exporters_can_show_gpus_does_not_depend_on_other_jobs() -> None:
+    job = make_scene(gpus=2, utilization=(), idle=2 * HOURS, use_changes={"gpus": {}})
+    assert found(job) == {"gpu_unused": "critical"}
+    assert job.efficiency.wasted_gpus == 2.0
+
+
+def test_a_node_that_has_never_shown_a_gpu_does_not_vouch_beside_others_that_have() -> None:
+    """Its exporter runs without NVML and DCGM, or its GPUs are of another vendor."""
+    job = make_scene(gpus=2, utilization=(), idle=2 * HOURS, use_changes={"gpu_nodes": frozenset({"node02"})})
+    assert found(job) == {}
+    assert job.efficiency.wasted_gpus is None
+    assert reasons(job)["gpu_unused"] == "the exporter of node01 has not shown any GPU lately"
 
 
 def test_a_gpu_that_is_busy_now_is_not_unused() -> None:

@@ -37,6 +37,10 @@ class Power:
         self.rejected: Mapping[str, int] = Counter()
         self.asked: list[tuple[float, int]] = []
         self.error: Exception | None = None
+        self.last: float | None = None
+
+    async def newest(self, at: float) -> float | None:
+        return at if self.last is None else self.last
 
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         self.asked.append((first_end, count))

@@ -58,7 +58,7 @@ class Instant:
         return [
             Sample({"slurmjobid": job, "instance": node, "gpu": gpu}, (at, value))
             for name, job, node, gpu, value in self._rows
-            if name == self._names[text]
+            if name == self._names.get(text)
         ]
 
 
@@ -160,6 +160,9 @@ class Ranged:
         self._series = [
             Series({"slurmjobid": job, "instance": node, "gpu": gpu}, points) for job, node, gpu, points in series
         ]
+
+    async def query(self, *_: object) -> Sequence[Sample]:
+        return []
 
     async def query_range(self, *_: object) -> Sequence[Series]:
         return self._series

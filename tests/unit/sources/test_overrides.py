@@ -25,7 +25,7 @@ INPUTS = {
     **{f"refresh-{item.name}": item for item in REFRESH},
     **{f"levels-{item.name}": item for item in (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)},
     **{f"lustre-{item.name}": item for item in (*lustre_exporter.INPUTS, lustre_exporter.COVERAGE)},
-    **{f"ledger-{key}": item for key, (_, item) in power._INPUTS.items()},
+    **{f"ledger-{key}": make(ExporterSettings()) for key, (_, make) in power._INPUTS.items()},
 }
 ALL_GRAPHS = {f"{exporter}-{graph.name}": graph for exporter, graphs in GRAPHS.items() for graph in graphs}
 # Words of an expression that are labels: they stand in the lists of `by` and its like.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.model.lustre import LustreUse, Sender
 from aggregator.model.series import Line, Span, Subject
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
@@ -39,10 +39,18 @@ async def fetch(
     return await PrometheusLustre(client, {"cluster": "narval"}, exporter, names, most).fetch(NOW)
 
 
-async def test_nothing_to_see_is_empty_and_not_unknown(client: PrometheusClient) -> None:
+async def test_no_sample_of_any_server_is_not_believed(client: PrometheusClient) -> None:
+    with pytest.raises(NoSamples, match="no sample of any Lustre server"):
+        await fetch(client)
+
+
+async def test_servers_without_any_rate_are_empty_and_not_unknown(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    prometheus.answers[COVERAGE] = vector(({"filesystem": "scratch"}, "1"))
     use = await fetch(client)
     assert use.read == use.write == use.metadata == {}
-    assert (use.time, use.interval, use.window, use.coverage, use.failed) == (NOW, 90.0, 360.0, {}, {})
+    assert (use.time, use.interval, use.window, use.coverage, use.failed) == (NOW, 90.0, 360.0, {"scratch": 1.0}, {})
 
 
 async def test_rates_come_by_who_caused_them_and_equal_senders_are_added_up(

@@ -10,7 +10,7 @@ from aggregator.sources.prometheus import PrometheusClient
 from tests.builders import GIB, NOW
 
 CORE, RSS, UTILIZATION = "slurm_job_core_usage_total", "slurm_job_memory_rss", "slurm_job_utilization_gpu{"
-WINDOW, GPU_MEMORY, UP, THREADS = "deriv(", "slurm_job_memory_usage_gpu", "group by (job)", "slurm_job_threads_count"
+WINDOW, GPU_MEMORY, UP, THREADS = "deriv(", "slurm_job_memory_usage_gpu", "exporter_port", "slurm_job_threads_count"
 FAILURE = web.Response(status=500, text="oops")
 
 
@@ -50,7 +50,7 @@ async def test_values_come_in_base_units_by_job_and_node(prometheus: FakePrometh
 async def test_every_input_is_asked_once_at_one_time(prometheus: FakePrometheus, client: PrometheusClient) -> None:
     await fetch(client)
     queries = [form["query"] for form in prometheus.queries]
-    assert len(queries) == len(set(queries)) == 9
+    assert len(queries) == len(set(queries)) == 11
     assert {form["time"] for form in prometheus.queries} == {f"{NOW:.3f}"}
     assert all('cluster="narval"' in query for query in queries)
 

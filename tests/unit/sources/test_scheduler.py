@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.node import Scheduler, Told
-from aggregator.sources.base import FetchError
+from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusScheduler
 from aggregator.sources.prometheus.client import Sample
 from aggregator.sources.prometheus.exporters.slurm_exporter import METRICS
@@ -185,9 +185,9 @@ async def test_other_names_of_the_site_and_hostile_ones(prometheus: FakePromethe
     assert found.nodes.keys() == {NodeNames().normalize(name) for name in HOSTILE_NAMES}
 
 
-async def test_nothing_told_is_nothing_known(prometheus: FakePrometheus, client: PrometheusClient) -> None:
-    source, found = await fetch(prometheus, client)
-    assert (found, source.rows) == (Scheduler(time=NOW), 0)
+async def test_nothing_told_is_not_believed(client: PrometheusClient) -> None:
+    with pytest.raises(NoSamples, match="no sample of any node, job or CPU"):
+        await PrometheusScheduler(client, {}, ExporterSettings()).fetch(NOW)
 
 
 async def test_a_query_that_fails_is_a_source_that_fails(prometheus: FakePrometheus, client: PrometheusClient) -> None:

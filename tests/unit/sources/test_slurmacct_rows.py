@@ -10,7 +10,15 @@ from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.tres import Allocation
 from aggregator.sources.mysql import text
-from aggregator.sources.slurmacct.rows import INFINITE, NO_VAL, Dimensions, RunRow, parse_dimensions, parse_run
+from aggregator.sources.slurmacct.rows import (
+    INFINITE,
+    NO_VAL,
+    Dimensions,
+    RunRow,
+    close_replaced,
+    parse_dimensions,
+    parse_run,
+)
 
 NOW = 1_800_000_000
 ASSOCIATIONS = [
@@ -219,3 +227,39 @@ def test_the_dimensions_have_users_qos_and_gpus() -> None:
 
 def test_a_user_is_a_member_of_the_accounts_of_live_associations() -> None:
     assert DIMENSIONS.members == {"root": frozenset({"root"}), "alice": frozenset({"def-kim"})}
+
+
+def test_the_run_after_a_resize_starts_with_it() -> None:
+    run = parse(time_submit=NOW - 600, time_start=NOW - 3600)
+    assert (run.start, run.job_start) == (NOW - 600.0, NOW - 3600.0)
+    assert (run.elapsed(NOW), run.limited_seconds(NOW)) == (600.0, 3600.0)
+
+
+def test_a_run_that_was_not_resized_has_no_other_start() -> None:
+    assert parse(time_submit=NOW - 600, time_start=NOW - 600).job_start is None
+
+
+def test_a_run_that_is_killed_while_it_is_suspended_keeps_its_virtual_time() -> None:
+    run = parse(state=4, time_end=NOW - 100, time_suspended=NOW - 1100)
+    assert (run.suspended_seconds, run.elapsed(NOW)) == (1000.0, 2500.0)
+
+
+def test_a_suspended_run_does_not_go_on() -> None:
+    run = parse(state=2, time_suspended=NOW - 1000)
+    assert (run.elapsed(NOW), run.elapsed(NOW + 60), run.elapsed(NOW - 1600)) == (2600.0, 2600.0, 2000.0)
+    assert (run.held.cpus, run.held_at(NOW - 1600).cpus, run.held.gpu_count) == (0, 8, 2)
+
+
+@pytest.mark.parametrize("memory", [b"", b",2=0", b",2=1", b",2=8"])
+def test_a_nominal_memory_is_none_that_slurm_manages(memory: bytes) -> None:
+    assert parse(tres_alloc=b"1=8,4=1" + memory).allocated.memory_bytes is None
+    assert parse(tres_alloc=b"1=8,4=1,2=9").allocated.memory_bytes == 9 * 2**20
+
+
+def test_of_two_open_rows_of_a_job_id_the_older_one_has_ended() -> None:
+    old, other = parse(), parse(job_db_inx=103, id_job=4712)
+    resized = parse(job_db_inx=102, time_submit=NOW - 600)
+    requeued = parse(job_db_inx=102, time_submit=NOW - 600, time_start=NOW - 500)
+    closed, *rest = close_replaced([old, resized, other])
+    assert (closed.end, closed.state, rest) == (NOW - 600.0, JobState.RESIZING, [resized, other])
+    assert close_replaced([requeued, old])[1].state is JobState.REQUEUED

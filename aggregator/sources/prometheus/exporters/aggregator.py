@@ -34,7 +34,7 @@ _BOARDS = Series("slurm_job_power_gpu", (("gpu", "!~", "MIG-.*"),))  # milliwatt
 _SOURCE_OF_RULES = "max ($rules_mean)"
 # While any job is seen, a user who has none has nothing.
 _ANYONE = Series("slurm_job_memory_usage", by=CLUSTER)
-_WHILE_ANYONE = "group($anyone)"
+_WHILE_ANYONE = "group($anyone_now)"
 
 
 def _ours(name: str, *, of: str, by: str, more: str = "") -> tuple[Mapping[str, Series], Source]:
@@ -111,14 +111,14 @@ def _busy_cores(slope: str) -> str:
 
 _WASTED = f"clamp_min({_by_rules('held')} - {_by_rules('used')}, 0)"
 _WASTED_SUM = f"clamp_min({_all_rules('held_sum')} - {_all_rules('used_sum')}, 0)"
-_EACH_GPU = f"max by ({_WHO}, $job, $node, gpu) ($gpus <= 100.5)"
+_EACH_GPU = f"max by ({_WHO}, $job, $node, gpu) ($gpus_now <= 100.5)"
 
 _SUMS = (
     *_sums(
         "allocated_cpus", "allocated_cpus", "CPUs held by running jobs.", "cpus", _MOST_CPUS,
         series={**_ALLOCATED_CPUS, "cores": _CORES},
         of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
-        of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, core) ($cores))",
+        of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, core) ($cores_now))",
     ),
     *_sums(
         "used_cpus", "used_cpus", "CPUs that running jobs keep busy.", "cpus", _MOST_CPUS,
@@ -135,19 +135,19 @@ _SUMS = (
         series={**_ALLOCATED_MEMORY, "limits": Series("slurm_job_memory_limit")},
         of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
         # Without a limit cgroups say 9.2e18, which is none.
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits < {LARGEST_BYTES}))",
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($limits_now < {LARGEST_BYTES}))",
     ),
     *_sums(
         "used_memory", "used_memory_bytes", "Resident memory of running jobs.", "bytes", _MOST_BYTES,
         series={**_USED_MEMORY, "resident": Series("slurm_job_memory_rss")},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident))",
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident_now))",
     ),
     *_sums(
         "peak_memory", "memory_peak_bytes", "Peaks of the running jobs, with page cache.", "bytes", _MOST_BYTES,
         series={"peaks": _rule("max_memory:sum_user_account"), "maxima": Series("slurm_job_memory_max")},
         of_rules=_by_rules("peaks"), of_cluster=_all_rules("peaks"),
-        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($maxima))",
+        of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($maxima_now))",
     ),
     *_sums(
         "wasted_memory", "wasted_memory_bytes", "Memory held above the fair share and the peak.", "bytes", _MOST_BYTES,
@@ -157,7 +157,7 @@ _SUMS = (
         "allocated_gpus", "allocated_gpus", "GPUs held by running jobs, by Slurm's type.", "gpus", _MOST_GPUS,
         series={**_ALLOCATED_GPUS, "gpus": _GPUS}, type_label="gpu_type",
         of_rules=_by_rules("held"), of_cluster=_all_rules("held_sum"),
-        of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, gpu) ($gpus))",
+        of_series=f"count by ({_WHO}) (count by ({_WHO}, $job, $node, gpu) ($gpus_now))",
     ),
     *_sums(
         "used_gpus", "used_gpus", "Sum of the utilisations of GPUs.", "gpus", _MOST_GPUS,
@@ -200,12 +200,13 @@ _POWER = (
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
         by=_OF_USERS, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
-        expression=f"sum by ({_WHO}, gpu_type) (max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards < 2e6)) / 1000",
+        expression=f"sum by ({_WHO}, gpu_type) ("
+        f"max by ({_WHO}, $job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
     Graph(
         name="gpu_power", help="Power of the GPUs of running jobs by model; MIG slices are left out.", unit="watts",
         by=_OF_CLUSTER, series={"boards": _BOARDS, "anyone": _ANYONE}, high=_MOST_WATTS, there=_WHILE_ANYONE,
-        expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards < 2e6)) / 1000",
+        expression="sum by (gpu_type) (max by ($job, $node, gpu, gpu_type) ($boards_now < 2e6)) / 1000",
     ),
 )  # fmt: skip
 
@@ -266,7 +267,7 @@ _SOFTWARE = (
         by={"software": LABELS}, series={**_EXECUTABLES, "gpus": _GPUS}, high=_MOST_GPUS, there=_WHILE_ANYONE,
         expression="sum by (exe) ("
         f"{_EACH_PROGRAM} / on ($job) group_left () sum by ($job) ({_EACH_PROGRAM})"
-        " * on ($job) group_left () count by ($job) (count by ($job, $node, gpu) ($gpus)))",
+        " * on ($job) group_left () count by ($job) (count by ($job, $node, gpu) ($gpus_now)))",
     ),
 )  # fmt: skip
 

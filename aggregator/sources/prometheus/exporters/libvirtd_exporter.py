@@ -61,7 +61,7 @@ GRAPHS = (
     ),
     Graph(
         name="cpu", help="Busy CPUs of each project.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression=f"sum by (project_name) ({_OF_INSTANCES})", there="group($vcpus)", scale=1e-9, high=1e7,
+        expression=f"sum by (project_name) ({_OF_INSTANCES})", there="group($vcpus_now)", scale=1e-9, high=1e7,
     ),
     Graph(
         name="vcpus", help="vCPUs of the running instances.", unit="cpus", by=_OF_BOTH, series=_CPUS,

@@ -119,7 +119,7 @@ def _while_seen(series: Mapping[str, Series], *vectors: str, by: str = "filesyst
     """Say when a file system was observed; of our own gauges the means are over the time in which they were there."""
     if not any("$window" in vector for vector in vectors):
         return {"series": series, "there": "", "there_by": ""}
-    seen = (by_filesystem("$targets"), *vectors)
+    seen = (by_filesystem("$targets_now"), *vectors)
     there = " or ".join(f"group by ({by}) ({each})" for each in seen)
     return {"series": {**series, **_TARGETS}, "there": there, "there_by": by}
 

@@ -5,6 +5,7 @@ the IP traffic of InfiniBand, which its ports count), of disks whole ones (parti
 InfiniBand data are bytes already, though the kernel counts words of four.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aggregator.sources.prometheus.client import Matcher
@@ -12,27 +13,39 @@ from aggregator.sources.prometheus.graphs import NODE, Graph, Series, slopes
 from aggregator.sources.prometheus.inputs import Input
 
 # intel-rapl-mmio repeats the package's energy under another path; core and uncore are parts of it, and not read.
-_RAPL = "sum by ($node) (max by ($node, index, path) (rate($zones[$window])))"
+# The slope between the last two samples, at each moment; a counter that stands still measures nothing.
+_SLOPE = "(irate($zones[$pair]) > 0 < 1e5)[$moments]"
+_RAPL = f"sum by ($node) (max by ($node, index, path) (avg_over_time({_SLOPE})))"
+_ZONES: Mapping[str, Matcher] = {"zones": ("path", "!~", ".*mmio.*")}
 
 PACKAGE_WATTS = Input(
     name="package_watts",
     metric="node_rapl_package_joules_total",
     expression=_RAPL,
-    selectors={"zones": ("path", "!~", ".*mmio.*")},
+    selectors=_ZONES,
+    high=1e5,
+)
+PACKAGE_MOMENTS = Input(
+    name="package_watts",
+    metric="node_rapl_package_joules_total",
+    expression=f"min by ($node) (max by ($node, index, path) (count_over_time({_SLOPE})))",
+    selectors=_ZONES,
     high=1e5,
 )
 DRAM_WATTS = Input(
     name="dram_watts",
     metric="node_rapl_dram_joules_total",
     expression=_RAPL,
-    selectors={"zones": ("path", "!~", ".*mmio.*")},
+    selectors=_ZONES,
     high=1e5,
 )
 CPUS = Input(
     name="cpus",
     metric="node_cpu_seconds_total",
-    expression="count by ($node) (count by ($node, cpu) ($idle))",
-    selectors={"idle": ("mode", "=", "idle")},
+    # The exporter may go on showing a CPU that was switched off: its counters stand still, those of others do not.
+    expression="count by ($node) (max by ($node, cpu) (rate($counting[$window])) > 0)"
+    " or count by ($node) (count by ($node, cpu) ($idle))",
+    selectors={"counting": ("mode", "=~", "idle|iowait|user|nice|system"), "idle": ("mode", "=", "idle")},
     low=1.0,
     high=1e5,
 )

@@ -63,52 +63,104 @@ JOB_INPUTS = (
     ),
 )
 
+# Prometheus answers with samples of up to five minutes ago: of those nobody vouches for what is not there.
+_NOW = "$series and timestamp($series) >= time() - $age"
 GPU_INPUTS = (
     Input(
         name="gpu_utilization",
         metric="slurm_job_utilization_gpu",  # percent
-        expression="max by ($job, $node, gpu) ($series)",
+        expression=f"max by ($job, $node, gpu) ({_NOW})",
         scale=0.01,
         high=1.005,
     ),
     Input(
         name="gpu_memory_bytes",
         metric="slurm_job_memory_usage_gpu",
-        expression="max by ($job, $node, gpu) ($series)",
+        expression=f"max by ($job, $node, gpu) ({_NOW})",
         high=1e13,
     ),
 )
 
-# The nodes whose exporter answers, also those that show no job: `up` of the scrape jobs that deliver job series.
+# Who vouches: a target is slurm-job-exporter's when targets of its scrape job on its port have shown jobs within the
+# hour. Another exporter of the node in the same scrape job has another port, and does not vouch. Steps of five minutes
+# miss nothing, since a sample is found for so long.
+_PORT = '"exporter_port", "$$1", "instance", "(?:[[].*[]]|[^:]*):([0-9]+)"'
+_SERVING = (
+    "group by (job, exporter_port) (label_replace(group by (job, instance) ($series)"
+    f" or group by (job, instance) (last_over_time((group by (job, instance) ($series))[1h:5m])), {_PORT}))"
+)
+
+
+def _vouching(up: str) -> str:
+    """Write which nodes' targets are all up: the smallest, since one of two that is down may be the one that sees."""
+    return f"min by ($node) (label_replace({up}, {_PORT}) and on (job, exporter_port) {_SERVING}) == 1"
+
+
+# The nodes whose exporter answers, also those that show no job. A sample that is older than those of which use is made
+# says nothing of now.
 HEALTHY_NODES = Input(
     name="healthy_nodes",
     metric="slurm_job_memory_usage",
-    expression="max by ($node) ($up and on (job) group by (job) ($series)) == 1",
+    expression=_vouching("$up and timestamp($up) >= time() - $age"),
+)
+# The nodes whose exporter answered at every scrape of a ledger window: one without any scrape is not among them.
+WINDOW_HEALTHY_NODES = Input(
+    name="healthy_nodes",
+    metric="slurm_job_memory_usage",
+    expression=_vouching("min_over_time($up[$hold])"),
+)
+
+# The nodes whose exporter has shown a GPU within three days, and has not been down for five minutes since: what came
+# back may not see any. Targets that are gone do not count.
+GPU_NODES = Input(
+    name="gpu_nodes",
+    metric="slurm_job_utilization_gpu",
+    expression=(
+        "max by ($node) (max by (job, instance, $node)"
+        " (max_over_time((time() * group by (job, instance, $node) ($series))[3d:5m]))"
+        " > on (job, instance) group_left () max by (job, instance)"
+        " (max_over_time((time() * ($up == bool 0) * ($up offset 5m == bool 0))[3d:5m]) or 0 * $up)"
+        " and on (job, instance) $up)"
+    ),
 )
 
 # Means over a ledger window.
 WINDOW_MEMORY = Input(
     name="memory_bytes",
     metric="slurm_job_memory_rss",
-    expression="max by ($job, $node) (avg_over_time($series[$hold]))",
+    expression="max by ($job, $node) (avg_over_time($series_valid[$moments]))",
     high=LARGEST_BYTES,
 )
 WINDOW_GPU_UTILIZATION = Input(
     name="gpu_utilization",
     metric="slurm_job_utilization_gpu",
-    expression="max by ($job, $node, gpu) (avg_over_time($series[$hold]))",
+    expression="max by ($job, $node, gpu) (avg_over_time($series_valid[$moments]))",
     scale=0.01,
     high=1.005,
 )
+_BOARDS = {"boards": ("gpu", "!~", "MIG-.*")}
 JOB_GPU_WATTS = Input(
     name="job_gpu_watts",
     metric="slurm_job_power_gpu",  # milliwatts
     # A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
-    expression="sum by ($job, $node) (max by ($job, $node, gpu) (avg_over_time($boards[$hold])))",
-    selectors={"boards": ("gpu", "!~", "MIG-.*")},
+    expression="max by ($job, $node, gpu) (avg_over_time($boards_valid[$moments]))",
+    selectors=_BOARDS,
     scale=1e-3,
+    low=1.0,
     high=1e5,
 )
+GPU_WATTS_NOW = Input(
+    name="job_gpu_watts",
+    metric="slurm_job_power_gpu",
+    expression="sum by ($node) (max by ($job, $node, gpu) ($boards_valid))",
+    selectors=_BOARDS,
+    scale=1e-3,
+    low=1.0,
+    high=1e5,
+)
+
+# The newest scrape of any exporter: no later time is known of.
+NEWEST = Input(name="newest", metric="up", expression="max(timestamp($series))")
 
 # What is shown over time of a job, and of the jobs of a node.
 _OF_JOB = {"job": JOB}
@@ -179,7 +231,7 @@ GRAPHS = (
         by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total"), **SCRAPES},
         expression=f"sum by ($job, application) (label_replace({busy_programs('$job, $node, exe')}, "
         '"application", "$$1", "exe", "(?:.*/)?([^/]+)"))',
-        there="group by ($job) ($scrapes)", there_by="$job",
+        there="group by ($job) ($scrapes_now)", there_by="$job",
         high=1e5, top=APPLICATIONS, folded="application", whole="cpu",
     ),
     _gpu_graph(

@@ -1,0 +1,55 @@
+"""Which nodes' exporters can show GPUs: a fact that lasts, whoever has jobs just now.
+
+Prometheus itself remembers it: it is asked when the service starts and once in a while, and what the fetches show is
+added in between. So it is the same after a restart, and it is forgotten with the target that it was learned from, or
+after the exporter has been down for a while: what comes back may have been installed anew.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+
+ASK_SECONDS: Final = 3600.0
+RETRY_SECONDS: Final = 300.0
+# As in slurm_job_exporter.py: GPU_NODES.
+DOWN_SECONDS: Final = 300.0
+
+
+class GpuSight:
+    """Keep the nodes that have shown a GPU."""
+
+    def __init__(self, client: PrometheusClient, query: str, node_of: Callable[[Mapping[str, str]], str]) -> None:
+        self.failed = ""
+        self._client = client
+        self._query = query
+        self._node_of = node_of
+        self._next = float("-inf")
+        self._known: frozenset[str] = frozenset()
+        self._down: dict[str, float] = {}
+
+    async def learn(self, at: float) -> None:
+        """Ask what was shown until `at`, when it is time to; what is known stays where there is no answer."""
+        if at < self._next:
+            return
+        try:
+            answer = await self._client.query(self._query, at)
+        except FetchError as error:
+            self.failed, self._next = str(error), at + RETRY_SECONDS
+            return
+        self._known = self._nodes(answer)
+        # Nothing at all may be because Prometheus has only just begun, or come back.
+        self.failed, self._next = "", at + (ASK_SECONDS if self._known else RETRY_SECONDS)
+
+    def see(self, at: float, shown: Iterable[str], healthy: frozenset[str] | None) -> frozenset[str]:
+        """Add the nodes that show GPUs at `at`, and give all that are known to be able to."""
+        self._known |= frozenset(shown)
+        if healthy:
+            # Where no node is healthy it is Prometheus that was away.
+            self._down = {node: self._down.get(node, at) for node in self._known - healthy}
+            self._known -= {node for node, since in self._down.items() if at - since >= DOWN_SECONDS}
+        return self._known
+
+    def _nodes(self, samples: Iterable[Sample]) -> frozenset[str]:
+        return frozenset(self._node_of(sample.metric) for sample in samples)
