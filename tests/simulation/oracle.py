@@ -4,22 +4,21 @@ It knows what jobs did at all times, where the service has samples. So a job tha
 it, and one that was not must not have more, nor a coverage that says more than was seen.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.simulation.exposition import scrape_times, within
-from tests.simulation.steps import Steps
+from tests.simulation.steps import Steps, total
 from tests.simulation.world import (
     AHEAD,
     BEGIN,
-    GPU_REST,
     HOUR,
     INTERVAL,
     NODE_CPUS,
     NODE_MEMORY,
-    QUIET_UNTIL,
     Interval,
     Job,
     Node,
@@ -29,6 +28,7 @@ from tests.simulation.world import (
 WINDOW = 60.0
 # A sample holds for two scrape intervals.
 HOLD = 2 * INTERVAL
+_REST_STEP = 600.0
 
 
 @dataclass
@@ -56,15 +56,15 @@ def energies(world: World, since: float, until: float, zero: float) -> Energies:
     """Add up all windows between two times, which are of the world; zero is epoch time."""
     found = Energies({job.number: JobEnergy() for job in world.jobs}, defaultdict(float))
     for node in world.nodes.values():
-        known = _known(node)
+        known, rest = _known(node), _Rest(world, node, zero)
         end = since + WINDOW
         while end <= until:
-            _add(found, world, node, (end - WINDOW, end), known.mean(end - WINDOW, end), zero)
+            _add(found, world, node, (end - WINDOW, end), known.mean(end - WINDOW, end), rest.at(end))
             end += WINDOW
     return found
 
 
-def _add(found: Energies, world: World, node: Node, window: Interval, known: float, zero: float) -> None:
+def _add(found: Energies, world: World, node: Node, window: Interval, known: float, rest: float | None) -> None:
     """Share one node's energy of one window between its jobs, for the part of it in which its power is known."""
     present = [(job, seconds) for job in world.on(node.name) if (seconds := job.seconds_in(*window)) > 0]
     for job, seconds in present:
@@ -73,13 +73,15 @@ def _add(found: Energies, world: World, node: Node, window: Interval, known: flo
     if not known:
         return
     whole = world.node_watts(node.name).integral(*window)
-    found.nodes[node.name] += whole * known
     gpu = _gpu_shares(world, node, present, window)
     host = world.host_watts(node.name).integral(*window)
+    if node.meter == "rapl" and not node.gpu_exporter:
+        # Nobody shows boards that no job has open.
+        whole = host + sum(gpu)
+    found.nodes[node.name] += whole * known
     if not node.gpu_exporter:
         # Boards that nobody shows are part of the host, but for those that jobs show as their own.
         host = whole - sum(gpu)
-    rest = _rest(world, node, window, zero)
     static = host if rest is None else min(host, rest * WINDOW)
     shares = {
         "two_part": _two_part(world, node, present, window, static, host),
@@ -107,16 +109,49 @@ def _known(node: Node) -> Steps:
     return Steps(parts)
 
 
-def _rest(world: World, node: Node, window: Interval, zero: float) -> float | None:
-    """Give the power at rest of a window: what the full hour before it knows of the day before that.
+class _Rest:
+    """A host's power at rest: at each full hour, the 5 % quantile of a day of what it draws without its GPUs.
 
-    All nodes are at rest at first, for more than 5 % of the time that there are samples of.
+    Of those, what nobody shows is the host's: boards that no job has open, where no exporter shows them all.
     """
-    hour = (window[1] + zero) // HOUR * HOUR - zero
-    if node.meter != "redfish" or hour < BEGIN + INTERVAL:
-        return None
-    unseen = 0.0 if node.gpu_exporter else node.gpus * GPU_REST
-    return world.host_watts(node.name).at(min(hour, QUIET_UNTIL) - INTERVAL) + unseen
+
+    def __init__(self, world: World, node: Node, zero: float) -> None:
+        self._zero, self._is_known = zero, node.meter == "redfish"
+        watts = world.node_watts(node.name)
+        boards = [(index, world.board_watts(node.name, index)) for index in range(node.gpus)]
+        opened = {index: _open(world, node, index) for index, _ in boards}
+        self._host = {
+            at: watts.at(at) - sum(board.at(at) for index, board in boards if node.gpu_exporter or opened[index].at(at))
+            for at in _moments(zero)
+        }
+        self._of_hour: dict[float, float | None] = {}
+
+    def at(self, time: float) -> float | None:
+        """Give the power at rest by which a window that ends then is shared."""
+        hour = (time + self._zero) // HOUR * HOUR - self._zero
+        if hour not in self._of_hour:
+            seen = sorted(watts for at, watts in self._host.items() if at <= hour)
+            self._of_hour[hour] = _quantile(seen, 0.05) if seen and self._is_known else None
+        return self._of_hour[hour]
+
+
+def _moments(zero: float) -> list[float]:
+    """List the times that are looked at for the power at rest: every ten minutes of the clock."""
+    first = math.ceil((BEGIN + INTERVAL + zero) / _REST_STEP) * _REST_STEP - zero
+    return [first + number * _REST_STEP for number in range(int((AHEAD - first) / _REST_STEP))]
+
+
+def _quantile(ordered: Sequence[float], part: float) -> float:
+    rank = part * (len(ordered) - 1)
+    below = int(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def _open(world: World, node: Node, index: int) -> Steps:
+    """Tell when some job has a board open, and its own power is shown: MIG slices show that of others, too."""
+    jobs = [job for job in world.on(node.name) if job.mig is None]
+    return total(Steps((begin, end, 1.0) for begin, end, _ in job.gpu.get((node.name, index), ())) for job in jobs)
 
 
 def _gpu_shares(
@@ -149,13 +184,13 @@ def _own_watts(world: World, node: Node, job: Job, index: int, window: Interval)
         return 0.0
     sharing = [each for each in world.on(node.name) if each.gpu.get((node.name, index))]
     watts = world.board_watts(node.name, index)
-    total = 0.0
+    joules = 0.0
     for begin, end, _ in job.gpu[node.name, index]:
         first, last = max(begin, window[0]), min(end, window[1])
         if first < last:
             others = 1 if not job.tres.startswith("1003") else len(sharing)
-            total += watts.integral(first, last) / others
-    return total
+            joules += watts.integral(first, last) / others
+    return joules
 
 
 def _open_seconds(job: Job, index: int, node: str, window: Interval) -> float:
