@@ -5,6 +5,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.lab.ports import LOOPBACK, free_port
@@ -59,8 +60,10 @@ class Proxy:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json" if status != 503 else "text/plain")
                 self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                # The service may have been killed meanwhile.
+                with suppress(ConnectionError):
+                    self.end_headers()
+                    self.wfile.write(content)
 
             def _ask(self, url: str, body: bytes) -> tuple[int, bytes]:
                 headers = {"Content-Type": self.headers["Content-Type"]} if body else {}

@@ -1,0 +1,1 @@
+"""Hours of a cluster whose jobs are labelled with what they are, and what the service must say of each."""
