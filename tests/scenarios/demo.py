@@ -37,7 +37,7 @@ class Demo:
         """Start it, and wait until it is ready and the ledger has caught up."""
         self.service.start()
         wait_until(lambda: self.service.get("/-/ready")[0] == 200, 60, "the demo to be ready")
-        wait_until(lambda: bool(self.service.samples("hpc_cluster_power_watts")), 300, "the ledger to catch up")
+        wait_until(lambda: bool(self.service.samples("hpc_cluster_power_watts")), 600, "the ledger to catch up")
 
     def data(self, path: str) -> Any:
         return self.service.data(path)
