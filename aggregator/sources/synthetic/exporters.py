@@ -14,10 +14,11 @@ class Exporters:
         self._cluster = cluster
         self._nodes = tuple(node.name for node in cluster.nodes)
         common = cluster.pools[0].nodes
-        is_large = len(common) >= ENOUGH_NODES
-        # One node's slurm-job-exporter was never repaired, and one node's BMC does not say its power.
-        self._broken = common[2].name if is_large else None
-        self.without_power = common[-1].name if is_large else None
+        reserved = [node.name for pool in cluster.pools if pool.reservation for node in pool.nodes]
+        # One node's slurm-job-exporter was never repaired. One node's BMC does not say its power: no run of several
+        # nodes is there, whose power would be known in part.
+        self._broken = common[2].name if len(common) >= ENOUGH_NODES else None
+        self.without_power = reserved[0] if reserved else None
 
     def restarting(self, at: float) -> str | None:
         """Name the node whose exporter is down at `at`: the first ten minutes of each half hour, another one each."""

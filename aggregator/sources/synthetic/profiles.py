@@ -106,7 +106,7 @@ PROFILES = (
             components=(Shape(2, 8),), running=45, pending=8, median_minutes=180, limit_hours=8, qos="interactive"),
     Profile(name="transfer", behaviour=TRANSFER, names=("rsync-nearline", "globus_stage"), users=5,
             components=(Shape(1, 4),), running=20, pending=2, median_minutes=120),
-    Profile(name="workshop", behaviour=SHORT, names=("exercise_#",), users=8, reservation=WORKSHOP,
+    Profile(name="workshop", behaviour=EFFICIENT, names=("exercise_#",), users=8, reservation=WORKSHOP,
             components=(Shape(4, 12),), running=10, pending=2, median_minutes=40, limit_hours=4),
     Profile(name="train_large", behaviour=GPU_EFFICIENT, names=("llm-pretrain",), users=2, partition="gpu", qos="large",
             components=(Shape(48, 400, nodes=2, gpus=4),), running=1, pending=3, median_minutes=900, limit_hours=72),

@@ -36,8 +36,18 @@ async def test_the_graph_of_a_project_has_a_line_for_each_instance(cluster: Synt
     assert {line.labels["uuid"] for line in lines} == {each.uuid for each in use.instances if each.project == project}
     first = next(line for line in lines if line.labels["uuid"] == use.instances[0].uuid)
     assert first.points[0] == (START, use.instances[0].rates.used_cpus), "now is the same in both"
-    assert source.offers("project").keys() == source.offers("instance").keys() == {"cpu"}
-    assert (source.offers("cloud"), source.missing("cloud")) == ({}, {})
+    assert source.offers("project").keys() == source.offers("instance").keys() == source.offers("cloud").keys()
+    assert source.missing("cloud") == {}
+
+
+@pytest.mark.parametrize("name", ["cpu", "vcpus", "memory", "memory_used"])
+async def test_the_projects_graphs_add_up_to_the_clouds(cluster: SyntheticCluster, name: str) -> None:
+    source = SyntheticCloud(cluster, IdleRule())
+    use = await source.fetch(START)
+    subjects = [Subject(labels=(("project_name", name),)) for name in {each.project for each in use.instances}]
+    projects = [line for each in subjects for line in (await source.read("project", name, each, SPAN)).lines]
+    whole = (await source.read("cloud", name, Subject(), SPAN)).lines
+    assert sum(line.points[0][1] for line in whole) == pytest.approx(sum(line.points[0][1] for line in projects))
 
 
 async def test_every_user_has_a_home_below_its_limit(cluster: SyntheticCluster) -> None:
@@ -48,5 +58,7 @@ async def test_every_user_has_a_home_below_its_limit(cluster: SyntheticCluster) 
     (line,) = (await source.read("user", "used_bytes", Subject(labels=(("user", counts[0].owner),)), SPAN)).lines
     assert round(line.points[0][1]) == counts[0].used_bytes
     assert (await source.read("user", "used_bytes", Subject(labels=(("user", "nobody"),)), SPAN)).lines == ()
-    assert source.offers("user").keys() == {"used_bytes"}
+    limits = await source.read("user", "quota_bytes", Subject(labels=(("user", counts[0].owner),)), SPAN)
+    assert limits.lines[0].points[0][1] == counts[0].soft_bytes
+    assert source.offers("user").keys() >= {"used_bytes", "used_inodes", "quota_bytes", "limit_bytes"}
     assert (source.offers("group"), source.missing("user")) == ({}, {})

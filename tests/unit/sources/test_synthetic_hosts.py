@@ -26,6 +26,11 @@ async def test_slurmctlds_word_the_jobs_and_the_hosts_agree() -> None:
             continue
         assert node.held.cpus == node.told.cpus_allocated
         assert sum(node.held.gpus.values()) == node.told.gpus_allocated
+        if node.told.state == "down":
+            assert not node.measured
+            assert not node.jobs
+            continue
         assert node.measured["resting_cpus"] >= 0
         assert 0 <= node.measured["memory_available_bytes"] <= node.measured["memory_total_bytes"]
     assert any(node.unobserved for node in nodes), "now and then one node's exporter is down"
+    assert scheduler.partitions["gpu"]["gpus_allocated"] == sum(sum(node.held.gpus.values()) for node in nodes)

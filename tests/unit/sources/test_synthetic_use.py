@@ -11,6 +11,7 @@ from aggregator.model.use import Use
 from aggregator.model.view import ClusterView, Job
 from aggregator.sources.base import Source
 from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
+from aggregator.sources.synthetic.exporters import Exporters
 from aggregator.sources.synthetic.use import Wave
 
 START = 1_800_000_900.0
@@ -28,17 +29,32 @@ class Fetched:
     def jobs(self, behaviour: str) -> list[Job]:
         """List the joined jobs of one behaviour that are old enough to have series."""
         ids = {live.run.run_id for live in self.cluster.live() if live.profile.behaviour.name == behaviour}
-        old = [job for job in self.view.jobs if job.run.run_id in ids and job.run.elapsed(self.view.time) > 1800]
+        old = [
+            job
+            for job in self.view.jobs
+            if job.run.run_id in ids and job.run.elapsed(self.view.time) > 1800 and is_seen(self, job)
+        ]
         assert old
         return old
 
 
+_kept: dict[float, Fetched] = {}
+
+
 async def fetch(at: float) -> Fetched:
-    cluster = SyntheticCluster(start=START)
-    accounting = await SyntheticAccounting(cluster).fetch(at)
-    use = await SyntheticUse(cluster).fetch(at)
-    view = join_cluster(cluster.name, at, accounting, use, previous={}, fair_share=FairShare(), awards={})
-    return Fetched(cluster, accounting, use, view)
+    """Fetch and join at a time; once only, for nobody changes it."""
+    if at not in _kept:
+        cluster = SyntheticCluster(start=START)
+        accounting = await SyntheticAccounting(cluster).fetch(at)
+        use = await SyntheticUse(cluster).fetch(at)
+        view = join_cluster(cluster.name, at, accounting, use, previous={}, fair_share=FairShare(), awards={})
+        _kept[at] = Fetched(cluster, accounting, use, view)
+    return _kept[at]
+
+
+def is_seen(fetched: Fetched, job: Job) -> bool:
+    """Tell whether the exporters of all nodes of a job answer."""
+    return not Exporters(fetched.cluster).silent(fetched.view.time).intersection(job.run.nodes)
 
 
 async def test_sources_keep_the_protocol() -> None:
@@ -84,14 +100,15 @@ async def test_node_names_are_those_of_the_runs() -> None:
     assert use.cpus is not None
     assert use.gpus is not None
     nodes = {run.job_id: run.nodes for run in fetched.accounting.runs if run.holds_resources}
-    assert all(set(values) == set(nodes[job_id]) for job_id, values in use.cpus.items())
+    silent = Exporters(fetched.cluster).silent(HEALTHY)
+    assert all(set(values) == set(nodes[job_id]) - silent for job_id, values in use.cpus.items())
     assert all(gpu.node in nodes[job_id] for job_id, gpus in use.gpus.items() for gpu in gpus)
 
 
 async def test_every_run_old_enough_is_covered() -> None:
     fetched = await fetch(HEALTHY)
     for job in fetched.view.jobs:
-        if job.run.holds_resources and job.run.elapsed(HEALTHY) >= 150:
+        if job.run.holds_resources and job.run.elapsed(HEALTHY) >= 150 and is_seen(fetched, job):
             assert job.use.cpu_coverage == 1.0
             assert job.use.memory_coverage == 1.0
             assert job.use.gpu is None or job.use.gpu.coverage == 1.0
@@ -133,7 +150,7 @@ async def test_counters_only_grow_and_agree_with_the_rate() -> None:
 
 async def test_node_whose_exporter_is_down_is_missing() -> None:
     fetched = await fetch(OUTAGE)
-    down = SyntheticUse(fetched.cluster).node_down(OUTAGE)
+    down = Exporters(fetched.cluster).restarting(OUTAGE)
     assert down is not None
     assert fetched.use.healthy_nodes is not None
     assert fetched.use.cpus is not None
@@ -143,10 +160,22 @@ async def test_node_whose_exporter_is_down_is_missing() -> None:
     assert all((job.use.cpu_coverage or 0.0) < 1.0 for job in hit if job.run.holds_resources)
 
 
-async def test_another_node_is_down_each_time_and_none_in_between() -> None:
-    source = SyntheticUse(SyntheticCluster(nodes=12, gpu_nodes=4, running=120, start=START))
-    assert len({source.node_down(OUTAGE + 1800 * number) for number in range(4)}) > 1
-    assert source.node_down(HEALTHY) is None
+async def test_one_exporter_is_always_down_and_nodes_that_failed_show_nothing() -> None:
+    fetched = await fetch(HEALTHY)
+    silent, healthy = Exporters(fetched.cluster).silent(HEALTHY), fetched.use.healthy_nodes
+    down = {event.node for event in fetched.cluster.outages.events if fetched.cluster.outages.is_down(event.node)}
+    assert down
+    assert len(silent - down) == 1
+    assert healthy == {node.name for node in fetched.cluster.nodes} - silent
+    hidden = [job for job in fetched.view.jobs if job.run.holds_resources and not is_seen(fetched, job)]
+    assert hidden
+    assert all((job.use.cpu_coverage or 0.0) < 1.0 for job in hidden)
+
+
+def test_another_node_is_down_each_time_and_none_in_between() -> None:
+    exporters = Exporters(SyntheticCluster(nodes=12, gpu_nodes=4, running=120, start=START))
+    assert len({exporters.restarting(OUTAGE + 1800 * number) for number in range(4)}) > 1
+    assert exporters.restarting(HEALTHY) is None
 
 
 @given(st.floats(0, 64), st.floats(0, 7), st.floats(1.7e9, 1.8e9), st.floats(0, 1e6))

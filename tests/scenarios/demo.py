@@ -1,0 +1,128 @@
+"""The real `demo` as a process, and all its routes with something that is there in place of each parameter."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from aggregator.api import setup_routes
+from tests.lab.ports import LOOPBACK, free_port
+from tests.lab.process import wait_until
+from tests.lab.service import Service
+
+CLUSTER = "/api/v1/clusters/demo"
+# What a route does not answer without.
+_NEEDED = {"/top": "by=wasted_cpus", "/jobs/summary": "since=now-1d"}
+
+
+class Demo:
+    """`python -m aggregator demo` on a free port; one that is started again has the same state."""
+
+    def __init__(self, root: Path) -> None:
+        port = free_port()
+        state = root / "state"
+        state.mkdir()
+        command = [
+            sys.executable, "-m", "aggregator", "demo", f"--web.listen-address={LOOPBACK}:{port}",
+            f"--state.dir={state}",
+        ]  # fmt: skip
+        self.service = Service(SimpleNamespace(root=root, service_port=port), root, command)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready and the ledger has caught up."""
+        self.service.start()
+        wait_until(lambda: self.service.get("/-/ready")[0] == 200, 60, "the demo to be ready")
+        wait_until(lambda: bool(self.service.samples("hpc_cluster_power_watts")), 600, "the ledger to catch up")
+
+    def data(self, path: str) -> Any:
+        return self.service.data(path)
+
+    def rows(self, path: str, key: str) -> list[dict[str, Any]]:
+        """Read all pages of a list."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self.data(f"{path}{'&' if '?' in path else '?'}limit=1000{cursor}")
+            found += page[key]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.rows(f"{CLUSTER}/jobs", "jobs")
+
+    def total(self, family: str, **labels: str) -> float:
+        return sum(self.service.samples(family, **labels).values())
+
+
+def routes() -> list[str]:
+    """List the patterns of all GET routes of the API."""
+    app = web.Application()
+    setup_routes(app)
+    return sorted(
+        {route.resource.canonical for route in app.router.routes() if route.method == "GET" and route.resource}
+    )
+
+
+def paths(demo: Demo, pattern: str) -> Iterator[str]:
+    """Fill a pattern with what is there, several things where they are of several kinds."""
+    for values in _values(demo, pattern):
+        path = pattern
+        for name, value in values.items():
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        needed = next((query for end, query in _NEEDED.items() if path.endswith(end)), "")
+        yield f"{path}?{needed}" if needed else path
+
+
+def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
+    if "{job_id}" in pattern:
+        yield from ({"cluster": "demo", "job_id": str(run["job_id"])} for run in _kinds_of_runs(demo))
+    elif "{node}" in pattern:
+        yield from ({"cluster": "demo", "node": name} for name in ("nc0001", "nc0003", "nc0007", "ng0001", "login1"))
+    elif "{group}" in pattern:
+        group = demo.data("/api/v1/storage/project")["groups"][0]["group"]
+        yield from ({"filesystem": name, "group": group} for name in ("project", "scratch"))
+    elif "{filesystem}" in pattern:
+        user = demo.data("/api/v1/storage/home/users")["users"][0]["user"]
+        yield from ({"filesystem": name, "user": user} for name in ("project", "scratch", "home"))
+    elif "{project}" in pattern:
+        project = demo.data("/api/v1/cloud/projects")["projects"][0]["project"]
+        instances = demo.data(f"/api/v1/cloud/projects/{project}/instances")["instances"]
+        yield from ({"project": project, "uuid": each["uuid"]} for each in instances[:2])
+    else:
+        yield from _owners(demo) if "{user}" in pattern or "{account}" in pattern else iter([{"cluster": "demo"}])
+
+
+def _owners(demo: Demo) -> Iterator[dict[str, str]]:
+    users = demo.data(f"{CLUSTER}/users")["users"]
+    for row in (users[0], users[-1]):
+        yield {"cluster": "demo", "user": row["user"], "account": row["account"]}
+
+
+def _kinds_of_runs(demo: Demo) -> list[dict[str, Any]]:
+    """Choose a run of each kind: by state, partition, QOS, array and heterogeneous job."""
+    kinds = {
+        (run["state"], run["partition"], run["qos"], bool(run["array"]), bool(run["het"])): run for run in demo.runs()
+    }
+    return list(kinds.values())
+
+
+def graphs(demo: Demo, path: str) -> Iterator[dict[str, Any]]:
+    """Read every graph that a path offers."""
+    for offer in demo.data(path)["metrics"]:
+        yield demo.data(f"{path}?metric={offer['metric']}")
+
+
+def answer(demo: Demo, path: str) -> Any:
+    """Read a path, whatever it answers; give the data of JSON, text otherwise.
+
+    Raises AssertionError for a status that is not 200.
+    """
+    status, body = demo.service.get(path)
+    assert status == 200, f"{path}: {status} {body[:300]!r}"
+    return json.loads(body)["data"] if path.startswith("/api/") else body.decode()

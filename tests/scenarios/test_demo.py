@@ -1,0 +1,259 @@
+"""The demo is a believable cluster in every answer: limits hold, all sums add up, histories stay the same."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aggregator.config import active_rules, load_rules
+from tests.lab.process import wait_until
+from tests.scenarios.demo import CLUSTER, Demo, answer, graphs, paths, routes
+
+_SCRAPES = 3
+# A list that may be empty on a site like this: nothing says that the thing should be there.
+_MAY_BE_EMPTY = {"warnings", "queries", "children", "coordinators", "limits", "running", "jobs", "events", "features"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.service.stop()
+
+
+def refresh(demo: Demo) -> None:
+    """Wait for the next refresh."""
+    name, labels = "hpc_aggregator_source_last_success_timestamp_seconds", {"source": "slurmacct"}
+    before = demo.service.samples(name, **labels)
+    wait_until(lambda: demo.service.samples(name, **labels) != before, 120, "a refresh")
+
+
+@pytest.mark.parametrize("pattern", [each for each in routes() if not each.endswith("/series")])
+def test_every_route_answers_and_no_list_is_empty(demo: Demo, pattern: str) -> None:
+    for path in paths(demo, pattern):
+        data = answer(demo, path)
+        assert data
+        if isinstance(data, dict):
+            empty = {name for name, value in data.items() if value == [] and name not in _MAY_BE_EMPTY}
+            assert not empty, path
+
+
+@pytest.mark.parametrize("pattern", [each for each in routes() if each.endswith("/series")])
+def test_every_graph_can_be_drawn_and_its_times_are_in_order(demo: Demo, pattern: str) -> None:
+    for path in list(paths(demo, pattern))[:3]:
+        for graph in graphs(demo, path):
+            assert graph["unit"] or graph["metric"] == "bad_state"
+            for line in graph["result"]:
+                times = [at for at, _ in line["values"]]
+                assert times == sorted(set(times))
+                assert all(float(value) >= 0 for _, value in line["values"])
+
+
+def test_nodes_users_clusters_clouds_and_file_systems_have_lines(demo: Demo) -> None:
+    user = demo.data(f"{CLUSTER}/users")["users"][0]["user"]
+    project = demo.data("/api/v1/cloud/projects")["projects"][0]["project"]
+    for path in (
+        f"{CLUSTER}/series", f"{CLUSTER}/nodes/nc0001/series", f"{CLUSTER}/nodes/login1/series",
+        f"{CLUSTER}/users/{user}/series", "/api/v1/storage/scratch/series", "/api/v1/cloud/series",
+        f"/api/v1/cloud/projects/{project}/series", f"/api/v1/storage/home/users/{user}/series",
+    ):  # fmt: skip
+        assert any(graph["result"] for graph in graphs(demo, path)), path
+
+
+# -- limits and nodes
+
+
+def test_no_account_user_or_qos_uses_more_than_its_limits(demo: Demo) -> None:
+    limits: list[dict[str, Any]] = []
+    for account in demo.rows(f"{CLUSTER}/accounts", "accounts"):
+        whole = demo.data(f"{CLUSTER}/accounts/{account['account']}")
+        limits += whole["limits"]
+        limits += [limit for user in whole["users"] for limit in user.get("limits", ())]
+    limits += [limit for qos in demo.data(f"{CLUSTER}/qos")["qos"] for limit in qos["limits"]]
+    used = [limit for limit in limits if limit["used"] is not None]
+    assert [limit for limit in used if limit["head_room"] < 0] == []
+    assert any(limit["used"] >= 0.9 * limit["value"] for limit in used), "somebody is at a limit"
+    assert {limit["limit"] for limit in used} >= {"GrpTRES", "GrpTRESRunMins", "GrpSubmitJobs", "MaxJobsPerUser"}
+
+
+def test_no_node_holds_more_than_it_has_and_slurmctld_says_the_same(demo: Demo) -> None:
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for run in (run for run in demo.runs() if run["state"] == "running"):
+        assert run["allocated"]["nodes"] == len(set(run["nodes"]))
+        for node in run["nodes"]:
+            amounts = {"cpus": run["allocated"]["cpus"], "memory_bytes": run["allocated"]["memory_bytes"]}
+            amounts["gpus"] = sum(run["allocated"]["gpus"].values())
+            held[node].update({name: amount // len(run["nodes"]) for name, amount in amounts.items()})
+    nodes = [node for node in demo.rows(f"{CLUSTER}/nodes", "nodes") if node["kind"] == "compute"]
+    for node in nodes:
+        capacity = node["capacity"]
+        assert all(held[node["node"]][name] <= capacity[name] for name in capacity), node
+        assert node["slurmctld"]["allocated_cpus"] == node["allocated"]["cpus"]
+        assert (node["state"] in ("idle", "down", "drained")) <= (node["jobs"] == 0)
+        assert (node["state"] == "allocated") <= (node["allocated"]["cpus"] >= capacity["cpus"])
+    assert {node["state"] for node in nodes} >= {"allocated", "mixed", "drained", "down"}
+    assert all(node["reason"] for node in nodes if node["state"] in ("drained", "down"))
+
+
+def test_jobs_are_in_the_partition_whose_nodes_they_have(demo: Demo) -> None:
+    for run in demo.runs():
+        assert all(node.startswith("ng" if run["partition"] == "gpu" else "nc") for node in run["nodes"]), run
+        assert run["time_limit_seconds"] >= run["elapsed_seconds"]
+
+
+# -- sums
+
+
+def assert_sums(demo: Demo) -> dict[str, float]:
+    """Hold the sums of one scrape, and give the counters."""
+    families = demo.service.families()
+
+    def total(family: str, **labels: str) -> float:
+        found = families[family.removesuffix("_total")].samples if family.removesuffix("_total") in families else []
+        return sum(each.value for each in found if each.name == family and labels.items() <= each.labels.items())
+
+    for name in ("allocated_cpus", "allocated_memory_bytes", "allocated_gpus", "used_cpus", "used_gpus", "wasted_cpus",
+                 "wasted_memory_bytes", "wasted_gpus", "jobs", "power_watts"):  # fmt: skip
+        assert total(f"hpc_user_{name}") == pytest.approx(total(f"hpc_account_{name}")), name
+        assert total(f"hpc_user_{name}") > 0, name
+    watts = total("hpc_cluster_power_watts", component="jobs")
+    assert total("hpc_user_power_watts") == pytest.approx(watts)
+    assert total("hpc_node_power_watts", component="jobs") == pytest.approx(watts)
+    joules = total("hpc_cluster_energy_joules_total", component="jobs")
+    for family in ("hpc_user_energy_joules_total", "hpc_account_energy_joules_total"):
+        assert total(family) == pytest.approx(joules, rel=1e-9), family
+    assert total("hpc_node_energy_joules_total", component="jobs") == pytest.approx(joules, rel=1e-9)
+    return {
+        f"{each.name}{sorted(each.labels.items())}": each.value
+        for family in families.values()
+        if family.type == "counter" and not family.name.startswith("hpc_job")
+        for each in family.samples
+        if each.name.endswith("_total")
+    }
+
+
+def test_users_accounts_nodes_and_cluster_add_up_at_every_scrape_and_counters_never_go_back(demo: Demo) -> None:
+    before = assert_sums(demo)
+    for _ in range(_SCRAPES - 1):
+        refresh(demo)
+        after = assert_sums(demo)
+        assert all(after.get(name, value) >= value for name, value in before.items())
+        before = after
+
+
+def test_the_cluster_is_the_sum_of_its_jobs(demo: Demo) -> None:
+    for _ in range(3):
+        cluster, runs, again = demo.data(CLUSTER), demo.runs(), demo.data(CLUSTER)
+        if cluster["as_of_time"] == again["as_of_time"]:
+            break
+    running = [run for run in runs if run["state"] == "running"]
+    assert sum(run["allocated"]["cpus"] for run in running) == cluster["allocated"]["cpus"]
+    assert len(running) == cluster["jobs"]["running"]
+    pending = sum((run["array"] or {}).get("pending_tasks") or 1 for run in runs if run["state"] == "pending")
+    assert pending == cluster["jobs"]["pending"]
+    partitions = demo.data(f"{CLUSTER}/partitions")["partitions"]
+    assert all(partition["slurmctld"] for partition in partitions)
+
+
+def test_storage_adds_up_and_somebody_is_near_a_quota(demo: Demo) -> None:
+    ratios = []
+    for name in ("project", "scratch"):
+        filesystem = demo.data(f"/api/v1/storage/{name}?limit=1000")
+        groups = filesystem["groups"]
+        for tier, used in filesystem["used_bytes"].items():
+            assert sum(group["used_bytes"].get(tier, 0) for group in groups) == used
+            assert all(
+                sum(user["used_bytes"].get(tier, 0) for user in group["users"]) == group["used_bytes"].get(tier, 0)
+                for group in groups
+            )
+        for group in groups:
+            ratio = group["quota"]["used_ratio"]["bytes"]
+            assert ratio == pytest.approx(group["used_bytes"]["disk"] / group["quota"]["bytes"])
+            ratios.append(ratio)
+    homes = demo.rows("/api/v1/storage/home/users", "users")
+    assert len(homes) == 40
+    assert 0.95 < max(ratios) < 1.05
+
+
+# -- jobs and what is around them
+
+
+def test_times_are_in_order_and_ended_runs_are_there(demo: Demo) -> None:
+    runs, now = demo.runs(), time.time()
+    ended = demo.rows(f"{CLUSTER}/jobs?since=now-6h", "jobs")
+    for run in (*runs, *ended):
+        known = [run[f"{name}_timestamp"] for name in ("submit", "eligible", "start", "end")]
+        times = [each for each in known if each is not None]
+        assert times == sorted(times), run
+        assert times[-1] <= now
+    assert {run["state"] for run in ended} >= {
+        "completed", "failed", "cancelled", "out_of_memory", "requeued", "node_fail",
+    }  # fmt: skip
+    names = "".join(run["name"] for run in (*runs, *ended))
+    assert all(character in names for character in '"\n🧬\\')
+
+
+def test_every_rule_of_waste_has_a_job_and_a_blind_node_accuses_nobody(demo: Demo) -> None:
+    found = {each["reason"] for each in demo.data(CLUSTER)["waste_jobs"]}
+    assert found == {rule.name for rule in active_rules(load_rules())}
+    blind = demo.data(f"{CLUSTER}/nodes/nc0003")
+    assert blind["exporter_up"] is False
+    assert blind["unobserved"]["cause"] == "exporter_down"
+    alone = [run for run in demo.runs() if run["state"] == "running" and run["nodes"] == ["nc0003"]]
+    for run in alone:
+        assert not run["use"]["cpus"] or run["use"]["cpus"]["coverage"] == 0.0 or run["use"]["cpus"]["value"] is None
+        assert run["waste"]["findings"] == []
+
+
+def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: Demo) -> None:
+    ended = demo.rows(f"{CLUSTER}/jobs?since=now-6h", "jobs")
+    seen: Counter[str] = Counter()
+    chosen = {(run["state"], bool(run["array"]), run["name"].partition("_")[0]): run for run in (*demo.runs(), *ended)}
+    for run in chosen.values():
+        whole = demo.data(f"{CLUSTER}/jobs/{run['job_id']}")["runs"]
+        around = next((each.get("around") for each in whole if each["run_id"] == run["run_id"]), None)
+        if around is None:
+            continue
+        seen.update(name for name, value in around.items() if value)
+        seen.update(f"dependencies.{name}" for name, value in (around["dependencies"] or {}).items() if value)
+        if run["state"] == "completed":
+            assert around["exit"] == {"status": 0, "signal": 0}
+            used = around["recorded"]["cpu_seconds"]["value"]
+            assert 0 < used <= run["elapsed_seconds"] * run["allocated"]["cpus"] + 5
+    for name in ("steps", "exit", "array_tasks", "dependencies.depends_on", "reservation", "cancelled_by_uid",
+                 "components", "node_events"):  # fmt: skip
+        assert seen[name], f"{name} of {seen}"
+
+
+def test_node_failures_are_events_of_the_node_and_ends_of_its_jobs(demo: Demo) -> None:
+    failed = demo.rows(f"{CLUSTER}/jobs?since=now-6h&state=node_fail", "jobs")
+    assert failed
+    run = failed[0]
+    events = [event for node in run["nodes"] for event in demo.data(f"{CLUSTER}/nodes/{node}/events")["events"]]
+    assert any(
+        event["start_timestamp"] == run["end_timestamp"] and "not_responding" in event["states"] for event in events
+    )
+    (reservation, maintenance) = demo.data(f"{CLUSTER}/reservations")["reservations"]
+    assert reservation["name"] == "workshop"
+    assert maintenance["start_timestamp"] > time.time()
+
+
+def test_after_a_restart_it_is_the_same_cluster(demo: Demo) -> None:
+    jobs = {run["run_id"]: run for run in demo.runs() if run["state"] == "running"}
+    old = demo.rows(f"{CLUSTER}/jobs?since=now-3h&until=now-30m", "jobs")
+    joules = demo.total("hpc_user_energy_joules_total")
+    demo.service.stop()
+    demo.start()
+    again = {run["run_id"]: run for run in demo.runs()}
+    same = [run for number, run in jobs.items() if number in again]
+    assert len(same) > 0.8 * len(jobs)
+    assert all(again[run["run_id"]]["start_timestamp"] == run["start_timestamp"] for run in same)
+    known = {run["run_id"]: run["end_timestamp"] for run in demo.rows(f"{CLUSTER}/jobs?since=now-4h", "jobs")}
+    assert all(known[run["run_id"]] == run["end_timestamp"] for run in old)
+    assert demo.total("hpc_user_energy_joules_total") >= joules
+    assert_sums(demo)
