@@ -8,8 +8,7 @@ ONE_GPU = "1=4,2=8000,4=1,5=4,1001=1,1002=1"
 BOARD = "GPU-b75bf73f-eabc-ddee-0000-000000000001"
 DCGM = {"instance": "node01:9400", "job": "dcgm", "gpu": "1", "UUID": BOARD, "device": "nvidia1",
         "modelName": "NVIDIA A100-SXM4-40GB"}  # fmt: skip
-NVIDIA = {"instance": "node01:9445", "job": "nvidia", "ordinal": "1", "minor_number": "1", "uuid": BOARD,
-          "name": "NVIDIA A100-SXM4-40GB"}  # fmt: skip
+NVIDIA = {"instance": "node01:9445", "job": "nvidia", "ordinal": "1", "minor_number": "1", "uuid": BOARD}  # fmt: skip
 
 
 @pytest.fixture
