@@ -12,7 +12,7 @@ from aggregator.model.association import Association, Fairshare, Limit, LimitsVi
 from aggregator.model.cloud import Activity, CloudUse, CloudView, IdleRule, Instance, Rates
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
-from aggregator.model.node import Held, NodeView, Told
+from aggregator.model.node import Held, NodeView, Scheduler, Told
 from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
@@ -205,6 +205,7 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
         usage=rich_usage(names), lustre=rich_lustre(names), hosts=tuple(rich_host(name) for name in names),
+        scheduler=rich_scheduler(),
     )  # fmt: skip
 
 
@@ -213,6 +214,14 @@ def rich_lustre(names: tuple[str, ...]) -> LustreView:
         NOW, {}, tuple(LustreSums(name, name, {"scratch": RICH_IO}) for name in names),
         tuple(LustreSums(name, "", {"scratch": RICH_IO}) for name in names),
         {"jobs": {"scratch": RICH_IO}, "unknown": {"scratch": LustreIo(metadata=0.0)}},
+    )  # fmt: skip
+
+
+def rich_scheduler() -> Scheduler:
+    amounts = {"allocated": 16.0, "idle": 48.0, "total": 64.0}
+    return Scheduler(
+        time=NOW, cpus=amounts, gpus={"idle": 2.0**33, "total": 2.0**33}, node_counts={"mixed": 1.0},
+        jobs={"pending": 0.0, "running": 2.0},
     )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """Nodes: what is on them, what slurmctld says of them, and what is not seen of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
-from aggregator.model.node import NodeView
+from aggregator.model.node import NodeView, Scheduler
 from aggregator.model.view import ClusterView
 
 _RUNS = "slurmacct: runs on the node, a run of several nodes spread evenly"
+_TOLD = "an exporter of slurmctld's state (docs/nodes.md)"
 _SEEN = "slurmacct nodelist against slurm-job-exporter's series"
 
 
@@ -16,6 +18,21 @@ def _every(view: View) -> Sequence[NodeView]:
 
 def _compute(view: View) -> Sequence[NodeView]:
     return [node for node in _every(view) if node.kind == "compute"]
+
+
+def _scheduler(view: View) -> Sequence[Scheduler]:
+    return [view.scheduler] if isinstance(view, ClusterView) and view.scheduler else []
+
+
+def _parts(numbers: Mapping[str, float]) -> Iterable[tuple[LabelValues, float]]:
+    """Give the parts of a whole, without it: whoever adds them up has it."""
+    return (((state,), value) for state, value in numbers.items() if state != "total")
+
+
+def _capacity(told: Scheduler) -> Iterable[tuple[LabelValues, float]]:
+    for resource, numbers in (("cpus", told.cpus), ("gpus", told.gpus)):
+        if "total" in numbers:
+            yield (resource,), numbers["total"]
 
 
 NODE: Entity[NodeView] = Entity(
@@ -31,6 +48,15 @@ COMPUTE: Entity[NodeView] = Entity(
     labels=("cluster", "node"),
     of=_compute,
     label_values=lambda view, node: (cluster_of(view), node.name),
+)
+
+
+SLURMCTLD: Entity[Scheduler] = Entity(
+    name="cluster that an exporter of slurmctld's state shows",
+    group="nodes",
+    labels=("cluster",),
+    of=_scheduler,
+    label_values=lambda view, _: (cluster_of(view),),
 )
 
 
@@ -59,7 +85,7 @@ def _blind(node: NodeView) -> float | None:
     return float(node.cause == "exporter_blind") if node.exporter_up else None
 
 
-FAMILIES: tuple[Family[NodeView], ...] = (
+FAMILIES: tuple[Family[Any], ...] = (
     Family(
         name="hpc_node_info", help="Facts of the node as labels, always 1.", entity=NODE, cost="nodes",
         source="slurmacct, slurm-exporter slurm_node_features_info, configuration", labels=("kind", "features"),
@@ -100,5 +126,25 @@ FAMILIES: tuple[Family[NodeView], ...] = (
         name="hpc_node_exporter_blind",
         help="1 while slurm-job-exporter is up and shows none of several jobs that have been on the node for minutes.",
         entity=COMPUTE, cost="nodes whose exporter is up", source=_SEEN, value=_blind,
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_cpus", help="CPUs that slurmctld calls allocated, idle or other (of no use now).",
+        entity=SLURMCTLD, cost="3", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.cpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_gpus", help="GPUs that slurmctld calls allocated, idle or other (of no use now).",
+        entity=SLURMCTLD, cost="3", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.gpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_capacity", help="All CPUs and GPUs of the cluster, as slurmctld counts them.",
+        entity=SLURMCTLD, cost="2", source=_TOLD, labels=("resource",), samples=_capacity,
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_nodes", help="Nodes by their state as sinfo words it, each node once.",
+        entity=SLURMCTLD, cost="states", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.node_counts),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_jobs", help="Jobs by their state in slurmctld; ended ones are left out.",
+        entity=SLURMCTLD, cost="5", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.jobs),
     ),
 )  # fmt: skip

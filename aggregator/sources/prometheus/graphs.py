@@ -28,7 +28,8 @@ class Graph:
     a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). series names each
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
     and $name_max are those of a gauge over a step; $window is the time over which counters become rates; $job, $node,
-    $slurm_node, $user and $account are labels; others follow the site's names where they stand in lists and quotes.
+    $slurm_node, $user and $account are labels, $our_user and $our_account those of our own gauges; others
+    follow the site's names where they stand in lists and quotes.
     $nodes is the regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked
     node's label. job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the
     time in which it is there; the expression then for what is left.
@@ -109,6 +110,8 @@ def graph_promql(
         node=node_label,
         slurm_node=settings.label("node"),
         nodes=nodes,
+        our_user="user",
+        our_account="account",
     )
 
 
