@@ -166,8 +166,8 @@ def idle_resolution(duration: float) -> int:
 def idle_inputs(duration: float) -> tuple[Graph, ...]:
     """Declare what instances did within `duration` seconds, on whatever hypervisors; `seen` counts their points."""
     back = f"[{math.ceil(duration)}s:{idle_resolution(duration)}s]"
-    # An instance that has moved did something on each hypervisor; copies of one series are one.
-    increase = "sum by (uuid) (max by (uuid, {}, $node) (increase({}" + back + ")))"
+    # One that has moved, or has another name now, did something before and after; copies of one series are one.
+    increase = f"sum by (uuid) (max by ({_VM}, user_name, instance_type, $node, {{}}) (increase({{}}{back})))"
     return (
         _input("cpu_seconds", _CPUS, increase.format("vcpu", "$vcpus"), scale=1e-9, high=1e12),
         _input(
