@@ -116,10 +116,10 @@ COLLECTED: Mapping[str, tuple[str, ...]] = {
 }
 # Which series show that an exporter of this kind is there.
 KINDS: Mapping[str, frozenset[str]] = {
-    "osc": frozenset({"slurm_node_state_info", "slurm_queue_total"}),
+    "osc": frozenset({"slurm_node_state_info"}),
     "vpenso": frozenset({"slurm_node_cpu_total"}),
     "newer_exporter": frozenset({NODES_BY_STATE, *_ONLY}),
-    "own_endpoint": frozenset({"slurm_node_cpus", "slurm_jobs"}),
+    "own_endpoint": frozenset({"slurm_node_cpus", OWN_CPU_SUM}),
 }
 METRICS: tuple[str, ...] = tuple(
     dict.fromkeys(
