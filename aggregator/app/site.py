@@ -200,7 +200,7 @@ def _with_exporters(
             sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes, patience=patience)
         )
     if "slurm_job_exporter" in settings:
-        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience)
+        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
         known = _known_nodes(config.energy)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
         sources = replace(sources, use=use, power=power)

@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from aggregator.model.energy import METERS, NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.prometheus.client import PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import gpu_exporters, node_exporter, redfish_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.exporters import (
+    gpu_exporters,
+    named_gpus,
+    node_exporter,
+    redfish_exporter,
+    slurm_job_exporter,
+)
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, moments, plausible, promql
+from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.rest import HOUR, RestPower
 from aggregator.sources.prometheus.sight import GpuSight
@@ -61,6 +68,7 @@ class PrometheusPower:
         self._client = client
         self._names = names
         self._known = known
+        self._exporters = exporters
         self._jobs = exporters["slurm_job_exporter"]
         self._job_label = self._jobs.label("slurmjobid")
         self._gpu_label = self._jobs.label("gpu")
@@ -114,8 +122,11 @@ class PrometheusPower:
     ) -> list[PowerWindow]:
         by_node = {key: self._by_node(key, answers[key], ends) for key in _NODE_KEYS if key in answers}
         by_job = {key: self._by_job(key, answers[key], ends) for key in _JOB_KEYS}
-        gpus = self._gpus("gpu_utilization", answers["gpu_utilization"], ends)
-        boards = self._gpus("job_gpu_watts", answers["job_gpu_watts"], ends)
+        shown = self._gpus("gpu_utilization", answers["gpu_utilization"], ends)
+        gpus, boards = shown, self._gpus("job_gpu_watts", answers["job_gpu_watts"], ends)
+        for utilization, watts in (keys for keys in _NAMED if keys[0] in answers):
+            gpus = list(map(prefer, self._gpus(utilization, answers[utilization], ends), gpus))
+            boards = list(map(prefer, self._gpus(watts, answers[watts], ends), boards))
         windows = []
         for number, end in enumerate(ends):
             seen: dict[str, Mapping[str, float]] = {key: values[number] for key, values in by_node.items()}
@@ -127,7 +138,7 @@ class PrometheusPower:
                 memory_bytes=by_job["memory_bytes"][number],
                 gpus=gpus[number],
                 healthy_nodes=(healthy := frozenset(seen.pop("healthy_nodes"))),
-                gpu_nodes=self._sight.see(end, {gpu.node for of in gpus[number].values() for gpu in of}, healthy),
+                gpu_nodes=self._sight.see(end, {gpu.node for of in shown[number].values() for gpu in of}, healthy),
             )
             seen["static_watts"] = at_rest[end - end % HOUR]
             own = _boards(boards[number])
@@ -157,12 +168,21 @@ class PrometheusPower:
         """Give each job's GPUs with the input's value, which is in `utilization` whatever it is."""
         found: list[dict[int, dict[tuple[str, str], Gpu]]] = [defaultdict(dict) for _ in ends]
         for labels, number, value in self._values(key, series, ends):
-            if (job_id := self._job_id(labels)) is not None:
-                gpu = Gpu(self._node(labels), labels.get(self._gpu_label, ""), value)
+            job_id, index = self._gpu_of(key, labels)
+            if job_id is not None:
+                gpu = Gpu(self._node(labels), index, value)
                 known = found[number][job_id].setdefault((gpu.node, gpu.index), gpu)
                 if value > (known.utilization or 0.0):
                     found[number][job_id][gpu.node, gpu.index] = gpu
         return [{job_id: tuple(gpus.values()) for job_id, gpus in jobs.items()} for jobs in found]
+
+    def _gpu_of(self, key: str, labels: Mapping[str, str]) -> tuple[int | None, str]:
+        """Give the job and the index of a GPU as the input's exporter names them; a slice shows its board's watts."""
+        exporter, _, name = key.partition(":")
+        if not name:
+            return self._job_id(labels), labels.get(self._gpu_label, "")
+        gpu = named_gpu(labels, self._exporters[exporter])
+        return None if name == "job_watts" and gpu.is_slice else gpu.job_id, gpu.gpu
 
     def _values(
         self, key: str, series: Sequence[Series], ends: Sequence[float]
@@ -211,9 +231,18 @@ _INPUTS: Mapping[str, tuple[str, Callable[[ExporterSettings], Input]]] = {
     "memory_bytes": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_MEMORY)),
     "gpu_utilization": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_GPU_UTILIZATION)),
     "job_gpu_watts": ("slurm_job_exporter", _always(slurm_job_exporter.JOB_GPU_WATTS)),
+    **{
+        f"{name}:{item.name}": (name, _always(item))
+        for name, of_exporter in named_gpus.WINDOW.items()
+        for item in of_exporter
+    },
 }
 _JOB_KEYS = ("busy_cpus", "memory_bytes")
-_NODE_KEYS = tuple(key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts"))
+_NODE_KEYS = tuple(
+    key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts") and ":" not in key
+)
+# The keys of those that name a GPU's job: utilisation, watts.
+_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named_gpus.WINDOW)
 _Boards = Mapping[int, Mapping[str, Sequence[float]]]
 
 

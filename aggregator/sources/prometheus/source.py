@@ -9,16 +9,18 @@ from typing import Any
 from aggregator.model.use import Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
-from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.exporters import named_gpus, slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
+from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
 from aggregator.sources.prometheus.sight import GpuSight
 
 # Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that; a counter,
 # and when it was read.
+_NO_OTHERS: Mapping[str, ExporterSettings] = {}
 _TOGETHER = (frozenset(("gpus", "healthy_nodes")),)
 _VALUES = (*(item.name for item in slurm_job_exporter.JOB_INPUTS), "gpus", "healthy_nodes")
 GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
@@ -27,7 +29,8 @@ GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
 class PrometheusUse:
     """Read slurm-job-exporter's series of one cluster.
 
-    An input that fails keeps its last good value for `patience` seconds.
+    An input that fails keeps its last good value for `patience` seconds. others are the settings of the exporters in
+    use that may say which job has a GPU.
     """
 
     name = "prometheus"
@@ -40,6 +43,7 @@ class PrometheusUse:
         nodes: NodeNames,
         *,
         patience: float = 0.0,
+        others: Mapping[str, ExporterSettings] = _NO_OTHERS,
     ) -> None:
         self.rows = 0
         self._client = client
@@ -53,6 +57,9 @@ class PrometheusUse:
             slurm_job_exporter.HEALTHY_NODES,
         )
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
+        self._named = {name: (others[name], items) for name, items in named_gpus.NOW.items() if name in others}
+        for name, (settings, items) in self._named.items():
+            self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
         self._sight = GpuSight(
@@ -97,8 +104,9 @@ class PrometheusUse:
         rejected: Counter[str] = Counter()
         found = self._values(answers, rejected)
         filled = self._kept.fill(at, _VALUES, found)
-        gpus, healthy = filled.values.get("gpus"), filled.values.get("healthy_nodes")
-        shown = {gpu.node for of_job in (gpus or {}).values() for gpu in of_job}
+        healthy = filled.values.get("healthy_nodes")
+        # It is about slurm-job-exporter: that another one shows a node's GPUs says nothing of what this one can see.
+        shown = {self._node(sample) for sample in answers.vectors.get("gpu_utilization", ())}
         sight = {slurm_job_exporter.GPU_NODES.name: self._sight.failed} if self._sight.failed else {}
         return Use(
             time=at,
@@ -145,8 +153,17 @@ class PrometheusUse:
 
     def _gpus(self, answers: Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
         """Collect the GPUs of each job; one whose values are implausible is still seen to be there."""
-        if any(item.name not in answers.vectors for item in slurm_job_exporter.GPU_INPUTS):
+        asked = {item.name for item in slurm_job_exporter.GPU_INPUTS} | {
+            f"{name}:{item.name}" for name, (_, items) in self._named.items() for item in items
+        }
+        if not asked <= answers.vectors.keys():
             return None
+        gpus: Mapping[int, tuple[Gpu, ...]] = self._own_gpus(answers, rejected)
+        for name in self._named:
+            gpus = prefer(self._named_gpus(name, answers, rejected), gpus)
+        return gpus
+
+    def _own_gpus(self, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
         found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
         for item in slurm_job_exporter.GPU_INPUTS:
             for sample in answers.vectors[item.name]:
@@ -156,10 +173,20 @@ class PrometheusUse:
                 values = found[job_id, self._node(sample), sample.metric.get(self._gpu_label, "")]
                 if (value := plausible_value(item, item.name, sample, rejected)) is not None:
                     values[item.name] = max(value, values.get(item.name, value))
-        gpus: dict[int, list[Gpu]] = defaultdict(list)
-        for (job_id, node, index), values in found.items():
-            gpus[job_id].append(Gpu(node, index, values.get("gpu_utilization"), values.get("gpu_memory_bytes")))
-        return {job_id: tuple(items) for job_id, items in gpus.items()}
+        return _as_gpus(found, "gpu_utilization", "gpu_memory_bytes")
+
+    def _named_gpus(self, name: str, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
+        """Collect the GPUs of which another exporter names the job."""
+        settings, items = self._named[name]
+        found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
+        for item in items:
+            for sample in answers.vectors[f"{name}:{item.name}"]:
+                job_id, index, _ = named_gpu(sample.metric, settings)
+                value = plausible_value(item, f"{name} {item.name}", sample, rejected)
+                if job_id is not None:
+                    values = found[job_id, self._node(sample), index]
+                    values.update({item.name: max(value, values.get(item.name, value))} if value is not None else {})
+        return _as_gpus(found, *(item.name for item in items))
 
     def _node(self, sample: Sample) -> str:
         return self._nodes.of_labels(sample.metric)
@@ -170,3 +197,10 @@ class PrometheusUse:
             return int(text)
         rejected["job id is not a number"] += 1
         return None
+
+
+def _as_gpus(found: Mapping[GpuKey, Mapping[str, float]], utilization: str, memory: str) -> dict[int, tuple[Gpu, ...]]:
+    gpus: dict[int, list[Gpu]] = defaultdict(list)
+    for (job_id, node, index), values in found.items():
+        gpus[job_id].append(Gpu(node, index, values.get(utilization), values.get(memory)))
+    return {job_id: tuple(items) for job_id, items in gpus.items()}
