@@ -52,7 +52,7 @@ _VALUES: tuple[tuple[str, str, Callable[[Sums], float | None]], ...] = (
     ("allocated_cpus", "CPUs held by running jobs", lambda sums: sums.allocated_cpus),
     ("allocated_memory_bytes", "Memory held by running jobs", lambda sums: sums.allocated_memory_bytes),
     ("used_cpus", "CPUs busy now", lambda sums: sums.used_cpus),
-    ("used_memory_bytes", "Resident memory now", lambda sums: sums.used_memory_bytes),
+    ("used_memory_bytes", "Anonymous memory and swap cache now", lambda sums: sums.used_memory_bytes),
     ("memory_peak_bytes", "Sum of the running jobs' peaks, with page cache", lambda sums: sums.memory_peak_bytes),
     ("used_gpus", "Sum of GPU utilisations now", lambda sums: sums.used_gpus),
     ("busy_gpus", "GPUs with a utilisation above 0 now", lambda sums: sums.busy_gpus),

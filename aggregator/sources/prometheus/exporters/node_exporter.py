@@ -53,7 +53,8 @@ RESTING_CPUS = Input(
     name="cpus",
     metric="node_cpu_seconds_total",
     expression="sum by ($node) (max by ($node, cpu, mode) (rate($rest[$window])))",
-    selectors={"rest": ("mode", "=~", "idle|iowait")},
+    # Time that a hypervisor has stolen was nobody's work here.
+    selectors={"rest": ("mode", "=~", "idle|iowait|steal")},
     high=1e5,
 )
 MEMORY_BYTES = Input(
@@ -143,8 +144,8 @@ GRAPHS = (
         expression="sum by ($node, mode) (max by ($node, cpu, mode) (rate($seconds[$window])))", high=1e5,
     ),
     Graph(
-        name="node_busy_cpus", help="CPUs of the whole node that are neither idle nor waiting for disks.", unit="cpus",
-        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait"),))},
+        name="node_busy_cpus", help="CPUs of the whole node not idle, waiting for disks, or stolen.", unit="cpus",
+        by=_OF_BOTH, series={"busy": Series("node_cpu_seconds_total", (("mode", "!~", "idle|iowait|steal"),))},
         expression="sum by ($node) (max by ($node, cpu, mode) (rate($busy[$window])))", high=1e5,
     ),
     Graph(
