@@ -63,7 +63,7 @@ class SummaryKeeper:
         try:
             async with asyncio.timeout(SAVE_SECONDS):
                 await self._store.save_summaries(view.cluster, new)
-                await self._prune(view.time)
+                await self._prune(_trusted(view))
         except (StateError, TimeoutError) as error:
             text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"
             self._tell(view.time, len(new), time.perf_counter() - started, text)
@@ -90,3 +90,9 @@ class SummaryKeeper:
             error=error,
         )
         self._publish(self._status)
+
+
+def _trusted(view: ClusterView) -> float:
+    """Give the time by which to delete: our clock may be ahead, and then slurmdbd's newest event is not."""
+    events = [time for job in view.jobs for time in (job.run.submit, job.run.start, job.run.end) if time is not None]
+    return min(view.time, max(events, default=view.time))

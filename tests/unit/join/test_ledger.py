@@ -113,13 +113,63 @@ def test_the_coverage_of_a_run_is_the_time_in_which_its_nodes_were_measured() ->
     assert add(make_window(), make_window(1, nodes={}), runs=(wide,)).runs[1].power_coverage == 0.25
 
 
-def test_the_power_of_a_run_on_two_nodes_needs_both() -> None:
-    """Half of the watts would look like all of them."""
+def test_the_power_of_a_run_on_two_nodes_is_that_of_those_measured_and_says_so() -> None:
+    """Or the jobs would not add up to their nodes."""
     book = LedgerBook(Ledger(BEGIN), PRICES)
-    book.add(make_window(), (make_run(nodes=("n1", "n2")), make_run(2)))
+    wide = make_run(nodes=("n1", "n2"))
+    book.add(make_window(), (wide, make_run(2)))
 
-    assert 1 not in book.power.jobs
-    assert book.power.jobs[2].host_watts is not None
+    assert (book.power.jobs[1].coverage, book.power.jobs[2].coverage) == (0.5, 1.0)
+    host = [power.host_watts["two_part"] for power in book.power.jobs.values() if power.host_watts]
+    assert sum(host) == pytest.approx(book.power.nodes["n1"]["jobs"])
+
+
+def test_a_window_that_is_covered_in_part_gives_a_part_of_the_joules() -> None:
+    ledger = add(make_window(nodes={"n1": replace(NODE, covered=0.5)}))
+
+    assert ledger.runs[1].host_joules["two_part"] == pytest.approx(30 * (50 + 100))
+    assert (ledger.runs[1].power_seconds, ledger.nodes["n1"].power_seconds) == (30.0, 30.0)
+    assert sum(ledger.nodes["n1"].joules.values()) == pytest.approx(30 * 200.0)
+
+
+def test_a_fall_back_meter_adds_energy_and_covers_nothing() -> None:
+    ledger = add(make_window(), make_window(1, nodes={"n1": replace(NODE, watts=100.0, meter="rapl")}))
+
+    assert ledger.runs[1].meters == {"redfish": 60.0, "rapl": 60.0}
+    assert ledger.runs[1].power_seconds == 60.0
+    assert sum(ledger.nodes["n1"].joules.values()) == pytest.approx(60 * 300.0)
+    assert (ledger.nodes["n1"].meter, ledger.nodes["n1"].fallback_seconds) == ("redfish", 60.0)
+
+
+def test_the_only_meter_of_a_node_is_no_fall_back() -> None:
+    ledger = add(make_window(nodes={"n1": replace(NODE, meter="rapl")}))
+
+    assert (ledger.runs[1].power_seconds, ledger.nodes["n1"].meter) == (60.0, "rapl")
+
+
+def test_a_job_whose_use_is_not_known_is_not_covered() -> None:
+    use = Use(time=BEGIN + 60, cpus={}, gpus={}, healthy_nodes=frozenset())
+    run = add(make_window(use=use)).runs[1]
+
+    assert (run.power_seconds, run.joules("two_part")) == (0.0, pytest.approx(60 * 50.0))
+
+
+def test_nothing_is_credited_where_the_power_of_a_node_is_not_known() -> None:
+    """Own GPUs either: users would have more than the nodes."""
+    ledger = add(make_window(nodes={}, job_gpu_watts={101: {"n1": [150.0]}}), runs=(gpu_run(),))
+
+    assert (ledger.runs[1].joules("two_part"), ledger.users["alice", "def-kim"].joules, ledger.nodes) == (
+        None,
+        None,
+        {},
+    )
+
+
+def test_a_suspended_run_holds_no_cpus() -> None:
+    run = add(make_window(), runs=(make_run(state=JobState.SUSPENDED),)).runs[1]
+
+    assert run.host_joules["allocation"] == 0.0
+    assert ("hardware", "CAD") not in run.cost
 
 
 def test_jobs_add_up_to_the_jobs_part_of_their_node() -> None:
@@ -178,14 +228,16 @@ def test_an_exporter_that_is_down_says_nothing_about_gpus() -> None:
     assert run.gpu_seconds == 120.0
 
 
-def test_time_that_was_not_observed_shortens_an_idle_stretch() -> None:
-    """Or ten idle minutes before and after hours in the dark would read as twenty idle minutes."""
+def test_time_that_was_not_observed_neither_adds_to_an_idle_stretch_nor_subtracts() -> None:
+    """How much of it there was is kept, for the rules: ten idle minutes twice are not twenty."""
     seen = [gpu_window(number, 0.0, 0.0) for number in range(10)]
-    once = add(*seen, gpu_window(10, healthy=False), gpu_window(11, 0.0, 0.0), runs=(gpu_run(),)).runs[1]
-    dark = add(*seen, *(gpu_window(10 + number, healthy=False) for number in range(3)), runs=(gpu_run(),)).runs[1]
+    dark = [gpu_window(10 + number, healthy=False) for number in range(3)]
+    run = add(*seen, *dark, gpu_window(13, 0.0, 0.0), runs=(gpu_run(),)).runs[1]
+    busy = add(*seen, *dark, gpu_window(13, 0.5, 0.0), runs=(gpu_run(),)).runs[1]
 
-    assert once.gpu_idle_seconds == pytest.approx((10 - 4 + 1) * 60.0)
-    assert dark.gpu_idle_seconds == 0.0
+    assert (run.gpu_idle_seconds, run.gpu_unseen_seconds) == (11 * 60.0, 3 * 60.0)
+    assert (busy.gpu_idle_seconds, busy.gpu_unseen_seconds) == (0.0, 0.0)
+    assert (busy.gpu_partly_idle_seconds, busy.gpu_partly_unseen_seconds) == (11 * 60.0, 3 * 60.0)
 
 
 def test_the_edges_of_a_run_do_not_judge_its_gpus() -> None:
@@ -196,7 +248,7 @@ def test_the_edges_of_a_run_do_not_judge_its_gpus() -> None:
 
 
 def test_the_power_of_its_own_gpus_is_the_runs() -> None:
-    window = make_window(job_gpu_watts={101: {"n1": 150.0}, 102: {"n2": 999.0}})
+    window = make_window(job_gpu_watts={101: {"n1": [150.0]}, 102: {"n2": [999.0]}})
     run = add(window, runs=(gpu_run(),)).runs[1]
 
     assert (run.gpu_joules, run.joules("allocation")) == (9_000.0, pytest.approx(9_000.0 + 60 * 50 * 8 / 32))

@@ -270,3 +270,25 @@ async def test_a_state_that_fails_delays_no_snapshot(site: Site, monkeypatch: py
     monkeypatch.setattr(site.state.ledger, "load", fail)
 
     assert await site.refresher().view(START) is None
+
+
+async def test_the_ledger_never_goes_beyond_the_newest_sample(site: Site) -> None:
+    """Our clock is an hour ahead for a while: nothing is lost."""
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    site.power.last = START + 95
+    await site.run_until(refresher, START + 3690)
+    assert (await joules(refresher), site.power.asked) == (60 * 50.0, [(START + 60, 1)])
+
+    site.power.last = None
+    await site.run_until(refresher, START + 150)
+    assert await joules(refresher) == 2 * 60 * 50.0
+
+
+async def test_a_position_in_the_future_is_an_error(site: Site) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 7200)
+    await site.run_until(refresher, START + 90)
+
+    assert not site.statuses[-1].up
+    assert "further on than the newest sample" in site.statuses[-1].error

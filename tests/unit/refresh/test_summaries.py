@@ -79,3 +79,11 @@ async def test_old_summaries_and_scripts_are_deleted_once_an_hour() -> None:
     for at in (NOW, NOW + 60, NOW + 3600):
         await keeper.keep(view(at=at))
     assert store.pruned == [(NOW - 100, NOW - 50), (NOW + 3500, NOW + 3550)]
+
+
+async def test_a_clock_that_jumps_ahead_deletes_nothing() -> None:
+    """slurmdbd's newest event is older than our clock says."""
+    store = Store()
+    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0), lambda status: None)
+    await keeper.keep(view(job(1), at=NOW + 1e9))
+    assert store.pruned == [(NOW - 5 - 100, NOW - 5 - 50)]

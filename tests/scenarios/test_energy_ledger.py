@@ -1,0 +1,259 @@
+"""What the ledger adds up: what it rests on, what it waits for, clocks, and sums that agree."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.scenarios.energy import EXPORTERS, add_up, energy, gpus, node_watts, sums
+from tests.scenarios.proxy import empty, only
+from tests.scenarios.site import Site
+from tests.scenarios.test_energy_meters import prepare, rapl
+
+
+def busy_gpu_job(site: Site, job_id: int = 500, **more: float) -> None:
+    """Add a job with one GPU that is 90 % busy."""
+    site.job(job_id, **gpus(1))
+    site.samples.job(job_id, **more)
+    site.samples.gpu(job_id, **more)
+
+
+def gpu_coverage(site: Site, job_id: int = 500) -> float:
+    """Give the share of the job's GPU time that was observed."""
+    found = energy(site, job_id)["gpu_utilization"]["coverage"]
+    return float(found)
+
+
+def test_gpu_time_without_any_sample_is_not_idle(site: Site) -> None:
+    """Prometheus was away for two minutes, with the exporter's series and its `up`."""
+    site.use_exporters("slurm_job_exporter")
+    away = (-150.0, -30.0)
+    there = lambda value: lambda at: None if away[0] < at < away[1] else value  # noqa: E731
+    site.samples.exporter("node01", up=there(1.0))
+    site.job(500, **gpus(1))
+    site.samples.job(500)
+    site.samples.gpu(500, busy=there(0.9), watts=there(300.0))
+    site.start()
+    add_up(site, -5.0)
+    assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500) == pytest.approx(0.9, abs=0.01)
+    assert 0.4 < gpu_coverage(site) < 0.7
+    assert site.value("hpc_job_gpu_idle_seconds", slurmjobid=500) == 0.0
+
+
+def test_a_gpu_without_series_is_idle_where_its_exporter_was_scraped_all_the_time(site: Site) -> None:
+    site.use_exporters("slurm_job_exporter")
+    site.samples.exporter("node01")
+    busy_gpu_job(site, 500)
+    site.job(501, **gpus(1))
+    site.samples.job(501)
+    site.start()
+    add_up(site, -5.0)
+    assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=501) == pytest.approx(0.0)
+    assert site.value("hpc_job_gpu_idle_seconds", slurmjobid=501) == pytest.approx(290.0, abs=20.0)
+
+
+def test_a_clock_that_is_ahead_closes_no_window_before_its_samples(make_site: Callable[..., Site]) -> None:
+    """A service clock 20 s ahead: the windows end where the samples do, and the job stays as busy as it is."""
+    site: Site = make_site(clock=20)
+    site.use_exporters("slurm_job_exporter")
+    site.samples.exporter("node01", until=5.0)
+    busy_gpu_job(site, until=5.0)
+    site.start()
+    add_up(site, -4.0)
+    site.refreshed(4)
+    end = site.value("hpc_aggregator_ledger_window_timestamp_seconds", cluster=site.cluster)
+    assert end is not None
+    assert end <= site.samples.zero + 5.0
+    assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500) == pytest.approx(0.9, abs=0.01)
+
+
+def test_idle_time_is_what_was_observed_and_unobserved_time_does_not_change_it(site: Site) -> None:
+    """Idle, then an hour of the exporter's silence: the value stays, and grows again with what is seen."""
+    site.use_exporters("slurm_job_exporter")
+    down = (-100.0, -40.0)
+    up = lambda at: 0.0 if down[0] < at < down[1] else 1.0  # noqa: E731
+    site.samples.exporter("node01", up=up)
+    busy_gpu_job(site, 499)
+    site.job(500, **gpus(1))
+    site.samples.job(500)
+    site.samples.gpu(500, busy=lambda at: None if down[0] < at < down[1] else 0.0)
+    site.start()
+    add_up(site, -5.0)
+    end = site.value("hpc_aggregator_ledger_window_timestamp_seconds", cluster=site.cluster)
+    idle = site.value("hpc_job_gpu_idle_seconds", slurmjobid=500)
+    assert end is not None
+    assert idle is not None
+    observed = end - site.samples.zero + 300.0 - 60.0
+    assert idle == pytest.approx(observed, abs=25.0)
+    wasted = site.value("hpc_job_wasted_gpu_seconds", slurmjobid=500)
+    assert wasted == pytest.approx(idle, abs=6.0)
+
+
+@pytest.mark.parametrize("what", ["", "redfish", "slurm_job_core_usage", "slurm_job_utilization_gpu"])
+def test_an_answer_without_series_is_waited_for(site: Site, what: str) -> None:
+    """Prometheus answers `[]` for a while: no joule is lost, and the ledger says why it stands still."""
+    prepare(site)
+    site.samples.chassis("node01", 400.0)
+    busy_gpu_job(site)
+    site.start(until=lambda: energy(site, 500) and site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500))
+    site.proxy.fault = only(what, empty) if what else empty
+    up = lambda: site.value("hpc_aggregator_source_up", source="ledger", cluster=site.cluster)  # noqa: E731
+    site.wait(lambda: up() == 0.0, "the ledger to say that it waits")
+    site.refreshed(3)
+    site.proxy.fault = None
+    site.wait(lambda: up() == 1.0, "the ledger to go on")
+    add_up(site, time.time() - site.samples.zero - 10.0)
+    found = energy(site, 500)
+    assert found["energy"]["coverage"] == pytest.approx(1.0, abs=0.02)
+    assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500) == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_gap_that_stays_is_closed_as_not_covered(site: Site) -> None:
+    """What is missing for ten minutes is not waited for any longer: the time is uncovered, and idle it is not."""
+    prepare(site)
+    site.samples.begin = -1500.0
+    site.config["energy"]["backfill"] = "20m"
+    site.config["energy"]["window"] = "10s"
+    gap = (-1000.0, -900.0)
+    site.samples.chassis("node01", lambda at: None if gap[0] < at < gap[1] else 400.0, since=-1500.0)
+    site.samples.exporter("node01", since=-1500.0, until=-550.0)
+    site.job(500, started=-1400.0)
+    site.samples.job(500, since=-1500.0)
+    site.start()
+    add_up(site, -20.0)
+    coverage = energy(site, 500)["energy"]["coverage"]
+    assert coverage == pytest.approx(1 - 100 / 1200, abs=0.03)
+
+
+def test_the_sums_agree_at_every_scrape(site: Site) -> None:
+    """Jobs, users, accounts, nodes and the cluster; a node without power, one that is shared, a job that ends."""
+    prepare(site)
+    site.samples.chassis("node01", 500.0)
+    site.samples.exporter("node02")
+    site.samples.host("node02", cpus=8)
+    busy_gpu_job(site, 500)
+    site.job(501, nodelist="node[01-02]", nodes_alloc=2, id_assoc=11, tres_alloc="1=8,2=8000,4=2,5=8,1001=2,1002=2")
+    for node in ("node01", "node02"):
+        site.samples.job(501, node, user="ben")
+        site.samples.gpu(501, node=node, user="ben", watts=80.0)
+    site.job(502, id_assoc=12, account="chem", nodelist="node02", **gpus(1))
+    site.samples.job(502, "node02", user="cora", account="chem")
+    site.samples.gpu(502, node="node02", user="cora", account="chem")
+    site.start(until=lambda: node_watts(site))
+    for step in range(4):
+        for what in ("energy", "power"):
+            found = sums(site, what)
+            assert found["jobs"] > 0
+            assert found == pytest.approx(dict.fromkeys(found, found["jobs"]), rel=1e-9)
+        if step == 1:
+            site.end(500, time.time() - site.samples.zero)
+        site.refreshed(2)
+
+
+def test_energy_that_is_known_in_part_is_not_covered(site: Site) -> None:
+    """The exporter of a node is down: the job has its part of the rest, and nothing of what it causes."""
+    prepare(site)
+    site.samples.chassis("node01", 400.0)
+    site.samples.chassis("node02", 400.0)
+    site.samples.host("node02", cpus=8)
+    site.samples.exporter("node02", up=0.0)
+    site.job(500)
+    site.samples.job(500)
+    site.job(501, nodelist="node02")
+    site.start()
+    add_up(site, -5.0)
+    assert energy(site, 500)["energy"]["coverage"] == pytest.approx(1.0, abs=0.02)
+    assert energy(site, 501)["energy"]["value"] > 0
+    assert energy(site, 501)["energy"]["coverage"] == 0.0
+
+
+def test_the_rest_of_a_gpu_node_is_that_of_its_host(site: Site) -> None:
+    """Two jobs with two GPUs each: idle GPUs are no rest of the host, and the busy job has what it causes.
+
+    Host 160 W at rest, 200 W now; GPUs 50 W idle, 180 W busy. Each holds half of the node.
+    """
+    site.use_exporters(*EXPORTERS)
+    site.samples.exporter("node01")
+    site.samples.host("node01", cpus=8, busy=0.5)
+    busy = lambda at: at > -400  # noqa: E731
+    long = {"since": -7300.0, "interval": 10.0}
+    site.settings["exporters"]["redfish_exporter"]["interval"] = "10s"
+    site.settings["exporters"]["dcgm_exporter"]["interval"] = "10s"
+    site.samples.chassis("node01", lambda at: 200.0 + 2 * 50 + 2 * 180 if busy(at) else 160.0 + 4 * 50, **long)
+    for number in range(4):
+        watts = lambda at, number=number: 180.0 if busy(at) and number > 1 else 50.0  # noqa: E731
+        site.samples.add("DCGM_FI_DEV_POWER_USAGE", watts, instance="node01:9400", job="dcgm", UUID=f"GPU-{number}",
+                         gpu=str(number), **long)  # fmt: skip
+    for job_id, load, power in ((500, 0.0, 50.0), (501, 1.0, 180.0)):
+        site.job(job_id, started=-300.0, **gpus(2))
+        site.samples.job(job_id, busy=load)
+        for index in "01":
+            site.samples.gpu(job_id, index, busy=load, watts=power)
+    site.start(until=lambda: node_watts(site))
+    rest, dynamic = 160.0, 40.0
+    for job_id, cause, own in ((500, 0.0, 100.0), (501, dynamic, 360.0)):
+        found = energy(site, job_id)["power"]
+        assert found["node"]["value"] == pytest.approx(rest / 2 + cause, rel=0.02)
+        assert found["gpu"]["value"] == pytest.approx(own, rel=0.01)
+
+
+def test_a_position_in_the_future_is_an_error(site: Site) -> None:
+    """Nothing is added, and the source says why; it is not success."""
+    prepare(site)
+    site.samples.chassis("node01", 400.0)
+    site.job(500)
+    site.samples.job(500)
+    site.start(until=lambda: node_watts(site))
+    site.service.stop()
+    with sqlite3.connect(f"{site.root}/state.db") as state:
+        state.execute("UPDATE ledger_position SET window_end = window_end + 7200")
+    site.service.start()
+    site.wait(lambda: site.value("hpc_aggregator_source_up", source="ledger", cluster=site.cluster) == 0.0, "the error")
+    (status,) = [one for one in site.service.data("/api/v1/status")["sources"]
+                 if one["source"] == "ledger" and one["scope"] == site.cluster]  # fmt: skip
+    assert "further on than the newest sample" in status["error"]
+
+
+def test_a_suspended_run_holds_no_cpus(site: Site) -> None:
+    """Suspended beside a running one of the same CPUs: the rest is the running one's alone."""
+    prepare(site)
+    site.config["energy"]["model"] = "allocation"
+    site.samples.chassis("node01", 400.0)
+    site.job(500, state=2)
+    site.samples.job(500, busy=0.0)
+    site.job(501)
+    site.samples.job(501)
+    site.start(until=lambda: node_watts(site))
+    assert site.value("hpc_job_power_watts", slurmjobid=500, component="node") == 0.0
+    assert site.value("hpc_job_power_watts", slurmjobid=501, component="node") == pytest.approx(200.0)
+
+
+def test_a_kill_in_the_middle_changes_nothing(site: Site, make_site: Callable[..., Site]) -> None:
+    """Coverage, meters and idle time are what one that was never stopped has."""
+    other: Site = make_site()
+    for each in (site, other):
+        prepare(each)
+        rapl(each, 150.0)
+        each.samples.chassis("node01", lambda at: 400.0 if at % 20 < 10 else 0.0)
+        busy_gpu_job(each)
+        each.start()
+        if each is site:
+            add_up(each, -150.0)
+            each.service.kill()
+            each.service.start()
+        add_up(each, -5.0)
+    ends = [_frozen(each) for each in (site, other)]
+    for name in ("power_seconds", "gpu_seconds", "gpu_used_seconds", "gpu_joules"):
+        assert ends[0][name] == pytest.approx(ends[1][name], rel=0.05)
+
+
+def _frozen(site: Site) -> dict[str, float]:
+
+    site.service.stop()
+    with sqlite3.connect(f"{site.root}/state.db") as state:
+        ((text,),) = state.execute("SELECT totals FROM ledger_run").fetchall()
+    totals: dict[str, float] = json.loads(text)
+    seconds = totals["until"] - totals["since"]
+    return {name: value / seconds for name, value in totals.items() if isinstance(value, int | float)}
