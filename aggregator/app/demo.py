@@ -67,9 +67,9 @@ async def open_synthetic_site(seed: int, start: float, since: float | None = Non
     sources = ClusterSources(
         SyntheticAccounting(cluster),
         SyntheticUse(cluster),
-        SyntheticPower(cluster),
-        SyntheticHistory(cluster),
-        SyntheticAround(cluster),
+        power=SyntheticPower(cluster),
+        history=SyntheticHistory(cluster),
+        around=SyntheticAround(cluster),
         usage=SyntheticUsage(cluster),
         series=SyntheticSeries(cluster),
         decay=Decay(),

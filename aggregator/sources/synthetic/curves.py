@@ -180,7 +180,7 @@ OF_RUN: Final[Table] = {
     **OF_RUN_BY_NODE,
     "applications": _applications,
     "allocated_cpus": _constant(lambda live: live.run.allocated.cpus),
-    "allocated_memory": _constant(lambda live: live.run.allocated.memory_bytes),
+    "allocated_memory": _constant(lambda live: live.run.allocated.memory_bytes or 0),
     "lustre_bandwidth": _bandwidth, "lustre_metadata": _operations,
 }  # fmt: skip
 SUMS: Final[Table] = {

@@ -142,6 +142,6 @@ class Limiter:
 
 def _amounts(held: Allocation) -> Iterator[tuple[str, float]]:
     yield "cpu", held.cpus
-    yield "mem", held.memory_bytes
+    yield "mem", held.memory_bytes or 0
     if held.gpus:
         yield "gres/gpu", held.gpu_count
