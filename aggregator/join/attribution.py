@@ -15,7 +15,10 @@ EVEN_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One run on one node in one window: what it held for how many seconds, and what it used (means, None unknown)."""
+    """One run on one node in one window: what it held for how many seconds, and what it used (means, None unknown).
+
+    gpu_watts is the power of those of its GPUs that have series, unseen_gpus counts the others.
+    """
 
     seconds: float
     cpus: float
@@ -24,6 +27,7 @@ class Tenant:
     busy_cpus: float | None = None
     used_memory_bytes: float | None = None
     gpu_watts: float | None = None
+    unseen_gpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def _share_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> S
     if total > measured:
         return Shares(tuple(joules * measured / total for joules in own), 0.0, 0.0)
     held = [tenant.gpus * tenant.seconds for tenant in tenants]
-    unseen = [amount if tenant.gpu_watts is None else 0.0 for amount, tenant in zip(held, tenants, strict=True)]
+    unseen = [tenant.unseen_gpus * tenant.seconds for tenant in tenants]
     rest = measured - total
     if not any(unseen):
         return Shares(tuple(own), rest, 0.0)

@@ -201,7 +201,15 @@ def _tenant(gain: _Gain, node: str, window: PowerWindow, gpu_watts: float | None
         busy_cpus=_of(use.cpus, run.job_id, node, absent),
         used_memory_bytes=_of(use.memory_bytes, run.job_id, node, absent),
         gpu_watts=gpu_watts,
+        unseen_gpus=_unseen_gpus(run, node, window),
     )
+
+
+def _unseen_gpus(run: Run, node: str, window: PowerWindow) -> float:
+    """Count the run's GPUs on a node that no series shows; on all of its nodes they are no more than it lacks."""
+    held, seen = run.allocated.gpu_equivalents, window.job_gpu_watts.get(run.job_id, {})
+    lacking = held - sum(len(seen.get(name, ())) for name in run.nodes)
+    return max(0.0, min(lacking, held / len(run.nodes) - len(seen.get(node, ()))))
 
 
 def _is_suspended(run: Run) -> bool:

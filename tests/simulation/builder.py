@@ -6,10 +6,22 @@ from itertools import count
 from typing import Any
 
 from tests.simulation.steps import FOREVER, Part, Steps
-from tests.simulation.world import GIB, NODE_CPUS, NODE_MEMORY, Finding, Job, Node, World
+from tests.simulation.world import (
+    GIB,
+    MINUTE,
+    NODE_CPUS,
+    NODE_MEMORY,
+    QUIET_UNTIL,
+    Finding,
+    Job,
+    Node,
+    World,
+)
 
 USERS = (("ann", "phys"), ("ben", "phys"), ("cora", "chem"), ("dan", "bio"), ("eve", "bio"), ("fay", "geo"))
 SEED = 20_240_229
+# When jobs show that exporters can show GPUs, before the others begin.
+EARLY = (QUIET_UNTIL + MINUTE, QUIET_UNTIL + 4 * MINUTE)
 Use = float | Sequence[Part] | None
 
 
@@ -21,6 +33,7 @@ class Builder:
         self.random = random.Random(SEED)
         self._numbers = count(1)
         # Plain nodes, by what they are, with the CPUs and the memory that are still free, and the boards.
+        self._sighted: set[str] = set()
         self._free: dict[str, list[tuple[str, int, float, int]]] = {}
 
     def node(self, **settings: Any) -> str:
@@ -45,7 +58,7 @@ class Builder:
     def gpu(
         self, kind: str, start: float, uses: Sequence[Use], *, end: float = FOREVER, nodes: int = 1, idle: int = 0,
         on: Sequence[str] = (), boards: Sequence[int] = (), busy: float | None = None, memory: float = 8 * GIB,
-        alone: bool = False, expected: Iterable[Finding] = (), possible: Iterable[str] = (),
+        alone: bool = False, sighted: bool = True, expected: Iterable[Finding] = (), possible: Iterable[str] = (),
         suspended: Sequence[tuple[float, float]] = (), state: int | None = None, **settings: Any,
     ) -> int:  # fmt: skip
         """Add a job with one whole board per entry of *uses* on each node: a utilisation, its parts, None for never."""
@@ -54,6 +67,8 @@ class Builder:
         places = [(name, boards[0] if boards else 0) for name in on] or [
             self._room(settings, cpus, memory, len(uses), alone or nodes > 1) for _ in range(nodes)
         ]
+        if sighted and not on:
+            self._show_gpus(name for name, _ in places)
         gpu = {}
         for number, (name, first) in enumerate(places):
             for offset, use in enumerate(uses):
@@ -79,6 +94,16 @@ class Builder:
             kind=kind, nodes=(node,), start=start, cpus=1, cpu=Steps([(start, FOREVER, 0.95)]),
             gpu={(node, 0): _parts(use, start, FOREVER)}, tres=tres, slice=slice, mig=mig, expected=frozenset(expected),
         )  # fmt: skip
+
+    def _show_gpus(self, nodes: Iterable[str]) -> None:
+        """Let an earlier job use a GPU of each node: of one whose exporter has never shown any nobody is accused."""
+        for name in set(nodes) - self._sighted:
+            self._sighted.add(name)
+            start, end = EARLY
+            self._add(
+                kind="GPU job before the others", nodes=(name,), start=start, end=end, cpu=Steps([(start, end, 0.9)]),
+                gpu={(name, 3): ((start, end, 0.9),)}, tres="1001=1,1002=1",
+            )  # fmt: skip
 
     def _add(self, *, job_id: int | None = None, **facts: Any) -> int:
         number = next(self._numbers)

@@ -38,10 +38,10 @@ def _by_use(make: Builder, settings: dict[str, Any]) -> None:
 def _by_time(make: Builder) -> None:
     for minutes, expected in ((40, set()), (85, {UNUSED_WARNING}), (150, {UNUSED})):
         make.gpu("GPU never touched so far", -minutes * MINUTE, [_NEVER], expected=expected)
-        busy_until = [[(-270 * MINUTE, -minutes * MINUTE, 0.9), (-minutes * MINUTE, FOREVER, 0.0)]]
-        make.gpu("GPU idle after activity", -270 * MINUTE, busy_until, expected=expected)
-        gone = [[(-270 * MINUTE, -minutes * MINUTE, 0.9)]]
-        make.gpu("GPU left after activity", -270 * MINUTE, gone, expected=expected)
+        busy_until = [[(-268 * MINUTE, -minutes * MINUTE, 0.9), (-minutes * MINUTE, FOREVER, 0.0)]]
+        make.gpu("GPU idle after activity", -268 * MINUTE, busy_until, expected=expected)
+        gone = [[(-268 * MINUTE, -minutes * MINUTE, 0.9)]]
+        make.gpu("GPU left after activity", -268 * MINUTE, gone, expected=expected)
     make.gpu("GPU busy, before there were samples", -60 * HOUR, [0.9], alone=True)
     # Of a job that is older than what was seen of it nothing is sure.
     make.gpu("unused, before there were samples", -60 * HOUR, [_NEVER], alone=True, possible={"gpu_unused"})
@@ -68,11 +68,13 @@ def _blind(make: Builder) -> None:
         make.gpu(f"GPU never touched, {name}", start, [_NEVER], alone=True, **settings)
     # The exporters of other nodes in the same scrape job are up, and show jobs.
     make.gpu("GPU busy, one scrape job for both exporters", start, [0.9], alone=True, **shared)
-    for minutes in (5, 20):
+    # One that was away for long may have come back without sight of GPUs; one that never had it is not believed.
+    for minutes, expected in ((3, {UNUSED}), (20, set())):
         outage = {"exporter_down": [(-180 * MINUTE, (minutes - 180) * MINUTE)], "gpu_exporter": "dcgm"}
         make.gpu(f"GPU busy, exporter down for {minutes} minutes", start, [0.9], alone=True, **outage)
         make.gpu(f"GPU never touched, exporter down for {minutes} minutes", start, [_NEVER], alone=True,
-                 expected={UNUSED}, **outage)  # fmt: skip
+                 expected=expected, **outage)  # fmt: skip
+    make.gpu("GPU never touched, exporter has never shown any", start, [_NEVER], alone=True, sighted=False)
     flapping = {"exporter_down": [((10 * number - 240) * MINUTE, (10 * number - 237) * MINUTE) for number in range(24)]}
     make.gpu("GPU busy, exporter flaps", start, [0.9], alone=True, **flapping)
 
@@ -111,7 +113,7 @@ def add_ended_jobs(make: Builder) -> None:
     for exporter in ("dcgm", ""):
         node = make.node(gpus=4, gpu_exporter=exporter)
         for index in range(4):
-            at = -270 * MINUTE + make.random.uniform(0, 20 * MINUTE)
+            at = -268 * MINUTE + make.random.uniform(0, 20 * MINUTE)
             while at < -30 * MINUTE:
                 end = min(-MINUTE, at + make.random.choice((4, 11, 35, 80)) * MINUTE * make.random.uniform(0.8, 1.2))
                 used = make.random.choice((0.9, 0.5, 0.0, _NEVER))

@@ -97,7 +97,7 @@ class Catching:
         found = self.service.samples("hpc_aggregator_ledger_window_timestamp_seconds")
         return next(iter(found.values()), 0.0)
 
-    def catch_up(self, timeout: float = 120.0) -> float:
+    def catch_up(self, timeout: float = 600.0) -> float:
         """Wait until it has added up all that has closed; give until when."""
         # The newest window is a minute long, and has half a minute to settle.
         wait_until(lambda: self.ledger_end() > time.time() - 2 * MINUTE, timeout, "the ledger to catch up")

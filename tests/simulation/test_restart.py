@@ -68,7 +68,7 @@ def interrupted(simulation: Simulation, caught_up: Catching) -> tuple[Said, Said
             other.service.start()
         assert reached[-1] < time.time() - 3600, "it was interrupted in the middle, not at the end"
         other.catch_up()
-        wait_until(lambda: other.ledger_end() == caught_up.ledger_end(), 120, "the same window of both")
+        wait_until(lambda: other.ledger_end() == caught_up.ledger_end(), 600, "the same window of both")
         ours, theirs = listen(simulation, caught_up), listen(simulation, other)
         assert ours.end == theirs.end
         return ours, theirs

@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.said import Said, findings_of
 from tests.simulation.steps import Steps
-from tests.simulation.world import MINUTE, Job
+from tests.simulation.world import BEGIN, MINUTE, Job
 
 # All of the simulation in one worker: it is made once.
 pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
@@ -17,6 +17,11 @@ def seen_now(said: Said, job: Job) -> bool:
     world = said.simulation.world
     times = (said.until - RECENT, said.until)
     return all(world.nodes[name].sees_jobs(at) for name in job.nodes for at in times)
+
+
+def has_shown_gpus(said: Said, node: str) -> bool:
+    """Tell whether any job has ever had a GPU of the node open: nothing is known of the others."""
+    return any(parts for job in said.simulation.world.on(node) for parts in job.gpu.values())
 
 
 def is_blind(said: Said, job: Job) -> bool:
@@ -96,7 +101,8 @@ def test_gpu_utilisation_is_what_the_gpus_did(said: Said) -> None:
     wrong = {}
     for job, run, _ in said.jobs():
         nodes = [said.simulation.world.nodes[name] for name in job.nodes]
-        is_seen = job.start > -5 * 3600 and not job.suspended and not any(node.exporter_down for node in nodes)
+        is_seen = job.start > BEGIN and not job.suspended and not any(node.exporter_down for node in nodes)
+        is_seen = is_seen and all(has_shown_gpus(said, name) for name in job.nodes)
         if not job.gpu or not is_seen or not job.slice or min(job.end, said.until) - job.start < 30 * MINUTE:
             continue
         until = min(job.end, said.until)

@@ -20,6 +20,7 @@ tenants = st.lists(
         busy_cpus=amount,
         used_memory_bytes=st.one_of(st.none(), st.floats(0, 1e13)),
         gpu_watts=watts,
+        unseen_gpus=st.floats(0, 16),
     ),
     max_size=8,
 )
@@ -153,15 +154,23 @@ def test_gpus_that_nobody_holds_are_idle_and_those_that_cannot_be_seen_unattribu
     node = NodePower(watts=1_000.0, gpu_watts=400.0)
 
     assert attribute(node, [Tenant(WINDOW, 4)], WINDOW).gpu.idle == 24_000.0
-    assert attribute(node, [Tenant(WINDOW, 4, gpus=2)], WINDOW).gpu.unattributed == 24_000.0
+    assert attribute(node, [Tenant(WINDOW, 4, gpus=2, unseen_gpus=2)], WINDOW).gpu.unattributed == 24_000.0
 
 
 def test_gpus_without_a_series_share_the_rest_with_those_that_nobody_holds() -> None:
     """Four GPUs draw 400 W, one busy one 250 W of it: the three idle ones 50 W each, two of them the silent job's."""
-    busy, silent = Tenant(WINDOW, 4, gpus=1, gpu_watts=250.0), Tenant(WINDOW, 4, gpus=2)
+    busy, silent = Tenant(WINDOW, 4, gpus=1, gpu_watts=250.0), Tenant(WINDOW, 4, gpus=2, unseen_gpus=2)
     shared = attribute(NodePower(watts=1_000.0, gpu_watts=400.0, gpus=4), [busy, silent], WINDOW)
 
     assert shared.gpu == Shares((15_000.0, 6_000.0), 3_000.0, 0.0)
+
+
+def test_gpus_that_a_job_has_not_opened_are_its_own_beside_those_that_it_has() -> None:
+    """Four GPUs draw 400 W; the job has all of them and opened one, which draws 250 W."""
+    job = Tenant(WINDOW, 4, gpus=4, gpu_watts=250.0, unseen_gpus=3)
+    shared = attribute(NodePower(watts=1_000.0, gpu_watts=400.0, gpus=4), [job], WINDOW)
+
+    assert shared.gpu == Shares((24_000.0,), 0.0, 0.0)
 
 
 def test_gpus_never_take_more_than_the_node() -> None:
