@@ -208,8 +208,7 @@ def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narv
             {(name, name): (rich_standing(name, name),) for name in names},
         ),
         usage=rich_usage(names), lustre=rich_lustre(names), hosts=tuple(rich_host(name) for name in names),
-        scheduler=Scheduler(time=NOW, **{kind: {"idle": 2.0, "total": 8.0} for kind in ("cpus", "gpus", "jobs")},
-                            node_counts={"mixed": 1.0}),
+        scheduler=rich_scheduler(),
     )  # fmt: skip
 
 
@@ -218,6 +217,14 @@ def rich_lustre(names: tuple[str, ...]) -> LustreView:
         NOW, {}, tuple(LustreSums(name, name, {"scratch": RICH_IO}) for name in names),
         tuple(LustreSums(name, "", {"scratch": RICH_IO}) for name in names),
         {"jobs": {"scratch": RICH_IO}, "unknown": {"scratch": LustreIo(metadata=0.0)}},
+    )  # fmt: skip
+
+
+def rich_scheduler() -> Scheduler:
+    amounts = {"allocated": 16.0, "idle": 48.0, "total": 64.0}
+    return Scheduler(
+        time=NOW, cpus=amounts, gpus={"idle": 2.0**33, "total": 2.0**33}, node_counts={"mixed": 1.0},
+        jobs={"pending": 0.0, "running": 2.0},
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ ALL: tuple[Family[Any], ...] = (
     *accounts.AWARD_FAMILIES,
     *limits.FAMILIES,
     *nodes.FAMILIES,
-    *nodes.CLUSTER_FAMILIES,
     *energy.NODE_FAMILIES,
     *energy.CLUSTER_FAMILIES,
     *usage.FAMILIES,

@@ -117,7 +117,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     Family(
         name="hpc_cloud_hypervisors",
         help="Hypervisors whose exporter answers (up), and those whose instances are therefore missing (down).",
-        entity=CLOUD, cost="clouds × 2", source="up of the scrape jobs that have libvirtd_info",
+        entity=CLOUD, cost="clouds × 2", source="up of the targets that have libvirtd_info",
         labels=("state",), samples=_hypervisors,
     ),
 )  # fmt: skip

@@ -115,7 +115,7 @@ FAMILIES: tuple[Family[Job], ...] = (
          f"{_SLURMACCT} tres_alloc", _gpu_equivalents),
     _job("used_cpus", "CPUs busy now, without time that a hypervisor has stolen.",
          f"{_EXPORTER} deriv(slurm_job_core_usage_total)", _now(lambda job: job.use.cpus)),
-    _job("memory_used_bytes", "Anonymous memory and swap cache now, over all nodes, without shared memory and page cache.",
+    _job("memory_used_bytes", "Anonymous memory and swap cache now, over all nodes: no shared memory, no page cache.",
          f"{_EXPORTER} slurm_job_memory_rss", _now(lambda job: job.use.memory_bytes)),
     _job("memory_peak_bytes", "Peak memory of the run with page cache, summed over its nodes.",
          f"{_EXPORTER} slurm_job_memory_max", lambda job: job.use.memory_peak_bytes),

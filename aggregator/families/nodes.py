@@ -1,14 +1,14 @@
 """Nodes: what is on them, what slurmctld says of them, and what is not seen of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from aggregator.families.energy import CLUSTER
 from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
 from aggregator.model.node import NodeView, Scheduler, nodes_by_state
 from aggregator.model.view import ClusterView
 
-ClusterSamples = Callable[[ClusterView], Iterable[tuple[LabelValues, float]]]
 _RUNS = "slurmacct: runs on the node, a run of several nodes spread over them (hpc_node_allocated_estimated)"
+_TOLD = "an exporter of slurmctld's state (docs/nodes.md)"
 _SEEN = "slurmacct nodelist against slurm-job-exporter's series"
 
 
@@ -18,6 +18,21 @@ def _every(view: View) -> Sequence[NodeView]:
 
 def _compute(view: View) -> Sequence[NodeView]:
     return [node for node in _every(view) if node.kind == "compute"]
+
+
+def _scheduler(view: View) -> Sequence[Scheduler]:
+    return [view.scheduler] if isinstance(view, ClusterView) and view.scheduler else []
+
+
+def _parts(numbers: Mapping[str, float]) -> Iterable[tuple[LabelValues, float]]:
+    """Give the parts of a whole, without it: whoever adds them up has it."""
+    return (((state,), value) for state, value in numbers.items() if state != "total")
+
+
+def _capacity(told: Scheduler) -> Iterable[tuple[LabelValues, float]]:
+    for resource, numbers in (("cpus", told.cpus), ("gpus", told.gpus)):
+        if "total" in numbers:
+            yield (resource,), numbers["total"]
 
 
 NODE: Entity[NodeView] = Entity(
@@ -36,6 +51,15 @@ COMPUTE: Entity[NodeView] = Entity(
 )
 
 
+SLURMCTLD: Entity[Scheduler] = Entity(
+    name="cluster that an exporter of slurmctld's state shows",
+    group="nodes",
+    labels=("cluster",),
+    of=_scheduler,
+    label_values=lambda view, _: (cluster_of(view),),
+)
+
+
 def _info(node: NodeView) -> Iterable[tuple[LabelValues, float]]:
     yield (node.kind, node.told.features if node.told else ""), 1.0
 
@@ -47,20 +71,6 @@ def _states(node: NodeView) -> Iterable[tuple[LabelValues, float]]:
 
 def _gpus(node: NodeView) -> Iterable[tuple[LabelValues, float]]:
     return (((gpu_type,), count) for gpu_type, count in node.held.gpus.items())
-
-
-def _of_cluster(numbers: Callable[[Scheduler], Mapping[str, float]], *left_out: str) -> ClusterSamples:
-    """Make the samples of slurmctld's numbers by state, without sums and parts of other states."""
-
-    def samples(view: ClusterView) -> Iterable[tuple[LabelValues, float]]:
-        found = numbers(view.scheduler) if view.scheduler else {}
-        return (((state,), number) for state, number in found.items() if state not in left_out)
-
-    return samples
-
-
-def _size(numbers: Callable[[Scheduler], Mapping[str, float]]) -> Callable[[ClusterView], float | None]:
-    return lambda view: numbers(view.scheduler).get("total") if view.scheduler else None
 
 
 def _unobserved(node: NodeView) -> float | None:
@@ -75,40 +85,7 @@ def _blind(node: NodeView) -> float | None:
     return float(node.cause == "exporter_blind") if node.exporter_up else None
 
 
-_SLURMCTLD = "slurm-exporter, or slurmctld's own endpoint (docs/nodes.md)"
-CLUSTER_FAMILIES: tuple[Family[ClusterView], ...] = (
-    Family(
-        name="hpc_cluster_slurmctld_cpus", help="CPUs as slurmctld says: allocated, idle, other (down, drained …).",
-        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",),
-        samples=_of_cluster(lambda told: told.cpus, "total"),
-    ),
-    Family(
-        name="hpc_cluster_slurmctld_size_cpus", help="CPUs that slurmctld has, whatever their state.", entity=CLUSTER,
-        cost="1", source=_SLURMCTLD, value=_size(lambda told: told.cpus),
-    ),
-    Family(
-        name="hpc_cluster_slurmctld_gpus", help="GPUs as slurmctld says: allocated, idle, other (down, drained …).",
-        entity=CLUSTER, cost="3", source=_SLURMCTLD, labels=("state",),
-        samples=_of_cluster(lambda told: told.gpus, "total"),
-    ),
-    Family(
-        name="hpc_cluster_slurmctld_size_gpus", help="GPUs that slurmctld has, whatever their state.", entity=CLUSTER,
-        cost="1", source=_SLURMCTLD, value=_size(lambda told: told.gpus),
-    ),
-    Family(
-        name="hpc_cluster_slurmctld_nodes",
-        help="Nodes by state, each once, where an exporter shows states node by node; else as it counts them.",
-        entity=CLUSTER, cost="states of nodes", source=_SLURMCTLD, labels=("state",),
-        samples=_of_cluster(nodes_by_state, "total"),
-    ),
-    Family(
-        name="hpc_cluster_slurmctld_jobs",
-        help="Jobs by state as slurmctld says; more open ones in hpc_account_jobs are runaway jobs.",
-        entity=CLUSTER, cost="states of jobs", source=_SLURMCTLD, labels=("state",),
-        samples=_of_cluster(lambda told: told.jobs, "total", "pending_dependency"),
-    ),
-)  # fmt: skip
-FAMILIES: tuple[Family[NodeView], ...] = (
+FAMILIES: tuple[Family[Any], ...] = (
     Family(
         name="hpc_node_info", help="Facts of the node as labels, always 1.", entity=NODE, cost="nodes",
         source="slurmacct, slurm-exporter slurm_node_features_info, configuration", labels=("kind", "features"),
@@ -154,5 +131,26 @@ FAMILIES: tuple[Family[NodeView], ...] = (
         name="hpc_node_exporter_blind",
         help="1 while slurm-job-exporter is up and shows none of several jobs that have been on the node for minutes.",
         entity=COMPUTE, cost="nodes whose exporter is up", source=_SEEN, value=_blind,
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_cpus", help="CPUs that slurmctld calls allocated, idle or other (of no use now).",
+        entity=SLURMCTLD, cost="3", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.cpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_gpus", help="GPUs that slurmctld calls allocated, idle or other (of no use now).",
+        entity=SLURMCTLD, cost="3", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.gpus),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_capacity", help="All CPUs and GPUs of the cluster, as slurmctld counts them.",
+        entity=SLURMCTLD, cost="2", source=_TOLD, labels=("resource",), samples=_capacity,
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_nodes", help="Nodes by their state as sinfo words it, each node once.",
+        entity=SLURMCTLD, cost="states", source=_TOLD, labels=("state",),
+        samples=lambda told: _parts(nodes_by_state(told)),
+    ),
+    Family(
+        name="hpc_cluster_slurmctld_jobs", help="Jobs by their state in slurmctld; ended ones are left out.",
+        entity=SLURMCTLD, cost="5", source=_TOLD, labels=("state",), samples=lambda told: _parts(told.jobs),
     ),
 )  # fmt: skip

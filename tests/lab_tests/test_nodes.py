@@ -130,3 +130,22 @@ def test_the_older_exporters_are_read_as_well(lab: Lab, service: Service) -> Non
     lab.simulators.scheduler = SchedulerKind.OLDER
     wait_until(lambda: rows(service)[NODES[0]]["slurmctld"] is not None, 60, "CPUs by node")
     assert rows(service)[NODES[0]]["capacity"]["cpus"] == CPUS_PER_NODE
+
+
+@pytest.mark.parametrize("kind", [SchedulerKind.OSC, SchedulerKind.OLDER, SchedulerKind.RIVOSINC, SchedulerKind.SCKYZO])
+def test_whichever_exporter_there_is_the_sums_are_those_of_slurm(
+    lab: Lab, service: Service, kind: SchedulerKind
+) -> None:
+    """No pending job, no second partition and no copy is in them."""
+    lab.simulators.scheduler = kind
+
+    def sums(what: str) -> dict[str, float]:
+        found = service.samples(f"hpc_cluster_slurmctld_{what}")
+        return {dict(labels)["state"]: value for labels, value in found.items()}
+
+    def agree() -> bool:
+        held = sum(row["allocated"]["cpus"] for row in rows(service).values() if row["allocated"])
+        return sums("cpus").get("allocated") == held and sum(sums("nodes").values()) == len(NODES)
+
+    wait_until(agree, 60, "slurmacct and the exporter to agree")
+    assert service.value("hpc_cluster_slurmctld_capacity", resource="cpus") == len(NODES) * CPUS_PER_NODE

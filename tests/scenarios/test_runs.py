@@ -213,8 +213,8 @@ def test_the_cluster_as_slurmctld_says(site: Site) -> None:
         return {dict(labels)["state"]: value for labels, value in found.items()}
 
     assert by_state("cpus") == {"allocated": 20, "idle": 40, "other": 4}
-    assert site.value("hpc_cluster_slurmctld_size_cpus", cluster=site.cluster) == 64
-    assert site.value("hpc_cluster_slurmctld_size_gpus", cluster=site.cluster) == 8
+    assert site.value("hpc_cluster_slurmctld_capacity", resource="cpus") == 64
+    assert site.value("hpc_cluster_slurmctld_capacity", resource="gpus") == 8
     assert by_state("jobs") == {"running": 3, "pending": 5}
     # Each node once, by its own state.
     assert by_state("nodes") == {"mixed": 1, "idle": 1}

@@ -33,11 +33,11 @@ class Graph:
     metric, with matchers of its own. The expression is a template: $name is that metric with all matchers; $name_mean
     and $name_max are those of a gauge over a step, $name_now is its last sample unless that is old; $span is the step,
     or the time over which counters become rates if that is longer; $job, $node, $slurm_node, $user and $account are
-    labels; others follow the site's names where they stand in lists and quotes. `slopes` writes those of counters.
-    What uses them, or has `there`, is added up at many moments of a long step, of which the mean is taken: a sum of
-    means would count what followed one another as if it had been there at once. The moments are those at which there is
-    something; with `there` (an expression of the labels `there_by`) those at which that has a sample: a sum is 0 then
-    while it has none.
+    labels, $our_user and $our_account those of our own gauges; others follow the site's names where they stand in lists
+    and quotes. `slopes` writes those of counters. What uses them, or has `there`, is added up at many moments of a long
+    step, of which the mean is taken: a sum of means would count what followed one another as if it had been there at
+    once. The moments are those at which there is something; with `there` (an expression of the labels `there_by`) those
+    at which that has a sample: a sum is 0 then while it has none.
     $nodes is the regular expression, in quotes, that finds Slurm's name of a node as the first group of each picked
     node's label. job_label is the exporter's own name of the job's. What is in `first` is asked before, each for the
     time in which it is there; the expression then for what is left.
@@ -153,6 +153,8 @@ def graph_promql(
         node=node_label,
         slurm_node=settings.label("node"),
         nodes=nodes,
+        our_user="user",
+        our_account="account",
     )
 
 

@@ -131,7 +131,8 @@ def _scheduler(at: float, told: _Told) -> Scheduler:
     nodes = _nodes(told)
     _put_right_power_states(told, nodes)
     partitions = _partitions(told)
-    numbers = _numbers(told)
+    by_state = Counter(node.state for node in nodes.values() if node.state)
+    numbers = _numbers(told, by_node=bool(by_state))
     cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
     _judge_cpu_sum(told, cpus, nodes, partitions)
     _judge_gpus(told, numbers["gpus"], nodes, partitions)
@@ -140,7 +141,7 @@ def _scheduler(at: float, told: _Told) -> Scheduler:
         nodes=nodes,
         cpus=cpus,
         gpus=_with_nodes(numbers["gpus"], nodes, ("gpus_allocated", "", "gpus")),
-        node_counts=Counter(node.state for node in nodes.values() if node.state) or numbers["nodes"],
+        node_counts=by_state or numbers["nodes"],
         jobs=numbers["jobs"],
         partitions=partitions,
         repairs=tuple(told.repairs),
@@ -199,14 +200,18 @@ def _rank(state: str) -> tuple[int, str]:
     return (_WORST.index(state) if state in _WORST else len(_WORST)), state
 
 
-def _numbers(told: _Told) -> dict[str, dict[str, float]]:
-    """Collect the cluster's numbers by kind; of two exporters that tell the same thing the first in the table wins."""
+def _numbers(told: _Told, *, by_node: bool) -> dict[str, dict[str, float]]:
+    """Collect the cluster's numbers by kind; of two exporters that tell the same thing the first in the table wins.
+
+    by_node: the nodes are counted by their own states.
+    """
     found: dict[str, dict[str, float]] = {"cpus": {}, "gpus": {}, "jobs": {}, "nodes": {}}
     for metric, (kind, key) in names.CLUSTER_NUMBERS.items():
         total = told.total(metric)
         if kind == "nodes" and told.is_by_partition(metric):
             # A node of two partitions would count twice.
-            told.rejected[f"{metric} by partition"] += 1
+            if not by_node:
+                told.rejected[f"{metric} by partition"] += 1
         elif total is not None:
             found[kind].setdefault(key, total)
     for metric, kind in names.BY_STATE.items():

@@ -49,6 +49,7 @@ class SyntheticScheduler:
             time=at, nodes=nodes, cpus=_amounts(sums["used"], sums["cpus"]),
             gpus=_amounts(sums["used_gpus"], sums["gpus"]),
             node_counts=Counter(told.state for told in nodes.values()), partitions=self._partitions(),
+            jobs={"running": float(len(self._cluster.live()))},
         )  # fmt: skip
 
     def _partitions(self) -> dict[str, dict[str, float]]:

@@ -60,7 +60,7 @@ class Cloud:
 
 def libvirtd_exporter(instances: Sequence[Instance], age: float) -> Iterator[Metric]:
     """Yield the page of a hypervisor; counters have grown for *age* seconds."""
-    versions = {"driver": "QEMU", "driver_version": "8000000", "version": "9000000"}
+    versions = {"driver": "QEMU", "driver_version": "7.2.22", "version": "9.0.0"}
     yield _family("libvirtd_info", "counter", [(versions, 1)])
     for name, kind, samples in _tables(instances, age):
         yield _family(f"libvirtd_domain_{name}", kind, samples)
@@ -77,8 +77,13 @@ def _tables(instances: Sequence[Instance], age: float) -> Iterator[tuple[str, st
         "counter",
         [(_of(each, vcpu=str(vcpu)), each.cpu * age * 1e9) for each in instances for vcpu in range(each.vcpus)],
     )
+    yield "vcpu_state", "gauge", [(_of(each, vcpu=str(vcpu)), 1) for each in instances for vcpu in range(each.vcpus)]
+    for name, share in (("cpu_time", 1.0), ("cpu_user", 0.7), ("cpu_system", 0.3)):
+        of_all = [(_of(each), each.cpu * each.vcpus * age * share * 1e9) for each in instances]
+        yield name, "counter", of_all
     yield "balloon_current", "gauge", _each(instances, lambda each: each.memory_mib * 1024)
     yield "balloon_maximum", "gauge", _each(instances, lambda each: each.memory_mib * 1024)
+    yield "balloon_rss", "gauge", _each(instances, lambda each: each.memory_mib * 512)
     reporting = [each for each in instances if each.usable_mib is not None]
     yield "balloon_usable", "gauge", _each(reporting, lambda each: (each.usable_mib or 0) * 1024)
     for name, factor in (("read_bytes", 2e6), ("write_bytes", 3e6), ("read_requests", 20.0), ("write_requests", 30.0)):

@@ -29,7 +29,25 @@ USUAL = Devices(
 )
 # What common patterns miss, or count twice.
 ODD = Devices(
-    {**USUAL.network, "eth1": 1e6, "bond0": 2e6, "br-lan": 2e6, "eth0.100": 5e5},
+    {
+        **USUAL.network,
+        "eth1": 1e6,
+        "bond0": 2e6,
+        "br-lan": 2e6,
+        "eth0.100": 5e5,
+        "ifb0": 1e6,
+        "vlan100": 5e5,
+        "wg0": 1e5,
+        "ovs-system": 1e5,
+        "genev_sys_6081": 1e5,
+        "lxc0a1b2c": 1e5,
+        "macvtap0": 1e5,
+        "kube-ipvs0": 1.0,
+        "cilium_host": 1e5,
+        "nodelocaldns": 1.0,
+        "gre0": 1.0,
+        "sit0": 1.0,
+    },
     {**USUAL.disks, "sdaa": 1e6, "nvme10n1": 2e6, "dm-0": 3e6, "md127": 3e6},
     {**USUAL.mounts, ("tmpfs", "tmpfs", "/run"): _TIB // 100},
 )
@@ -57,6 +75,8 @@ def _cpus(jobs: Sequence[Activity], uptime: float, people: float) -> Metric:
         seconds.add_metric((str(core), "system"), people * uptime / 2)
         seconds.add_metric((str(core), "iowait"), people * uptime / 4)
         seconds.add_metric((str(core), "idle"), max(0.0, uptime - user - people * uptime * 0.75))
+        for mode in ("irq", "nice", "softirq", "steal"):
+            seconds.add_metric((str(core), mode), 0.0)
     return seconds
 
 
@@ -85,11 +105,29 @@ def _network(devices: Devices, uptime: float) -> Iterator[Metric]:
         for device, rate in devices.network.items():
             family.add_metric((device,), rate * factor * uptime)
         yield family
+    yield from _classes(devices)
     for direction, rate in (("received", 8e6), ("transmitted", 6e6)):
         family = CounterMetricFamily(
             f"node_infiniband_port_data_{direction}_bytes", "Bytes of a port", labels=("device", "port")
         )
         family.add_metric(("mlx5_0", "1"), rate * uptime)
+        yield family
+
+
+def _classes(devices: Devices) -> Iterator[Metric]:
+    """Yield what /sys says of the network devices, as the collector netclass does."""
+    facts: dict[str, dict[str, float]] = {}
+    for index, device in enumerate(devices.network):
+        is_card, above = device in ("eth0", "eth1"), "." in device or device.startswith(("vlan", "lxc", "macvtap"))
+        facts[device] = {
+            "iface_id": index + 1, "iface_link": index if above else index + 1,
+            "name_assign_type": 1 if is_card or device == "ifb0" else 4 if device == "ib0" else 3,
+            "protocol_type": {"lo": 772, "ib0": 32, "wg0": 65534, "gre0": 778, "sit0": 776}.get(device, 1),
+        }  # fmt: skip
+    for name in ("iface_id", "iface_link", "name_assign_type", "protocol_type"):
+        family = GaugeMetricFamily(f"node_network_{name}", f"Network device property: {name}", labels=("device",))
+        for device, of_device in facts.items():
+            family.add_metric((device,), of_device[name])
         yield family
 
 

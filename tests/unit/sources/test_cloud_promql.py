@@ -121,3 +121,31 @@ def test_a_quota_that_two_exporters_show_counts_once(tmp_path: Path) -> None:
         {"series": f'lfs_quota_kbytes{{path="/p/",group="g",instance="{node}"}}', "values": "7x20"} for node in "ab"
     ]
     check(tmp_path, graph("used_bytes", "lfs_group"), series, "5m", {'{group="g"}': 7.0})
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [vcpu("hv01", f"0+{HALF}x200")],
+        [vcpu("hv01", f"0+{HALF}x100 {STALE}"), vcpu("hv02", f"_x100 0+{HALF}x100")],
+        [vcpu("hv01", f"0+{HALF}x100 {STALE}"), vcpu("hv01", f"_x100 {HALF * 100}+{HALF}x100", "new name")],
+    ],
+    ids=["steady", "moved", "renamed"],
+)
+def test_two_replicas_of_prometheus_make_no_instance_busier(tmp_path: Path, series: list[dict[str, str]]) -> None:
+    """Nor does an instance lose what it did under another name or elsewhere."""
+    item = {each.name: each for each in libvirtd.idle_inputs(6000.0)}["cpu_seconds"]
+    copies = [
+        {**each, "series": each["series"].replace("{", f'{{prometheus_replica="{replica}",')}
+        for each in series
+        for replica in ("a", "b")
+    ]
+    expression = present_promql(item, {}, (), SETTINGS, "instance")
+    # 100 min at half a CPU; the step over the change is in no series.
+    test = {"interval": "30s", "input_series": copies, "promql_expr_test": [
+        {"expr": f"{expression} > bool 2.9e12 and {expression} < 3.1e12", "eval_time": "100m",
+         "exp_samples": [{"labels": '{uuid="u"}', "value": 1}]}]}  # fmt: skip
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "30s", "tests": [test]}))
+    result = subprocess.run([promtool(), "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -11,7 +11,7 @@ from tests.builders import NOW
 
 IDENTITY, HYPERVISORS, VCPUS, USED = (
     "timestamp(",
-    "group by (job)",
+    "group by (job, instance)",
     "count by (uuid) (count",
     "deriv(libvirtd_domain_vcpu",
 )

@@ -84,7 +84,8 @@ async def test_a_constant_number_of_queries_takes_each_series_rate_before_any_su
     (metadata,) = (query for query in asked if OPERATIONS in query)
     assert metadata == (
         "topk(50000, sum by (jobid, filesystem, user, account) (label_replace("
-        f'rate({OPERATIONS}{{cluster="narval",component="mdt"}}[360s]), '
+        "max by (instance, target, jobid, operation, user, account) ("
+        f'rate({OPERATIONS}{{cluster="narval",component="mdt"}}[360s])), '
         '"filesystem", "$1", "target", "(.+)-(?:OST|MDT).*")))'
     )
 

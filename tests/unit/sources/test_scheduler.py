@@ -234,7 +234,7 @@ async def test_what_is_told_once_for_each_partition_counts_once(
     for user in ("ann", "ben"):
         samples.append(("slurm_queue_pending", {"partition": "cpu", "user": user, "reason": "Priority"}, "3"))
     _, found = await fetch(prometheus, client, *samples)
-    assert (found.node_counts, found.jobs) == ({"idle": 2}, {"pending": 6})
+    assert (found.node_counts, found.jobs, found.rejected) == ({"idle": 2}, {"pending": 6}, {})
     assert (found.cpus, found.gpus) == ({"idle": 64, "total": 64}, {"allocated": 6, "total": 8})
     assert found.nodes["n1"] == Told(state="idle", cpus=32, cpus_idle=32, gpus=4, gpus_allocated=3)
     assert found.partitions["cpu"] == {"gpus_idle": 5}

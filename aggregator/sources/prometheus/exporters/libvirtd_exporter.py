@@ -138,10 +138,11 @@ IDENTITY = _input(
     "identity", _STATE,
     f"max by ({_VM}, user_name, instance_type, $node) (timestamp($state))", low=1.0, high=1e11,
 )  # fmt: skip
-# 1 while the exporter of a hypervisor answers: those whose series were there within the last hour.
+# 1 while a hypervisor's exporter answers: a target that has shown its series within the last hour, and no other target
+# of that scrape job.
 HYPERVISORS = _input(
     "hypervisors", {"up": Series("up"), "info": Series("libvirtd_info")},
-    "min by ($node) ($up and on (job) group by (job) (last_over_time($info[1h])))", high=1.0,
+    "max by ($node) ($up and on (job, instance) group by (job, instance) (last_over_time($info[1h])))", high=1.0,
 )  # fmt: skip
 INSTANCE_INPUTS = (
     _input("vcpus", _CPUS, "count by (uuid) (count by (uuid, vcpu) ($vcpus))", low=1.0, high=1e5),
@@ -169,12 +170,13 @@ def idle_resolution(duration: float) -> int:
 def idle_inputs(duration: float) -> tuple[Graph, ...]:
     """Declare what instances did within `duration` seconds, on whatever hypervisors; `seen` counts their points."""
     back = f"[{math.ceil(duration)}s:{idle_resolution(duration)}s]"
-    increase = "sum by (uuid) (increase({}" + back + "))"
+    # One that has moved, or has another name now, did something before and after; copies of one series are one.
+    increase = f"sum by (uuid) (max by ({_VM}, user_name, instance_type, $node, {{}}) (increase({{}}{back})))"
     return (
-        _input("cpu_seconds", _CPUS, increase.format("$vcpus"), scale=1e-9, high=1e12),
+        _input("cpu_seconds", _CPUS, increase.format("vcpu", "$vcpus"), scale=1e-9, high=1e12),
         _input(
             "network_bytes", {"rx": _RX, "tx": _TX},
-            f"{increase.format('$rx')} + {increase.format('$tx')}", high=1e18,
+            f"{increase.format('interface', '$rx')} + {increase.format('interface', '$tx')}", high=1e18,
         ),
         _input("seen", _STATE, f"count_over_time(group by (uuid) ($state){back})", high=1e6),
     )  # fmt: skip

@@ -26,6 +26,8 @@ HIGHEST_BYTES, HIGHEST_OPERATIONS = 1e15, 1e12
 OST: Matcher = ("component", "=", "ost")
 MDT: Matcher = ("component", "=", "mdt")
 DIRECTIONS = ("read", "write")
+# What tells one series of a server from another, whatever Prometheus has put on it; a target that fails over has two.
+_IDENTITY = "instance, target, jobid, operation, user, account"
 JOB_BYTES = {each: Series(f"lustre_job_{each}_bytes_total", (OST,)) for each in DIRECTIONS}
 JOB_OPERATIONS = {"operations": Series("lustre_job_stats_total", (MDT,))}
 
@@ -36,8 +38,8 @@ def by_filesystem(vector: str) -> str:
 
 
 def rate_of(series: str) -> str:
-    """Write the rate of each series of a name of the template, with its file system."""
-    return by_filesystem(f"rate(${series}[$window])")
+    """Write the rate of each series of a name of the template, with its file system, once for all copies of it."""
+    return by_filesystem(f"max by ({_IDENTITY}) (rate(${series}[$window]))")
 
 
 def _input(name: str, metric: str, matcher: Matcher, high: float) -> Input:
@@ -129,12 +131,12 @@ def sums_of(series: Mapping[str, Series], by: str, each: str = "", per: str = "f
     return {name: summed(name, by, each, per) for name in series}
 
 
-def top_users(name: str, help_text: str, unit: str, vector: str, series: Series, by: str) -> Graph:
+def top_users(name: str, help_text: str, unit: str, vector: str, series: Mapping[str, Series], by: str) -> Graph:
     """Draw the users who do most on a file system over the whole range, and the others as one."""
     return Graph(
         name=name, help=help_text, unit=unit, by={"filesystem": by}, expression=f"sum by (user) ({vector})",
         high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user", job_label="jobid",
-        **_while_seen({"rates": series}, vector, by=""),
+        **_while_seen(series, vector, by=""),
     )  # fmt: skip
 
 
@@ -176,10 +178,22 @@ GRAPHS = (
     *_of_gauges("user", "account, filesystem"),
     *_of_gauges("account", "user, filesystem"),
     *(
-        top_users(f"lustre_users_{each}", f"Bytes {text}, by user.", "bytes per second", _TOP, _GAUGES[each], LABELS)
+        top_users(
+            f"lustre_users_{each}",
+            f"Bytes {text}, by user.",
+            "bytes per second",
+            _TOP,
+            {"rates": _GAUGES[each]},
+            LABELS,
+        )
         for each, text in (("read", "read"), ("write", "written"))
     ),
     top_users(
-        "lustre_users_metadata", "Metadata operations, by user.", "operations per second", _TOP, _METADATA, LABELS
+        "lustre_users_metadata",
+        "Metadata operations, by user.",
+        "operations per second",
+        _TOP,
+        {"rates": _METADATA},
+        LABELS,
     ),
 )

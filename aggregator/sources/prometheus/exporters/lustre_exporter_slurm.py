@@ -6,34 +6,79 @@ know, of other forms and of empty ones have neither, and are the line without a 
 has the user of whichever run was found first: what is shown now is attributed anew (join/lustre.py).
 """
 
+from collections.abc import Mapping
+
 from aggregator.sources.prometheus.exporters.lustre_exporter import (
     JOB_BYTES,
     JOB_OPERATIONS,
     SHARED,
     bandwidth,
+    by_filesystem,
     metadata,
     summed,
     sums_of,
     top_users,
 )
-from aggregator.sources.prometheus.graphs import LABELS, TARGET
+from aggregator.sources.prometheus.graphs import CLUSTER, LABELS, OURS, TARGET, Graph, Series
 
 _OF_USER = {"user": LABELS}
 _OF_ACCOUNT = {"account": LABELS}
 _OPERATIONS = ", $job, operation"
-_TOP = summed("rates", "user, filesystem", ", $job, operation")
+# The proxy puts `fs` on every job that has an id: file systems with series that lack it have servers that are scraped
+# directly, of whose jobs only this service knows the users.
+_UNNAMED = (("fs", "=", ""), ("jobid", "!=", ""))
+
+
+def _of_all_servers(proxied: str, series: str, by: str) -> str:
+    """Write the proxy's rates, and our own gauges of those file systems that have servers without the proxy.
+
+    Those gauges are of all servers of a file system: it is shown by them, or by the proxy, never by both.
+    """
+    unnamed = f"group by (filesystem) ({by_filesystem(f'group by (target) (${series}_direct)')})"
+    ours = f"max by ($our_user, $our_account, filesystem) (${series}_ours_now) and on (filesystem) {unnamed}"
+    return f"(sum by ({by}) ({ours}) or ({proxied} unless on (filesystem) ({ours})))"
+
+
+def _with_ours(series: Mapping[str, Series]) -> Mapping[str, Series]:
+    """Add the gauges of a graph's series, and the series without the proxy's label."""
+    more: dict[str, Series] = {}
+    for name, one in series.items():
+        gauge = "metadata_operations" if one.metric == "lustre_job_stats_total" else f"{name}_bytes"
+        more[f"{name}_ours"] = Series(f"hpc_user_lustre_{gauge}_per_second", by=OURS)
+        more[f"{name}_direct"] = Series(one.metric, (*one.matchers, *_UNNAMED), by=CLUSTER)
+    return {**series, **more}
+
+
+def _bandwidth(subject: Mapping[str, str], by: str, ours: str) -> Graph:
+    sums = sums_of(JOB_BYTES, by, ", $job")
+    return bandwidth(
+        subject, {name: _of_all_servers(text, name, ours) for name, text in sums.items()}, _with_ours(JOB_BYTES)
+    )
+
+
+def _metadata(subject: Mapping[str, str], by: str, ours: str) -> Graph:
+    vector = _of_all_servers(summed("operations", by, _OPERATIONS), "operations", ours)
+    return metadata(subject, vector, _with_ours(JOB_OPERATIONS))
+
+
+def _top(name: str, text: str, unit: str, series: str, one: Series) -> Graph:
+    # A file system is all of the one kind or all of the other: no user is in both.
+    vector = _of_all_servers(summed(series, "user, filesystem", _OPERATIONS), series, "$our_user, filesystem")
+    return top_users(name, text, unit, vector, _with_ours({series: one}), TARGET)
+
+
 GRAPHS = (
     *SHARED,
-    bandwidth(_OF_USER, sums_of(JOB_BYTES, "account, filesystem", ", $job"), JOB_BYTES),
-    metadata(_OF_USER, summed("operations", "account, filesystem, operation", _OPERATIONS), JOB_OPERATIONS),
-    bandwidth(_OF_ACCOUNT, sums_of(JOB_BYTES, "user, filesystem", ", $job"), JOB_BYTES),
-    metadata(_OF_ACCOUNT, summed("operations", "user, filesystem", _OPERATIONS), JOB_OPERATIONS),
+    _bandwidth(_OF_USER, "account, filesystem", "$our_account, filesystem"),
+    _metadata(_OF_USER, "account, filesystem, operation", "$our_account, filesystem"),
+    _bandwidth(_OF_ACCOUNT, "user, filesystem", "$our_user, filesystem"),
+    _metadata(_OF_ACCOUNT, "user, filesystem", "$our_user, filesystem"),
     *(
-        top_users(f"lustre_users_{each}", f"Bytes {text}, by user.", "bytes per second", _TOP, JOB_BYTES[each], TARGET)
+        _top(f"lustre_users_{each}", f"Bytes {text}, by user.", "bytes per second", each, JOB_BYTES[each])
         for each, text in (("read", "read"), ("write", "written"))
     ),
-    top_users(
-        "lustre_users_metadata", "Metadata operations, by user.", "operations per second", _TOP,
-        JOB_OPERATIONS["operations"], TARGET,
+    _top(
+        "lustre_users_metadata", "Metadata operations, by user.", "operations per second", "operations",
+        JOB_OPERATIONS["operations"],
     ),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Inputs and graphs from node_exporter: size, use and power (RAPL) of a host.
 
-What it shows twice is shown once here: of network devices only the physical ones (not lo, bonds, bridges, VLANs, nor
-the IP traffic of InfiniBand, which its ports count), of disks whole ones (partitions, dm-* and md* are their parts).
+What it shows twice is shown once here: of network devices only cards (not lo, bonds, bridges, VLANs, what containers
+have, nor the IP traffic of InfiniBand, which its ports count), of disks whole ones (partitions, dm-* and md* are their
+parts).
 InfiniBand data are bytes already, though the kernel counts words of four.
 """
 
@@ -39,13 +40,21 @@ DRAM_WATTS = Input(
     selectors=_ZONES,
     high=1e5,
 )
+# One of these grows on every CPU that is switched on, whatever it does; some releases go on showing one that is not.
+_COUNTING = ("mode", "=~", "idle|user|system|nice")
+_NOW = ("mode", "=", "idle")
+_GROWING = "(sum by ($node, cpu) (max by ($node, cpu, mode) (rate($counting[$window]))) > 0)"
+# Of a host that has just come no counter is known to grow.
+_SHOWN = "count by ($node) (group by ($node, cpu) ($idle))"
+_CAPACITY = (
+    f"count by ($node) ({_GROWING} and on ($node, cpu) $idle)"
+    f" or ({_SHOWN} unless on ($node) group by ($node) (rate($idle[$window])))"
+)
 CPUS = Input(
     name="cpus",
     metric="node_cpu_seconds_total",
-    # The exporter may go on showing a CPU that was switched off: its counters stand still, those of others do not.
-    expression="count by ($node) (max by ($node, cpu) (rate($counting[$window])) > 0)"
-    " or count by ($node) (count by ($node, cpu) ($idle))",
-    selectors={"counting": ("mode", "=~", "idle|iowait|user|nice|system"), "idle": ("mode", "=", "idle")},
+    expression=_CAPACITY,
+    selectors={"counting": _COUNTING, "idle": _NOW},
     low=1.0,
     high=1e5,
 )
@@ -69,7 +78,10 @@ MEMORY_BYTES = Input(
 HOST_INPUTS = (
     Input(name="load1", metric="node_load1", expression="max by ($node) ($series)", high=1e6),
     CPUS,
-    replace(RESTING_CPUS, name="resting_cpus"),
+    replace(
+        RESTING_CPUS, name="resting_cpus", selectors={**RESTING_CPUS.selectors, "idle": _NOW},
+        expression="sum by ($node) (max by ($node, cpu, mode) (rate($rest[$window])) and on ($node, cpu) $idle)",
+    ),
     MEMORY_BYTES,
     Input(
         name="memory_available_bytes", metric="node_memory_MemAvailable_bytes", expression="max by ($node) ($series)",
@@ -87,11 +99,28 @@ HOST_INPUTS = (
 
 # What is shown over time, of the nodes of a job and of a host.
 _OF_BOTH = {"job": NODE, "node": NODE}
+# As the kernel and udev name devices of Ethernet cards, without VLANs; hsn is Slingshot.
+_NAMED = ("device", "=~", "eth[0-9]+|en[0-9A-Za-z]+|em[0-9]+(_[0-9]+)?|p[0-9]+p[0-9]+(_[0-9]+)?|hsn[0-9]+")
+# A name that the site has given may be that of a card; these are not. The traffic of ib* is that of its ports.
 _VIRTUAL = (
-    "lo", "ib.*", "bond.*", "team.*", "br.*", "docker.*", "veth.*", "virbr.*", "vnet.*", "cni.*", "cali.*", "flannel.*",
-    "tap.*", "tun.*", "dummy.*", r".*\..*",
+    "lo", "ib.*", "bond.*", "team.*", "br.*", "vmbr.*", "docker.*", "podman.*", "veth.*", "virbr.*", "vnet.*", "cni.*",
+    "cali.*", "flannel.*", "cilium.*", "lxc.*", "lxd.*", "kube-.*", "nodelocaldns.*", "weave.*", "tap.*", "tun.*",
+    "dummy.*", "ifb.*", "vlan.*", "vxlan.*", "genev.*", "macvtap.*", "macvlan.*", "ipvlan.*", "wg.*", "ovs-.*", "gre.*",
+    "erspan.*", "sit.*", "ip6.*", "ip_vti.*", "vrf.*", "ppp.*", "tailscale.*", r".*[.@].*",
 )  # fmt: skip
-_PHYSICAL = ("device", "!~", "|".join(_VIRTUAL))
+_OTHERS = ("device", "!~", "|".join(_VIRTUAL))
+# What /sys says of devices, by the collector netclass: a user has made it (3), udev has renamed it (4); it is Ethernet;
+# it lies on another one.
+_SYS = {
+    "assigned": Series("node_network_name_assign_type"), "protocol": Series("node_network_protocol_type"),
+    "lower": Series("node_network_iface_link"), "index": Series("node_network_iface_id"),
+}  # fmt: skip
+_PHYSICAL = (
+    "((rate(${way}_named[$window]) or (rate(${way}_others[$window])"
+    " and on ($node, device) ($assigned == 4) and on ($node, device) ($protocol == 1)))"
+    " unless on ($node, device) ($assigned == 3) unless on ($node, device)"
+    " (max by ($node, device) ($lower) != on ($node, device) max by ($node, device) ($index)))"
+)
 _WHOLE_DISKS = ("device", "=~", "nvme[0-9]+n[0-9]+|sd[a-z]+|vd[a-z]+|xvd[a-z]+|hd[a-z]+|mmcblk[0-9]+")
 _UNREAL = ("fstype", "!~", "tmpfs|devtmpfs|overlay|squashfs|rootfs|autofs|ramfs|nsfs")
 _IDLE = {"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))}
@@ -114,6 +143,24 @@ def _two_ways(
     return Graph(
         name=name, help=text, unit=unit, by=_OF_BOTH, expression=" or ".join(lines), high=high,
         series={way: Series(metric.format(said), only) for way, said in ways.items()},
+    )  # fmt: skip
+
+
+def _network() -> Graph:
+    """Draw the traffic of network cards: by the names of devices, and by what /sys says of them where that is there."""
+    ways = ("receive", "transmit")
+    lines = (
+        f'label_replace(max by ($node, device) ({_PHYSICAL.format(way=way)}), "direction", "{way}", "", "")'
+        for way in ways
+    )
+    series = {
+        f"{way}_{kind}": Series(f"node_network_{way}_bytes_total", (matcher,))
+        for way in ways
+        for kind, matcher in (("named", _NAMED), ("others", _OTHERS))
+    }
+    return Graph(
+        name="network", help="Traffic of each physical network device of the node.", unit="bytes per second",
+        by=_OF_BOTH, expression=" or ".join(lines), high=_WIRE, series={**series, **_SYS},
     )  # fmt: skip
 
 
@@ -158,9 +205,12 @@ GRAPHS = (
         high=1e5,
     ),
     Graph(
-        name="node_cpus", help="Logical CPUs of the whole node.", unit="cpus", by=_OF_BOTH,
-        series=_IDLE,
-        expression="count by ($node) (count by ($node, cpu) ($idle))", high=1e5,
+        name="node_cpus", help="Logical CPUs of the whole node that are switched on.", unit="cpus", by=_OF_BOTH,
+        series={
+            "counting": Series("node_cpu_seconds_total", (_COUNTING,)),
+            "idle": Series("node_cpu_seconds_total", (_NOW,)),
+        },
+        expression=_CAPACITY, high=1e5,
     ),
     Graph(
         name="load", help="Load averages of 1, 5 and 15 minutes.", unit="tasks", by=_OF_BOTH,
@@ -185,10 +235,7 @@ GRAPHS = (
         ),
         high=1e15,
     ),
-    _two_ways(
-        "network", "Traffic of each physical network device of the node.", "bytes per second",
-        "node_network_{}_bytes_total", {"receive": "receive", "transmit": "transmit"}, "device", (_PHYSICAL,), _WIRE,
-    ),
+    _network(),
     _two_ways(
         "infiniband", "Traffic of each InfiniBand port of the node.", "bytes per second",
         "node_infiniband_port_data_{}_bytes_total", {"receive": "received", "transmit": "transmitted"}, "device, port",

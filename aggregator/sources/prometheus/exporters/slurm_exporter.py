@@ -116,10 +116,10 @@ COLLECTED: Mapping[str, tuple[str, ...]] = {
 }
 # Which series show that an exporter of this kind is there.
 KINDS: Mapping[str, frozenset[str]] = {
-    "osc": frozenset({"slurm_node_state_info", "slurm_queue_total"}),
+    "osc": frozenset({"slurm_node_state_info"}),
     "vpenso": frozenset({"slurm_node_cpu_total"}),
     "newer_exporter": frozenset({NODES_BY_STATE, *_ONLY}),
-    "own_endpoint": frozenset({"slurm_node_cpus", "slurm_jobs"}),
+    "own_endpoint": frozenset({"slurm_node_cpus", OWN_CPU_SUM}),
 }
 METRICS: tuple[str, ...] = tuple(
     dict.fromkeys(
@@ -162,6 +162,10 @@ def _whole(tres: str) -> Graph:
     good = "(max($told_{key}) unless on () (max($fails_0) > 0) unless on () (max($fails_1) > 0))"
     values = {key: good.format(key=key) for key in _AMOUNTS.values()}
     values |= {key: f"({values[key]} or sum(max by ($slurm_node) ($node_{key})))" for key in per_node}
+    if tres == "cpus":
+        # rivosinc's shows what is allocated by account only; its pending jobs have nothing.
+        series["running"] = Series("slurm_account_job_state_cpu_alloc", (("state", "=~", "(?i)running"),))
+        values["allocated"] = f"({values['allocated']} or sum(max by ($account) ($running)))"
     values["usable"] = f"({values['allocated']} + {values['idle']})"
     lines = (f'label_replace({value}, "state", "{key}", "", "")' for key, value in values.items())
     return Graph(
