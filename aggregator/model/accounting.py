@@ -95,7 +95,7 @@ class Run:
 
     def held_at(self, at: float) -> Allocation:
         """Give what the run kept from others at a time in its life."""
-        return self.allocated if self.suspended_since is None or at < self.suspended_since else self.held
+        return self.allocated if self.suspended_since is not None and at < self.suspended_since else self.held
 
     def elapsed(self, at: float) -> float:
         """Give the seconds that the run has run by the time `at`, suspensions apart."""

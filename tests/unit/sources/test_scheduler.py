@@ -187,7 +187,7 @@ async def test_other_names_of_the_site_and_hostile_ones(prometheus: FakePromethe
 
 async def test_nothing_told_is_not_believed(client: PrometheusClient) -> None:
     with pytest.raises(NoSamples, match="no sample of any node, job or CPU"):
-        await PrometheusScheduler(client, {}, ExporterSettings()).fetch(NOW)
+        await PrometheusScheduler(client, {}, ExporterSettings(), NodeNames()).fetch(NOW)
 
 
 async def test_a_query_that_fails_is_a_source_that_fails(prometheus: FakePrometheus, client: PrometheusClient) -> None:
