@@ -134,7 +134,7 @@ def sums_of(series: Mapping[str, Series], by: str, each: str = "", per: str = "f
 def top_users(name: str, help_text: str, unit: str, vector: str, series: Mapping[str, Series], by: str) -> Graph:
     """Draw the users who do most on a file system over the whole range, and the others as one."""
     return Graph(
-        name=name, help=help_text, unit=unit, by={"filesystem": by}, expression=f"sum by (user) ({vector})",
+        name=name, help=help_text, unit=unit, by={"filesystem": by}, expression=vector,
         high=max(HIGHEST_BYTES, HIGHEST_OPERATIONS), top=TOP_USERS, folded="user", job_label="jobid",
         **_while_seen(series, vector, by=""),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _of_gauges(subject: str, by: str) -> tuple[Graph, ...]:
     )
 
 
-_TOP = "max by (user, account, filesystem) ($rates_mean)"
+_TOP = "sum by (user) (max by (user, account, filesystem) ($rates_mean))"
 GRAPHS = (
     *SHARED,
     *_of_gauges("user", "account, filesystem"),

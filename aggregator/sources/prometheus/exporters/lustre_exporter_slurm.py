@@ -16,7 +16,6 @@ from aggregator.sources.prometheus.exporters.lustre_exporter import (
     by_filesystem,
     metadata,
     summed,
-    sums_of,
     top_users,
 )
 from aggregator.sources.prometheus.graphs import CLUSTER, LABELS, OURS, TARGET, Graph, Series
@@ -29,14 +28,16 @@ _OPERATIONS = ", $job, operation"
 _UNNAMED = (("fs", "=", ""), ("jobid", "!=", ""))
 
 
-def _of_all_servers(proxied: str, series: str, by: str) -> str:
+def _of_all_servers(series: str, by: str, ours: str) -> str:
     """Write the proxy's rates, and our own gauges of those file systems that have servers without the proxy.
 
-    Those gauges are of all servers of a file system: it is shown by them, or by the proxy, never by both.
+    Those gauges are of all servers of a file system: it is shown by them, or by the proxy, never by both. by and ours
+    are the labels of the sums: our own are never renamed.
     """
     unnamed = f"group by (filesystem) ({by_filesystem(f'group by (target) (${series}_direct)')})"
-    ours = f"max by ($our_user, $our_account, filesystem) (${series}_ours_now) and on (filesystem) {unnamed}"
-    return f"(sum by ({by}) ({ours}) or ({proxied} unless on (filesystem) ({ours})))"
+    gauges = f"max by ($our_user, $our_account, filesystem) (${series}_ours_now) and on (filesystem) {unnamed}"
+    each = summed(series, by if "filesystem" in by else f"{by}, filesystem", _OPERATIONS)
+    return f"(sum by ({ours}) ({gauges}) or sum by ({by}) ({each} unless on (filesystem) ({gauges})))"
 
 
 def _with_ours(series: Mapping[str, Series]) -> Mapping[str, Series]:
@@ -50,21 +51,19 @@ def _with_ours(series: Mapping[str, Series]) -> Mapping[str, Series]:
 
 
 def _bandwidth(subject: Mapping[str, str], by: str, ours: str) -> Graph:
-    sums = sums_of(JOB_BYTES, by, ", $job")
-    return bandwidth(
-        subject, {name: _of_all_servers(text, name, ours) for name, text in sums.items()}, _with_ours(JOB_BYTES)
-    )
+    vectors = {name: _of_all_servers(name, by, ours) for name in JOB_BYTES}
+    return bandwidth(subject, vectors, _with_ours(JOB_BYTES))
 
 
 def _metadata(subject: Mapping[str, str], by: str, ours: str) -> Graph:
-    vector = _of_all_servers(summed("operations", by, _OPERATIONS), "operations", ours)
-    return metadata(subject, vector, _with_ours(JOB_OPERATIONS))
+    return metadata(subject, _of_all_servers("operations", by, ours), _with_ours(JOB_OPERATIONS))
 
 
 def _top(name: str, text: str, unit: str, series: str, one: Series) -> Graph:
     # A file system is all of the one kind or all of the other: no user is in both.
-    vector = _of_all_servers(summed(series, "user, filesystem", _OPERATIONS), series, "$our_user, filesystem")
-    return top_users(name, text, unit, vector, _with_ours({series: one}), TARGET)
+    return top_users(
+        name, text, unit, _of_all_servers(series, "user", "$our_user"), _with_ours({series: one}), TARGET
+    )  # fmt: skip
 
 
 GRAPHS = (
