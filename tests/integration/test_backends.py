@@ -296,7 +296,7 @@ async def test_the_ledgers_windows_are_the_same(clients: Mapping[str, Prometheus
     assert first["nodes"]["n1"]["watts"] > 300
     assert (first["nodes"]["n1"]["gpu_watts"], first["nodes"]["n1"]["gpus"]) == (500.0, 2)
     assert first["nodes"]["n3"]["watts"] == pytest.approx(100.0)
-    assert first["watts"] == {4711: {"n1": 500.0}}
+    assert first["watts"] == {4711: {"n1": [250.0, 250.0]}}
     for name in ENGINES:
         assert found[name] == flat(reference(found)), name
 
