@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # --no-deps: the pins are complete, so that a newer release of a dependency is never asked for (pip before 23.3 takes
 # it for another requirement where a package is pinned without its extra, and refuses it for want of a hash).
-PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes
+# --only-binary: what is built is built with the tools of the day, which no hash covers.
+PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all:
 
 # Tests run in so many processes; tests/workers.py says which run one after another.
 WORKERS ?= 2

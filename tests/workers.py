@@ -6,9 +6,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Files whose tests share costly servers, by their name or their folder's. Those of one file are together in any case.
 _LAB, _SIMULATION, _IMAGE = "the lab", "the simulation", "the image"
-_TOGETHER = {"lab_tests": _LAB, "simulation": _SIMULATION, "test_image.py": _IMAGE, "test_pod.py": _IMAGE}
+TOGETHER = {"lab_tests": _LAB, "simulation": _SIMULATION, "test_image.py": _IMAGE, "test_pod.py": _IMAGE}
 # These have a lab of their own.
-_ALONE = {"test_whole_story.py", "test_make_lab.py"}
+ALONE = {"test_whole_story.py", "test_make_lab.py"}
 # What takes longest, so that the workers end together.
 _FIRST = (_LAB, _SIMULATION, _IMAGE)
 
@@ -16,9 +16,9 @@ _FIRST = (_LAB, _SIMULATION, _IMAGE)
 def group(test: str) -> str:
     """Return the group of a test by its node id."""
     file = PurePath(test.partition("::")[0])
-    if file.name in _ALONE:
+    if file.name in ALONE:
         return str(file)
-    return _TOGETHER.get(file.name) or _TOGETHER.get(file.parent.name) or str(file)
+    return TOGETHER.get(file.name) or TOGETHER.get(file.parent.name) or str(file)
 
 
 def turn(test: str) -> int:

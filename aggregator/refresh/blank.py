@@ -7,9 +7,9 @@ from aggregator.model.accounting import Run
 from aggregator.model.energy import Ledger, PowerWindow
 from aggregator.sources.base import FetchError
 
-# For so long after its end a window waits for samples: a late remote write, a wrong matcher that is put right. Counted
-# by the samples' own time.
-WAIT_SECONDS = 600.0
+# For so many windows more a window waits for samples: a late remote write, a wrong matcher that is put right. The
+# samples' own time counts.
+WAIT_WINDOWS = 10
 # What was measured this long ago ought to be measured now.
 _LATELY_SECONDS = 3600.0
 _OF_USE = frozenset({"up", "cpus", "gpu_utilization"})
@@ -20,20 +20,36 @@ def complete(
 ) -> Sequence[PowerWindow]:
     """Give the windows that may be added: those before the first that waits for samples, the newest of which is known.
 
-    Of one that has waited for long enough what is missing is not known. Raises FetchError when the first one waits.
+    A later window of the same answer that has them shows that there is nothing to wait for. What is missing in a window
+    that is added is not known. Raises FetchError when the first one waits.
     """
     known = _known(ledger, windows[0].begin - _LATELY_SECONDS)
+    found = [_found(window) for window in windows]
     ready: list[PowerWindow] = []
-    for window in windows:
+    for number, window in enumerate(windows):
         present = [run for run in runs if _is_present(run, window)]
         missing = [name for name in _missing(window, present, ledger) if name in known]
-        if missing and newest < window.end + WAIT_SECONDS:
+        later = frozenset[str]().union(*found[number + 1 :])
+        waits = [name for name in missing if name not in later]
+        if waits and newest < window.end + WAIT_WINDOWS * window.seconds:
             if not ready:
-                raise FetchError(f"no sample of {' nor '.join(missing)} of any node, while {len(present)} jobs run")
+                raise FetchError(f"no sample of {' nor '.join(waits)} of any node, while {len(present)} jobs run")
             break
         ready.append(_without(window, missing))
         known |= _seen(window)
     return ready
+
+
+def _found(window: PowerWindow) -> frozenset[str]:
+    """Name the inputs that have samples."""
+    use = window.use
+    has = {
+        "up": bool(use.healthy_nodes),
+        "cpus": bool(use.cpus),
+        "gpu_utilization": bool(use.gpus),
+        "node_watts": any(node.watts is not None for node in window.nodes.values()),
+    }
+    return frozenset(name for name, is_there in has.items() if is_there)
 
 
 def _known(ledger: Ledger, since: float) -> set[str]:
@@ -45,8 +61,8 @@ def _known(ledger: Ledger, since: float) -> set[str]:
 
 
 def _seen(window: PowerWindow) -> set[str]:
-    known = {"node_watts"} if any(node.watts is not None for node in window.nodes.values()) else set[str]()
-    return known | _OF_USE if window.use.healthy_nodes and window.use.cpus else known
+    found = set(_found(window))
+    return found | _OF_USE if {"up", "cpus"} <= found else found & {"node_watts"}
 
 
 def _is_present(run: Run, window: PowerWindow) -> bool:

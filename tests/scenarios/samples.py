@@ -105,4 +105,5 @@ def _pieces(series: list[Written], samples: int = 200_000) -> Iterator[list[Writ
         if sum(len(found) for _, found in piece) > samples:
             yield piece
             piece = []
-    yield piece
+    if piece:
+        yield piece

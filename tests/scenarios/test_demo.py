@@ -13,7 +13,8 @@ from tests.scenarios.demo import CLUSTER, Demo, answer, graphs, paths, routes
 
 _SCRAPES = 3
 # A list that may be empty on a site like this: nothing says that the thing should be there.
-_MAY_BE_EMPTY = {"warnings", "queries", "children", "coordinators", "limits", "running", "jobs", "events", "features"}
+_MAY_BE_EMPTY = {"warnings", "queries", "children", "coordinators", "limits", "running", "jobs", "events", "features",
+                 "flags", "groups", "waste_jobs"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,9 @@ def test_no_account_user_or_qos_uses_more_than_its_limits(demo: Demo) -> None:
     for account in demo.rows(f"{CLUSTER}/accounts", "accounts"):
         whole = demo.data(f"{CLUSTER}/accounts/{account['account']}")
         limits += whole["limits"]
-        limits += [limit for user in whole["users"] for limit in user.get("limits", ())]
+        for user in {each["user"] for each in whole["users"]}:
+            standings = demo.data(f"{CLUSTER}/users/{user}")["accounts"]
+            limits += [limit for standing in standings for limit in standing["limits"]]
     limits += [limit for qos in demo.data(f"{CLUSTER}/qos")["qos"] for limit in qos["limits"]]
     used = [limit for limit in limits if limit["used"] is not None]
     assert [limit for limit in used if limit["head_room"] < 0] == []
@@ -122,8 +125,9 @@ def assert_sums(demo: Demo) -> dict[str, float]:
         assert total(f"hpc_user_{name}") == pytest.approx(total(f"hpc_account_{name}")), name
         assert total(f"hpc_user_{name}") > 0, name
     watts = total("hpc_cluster_power_watts", component="jobs")
-    assert total("hpc_user_power_watts") == pytest.approx(watts)
     assert total("hpc_node_power_watts", component="jobs") == pytest.approx(watts)
+    # Jobs that have ended since the window closed have no gauge any more.
+    assert 0.9 * watts <= total("hpc_user_power_watts") <= watts * (1 + 1e-9)
     joules = total("hpc_cluster_energy_joules_total", component="jobs")
     for family in ("hpc_user_energy_joules_total", "hpc_account_energy_joules_total"):
         assert total(family) == pytest.approx(joules, rel=1e-9), family

@@ -135,6 +135,7 @@ def test_every_graph_shows_once_what_two_replicas_of_prometheus_keep(site: Site)
     for name, more in (("lustre_read_bytes_total", {}), ("lustre_job_read_bytes_total", {"jobid": "500"})):
         site.samples.add(name, lambda at: 1e6 * (at + 1000), **lustre, **more)
     site.samples.add("slurm_job:used_core:sum", 7.0)
+    site.samples.add("slurm_job:used_core:sum_user_account", 4.0, user="ann", account="phys")
     site.samples.add("slurm_job:rss_memory:sum_user_account", 5e9, user="ann", account="phys")
     twice(site)
     site.start(until=lambda: site.value("hpc_job_used_cpus", slurmjobid=500))

@@ -1,9 +1,11 @@
 """A copy of the project's set-up with pins of its own, and the packages that they are about."""
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +32,17 @@ def wheel(folder: Path, name: str, version: str, needs: Sequence[str] = (), extr
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(member, text)
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source(folder: Path, name: str, version: str) -> str:
+    """Write a distribution that would have to be built; return its hash as pip writes it."""
+    path = folder / f"{name}-{version}.tar.gz"
+    text = f"from setuptools import setup\nsetup(name={name!r}, version={version!r})\n".encode()
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(f"{name}-{version}/setup.py")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 

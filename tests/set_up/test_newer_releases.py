@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.packages import MissingPackagesError, prometheus_3
-from tests.set_up.project import Project, wheel
+from tests.set_up.project import Project, source, wheel
 
 # Debian's own Python has a pip of 2023, which takes a pin without its extra for another requirement.
 DEBIAN = "/usr/bin/python3"
@@ -36,6 +36,15 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None
     done = project.make(".venv/.runtime")
     assert done.returncode != 0
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+
+
+def test_nothing_is_built_with_the_tools_of_the_day(tmp_path: Path) -> None:
+    """A package without a wheel would be built with the newest setuptools, which no hash covers."""
+    project = Project(tmp_path, sys.executable)
+    project.pin({"outer==1.0": source(project.index, "outer", "1.0")})
+    done = project.make(".venv/.test")
+    assert done.returncode != 0
+    assert "No matching distribution found for outer==1.0" in done.stderr
 
 
 def test_what_the_pins_install_fits_together() -> None:

@@ -125,7 +125,7 @@ def slopes(
         return f"max by ({by}) ({labelled(f'count_over_time(${seen or counter}[{window}])')})"
 
     rate, slope = labelled(f"rate(${counter}[$window])"), labelled(f"(deriv(${counter}[$window]) >= 0)")
-    whole = f"{sums(rate)} and on ({by}) {count('$window')} > $whole"
+    whole = f"{sums(rate)} and on ({by}) {count('$longer')} > $whole"
     part = f"{sums(slope)} and on ({by}) {count('$window')} > 1 and on ({by}) {count('$recent')} > 0"
     return f"({whole} or {part})"
 
@@ -147,8 +147,9 @@ def graph_promql(
         span=f"{math.ceil(max(window, step))}s",
         window=f"{math.ceil(window)}s",
         recent=f"{math.ceil(_RECENT_INTERVALS * settings.interval)}s",
-        # So many samples or more are in a window that is whole; the newest may be late.
-        whole=f"{window / settings.interval - 1:g}",
+        # A window is whole when there is one sample more in it and the interval before: nothing began in it.
+        longer=f"{math.ceil(window + settings.interval)}s",
+        whole=f"{window / settings.interval:g}",
         job=settings.label(graph.job_label),
         node=node_label,
         slurm_node=settings.label("node"),
@@ -167,9 +168,9 @@ def _vectors(graph: Graph, select: Callable[[Series], str], settings: ExporterSe
         f"{name}_mean": _mean(series, selected[name], selected, over) if stepped else selected[name]
         for name, series in graph.series.items()
     }
-    # Prometheus repeats the last sample for five minutes where nothing says that it is the last.
+    # Prometheus repeats the last sample for five minutes where no mark says that it is the last.
     recent = f"[{math.ceil(_RECENT_INTERVALS * settings.interval)}s]"
-    current = {f"{name}_now": f"last_over_time({each}{recent})" for name, each in selected.items()}
+    current = {f"{name}_now": f"({each} and count_over_time({each}{recent}))" for name, each in selected.items()}
     maxima = {f"{name}_max": f"max_over_time({each}{over})" if stepped else each for name, each in selected.items()}
     return selected | means | maxima | current
 

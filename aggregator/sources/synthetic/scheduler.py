@@ -252,6 +252,9 @@ class Scheduler:
             if seconds is None:
                 self._top_up(name, at)
             return True
+        if seconds is None and len(queue) < 2 * self._targets[name][1] and not any(self._allowed(queue, at)):
+            # All who wait are at their limits: somebody else comes.
+            self._submit(name, at, at)
         return False
 
     def _allowed(self, queue: list[Submission], at: float) -> Iterator[tuple[int, Submission]]:

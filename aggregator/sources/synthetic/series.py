@@ -62,7 +62,7 @@ class SyntheticSeries:
         if name in HOST_GRAPHS:
             return Lines(lines=tuple(self._of_hosts(name, runs, subject.nodes, times)))
         lines = await asyncio.to_thread(self._lines, kind, name, runs, subject, times)
-        return Lines(lines=tuple(Line(dict(labels), points) for labels, points in sorted(lines.items())))
+        return Lines(lines=tuple(Line(dict(labels), points) for labels, points in sorted(lines.items()) if points))
 
     def _lines(
         self, kind: str, name: str, runs: Iterable[LiveRun], subject: Subject, times: Sequence[float]

@@ -8,7 +8,7 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import Ledger, NodePower, NodeTotals, PowerWindow, RunLedger
 from aggregator.model.tres import Allocation
 from aggregator.model.use import Gpu, Use
-from aggregator.refresh.blank import WAIT_SECONDS, complete
+from aggregator.refresh.blank import WAIT_WINDOWS, complete
 from aggregator.sources.base import FetchError
 
 BEGIN = 1_700_000_040.0
@@ -29,7 +29,7 @@ BLANK = {
     "gpu_utilization": replace(FULL, use=replace(USE, gpus={})),
     "node_watts": replace(FULL, nodes={"n1": NodePower(cpus=8.0)}),
 }
-SOON, LATE = BEGIN + 120, BEGIN + 60 + WAIT_SECONDS
+SOON, LATE = BEGIN + 120, BEGIN + 60 + 60 * WAIT_WINDOWS
 
 
 @pytest.mark.parametrize("missing", BLANK)
@@ -42,6 +42,13 @@ def test_a_window_without_what_jobs_must_have_waits(missing: str) -> None:
 def test_windows_before_it_are_added(missing: str) -> None:
     later = replace(BLANK[missing], begin=BEGIN + 60, end=BEGIN + 120)
     assert complete([FULL, later], [RUN], LEDGER, SOON + 60) == [FULL]
+
+
+@pytest.mark.parametrize("missing", BLANK)
+def test_a_later_window_that_has_it_shows_that_there_is_nothing_to_wait_for(missing: str) -> None:
+    """Prometheus was away: the answer is the truth."""
+    later = replace(FULL, begin=BEGIN + 60, end=BEGIN + 120)
+    assert len(complete([BLANK[missing], later], [RUN], LEDGER, SOON + 60)) == 2
 
 
 @pytest.mark.parametrize("missing", BLANK)

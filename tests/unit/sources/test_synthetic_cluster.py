@@ -92,8 +92,7 @@ def test_number_of_running_jobs_stays_about_constant() -> None:
     for minute in range(121):
         cluster.advance(START + 60 * minute)
         counts.append(len(cluster.live()))
-    # A node that fails takes dozens with it.
-    assert 780 <= min(counts) <= max(counts) <= 990
+    assert 810 <= min(counts) <= max(counts) <= 990
 
 
 def test_several_jobs_come_and_go_each_minute() -> None:
