@@ -46,9 +46,12 @@ class Exposition:
         self._write(f"up{{{host}}}", grid, lambda at: 1.0)
         self._write(f"node_memory_MemTotal_bytes{{{host}}}", grid, lambda at: NODE_MEMORY)
         busy = _Counter(self._world.busy_cpus(node.name), BEGIN)
-        idle = _lines(grid, lambda at: 1e5 + at - BEGIN - busy(at) / NODE_CPUS, self._zero)
+        worked = {at: busy(at) / NODE_CPUS for at in grid}
+        idle = _lines(grid, lambda at: 1e5 + at - BEGIN - worked[at], self._zero)
+        user = _lines(grid, worked.__getitem__, self._zero)
         for cpu in range(NODE_CPUS):
             self._put(f'node_cpu_seconds_total{{{host},cpu="{cpu}",mode="idle"}}', idle)
+            self._put(f'node_cpu_seconds_total{{{host},cpu="{cpu}",mode="user"}}', user)
 
     def _meters(self, node: Node, place: str, host: str) -> None:
         grid = scrape_times(node, "meter")
