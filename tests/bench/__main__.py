@@ -60,7 +60,9 @@ def main() -> None:
 
 async def _refresh(jobs: int, runs: int) -> tuple[ClusterView, dict[str, float]]:
     """Fetch from the synthetic cluster and join, as a refresh does."""
-    cluster = SyntheticCluster(nodes=max(60, jobs * 3 // 40), gpu_nodes=max(12, jobs // 100), running=jobs, start=START)
+    cluster = SyntheticCluster(
+        nodes=max(60, jobs * 3 // 40), gpu_nodes=max(12, jobs // 100), running=jobs, start=START, since=START - 900
+    )
     accounting = await SyntheticAccounting(cluster).fetch(START)
     use = await SyntheticUse(cluster).fetch(START)
 

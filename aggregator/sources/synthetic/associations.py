@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from aggregator.model.association import Association, Associations, Limits, Qos
@@ -26,8 +27,11 @@ QOS: Final[Mapping[int, Qos]] = {
 }
 
 
-def make_associations(population: Population) -> Associations:
-    """Give every account and user an association; the first user of an account coordinates it."""
+def make_associations(population: Population, size: float = 1.0) -> Associations:
+    """Give every account and user an association; the first user of an account coordinates it.
+
+    size is that of the cluster: on one of twice the size everybody may have twice as much, for as long.
+    """
     ids = itertools.count(1)
     accounts = [
         Association(
@@ -35,7 +39,7 @@ def make_associations(population: Population) -> Associations:
             account=account.name,
             parent=account.parent,
             shares=100 if account.name.startswith("rrg-") else 1,
-            limits=_limits(account.name),
+            limits=_scaled(_limits(account.name), size),
             qos=frozenset() if account.parent else frozenset(QOS),
         )
         for account in population.accounts.values()
@@ -45,7 +49,12 @@ def make_associations(population: Population) -> Associations:
         for user in population.users
         for account in user.accounts
     ]
-    return Associations((*accounts, *users), QOS, _coordinators(population))
+    qos = {number: replace(each, limits=_scaled(each.limits, size)) for number, each in QOS.items()}
+    return Associations((*accounts, *users), qos, _coordinators(population))
+
+
+def _scaled(limits: Limits, size: float) -> Limits:
+    return {key: value if key[0] == "MaxWall" else value * size for key, value in limits.items()}
 
 
 def _limits(account: str) -> Limits:

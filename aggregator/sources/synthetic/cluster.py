@@ -19,6 +19,8 @@ from aggregator.sources.synthetic.submission import Submitter
 # How long a cluster has run before it is first looked at.
 PAST_SECONDS = 4 * 3600.0
 _MIN_USERS = 40
+# For which the limits are made.
+_USUAL_RUNNING = 900
 # Files and quotas grow from the beginning of such a period on.
 _GROWTH_SECONDS = 30 * 86_400.0
 # Events of before the oldest run began: none of them took its nodes away.
@@ -51,7 +53,7 @@ class SyntheticCluster:
         # Whole seconds, as Slurm has them.
         self.since = float(int(start - PAST_SECONDS if since is None else since))
         self.population = make_population(rng, max(_MIN_USERS, running // 50))
-        self.associations = make_associations(self.population)
+        self.associations = make_associations(self.population, max(1.0, running / _USUAL_RUNNING))
         pools = make_pools(nodes, gpu_nodes)
         self.pools: tuple[Pool, ...] = tuple(pools.values())
         self.nodes: tuple[Node, ...] = tuple(node for pool in pools.values() for node in pool.nodes)

@@ -52,6 +52,14 @@ class Pool:
                         return tuple(found)
         return None
 
+    def has_room(self, shape: Shape) -> bool:
+        """Tell whether any node has room for the shape's part of one."""
+        return any(
+            node.free_memory_gib >= shape.memory_gib and node.free_gpus >= shape.gpus
+            for nodes in self._by_free[shape.cpus :]
+            for node in nodes
+        )
+
     def release(self, nodes: tuple[Node, ...], shape: Shape) -> None:
         """Give back what `take` has allocated."""
         self._change(nodes, shape, 1)

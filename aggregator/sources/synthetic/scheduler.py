@@ -14,7 +14,7 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
 from aggregator.sources.synthetic.jobtable import JobTable
-from aggregator.sources.synthetic.limits import Limiter, needed_by
+from aggregator.sources.synthetic.limits import Limiter, Needed, needed_by
 from aggregator.sources.synthetic.nodes import Node, Pool
 from aggregator.sources.synthetic.outages import Outages
 from aggregator.sources.synthetic.profiles import PROFILES, WORKSHOP, Profile, Shape, scale
@@ -70,6 +70,7 @@ class Scheduler:
         self._counts: Counter[str] = Counter()
         self._queues: dict[str, list[Submission]] = {name: [] for name in targets}
         self._waiting: dict[int, Submission] = {}
+        self._needed: dict[str, Needed] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count()
         self.table = JobTable()
@@ -238,6 +239,8 @@ class Scheduler:
     def _start_from(self, name: str, at: float, seconds: float | None = None) -> bool:
         """Start the first of a profile's next submissions that fits, and let a user submit another one."""
         queue = self._queues[name]
+        if not self._has_room(self._profiles[name]):
+            return False
         for position, submission in itertools.islice(self._allowed(queue, at), _LOOK_AHEAD):
             placement = self._place(submission)
             if placement is None:
@@ -257,18 +260,30 @@ class Scheduler:
             self._submit(name, at, at)
         return False
 
+    def _has_room(self, profile: Profile) -> bool:
+        """Tell whether it is worth a look who may: the nodes are full most of the time."""
+        gpu_types = [pool.gpu_type for pool in self._pools.values() if pool.gpu_type]
+        shape = profile.components[0]
+        keys = [profile.reservation] if profile.reservation or not shape.gpus else gpu_types
+        return any(self._pools[key].has_room(shape) for key in keys)
+
     def _allowed(self, queue: list[Submission], at: float) -> Iterator[tuple[int, Submission]]:
         """List the submissions whose limits leave room, with their places; owners come again and again in a queue."""
         verdicts: dict[tuple[str, str], bool] = {}
-        # All submissions of a profile ask for the same.
-        needed = needed_by(queue[0].runs) if queue else None
         for position, submission in enumerate(queue):
             first = submission.runs[0]
             owner = (first.account, first.user)
-            if needed and owner not in verdicts:
-                verdicts[owner] = self._limiter.may_start(first, needed, at)
+            if owner not in verdicts:
+                verdicts[owner] = self._limiter.may_start(first, self._needed_by(submission), at)
             if verdicts[owner]:
                 yield position, submission
+
+    def _needed_by(self, submission: Submission) -> Needed:
+        """Add up what a submission asks for: all of a profile ask for the same."""
+        name = submission.profile.name
+        if name not in self._needed:
+            self._needed[name] = needed_by(submission.runs)
+        return self._needed[name]
 
     def _top_up(self, name: str, at: float) -> None:
         while len(self._queues[name]) < self._targets[name][1] and self._submit(name, at, at):
