@@ -55,7 +55,8 @@ def words(expression: str) -> set[str]:
 # Our own gauges, and sums of them, carry our names.
 _GAUGE = r"hpc_\w+\{[^{}]*\}"
 OURS = re.compile(
-    rf"(sum by \([^()]*\) \()?max by \(user, account, filesystem\) \(\({_GAUGE} and count_over_time\({_GAUGE}\[\w+\]\)\)\)"
+    r"(sum by \([^()]*\) \()?max by \(user, account, filesystem\) "
+    rf"\(\({_GAUGE} and count_over_time\({_GAUGE}\[\w+\]\)\)\)"
 )
 
 
