@@ -49,7 +49,7 @@ def test_the_parts_of_each_node_add_up_to_what_its_bmc_measured(lab: Lab, metere
 
 
 def test_jobs_add_up_to_the_jobs_part_of_the_nodes(metered: Service) -> None:
-    """In a window that no job has ended in or since: an ended one has no power, though it had a part of its nodes'."""
+    """Also one that has ended in the window; not one whose id has been requeued since."""
 
     def add_up() -> bool:
         families = metered.families()
