@@ -258,4 +258,6 @@ _TABLES = ("ledger_run", "ledger_user", "ledger_node")
 
 def _ledger(site: Site) -> dict[str, list[dict[str, Any]]]:
     with sqlite3.connect(f"{site.root}/state.db") as state:
-        return {table: [json.loads(text) for (text,) in state.execute(f"SELECT totals FROM {table}")] for table in _TABLES}
+        return {
+            table: [json.loads(text) for (text,) in state.execute(f"SELECT totals FROM {table}")] for table in _TABLES
+        }
