@@ -63,15 +63,15 @@ class Project:
         for name in ("runtime", "test"):
             (self._folder / "requirements" / f"{name}.txt").write_text(text)
 
-    def make(self, target: str) -> subprocess.CompletedProcess[str]:
-        """Make a target as on a fresh machine."""
+    def make(self, *targets: str) -> subprocess.CompletedProcess[str]:
+        """Make these targets as on a fresh machine."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)}
         # The Makefile may install what the machine lacks.
         with alone("packages"):
             return subprocess.run(
-                ["make", target, f"PYTHON={self._python}"], cwd=self._folder, env={**kept, **pip}, capture_output=True,
-                text=True, check=False, timeout=200,
+                ["make", *targets, f"PYTHON={self._python}"], cwd=self._folder, env={**kept, **pip},
+                capture_output=True, text=True, check=False, timeout=200,
             )  # fmt: skip
 
     def installed(self) -> set[str]:
