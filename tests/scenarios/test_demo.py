@@ -127,7 +127,7 @@ def assert_sums(demo: Demo) -> dict[str, float]:
     watts = total("hpc_cluster_power_watts", component="jobs")
     assert total("hpc_node_power_watts", component="jobs") == pytest.approx(watts)
     # Jobs that have ended since the window closed have no gauge any more.
-    assert 0.9 * watts <= total("hpc_user_power_watts") <= watts * (1 + 1e-9)
+    assert total("hpc_user_power_watts") == pytest.approx(watts)
     joules = total("hpc_cluster_energy_joules_total", component="jobs")
     for family in ("hpc_user_energy_joules_total", "hpc_account_energy_joules_total"):
         assert total(family) == pytest.approx(joules, rel=1e-9), family
