@@ -18,8 +18,7 @@ from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
 from aggregator.sources.prometheus.sight import GpuSight
 
-# Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that; a counter,
-# and when it was read.
+# Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that.
 _NO_OTHERS: Mapping[str, ExporterSettings] = {}
 _TOGETHER = (frozenset(("gpus", "healthy_nodes")),)
 _VALUES = (*(item.name for item in slurm_job_exporter.JOB_INPUTS), "gpus", "healthy_nodes")
