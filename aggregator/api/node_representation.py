@@ -10,7 +10,7 @@ from aggregator.join.nodestate import State, capacity
 from aggregator.join.spread import part_of
 from aggregator.model.accounting import Run
 from aggregator.model.around import Reservation
-from aggregator.model.node import NodeView, Scheduler, Told, nodes_by_state
+from aggregator.model.node import NodeView, Scheduler, Told
 from aggregator.model.view import ClusterView, NodeEnergy
 
 _HOST: Final = "node_exporter via Prometheus"
@@ -140,7 +140,7 @@ def scheduler_json(told: Scheduler | None) -> Json | None:
     if told is None:
         return None
     return {
-        "cpus": dict(told.cpus), "gpus": dict(told.gpus), "nodes": dict(nodes_by_state(told)), "jobs": dict(told.jobs),
+        "cpus": dict(told.cpus), "gpus": dict(told.gpus), "nodes": dict(told.node_counts), "jobs": dict(told.jobs),
     }  # fmt: skip
 
 

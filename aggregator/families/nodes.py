@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aggregator.families.spec import Entity, Family, LabelValues, View, cluster_of
-from aggregator.model.node import NodeView, Scheduler, nodes_by_state
+from aggregator.model.node import NodeView, Scheduler
 from aggregator.model.view import ClusterView
 
-_RUNS = "slurmacct: runs on the node, a run of several nodes spread over them (hpc_node_allocated_estimated)"
+_RUNS = "slurmacct: runs on the node, a run of several nodes spread over them (docs/nodes.md)"
 _TOLD = "an exporter of slurmctld's state (docs/nodes.md)"
 _SEEN = "slurmacct nodelist against slurm-job-exporter's series"
 
@@ -147,7 +147,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     Family(
         name="hpc_cluster_slurmctld_nodes", help="Nodes by their state as sinfo words it, each node once.",
         entity=SLURMCTLD, cost="states", source=_TOLD, labels=("state",),
-        samples=lambda told: _parts(nodes_by_state(told)),
+        samples=lambda told: _parts(told.node_counts),
     ),
     Family(
         name="hpc_cluster_slurmctld_jobs", help="Jobs by their state in slurmctld; ended ones are left out.",

@@ -54,32 +54,27 @@ def join_cluster(
     counters of resized jobs showed when their runs began, by run id. `names` is the rule for the names of nodes, by
     which all that is given is named already.
     """
+    bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler, names=names)
     if accounting is None:
-        bare = ClusterView(cluster=cluster, time=at, awards=awards, usage=usage, scheduler=scheduler, names=names)
         return _with_ledger(bare, ledger)
     runs = accounting.runs
     uses = carry_over(previous, runs, use_by_run(runs, use, bases) if use else {})
     jobs = _jobs(runs, uses, ledger, Observed(at, fair_share, use), judge, lustre)
     gpus = compare_gpus(runs, use)
-    view = ClusterView(
-        cluster=cluster,
-        time=at,
+    view = replace(
+        bare,
         jobs=jobs,
         series=owners(jobs),
         users=sum_by_user(jobs),
         accounts=sum_by_account(jobs),
         tree=accounting.accounts,
-        awards=awards,
         rules=judge.rules,
         members=accounting.members,
         limits=join_limits(accounting.associations, runs, at, usage.raw if usage else None, levels or {}),
-        usage=usage,
         lustre=lustre,
         hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
-        scheduler=scheduler,
         warnings=(gpus.warning,) if gpus.warning else (),
         gpus_agree=gpus.agrees,
-        names=names,
     )
     return _with_ledger(view, ledger)
 

@@ -27,7 +27,6 @@ from aggregator.model.energy import (
 K = TypeVar("K")
 # Longer than any retention of ended jobs on the page needs to be.
 KEEP_ENDED_SECONDS = 3600.0
-_NO_NODE = NodePower()
 
 
 @dataclass(slots=True)
@@ -210,10 +209,6 @@ def _unseen_gpus(run: Run, node: str, window: PowerWindow) -> float:
     held, seen = run.allocated.gpu_equivalents, window.job_gpu_watts.get(run.job_id, {})
     lacking = held - sum(len(seen.get(name, ())) for name in run.nodes)
     return max(0.0, min(lacking, held / len(run.nodes) - len(seen.get(node, ()))))
-
-
-def _is_suspended(run: Run) -> bool:
-    return run.state is JobState.SUSPENDED
 
 
 def _with_gpus(node: NodePower, tenants: Sequence[Tenant], seconds: float) -> NodePower:

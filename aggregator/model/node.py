@@ -1,6 +1,5 @@
 """Nodes: what slurmctld says of them, what their own exporters show, and how both look beside the jobs."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,8 +29,9 @@ class Told:
 class Scheduler:
     """One fetch of what slurmctld says through an exporter; a number that is not shown is not in its mapping.
 
-    cpus and gpus are by `allocated`, `idle`, `other`, `total`; node_counts and jobs by state; partitions by name, then
-    by `cpus`, `cpus_allocated`, `gpus`, `gpus_allocated`, `nodes`. repairs say what was wrong and put right.
+    cpus and gpus are by `allocated`, `idle`, `other`, `total`; node_counts and jobs by state, each node once where the
+    states of nodes are known; partitions by name, then by `cpus`, `cpus_allocated`, `gpus`, `gpus_allocated`, `nodes`.
+    repairs say what was wrong and put right.
     """
 
     time: float
@@ -44,12 +44,6 @@ class Scheduler:
     repairs: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
-
-
-def nodes_by_state(told: Scheduler) -> Mapping[str, float]:
-    """Count the nodes by state, each once where their states are known; an exporter's own counts may overlap."""
-    states = Counter(node.state for node in told.nodes.values() if node.state)
-    return {state: float(count) for state, count in states.items()} if states else told.node_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +60,7 @@ class Hosts:
 class Held:
     """What runs hold of a node, memory None where Slurm does not manage it.
 
-    estimated: a run of several nodes is in it, spread evenly over them.
+    estimated: a run of several nodes is in it, spread over them (join/spread.py).
     """
 
     cpus: float = 0.0

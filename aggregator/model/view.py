@@ -40,9 +40,10 @@ class GpuUse:
 class JobUse:
     """What a run uses; None where nothing is known. Coverage is samples seen ÷ expected, 0–1.
 
-    memory_bytes is resident now, memory_peak_bytes the run's peak with page cache, both summed over nodes.
-    gpu is None for a run without GPUs, or when the GPU input could not be read. observed_seconds is how long of the run
-    cpu_seconds and the peak tell of: until the newest sample, as a mean over its nodes; None stands for all of it.
+    memory_bytes is anonymous memory and swap cache now, memory_peak_bytes the run's peak with page cache, both summed
+    over nodes. gpu is None for a run without GPUs, or when the GPU input could not be read. observed_seconds is how
+    long of the run cpu_seconds and the peak tell of: until the newest sample, as a mean over its nodes; None stands for
+    all of it.
     """
 
     cpus: float | None = None

@@ -1,7 +1,6 @@
 """What every source promises: one fetch at a given time, or FetchError."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from aggregator.model.accounting import Run
@@ -117,7 +116,3 @@ class UsageReader(Protocol):
         Raises FetchError.
         """
         ...
-
-
-# Opens a source without connecting: it validates now, connects at the first fetch, and closes on exit.
-Opener = Callable[[], AbstractAsyncContextManager[Source[T_co]]]

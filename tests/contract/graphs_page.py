@@ -15,7 +15,7 @@ exporter is [configured](configuration.md). Where two exporters have a graph of 
 is asked. Values are in base units. What lies outside the range in the last column cannot be: it is left out and
 counted.
 
-What was not observed has no point, and a fall is one of the use, not of the exporter. The slope of a counter is its
+What was not observed has no point, and a fall is one of the usage, not of the exporter. The slope of a counter is its
 rate while the last four scrapes have all been there, else the slope of the samples that there are (at least two, the
 newest not older than two scrapes): a rate divides by the whole window, so that it falls before and after each outage,
 and for what has just begun. Set `interval` to that of the scrape: the window follows from it. Over steps longer than
@@ -28,8 +28,9 @@ Those of `hpc_aggregator` are of this service's own gauges, as the site's Promet
 ([docs/rules.md](rules.md)): what is allocated is what slurmacct says. For the time before, and while the service is
 away, the recorded sums of the group `slurm_job` answer, and for one user or account the exporter's own series where
 there are no rules; both count series, and the rules' rates fall while exporters are away. While the service was there
-and did not know a use, nobody else is asked: there is no point. Over steps longer than two scrapes a sum is the mean
-over the step: 0 while a user has nothing, and while a use was not observed what it was otherwise.
+and did not know the usage, no other series are read: there is no point. Over steps longer than two scrapes a sum is the
+mean over the step: time in which a user had nothing counts as 0, time in which usage was not observed as the mean of
+the time in which it was.
 """
 
 

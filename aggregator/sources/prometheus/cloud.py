@@ -156,7 +156,7 @@ class PrometheusCloud:
 
         return Instance(
             uuid=label("uuid"), name=label("instance_name"), project=label("project_name"), user=label("user_name"),
-            flavor=label("instance_type"), hypervisor=self._nodes.normalize(sample.metric.get(self._nodes.label, "")),
+            flavor=label("instance_type"), hypervisor=self._nodes.of_labels(sample.metric),
         )  # fmt: skip
 
     def _hypervisors(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> Mapping[str, bool]:

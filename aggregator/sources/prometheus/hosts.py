@@ -62,10 +62,7 @@ class PrometheusHosts:
     async def _ask(self, item: Input, query: str, at: float, rejected: Counter[str]) -> Mapping[str, float]:
         found: dict[str, float] = {}
         for sample in await self._client.query(query, at):
-            host, value = (
-                self._nodes.normalize(sample.metric.get(self._nodes.label, "")),
-                plausible(item, sample.value[1]),
-            )
+            host, value = self._nodes.of_labels(sample.metric), plausible(item, sample.value[1])
             if value is None:
                 rejected[f"{item.name} out of range"] += 1
             elif host:

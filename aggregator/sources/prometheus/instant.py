@@ -43,6 +43,11 @@ async def ask_all(client: PrometheusClient, queries: Mapping[str, str], at: floa
     return Answers(vectors, failed)
 
 
+def job_id_of(text: str) -> int | None:
+    """Read a label's value as a job id; None where it is none."""
+    return int(text) if text.isdecimal() and len(text) <= 10 else None
+
+
 def plausible_value(item: Scaled, name: str, sample: Sample, rejected: Counter[str]) -> float | None:
     """Read a sample's value in its base unit; one that cannot be is dropped and counted by the input's name."""
     value = plausible(item, sample.value[1])

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from aggregator.model.lustre import LustreUse, Rates, Sender
 from aggregator.model.lustre_jobid import JobIdParser
@@ -13,8 +12,6 @@ from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, IN
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
-
-EXPORTERS: Final = ("lustre_exporter_slurm", "lustre_exporter")
 
 
 class PrometheusLustre:

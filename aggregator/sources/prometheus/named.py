@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aggregator.model.use import Gpu
 from aggregator.sources.prometheus.exporters.named_gpus import JOB
 from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.instant import job_id_of
 
 Gpus = Mapping[int, Sequence[Gpu]]
 
@@ -25,10 +26,10 @@ def named_gpu(labels: Mapping[str, str], settings: ExporterSettings) -> NamedGpu
     def label(name: str) -> str:
         return labels.get(settings.label(name), "")
 
-    text, uuid, instance = label(JOB), label("UUID") or label("uuid") or label("gpu"), label("GPU_I_ID")
+    uuid, instance = label("UUID") or label("uuid") or label("gpu"), label("GPU_I_ID")
     is_mig = uuid.startswith("MIG-")
     index = f"{uuid}/{instance}" if instance and not is_mig else uuid
-    return NamedGpu(int(text) if text.isdecimal() and len(text) <= 10 else None, index, is_mig or bool(instance))
+    return NamedGpu(job_id_of(label(JOB)), index, is_mig or bool(instance))
 
 
 def prefer(named: Gpus, others: Gpus) -> dict[int, tuple[Gpu, ...]]:

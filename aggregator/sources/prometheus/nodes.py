@@ -21,7 +21,7 @@ class NodeNames(NodeRule):
     label: str = "instance"
 
     def of_labels(self, labels: Mapping[str, str]) -> str:
-        """Give Slurm's name of the node of a series."""
+        """Give the name of the node of a series; "" where it has none."""
         return self.normalize(labels.get(self.label, ""))
 
     def matcher(self, nodes: Iterable[str]) -> Matcher:

@@ -16,6 +16,7 @@ from aggregator.sources.prometheus.exporters import (
     slurm_job_exporter,
 )
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, moments, plausible, promql
+from aggregator.sources.prometheus.instant import job_id_of
 from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.rest import HOUR, RestPower
@@ -26,8 +27,6 @@ MIN_SETTLE_SECONDS = 5.0
 # Times come with milliseconds.
 _SAME_SECONDS = 0.001
 _NOTHING: Mapping[str, float] = {}
-
-
 # What the configuration may say of a node.
 _SAID = ("static_watts", "cpus", "memory_bytes", "gpus")
 
@@ -201,11 +200,10 @@ class PrometheusPower:
                     yield one.metric, number, value
 
     def _node(self, labels: Mapping[str, str]) -> str:
-        return self._names.normalize(labels.get(self._names.label, ""))
+        return self._names.of_labels(labels)
 
     def _job_id(self, labels: Mapping[str, str]) -> int | None:
-        text = labels.get(self._job_label, "")
-        return int(text) if text.isdecimal() and len(text) <= 10 else None
+        return job_id_of(labels.get(self._job_label, ""))
 
 
 def _always(item: Input) -> Callable[[ExporterSettings], Input]:

@@ -75,7 +75,7 @@ class RestPower:
     def _points(self, item: Input, series: Sequence[Series]) -> _Points:
         points: dict[str, dict[float, float]] = defaultdict(dict)
         for one in series:
-            of_node = points[self._names.normalize(one.metric.get(self._names.label, ""))]
+            of_node = points[self._names.of_labels(one.metric)]
             for time, text in one.values:
                 value = plausible(item, text)
                 if value is not None:

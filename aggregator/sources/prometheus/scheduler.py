@@ -131,7 +131,9 @@ def _scheduler(at: float, told: _Told) -> Scheduler:
     nodes = _nodes(told)
     _put_right_power_states(told, nodes)
     partitions = _partitions(told)
-    by_state = Counter(node.state for node in nodes.values() if node.state)
+    by_state = {
+        state: float(count) for state, count in Counter(node.state for node in nodes.values() if node.state).items()
+    }
     numbers = _numbers(told, by_node=bool(by_state))
     cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
     _judge_cpu_sum(told, cpus, nodes, partitions)

@@ -11,7 +11,7 @@ from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
 from aggregator.sources.prometheus.exporters import named_gpus, slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
-from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
+from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
@@ -217,11 +217,10 @@ class PrometheusUse:
         return self._nodes.of_labels(sample.metric)
 
     def _job_id(self, sample: Sample, rejected: Counter[str]) -> int | None:
-        text = sample.metric.get(self._job_label, "")
-        if text.isdecimal() and len(text) <= 10:
-            return int(text)
-        rejected["job id is not a number"] += 1
-        return None
+        job_id = job_id_of(sample.metric.get(self._job_label, ""))
+        if job_id is None:
+            rejected["job id is not a number"] += 1
+        return job_id
 
 
 def _as_gpus(found: Mapping[GpuKey, Mapping[str, float]], utilization: str, memory: str) -> dict[int, tuple[Gpu, ...]]:

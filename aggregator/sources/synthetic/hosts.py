@@ -45,10 +45,11 @@ class SyntheticScheduler:
                     gpus_allocated=pool.gpus - node.free_gpus,
                 )  # fmt: skip
         self.rows = len(nodes)
+        states = Counter(told.state for told in nodes.values())
         return Scheduler(
             time=at, nodes=nodes, cpus=_amounts(sums["used"], sums["cpus"]),
             gpus=_amounts(sums["used_gpus"], sums["gpus"]),
-            node_counts=Counter(told.state for told in nodes.values()), partitions=self._partitions(),
+            node_counts={state: float(count) for state, count in states.items()}, partitions=self._partitions(),
             jobs={"running": float(len(self._cluster.live()))},
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Sources that do as they are told."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aggregator.model.view import SourceStatus
@@ -52,10 +52,3 @@ class Outcomes:
             FakeSource(*outcomes), "narval", timeout=timeout, stale_after=stale_after,
             publish=self.statuses.append, observe=self.observe,
         )  # fmt: skip
-
-
-async def no_publish(_: object) -> None:
-    """Publish nothing."""
-
-
-Publisher = Callable[[Any], Any]

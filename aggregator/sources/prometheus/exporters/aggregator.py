@@ -139,7 +139,7 @@ _SUMS = (
     ),
     *_sums(
         "used_memory", "used_memory_bytes",
-        "Resident memory of running jobs, without shared memory and page cache.", "bytes", _MOST_BYTES,
+        "Anonymous memory and swap cache of running jobs: no shared memory, no page cache.", "bytes", _MOST_BYTES,
         series={**_USED_MEMORY, "resident": Series("slurm_job_memory_rss")},
         of_rules=_by_rules("used"), of_cluster=_all_rules("used_sum"),
         of_series=f"sum by ({_WHO}) (max by ({_WHO}, $job, $node) ($resident_now))",
