@@ -24,7 +24,9 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 	$(BIN)/python -m aggregator demo
 
 test: check  ## every test, on real servers (installs missing Debian packages as root)
-	$(PYTEST) --durations=15 -m "mariadb or not unit" --no-skips tests
+	# The lab is a whole site on this machine: nothing else runs beside it.
+	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
+	$(PYTEST) --durations=15 -m "mariadb or not unit" --no-skips --ignore=tests/lab_tests tests
 
 check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/ruff check .
