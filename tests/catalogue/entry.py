@@ -13,7 +13,8 @@ class Entry:
     *portal* is its expression with `$F` for the site's matchers, other placeholders by *names* of the test, and our own
     `$window` where the portal has a window of its own. *path* is below `/api/v1/`, with the same placeholders.
     A line of ours is compared with the portal's that has the same values of *labels* (ours → the portal's label);
-    *only* picks lines of ours, and those with the same values are added up. The portal's value times *factor* is ours,
+    *only* picks lines of ours by patterns of their labels, and those with the same values are added up. The portal's
+    value times *factor* is ours,
     within *tolerance*, which is more than rounding where the two are of different moments. *note* is for people: where
     the two part on other data than the lab's.
     An answer that is no graph has *read*: it gives the values by those labels from the answer's data, and the portal's

@@ -13,6 +13,7 @@ _ACCOUNT = "clusters/lab/accounts/$ACCT/series"
 _FILESYSTEM = "storage/$FS/series"
 _FS = {"filesystem": "fs"}
 _PROXIED = {"filesystem": "scratch"}
+_UNPROXIED = "Ours also has the file systems whose servers are scraped without the proxy."
 _DIRECTIONS = ("read", "write")
 _BY_TARGET = (
     'sum(label_replace(rate({metric}{{component="{kind}", $F}}[$window]),'
@@ -48,26 +49,29 @@ ENTRIES = (
         for rw in _DIRECTIONS
     ),
     Entry(
-        id="US7", path=_USER, metric="lustre_metadata", labels={**_FS, "operation": "operation"},
+        id="US7", path=_USER, metric="lustre_metadata", labels={**_FS, "operation": "operation"}, only=_PROXIED,
+        note=_UNPROXIED,
         portal='sum(rate(lustre_job_stats_total{component=~"mdt", user=~"$USER", $F}[$window]))'
         " by (operation, fs) != 0",
     ),
     *(
         Entry(
-            id="US8", path=_USER, metric="lustre_bandwidth", labels=_FS, only={"direction": rw}, factor=_MIB,
+            id="US8", path=_USER, metric="lustre_bandwidth", labels=_FS, factor=_MIB,
+            only={**_PROXIED, "direction": rw}, note=_UNPROXIED,
             portal=f'(sum(rate(lustre_job_{rw}_bytes_total{{component=~"ost", user=~"$USER", target=~".*-OST.*", $F}}'
             "[$window])) by (fs)) / (1024*1024)",
         )
         for rw in _DIRECTIONS
     ),
     Entry(
-        id="AC8", path=_ACCOUNT, metric="lustre_metadata", labels={**_FS, "user": "user"},
+        id="AC8", path=_ACCOUNT, metric="lustre_metadata", labels={**_FS, "user": "user"}, only=_PROXIED,
+        note=_UNPROXIED,
         portal='sum(rate(lustre_job_stats_total{component=~"mdt", account=~"$ACCT", $F}[$window])) by (user, fs) != 0',
     ),
     *(
         Entry(
             id="AC9", path=_ACCOUNT, metric="lustre_bandwidth", labels={**_FS, "user": "user"}, factor=_MIB,
-            only={"direction": rw},
+            only={**_PROXIED, "direction": rw}, note=_UNPROXIED,
             portal=f'(sum(rate(lustre_job_{rw}_bytes_total{{component=~"ost", account=~"$ACCT", target=~".*-OST.*",'
             " $F}[$window])) by (user, fs)) / (1024*1024)",
         )

@@ -204,7 +204,8 @@ _PUBLIC = (
         id="PG4",
         portal="sum by (mode)"
         '(rate(node_cpu_seconds_total{mode=~"system|user|iowait", $HL=~"$LOGIN(:.*)?", $F}[$window]))',
-        path=_OF_LOGIN, metric="node_cpu", labels={"mode": "mode"},
+        path=_OF_LOGIN, metric="node_cpu", labels={"mode": "mode"}, only={"mode": "system|user|iowait"},
+        note="Ours also has the other modes in which a CPU is not idle.",
     ),
     Entry(
         id="PG5", portal=_memory("$LOGIN(:.*)?", "MemTotal"), path=_OF_LOGIN, metric="node_memory", labels=_NODE,

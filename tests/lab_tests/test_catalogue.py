@@ -1,5 +1,6 @@
 """For each query of the portal's catalogue, its own PromQL and our answer agree on the same Prometheus."""
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -144,7 +145,7 @@ def our_lines(service: Service, entry: Entry, names: Mapping[str, str], start: f
     data = service.data(f"/api/v1/{path}?metric={entry.metric}&start={start}&end={end}&step={STEP}")
     found: dict[tuple[str, ...], _Points] = defaultdict(lambda: defaultdict(float))
     for line in data["result"]:
-        if entry.only.items() <= line["metric"].items():
+        if all(re.fullmatch(pattern, line["metric"].get(label, "")) for label, pattern in entry.only.items()):
             points = found[tuple(line["metric"].get(label, "") for label in entry.labels)]
             for moment, value in line["values"]:
                 points[moment] += float(value)
