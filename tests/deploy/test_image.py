@@ -65,7 +65,7 @@ print(json.dumps(sorted(found)))
 
 
 def test_it_has_what_is_pinned_and_no_installer(image: Image) -> None:
-    pinned = re.findall(r"^([a-z0-9-]+)==(\S+) ", REQUIREMENTS.read_text(), re.MULTILINE)
+    pinned = re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+) ", REQUIREMENTS.read_text(), re.MULTILINE)
     script = """
 from importlib.metadata import distributions
 found = distributions(path=[path for path in sys.path if path.startswith("/opt/venv/")])
