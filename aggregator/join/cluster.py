@@ -20,7 +20,7 @@ from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Base, Use
-from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobUse
+from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, JobEnergy, JobUse
 
 _NOTHING = Efficiency()
 _NO_RULES = Judge()
@@ -121,13 +121,28 @@ def _job(
 
 
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:
-    """Choose the run that owns each job id: the open one, else the one submitted last."""
-    owner: dict[int, Job] = {}
+    """Choose the run that owns each job id: the open one, else the one submitted last.
+
+    Its power is that of all runs of the id: one that was requeued within the ledger's last window has no row of its own.
+    """
+    runs: dict[int, list[Job]] = {}
     for job in jobs:
-        other = owner.get(job.run.job_id)
-        if other is None or _rank(job) > _rank(other):
-            owner[job.run.job_id] = job
-    return tuple(owner.values())
+        runs.setdefault(job.run.job_id, []).append(job)
+    return tuple(_with_power_of(max(of_id, key=_rank), of_id) for of_id in runs.values())
+
+
+def _with_power_of(owner: Job, runs: Sequence[Job]) -> Job:
+    others = [job.energy for job in runs if job is not owner and job.energy and job.energy.watts is not None]
+    if not others:
+        return owner
+    energy = owner.energy or JobEnergy(others[0].model)
+    every = (energy, *others)
+    node = [each.node_watts for each in every if each.node_watts is not None]
+    gpu = [each.gpu_watts for each in every if each.gpu_watts is not None]
+    return replace(
+        owner,
+        energy=replace(energy, node_watts=sum(node) if node else None, gpu_watts=sum(gpu) if gpu else None),
+    )
 
 
 def _rank(job: Job) -> tuple[bool, float, int]:

@@ -115,12 +115,6 @@ _SYS = {
     "assigned": Series("node_network_name_assign_type"), "protocol": Series("node_network_protocol_type"),
     "lower": Series("node_network_iface_link"), "index": Series("node_network_iface_id"),
 }  # fmt: skip
-_PHYSICAL = (
-    "((rate(${way}_named[$window]) or (rate(${way}_others[$window])"
-    " and on ($node, device) ($assigned == 4) and on ($node, device) ($protocol == 1)))"
-    " unless on ($node, device) ($assigned == 3) unless on ($node, device)"
-    " (max by ($node, device) ($lower) != on ($node, device) max by ($node, device) ($index)))"
-)
 _WHOLE_DISKS = ("device", "=~", "nvme[0-9]+n[0-9]+|sd[a-z]+|vd[a-z]+|xvd[a-z]+|hd[a-z]+|mmcblk[0-9]+")
 _UNREAL = ("fstype", "!~", "tmpfs|devtmpfs|overlay|squashfs|rootfs|autofs|ramfs|nsfs")
 _IDLE = {"idle": Series("node_cpu_seconds_total", (("mode", "=", "idle"),))}
@@ -146,13 +140,24 @@ def _two_ways(
     )  # fmt: skip
 
 
+def _cards(way: str) -> str:
+    """Write the slopes of the devices that are network cards, in one direction."""
+    named, others = (
+        slopes(lambda slope: f"max by ($node, device) ({slope})", f"{way}_{kind}", "$node, device")
+        for kind in ("named", "others")
+    )
+    renamed = f"{others} and on ($node, device) ($assigned == 4) and on ($node, device) ($protocol == 1)"
+    lies_on_another = "max by ($node, device) ($lower) != on ($node, device) max by ($node, device) ($index)"
+    made = "max by ($node, device) ($assigned == 3)"
+    return (
+        f"(({named} or ({renamed})) unless on ($node, device) ({made}) unless on ($node, device) ({lies_on_another}))"
+    )
+
+
 def _network() -> Graph:
     """Draw the traffic of network cards: by the names of devices, and by what /sys says of them where that is there."""
     ways = ("receive", "transmit")
-    lines = (
-        f'label_replace(max by ($node, device) ({_PHYSICAL.format(way=way)}), "direction", "{way}", "", "")'
-        for way in ways
-    )
+    lines = (f'label_replace({_cards(way)}, "direction", "{way}", "", "")' for way in ways)
     series = {
         f"{way}_{kind}": Series(f"node_network_{way}_bytes_total", (matcher,))
         for way in ways
