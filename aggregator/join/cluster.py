@@ -123,7 +123,7 @@ def _job(
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:
     """Choose the run that owns each job id: the open one, else the one submitted last.
 
-    Its power is that of all runs of the id: one that was requeued within the ledger's last window has no row of its own.
+    Its power is that of all runs of the id: one that was requeued in the ledger's last window has no row of its own.
     """
     runs: dict[int, list[Job]] = {}
     for job in jobs:
