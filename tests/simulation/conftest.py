@@ -1,4 +1,4 @@
-"""One simulated site for all tests of this folder, and what its service says once it has caught up."""
+"""One simulated site for all tests of this folder, which ends with them, and what its service says once caught up."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from tests.simulation.said import Said, listen
 from tests.simulation.site import Catching, Simulation, simulate
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulation(mariadb: MariaDB) -> Iterator[Simulation]:
     with simulate(mariadb) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def caught_up(simulation: Simulation) -> Iterator[Catching]:
     """Give a service that was never interrupted."""
     with simulation.serve("uninterrupted") as service:
@@ -23,6 +23,6 @@ def caught_up(simulation: Simulation) -> Iterator[Catching]:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def said(simulation: Simulation, caught_up: Catching) -> Said:
     return listen(simulation, caught_up)
