@@ -35,7 +35,7 @@ check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/lint-imports
 	$(PYTEST) -q -m "not mariadb" tests/unit tests/contract
 
-soak: $(VENV)/.test  ## every property on some sixty times as many examples, for an hour or so
+soak: $(VENV)/.test  ## every property on forty times as many examples, for an hour or so
 	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
