@@ -109,6 +109,7 @@ def test_it_restarts_and_alters_its_tables_without_waiting_for_us(lab: Lab, fast
         lab.slurm.slurmdbd.start()
         seen = fast.value("hpc_aggregator_snapshot_timestamp_seconds", cluster="lab") or 0.0
         wait_until(lambda: (success(fast) or 0) > seen + 1, 60, "fetches after the restart")
+        wait_until(lambda: watch.samples > 20, 60, "more than a few looks")
 
     indexes = lab.mariadb.execute("SHOW INDEX FROM lab_job_table WHERE Key_name = 'ours'", DATABASE)
     assert indexes == [], "slurmdbd has altered the table"
