@@ -124,7 +124,13 @@ def slopes(
     def count(window: str) -> str:
         return f"max by ({by}) ({labelled(f'count_over_time(${seen or counter}[{window}])')})"
 
-    rate, slope = labelled(f"rate(${counter}[$window])"), labelled(f"(deriv(${counter}[$window]) >= 0)")
+    rate, slope = (
+        labelled(f"rate(${counter}[$window])"),
+        labelled(
+            # A series that has ended is not added to the one that follows it, such as that of a target on another server.
+            f"((deriv(${counter}[$window]) >= 0) and count_over_time(${counter}[$recent]) > 0)"
+        ),
+    )
     whole = f"{sums(rate)} and on ({by}) {count('$longer')} > $whole"
     part = f"{sums(slope)} and on ({by}) {count('$window')} > 1 and on ({by}) {count('$recent')} > 0"
     return f"({whole} or {part})"
