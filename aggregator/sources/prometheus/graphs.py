@@ -127,7 +127,7 @@ def slopes(
     rate, slope = (
         labelled(f"rate(${counter}[$window])"),
         labelled(
-            # A series that has ended is not added to the one that follows it, such as that of a target on another server.
+            # A series that has ended is not added to the one that follows it (a target on another server).
             f"((deriv(${counter}[$window]) >= 0) and count_over_time(${counter}[$recent]) > 0)"
         ),
     )
