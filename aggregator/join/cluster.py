@@ -123,7 +123,7 @@ def _job(
 def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:
     """Choose the run that owns each job id: the open one, else the one submitted last.
 
-    Its power is that of all runs of the id: one that was requeued in the ledger's last window has no row of its own.
+    Its power is that of all its user's runs of the id: one that was requeued in the last window has no series.
     """
     runs: dict[int, list[Job]] = {}
     for job in jobs:
@@ -132,7 +132,9 @@ def owners(jobs: Iterable[Job]) -> tuple[Job, ...]:
 
 
 def _with_power_of(owner: Job, runs: Sequence[Job]) -> Job:
-    others = [job.energy for job in runs if job is not owner and job.energy and job.energy.watts is not None]
+    whose = (owner.run.user, owner.run.account)
+    same = [job for job in runs if job is not owner and (job.run.user, job.run.account) == whose]
+    others = [job.energy for job in same if job.energy and job.energy.watts is not None]
     if not others:
         return owner
     energy = owner.energy or JobEnergy(others[0].model)

@@ -1,6 +1,6 @@
 """Closed windows in which nothing was seen of what must be there: an answer without series is not the truth at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from aggregator.model.accounting import Run
@@ -95,14 +95,10 @@ def _has_shown_gpus(run: Run, ledger: Ledger) -> bool:
 
 def _without(window: PowerWindow, missing: Sequence[str]) -> PowerWindow:
     """Say of the inputs that are missing that they are not known: a job without samples would look idle."""
-    for name in missing:
-        window = _CLOSED[name](window)
-    return window
-
-
-_CLOSED: Mapping[str, Callable[[PowerWindow], PowerWindow]] = {
-    "up": lambda window: window,
-    "cpus": lambda window: replace(window, use=replace(window.use, cpus=None)),
-    "gpu_utilization": lambda window: replace(window, use=replace(window.use, gpus=None)),
-    "node_watts": lambda window: window,
-}
+    use = window.use
+    if "cpus" in missing:
+        use = replace(use, cpus=None)
+    if "gpu_utilization" in missing:
+        use = replace(use, gpus=None)
+    # Without `up` nobody vouches, and a node without watts has none: they say so themselves.
+    return replace(window, use=use)

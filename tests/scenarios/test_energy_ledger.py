@@ -150,6 +150,24 @@ def test_the_sums_agree_at_every_scrape(site: Site) -> None:
         site.refreshed(2)
 
 
+def test_a_job_that_is_requeued_keeps_its_power(site: Site) -> None:
+    """The windows before are the former run's, of whose id the next run has the series."""
+    prepare(site)
+    site.samples.chassis("node01", 500.0)
+    site.job(500)
+    site.samples.job(500)
+    site.start(until=lambda: node_watts(site))
+    now = time.time() - site.samples.zero
+    site.end(500, now, state=1024)
+    site.job(500, started=now, time_submit=int(site.samples.zero + now))
+    site.wait(lambda: len(site.data("/jobs/500")["runs"]) == 2, "the next run")
+    for _ in range(4):
+        found = sums(site, "power")
+        assert found["jobs"] > 0
+        assert found == pytest.approx(dict.fromkeys(found, found["jobs"]), rel=1e-9)
+        site.refreshed()
+
+
 def test_energy_that_is_known_in_part_is_not_covered(site: Site) -> None:
     """The exporter of a node is down: the job has its part of the rest, and nothing of what it causes."""
     prepare(site)

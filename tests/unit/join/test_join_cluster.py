@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from aggregator.join.cluster import join_cluster, owners
 from aggregator.model.accounting import Account, Accounting, JobState, Run
 from aggregator.model.storage import Award
 from aggregator.model.use import Use
-from aggregator.model.view import ClusterView, JobUse
+from aggregator.model.view import ClusterView, Job, JobEnergy, JobUse
 from tests.builders import FAIR_SHARE, NOW, make_job, make_run, make_use
 
 AWARDS = {"def-kim": Award(cpus=100.0)}
@@ -71,6 +72,24 @@ def test_of_ended_runs_the_one_submitted_last_owns_the_id() -> None:
 def test_of_runs_submitted_at_once_the_newest_row_owns_the_id() -> None:
     first, second = make_job(run_id=2**63), make_job(run_id=2**63 + 1)
     assert owners([second, first]) == (second,)
+
+
+def powered(job: Job, node_watts: float | None, gpu_watts: float | None = None) -> Job:
+    return replace(job, energy=JobEnergy("two_part", 1.0, node_watts, gpu_watts))
+
+
+def test_the_owner_of_an_id_shows_the_power_of_both_its_runs() -> None:
+    """One that was requeued in the ledger's last window has its part of that window, and no series of its own."""
+    former = powered(make_job(run_id=1, submit=1.0, end=NOW), 200.0, 50.0)
+    (bare,) = owners([former, make_job(run_id=2)])
+    (own,) = owners([former, powered(make_job(run_id=2), 30.0)])
+    assert bare.energy == JobEnergy("two_part", None, 200.0, 50.0)
+    assert own.energy == JobEnergy("two_part", 1.0, 230.0, 50.0)
+
+
+def test_the_owner_of_an_id_shows_no_power_of_somebody_else() -> None:
+    former = powered(make_job(run_id=1, submit=1.0, end=NOW, user="mallory"), 200.0)
+    assert owners([former, make_job(run_id=2)]) == (make_job(run_id=2),)
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3), st.booleans()), max_size=6))
