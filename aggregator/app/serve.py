@@ -9,6 +9,7 @@ import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS, HEALTH
 from aggregator.api.identity import TrustedProxy
+from aggregator.api.origin import own_names
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.app.check import open_once
@@ -109,6 +110,7 @@ class ConfiguredService:
             reload=self.reload,
             software=config.software,
             stored_names=names_of(config),
+            is_local=listen.is_loopback,
         )
         self._listen = listen
         self._web_config = web_config
@@ -133,6 +135,9 @@ class ConfiguredService:
         file = auth.tokens.file if auth.tokens else None
         if file != (settings.tokens.file if settings.tokens else None):
             settings.tokens = TokenStore(file) if file else None
+        server = self._config.server
+        settings.bounds = server.bounds
+        settings.hosts = own_names(settings.external_url, self._listen.host, server.allowed_hosts)
         proxy = auth.trusted_proxy
         settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
         settings.rules = rules_of(auth)

@@ -10,6 +10,7 @@ from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
     Auth,
+    Bounds,
     Cluster,
     Config,
     Filesystem,
@@ -37,6 +38,7 @@ __all__ = [
     "Allocations",
     "Auth",
     "BasicAuth",
+    "Bounds",
     "Cloud",
     "Cluster",
     "Co2",
