@@ -59,10 +59,9 @@ class FairGate:
         if turn.done() and not turn.cancelled():
             # Its turn had just come.
             self._leave(who)
-            return
-        self._waiting[who].remove(turn)
-        if not self._waiting[who]:
-            del self._waiting[who]
+        elif turn in self._waiting.get(who, ()):
+            self._waiting[who].remove(turn)
+            self._forget_empty(who)
 
     def _leave(self, who: str) -> None:
         self._under_way[who] -= 1
@@ -72,9 +71,14 @@ class FairGate:
             self._let_in(following)
 
     def _let_in(self, who: str) -> None:
-        queue = self._waiting[who]
-        queue.popleft().set_result(None)
-        self._under_way[who] += 1
+        turn = self._waiting[who].popleft()
         self._waiting.move_to_end(who)
-        if not queue:
+        self._forget_empty(who)
+        # One that was cancelled a moment ago has not left the queue yet.
+        if not turn.done():
+            turn.set_result(None)
+            self._under_way[who] += 1
+
+    def _forget_empty(self, who: str) -> None:
+        if not self._waiting[who]:
             del self._waiting[who]

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 # The event loop itself holds tasks only weakly.
-_UNDER_WAY: Final = set[asyncio.Future[object]]()
+_UNDER_WAY: Final = set[asyncio.Future[Any]]()
 
 
 async def to_the_end(work: Awaitable[T]) -> T:
