@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import resource
 import socket
 import threading
 import time
@@ -53,6 +54,7 @@ class Crowd:
     """So many clients at once; who is turned away comes again, until the crowd ends."""
 
     def __init__(self, port: int, size: int, kinds: Sequence[bytes]) -> None:
+        _have_descriptors(size + 500)
         self._port, self._size, self._kinds = port, size, kinds
         self._clients: list[Client] = []
         self._ended = threading.Event()
@@ -80,6 +82,13 @@ class Crowd:
         while not self._ended.wait(0.02):
             self._come()
             self._clients.pop(0).close()
+
+
+def _have_descriptors(wanted: int) -> None:
+    """Let this process hold so many sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
 
 
 def timed_get(port: int, path: str, timeout: float = 30.0) -> tuple[int, float]:

@@ -23,6 +23,7 @@ from tests.scenarios.site import Servers, Site
 
 # The service has half of them for connections; a fault takes minutes, or for ever.
 DESCRIPTORS = 256
+CLIENTS = 5000
 GENEROUS_SECONDS = 20.0
 REFUSED = "hpc_aggregator_http_refused_total"
 
@@ -51,18 +52,18 @@ def test_health_and_scrapes_are_answered_while_thousands_of_connections_are_held
     monkeypatch.setattr(tests.scenarios.site, "Service", few_descriptors)
     site.start()
     before = descriptors(site)
-    with Crowd(site.service_port, 2000, (SILENT, HALF_HEADER, NEVER_READS, slow_body(site.cluster))) as crowd:
+    with Crowd(site.service_port, CLIENTS, (SILENT, HALF_HEADER, NEVER_READS, slow_body(site.cluster))) as crowd:
         for _ in range(10):
             for path in ("/-/healthy", "/-/ready", "/metrics"):
                 status, seconds = timed_get(site.service_port, path)
                 assert (status, path) == (200, path)
                 assert seconds < GENEROUS_SECONDS
-        assert crowd.came > 2000
+        assert crowd.came > CLIENTS
         # Data are as fresh as without them.
         site.refreshed(2)
         assert site.value("hpc_aggregator_http_connections") <= DESCRIPTORS / 2
         assert descriptors(site) < DESCRIPTORS
-        assert site.value(REFUSED, reason="evicted") > 1000
+        assert site.value(REFUSED, reason="evicted") > CLIENTS / 2
     site.wait(lambda: descriptors(site) <= before + 5, "the connections to end")
     log = site.service.daemon.log.read_text()
     assert len(re.findall("clients were turned away.*evicted=", log)) == 1
