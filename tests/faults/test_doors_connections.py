@@ -12,7 +12,6 @@ from tests.faults.door_clients import (
     HALF_HEADER,
     NEVER_READS,
     SILENT,
-    Client,
     Crowd,
     client_of,
     slow_body,
@@ -108,17 +107,3 @@ def test_a_connection_that_is_used_stays(patient: Site) -> None:
             patient.refreshed(2)
             client.socket.sendall(request)
         assert client.socket.recv(4096).startswith(b"HTTP/1.1 200")
-
-
-def test_the_oldest_of_the_address_with_most_connections_makes_room(site: Site) -> None:
-    site.config["server"]["bounds"] = {"connections": 16}
-    site.start()
-    few = [Client(site.service_port, SILENT, address="127.0.0.2") for _ in range(3)]
-    many = [Client(site.service_port, SILENT) for _ in range(12)]
-    site.wait(lambda: site.value("hpc_aggregator_http_connections") == 16, "the connections")
-    assert site.value(REFUSED, reason="evicted") == 0
-    late = [Client(site.service_port, SILENT, address="127.0.0.3") for _ in range(2)]
-    assert many[0].was_ended()
-    assert not any(client.was_ended(0.1) for client in (*few, many[-1], *late))
-    for client in (*few, *many, *late):
-        client.close()

@@ -43,7 +43,7 @@ class SlowGraphs:
 @pytest.fixture(scope="module")
 def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(servers, tmp_path_factory.mktemp("requests")) as site:
-        site.config["server"]["bounds"] = {"request_timeout": "8s", "expensive_at_once": 2, "requests_per_second": 1}
+        site.config["server"]["bounds"] = {"request_timeout": "6s", "expensive_at_once": 2, "requests_per_second": 1}
         site.config["log"] = {"level": "debug"}
         site.job(500)
         site.samples.job(500)

@@ -82,7 +82,7 @@ async def test_browsers_are_told_to_use_tls_where_there_is_tls(folder: Path) -> 
 
 async def test_those_who_never_shake_hands_make_room_and_end(folder: Path) -> None:
     context = ssl.create_default_context(cafile=folder / "server.crt")
-    async with served(folder, web_config(folder), connections=16, header_timeout="2s") as url:
+    async with served(folder, web_config(folder), connections=16, header_timeout="1s") as url:
         port = int(url.split(":")[2].partition("/")[0])
         silent = [await asyncio.open_connection(LOOPBACK, port) for _ in range(100)]
         async with asyncio.timeout(30):
