@@ -9,8 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-# Those of the event loop until the first bytes of a connection have become a request, and one more.
-_TURNS: Final = 5
+# Those of the event loop until bytes that came with a connection have become a request, and some more.
+_TURNS: Final = 8
 # An honest client has sent its header by then, or has read something.
 _GRACE_SECONDS: Final = 1.0
 # A client that reads takes at least this much in the time that it is given.
@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self.since = self._clock()
         self._waited_for = True
         self._turns = _TURNS
+        asyncio.get_running_loop().call_soon(self._take_turn)
         self._unread, self._read_at = 0, self.since
 
     # -- what the client does
@@ -108,7 +109,6 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.inner.connection_made(transport)
-        self._take_turn()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None

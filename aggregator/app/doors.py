@@ -149,9 +149,9 @@ class Doors:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock, ssl=tls, **limits)
         except OSError as error:
-            self._forget(connection)
-            if tls:
+            if tls and connection in self._open:
                 self.refuse("handshake")
+            self._forget(connection)
             _log.debug("a connection did not come about: error=%s", type(error).__name__)
 
     def _forget(self, connection: Connection) -> None:
