@@ -34,6 +34,7 @@ class Feeder:
         samples.zero = self._zero
         for node in NODES:
             samples.exporter(node, since=since, until=until)
+            samples.chassis(node, 400.0, since=since, until=until)
         for number, job_id in enumerate(JOBS):
             _job(samples, job_id, NODES[number % len(NODES)], since, until)
         samples.write(self._site.servers.prometheus.url)
@@ -53,7 +54,7 @@ def _job(samples: Samples, job_id: int, node: str, since: float, until: float) -
 @contextmanager
 def crowded(site: Site) -> Iterator[Feeder]:
     """Start a site with jobs that run, all of whose use is known."""
-    site.use_exporters("slurm_job_exporter")
+    site.use_exporters("slurm_job_exporter", "redfish_exporter")
     feeder = Feeder(site)
     feeder.feed()
     site.start(until=lambda: all_known(site))
@@ -61,8 +62,10 @@ def crowded(site: Site) -> Iterator[Feeder]:
 
 
 def all_known(site: Site) -> bool:
-    """Tell whether the use of every job is joined."""
-    return len(site.samples_of("hpc_job_used_cpus")) == len(JOBS)
+    """Tell whether the use of every job is joined, and its energy counted."""
+    return all(
+        len(site.samples_of(family)) == len(JOBS) for family in ("hpc_job_used_cpus", "hpc_job_energy_joules_total")
+    )
 
 
 def paths(site: Site) -> list[str]:

@@ -20,7 +20,7 @@ class Load:
     So many scrapers and clients ask until it is closed; a context manager.
 
     `answered` counts (kind, status), `slowest` has the longest answer of each kind in seconds, and `gone_back` what
-    counters of `/metrics` were smaller than in the scrape before.
+    counters of `/metrics`, whose last values are in `counters`, were smaller than in the scrape before.
     """
 
     def __init__(self, url: str, paths: Sequence[str], *, scrapers: int = 4, clients: int = 20) -> None:
@@ -30,7 +30,7 @@ class Load:
         self._url = url
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._counters: dict[str, float] = {}
+        self.counters: dict[str, float] = {}
         # One of the scrapers reads what it gets.
         readers = [threading.Thread(target=self._scrape, args=(number == 0,)) for number in range(scrapers)]
         users = [threading.Thread(target=self._ask, args=(cycle([*paths[n:], *paths[:n]]),))
@@ -85,15 +85,15 @@ class Load:
     def _compare(self, page: str) -> None:
         """Note what counters have gone back; a process that has started anew begins its own anew."""
         found = dict(_counters(page))
-        if found.get("process_start_time_seconds", 0.0) != self._counters.get("process_start_time_seconds", 0.0):
-            found_own = {name for name in self._counters if name.startswith("hpc_aggregator_")}
-            self._counters = {name: value for name, value in self._counters.items() if name not in found_own}
+        if found.get("process_start_time_seconds", 0.0) != self.counters.get("process_start_time_seconds", 0.0):
+            found_own = {name for name in self.counters if name.startswith("hpc_aggregator_")}
+            self.counters = {name: value for name, value in self.counters.items() if name not in found_own}
         self.gone_back |= {
-            f"{name}: {self._counters[name]} → {value}"
+            f"{name}: {self.counters[name]} → {value}"
             for name, value in found.items()
-            if value < self._counters.get(name, value) * (1 - 1e-12)
+            if value < self.counters.get(name, value) * (1 - 1e-12)
         }
-        self._counters |= found
+        self.counters |= found
 
 
 def _counters(page: str) -> Iterator[tuple[str, float]]:

@@ -39,6 +39,7 @@ def test_nothing_is_left_of_the_faults(site: Site, load: Load) -> None:
     before = held(_pid(site))
     for fault in ("MariaDB is killed", "Prometheus does not answer", "200 clients connect and say nothing"):
         assert not survive(site, load, fault).wrong
+    assert any(name.startswith("hpc_job_energy_joules_total") for name in load.counters)
     # Connections of clients come and go.
     wait_until(lambda: held(_pid(site)).descriptors <= before.descriptors + 30, 30, "as few descriptors as before")
     assert held(_pid(site)).threads <= before.threads + 4
