@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from aggregator.api.errors import Busy, RateLimited, SlowBody, Timeout
 from aggregator.api.gate import FairGate
+from aggregator.api.history import WINDOW
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS
 
@@ -27,10 +28,10 @@ _GATE_IDENTITIES: Final = 4
 _PATIENCE_RATIO: Final = 0.5
 # Of the API requests that are under way, what one client may have.
 _CLIENT_RATIO: Final = 0.25
-# What reads from databases or Prometheus for this one request, or makes a long list.
-_EXPENSIVE: Final = frozenset({
-    "applications", "events", "jobs", "series", "script", "summary", "usage", "reservations", "top", "{job_id}",
-})  # fmt: skip
+# By the last part of a route, what is read for this one request: each kind has a gate of its own, so that a Prometheus
+# that hangs holds up graphs only. What the snapshot answers is not expensive.
+_GRAPHS: Final = frozenset({"applications", "series"})
+_ROWS: Final = frozenset({"events", "script", "summary", "usage", "reservations", "{job_id}"})
 
 
 def address_key(address: str) -> str:
@@ -107,7 +108,7 @@ class ClientLimits:
         self._refuse = refuse
         self._api_at_once = api_at_once
         self._allowances = Allowances()
-        self._gate = FairGate()
+        self._gates = {"graphs": FairGate(), "rows": FairGate()}
         self._in_flight: Counter[str] = Counter()
 
     @web.middleware
@@ -136,10 +137,10 @@ class ClientLimits:
             raise Busy("too many requests are being answered")
         self._in_flight[who] += 1
         try:
-            if not _is_expensive(request):
+            if not (kind := _reads(request)):
                 return await handler(request)
             each, patience = bounds.expensive_at_once, bounds.request_timeout * _PATIENCE_RATIO
-            async with self._gate.slot(who, each=each, total=each * _GATE_IDENTITIES, patience=patience):
+            async with self._gates[kind].slot(who, each=each, total=each * _GATE_IDENTITIES, patience=patience):
                 return await handler(request)
         finally:
             self._in_flight[who] -= 1
@@ -147,7 +148,12 @@ class ClientLimits:
                 del self._in_flight[who]
 
 
-def _is_expensive(request: web.Request) -> bool:
+def _reads(request: web.Request) -> str:
+    """Name what is read on demand for a request, "" when it is answered from the snapshot."""
     resource = request.match_info.route.resource
-    last = resource.canonical.rpartition("/")[2] if resource else ""
-    return request.method in ("GET", "HEAD") and last in _EXPENSIVE
+    route = resource.canonical if resource and request.method in ("GET", "HEAD") else ""
+    last = route.rpartition("/")[2]
+    if last in _GRAPHS:
+        return "graphs"
+    is_ended_jobs = last == "jobs" and ("/nodes/" in route or any(name in request.query for name in WINDOW))
+    return "rows" if last in _ROWS or is_ended_jobs else ""

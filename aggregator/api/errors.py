@@ -134,6 +134,12 @@ class SlowBody(ApiError):
     headers = MappingProxyType({"Connection": "close"})
 
 
+class Starting(Unavailable):
+    """Nothing is known yet; it will be in a few seconds."""
+
+    headers = MappingProxyType({"Retry-After": "2"})
+
+
 class Timeout(ApiError):
     """The answer took too long."""
 
