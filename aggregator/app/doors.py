@@ -7,6 +7,7 @@ one is being answered.
 """
 
 import asyncio
+import errno
 import heapq
 import logging
 import resource
@@ -14,6 +15,8 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -32,6 +35,7 @@ _SAID_EVERY_SECONDS: Final = 60.0
 # Of the places, an eighth is taken anew in one turn of the event loop, and these make room at once.
 _AT_ONCE: Final = 8
 _CLOSED_AT_ONCE: Final = 32
+_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # Until a place or a descriptor is free.
 _PAUSE_SECONDS: Final = 0.01
 _LONG_PAUSE_SECONDS: Final = 1.0
@@ -50,6 +54,7 @@ class Doors:
         self._of: dict[object, Connection] = {}
         self._turned_away: Counter[str] = Counter()
         self._said_at = -_SAID_EVERY_SECONDS
+        self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = _places(settings.bounds.connections)
 
@@ -100,47 +105,69 @@ class Doors:
         bound = await loop.create_server(asyncio.Protocol, host, port, start_serving=False)
         listeners = [sock.dup() for sock in bound.sockets]
         bound.close()
+        if not self._listeners:
+            self._keep_running(self._sweep)
+        self._listeners += listeners
         for listener in listeners:
             listener.setblocking(False)
             listener.listen(BACKLOG)
-            self._start(self._accept(listener, server, tls))
-        self._start(self._sweep())
+            self._keep_running(partial(self._accept, listener, server, tls))
 
     async def close(self) -> None:
         """Accept nothing more; connections stay, for they are the server's to end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
 
-    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+    def _start(self, coroutine: Coroutine[None, None, None], ended: Callable[[asyncio.Task[None]], None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(ended)
+
+    def _keep_running(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin again what a bug of ours has ended: without it nobody would be let in."""
+
+        def begin_again(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                _log.error("the doors failed", exc_info=task.exception())
+                asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._keep_running, work)
+
+        self._start(work(), begin_again)
 
     # -- letting in
 
     async def _accept(self, listener: socket.socket, server: web.Server, tls: ssl.SSLContext | None) -> None:
         loop, accepted = asyncio.get_running_loop(), 0
-        with listener:
-            while True:
-                await self._until_room()
-                try:
-                    sock, peer = await loop.sock_accept(listener)
-                except OSError:
-                    # No descriptor, or no memory: something else of this process has taken what is not ours.
+        while True:
+            await self._until_room()
+            try:
+                sock, peer = await loop.sock_accept(listener)
+            except OSError as error:
+                # Something else of this process has taken what is not ours; or that client has left already.
+                if error.errno in _NO_DESCRIPTOR:
                     self._make_room("no_descriptor")
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    continue
-                if self._is_full():
-                    self._make_room("evicted")
-                connection = Connection(server(), sock, address_key(str(peer[0])), self._forget)
-                self._open[connection] = None
-                self._of[connection.inner] = connection
-                self._start(self._serve(connection, sock, tls))
-                # A descriptor is free only after a turn of the event loop, which the others wait for as well.
-                accepted = (accepted + 1) % (self.places() // _AT_ONCE)
-                if not accepted:
-                    await asyncio.sleep(0)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            try:
+                self._let_in(sock, str(peer[0]), server, tls)
+            except BaseException:
+                sock.close()
+                raise
+            # A descriptor is free only after a turn of the event loop, which the others wait for as well.
+            accepted = (accepted + 1) % max(1, self.places() // _AT_ONCE)
+            if not accepted:
+                await asyncio.sleep(0)
+
+    def _let_in(self, sock: socket.socket, address: str, server: web.Server, tls: ssl.SSLContext | None) -> None:
+        if self._is_full():
+            self._make_room("evicted")
+        connection = Connection(server(), sock, address_key(address), self._forget)
+        self._open[connection] = None
+        self._of[connection.inner] = connection
+        self._start(self._serve(connection, sock, tls), lambda _: None)
 
     async def _serve(self, connection: Connection, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Begin a connection: what asyncio does after an accept."""
@@ -218,8 +245,11 @@ def _places(connections: int) -> tuple[int, int]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections, connections
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    # A unit of systemd may forbid it.
+    with suppress(OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
     if soft < wanted:
         _log.warning(
             "server.bounds.connections: only %d connections at once, for the limit of open files is %d (ulimit -n)",

@@ -25,13 +25,13 @@ class Clients:
     """Connections to one service, by their names."""
 
     def __init__(self, port: int, service: Service) -> None:
-        self._port, self.service = port, service
+        self.port, self.service = port, service
         self._open: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def come(self, name: str, content: bytes = b"", address: str = LOOPBACK) -> None:
         """Connect, and wait until that has been noticed."""
         before = self.count("evicted")
-        reader, writer = await asyncio.open_connection(LOOPBACK, self._port, local_addr=(address, 0))
+        reader, writer = await asyncio.open_connection(LOOPBACK, self.port, local_addr=(address, 0))
         self._open[name] = reader, writer
         writer.write(content)
         if content.endswith(b"\r\n\r\n"):
@@ -100,6 +100,19 @@ async def test_idle_connections_outlive_those_without_a_header(tmp_path: Path, m
         await clients.come("late")
         assert not await clients.ended("idle")
         assert await clients.ended("half 0")
+
+
+async def test_a_bug_of_ours_does_not_close_the_doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(address: str) -> str:
+        monkeypatch.undo()
+        raise ValueError(address)
+
+    async with served(tmp_path) as clients:
+        monkeypatch.setattr("aggregator.app.doors.address_key", broken)
+        reader, writer = await asyncio.open_connection(LOOPBACK, clients.port)
+        assert await reader.read() == b""
+        writer.close()
+        await clients.come("next", HEALTH)
 
 
 @pytest.fixture
