@@ -13,16 +13,19 @@ from typing import Any
 import aggregator
 from aggregator.api.tokens.file import NEVER
 from aggregator.api.tokens.scope import KNOWN
-from aggregator.app.check import connect, open_once, token_warnings
+from aggregator.app.check import connect, exporter_warnings, open_once, token_warnings
+from aggregator.app.check_report import Report, print_mistakes
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.serve import serve
+from aggregator.app.startable import check_start, check_web, try_start
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
-from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
+from aggregator.config import ConfigError, ListenAddress, load, load_web, parse_duration
 from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
+_DEMO_ADDRESS = ListenAddress("127.0.0.1", 9850)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,17 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("serve", help="serve the configured site")
     _add_file(command)
     _add_listen(command)
-    command.add_argument(
-        "--web.config.file", dest="web_file", metavar="FILE", help="TLS and basic authentication, as exporters have it"
-    )
+    _add_web(command)
     _add_log(command)
     command.set_defaults(run=_serve)
     command = commands.add_parser("check", help="check the configuration and say every mistake in it")
-    _add_file(command)
-    command.add_argument("--connect", action="store_true", help="also fetch every source once")
-    command.set_defaults(run=_check)
+    _add_check(command)
     command = commands.add_parser("demo", help="serve a synthetic cluster; needs no server and no configuration")
-    _add_listen(command, default="127.0.0.1:9850")
+    _add_listen(command)
     _add_log(command)
     command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
     command.add_argument(
@@ -72,6 +71,27 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_demo)
     _add_token(commands.add_parser("token", help="create, list and revoke bearer tokens"))
     return parser
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _add_file(command)
+    _add_listen(command)
+    _add_web(command)
+    command.add_argument(
+        "--connect", action="store_true", help="also try every source, which series there are, the state, the address"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    command.set_defaults(run=_check)
+    kinds = command.add_subparsers(metavar="KIND")
+    web = kinds.add_parser("web-config", help="check a file for --web.config.file instead")
+    web.add_argument("web_config", metavar="FILE")
+    web.set_defaults(run=_check_web)
+
+
+def _add_web(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--web.config.file", dest="web_file", metavar="FILE", help="TLS and basic authentication, as exporters have it"
+    )
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
@@ -119,14 +139,14 @@ def _add_file(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_listen(command: argparse.ArgumentParser, default: str | None = None) -> None:
+def _add_listen(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--web.listen-address",
-        dest="address",
+        dest="addresses",
         type=_address,
-        default=default,
+        action="append",
         metavar="ADDRESS",
-        help="host:port to listen on; wins over server.listen_address",
+        help="host:port to listen on; may be repeated; wins over server.listen_address",
     )
 
 
@@ -146,24 +166,36 @@ def _serve(flags: argparse.Namespace) -> int:
     config = load(flags.file)
     set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
     web_config = load_web(flags.web_file) if flags.web_file else None
-    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config))
+    asyncio.run(serve(flags.file, config, flags.addresses or [config.server.listen_address], web_config))
     return OK
 
 
 def _check(flags: argparse.Namespace) -> int:
+    try:
+        report = asyncio.run(_check_file(flags))
+    except (ConfigError, StartError) as error:
+        if not flags.json:
+            raise
+        print_mistakes(flags.file, error)
+        return MISTAKE
+    (report.print_json if flags.json else report.print_text)()
+    return FAILED if report.failures else OK
+
+
+async def _check_file(flags: argparse.Namespace) -> Report:
     config = load(flags.file)
-    asyncio.run(open_once(config))
-    for warning in (*config.warnings, *token_warnings(config)):
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{flags.file}: no mistakes, {len(config.waste_rules)} rules of waste are active")
-    return _connect(config) if flags.connect else OK
+    addresses = flags.addresses or [config.server.listen_address]
+    check_start(config, addresses, load_web(flags.web_file) if flags.web_file else None)
+    await open_once(config)
+    outcomes = [*await connect(config), *await try_start(config, addresses)] if flags.connect else None
+    warnings = (*config.warnings, *exporter_warnings(config), *token_warnings(config))
+    return Report(flags.file, warnings, outcomes, len(config.waste_rules))
 
 
-def _connect(config: Config) -> int:
-    outcomes = asyncio.run(connect(config))
-    for what, error in outcomes:
-        print(f"down {error}" if error else f"up   {what}")
-    return FAILED if any(error for _, error in outcomes) else OK
+def _check_web(flags: argparse.Namespace) -> int:
+    check_web(load_web(flags.web_config))
+    print(f"{flags.web_config}: no mistakes")
+    return OK
 
 
 def _tokens_file(flags: argparse.Namespace) -> Path:
@@ -202,5 +234,5 @@ def _demo(flags: argparse.Namespace) -> int:
     set_up_logging(flags.level or "warn", flags.format or "logfmt")
     with ExitStack() as stack:
         folder = flags.folder or Path(stack.enter_context(TemporaryDirectory(prefix="hpc-aggregator-demo-")))
-        asyncio.run(demo(flags.address, flags.seed, folder))
+        asyncio.run(demo(flags.addresses or [_DEMO_ADDRESS], flags.seed, folder))
     return OK

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Sequence
 
 import aggregator
 from aggregator.api import ApiSettings
@@ -172,15 +173,19 @@ class ConfiguredService:
             return None
 
 
-async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
+async def serve(
+    file: str, config: Config, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises StartError.
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
-    configured = ConfiguredService(file, config, address, web_config)
-    async with listen(configured.service, configured.settings, address, web_config) as ended:
+    # What is open is the same on all of them: as on the one that others can reach.
+    exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
+    configured = ConfiguredService(file, config, exposed, web_config)
+    async with listen(configured.service, configured.settings, addresses, web_config) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()
