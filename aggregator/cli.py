@@ -10,16 +10,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import aggregator
 from aggregator.api.tokens.file import NEVER
 from aggregator.api.tokens.scope import KNOWN
 from aggregator.app.check import connect, exporter_warnings, open_once, token_warnings
 from aggregator.app.check_report import Report, print_mistakes
+from aggregator.app.completion import completion
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
+from aggregator.app.rule_files import RulesError, write_rules
 from aggregator.app.serve import serve
 from aggregator.app.startable import check_start, check_web, try_start
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
+from aggregator.build import version_text
 from aggregator.config import ConfigError, ListenAddress, load, load_web, parse_duration
 from aggregator.logs import set_up_logging
 
@@ -27,50 +29,89 @@ OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
 _DEMO_ADDRESS = ListenAddress("127.0.0.1", 9850)
 
+_SERVE = """SIGHUP and POST /-/reload read the configuration again; SIGTERM ends it within seconds."""
+_CHECK = """Without --connect nothing is asked of any server. With it, each line begins with:
+  up    it answers, and what it has
+  warn  it answers, and something that is configured is not there
+  down  it does not answer, or refuses"""
+_CHECK_FAILED = "with --connect: something that serve needs does not answer"
+_DEMO = """The same seed gives the same cluster. It listens on loopback only."""
+_ABOUT_TOKENS = (
+    """The service takes a changed file over within seconds. Make tokens as the user that the service runs as."""
+)
+_NOT_WRITTEN = "create: the token was made, and its file could not be written"
+_RULES = """Files that differ are replaced: keep rules of your own in other files. Reload Prometheus afterwards."""
+_COMPLETION = """For bash:  source <(hpc-aggregator completion bash)
+For zsh:   source <(hpc-aggregator completion zsh)"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 success, 1 a source that does not answer, 2 a mistake in configuration or flags."""
     flags = _parser().parse_args(arguments)
     try:
         code: int = flags.run(flags)
-    except (ConfigError, StartError, TokenCommandError) as error:
+    except (ConfigError, StartError, TokenCommandError, RulesError) as error:
         print(error, file=sys.stderr)
         return MISTAKE
     return code
 
 
-class _WholeFlags(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """A parser, also of subcommands, that knows flags by their whole names: --web.config would be another one later."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "allow_abbrev": False})
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(**{"formatter_class": formatter, **settings, "allow_abbrev": False})
+
+
+class _Version(argparse.Action):
+    """Print the version as Prometheus's commands do, in several lines."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(version_text(parser.prog))
+        parser.exit(OK)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _WholeFlags(
+    parser = _Parser(
         prog="hpc-aggregator",
         description="Join Slurm accounting, Robinhood and Prometheus, and give the result back as gauges and an API.",
+        epilog=_exits(_CHECK_FAILED) + "\n`hpc-aggregator COMMAND --help` is about one command.",
     )
-    parser.add_argument("--version", action="version", version=f"hpc-aggregator {aggregator.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print version, revision and Python, and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("serve", help="serve the configured site")
+    command = _command(commands, "serve", "serve the configured site", _SERVE)
     _add_file(command)
     _add_listen(command)
     _add_web(command)
     _add_log(command)
     command.set_defaults(run=_serve)
-    command = commands.add_parser("check", help="check the configuration and say every mistake in it")
-    _add_check(command)
-    command = commands.add_parser("demo", help="serve a synthetic cluster; needs no server and no configuration")
-    _add_listen(command)
-    _add_log(command)
-    command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
-    command.add_argument(
-        "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
+    _add_check(
+        _command(commands, "check", "check the configuration and say every mistake in it", _CHECK, _CHECK_FAILED)
     )
-    command.set_defaults(run=_demo)
-    _add_token(commands.add_parser("token", help="create, list and revoke bearer tokens"))
+    _add_demo(_command(commands, "demo", "serve a synthetic cluster; needs no server and no configuration", _DEMO))
+    _add_token(_command(commands, "token", "create, list and revoke bearer tokens", _ABOUT_TOKENS, _NOT_WRITTEN))
+    command = _command(commands, "rules", "write the rules for Prometheus that belong to this version", _RULES)
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; it is made if need be")
+    command.set_defaults(run=_rules)
+    command = _command(commands, "completion", "print a script that completes this command in a shell", _COMPLETION)
+    command.add_argument("shell", choices=("bash", "zsh"))
+    command.set_defaults(run=lambda flags: _completion(parser, flags))
     return parser
+
+
+def _command(commands: Any, name: str, text: str, description: str, failed: str = "") -> argparse.ArgumentParser:
+    """Add a command; failed is what exit code 1 means, where there is one."""
+    summary = f"{text[0].upper()}{text[1:]}."
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{summary}\n{description}".strip(), epilog=_exits(failed)
+    )
+    return made
+
+
+def _exits(failed: str) -> str:
+    one = f"  1  {failed}\n" if failed else ""
+    return f"exit codes:\n  0  success\n{one}  2  a mistake in the configuration or the flags, which is named on stderr"
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
@@ -82,8 +123,8 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     command.set_defaults(run=_check)
-    kinds = command.add_subparsers(metavar="KIND")
-    web = kinds.add_parser("web-config", help="check a file for --web.config.file instead")
+    kinds = command.add_subparsers(metavar="web-config")
+    web = _command(kinds, "web-config", "check a file for --web.config.file instead", "")
     web.add_argument("web_config", metavar="FILE")
     web.set_defaults(run=_check_web)
 
@@ -94,9 +135,19 @@ def _add_web(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    _add_listen(command)
+    _add_log(command)
+    command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
+    command.add_argument(
+        "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
+    )
+    command.set_defaults(run=_demo)
+
+
 def _add_token(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("create", help="make a token, which is printed once")
+    command = _command(commands, "create", "make a token, which is printed once", "", _NOT_WRITTEN)
     command.add_argument("--name", required=True, help="what the token is for")
     command.add_argument(
         "--scope", dest="scopes", action="append", default=[], metavar="SCOPE", help=f"{KNOWN}; may be repeated"
@@ -110,10 +161,10 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
         help="such as 90d, or never (default: %(default)s)",
     )
     _add_token_file(command, _create_token)
-    command = commands.add_parser("list", help="show the tokens, without what they are made of")
+    command = _command(commands, "list", "show the tokens, without what they are made of", "")
     command.add_argument("--format", choices=("table", "json"), default="table")
     _add_token_file(command, _list_tokens)
-    command = commands.add_parser("revoke", help="make a token invalid")
+    command = _command(commands, "revoke", "make a token invalid", "")
     command.add_argument("id", metavar="ID", help="as `list` shows it")
     _add_token_file(command, _revoke_token)
 
@@ -195,6 +246,17 @@ async def _check_file(flags: argparse.Namespace) -> Report:
 def _check_web(flags: argparse.Namespace) -> int:
     check_web(load_web(flags.web_config))
     print(f"{flags.web_config}: no mistakes")
+    return OK
+
+
+def _rules(flags: argparse.Namespace) -> int:
+    for line in write_rules(flags.output):
+        print(line)
+    return OK
+
+
+def _completion(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> int:
+    print(completion(parser, flags.shell), end="")
     return OK
 
 
