@@ -116,7 +116,7 @@ def test_a_metric_that_another_one_is_read_by_is_named_when_it_is_missing(observ
     done = check()
     (line,) = lines(done.out, "warn")
     assert f'slurm_job_exporter: no series slurm_job_elsewhere{{cluster="{observed.cluster}"}}' in line
-    assert "the use of CPUs too" in line
+    assert "CPUs as well" in line
     assert "slurm_job_exporter 12 series on 2 nodes" in done.out
 
 

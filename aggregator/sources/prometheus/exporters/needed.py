@@ -29,13 +29,13 @@ def _cluster_wide(metric: str) -> bool:
 NEEDED: Mapping[str, tuple[Needed, ...]] = {
     "slurm_job_exporter": (
         _needed("up", "which nodes are observed, so that a job without series is idle and not unknown"),
-        _needed("slurm_job_memory_usage", "all that a job uses: it shows when a job was scraped, the use of CPUs too"),
-        _needed("slurm_job_core_usage_total", "the use of CPUs"),
-        _needed("slurm_job_memory_rss", "the use of memory"),
+        _needed("slurm_job_memory_usage", "everything that jobs use: it shows when a job was scraped, CPUs as well"),
+        _needed("slurm_job_core_usage_total", "CPUs used by jobs"),
+        _needed("slurm_job_memory_rss", "memory used by jobs"),
         _needed("slurm_job_memory_max", "the peak of memory (cgroup v2 needs memory.peak)", always=False),
         _needed("slurm_job_threads_count", "threads", always=False),
-        _needed("slurm_job_utilization_gpu", "the use of GPUs", always=False),
-        _needed("slurm_job_memory_usage_gpu", "the use of GPUs' memory", always=False),
+        _needed("slurm_job_utilization_gpu", "GPUs used by jobs", always=False),
+        _needed("slurm_job_memory_usage_gpu", "GPU memory used by jobs", always=False),
         _needed("slurm_job_power_gpu", "the power of jobs' GPUs", always=False),
     ),
     "slurm_exporter": (
@@ -69,14 +69,16 @@ NEEDED: Mapping[str, tuple[Needed, ...]] = {
     "redfish_exporter": (_needed("redfish_chassis_power_average_consumed_watts", "the power of nodes from BMCs"),),
     "dcgm_exporter": (
         _needed("DCGM_FI_DEV_POWER_USAGE", "the power of GPUs"),
-        _needed("DCGM_FI_DEV_GPU_UTIL", "the use of GPUs, where a job is named", always=False),
-        _needed("DCGM_FI_DEV_FB_USED", "the use of GPUs' memory, where a job is named", always=False),
+        Needed(
+            "GPUs used by jobs, where a job is named", ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), False
+        ),
+        _needed("DCGM_FI_DEV_FB_USED", "GPU memory used by jobs, where a job is named", always=False),
     ),
     "nvidia_gpu_exporter": (
         _needed("nvidia_gpu_power_usage_milliwatts", "the power of GPUs"),
         _needed("nvidia_gpu_jobId", "which job has a GPU", always=False),
-        _needed("nvidia_gpu_duty_cycle", "the use of GPUs, where a job is named", always=False),
-        _needed("nvidia_gpu_memory_used_bytes", "the use of GPUs' memory, where a job is named", always=False),
+        _needed("nvidia_gpu_duty_cycle", "GPUs used by jobs, where a job is named", always=False),
+        _needed("nvidia_gpu_memory_used_bytes", "GPU memory used by jobs, where a job is named", always=False),
     ),
     "pcm_sensor_server": (
         Needed("the memory bandwidth of sockets", ("DRAM_Reads", "DRAM_Writes")),
@@ -87,7 +89,7 @@ NEEDED: Mapping[str, tuple[Needed, ...]] = {
         _needed("libvirtd_domain_vcpu_time", "the CPUs of instances, and their use"),
         _needed("libvirtd_domain_balloon_current", "the memory of instances"),
         _needed("libvirtd_info", "which hypervisors are observed"),
-        _needed("libvirtd_domain_balloon_usable", "the use of memory, where the guest reports it", always=False),
+        _needed("libvirtd_domain_balloon_usable", "memory used, where the guest reports it", always=False),
     ),
     "lfs_quota_exporter": (
         _needed("lfs_quota_kbytes", "the bytes of owners"),
