@@ -23,10 +23,10 @@ def python_version() -> str:
     return platform.python_version()
 
 
-def version_text(command: str) -> str:
+def version_text(command: str, version: str = aggregator.__version__) -> str:
     """Write what `--version` prints, as the commands of Prometheus do."""
     return (
-        f"{command}, version {aggregator.__version__} (revision: {revision()})\n"
+        f"{command}, version {version} (revision: {revision()})\n"
         f"  python version:   {python_version()} ({platform.python_implementation()})\n"
         f"  platform:         {platform.system().lower()}/{platform.machine()}"
     )
