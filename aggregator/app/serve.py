@@ -13,6 +13,7 @@ from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.app.check import open_once
+from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
@@ -189,4 +190,5 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()
-        await ended.wait()
+        async with first_look(config):
+            await ended.wait()

@@ -5,7 +5,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -170,15 +172,43 @@ def test_the_state_is_tried_and_not_made(observed: Site, check: Check) -> None:
     assert lines(check().out, "down")[0].startswith(f"down state.url: mysql://{server}: ")
 
 
-def test_serve_listens_on_every_address_that_is_given(observed: Site) -> None:
-    ports = free_port(), free_port()
-    file = observed.root / "serve.yml"
-    file.write_text(yaml.safe_dump(observed.config))
+@contextmanager
+def serving(site: Site, *ports: int) -> Iterator[Path]:
+    """Serve the site's configuration on some ports; give the log."""
+    file, log = site.root / "serve.yml", site.root / f"serve-{ports[0]}.log"
+    file.write_text(yaml.safe_dump(site.config))
     flags = [f"--web.listen-address={LOOPBACK}:{port}" for port in ports]
     command = [sys.executable, "-m", "aggregator", "serve", f"--config.file={file}", *flags]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with log.open("w") as output, subprocess.Popen(command, stderr=output) as process:
         try:
-            wait_until(lambda: all(map(answers, ports)), 60, "both addresses to answer")
+            wait_until(lambda: all(map(answers, ports)), 60, "the addresses to answer")
+            yield log
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+def test_serve_listens_on_every_address_that_is_given(observed: Site) -> None:
+    with serving(observed, free_port(), free_port()):
+        pass
+
+
+def test_serve_says_once_in_its_log_which_series_are_missing(observed: Site) -> None:
+    observed.settings["exporters"]["redfish_exporter"] = {}
+    observed.proxy.queries.clear()
+    with serving(observed, free_port()) as log:
+        wait_until(lambda: "series are missing" in log.read_text(), 60, "the warning")
+        asked = sum("__name__" in query for query in observed.proxy.queries)
+        wait_until(lambda: len(observed.proxy.queries) > 100, 60, "some refreshes")
+        assert sum("__name__" in query for query in observed.proxy.queries) == asked
+    (line,) = [line for line in log.read_text().splitlines() if "series are missing" in line]
+    assert f"cluster={observed.cluster} said=" in line
+    assert "redfish_exporter: no series match" in line
+
+
+def test_serve_says_nothing_of_it_where_all_are_there(observed: Site) -> None:
+    observed.proxy.queries.clear()
+    with serving(observed, free_port()) as log:
+        wait_until(lambda: sum("__name__" in query for query in observed.proxy.queries) >= 2, 60, "the look")
+        wait_until(lambda: len(observed.proxy.queries) > 50, 60, "some refreshes")
+    assert "series are missing" not in log.read_text()
