@@ -73,7 +73,7 @@ def exporter_warnings(config: Config) -> list[str]:
 async def connect(config: Config) -> list[Outcome]:
     """Fetch each source once, and look which series there are; a source that fails is there once."""
     async with open_site(config) as site:
-        return await attempt_all(_of_site(site, time.time()))
+        return await attempt_all(_of_site(site, config, time.time()))
 
 
 async def attempt_all(attempts: Iterable[Attempt]) -> list[Outcome]:
@@ -88,14 +88,15 @@ async def attempt_all(attempts: Iterable[Attempt]) -> list[Outcome]:
     return outcomes
 
 
-def _of_site(site: Site, now: float) -> Iterator[Attempt]:
+def _of_site(site: Site, config: Config, now: float) -> Iterator[Attempt]:
     for name, cluster in site.clusters.items():
         yield from _of_cluster(f"clusters.{name}", cluster, now)
     for name, item in site.filesystems.items():
         if item.usage:
             yield _fetch(f"filesystems.{name}.robinhood", item.usage, now)
         if item.quotas:
-            yield _fetch(f"filesystems.{name}.quota", item.quotas.counts, now)
+            of_cluster = f"clusters.{config.filesystems[name].cluster}.prometheus"
+            yield _fetch(f"filesystems.{name}.quota", item.quotas.counts, now, of_cluster)
     for name, cloud in site.clouds.items():
         yield _fetch(f"cloud.{name}", cloud.use, now)
         if cloud.presence:

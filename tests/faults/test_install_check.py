@@ -125,6 +125,8 @@ def test_a_metric_that_another_one_is_read_by_is_named_when_it_is_missing(observ
 def test_what_fails_is_there_once_and_nothing_is_called_faultless_above_it(observed: Site, check: Check) -> None:
     observed.settings["slurmacct"]["password"] = "wrong"
     observed.proxy.fault = unavailable
+    quota = {"source": "lfs_quota", "path": "/scratch/"}
+    observed.config["filesystems"] = {"scratch": {"cluster": observed.cluster, "quota": quota}}
     done = check()
     assert done.code == 1
     names = [line.split(":")[0].removeprefix("down ") for line in lines(done.out, "down")]
