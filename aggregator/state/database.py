@@ -61,7 +61,7 @@ class Database:
         async with self._opening:
             if self._engine is None:
                 url = await asyncio.to_thread(self._prepare)
-                self._engine = create_engine(url, self._busy_seconds)
+                self._engine = _create_engine(url, self._busy_seconds)
             return self._engine
 
     def _prepare(self) -> URL:
@@ -69,7 +69,7 @@ class Database:
         file = sqlite_file(self._state)
         if file is not None:
             create_file(file)
-        upgrade(lambda: create_engine(url, self._busy_seconds))
+        upgrade(lambda: _create_engine(url, self._busy_seconds))
         return url
 
     @asynccontextmanager
@@ -83,11 +83,7 @@ class Database:
             raise state_error(error, place(self._state)) from error
 
 
-def create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
-    """Make an engine that connects at its first use; busy_seconds is how long SQLite waits for a lock.
-
-    Raises StateError where the database's driver is not installed.
-    """
+def _create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
     try:
         engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
     except ModuleNotFoundError as error:

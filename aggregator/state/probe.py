@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from aggregator.config import State
-from aggregator.state.database import BUSY_SECONDS, CONNECT_SECONDS, create_engine
+from aggregator.state.database import BUSY_SECONDS, CONNECT_SECONDS, _create_engine
 from aggregator.state.errors import StateError, state_error
 from aggregator.state.location import engine_url, place, sqlite_file
 
@@ -46,7 +46,7 @@ def _look_at(file: Path) -> str:
 
 
 async def _ask(state: State) -> None:
-    engine = create_engine(engine_url(state), BUSY_SECONDS)
+    engine = _create_engine(engine_url(state), BUSY_SECONDS)
     try:
         async with asyncio.timeout(CONNECT_SECONDS), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
