@@ -19,7 +19,7 @@ clusters:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     written = tmp_path / "config.yml"
-    written.write_text("server: { listen_address: '127.0.0.1:9850' }" + CLUSTER.replace("HOST", "db1"))
+    written.write_text("server: { listen_address: '127.0.0.1:9850' }" + CLUSTER.replace("HOST", "127.0.0.1"))
     return written
 
 
