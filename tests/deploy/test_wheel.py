@@ -102,4 +102,4 @@ def test_the_installed_command_says_the_revision_that_it_was_built_of(built: Bui
 def test_the_source_tree_is_left_as_it_was(built: Built) -> None:
     assert built.wheel.exists()
     assert not (ROOT / "aggregator" / "REVISION").exists()
-    assert not (ROOT / "dist").exists()
+    assert not (ROOT / "aggregator" / "rules").exists()
