@@ -47,7 +47,7 @@ def basic_auth(users: Mapping[str, str]) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if identity_of(request) is not ANONYMOUS or (area_of(request.path) == HEALTH and request.path != "/"):
+        if identity_of(request) is not ANONYMOUS or (area_of(request) == HEALTH and request.path != "/"):
             return await handler(request)
         given = _credentials(request)
         if given is None or not await is_right(*given):

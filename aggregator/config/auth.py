@@ -40,10 +40,7 @@ class Staff(Section):
 class Auth(Section):
     """Say who may read what."""
 
-    anonymous: Annotated[tuple[Literal["health", "metrics", "clusters"], ...], Field(strict=False)] = (
-        "health",
-        "metrics",
-    )
+    anonymous: Annotated[tuple[Literal["health", "metrics", "clusters"], ...], Field(strict=False)] = ("health",)
     tokens: Tokens | None = None
     jwt: Jwt | None = None
     trusted_proxy: TrustedProxy | None = None
