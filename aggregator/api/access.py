@@ -18,6 +18,7 @@ from aggregator.api.keys import CLOCK, SETTINGS, STORE, ApiSettings
 from aggregator.api.tokens.scope import METRICS as METRICS_SCOPE
 from aggregator.api.tokens.scope import READ_ALL, ingest, may_read
 from aggregator.api.visibility import is_staff
+from aggregator.model.token import PREFIX
 
 __all__ = ["API", "AREAS", "CLUSTERS", "HEALTH", "METRICS", "area_of", "check_access", "identify"]
 
@@ -46,14 +47,25 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def _identify(request: web.Request) -> Identity:
     settings = request.app[SETTINGS]
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    identity = ANONYMOUS
-    if settings.tokens and scheme.lower() == "bearer":
-        identity = token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+    identity = await _of_token(request, settings)
     if settings.proxy and settings.proxy.is_peer(request):
         # Who looks is the user that the proxy names, whatever the proxy's own token would let it see.
-        return settings.proxy.identify(request) or identity
+        identity = settings.proxy.identify(request) or identity
+    if identity is ANONYMOUS and settings.certificates:
+        return settings.certificates.identify(request) or identity
     return identity
+
+
+async def _of_token(request: web.Request, settings: ApiSettings) -> Identity:
+    """Give the identity of the token that is shown, ours or an access token of the single sign-on."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    others = settings.access_tokens
+    if settings.tokens and scheme.lower() == "bearer":
+        is_ours = credentials.strip().startswith(PREFIX) or others is None or not others.in_authorization
+        if is_ours:
+            return token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+    shown = others.shown_by(request) if others else None
+    return await others.identify(shown) if others and shown is not None else ANONYMOUS
 
 
 @web.middleware
@@ -91,7 +103,7 @@ def _open_name(area: str) -> str:
 
 
 def _has_ways(settings: ApiSettings) -> bool:
-    return settings.tokens is not None or settings.proxy is not None
+    return any((settings.tokens, settings.access_tokens, settings.proxy, settings.certificates))
 
 
 def _check_scope(request: web.Request, identity: Identity, area: str) -> None:

@@ -2,11 +2,12 @@
 
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS, HEALTH
-from aggregator.api.identity import TrustedProxy
+from aggregator.api.identity import ClientCertificates, TrustedProxy
+from aggregator.api.jwt import AccessTokens, KeyFile, KeyPlace, KeySet, KeyUrl, TokenRules
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.app.http import StartError
-from aggregator.config import Auth, ListenAddress, WebConfig
+from aggregator.config import Auth, Jwt, ListenAddress, WebConfig
 
 
 def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
@@ -46,9 +47,42 @@ def configure_auth(settings: ApiSettings, auth: Auth) -> None:
     file = auth.tokens.file if auth.tokens else None
     if file != (settings.tokens.file if settings.tokens else None):
         settings.tokens = TokenStore(file) if file else None
+    _configure_access_tokens(settings, auth)
     proxy = auth.trusted_proxy
     settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
+    certificates = auth.client_certificates
+    settings.certificates = ClientCertificates(certificates.user) if certificates else None
     settings.rules = rules_of(auth)
+
+
+def _configure_access_tokens(settings: ApiSettings, auth: Auth) -> None:
+    """Accept the access tokens that the section describes; the keys of the same place stay known."""
+    if auth.jwt is None:
+        settings.access_tokens = None
+        return
+    place, before = _place_of(auth.jwt), settings.access_tokens
+    keys = before.keys if before and before.keys.place == place else KeySet(place)
+    settings.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, frozenset(auth.staff.groups)), keys)
+
+
+def _place_of(section: Jwt) -> KeyPlace:
+    if section.jwks_file:
+        return KeyFile(section.jwks_file)
+    return KeyUrl(section.jwks_url or "", section.ca_file, section.jwks_interval)
+
+
+def _rules_of_tokens(section: Jwt, staff_groups: frozenset[str]) -> TokenRules:
+    return TokenRules(
+        issuer=section.issuer,
+        audience=section.audience,
+        algorithms=section.algorithms,
+        leeway=section.leeway,
+        header=section.header,
+        user_claim=section.user_claim,
+        user_pattern=section.user_pattern,
+        groups_claim=section.groups_claim,
+        staff_groups=staff_groups,
+    )
 
 
 def rules_of(auth: Auth) -> Rules:

@@ -11,7 +11,6 @@ from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",
-    "auth.jwt",
     "limits",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
