@@ -10,6 +10,7 @@ from aggregator.api.identity import Identity, identity_of
 # A name of its own, so that a site can keep these lines apart.
 logger = logging.getLogger("aggregator.audit")
 _SHOWN = 10
+_LONGEST = 500
 
 
 def audit(request: web.Request, owners: Iterable[str]) -> None:
@@ -22,10 +23,10 @@ def audit(request: web.Request, owners: Iterable[str]) -> None:
 
 
 def audit_change(request: web.Request, what: str, outcome: str) -> None:
-    """Log that somebody changed something, or tried to; what and outcome are words for the administrator."""
+    """Log that somebody changed something, or tried to; also where nobody is known. what and outcome are words."""
     logger.info(
         "change: who=%r from=%r path=%r what=%r outcome=%r",
-        str(identity_of(request)), request.remote, request.path, what, outcome,
+        str(identity_of(request)), request.remote, request.path, what, outcome[:_LONGEST],
     )  # fmt: skip
 
 

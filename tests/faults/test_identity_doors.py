@@ -2,31 +2,15 @@
 
 import json
 import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
-from typing import Any
+from collections.abc import Iterator
 
 from aiohttp import web
 
 from aggregator.api import setup_routes
 from aggregator.api.areas import AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
-from aggregator.app.tokens import create
+from tests.faults.identities import ANYBODY, PROXIED, TOKENS, configure
 from tests.scenarios.site import Site
 
-Headers = Mapping[str, str]
-ANYBODY = "nobody known"
-# identity → the scopes and the user of its token
-TOKENS: dict[str, tuple[list[str], str | None]] = {
-    "a scraper": (["metrics"], None),
-    "a user": (["read:own"], "ann"),
-    "an account's reader": (["read:account:phys"], None),
-    "a portal": (["read:all"], None),
-    "the agent": (["ingest:{cluster}"], None),
-    "another cluster's agent": (["ingest:elsewhere"], None),
-}
-PROXIED = {"a proxy's user": "ben", "a proxy's user of the staff": "boss"}
 READERS = {"a user", "an account's reader", "a portal", *PROXIED}
 OF_THE_STAFF = {"a portal", "a proxy's user of the staff"}
 KNOWN = {*TOKENS, *PROXIED}
@@ -43,23 +27,6 @@ NAMES = {"job_id": "100", "user": "ann", "account": "phys", "node": "node01", "f
          "project": "p", "uuid": "u"}  # fmt: skip
 
 
-def identities(site: Site) -> dict[str, Headers]:
-    """Give what each identity shows."""
-    shown: dict[str, Headers] = {
-        name: {"Authorization": f"Bearer {make_token(site, name, scopes, user)}"}
-        for name, (scopes, user) in TOKENS.items()
-    }
-    return {ANYBODY: {}, **shown, **{name: {"X-Grafana-User": user} for name, user in PROXIED.items()}}
-
-
-def make_token(site: Site, name: str, scopes: list[str], user: str | None) -> str:
-    """Make a token as the command does, and give its text."""
-    named = [scope.format(cluster=site.cluster) for scope in scopes]
-    with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()):
-        create(site.root / "tokens.yml", name=name, user=user, scopes=named, lifetime=3600.0, now=time.time())
-    return printed.getvalue().strip()
-
-
 def routes() -> Iterator[tuple[str, str]]:
     """Give method and path of every route of the application."""
     app = web.Application()
@@ -67,13 +34,6 @@ def routes() -> Iterator[tuple[str, str]]:
     for route in app.router.routes():
         assert route.resource is not None
         yield route.method, route.resource.canonical
-
-
-def configure(site: Site, **auth: Any) -> dict[str, Headers]:
-    known = identities(site)
-    site.config["auth"] = {"tokens": {"file": str(site.root / "tokens.yml")}, **auth}
-    site.headers = dict(known["a portal"])
-    return known
 
 
 def log_of(site: Site) -> str:
