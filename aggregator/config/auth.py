@@ -1,7 +1,6 @@
 """Declare who is known to the service, and what they may see."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -13,6 +12,7 @@ from aggregator.config.types import (
     File,
     HeaderName,
     Interval,
+    ListenAddress,
     Names,
     Networks,
     NotEmpty,
@@ -39,16 +39,9 @@ def _check_leeway(seconds: float) -> float:
 def _check_keys_url(text: str) -> str:
     """Refuse keys over plain HTTP: whoever can change them on their way can let everybody in."""
     url = split_url(text)
-    if url is not None and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+    if url is not None and url.scheme == "http" and not ListenAddress(url.hostname or "", 0).is_loopback:
         raise refused("must begin with https://, for keys that are changed on their way let anybody in")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_group(pattern: str) -> str:
