@@ -92,6 +92,8 @@ class ConfiguredService:
         """Start to refresh, and say now if no token will be valid."""
         if self.settings.tokens:
             await self.settings.tokens.refresh()
+        if self.settings.access_tokens:
+            self.settings.access_tokens.keys.read_soon()
         await self.service.start(lambda: open_site(self._config), timing_of(self._config))
 
     def reload_soon(self) -> None:

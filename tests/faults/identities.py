@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 from aggregator.app.tokens import create
+from tests.faults.issuer import AUDIENCE, ISSUER, SigningKey, key_set, replace_file
 from tests.scenarios.site import Site
 
 Headers = dict[str, str]
@@ -19,13 +20,19 @@ TOKENS: dict[str, tuple[list[str], str | None]] = {
     "the agent": (["ingest:{cluster}"], None),
     "another cluster's agent": (["ingest:elsewhere"], None),
 }
+SIGNED_ON: dict[str, dict[str, Any]] = {
+    "a user of the single sign-on": {},
+    "staff of the single sign-on": {"groups": ["hpc-staff"]},
+}
+_KEY = SigningKey("e1", "ES256")
 PROXIED = {"a proxy's user": "ben", "a proxy's user of the staff": "boss"}
 
 
 def configure(site: Site, **auth: Any) -> dict[str, Headers]:
     """Let nobody in without a token; the tests themselves show the portal's. Give what each identity shows."""
     known = identities(site)
-    site.config["auth"] = {"tokens": {"file": str(site.root / "tokens.yml")}, **auth}
+    jwt = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(site.root / "jwks.json"), "groups_claim": "groups"}
+    site.config["auth"] = {"tokens": {"file": str(site.root / "tokens.yml")}, "jwt": jwt, **auth}
     site.headers = dict(known["a portal"])
     return known
 
@@ -36,6 +43,8 @@ def identities(site: Site) -> dict[str, Headers]:
         name: {"Authorization": f"Bearer {make_token(site, name, scopes, user)}"}
         for name, (scopes, user) in TOKENS.items()
     }
+    replace_file(site.root / "jwks.json", key_set(_KEY))
+    shown |= {name: {"Authorization": f"Bearer {_KEY.token(**claims)}"} for name, claims in SIGNED_ON.items()}
     return {ANYBODY: {}, **shown, **{name: {"X-Grafana-User": user} for name, user in PROXIED.items()}}
 
 

@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.owner.asked += 1
         body = self.owner.keys.encode()
-        self.send_response(200)
+        self.send_response(self.owner.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -91,12 +91,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class KeyServer(WebServer):
-    """Serves the keys, which may change, and counts how often they were asked for."""
+    """Serves the keys, which may change, or an error, and counts how often it was asked."""
 
     def __init__(self, keys: str) -> None:
         super().__init__(_Handler)
         self.keys = keys
         self.asked = 0
+        self.status = 200
 
     @property
     def url(self) -> str:

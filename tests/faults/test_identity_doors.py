@@ -8,12 +8,12 @@ from aiohttp import web
 
 from aggregator.api import setup_routes
 from aggregator.api.areas import AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
-from tests.faults.identities import ANYBODY, PROXIED, TOKENS, configure
+from tests.faults.identities import ANYBODY, PROXIED, SIGNED_ON, TOKENS, configure
 from tests.scenarios.site import Site
 
-READERS = {"a user", "an account's reader", "a portal", *PROXIED}
-OF_THE_STAFF = {"a portal", "a proxy's user of the staff"}
-KNOWN = {*TOKENS, *PROXIED}
+READERS = {"a user", "an account's reader", "a portal", *SIGNED_ON, *PROXIED}
+OF_THE_STAFF = {"a portal", "a proxy's user of the staff", "staff of the single sign-on"}
+KNOWN = {*TOKENS, *SIGNED_ON, *PROXIED}
 MAY_ENTER: dict[str, set[str]] = {
     HEALTH: {ANYBODY, *KNOWN},
     METRICS: {"a scraper", *OF_THE_STAFF},
@@ -43,7 +43,9 @@ def log_of(site: Site) -> str:
 def test_every_route_lets_in_those_whom_its_area_lets_in_and_nobody_else(site: Site) -> None:
     """Generated from the routes: one that declares no area fails here. On loopback, where auth holds as elsewhere."""
     known = configure(
-        site, staff={"users": ["boss"]}, trusted_proxy={"networks": ["127.0.0.1/32"], "header": "X-Grafana-User"}
+        site,
+        staff={"users": ["boss"], "groups": ["hpc-staff"]},
+        trusted_proxy={"networks": ["127.0.0.1/32"], "header": "X-Grafana-User"},
     )
     site.job(100, id_user=1000, id_assoc=10)
     service = site.start()

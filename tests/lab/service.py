@@ -72,9 +72,9 @@ class Service:
             with error:
                 return error.code, error.read()
 
-    def data(self, path: str) -> Any:
+    def data(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the data of a successful API answer."""
-        status, body = self.get(path)
+        status, body = self.get(path, headers)
         answer = json.loads(body)
         assert status == 200, answer
         assert answer["status"] == "success"

@@ -123,6 +123,14 @@ class KeySet:
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """Count the keys that are known."""
+        return len(self._keys)
+
+    def read_soon(self) -> None:
+        """Begin to read, so that what is wrong with the place is told before the first token comes."""
+        self._read_when_due(is_known=False)
+
     async def find(self, key_id: str) -> SigningKey | None:
         """Give the key of that id, None when there is none: an unknown one is looked for, but not at every request.
 
