@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv6Address, ip_address, ip_network
+from threading import Barrier
 from types import MappingProxyType
 from typing import Final
 
@@ -63,6 +64,10 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         # Its own: whoever sends wrong passwords holds up nobody but others with passwords.
         self._pool = ThreadPoolExecutor(_THREADS, "password")
+        # They begin now, for later there may be no memory for a thread.
+        begun = Barrier(_THREADS)
+        for _ in range(_THREADS):
+            self._pool.submit(begun.wait)
         self._waiting = 0
 
     async def is_right(self, name: str, password: str, address: str) -> bool:

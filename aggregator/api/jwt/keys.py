@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 LONGEST_SECONDS: Final = 86_400.0
 MAX_BYTES: Final = 1 << 20
 _MAX_KEYS: Final = 100
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+LONGEST_READ_SECONDS: Final = 5.0
 # Keys with which a signature can be checked and not made.
 _PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})
 _MIN_RSA_BITS: Final = 2048
@@ -95,7 +95,7 @@ class KeyUrl:
         """Ask for the keys with a session of its own, once an hour or so."""
         tls = await asyncio.to_thread(ssl.create_default_context, cafile=self.ca_file)
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=tls)) as session,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session,
             session.get(self.url, allow_redirects=False) as answer,
         ):
             if answer.status != 200:
@@ -114,8 +114,11 @@ class KeyUrl:
 class KeySet:
     """Keep the keys of one place; a place that cannot be read leaves those that were known."""
 
-    def __init__(self, place: KeyPlace, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, place: KeyPlace, monotonic: Callable[[], float] = time.monotonic, timeout: float = LONGEST_READ_SECONDS
+    ) -> None:
         self.place = place
+        self._timeout = timeout
         self.error = ""
         self._monotonic = monotonic
         self._keys: Mapping[str, SigningKey] = {}
@@ -140,7 +143,7 @@ class KeySet:
         reading = self._read_when_due(is_known=is_known)
         if reading and not is_known:
             # One reading serves all who wait, and goes on when one of them leaves.
-            await asyncio.shield(reading)
+            await asyncio.wait({reading})
         if self._read_at is None or self._monotonic() - self._read_at > LONGEST_SECONDS:
             raise KeysUnavailable(
                 f"auth.jwt: no access token can be checked now, the keys cannot be read: {self.error}"
@@ -160,7 +163,9 @@ class KeySet:
 
     async def _read(self) -> None:
         try:
-            self._keys = read_keys(await self.place.read())
+            # Also of a file: a thread may not be free, or its disk away.
+            async with asyncio.timeout(self._timeout):
+                self._keys = read_keys(await self.place.read())
         except (OSError, ValueError, TimeoutError, aiohttp.ClientError) as error:
             self._tell(f"{self.place}: {str(error) or type(error).__name__}")
             return

@@ -119,6 +119,16 @@ async def test_without_any_keys_nothing_can_be_checked(keys: KeySet, place: Fake
         await keys.find("a")
 
 
+async def test_a_place_that_hangs_is_given_up_and_asked_again(place: FakePlace, clock: Clock) -> None:
+    keys = KeySet(place, clock, timeout=0.01)
+    place.may_end.clear()
+    with pytest.raises(KeysUnavailable, match="TimeoutError"):
+        await keys.find("a")
+    place.may_end.set()
+    clock.now += 30
+    assert await keys.find("a")
+
+
 def test_only_public_keys_for_signatures_that_are_strong_enough_are_taken() -> None:
     weak = RSAAlgorithm.to_jwk(
         rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key(), as_dict=True

@@ -53,6 +53,16 @@ def test_once_auth_is_configured_that_is_open_which_it_says_on_every_address(hos
     assert openness(open_areas(address, Auth(), None), address) == ""
 
 
+def test_a_required_certificate_opens_everything_only_without_auth() -> None:
+    web = WebConfig.model_validate({"tls_server_config": {
+        "cert_file": "c", "key_file": "k", "client_ca_file": "a", "client_auth_type": "RequireAndVerifyClientCert",
+    }})  # fmt: skip
+    address = ListenAddress("", 9850)
+    assert open_areas(address, Auth(), web) == {HEALTH}
+    assert open_areas(address, None, web) == AREAS
+    assert openness(AREAS, address).startswith("open: no auth is configured, every client with a certificate can")
+
+
 def test_without_auth_only_loopback_is_open_and_says_so() -> None:
     here = ListenAddress("127.0.0.1", 9850)
     assert open_areas(here, None, None) == AREAS
