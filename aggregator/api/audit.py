@@ -30,6 +30,11 @@ def audit_change(request: web.Request, what: str, outcome: str) -> None:
     )  # fmt: skip
 
 
+def audit_signal(name: str, what: str) -> None:
+    """Log that root, or the service's own user, asked for something by a signal."""
+    logger.info("change: who=%r what=%r outcome='asked for'", f"signal {name}", what)
+
+
 def audit_refusal(request: web.Request, why: str, identity: Identity | None = None) -> None:
     """Log that credentials were refused, or what a known identity asked for; why holds no secret."""
     who = str(identity) if identity else "unknown"

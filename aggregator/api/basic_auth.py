@@ -44,7 +44,7 @@ class BadCredentials(ApiError):
 class TooManyFailures(ApiError):
     """The address has shown too many wrong passwords to be listened to now."""
 
-    status, error_type = 429, "too_many_requests"
+    status, error_type = 429, "rate_limited"
     headers = MappingProxyType({"Retry-After": f"{FAILURE_SECONDS:.0f}"})
 
 
@@ -103,15 +103,16 @@ class Passwords:
 
 
 def basic_auth(users: Mapping[str, str], timer: Callable[[], float] = time.monotonic) -> Middleware:
-    """Make the middleware that lets in only these users and whoever is known otherwise.
+    """Make the middleware that lets in only these users and whoever is known otherwise; everybody while there are none.
 
-    Health needs no identity, for probes have no credentials.
+    Health needs no identity, for probes have no credentials. Users may come and go, and get other passwords.
     """
     passwords = Passwords(users, timer)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if identity_of(request) is not ANONYMOUS or (area_of(request) == HEALTH and request.path != "/"):
+        is_open = not users or (area_of(request) == HEALTH and request.path != "/")
+        if is_open or identity_of(request) is not ANONYMOUS:
             return await handler(request)
         given = _credentials(request)
         if given is None:

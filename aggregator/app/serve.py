@@ -7,6 +7,7 @@ import time
 
 import aggregator
 from aggregator.api import ApiSettings
+from aggregator.api.audit import audit_signal
 from aggregator.app.auth import configure_auth, open_areas, openness
 from aggregator.app.check import open_once
 from aggregator.app.http import StartError, listen
@@ -125,6 +126,11 @@ class ConfiguredService:
             return None
 
 
+def _hang_up(configured: ConfiguredService) -> None:
+    audit_signal("SIGHUP", "configuration")
+    configured.reload_soon()
+
+
 async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -136,7 +142,7 @@ async def serve(file: str, config: Config, address: ListenAddress, web_config: W
     if said := openness(configured.settings.open_areas, address):
         _log.warning(said)
     async with listen(configured.service, configured.settings, address, web_config) as ended:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         await configured.open_state()
         await configured.start()
         await ended.wait()

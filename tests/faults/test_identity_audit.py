@@ -81,4 +81,7 @@ def test_reads_of_others_changes_and_refusals_are_one_line_each(site: Site) -> N
     )
     assert lacking.startswith("refused: who='token ")
     assert lacking.endswith("why='this token lacks the scope read:all'")
+    service.daemon.hang_up()
+    asked = "change: who='signal SIGHUP' what='configuration' outcome='asked for'"
+    site.wait(lambda: audited(site)[-1] == asked, "the line of the signal")
     assert all(line.isprintable() for line in service.daemon.log.read_text().splitlines())
