@@ -48,7 +48,7 @@ def check_origin(refuse: Refuse) -> Middleware:
 
 
 def _wrong_host(request: web.Request) -> ApiError | None:
-    area, settings = area_of(request.path), request.app[SETTINGS]
+    area, settings = area_of(request), request.app[SETTINGS]
     # Prometheus scrapes by any name of the machine; who can reach that address needs no rebinding.
     is_open = area == HEALTH or (area == METRICS and not settings.is_local)
     if is_open or request.secure or identity_of(request).kind not in _WITHOUT_SECRET:

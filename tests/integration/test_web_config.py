@@ -12,8 +12,8 @@ import pytest
 
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.auth import open_areas
 from aggregator.app.http import StartError, listen
-from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
 from aggregator.config import Bounds, ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
@@ -38,7 +38,7 @@ async def served(folder: Path, web: WebConfig, **bounds: object) -> AsyncIterato
         bounds=Bounds.model_validate(bounds),
     )  # fmt: skip
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port), web):
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 

@@ -63,7 +63,7 @@ async def served(folder: Path) -> AsyncIterator[Clients]:
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = make_settings(connections=PLACES)
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port)):
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)]):
         clients = Clients(port, service)
         yield clients
         clients.close()
