@@ -11,7 +11,7 @@ from aggregator.join.agreement import compare_gpus
 from aggregator.model.accounting import Accounting
 from aggregator.model.replication import Replication
 from aggregator.model.use import Use
-from aggregator.sources.base import FetchError, Source, UsageReader
+from aggregator.sources.base import FetchError, Remote, Source, UsageReader
 
 TIMEOUT_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ async def connect(config: Config) -> list[tuple[str, str]]:
             named += _of_cluster(f"clusters.{name}", cluster, now)
         for name, item in site.filesystems.items():
             if item.usage:
-                named.append((f"filesystems.{name}.robinhood", item.usage.fetch(now)))
+                named.append((f"filesystems.{name}.robinhood", _log_in(item.usage, now)))
             if item.quotas:
                 named.append((f"filesystems.{name}.quota", item.quotas.counts.fetch(now)))
         named += [(f"cloud.{name}", cloud.use.fetch(now)) for name, cloud in site.clouds.items()]
@@ -58,7 +58,7 @@ async def connect(config: Config) -> list[tuple[str, str]]:
 
 def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[tuple[str, Awaitable[object]]]:
     """Name what is read of a cluster; a text that comes of it is for the administrator."""
-    yield f"{key}.slurmacct", cluster.accounting.fetch(now)
+    yield f"{key}.slurmacct", _log_in(cluster.accounting, now)
     if cluster.usage:
         yield f"{key}.slurmacct (usage)", _read_usage(cluster.usage)
     if cluster.replica:
@@ -69,6 +69,17 @@ def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[tuple
     if cluster.power:
         window = cluster.power.window
         yield f"{key}.prometheus (energy)", cluster.power.windows(now - now % window, 1)
+
+
+async def _log_in(source: Source[object], now: float) -> str:
+    """Read a database, and say how it was reached and what of it may not be read."""
+    data = await source.fetch(now)
+    missing = data.missing if isinstance(data, Accounting) else ()
+    return "; ".join(filter(None, (_session(source), *missing)))
+
+
+def _session(source: object) -> str:
+    return source.session if isinstance(source, Remote) else ""
 
 
 async def _read_usage(usage: UsageReader) -> str:
@@ -86,7 +97,8 @@ async def _compare(accounting: Source[Accounting], use: Source[Use], now: float)
 
 async def _measure(replica: Source[Replication], now: float) -> str:
     lag = (await replica.fetch(now)).lag_seconds
-    return "its lag is unknown, for the primary cannot be read" if lag is None else f"{lag:.0f} s behind"
+    said = "its lag is unknown, for the primary cannot be read" if lag is None else f"{lag:.0f} s behind"
+    return ", ".join(filter(None, (said, _session(replica))))
 
 
 async def _try(what: str, fetch: Awaitable[object]) -> tuple[str, str]:

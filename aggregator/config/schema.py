@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.cloud import Cloud
-from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
@@ -66,6 +66,7 @@ class State(PasswordSection):
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
     script_retention: Interval = parse_duration("1y")
+    tls: Tls | None = None
 
 
 class Partitions(Section):

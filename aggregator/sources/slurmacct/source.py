@@ -59,6 +59,11 @@ class SlurmAcct:
         return self._feed.rows
 
     @property
+    def session(self) -> str:
+        """Say whether the connection is encrypted, and how many the service needs."""
+        return self._database.session
+
+    @property
     def schema(self) -> Schema | None:
         """Give the schema, None before it was read and after it turned out to have changed."""
         return self._schema

@@ -32,7 +32,7 @@ def test_secret_that_everyone_can_read_gives_a_warning(secrets: Path) -> None:
 
 def test_power_without_the_use_of_jobs_gives_a_warning() -> None:
     config = parse(
-        "clusters: { narval: { slurmacct: { host: db1, user: u }, prometheus: { url: 'http://p:9090' }, "
+        "clusters: { narval: { slurmacct: { host: localhost, user: u }, prometheus: { url: 'http://p:9090' }, "
         "exporters: { redfish_exporter: {} } } }"
     )
 
@@ -41,9 +41,39 @@ def test_power_without_the_use_of_jobs_gives_a_warning() -> None:
 
 def test_the_exporter_of_clouds_gives_a_warning_where_it_is_said_of_a_cluster() -> None:
     config = parse(
-        "clusters: { narval: { slurmacct: { host: db1, user: u }, prometheus: { url: 'http://p:9090' }, "
+        "clusters: { narval: { slurmacct: { host: localhost, user: u }, prometheus: { url: 'http://p:9090' }, "
         "exporters: { libvirtd_exporter: {} } } }"
     )
 
     (warning,) = config.warnings
     assert warning.startswith("clusters.narval.exporters.libvirtd_exporter: not used here")
+
+
+@pytest.mark.parametrize(
+    ("host", "warns"),
+    [("db1", True), ("10.0.0.5", True), ("localhost", False), ("127.0.0.1", False), ("::1", False), ("[::1]", False)],
+)
+def test_a_database_on_another_machine_without_tls_gives_a_warning(host: str, warns: bool) -> None:
+    (cluster, filesystem) = (
+        f"clusters: {{ n: {{ slurmacct: {{ host: '{host}', user: u TLS }}, prometheus: {{ url: 'http://p' }} }} }}",
+        f"filesystems: {{ p: {{ robinhood: {{ host: '{host}', user: u, database: d TLS }} }} }}",
+    )
+    state = f"state: {{ url: 'mysql://u@{host if ':' not in host or '[' in host else f'[{host}]'}/d' TLS }}"
+    text = "\n".join((cluster, filesystem, state))
+
+    keys = [warning.partition(":")[0] for warning in parse(text.replace(" TLS", "")).warnings]
+
+    assert keys == (["clusters.n.slurmacct", "filesystems.p.robinhood", "state"] if warns else [])
+    assert parse(text.replace(" TLS", ", tls: {}")).warnings == ()
+
+
+def test_a_replica_has_the_tls_of_its_primary() -> None:
+    text = (
+        "clusters: { n: { slurmacct: { host: localhost, user: u TLS, replica: { host: db2 } }, "
+        "prometheus: { url: 'http://p' } } }"
+    )
+
+    (warning,) = parse(text.replace(" TLS", "")).warnings
+
+    assert warning.startswith("clusters.n.slurmacct.replica: db2 is another machine")
+    assert parse(text.replace(" TLS", ", tls: {}")).warnings == ()
