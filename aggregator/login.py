@@ -25,8 +25,27 @@ class LoginRefusedError(OperationalError):  # type: ignore[misc]
         super().__init__(CR.CR_SSL_CONNECTION_ERROR, text)
 
 
+class TooLargeError(OperationalError):  # type: ignore[misc]
+    """The server sends more than was allowed; the connection is of no use any more."""
+
+
 class Connection(aiomysql.Connection):  # type: ignore[misc]
     """A connection that logs in by TLS where it is given, and else shows the password to nobody."""
+
+    _allowed = float("inf")
+
+    def allow(self, size: int) -> None:
+        """Let the server send so many bytes from now on."""
+        self._allowed = size
+
+    async def _read_bytes(self, num_bytes: int) -> bytes:
+        # Before they are read: a packet says how long it is, and rows of several packets are put together.
+        self._allowed -= num_bytes
+        if self._allowed < 0:
+            self.close()
+            raise TooLargeError(CR.CR_NET_PACKET_TOO_LARGE, "the server sent too much")
+        data: bytes = await super()._read_bytes(num_bytes)
+        return data
 
     @property
     def encryption(self) -> str:

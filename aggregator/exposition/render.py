@@ -127,7 +127,7 @@ def _interleave(name: str, labels: Sequence[str], values: Sequence[float]) -> tu
     parts[2::4] = ["} "] * len(written)
     parts[3::4] = written
     parts.append("\n")
-    return "".join(parts).encode(), len(written)
+    return _encode("".join(parts)), len(written)
 
 
 def _special(value: float) -> str:
@@ -140,7 +140,12 @@ def _histograms(family: Family[Any], column: _Column) -> tuple[bytes, int]:
     for base, entity in zip(column.fragments, column.entities, strict=True):
         if histogram := family.histogram(entity):
             lines.extend(_histogram_lines(family.name, base, histogram))
-    return "".join(lines).encode(), len(lines)
+    return _encode("".join(lines)), len(lines)
+
+
+def _encode(text: str) -> bytes:
+    """Encode as UTF-8, which has no lone surrogates: one broken name must not take the whole page down."""
+    return text.encode(errors="replace")
 
 
 def _histogram_lines(name: str, base: str, histogram: Histogram) -> Iterable[str]:

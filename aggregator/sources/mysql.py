@@ -17,13 +17,17 @@ from weakref import WeakSet
 import aiomysql
 import pymysql
 
-from aggregator.login import Pool
+from aggregator.login import Connection as Connected
+from aggregator.login import Pool, TooLargeError
 from aggregator.sources.base import FetchError
 
 Row = tuple[Any, ...]
 Read = Callable[..., Awaitable[list[Row]]]
 # Rows decoded between two turns of the event loop: aiomysql decodes on the loop.
 CHUNK_ROWS = 200
+# What one statement may give: ten times what a large site has of anything that is read.
+MAX_BYTES = 512 * 2**20
+MAX_ROWS = 2_500_000
 CONNECT_SECONDS = 5.0
 # What the client waits beyond the server's own limit before it gives the connection up.
 GRACE_SECONDS = 5.0
@@ -236,6 +240,10 @@ class Database:
             await self.close()
             limit = self._connection.statement_timeout + GRACE_SECONDS
             raise FetchError(f"{self._connection.key}: no answer within {limit:g} s") from error
+        except TooLargeError as error:
+            await self.close()
+            most = f"{MAX_BYTES >> 20} MiB or {MAX_ROWS} rows"
+            raise FetchError(f"{self._connection.key}: one statement gave more than {most}") from error
         except pymysql.err.MySQLError as error:
             await self._raise_fetch_error(error)
         # A server that dies in the middle shows in the driver as any of these.
@@ -296,17 +304,23 @@ async def _execute(connection: Any, sql: str) -> None:
         await cursor.execute(sql)
 
 
-async def _read(connection: Any, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+async def _read(connection: Connected, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+    connection.allow(MAX_BYTES)
     async with connection.cursor(aiomysql.SSCursor) as cursor:
         await cursor.execute(sql, parameters)
-        return await _fetch_in_chunks(cursor)
+        return await _fetch_in_chunks(connection, cursor)
 
 
-async def _fetch_in_chunks(cursor: Any) -> list[Row]:
-    """Fetch all rows, giving the event loop a turn between chunks."""
+async def _fetch_in_chunks(connection: Connected, cursor: Any) -> list[Row]:
+    """Fetch all rows, giving the event loop a turn between chunks.
+
+    Raises TooLargeError.
+    """
     rows: list[Row] = []
     while chunk := await cursor.fetchmany(CHUNK_ROWS):
         rows.extend(chunk)
+        if len(rows) > MAX_ROWS:
+            connection.allow(0)
         await asyncio.sleep(0)
     return rows
 
