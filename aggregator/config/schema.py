@@ -20,6 +20,7 @@ from aggregator.config.types import (
     File,
     HeaderName,
     Interval,
+    LabelBytes,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -162,6 +163,7 @@ class Limits(Section):
     """Bound what the service exposes."""
 
     series: SeriesLimits = SeriesLimits()
+    job_name_bytes: LabelBytes = 128
 
 
 class Tokens(Section):

@@ -319,6 +319,8 @@ Networks = Annotated[tuple[Network, ...], Field(strict=False), AfterValidator(_r
 File = Annotated[Path, PlainValidator(_read_file), _as_text(str)]
 Port = Annotated[int, _integer(1, 65535)]
 Count = Annotated[int, _integer(1)]
+# What is 0 leaves the label out; slurmdbd itself cuts names at 255 bytes.
+LabelBytes = Annotated[int, _integer(0, 1024)]
 Amount = Annotated[float, PlainValidator(read_amount)]
 Pue = Annotated[float, PlainValidator(_number(1))]
 Ratio = Annotated[float, PlainValidator(read_ratio)]

@@ -12,7 +12,7 @@ def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
         "energy.gpu_classes",
         "auth.jwt",
-        "limits",
+        "limits.series",
     ]
 
     warnings = load(TESTDATA / "contract.good.yml").warnings
