@@ -24,15 +24,20 @@ class Impostor:
 
     def __init__(self, plugin: str = NATIVE, answer: bytes = b"") -> None:
         self.received: list[bytes] = []
-        self._greeting = (
-            b"\x0a5.5.5-10.11.0-MariaDB\0" + struct.pack("<I", 1) + _SALT[0] + b"\0"
-            + struct.pack("<HBHHB", _CAPABILITIES & 0xFFFF, 33, 2, _CAPABILITIES >> 16, 21)
-            + bytes(10) + _SALT[1] + b"\0" + plugin.encode() + b"\0"
-        )  # fmt: skip
+        self._greeting = self.greeting(plugin)
         self._answer = answer
         self._socket = socket.create_server((LOOPBACK, 0))
         self.port: int = self._socket.getsockname()[1]
         self._connections: list[threading.Thread] = []
+
+    @staticmethod
+    def greeting(plugin: str) -> bytes:
+        """Write what a server says first."""
+        return (
+            b"\x0a5.5.5-10.11.0-MariaDB\0" + struct.pack("<I", 1) + _SALT[0] + b"\0"
+            + struct.pack("<HBHHB", _CAPABILITIES & 0xFFFF, 33, 2, _CAPABILITIES >> 16, 21)
+            + bytes(10) + _SALT[1] + b"\0" + plugin.encode() + b"\0"
+        )  # fmt: skip
 
     def __enter__(self) -> "Impostor":
         self._thread = threading.Thread(target=self._accept, daemon=True)

@@ -85,8 +85,9 @@ async def read_answer(chunks: AsyncIterator[bytes], wanted: str, decoder: msgspe
             _check_count(len(series), points)
         # The last series stays in the envelope, for only there one sees where it ends.
         envelope = await asyncio.to_thread(_ENVELOPE.decode, head + rest)
-        series += await asyncio.to_thread(decoder.decode, _result(envelope, wanted))
-        _check_count(len(series), points)
+        found = await asyncio.to_thread(decoder.decode, _result(envelope, wanted))
+        series += found
+        _check_count(len(series), points + _points(found))
     # What is nested too deeply is no answer either.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError("not the answer of a Prometheus API", is_of_the_api=False) from error
