@@ -5,7 +5,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymysql.err import MySQLError
 
@@ -71,6 +71,7 @@ def log_in(payloads: list[bytes]) -> tuple[bytes, Exception | None]:
     return asyncio.run(run())
 
 
+@settings(max_examples=4 * settings.default.max_examples)  # type: ignore[union-attr]
 @given(st.sampled_from(PLUGINS), st.lists(PACKETS, max_size=4))
 def test_the_password_does_not_leave_whatever_is_sent(plugin: str, answers: list[bytes]) -> None:
     written, _ = log_in([Impostor.greeting(plugin), *answers])
