@@ -280,7 +280,8 @@ def _describe(error: pymysql.err.MySQLError, number: int, settings: Connection) 
         hint += ", or set tls if this user must use it (REQUIRE SSL)"
     if number == _UNREACHABLE:
         return f"{hint} ({_reason(error.__cause__)})"
-    return hint if number in _DRIVERS else f"{hint} (the server says: {said[:300]})"
+    # The words of those with a kind of their own say no more than the hint.
+    return hint if number in _DRIVERS or number in _ERRORS else f"{hint} (the server says: {said[:300]})"
 
 
 def _reason(cause: BaseException | None) -> str:

@@ -82,10 +82,9 @@ async def discover(database: Reads, cluster: str, key: str) -> Schema:
 
 async def _without_jobs(database: Reads, cluster: str, key: str, tables: Collection[str]) -> str:
     """Say why the cluster's jobs are not to be seen: another database, another cluster, or no GRANT."""
-    known = {table.removesuffix("_job_table") for table in tables if table.endswith("_job_table")}
     if "cluster_table" in tables:
-        known |= {text(row[0]) for row in await database.rows(_CLUSTERS)}
-    elif not known:
+        known = {text(row[0]) for row in await database.rows(_CLUSTERS)}
+    elif not (known := {table.removesuffix("_job_table") for table in tables if table.endswith("_job_table")}):
         return f"{key}.database: not a slurmdbd database, or nothing of it is granted (no {cluster}_job_table in it)"
     if cluster in known:
         return f"{key}: {cluster}_job_table is not granted, or not there for now: check the GRANT"
