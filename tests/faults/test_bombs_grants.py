@@ -13,10 +13,11 @@ import pytest
 
 from aggregator.config import State
 from aggregator.model.accounting import Accounting
+from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
 from aggregator.state.database import Database as StateDatabase
-from tests.faults.test_bombs_tls import PASSWORD, accounting, check, launch
+from tests.faults.test_bombs_tls import PASSWORD, accounting, check
 from tests.lab.databases import HSM, load_robinhood
 from tests.lab.mariadb import MariaDB
 from tests.lab.ports import LOOPBACK
@@ -107,32 +108,24 @@ async def test_each_table_costs_what_needs_it(site: Site) -> None:
         assert warning.startswith(f"{missing} is not there, or not granted (GRANT SELECT ON {missing}): ")
 
 
-async def read(site: Site) -> Accounting:
+async def read(site: Site, **more: Any) -> Accounting:
     section = site.settings["slurmacct"]
-    database = Database(Connection(**{**section, "key": "key", "password": lambda: section["password"]}))
+    database = Database(Connection(**{**section, **more, "key": "key", "password": lambda: section["password"]}))
     try:
         return await SlurmAcct(site.cluster, database, "key", 600.0).fetch(time.time())
     finally:
         await database.close()
 
 
-def test_the_whole_of_grants_leaves_nothing_out(site: Site) -> None:
+def test_the_whole_of_grants_leaves_nothing_out_and_one_that_is_taken_away_is_missed(site: Site) -> None:
     grant(site, statements("slurmacct"))
+    user = site.settings["slurmacct"]["user"]
     site.start()
     assert warnings(site) == []
     features = accounting(site)["features"]
     assert {"scripts", "usage", "steps", "suspensions", "coordinators", "node_events", "reservations"} <= {
         name for name, there in features.items() if there
     }
-    said = check(site)
-    assert "GRANT" not in said
-    assert "not encrypted, up to 5 connections of" in said
-
-
-def test_a_grant_that_is_taken_away_is_missed_at_the_next_reading_and_found_again(site: Site) -> None:
-    grant(site, statements("slurmacct"))
-    user = site.settings["slurmacct"]["user"]
-    site.start()
     table = f"`{site.database}`.`{site.cluster}_assoc_table`"
     site.mariadb.execute(f"REVOKE SELECT ON {table} FROM '{user}'@'{LOOPBACK}'")
     site.service.daemon.hang_up()
@@ -143,25 +136,30 @@ def test_a_grant_that_is_taken_away_is_missed_at_the_next_reading_and_found_agai
     site.wait(lambda: accounting(site)["up"], "slurmacct to be read again")
 
 
-def test_too_many_connections_are_told_with_the_number_that_is_needed(site: Site) -> None:
+def test_check_names_no_grant_where_the_page_was_followed(site: Site) -> None:
     grant(site, statements("slurmacct"))
-    user = site.settings["slurmacct"]["user"]
-    site.mariadb.execute(f"ALTER USER '{user}'@'{LOOPBACK}' WITH MAX_USER_CONNECTIONS 1")
-    with closing(pymysql.connect(host=LOOPBACK, port=site.mariadb.port, user=user, password=PASSWORD)):
-        launch(site)
-        error = accounting(site)["error"]
-    assert "each replica of this service needs up to 5 connections (MAX_USER_CONNECTIONS)" in error
-    assert "the server says: User 'granted" in error
-    site.wait(lambda: accounting(site)["up"], "slurmacct to be read")
-
-
-def test_the_grants_on_robinhood_are_enough(site: Site) -> None:
     load_robinhood(site.mariadb)
     user = run(site.mariadb, statements("Robinhood"), robinhood_project=HSM)
     section = {"host": LOOPBACK, "port": site.mariadb.port, "user": user, "password": PASSWORD, "database": HSM}
     site.config["filesystems"] = {"project": {"robinhood": section}}
     said = check(site)
-    assert "up   filesystems.project.robinhood: not encrypted, up to 4 connections" in said
+    assert "GRANT" not in said
+    assert f"slurmacct: not encrypted, up to 5 connections of {site.settings['slurmacct']['user']!r}" in said
+    assert f"filesystems.project.robinhood: not encrypted, up to 4 connections of {user!r}" in said
+
+
+async def test_too_many_connections_are_told_with_the_number_that_is_needed(site: Site) -> None:
+    grant(site, statements("slurmacct"))
+    user = site.settings["slurmacct"]["user"]
+    site.mariadb.execute(f"ALTER USER '{user}'@'{LOOPBACK}' WITH MAX_USER_CONNECTIONS 1")
+    with (
+        closing(pymysql.connect(host=LOOPBACK, port=site.mariadb.port, user=user, password=PASSWORD)),
+        pytest.raises(FetchError) as caught,
+    ):
+        await read(site, connections=5)
+    assert "each replica of this service needs up to 5 connections (MAX_USER_CONNECTIONS)" in str(caught.value)
+    assert "the server says: User 'granted" in str(caught.value)
+    assert (await read(site)).runs
 
 
 async def test_the_grants_on_the_state_are_enough(mariadb: MariaDB) -> None:

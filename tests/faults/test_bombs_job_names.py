@@ -40,11 +40,3 @@ def test_a_long_name_is_cut_on_the_page_and_whole_in_the_api(site: Site, limited
     assert name(limited, 1) == "é" * 64, "whole characters: 128 bytes"
     assert name(limited, 2) == "short"
     assert site.data("/jobs/1")["runs"][0]["name"] == LONG
-
-
-def test_a_site_may_leave_names_out(site: Site, limited: PrometheusServer) -> None:
-    site.config["limits"] = {"job_name_bytes": 0}
-    site.start(until=lambda: site.value("hpc_job_info", slurmjobid="1"))
-    limited.start()
-    wait_until(lambda: name(limited, 1) == name(limited, 2) == "", 60, "the scrape")
-    assert site.data("/jobs/1")["runs"][0]["name"] == LONG

@@ -14,7 +14,10 @@ import yaml
 from pymysql.err import MySQLError
 
 from aggregator.config import State
+from aggregator.config.connection import Tls
 from aggregator.login import LoginRefusedError, connect
+from aggregator.sources.base import FetchError
+from aggregator.sources.mysql import Connection, Database
 from aggregator.state import StateError
 from aggregator.state.database import Database as StateDatabase
 from tests.faults.bombs_server import NATIVE, Impostor, switch_to
@@ -113,12 +116,6 @@ def test_with_tls_nobody_is_logged_in_where_the_server_does_not_offer_it(site: S
         assert impostor.received == []
 
 
-def test_with_tls_a_real_server_without_it_is_not_read(site: Site) -> None:
-    site.settings["slurmacct"] |= {"tls": {"insecure_skip_verify": True}}
-    launch(site)
-    assert "the server does not offer TLS" in accounting(site)["error"]
-
-
 def test_with_tls_a_server_that_has_it_is_read_and_check_says_so(tls_site: Site, tls_server: TlsServer) -> None:
     tls_site.job(1)
     tls_site.settings["slurmacct"] |= {"tls": {"ca_file": str(tls_server.certificate)}}
@@ -138,23 +135,45 @@ def test_without_tls_on_this_machine_all_is_as_before_and_check_says_that_it_is_
     assert "tls is not set" not in said, "on loopback there is nobody in between"
 
 
-def test_a_certificate_of_somebody_else_is_named_and_nobody_is_logged_in(tls_site: Site) -> None:
-    tls_site.settings["slurmacct"] |= {"tls": {}}
-    launch(tls_site)
-    error = accounting(tls_site)["error"]
+async def error_of(mariadb: MariaDB, user: str, tls: dict[str, Any] | None) -> str:
+    """Read one row as the service does, and give the error, "" for none."""
+    database = Database(
+        Connection(
+            key="key", host=LOOPBACK, port=mariadb.port, user=user, password=lambda: PASSWORD,
+            database="information_schema", tls=None if tls is None else Tls.model_validate(tls).context(),
+        )
+    )  # fmt: skip
+    try:
+        await database.rows("SELECT 1")
+    except FetchError as error:
+        return str(error)
+    finally:
+        await database.close()
+    return ""
+
+
+async def test_with_tls_a_real_server_without_it_is_not_read(mariadb: MariaDB) -> None:
+    mariadb.create_user(USER, PASSWORD, ["USAGE ON *.*"])
+    assert "the server does not offer TLS" in await error_of(mariadb, USER, {"insecure_skip_verify": True})
+    assert await error_of(mariadb, USER, None) == ""
+
+
+async def test_a_certificate_of_somebody_else_is_named(tls_server: TlsServer) -> None:
+    tls_server.mariadb.create_user(USER, PASSWORD, ["USAGE ON *.*"])
+    error = await error_of(tls_server.mariadb, USER, {})
     assert "no TLS with" in error
     assert "self-signed certificate" in error
+    assert await error_of(tls_server.mariadb, USER, {"insecure_skip_verify": True}) == ""
 
 
-def test_a_user_who_must_use_tls_is_told_so(tls_site: Site, tls_server: TlsServer) -> None:
-    tls_server.mariadb.create_user("strict", PASSWORD, [f"SELECT ON `{tls_site.database}`.*"])
+async def test_a_user_who_must_use_tls_is_told_so(tls_server: TlsServer) -> None:
+    tls_server.mariadb.create_user("strict", PASSWORD, ["USAGE ON *.*"])
     tls_server.mariadb.execute(f"ALTER USER 'strict'@'{LOOPBACK}' REQUIRE SSL")
-    tls_site.settings["slurmacct"] |= {"user": "strict", "password": PASSWORD}
-    launch(tls_site)
-    error = accounting(tls_site)["error"]
+    error = await error_of(tls_server.mariadb, "strict", None)
     assert "or set tls if this user must use it (REQUIRE SSL)" in error
     assert "the server says: Access denied for user 'strict'@'127.0.0.1' (using password: YES)" in error
     assert PASSWORD not in error
+    assert await error_of(tls_server.mariadb, "strict", {"ca_file": str(tls_server.certificate)}) == ""
 
 
 @pytest.mark.parametrize("asked", ASKED)

@@ -179,3 +179,13 @@ def test_a_lone_surrogate_in_a_name_costs_one_character() -> None:
     lines = gzip.decompress(Renderer().render(replace(view, jobs=jobs, series=jobs))["hpc_job_info"].content).decode()
     assert 'job_name="a?b"' in lines
     assert lines.count("\n") == len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("size", "label"), [(0, ""), (3, 'job_name="xé"'), (4, 'job_name="xéy"'), (255, 'job_name="xéy"')]
+)
+def test_a_site_says_how_long_the_name_of_a_job_may_be(size: int, label: str) -> None:
+    view = ClusterView("narval", NOW, series=(make_job(name="xéy"),))
+    lines = gzip.decompress(Renderer(size).render(view)["hpc_job_info"].content).decode()
+    assert label in lines
+    assert ("job_name" in lines) == bool(label)
