@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -25,11 +25,11 @@ class StartError(Exception):
 
 @asynccontextmanager
 async def listen(
-    service: Service, settings: ApiSettings, address: ListenAddress, web_config: WebConfig | None = None
+    service: Service, settings: ApiSettings, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
-    Raises StartError when the address cannot be listened on.
+    Raises StartError when one of the addresses cannot be listened on.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -53,12 +53,9 @@ async def listen(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
     await runner.setup()
     try:
-        try:
-            tls = _tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
-            await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
-        except OSError as error:
-            raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
-        _log.info("listening: address=%s", address)
+        tls = server_tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
+        for address in addresses:
+            await _listen_on(runner, address, tls)
         yield ended
     finally:
         await service.stop()
@@ -67,7 +64,15 @@ async def listen(
         _log.info("ended")
 
 
-def _tls(section: TlsServer) -> ssl.SSLContext:
+async def _listen_on(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
+    try:
+        await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
+    except OSError as error:
+        raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
+    _log.info("listening: address=%s", address)
+
+
+def server_tls(section: TlsServer) -> ssl.SSLContext:
     """Make the server's side of TLS.
 
     Raises StartError that names what cannot be read.

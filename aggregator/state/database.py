@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from aggregator.config import State
-from aggregator.config.connection import Tls
 from aggregator.login import connect
 from aggregator.state.errors import StateError, state_error
-from aggregator.state.location import create_file, engine_url, place, sqlite_file
+from aggregator.state.location import client_tls, create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
 
 BUSY_SECONDS = 5.0
@@ -76,7 +75,7 @@ class Database:
         return url
 
     def _create_engine(self, url: URL) -> AsyncEngine:
-        return _create_engine(url, self._busy_seconds, _tls(self._state.tls))
+        return _create_engine(url, self._busy_seconds, client_tls(self._state))
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
@@ -87,13 +86,6 @@ class Database:
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as error:
             await self.close()
             raise state_error(error, place(self._state)) from error
-
-
-def _tls(section: Tls | None) -> ssl.SSLContext | None:
-    try:
-        return section.context() if section else None
-    except OSError as error:
-        raise StateError(f"state.tls: cannot use {section.files if section else ''}: {error}") from error
 
 
 def _create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:

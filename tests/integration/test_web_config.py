@@ -12,8 +12,8 @@ import pytest
 
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.auth import open_areas
 from aggregator.app.http import StartError, listen
-from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
@@ -35,7 +35,7 @@ async def served(folder: Path, web: WebConfig) -> AsyncIterator[str]:
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing)
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port), web):
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 
