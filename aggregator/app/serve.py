@@ -41,6 +41,7 @@ def timing_of(config: Config) -> Timing:
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
+        job_name_bytes=config.limits.job_name_bytes,
     )
 
 

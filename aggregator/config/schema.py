@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.auth import Auth
 from aggregator.config.cloud import Cloud
-from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
@@ -22,6 +22,7 @@ from aggregator.config.types import (
     File,
     HostNames,
     Interval,
+    LabelBytes,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -80,6 +81,7 @@ class State(PasswordSection):
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
     script_retention: Interval = parse_duration("1y")
+    tls: Tls | None = None
 
 
 class Partitions(Section):
@@ -175,6 +177,7 @@ class Limits(Section):
     """Bound what the service exposes."""
 
     series: SeriesLimits = SeriesLimits()
+    job_name_bytes: LabelBytes = 128
 
 
 class Log(Section):

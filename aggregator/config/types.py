@@ -338,6 +338,8 @@ Port = Annotated[int, _integer(1, 65535)]
 Count = Annotated[int, _integer(1)]
 # With fewer there is no telling whose turn it is.
 Connections = Annotated[int, _integer(16)]
+# What is 0 leaves the label out; slurmdbd itself cuts names at 255 bytes.
+LabelBytes = Annotated[int, _integer(0, 1024)]
 Amount = Annotated[float, PlainValidator(read_amount)]
 Pue = Annotated[float, PlainValidator(_number(1))]
 Ratio = Annotated[float, PlainValidator(read_ratio)]
