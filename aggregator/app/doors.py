@@ -114,12 +114,15 @@ class Doors:
             self._keep_running(partial(self._accept, listener, server, tls))
 
     async def close(self) -> None:
-        """Accept nothing more; connections stay, for they are the server's to end."""
+        """Accept nothing more, and end what nothing is to be waited for; the others are the server's to end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for listener in self._listeners:
             listener.close()
+        for connection in list(self._open):
+            if connection.state <= State.SLOW:
+                connection.abort()
 
     def _start(self, coroutine: Coroutine[None, None, None], ended: Callable[[asyncio.Task[None]], None]) -> None:
         task = asyncio.create_task(coroutine)

@@ -29,8 +29,12 @@ class Client:
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(10)
-        self.socket.bind((address, 0))
-        self.socket.connect((LOOPBACK, port))
+        try:
+            self.socket.bind((address, 0))
+            self.socket.connect((LOOPBACK, port))
+        except OSError:
+            self.socket.close()
+            raise
         with contextlib.suppress(ConnectionError):
             self.socket.sendall(content)
 
@@ -81,7 +85,8 @@ class Crowd:
     def _come_again(self) -> None:
         while not self._ended.wait(0.02):
             self._come()
-            self._clients.pop(0).close()
+            if self._clients:
+                self._clients.pop(0).close()
 
 
 def _have_descriptors(wanted: int) -> None:

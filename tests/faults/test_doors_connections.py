@@ -28,9 +28,9 @@ GENEROUS_SECONDS = 20.0
 REFUSED = "hpc_aggregator_http_refused_total"
 
 
-def few_descriptors(lab: Site, config: Path, **settings: Any) -> Service:
+def few_descriptors(lab: Site, config: Path, **options: Any) -> Service:
     command = f"ulimit -n {DESCRIPTORS}; exec {sys.executable} -m aggregator serve --config.file={config}"
-    return Service(lab, config, ["sh", "-c", command], **settings)  # type: ignore[arg-type]
+    return Service(lab, config, ["sh", "-c", command], **options)  # type: ignore[arg-type]
 
 
 def descriptors(site: Site) -> int:
