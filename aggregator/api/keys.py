@@ -10,6 +10,7 @@ from aggregator.api.identity import ClientCertificates, TrustedProxy
 from aggregator.api.jwt import AccessTokens
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.config import Bounds
 from aggregator.model.script import ScriptRecord
 from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
@@ -66,6 +67,7 @@ class ApiSettings:
     and certificates are the ways to be known to the service besides basic authentication. software names executables,
     the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
+    hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
     """
 
     external_url: str
@@ -80,6 +82,9 @@ class ApiSettings:
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()
+    bounds: Bounds = field(default_factory=Bounds)
+    is_local: bool = True
 
 
 STORE = web.AppKey("store", SnapshotStore)

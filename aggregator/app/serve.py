@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.audit import audit_signal
+from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth, open_areas, openness
 from aggregator.app.check import open_once
 from aggregator.app.first_look import first_look
@@ -74,11 +75,13 @@ class ConfiguredService:
             reload=self.reload,
             software=config.software,
             stored_names=names_of(config),
+            is_local=listen.is_loopback,
         )
         self._listen = listen
         self._web_config = web_config
         self._config = config
         configure_auth(self.settings, config.auth or Auth())
+        self._configure_doors()
 
     async def open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
@@ -91,6 +94,11 @@ class ConfiguredService:
             if self._config.state.url.scheme == "sqlite":
                 raise StartError(str(error)) from error
             _log.warning("the state is not there yet: error=%s", error)
+
+    def _configure_doors(self) -> None:
+        server = self._config.server
+        self.settings.bounds = server.bounds
+        self.settings.hosts = own_names(self.settings.external_url, self._listen.host, server.allowed_hosts)
 
     async def start(self) -> None:
         """Start to refresh, and say now if no token will be valid."""
@@ -123,6 +131,7 @@ class ConfiguredService:
             self.settings.software = config.software
             self.settings.stored_names = names_of(config)
             configure_auth(self.settings, config.auth or Auth())
+            self._configure_doors()
             await self.start()
             metrics.reload_succeeded, metrics.reload_time = True, time.time()
             _log.info("configuration reloaded: file=%s", self._file)

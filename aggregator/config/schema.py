@@ -16,9 +16,11 @@ from aggregator.config.section import PasswordSection, Section
 from aggregator.config.types import (
     Address,
     ClusterName,
+    Connections,
     Count,
     Duration,
     File,
+    HostNames,
     Interval,
     LabelBytes,
     LabelName,
@@ -44,11 +46,24 @@ class Usage(Section):
     fiscal_year_start: MonthDay | None = None
 
 
+class Bounds(Section):
+    """Bound what clients may ask of the service at once."""
+
+    connections: Connections = 512
+    header_timeout: Interval = parse_duration("10s")
+    request_timeout: Interval = parse_duration("30s")
+    requests_per_second: Count = 20
+    burst: Count = 100
+    expensive_at_once: Count = 4
+
+
 class Server(Section):
-    """Say where to listen and how others reach the service."""
+    """Say where to listen, how others reach the service, and what it bears."""
 
     listen_address: Address = ListenAddress("", 9850)
     external_url: Url | None = None
+    allowed_hosts: HostNames = ()
+    bounds: Bounds = Bounds()
 
 
 class Refresh(Section):
