@@ -159,6 +159,7 @@ async def test_too_many_connections_are_told_with_the_number_that_is_needed(site
         await read(site, connections=5)
     assert "each replica of this service needs up to 5 connections (MAX_USER_CONNECTIONS)" in str(caught.value)
     assert "the server says: User 'granted" in str(caught.value)
+    site.mariadb.execute(f"ALTER USER '{user}'@'{LOOPBACK}' WITH MAX_USER_CONNECTIONS 5")
     assert (await read(site)).runs
 
 
