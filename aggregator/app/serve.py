@@ -11,11 +11,10 @@ from aggregator.api.access import AREAS, HEALTH
 from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
-from aggregator.app.check import open_once
 from aggregator.app.http import StartError, listen
+from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
-from aggregator.app.site import open_site
 from aggregator.app.stored import names_of
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
@@ -25,6 +24,8 @@ from aggregator.refresh.summaries import Retention
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
+# A storm of signals reads the file once in this time.
+RELOAD_SECONDS = 1.0
 
 
 def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
@@ -100,7 +101,10 @@ class ConfiguredService:
     def __init__(self, file: str, config: Config, listen: ListenAddress, web_config: WebConfig | None) -> None:
         self.service = Service(StateStore(config.state))
         self._file = file
-        self._lock = asyncio.Lock()
+        self._reloading = asyncio.Lock()
+        self._reloaded = -RELOAD_SECONDS
+        self._next_reload: asyncio.Task[str | None] | None = None
+        self._reloads: set[asyncio.Task[str | None]] = set()
         self.settings = ApiSettings(
             external_url=config.server.external_url or "",
             stale_after=config.refresh.stale_after,
@@ -138,38 +142,80 @@ class ConfiguredService:
         settings.rules = rules_of(auth)
 
     async def start(self) -> None:
-        """Start to refresh, and say now if no token will be valid."""
+        """Start to refresh, and say now if no token will be valid.
+
+        Raises ConfigError for certificates that cannot be used.
+        """
+        await self._check_tokens()
+        await self._run(self._config)
+
+    async def _check_tokens(self) -> None:
         if self.settings.tokens:
             await self.settings.tokens.refresh()
-        await self.service.start(lambda: open_site(self._config), timing_of(self._config))
+
+    async def _run(self, config: Config) -> None:
+        timing = timing_of(config)
+        # It reads what the configuration names: certificates and secrets.
+        await self.service.run(await asyncio.to_thread(parts_of, config, timing), timing.retention)
 
     def reload_soon(self) -> None:
         """Reload from a signal handler, which cannot wait."""
-        self._reloading = asyncio.ensure_future(self.reload())
+        self._reload_next().add_done_callback(_look_at_outcome)
 
     async def reload(self) -> str | None:
-        """Read the file again and run it; a wrong one changes nothing. Give the mistakes, None for success."""
-        async with self._lock:
-            metrics = self.service.metrics
-            try:
-                config = await asyncio.to_thread(load, self._file)
-                areas = open_areas(self._listen, config.auth, self._web_config)
-                # Before the old site is closed: what cannot be opened changes nothing.
-                await open_once(config)
-            except (ConfigError, StartError) as error:
-                metrics.reload_succeeded = False
-                _log.error("reload failed, the old configuration stays: error=%s", error)
-                return str(error)
-            self._config = config
-            self.settings.stale_after = config.refresh.stale_after
-            self.settings.open_areas = areas
-            self.settings.software = config.software
-            self.settings.stored_names = names_of(config)
-            self._configure_auth()
-            await self.start()
-            metrics.reload_succeeded, metrics.reload_time = True, time.time()
-            _log.info("configuration reloaded: file=%s", self._file)
-            return None
+        """Read the file again and run it; a wrong one changes nothing. Give the mistakes, None for success.
+
+        Those who ask while a reload runs share the one that comes after it. It ends even when nobody waits any more.
+        """
+        return await asyncio.shield(self._reload_next())
+
+    async def stop(self) -> None:
+        """Begin no reload any more."""
+        for task in self._reloads:
+            task.cancel()
+        await asyncio.gather(*self._reloads, return_exceptions=True)
+
+    def _reload_next(self) -> asyncio.Task[str | None]:
+        if self._next_reload is None:
+            self._next_reload = task = asyncio.create_task(self._reload_in_turn(), name="reload")
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+        return self._next_reload
+
+    async def _reload_in_turn(self) -> str | None:
+        async with self._reloading:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(self._reloaded + RELOAD_SECONDS - loop.time())
+            # Who asks from here on may have changed the file after it was read.
+            self._next_reload, self._reloaded = None, loop.time()
+            return await self._reload()
+
+    async def _reload(self) -> str | None:
+        metrics = self.service.metrics
+        try:
+            config = await asyncio.to_thread(load, self._file)
+            areas = open_areas(self._listen, config.auth, self._web_config)
+            await self._run(config)
+        except (ConfigError, StartError) as error:
+            metrics.reload_succeeded = False
+            _log.error("reload failed, the old configuration stays: error=%s", error)
+            return str(error)
+        self._config = config
+        self.settings.stale_after = config.refresh.stale_after
+        self.settings.open_areas = areas
+        self.settings.software = config.software
+        self.settings.stored_names = names_of(config)
+        self._configure_auth()
+        await self._check_tokens()
+        metrics.reload_succeeded, metrics.reload_time = True, time.time()
+        _log.info("configuration reloaded: file=%s", self._file)
+        return None
+
+
+def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
+    """Log a bug: nobody else waits for a reload by a signal."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("reload failed: unexpected error", exc_info=error)
 
 
 async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
@@ -184,4 +230,7 @@ async def serve(file: str, config: Config, address: ListenAddress, web_config: W
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()
-        await ended.wait()
+        try:
+            await ended.wait()
+        finally:
+            await configured.stop()

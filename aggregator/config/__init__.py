@@ -2,6 +2,7 @@
 
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
+from aggregator.config.contents import digests
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
 from aggregator.config.exporter import Exporter, Exporters, SlowExporter
 from aggregator.config.loader import load, parse
@@ -79,6 +80,7 @@ __all__ = [
     "Waste",
     "WebConfig",
     "active_rules",
+    "digests",
     "format_duration",
     "format_size",
     "load",

@@ -59,6 +59,12 @@ class Feed(Generic[T_co]):
         self._learned: dict[str, bool] = {}
         publish(self._status)
 
+    def take_over(self, before: "Feed[T_co]") -> None:
+        """Go on from what another feed of the same source knew, until that is stale."""
+        self._good, self._status = before._good, before._status
+        self._rejected, self._learned = before._rejected, before._learned
+        self._publish(self._status)
+
     def learn(self, feature: str, there: bool | None) -> None:
         """Tell a feature that shows only beside other sources; None is not known."""
         learned = {name: known for name, known in self._learned.items() if name != feature}
