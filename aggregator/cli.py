@@ -143,10 +143,13 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(flags: argparse.Namespace) -> int:
+    def log(config: Config) -> None:
+        set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
+
     config = load(flags.file)
-    set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
+    log(config)
     web_config = load_web(flags.web_file) if flags.web_file else None
-    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config))
+    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config, log))
     return OK
 
 

@@ -26,11 +26,13 @@ async def get_ready(request: web.Request) -> web.Response:
 
 
 async def post_reload(request: web.Request) -> web.Response:
-    """Reload the configuration; a wrong one leaves the old in force."""
-    mistake = await request.app[SETTINGS].reload()
+    """Reload the configuration; a wrong one leaves the old in force. Say which keys need a restart."""
+    settings = request.app[SETTINGS]
+    mistake = await settings.reload()
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
-    return web.Response(text="Reloaded.\n", headers=_HEADERS)
+    pending = [f"needs a restart: {key}" for key in settings.needs_restart]
+    return web.Response(text="\n".join(("Reloaded.", *pending)) + "\n", headers=_HEADERS)
 
 
 def _unpublished(snapshot: Snapshot) -> str | None:

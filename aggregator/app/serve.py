@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
 
 import aggregator
 from aggregator.api import ApiSettings
@@ -16,7 +17,7 @@ from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.stored import names_of
-from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load, needs_restart
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
@@ -98,7 +99,14 @@ def _prices(energy: Energy) -> Prices:
 class ConfiguredService:
     """A service that runs what a configuration file says, and reads it again on demand."""
 
-    def __init__(self, file: str, config: Config, listen: ListenAddress, web_config: WebConfig | None) -> None:
+    def __init__(
+        self,
+        file: str,
+        config: Config,
+        listen: ListenAddress,
+        web_config: WebConfig | None,
+        log: Callable[[Config], None] = lambda _: None,
+    ) -> None:
         self.service = Service(StateStore(config.state))
         self._file = file
         self._reloading = asyncio.Lock()
@@ -106,18 +114,37 @@ class ConfiguredService:
         self._next_reload: asyncio.Task[str | None] | None = None
         self._reloads: set[asyncio.Task[str | None]] = set()
         self.settings = ApiSettings(
-            external_url=config.server.external_url or "",
+            external_url="",
             stale_after=config.refresh.stale_after,
             version=aggregator.__version__,
-            open_areas=open_areas(listen, config.auth, web_config),
+            open_areas=frozenset(),
             reload=self.reload,
-            software=config.software,
-            stored_names=names_of(config),
         )
         self._listen = listen
         self._web_config = web_config
-        self._config = config
+        self._log = log
+        # What is read at the start only is in force until the end.
+        self._started = self._config = config
+        self._put_in_force(config, open_areas(listen, config.auth, web_config))
+
+    def _put_in_force(self, config: Config, areas: frozenset[str]) -> None:
+        """Take up what is not of single parts, and tell what a restart would take up."""
+        before, self._config, settings = self._config, config, self.settings
+        settings.external_url = config.server.external_url or ""
+        settings.stale_after = config.refresh.stale_after
+        settings.open_areas = areas
+        settings.software = config.software
+        settings.stored_names = names_of(config)
         self._configure_auth()
+        if config.log != before.log:
+            self._log(config)
+        settings.needs_restart = self.service.metrics.restart_needed = self._pending(config)
+
+    def _pending(self, config: Config) -> tuple[str, ...]:
+        """Name the keys that a restart would take up; a flag wins over the address before and after it."""
+        by_flag = self._listen != self._started.server.listen_address
+        keys = needs_restart(self._started, config)
+        return tuple(key for key in keys if not (by_flag and key == "server.listen_address"))
 
     async def open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
@@ -200,15 +227,12 @@ class ConfiguredService:
             metrics.reload_succeeded = False
             _log.error("reload failed, the old configuration stays: error=%s", error)
             return str(error)
-        self._config = config
-        self.settings.stale_after = config.refresh.stale_after
-        self.settings.open_areas = areas
-        self.settings.software = config.software
-        self.settings.stored_names = names_of(config)
-        self._configure_auth()
+        self._put_in_force(config, areas)
         await self._check_tokens()
         metrics.reload_succeeded, metrics.reload_time = True, time.time()
         _log.info("configuration reloaded: file=%s", self._file)
+        for key in self.settings.needs_restart:
+            _log.warning("needs a restart: key=%s", key)
         return None
 
 
@@ -218,14 +242,20 @@ def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
         _log.error("reload failed: unexpected error", exc_info=error)
 
 
-async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(
+    file: str,
+    config: Config,
+    address: ListenAddress,
+    web_config: WebConfig | None = None,
+    log: Callable[[Config], None] = lambda _: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; `log` sets up the log as a configuration says.
 
     Raises StartError.
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
-    configured = ConfiguredService(file, config, address, web_config)
+    configured = ConfiguredService(file, config, address, web_config, log)
     async with listen(configured.service, configured.settings, address, web_config) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()

@@ -1,5 +1,6 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
+from aggregator.config.changes import changed_keys, needs_restart
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
 from aggregator.config.contents import digests
@@ -80,12 +81,14 @@ __all__ = [
     "Waste",
     "WebConfig",
     "active_rules",
+    "changed_keys",
     "digests",
     "format_duration",
     "format_size",
     "load",
     "load_rules",
     "load_web",
+    "needs_restart",
     "parse",
     "parse_duration",
     "parse_size",
