@@ -18,7 +18,8 @@ from aggregator.app.demo import demo
 from aggregator.app.http import StartError
 from aggregator.app.serve import serve
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
-from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
+from aggregator.app.web import Web
+from aggregator.config import Config, ConfigError, ListenAddress, load, parse_duration
 from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
@@ -148,8 +149,8 @@ def _serve(flags: argparse.Namespace) -> int:
 
     config = load(flags.file)
     log(config)
-    web_config = load_web(flags.web_file) if flags.web_file else None
-    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config, log))
+    web = Web(flags.web_file) if flags.web_file else None
+    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web, log))
     return OK
 
 

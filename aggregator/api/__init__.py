@@ -103,8 +103,11 @@ def create_app(
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
 ) -> web.Application:
-    """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
-    guards = [basic_auth(users)] if users else []
+    """Build the application; its handlers read these and nothing else.
+
+    users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
+    """
+    guards = [] if users is None else [basic_auth(users)]
     app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas

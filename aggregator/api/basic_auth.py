@@ -29,25 +29,32 @@ class BadCredentials(ApiError):
 
 
 def basic_auth(users: Mapping[str, str]) -> Middleware:
-    """Make the middleware that lets in only these users and whoever is known otherwise.
+    """Make the middleware that lets in only these users and whoever is known otherwise; everybody while there are none.
 
-    Health needs no identity, for probes have no credentials.
+    Health needs no identity, for probes have no credentials. Users may come and go, and get other passwords.
     """
     known: TTLCache[bytes, bool] = TTLCache(1000, CACHE_SECONDS)
     key = secrets.token_bytes(32)
 
     async def is_right(name: str, password: str) -> bool:
         """Compare in a thread, as long for an unknown name as for a known one."""
-        digest = hmac.digest(key, f"{name}\0{password}".encode(), hashlib.sha256)
+        stored = users.get(name, _UNKNOWN)
+        # With the hash: a password that was right is not any more when it is changed.
+        digest = hmac.digest(key, f"{stored}\0{name}\0{password}".encode(), hashlib.sha256)
         if digest not in known:
-            hashed = users.get(name, _UNKNOWN).encode()
             # bcrypt itself refuses more than 72 bytes.
-            known[digest] = await asyncio.to_thread(bcrypt.checkpw, password.encode()[:72], hashed) and name in users
+            known[digest] = (
+                await asyncio.to_thread(bcrypt.checkpw, password.encode()[:72], stored.encode()) and name in users
+            )
         return known[digest]
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if identity_of(request) is not ANONYMOUS or (area_of(request.path) == HEALTH and request.path != "/"):
+        if (
+            not users
+            or identity_of(request) is not ANONYMOUS
+            or (area_of(request.path) == HEALTH and request.path != "/")
+        ):
             return await handler(request)
         given = _credentials(request)
         if given is None or not await is_right(*given):

@@ -4,15 +4,14 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from aggregator.api import ApiSettings, create_app
 from aggregator.app.service import Service
-from aggregator.config import ListenAddress, WebConfig
-from aggregator.config.web import TlsServer
+from aggregator.config import ListenAddress
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
@@ -25,9 +24,15 @@ class StartError(Exception):
 
 @asynccontextmanager
 async def listen(
-    service: Service, settings: ApiSettings, address: ListenAddress, web_config: WebConfig | None = None
+    service: Service,
+    settings: ApiSettings,
+    address: ListenAddress,
+    users: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
+
+    users maps names to bcrypt hashes; while there are none, nobody needs a password.
 
     Raises StartError when the address cannot be listened on.
     """
@@ -45,7 +50,7 @@ async def listen(
         settings,
         service.page,
         observe=service.metrics.observe_request,
-        users=web_config.basic_auth_users if web_config else None,
+        users=users,
         usage=service.usage,
         series=service.series,
         replicas=service.replicas,
@@ -54,7 +59,6 @@ async def listen(
     await runner.setup()
     try:
         try:
-            tls = _tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
             await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
         except OSError as error:
             raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
@@ -65,22 +69,3 @@ async def listen(
         await service.state.close()
         await runner.cleanup()
         _log.info("ended")
-
-
-def _tls(section: TlsServer) -> ssl.SSLContext:
-    """Make the server's side of TLS.
-
-    Raises StartError that names what cannot be read.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if section.min_version == "TLS13" else ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(section.cert_file, section.key_file)
-        if section.client_ca_file:
-            context.load_verify_locations(section.client_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"tls_server_config: the certificate or its key cannot be used: {error}") from error
-    if section.client_auth_type != "NoClientCert":
-        required = section.client_auth_type == "RequireAndVerifyClientCert"
-        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-    return context

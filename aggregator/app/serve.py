@@ -5,6 +5,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import aggregator
 from aggregator.api import ApiSettings
@@ -17,6 +18,8 @@ from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.stored import names_of
+from aggregator.app.turns import Turns
+from aggregator.app.web import CHECK_SECONDS, Reading, Web
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load, needs_restart
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
@@ -104,15 +107,12 @@ class ConfiguredService:
         file: str,
         config: Config,
         listen: ListenAddress,
-        web_config: WebConfig | None,
+        web: Web | None,
         log: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self.service = Service(StateStore(config.state))
         self._file = file
-        self._reloading = asyncio.Lock()
-        self._reloaded = -RELOAD_SECONDS
-        self._next_reload: asyncio.Task[str | None] | None = None
-        self._reloads: set[asyncio.Task[str | None]] = set()
+        self._reloads = Turns(self._reload, RELOAD_SECONDS)
         self.settings = ApiSettings(
             external_url="",
             stale_after=config.refresh.stale_after,
@@ -121,11 +121,12 @@ class ConfiguredService:
             reload=self.reload,
         )
         self._listen = listen
-        self._web_config = web_config
+        self._web = web
+        self._mistakes = {"reload": "", "web": ""}
         self._log = log
         # What is read at the start only is in force until the end.
         self._started = self._config = config
-        self._put_in_force(config, open_areas(listen, config.auth, web_config))
+        self._put_in_force(config, open_areas(listen, config.auth, web.config if web else None))
 
     def _put_in_force(self, config: Config, areas: frozenset[str]) -> None:
         """Take up what is not of single parts, and tell what a restart would take up."""
@@ -143,7 +144,7 @@ class ConfiguredService:
     def _pending(self, config: Config) -> tuple[str, ...]:
         """Name the keys that a restart would take up; a flag wins over the address before and after it."""
         by_flag = self._listen != self._started.server.listen_address
-        keys = needs_restart(self._started, config)
+        keys = [*needs_restart(self._started, config), *(self._web.needs_restart if self._web else ())]
         return tuple(key for key in keys if not (by_flag and key == "server.listen_address"))
 
     async def open_state(self) -> None:
@@ -187,53 +188,86 @@ class ConfiguredService:
 
     def reload_soon(self) -> None:
         """Reload from a signal handler, which cannot wait."""
-        self._reload_next().add_done_callback(_look_at_outcome)
+        self._reloads.ask().add_done_callback(_look_at_outcome)
 
     async def reload(self) -> str | None:
-        """Read the file again and run it; a wrong one changes nothing. Give the mistakes, None for success.
+        """Read the files again and run them; a wrong one changes nothing. Give the mistakes, None for success.
 
         Those who ask while a reload runs share the one that comes after it. It ends even when nobody waits any more.
         """
-        return await asyncio.shield(self._reload_next())
+        return await asyncio.shield(self._reloads.ask())
 
     async def stop(self) -> None:
         """Begin no reload any more."""
-        for task in self._reloads:
-            task.cancel()
-        await asyncio.gather(*self._reloads, return_exceptions=True)
-
-    def _reload_next(self) -> asyncio.Task[str | None]:
-        if self._next_reload is None:
-            self._next_reload = task = asyncio.create_task(self._reload_in_turn(), name="reload")
-            self._reloads.add(task)
-            task.add_done_callback(self._reloads.discard)
-        return self._next_reload
-
-    async def _reload_in_turn(self) -> str | None:
-        async with self._reloading:
-            loop = asyncio.get_running_loop()
-            await asyncio.sleep(self._reloaded + RELOAD_SECONDS - loop.time())
-            # Who asks from here on may have changed the file after it was read.
-            self._next_reload, self._reloaded = None, loop.time()
-            return await self._reload()
+        await self._reloads.stop()
 
     async def _reload(self) -> str | None:
-        metrics = self.service.metrics
         try:
             config = await asyncio.to_thread(load, self._file)
-            areas = open_areas(self._listen, config.auth, self._web_config)
+            reading = await self._read_web(self._web) if self._web else None
+            areas = open_areas(self._listen, config.auth, reading.config if reading else None)
             await self._run(config)
         except (ConfigError, StartError) as error:
-            metrics.reload_succeeded = False
+            self._tell_outcome(reload=str(error))
             _log.error("reload failed, the old configuration stays: error=%s", error)
             return str(error)
+        if self._web and reading:
+            self._web.take(reading)
         self._put_in_force(config, areas)
         await self._check_tokens()
-        metrics.reload_succeeded, metrics.reload_time = True, time.time()
+        self._tell_outcome(reload="", web="")
+        self.service.metrics.reload_time = time.time()
         _log.info("configuration reloaded: file=%s", self._file)
         for key in self.settings.needs_restart:
             _log.warning("needs a restart: key=%s", key)
         return None
+
+    async def _read_web(self, web: Web) -> Reading:
+        """Read the web configuration.
+
+        Raises ConfigError and StartError, of which is known then that they are its.
+        """
+        try:
+            return await asyncio.to_thread(web.read)
+        except (ConfigError, StartError) as error:
+            self._tell_outcome(web=str(error))
+            raise
+
+    async def watch_web(self, web: Web) -> None:
+        """Take up the web configuration and its certificates whenever they change, until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                async with self._reloads.lock:
+                    if await asyncio.to_thread(web.has_changed):
+                        await self._take_up(web)
+            except Exception:
+                _log.exception("the web configuration could not be looked at: file=%s", web.file)
+
+    async def _take_up(self, web: Web) -> None:
+        """Put the web configuration in force; one that cannot be used leaves the old one."""
+        before = self._mistakes["web"]
+        try:
+            reading = await self._read_web(web)
+            areas = open_areas(self._listen, self._config.auth, reading.config)
+        except (ConfigError, StartError) as error:
+            web.pass_over()
+            if str(error) != before:
+                _log.error("the web configuration stays as it was: error=%s", error)
+            self._tell_outcome(web=str(error))
+            return
+        web.take(reading)
+        self._put_in_force(self._config, areas)
+        self._tell_outcome(web="")
+        _log.info("web configuration reloaded: file=%s", web.file)
+        if before and self._mistakes["reload"] == before:
+            # The reload that failed because of it is made good.
+            self.reload_soon()
+
+    def _tell_outcome(self, **mistakes: str) -> None:
+        """Remember what is wrong with the files as they are, "" for nothing: a restart would fail."""
+        self._mistakes |= mistakes
+        self.service.metrics.reload_succeeded = not any(self._mistakes.values())
 
 
 def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
@@ -246,7 +280,7 @@ async def serve(
     file: str,
     config: Config,
     address: ListenAddress,
-    web_config: WebConfig | None = None,
+    web: Web | None = None,
     log: Callable[[Config], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `log` sets up the log as a configuration says.
@@ -255,12 +289,15 @@ async def serve(
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
-    configured = ConfiguredService(file, config, address, web_config, log)
-    async with listen(configured.service, configured.settings, address, web_config) as ended:
+    configured = ConfiguredService(file, config, address, web, log)
+    async with AsyncExitStack() as stack:
+        users, tls = (web.users, web.tls) if web else (None, None)
+        ended = await stack.enter_async_context(listen(configured.service, configured.settings, address, users, tls))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()
-        try:
-            await ended.wait()
-        finally:
-            await configured.stop()
+        stack.push_async_callback(configured.stop)
+        if web:
+            watch = asyncio.create_task(configured.watch_web(web), name="web configuration")
+            stack.callback(watch.cancel)
+        await ended.wait()

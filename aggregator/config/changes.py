@@ -1,9 +1,8 @@
 """Which keys two configurations differ in, and which of them a running service cannot take up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from aggregator.config.schema import Config
 from aggregator.config.section import Section
 
 RESTART: Final = ("server.listen_address", "state.url", "state.password", "state.password_file")
@@ -21,13 +20,9 @@ def changed_keys(old: object, new: object, path: str = "") -> Iterator[str]:
         yield from changed_keys(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
 
 
-def needs_restart(running: Config, new: Config) -> tuple[str, ...]:
-    """Name the keys of the new configuration that are not in force before a restart."""
-    return tuple(key for key in changed_keys(running, new) if any(_is_in(key, each) for each in RESTART))
-
-
-def _is_in(key: str, section: str) -> bool:
-    return key == section or key.startswith(f"{section}.")
+def needs_restart(running: Section, new: Section, keys: Collection[str] = RESTART) -> tuple[str, ...]:
+    """Name those of the keys whose new value is not in force before a restart."""
+    return tuple(key for key in changed_keys(running, new) if key in keys)
 
 
 def _items(value: object) -> Mapping[str, Any] | None:

@@ -15,6 +15,7 @@ from aggregator.api.access import AREAS
 from aggregator.app.http import StartError, listen
 from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
+from aggregator.app.web import Web
 from aggregator.config import ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
 from tests.lab.packages import ensure_packages
@@ -31,11 +32,13 @@ def certificate(folder: Path, name: str) -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path, web: WebConfig) -> AsyncIterator[str]:
+async def served(folder: Path, **changes: str) -> AsyncIterator[str]:
+    web_config(folder, **changes)
+    web = Web(str(folder / "web.yml"))
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing)
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port), web):
+    async with listen(service, settings, ListenAddress(LOOPBACK, port), web.users, web.tls):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 
@@ -64,13 +67,13 @@ async def status(url: str, context: ssl.SSLContext) -> int:
 
 
 async def test_it_speaks_tls(folder: Path) -> None:
-    async with served(folder, web_config(folder)) as url:
+    async with served(folder) as url:
         assert await status(url, ssl.create_default_context(cafile=folder / "server.crt")) == 200
 
 
 async def test_a_client_without_the_required_certificate_is_turned_away(folder: Path) -> None:
-    web = web_config(folder, client_ca_file="client.crt", client_auth_type="RequireAndVerifyClientCert")
-    async with served(folder, web) as url:
+    asking = {"client_ca_file": "client.crt", "client_auth_type": "RequireAndVerifyClientCert"}
+    async with served(folder, **asking) as url:
         context = ssl.create_default_context(cafile=folder / "server.crt")
         with pytest.raises(aiohttp.ClientError):
             await status(url, context)
@@ -81,7 +84,7 @@ async def test_a_client_without_the_required_certificate_is_turned_away(folder: 
 
 async def test_a_key_that_does_not_fit_is_named(folder: Path) -> None:
     with pytest.raises(StartError, match="the certificate or its key cannot be used"):
-        async with served(folder, web_config(folder, key_file="client.key")):
+        async with served(folder, key_file="client.key"):
             pass
 
 
