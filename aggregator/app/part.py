@@ -25,7 +25,7 @@ class Part:
     judges: object
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Running:
     """A part that is open: its sources, what closes them, what is known of them, and the loops that read them."""
 

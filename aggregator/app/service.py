@@ -25,6 +25,8 @@ from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
+# Requests that read from a source when it is replaced may come to their end.
+DRAIN_SECONDS = 10.0
 
 
 class Service:
@@ -52,6 +54,8 @@ class Service:
         self._keeper = SummaryKeeper(state, Retention(), self.store.publish_source)
         self._allocations = SharedAllocations()
         self._running: dict[Key, Running] = {}
+        self._replaced: set[Running] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self, open_site: SiteOpener, timing: Timing) -> None:
         """Open a whole site's sources and refresh from them."""
@@ -76,7 +80,7 @@ class Service:
             if key not in kept:
                 self._refresh(key, each, changed.get(key))
         self._forget_sources(changed.values())
-        await _close(each for key, each in changed.items() if key not in parts or key in opened)
+        self._close_soon([each for key, each in changed.items() if key not in parts or key in opened])
 
     def _refresh(self, key: Key, running: Running, before: Running | None) -> None:
         """Begin to refresh a part."""
@@ -121,9 +125,27 @@ class Service:
 
     async def stop(self) -> None:
         """End the loops and close every source."""
-        running, self._running = self._running, {}
-        await _end_loops(running.values())
-        await _close(running.values())
+        running = [*self._running.values(), *self._replaced]
+        self._running.clear()
+        self._replaced.clear()
+        await _end_loops(running)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await _close(running)
+
+    def _close_soon(self, parts: Collection[Running]) -> None:
+        """Close what nothing begins to read from any more."""
+        if parts:
+            self._replaced.update(parts)
+            task = asyncio.create_task(self._close_later(parts), name="close what was replaced")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close_later(self, parts: Collection[Running]) -> None:
+        await asyncio.sleep(DRAIN_SECONDS)
+        self._replaced.difference_update(parts)
+        await _close(parts)
 
 
 async def _end_loops(parts: Iterable[Running]) -> None:

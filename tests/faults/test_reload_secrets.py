@@ -34,18 +34,23 @@ def up(site: Site, source: str) -> bool:
     return site.value("hpc_aggregator_source_up", source=source, cluster=site.cluster) == 1.0
 
 
-def test_a_rotated_password_is_used_from_the_reload_on(site: Site, password: Callable[[str], None]) -> None:
-    site.start(until=lambda: up(site, "slurmacct"))
+def test_rotated_secrets_are_used_from_the_reload_on(site: Site, password: Callable[[str], None]) -> None:
+    token = site.root / "token"
+    token.write_text("first\n")
+    site.settings["prometheus"]["bearer_token_file"] = str(token)
+    site.start(until=lambda: up(site, "slurmacct") and site.proxy.authorization == "Bearer first")
     before = connections(site)
     reload(site)
     tried(site)
-    assert connections(site) == before, "the file holds what it held"
+    assert connections(site) == before, "the files hold what they held"
 
     password("second")
     file(site).write_text("second\n")
+    token.write_text("second\n")
     with polled(site, paths(site)) as clients:
         reload(site)
-        site.wait(lambda: connections(site) and not connections(site) & before, "connections by the new password")
+        site.wait(lambda: connections(site) - before, "connections by the new password")
+        site.wait(lambda: site.proxy.authorization == "Bearer second", "the new token")
         tried(site)
     assert up(site, "slurmacct")
     assert clients.failures == []
