@@ -65,6 +65,7 @@ class ApiSettings:
     ways to be known to the service besides basic authentication. software names executables, the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
+    was_ready says that everything has once been there.
     """
 
     external_url: str
@@ -78,6 +79,7 @@ class ApiSettings:
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs_restart: tuple[str, ...] = ()
+    was_ready: bool = False
 
 
 STORE = web.AppKey("store", SnapshotStore)

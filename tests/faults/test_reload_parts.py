@@ -1,5 +1,6 @@
 """A reload leaves undisturbed what has not changed; what has changed keeps what is known until it is stale."""
 
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -106,6 +107,19 @@ def waiting(site: Site) -> bool:
         None, [site.database],
     )  # fmt: skip
     return bool(found)
+
+
+def test_a_new_cluster_that_hangs_does_not_take_away_the_others(site: Site, values: Values) -> None:
+    """It is not ready for as long as a fetch may take; a load balancer must not take the whole service out."""
+    site.wait(lambda: site.service.get("/-/ready")[0] == 200, "a service that is ready")
+    with socket.create_server(("127.0.0.1", 0)) as silent, polled(site, paths(site)) as clients:
+        database = {"host": "127.0.0.1", "port": silent.getsockname()[1], "user": "a"}
+        site.config["clusters"]["silent"] = {"slurmacct": database, "prometheus": {"url": site.proxy.url}}
+        reload(site)
+        tried(site, times=2)
+        assert "slurmacct silent: no data yet" in site.service.get("/-/ready")[1].decode()
+        assert not site.value("hpc_aggregator_source_up", source="slurmacct", cluster="silent")
+    assert clients.failures == []
 
 
 def test_only_the_cluster_that_has_changed_is_opened_anew(site: Site, make_site: Callable[..., Site]) -> None:
