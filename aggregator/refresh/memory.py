@@ -1,13 +1,14 @@
 """What goes over when a cluster, file system or cloud is refreshed by somebody else: its configuration was changed."""
 
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from aggregator.model.view import SourceStatus
 
 Key = tuple[str, str]
 
 
-class _TakesOver(Protocol):
+class TakesOver(Protocol):
     """What can go on from what its like knew."""
 
     def take_over(self, before: Any) -> None:
@@ -15,7 +16,24 @@ class _TakesOver(Protocol):
         ...
 
 
-T = TypeVar("T", bound=_TakesOver)
+@runtime_checkable
+class Remembers(Protocol):
+    """A source whose inputs fail one by one, and which keeps their last good values in `memory`."""
+
+    @property
+    def memory(self) -> Sequence[TakesOver]:
+        """Give what it remembers; sources of one type have the same."""
+        ...
+
+
+def hand_over(before: object, after: object) -> None:
+    """Let a source go on from what another one of the same kind remembers."""
+    if before is not after and isinstance(before, Remembers) and isinstance(after, Remembers):
+        for old, new in zip(before.memory, after.memory, strict=True):
+            new.take_over(old)
+
+
+T = TypeVar("T", bound=TakesOver)
 
 
 class Memory:
@@ -26,7 +44,7 @@ class Memory:
 
     def __init__(self, before: "Memory | None" = None) -> None:
         self._before = before._known if before else {}
-        self._known: dict[Key, _TakesOver] = {}
+        self._known: dict[Key, TakesOver] = {}
         self.sources: set[Key] = set()
 
     def keep(self, kind: str, name: str, new: T) -> T:

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.polling import paths, polled
 from tests.faults.reloading import connections, reload, reloads, tried, write
 from tests.lab.process import wait_until
-from tests.scenarios.proxy import unavailable
+from tests.scenarios.proxy import only, unavailable
 from tests.scenarios.site import Site
 
 Values = Callable[[], tuple[float | None, float | None]]
@@ -63,6 +63,18 @@ def test_a_reload_during_an_outage_keeps_what_is_known_until_it_is_stale(site: S
     site.proxy.fault = None
     site.execute(f"RENAME TABLE away TO `{site.cluster}_job_table`")
     site.wait(lambda: None not in values(), "a recovery")
+
+
+def test_a_reload_while_one_input_fails_keeps_what_is_known_of_it(site: Site, values: Values) -> None:
+    site.proxy.fault = only("deriv(", unavailable)
+    failing = {"source": "prometheus", "cluster": site.cluster, "input": "cpus"}
+    site.wait(lambda: site.samples_of("hpc_aggregator_source_input_failed", **failing), "an input that fails")
+    site.settings["prometheus"]["timeout"] = "20s"
+    reload(site)
+    tried(site, "prometheus")
+    site.refreshed()
+    assert site.samples_of("hpc_aggregator_source_input_failed", **failing), "the fault has lasted"
+    assert None not in values()
 
 
 def test_a_storm_of_signals_is_a_few_reloads_and_nobody_notices(site: Site, values: Values) -> None:
