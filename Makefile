@@ -35,7 +35,8 @@ check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/lint-imports
 	$(PYTEST) -q -m "not mariadb" tests/unit tests/contract
 
-soak: $(VENV)/.test  ## every property on forty times as many examples, for an hour or so
+soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
+	$(BIN)/python -m tests.faults
 	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine

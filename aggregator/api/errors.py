@@ -100,6 +100,12 @@ class TryAgain(Unavailable):
     headers = MappingProxyType({"Retry-After": "30"})
 
 
+class Starting(Unavailable):
+    """Nothing is known yet; it will be in a few seconds."""
+
+    headers = MappingProxyType({"Retry-After": "2"})
+
+
 class Timeout(ApiError):
     """The answer took too long."""
 

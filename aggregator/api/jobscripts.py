@@ -8,10 +8,11 @@ from aiohttp import web
 
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
-from aggregator.api.errors import BadData, NotFound, TryAgain, UnsupportedMediaType
+from aggregator.api.errors import BadData, TryAgain, UnsupportedMediaType
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobscript_batch import MAX_SCRIPT_MIB, Batch, read_batch
 from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
+from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.model.jobid import JobId
@@ -57,8 +58,9 @@ async def put_script(request: web.Request) -> web.Response:
 def _cluster(request: web.Request) -> str:
     """Give the configured cluster of the path; who may only deliver to one is not told of the others."""
     name = request.match_info["cluster"]
-    if name not in request.app[STORE].current.clusters:
-        raise NotFound(f'cluster "{name[:100]}" is not configured here')
+    snapshot = request.app[STORE].current
+    if name not in snapshot.clusters:
+        raise absent(snapshot, f'cluster "{name[:100]}" is not configured here')
     return name
 
 
