@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import jobscript_ingest
+from aggregator.build import version_text
 from aggregator.config import ConfigError, ListenAddress, SecretFile, parse_duration, parse_size
 from aggregator.config.types import CLUSTER_NAME, split_url
 from aggregator.logs import set_up_logging
@@ -20,6 +21,10 @@ from jobscript_ingest.settings import BatchLimits, FlagError, Reading, Settings,
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _SPOOL = "/var/lib/hpc-jobscript-ingest/spool.db"
+_EXITS = """exit codes:
+  0  success
+  1  with --once: not everything was delivered
+  2  a mistake in the flags, or in a file that they name, which is named on stderr"""
 _NEEDED_TO_SEND = {"--cluster": "cluster", "--aggregator.url": "url", "--aggregator.token-file": "token_file"}
 
 T = TypeVar("T")
@@ -89,9 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpc-jobscript-ingest",
         description="Collect job scripts beside slurmctld, hide their secrets and send them to hpc-aggregator.",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"hpc-jobscript-ingest {jobscript_ingest.__version__}")
+    parser.add_argument("--version", action="version", version=version_text(parser.prog, jobscript_ingest.__version__))
     _add_reading(parser)
     _add_target(parser)
     _add_spool(parser)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from aggregator.api import ApiSettings, create_app
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress
+from aggregator.config.web import TlsServer
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
@@ -26,7 +27,7 @@ class StartError(Exception):
 async def listen(
     service: Service,
     settings: ApiSettings,
-    address: ListenAddress,
+    addresses: Sequence[ListenAddress],
     users: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[asyncio.Event]:
@@ -34,7 +35,7 @@ async def listen(
 
     users maps names to bcrypt hashes; while there are none, nobody needs a password.
 
-    Raises StartError when the address cannot be listened on.
+    Raises StartError when one of the addresses cannot be listened on.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -58,14 +59,41 @@ async def listen(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
-        except OSError as error:
-            raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
-        _log.info("listening: address=%s", address)
+        for address in addresses:
+            await _listen_on(runner, address, tls)
         yield ended
     finally:
         await service.stop()
         await service.state.close()
         await runner.cleanup()
         _log.info("ended")
+
+
+async def _listen_on(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
+    try:
+        await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
+    except OSError as error:
+        raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
+    _log.info("listening: address=%s", address)
+
+
+def server_tls(section: TlsServer) -> ssl.SSLContext:
+    """Make the server's side of TLS.
+
+    Raises StartError that names what cannot be read.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if section.min_version == "TLS13" else ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(section.cert_file, section.key_file)
+        if section.client_ca_file:
+            context.load_verify_locations(section.client_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"tls_server_config: the certificate or its key cannot be used: {error}") from error
+    if section.client_auth_type != "NoClientCert":
+        required = section.client_auth_type == "RequireAndVerifyClientCert"
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        # A session that is resumed would not ask again whether the client's authority still counts.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+    return context

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import aggregator
@@ -13,6 +13,7 @@ from aggregator.api.access import AREAS, HEALTH
 from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
 from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
@@ -279,7 +280,7 @@ def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
 async def serve(
     file: str,
     config: Config,
-    address: ListenAddress,
+    addresses: Sequence[ListenAddress],
     web: Web | None = None,
     log: Callable[[Config], None] = lambda _: None,
 ) -> None:
@@ -289,10 +290,12 @@ async def serve(
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
-    configured = ConfiguredService(file, config, address, web, log)
+    # What is open is the same on all of them: as on the one that others can reach.
+    exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
+    configured = ConfiguredService(file, config, exposed, web, log)
     async with AsyncExitStack() as stack:
         users, tls = (web.users, web.tls) if web else (None, None)
-        ended = await stack.enter_async_context(listen(configured.service, configured.settings, address, users, tls))
+        ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
         await configured.open_state()
         await configured.start()
@@ -300,4 +303,5 @@ async def serve(
         if web:
             watch = asyncio.create_task(configured.watch_web(web), name="web configuration")
             stack.callback(watch.cancel)
+        await stack.enter_async_context(first_look(config))
         await ended.wait()

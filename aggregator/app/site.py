@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
+from aggregator.app.stored import renamed
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
@@ -37,6 +38,7 @@ from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
+    Presence,
     PrometheusClient,
     PrometheusHosts,
     PrometheusLevels,
@@ -85,7 +87,7 @@ class ClusterSources:
     None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
     the hosts that are no compute nodes, names is the rule for the names of nodes. history, around and series read on
     demand what the snapshot does not hold; replica is who measures where the first two read it. users names the uids of
-    Lustre's clients.
+    Lustre's clients. presence looks which series there are.
     """
 
     accounting: AccountingSource
@@ -105,6 +107,7 @@ class ClusterSources:
     hosts: Source[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     names: NodeRule = field(default_factory=NodeRule)
+    presence: Presence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +200,18 @@ def _with_exporters(
 ) -> ClusterSources:
     """Add what Prometheus has of the cluster, by the exporters that are in use."""
     exporters = section.exporters.in_use
+    client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
+    nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
+    names = {name: renamed(name, exporter.metrics) for name, exporter in exporters.items()}
+    sources = replace(sources, presence=Presence(client, matchers, names, nodes))
     if not exporters:
         return sources
-    client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
     settings = {
         name: ExporterSettings(
             interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
         )
         for name, exporter in exporters.items()
     }
-    nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
     patience = config.refresh.stale_after
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aggregator.app.http import StartError
+from aggregator.app.http import server_tls
 from aggregator.config import WebConfig, load_web, needs_restart
-from aggregator.config.web import TlsServer
 
 # How often the files are looked at. They are read once they have stayed the same for as long: they may be many.
 CHECK_SECONDS: Final = 1.0
@@ -34,7 +33,7 @@ class Web:
         self.config = config = load_web(file)
         self.needs_restart: tuple[str, ...] = ()
         self.users = dict(config.basic_auth_users)
-        self.tls = _context(config.tls_server_config)
+        self.tls = _context(config)
         self.file = file
         self._started = config
         self._files = _files(file, config)
@@ -65,7 +64,7 @@ class Web:
         pending = needs_restart(self._started, config, RESTART)
         if pending:
             config = config.model_copy(update={"tls_server_config": self.config.tls_server_config})
-        return Reading(config, _context(config.tls_server_config), pending, stamps)
+        return Reading(config, _context(config), pending, stamps)
 
     def take(self, reading: Reading) -> None:
         """Put in force what was read: for handshakes and passwords from now on."""
@@ -102,25 +101,5 @@ def _stamp(file: Path) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _context(section: TlsServer | None) -> ssl.SSLContext | None:
-    """Make the server's side of TLS.
-
-    Raises StartError that names what cannot be read.
-    """
-    if section is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if section.min_version == "TLS13" else ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(section.cert_file, section.key_file)
-        if section.client_ca_file:
-            context.load_verify_locations(section.client_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"tls_server_config: the certificate or its key cannot be used: {error}") from error
-    if section.client_auth_type != "NoClientCert":
-        required = section.client_auth_type == "RequireAndVerifyClientCert"
-        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-        # A session that is resumed would not ask again whether the client's authority still counts.
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
-    return context
+def _context(config: WebConfig) -> ssl.SSLContext | None:
+    return server_tls(config.tls_server_config) if config.tls_server_config else None

@@ -12,6 +12,7 @@ from aggregator.config.types import (
     File,
     HalfLife,
     HeaderName,
+    Host,
     Interval,
     LabelName,
     Port,
@@ -35,7 +36,7 @@ class Tls(Section):
 class Database(PasswordSection):
     """Reach a MySQL or MariaDB server."""
 
-    host: Text
+    host: Host
     port: Port = 3306
     user: Text
     statement_timeout: Interval = parse_duration("20s")
@@ -46,7 +47,7 @@ class Database(PasswordSection):
 class Replica(PasswordSection):
     """Reach a read-only copy of slurmdbd's database; what is not given is as for the primary."""
 
-    host: Text
+    host: Host
     port: Port | None = None
     user: Text | None = None
     statement_timeout: Interval | None = None

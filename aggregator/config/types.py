@@ -274,6 +274,16 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def _check_host(text: str) -> str:
+    """Refuse what belongs into other keys; an IPv6 address has colons, too."""
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and (":" not in host or host.endswith("]")):
+        raise must_be("a host without a port", f"host: {host}, port: {port}")
+    if "/" in text and not text.startswith("/"):
+        raise must_be("the name or the address of a host, not a URL")
+    return text
+
+
 def _check_ip_address(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -332,6 +342,7 @@ Names = Annotated[
     tuple[str, ...], PlainValidator(_read_names), PlainSerializer(list, return_type=list[str], when_used="json")
 ]
 NotEmpty = AfterValidator(_require_items)
+Host = Annotated[str, Field(min_length=1), AfterValidator(_check_host)]
 IpAddress = Annotated[str, AfterValidator(_check_ip_address)]
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import aggregator
+from aggregator.build import python_version, revision
 from aggregator.model.view import Snapshot, SourceStatus
 
 _PREFIX = "hpc_aggregator"
@@ -68,7 +69,11 @@ class ServiceMetrics:
     def collect(self) -> Iterable[Metric]:
         """Make the families from the current snapshot."""
         snapshot = self._snapshot()
-        yield _gauge("build_info", "Version of the service, always 1.", ("version",), [((aggregator.__version__,), 1)])
+        yield _gauge(
+            "build_info", "Version and revision of the service, and of Python, always 1.",
+            ("version", "revision", "pythonversion"),
+            [((aggregator.__version__, revision(), python_version()), 1)],
+        )  # fmt: skip
         yield from _sources(snapshot.sources.values())
         yield from self._refreshes(snapshot)
         yield _gauge(

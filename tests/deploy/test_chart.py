@@ -82,7 +82,6 @@ def test_the_service_monitor_keeps_our_labels() -> None:
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"] == {
-        "jobLabel": "app.kubernetes.io/name",
         "selector": {"matchLabels": rendered["Service"]["spec"]["selector"]},
         "namespaceSelector": {"matchNames": ["hpc"]},
         "endpoints": [
@@ -93,6 +92,7 @@ def test_the_service_monitor_keeps_our_labels() -> None:
                 "interval": "60s",
                 "scrapeTimeout": "10s",
                 "honorLabels": True,
+                "relabelings": [{"targetLabel": "job", "replacement": "hpc-aggregator"}],
             }
         ],
     }

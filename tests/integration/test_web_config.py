@@ -38,7 +38,7 @@ async def served(folder: Path, **changes: str) -> AsyncIterator[str]:
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing)
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port), web.users, web.tls):
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web.users, web.tls):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 

@@ -110,7 +110,7 @@ class PrometheusClient:
         except TimeoutError as error:
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {error}") from error
+            raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {_reason(error)}") from error
 
     async def _read(
         self, response: aiohttp.ClientResponse, wanted: str, decoder: msgspec.json.Decoder[list[T]]
@@ -140,6 +140,15 @@ class PrometheusClient:
                 connector=aiohttp.TCPConnector(limit=self._limit, ssl=self._endpoint.tls),
             )
         return self._session
+
+
+def _reason(error: Exception) -> str:
+    """Tell a host that is not known from one that refuses."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host is not known: {error.os_error.strerror}"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "the connection was refused: nothing listens there"
+    return str(error)
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:

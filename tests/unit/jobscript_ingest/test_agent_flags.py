@@ -73,4 +73,13 @@ def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
 
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"hpc-jobscript-ingest {jobscript_ingest.__version__}\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"hpc-jobscript-ingest, version {jobscript_ingest.__version__} (revision: ")
+    assert "python version:" in said[1]
+
+
+def test_the_help_has_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    assert "exit codes:\n  0  success\n  1  with --once" in capsys.readouterr().out
