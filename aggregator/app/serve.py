@@ -176,7 +176,9 @@ class ConfiguredService:
         Raises ConfigError for certificates that cannot be used.
         """
         await self._check_tokens()
-        await self._run(self._config)
+        # A signal may come before.
+        async with self._reloads.lock:
+            await self._run(self._config)
 
     async def _check_tokens(self) -> None:
         if self.settings.tokens:
@@ -297,9 +299,9 @@ async def serve(
         users, tls = (web.users, web.tls) if web else (None, None)
         ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        stack.push_async_callback(configured.stop)
         await configured.open_state()
         await configured.start()
-        stack.push_async_callback(configured.stop)
         if web:
             watch = asyncio.create_task(configured.watch_web(web), name="web configuration")
             stack.callback(watch.cancel)
