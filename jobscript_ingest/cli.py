@@ -72,7 +72,9 @@ def _settings(flags: argparse.Namespace, reading: Reading) -> Settings:
     batch = BatchLimits(flags.batch_scripts, flags.batch_bytes)
     return Settings(
         reading,
-        Target(flags.cluster, flags.url, SecretFile(flags.token_file), flags.ca_file, batch),
+        Target(
+            flags.cluster, flags.url, SecretFile(flags.token_file), flags.ca_file, batch, allow_http=flags.allow_http
+        ),
         SpoolSettings(flags.spool, flags.spool_bytes, flags.refused_retention),
         flags.address,
     )
@@ -145,6 +147,10 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--aggregator.ca-file", dest="ca_file", type=Path, metavar="FILE", help="who signed the service's certificate"
     )
+    parser.add_argument(
+        "--aggregator.allow-http", dest="allow_http", action="store_true",
+        help="send to another host without TLS, too: everybody on the way can read the token and the scripts",
+    )  # fmt: skip
     parser.add_argument(
         "--batch.max-scripts", dest="batch_scripts", type=_checked(_count), default="100", metavar="N",
         help="scripts in one request (default: %(default)s)",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from aggregator.api.audit import audit_change
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, TryAgain, UnsupportedMediaType
@@ -20,6 +21,7 @@ from aggregator.model.script import ScriptRecord
 from aggregator.state import StateError
 
 MAX_BATCH_MIB = 16
+_SHOWN_JOBS = 10
 
 
 async def post_scripts(request: web.Request) -> web.Response:
@@ -32,6 +34,7 @@ async def post_scripts(request: web.Request) -> web.Response:
     # Hashing and decoding 16 MiB would hold up every other request.
     batch: Batch = await asyncio.to_thread(read_batch, body)
     await _save(request, cluster, batch.scripts)
+    _audit(request, [record for record, _ in batch.scripts], f"stored, {len(batch.rejected)} more rejected")
     stored = [
         {"job_id": record.job_id, "written_at": record.written_at, "sha256": record.sha256}
         for record, _ in batch.scripts
@@ -50,6 +53,7 @@ async def put_script(request: web.Request) -> web.Response:
         written_at = await _time_of_same(request, cluster, job_id, sha256)
     record = ScriptRecord(job_id=job_id, written_at=written_at, sha256=sha256, size=len(content))
     new = await _save(request, cluster, [(record, content)])
+    _audit(request, [record], "stored" if new else "was there")
     response = success(request, _record_json(record))
     response.set_status(201 if new else 200)
     return response
@@ -86,6 +90,13 @@ async def _save(request: web.Request, cluster: str, scripts: Sequence[tuple[Scri
         return await request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]())
     except StateError as error:
         raise TryAgain(str(error)) from error
+
+
+def _audit(request: web.Request, records: Sequence[ScriptRecord], outcome: str) -> None:
+    """Log a delivery: one line, whatever the number of scripts."""
+    jobs = [record.job_id for record in records[:_SHOWN_JOBS]]
+    more = f" and {len(records) - _SHOWN_JOBS} more" if len(records) > _SHOWN_JOBS else ""
+    audit_change(request, f"scripts of jobs {jobs}{more}", outcome)
 
 
 def _record_json(record: ScriptRecord) -> Json:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from aggregator.api.identity import TrustedProxy
+from aggregator.api.identity import ClientCertificates, TrustedProxy
+from aggregator.api.jwt import AccessTokens
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.model.script import ScriptRecord
@@ -60,9 +61,10 @@ class ScriptKeeper(Protocol):
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
 
-    Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
-    reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
-    ways to be known to the service besides basic authentication. software names executables, the first that fits.
+    Data older than stale_after seconds are not served. open_areas are those of areas.py that need no identity.
+    reload returns None when the new configuration is in force, else what is wrong with it. tokens, access_tokens, proxy
+    and certificates are the ways to be known to the service besides basic authentication. software names executables,
+    the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
@@ -74,7 +76,9 @@ class ApiSettings:
     open_areas: frozenset[str]
     reload: Callable[[], Awaitable[str | None]]
     tokens: TokenStore | None = None
+    access_tokens: AccessTokens | None = None
     proxy: TrustedProxy | None = None
+    certificates: ClientCertificates | None = None
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -9,10 +9,8 @@ from contextlib import AsyncExitStack
 
 import aggregator
 from aggregator.api import ApiSettings
-from aggregator.api.access import AREAS, HEALTH
-from aggregator.api.identity import TrustedProxy
-from aggregator.api.tokens import TokenStore
-from aggregator.api.visibility import Rules
+from aggregator.api.audit import audit_signal
+from aggregator.app.auth import configure_auth, open_areas, openness
 from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
 from aggregator.app.parts import parts_of
@@ -21,7 +19,7 @@ from aggregator.app.service import Service
 from aggregator.app.stored import names_of
 from aggregator.app.turns import Turns
 from aggregator.app.web import CHECK_SECONDS, Reading, Web
-from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load, needs_restart
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, load, needs_restart
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
@@ -31,42 +29,6 @@ from aggregator.state import StateError, StateStore
 _log = logging.getLogger(__name__)
 # A storm of signals reads the file once in this time.
 RELOAD_SECONDS = 1.0
-
-
-def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
-    """Tell which areas need no identity: all on loopback and to those with a certificate, else those of `auth`.
-
-    A web configuration with passwords makes everybody show one, or a token.
-
-    Raises StartError without `auth` on an address that others can reach.
-    """
-    if web_config and web_config.basic_auth_users:
-        # To those with a password everything is open, and to those with a token what the token says.
-        return frozenset({HEALTH})
-    if address.is_loopback or (web_config and _asks_for_certificates(web_config)):
-        return AREAS
-    if auth is None:
-        raise StartError(
-            f"server.listen_address: {address} can be reached from other machines and no auth is configured: job "
-            "names, users and quotas would be open to everyone. Listen on 127.0.0.1, let only known clients in by "
-            "--web.config.file, or configure auth (auth: {anonymous: [health, metrics]} opens these two only)"
-        )
-    return frozenset(auth.anonymous) & AREAS
-
-
-def _asks_for_certificates(web_config: WebConfig) -> bool:
-    """Tell whether every client has to show a certificate."""
-    tls = web_config.tls_server_config
-    return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
-
-
-def rules_of(auth: Auth) -> Rules:
-    """Read who is staff, and what members of an account see of each other."""
-    return Rules(
-        staff_users=frozenset(auth.staff.users),
-        staff_accounts=frozenset(auth.staff.accounts),
-        members_see_members=auth.members_see_members,
-    )
 
 
 def timing_of(config: Config) -> Timing:
@@ -137,7 +99,7 @@ class ConfiguredService:
         settings.open_areas = areas
         settings.software = config.software
         settings.stored_names = names_of(config)
-        self._configure_auth()
+        configure_auth(settings, config.auth or Auth())
         if config.log != before.log:
             self._log(config)
         settings.needs_restart = self.service.metrics.restart_needed = self._pending(config)
@@ -160,16 +122,6 @@ class ConfiguredService:
                 raise StartError(str(error)) from error
             _log.warning("the state is not there yet: error=%s", error)
 
-    def _configure_auth(self) -> None:
-        """Bring the ways to be known up to date; tokens of the same file stay known, should it be broken now."""
-        auth, settings = self._config.auth or Auth(), self.settings
-        file = auth.tokens.file if auth.tokens else None
-        if file != (settings.tokens.file if settings.tokens else None):
-            settings.tokens = TokenStore(file) if file else None
-        proxy = auth.trusted_proxy
-        settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
-        settings.rules = rules_of(auth)
-
     async def start(self) -> None:
         """Start to refresh, and say now if no token will be valid.
 
@@ -183,6 +135,8 @@ class ConfiguredService:
     async def _check_tokens(self) -> None:
         if self.settings.tokens:
             await self.settings.tokens.refresh()
+        if self.settings.access_tokens:
+            self.settings.access_tokens.keys.read_soon()
 
     async def _run(self, config: Config) -> None:
         timing = timing_of(config)
@@ -279,6 +233,11 @@ def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
         _log.error("reload failed: unexpected error", exc_info=error)
 
 
+def _hang_up(configured: ConfiguredService) -> None:
+    audit_signal("SIGHUP", "configuration")
+    configured.reload_soon()
+
+
 async def serve(
     file: str,
     config: Config,
@@ -295,10 +254,12 @@ async def serve(
     # What is open is the same on all of them: as on the one that others can reach.
     exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
     configured = ConfiguredService(file, config, exposed, web, log)
+    if said := openness(configured.settings.open_areas, exposed):
+        _log.warning(said)
     async with AsyncExitStack() as stack:
         users, tls = (web.users, web.tls) if web else (None, None)
         ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         stack.push_async_callback(configured.stop)
         await configured.open_state()
         await configured.start()

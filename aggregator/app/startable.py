@@ -5,9 +5,9 @@ import errno
 import socket
 from collections.abc import Sequence
 
+from aggregator.app.auth import open_areas
 from aggregator.app.check import Attempt, Outcome, attempt_all
 from aggregator.app.http import server_tls
-from aggregator.app.serve import open_areas
 from aggregator.config import Config, ListenAddress, WebConfig
 from aggregator.sources.base import FetchError
 from aggregator.state.probe import probe

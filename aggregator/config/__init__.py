@@ -1,5 +1,6 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
+from aggregator.config.auth import Auth, Jwt, Staff, Tokens, TrustedProxy
 from aggregator.config.changes import changed_keys, needs_restart
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
@@ -11,11 +12,9 @@ from aggregator.config.mistake import ConfigError, Mistake
 from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
-    Auth,
     Cluster,
     Config,
     Filesystem,
-    Jwt,
     Limits,
     Log,
     Partitions,
@@ -23,10 +22,7 @@ from aggregator.config.schema import (
     Refresh,
     SeriesLimits,
     Server,
-    Staff,
     State,
-    Tokens,
-    TrustedProxy,
     Waste,
 )
 from aggregator.config.secrets import DatabaseUrl, Secret, SecretFile, SecretSource

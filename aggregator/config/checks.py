@@ -15,6 +15,7 @@ _SOURCES: Final = ("clusters", "filesystems", "cloud")
 EXCLUSIVE: Final = (
     ("password", "password_file"),
     ("bearer_token", "bearer_token_file"),
+    ("jwks_file", "jwks_url"),
     ("basic_auth", "bearer_token"),
     ("basic_auth", "bearer_token_file"),
 )

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from aggregator.config.auth import Auth
 from aggregator.config.cloud import Cloud
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
 from aggregator.config.energy import Energy
@@ -18,13 +19,11 @@ from aggregator.config.types import (
     Count,
     Duration,
     File,
-    HeaderName,
     Interval,
     LabelName,
     ListenAddress,
     MonthDay,
     Names,
-    Networks,
     Size,
     Text,
     Texts,
@@ -161,49 +160,6 @@ class Limits(Section):
     """Bound what the service exposes."""
 
     series: SeriesLimits = SeriesLimits()
-
-
-class Tokens(Section):
-    """Name the file of hashed bearer tokens."""
-
-    file: File
-
-
-class Jwt(Section):
-    """Say which access tokens are accepted."""
-
-    issuer: Text
-    audience: Text
-    jwks_file: File
-    user_claim: Text = "sub"
-
-
-class TrustedProxy(Section):
-    """Believe a header that names the user, from listed networks only."""
-
-    networks: Networks
-    header: HeaderName
-
-
-class Staff(Section):
-    """Name those who may see everything."""
-
-    users: Texts = ()
-    accounts: Texts = ()
-
-
-class Auth(Section):
-    """Say who may read what."""
-
-    anonymous: Annotated[tuple[Literal["health", "metrics", "clusters"], ...], Field(strict=False)] = (
-        "health",
-        "metrics",
-    )
-    tokens: Tokens | None = None
-    jwt: Jwt | None = None
-    trusted_proxy: TrustedProxy | None = None
-    staff: Staff = Staff()
-    members_see_members: bool = False
 
 
 class Log(Section):

@@ -11,7 +11,6 @@ from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",
-    "auth.jwt",
     "limits",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
@@ -26,6 +25,8 @@ def find_warnings(config: Config, data: object) -> tuple[str, ...]:
         *_useless_exporters(config),
         *_misplaced_exporters(config),
         *_readable_secrets(config),
+        *_open_metrics(config),
+        *_open_tokens(config),
     )
 
 
@@ -42,6 +43,30 @@ def _misplaced_exporters(config: Config) -> Iterator[str]:
     for name, cluster in config.clusters.items():
         if cluster.exporters.libvirtd_exporter is not None:
             yield f"clusters.{name}.exporters.libvirtd_exporter: not used here, a cloud has a section of its own: cloud"
+
+
+def _open_metrics(config: Config) -> Iterator[str]:
+    """Say what an open /metrics shows."""
+    if config.auth and "metrics" in config.auth.anonymous:
+        yield (
+            "auth.anonymous: metrics: everybody who reaches the address can read the names of all users and jobs; "
+            "give Prometheus a token of the scope metrics instead"
+        )
+
+
+def _open_tokens(config: Config) -> Iterator[str]:
+    """Say what others may do to the file of tokens; whoever can change it, can let everybody in."""
+    file = config.auth.tokens.file if config.auth and config.auth.tokens else None
+    if file is None:
+        return
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        # What cannot be read is told where it is read.
+        return
+    can = " and ".join(what for what, bit in (("read", 0o004), ("change", 0o002)) if mode & bit)
+    if can:
+        yield f"auth.tokens.file: every user of this machine can {can} {file}: chmod 0600"
 
 
 def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:

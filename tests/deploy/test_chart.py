@@ -93,6 +93,7 @@ def test_the_service_monitor_keeps_our_labels() -> None:
                 "scrapeTimeout": "10s",
                 "honorLabels": True,
                 "relabelings": [{"targetLabel": "job", "replacement": "hpc-aggregator"}],
+                "authorization": {"credentials": {"name": "prometheus-hpc-aggregator", "key": "token"}},
             }
         ],
     }
@@ -153,7 +154,7 @@ def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) ->
     (flag,) = (argument for argument in container["args"] if argument.startswith("--web.listen-address="))
     assert not ListenAddress.parse(flag.partition("=")[2]).is_loopback
     assert config.auth is not None, "without it the service refuses to start"
-    assert "health" in config.auth.anonymous
+    assert config.auth.anonymous == ("health",), "whoever reaches the pod reads no metrics"
 
 
 @each_ci

@@ -12,8 +12,8 @@ import pytest
 
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.auth import open_areas
 from aggregator.app.http import StartError, listen
-from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
 from aggregator.app.web import Web
 from aggregator.config import ListenAddress, State, WebConfig, load_web

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -92,15 +92,17 @@ def in_force(config: Config) -> list[object]:
 
 
 def plain(value: object) -> object:
-    """Give what can be compared: of objects that do not say when they are equal, what they have of it."""
-    if isinstance(value, PLAIN):
+    """Give what can be compared: of the service's objects that do not say when they are equal, what they hold."""
+    if isinstance(value, PLAIN) or is_dataclass(value):
         return value
-    names = getattr(type(value), "__slots__", None) or getattr(value, "__dict__", {})
-    return [item for name in names if isinstance(item := getattr(value, name, None), PLAIN)]
+    if not type(value).__module__.startswith("aggregator."):
+        return None
+    return {name: plain(item) for name, item in vars(value).items()}
 
 
 def test_every_key_is_taken_up_or_named(config: Config) -> None:
     before = in_force(config)
+    assert in_force(config) == before
     ignored, named, taken = [], [], []
     for path, changed in variants(config):
         assert [key.startswith(path) for key in changed_keys(config, changed)] == [True]
