@@ -7,6 +7,7 @@ from aiohttp import web
 from aggregator.api.audit import audit_change
 from aggregator.api.freshness import is_stale, summarize
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.unbroken import to_the_end
 from aggregator.model.view import Snapshot, SourceStatus
 
 _HEADERS = {"Cache-Control": "no-store"}
@@ -35,7 +36,7 @@ async def get_ready(request: web.Request) -> web.Response:
 async def post_reload(request: web.Request) -> web.Response:
     """Reload the configuration; a wrong one leaves the old in force. Say which keys need a restart."""
     settings = request.app[SETTINGS]
-    mistake = await settings.reload()
+    mistake = await to_the_end(settings.reload())
     audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)

@@ -16,6 +16,7 @@ from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
 from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
+from aggregator.api.unbroken import to_the_end
 from aggregator.model.jobid import JobId
 from aggregator.model.script import ScriptRecord
 from aggregator.state import StateError
@@ -87,7 +88,7 @@ async def _time_of_same(request: web.Request, cluster: str, job_id: int, sha256:
 
 async def _save(request: web.Request, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]]) -> frozenset[int]:
     try:
-        return await request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]())
+        return await to_the_end(request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]()))
     except StateError as error:
         raise TryAgain(str(error)) from error
 

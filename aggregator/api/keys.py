@@ -10,6 +10,7 @@ from aggregator.api.identity import ClientCertificates, TrustedProxy
 from aggregator.api.jwt import AccessTokens
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.config import Bounds
 from aggregator.model.script import ScriptRecord
 from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
@@ -68,6 +69,7 @@ class ApiSettings:
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
+    hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
     """
 
     external_url: str
@@ -84,6 +86,9 @@ class ApiSettings:
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs_restart: tuple[str, ...] = ()
     was_ready: bool = False
+    hosts: frozenset[str] = frozenset()
+    bounds: Bounds = field(default_factory=Bounds)
+    is_local: bool = True
 
 
 STORE = web.AppKey("store", SnapshotStore)

@@ -14,7 +14,8 @@ async def get_status(request: web.Request) -> web.Response:
     """Answer with the version and all that is known of the sources."""
     Parameters(request)
     settings, now = request.app[SETTINGS], request.app[CLOCK]()
-    sources = request.app[STORE].current.sources
+    snapshot = request.app[STORE].current
+    sources = snapshot.sources
     data = {
         "version": settings.version,
         "external_url": settings.external_url or None,
@@ -22,7 +23,7 @@ async def get_status(request: web.Request) -> web.Response:
         "access_tokens": None if settings.access_tokens is None else _keys_json(settings.access_tokens.keys),
         "sources": [source_json(sources[key], now, settings.stale_after) for key in sorted(sources)],
     }
-    return success(request, data)
+    return success(request, data, [warning for view in snapshot.clusters.values() for warning in view.warnings])
 
 
 async def _tokens_json(tokens: TokenStore, now: float) -> Json:

@@ -12,7 +12,7 @@ from aggregator.join.agreement import compare_gpus
 from aggregator.model.accounting import Accounting
 from aggregator.model.replication import Replication
 from aggregator.model.use import Use
-from aggregator.sources.base import FetchError, Source, UsageReader
+from aggregator.sources.base import FetchError, Remote, Source, UsageReader
 from aggregator.sources.prometheus import Presence
 from aggregator.state import StateError
 
@@ -93,7 +93,7 @@ def _of_site(site: Site, config: Config, now: float) -> Iterator[Attempt]:
         yield from _of_cluster(f"clusters.{name}", cluster, now)
     for name, item in site.filesystems.items():
         if item.usage:
-            yield _fetch(f"filesystems.{name}.robinhood", item.usage, now)
+            yield _log_in(f"filesystems.{name}.robinhood", item.usage, now)
         if item.quotas:
             of_cluster = f"clusters.{config.filesystems[name].cluster}.prometheus"
             yield _fetch(f"filesystems.{name}.quota", item.quotas.counts, now, of_cluster)
@@ -108,7 +108,7 @@ def _of_site(site: Site, config: Config, now: float) -> Iterator[Attempt]:
 def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[Attempt]:
     """Name what is read of a cluster; a text that comes of it is for the administrator."""
     slurmacct, prometheus = f"{key}.slurmacct", f"{key}.prometheus"
-    yield _fetch(slurmacct, cluster.accounting, now)
+    yield _log_in(slurmacct, cluster.accounting, now)
     if usage := cluster.usage:
         yield Attempt(f"{slurmacct} (usage)", lambda: _read_usage(usage), (slurmacct,))
     if replica := cluster.replica:
@@ -136,6 +136,20 @@ def _look(what: str, presence: Presence, now: float, *needs: str) -> Attempt:
     return Attempt(what, look, needs)
 
 
+def _log_in(what: str, source: Source[object], now: float) -> Attempt:
+    """Read a database, and say how it was reached and what of it may not be read."""
+
+    async def log_in() -> Outcome:
+        data = await source.fetch(now)
+        return Outcome(what, _session(source), "", data.missing if isinstance(data, Accounting) else ())
+
+    return Attempt(what, log_in)
+
+
+def _session(source: object) -> str:
+    return source.session if isinstance(source, Remote) else ""
+
+
 async def _read_usage(usage: UsageReader) -> str:
     """Read until when the roll-ups are final; a site need not grant them."""
     if await usage.catalog() is None:
@@ -151,7 +165,8 @@ async def _compare(accounting: Source[Accounting], use: Source[Use], now: float)
 
 async def _measure(replica: Source[Replication], now: float) -> str:
     lag = (await replica.fetch(now)).lag_seconds
-    return "its lag is unknown, for the primary cannot be read" if lag is None else f"{lag:.0f} s behind"
+    said = "its lag is unknown, for the primary cannot be read" if lag is None else f"{lag:.0f} s behind"
+    return ", ".join(filter(None, (said, _session(replica))))
 
 
 async def _try(attempt: Attempt) -> Outcome:

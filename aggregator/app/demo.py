@@ -12,6 +12,7 @@ from pathlib import Path
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.api.origin import own_names
 from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
@@ -105,7 +106,7 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> N
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
-        software=_SOFTWARE,
+        software=_SOFTWARE, hosts=own_names("", "", ()),
     )  # fmt: skip
     async with listen(service, settings, addresses) as ended:
         start = time.time()

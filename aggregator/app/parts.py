@@ -26,8 +26,8 @@ def parts_of(config: Config, timing: Timing) -> dict[Key, Part]:
             reads[FILESYSTEM, name] = (sections, digests(sections), config.refresh)
     for name, cloud in config.cloud.items():
         reads[CLOUD, name] = (cloud, digests(cloud), config.refresh)
-    # How jobs are judged and what they cost concerns clusters only.
-    judged = (config.refresh, config.energy, config.usage, config.waste, config.waste_rules)
+    # How jobs are judged and shown, and what they cost, concerns clusters only.
+    judged = (config.refresh, config.energy, config.usage, config.waste, config.waste_rules, config.limits)
     return {
         key: Part(partial(open_site, config, key), timing, of, judged if key[0] == CLUSTER else config.refresh)
         for key, of in reads.items()

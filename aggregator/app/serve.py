@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.audit import audit_signal
+from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth, open_areas, openness
 from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
@@ -44,6 +45,7 @@ def timing_of(config: Config) -> Timing:
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
+        job_name_bytes=config.limits.job_name_bytes,
     )
 
 
@@ -82,6 +84,7 @@ class ConfiguredService:
             version=aggregator.__version__,
             open_areas=frozenset(),
             reload=self.reload,
+            is_local=listen.is_loopback,
         )
         self._listen = listen
         self._web = web
@@ -100,6 +103,7 @@ class ConfiguredService:
         settings.software = config.software
         settings.stored_names = names_of(config)
         configure_auth(settings, config.auth or Auth())
+        self._configure_doors()
         if config.log != before.log:
             self._log(config)
         settings.needs_restart = self.service.metrics.restart_needed = self._pending(config)
@@ -121,6 +125,11 @@ class ConfiguredService:
             if self._config.state.url.scheme == "sqlite":
                 raise StartError(str(error)) from error
             _log.warning("the state is not there yet: error=%s", error)
+
+    def _configure_doors(self) -> None:
+        server = self._config.server
+        self.settings.bounds = server.bounds
+        self.settings.hosts = own_names(self.settings.external_url, self._listen.host, server.allowed_hosts)
 
     async def start(self) -> None:
         """Start to refresh, and say now if no token will be valid.

@@ -12,6 +12,7 @@ from aggregator.config.mistake import ConfigError, Mistake
 from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
+    Bounds,
     Cluster,
     Config,
     Filesystem,
@@ -35,6 +36,7 @@ __all__ = [
     "Allocations",
     "Auth",
     "BasicAuth",
+    "Bounds",
     "Cloud",
     "Cluster",
     "Co2",

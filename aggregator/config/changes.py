@@ -5,7 +5,11 @@ from typing import Any, Final
 
 from aggregator.config.section import Section
 
-RESTART: Final = ("server.listen_address", "state.url", "state.password", "state.password_file")
+RESTART: Final = (
+    "server.listen_address",
+    *("state.url", "state.password", "state.password_file"),
+    *("state.tls", "state.tls.ca_file", "state.tls.cert_file", "state.tls.key_file", "state.tls.insecure_skip_verify"),
+)
 """Keys that are read at the start only. Every other key is taken up by a reload."""
 
 

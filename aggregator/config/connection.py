@@ -1,5 +1,6 @@
 """Declare how to reach the databases and the Prometheus-compatible engines."""
 
+import ssl
 from typing import Final
 
 from pydantic import Field
@@ -31,6 +32,24 @@ class Tls(Section):
     cert_file: File | None = None
     key_file: File | None = None
     insecure_skip_verify: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """Make a client's side of TLS.
+
+        Raises OSError for a file that cannot be used.
+        """
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        if self.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    @property
+    def files(self) -> str:
+        """Name the files that are used."""
+        return ", ".join(str(file) for file in (self.ca_file, self.cert_file, self.key_file) if file)
 
 
 class Database(PasswordSection):
@@ -84,6 +103,10 @@ class SlurmAcct(Database):
         if replica.secret:
             given |= {"password": replica.password, "password_file": replica.password_file}
         return self.model_copy(update={**given, "replica": None})
+
+
+USAGE_CONNECTIONS: Final = 1
+"""Usage history has a connection of its own: long readings must not keep the runs waiting."""
 
 
 class Robinhood(Database):

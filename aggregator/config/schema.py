@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from aggregator.config.auth import Auth
 from aggregator.config.cloud import Cloud
-from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
@@ -16,10 +16,13 @@ from aggregator.config.section import PasswordSection, Section
 from aggregator.config.types import (
     Address,
     ClusterName,
+    Connections,
     Count,
     Duration,
     File,
+    HostNames,
     Interval,
+    LabelBytes,
     LabelName,
     ListenAddress,
     MonthDay,
@@ -43,11 +46,24 @@ class Usage(Section):
     fiscal_year_start: MonthDay | None = None
 
 
+class Bounds(Section):
+    """Bound what clients may ask of the service at once."""
+
+    connections: Connections = 512
+    header_timeout: Interval = parse_duration("10s")
+    request_timeout: Interval = parse_duration("30s")
+    requests_per_second: Count = 20
+    burst: Count = 100
+    expensive_at_once: Count = 4
+
+
 class Server(Section):
-    """Say where to listen and how others reach the service."""
+    """Say where to listen, how others reach the service, and what it bears."""
 
     listen_address: Address = ListenAddress("", 9850)
     external_url: Url | None = None
+    allowed_hosts: HostNames = ()
+    bounds: Bounds = Bounds()
 
 
 class Refresh(Section):
@@ -65,6 +81,7 @@ class State(PasswordSection):
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
     script_retention: Interval = parse_duration("1y")
+    tls: Tls | None = None
 
 
 class Partitions(Section):
@@ -160,6 +177,7 @@ class Limits(Section):
     """Bound what the service exposes."""
 
     series: SeriesLimits = SeriesLimits()
+    job_name_bytes: LabelBytes = 128
 
 
 class Log(Section):

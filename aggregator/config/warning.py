@@ -1,30 +1,35 @@
 """Find what is accepted but deserves attention."""
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from aggregator.config.connection import Tls
 from aggregator.config.mistake import KeyPath, format_path
 from aggregator.config.schema import Config
 from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",
-    "limits",
+    "limits.series",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 
 
 def find_warnings(config: Config, data: object) -> tuple[str, ...]:
-    """Give one line for each unused section of the file and each secret that all may read."""
+    """Give one line for each unused section of the file, each secret that all may read, and each open connection."""
     unused = (path for pattern in NOT_YET for path in _matching(data, pattern.split(".")))
     return (
         *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
         *_useless_exporters(config),
         *_misplaced_exporters(config),
         *_readable_secrets(config),
+        *_in_clear_text(config),
         *_open_metrics(config),
         *_open_tokens(config),
     )
@@ -94,3 +99,31 @@ def _secret_files(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, 
         items = value.items()
     for key, item in items:
         yield from _secret_files(item, (*path, key))
+
+
+def _in_clear_text(config: Config) -> Iterator[str]:
+    """Name the databases on other machines that are read without TLS."""
+    for path, host, tls in _databases(config):
+        if tls is None and not _is_here(host):
+            seen = "what is read can be seen, and changed, on the way"
+            yield f"{path}: {host} is another machine and tls is not set: {seen}"
+
+
+def _databases(config: Config) -> Iterator[tuple[str, str, Tls | None]]:
+    for name, cluster in config.clusters.items():
+        section, key = cluster.slurmacct, f"clusters.{name}.slurmacct"
+        yield key, section.host, section.tls
+        if section.replica:
+            copy = section.of_replica(section.replica)
+            yield f"{key}.replica", copy.host, copy.tls
+    for name, filesystem in config.filesystems.items():
+        if robinhood := filesystem.robinhood:
+            yield f"filesystems.{name}.robinhood", robinhood.host, robinhood.tls
+    if config.state.url.scheme in ("mysql", "mariadb"):
+        yield "state", urlsplit(config.state.url.get()).hostname or "", config.state.tls
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"

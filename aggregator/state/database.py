@@ -1,6 +1,7 @@
 """The connection to the state's database: opened at first use, and opened anew after every error."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from aggregator.config import State
+from aggregator.login import connect
 from aggregator.state.errors import StateError, state_error
-from aggregator.state.location import create_file, engine_url, place, sqlite_file
+from aggregator.state.location import client_tls, create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
 
 BUSY_SECONDS = 5.0
@@ -61,7 +63,7 @@ class Database:
         async with self._opening:
             if self._engine is None:
                 url = await asyncio.to_thread(self._prepare)
-                self._engine = _create_engine(url, self._busy_seconds)
+                self._engine = self._create_engine(url)
             return self._engine
 
     def _prepare(self) -> URL:
@@ -69,8 +71,11 @@ class Database:
         file = sqlite_file(self._state)
         if file is not None:
             create_file(file)
-        upgrade(lambda: _create_engine(url, self._busy_seconds))
+        upgrade(lambda: self._create_engine(url))
         return url
+
+    def _create_engine(self, url: URL) -> AsyncEngine:
+        return _create_engine(url, self._busy_seconds, client_tls(self._state))
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
@@ -83,9 +88,9 @@ class Database:
             raise state_error(error, place(self._state)) from error
 
 
-def _create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
+def _create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:
     try:
-        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
+        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds, tls))
     except ModuleNotFoundError as error:
         raise StateError(
             f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
@@ -102,14 +107,21 @@ def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: Ba
         connection.rollback()
 
 
-def _options(url: URL, busy_seconds: float) -> dict[str, Any]:
+def _options(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> dict[str, Any]:
     match url.get_backend_name():
         case "sqlite":
             # Connections are cheap, and an open one would go on writing to a file that was deleted or replaced.
             return {"poolclass": NullPool, "connect_args": {"timeout": busy_seconds}}
         case "postgresql":
-            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS}}
+            # asyncpg's own default takes TLS where the server has it, and checks no certificate.
+            secure = {"ssl": tls} if tls else {}
+            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS, **secure}}
         case _:
-            connect = {"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"}
+            arguments = {
+                "connect_timeout": CONNECT_SECONDS,
+                "charset": "utf8mb4",
+                "ssl": tls,
+                "async_creator_fn": connect,
+            }
             # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.
-            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": connect}
+            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": arguments}

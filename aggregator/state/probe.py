@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aggregator.config import State
 from aggregator.state.database import BUSY_SECONDS, CONNECT_SECONDS, _create_engine
 from aggregator.state.errors import StateError, state_error
-from aggregator.state.location import engine_url, place, sqlite_file
+from aggregator.state.location import client_tls, engine_url, place, sqlite_file
 
 
 async def probe(state: State) -> str:
@@ -46,7 +46,7 @@ def _look_at(file: Path) -> str:
 
 
 async def _ask(state: State) -> None:
-    engine = _create_engine(engine_url(state), BUSY_SECONDS)
+    engine = _create_engine(engine_url(state), BUSY_SECONDS, client_tls(state))
     try:
         async with asyncio.timeout(CONNECT_SECONDS), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))

@@ -217,6 +217,15 @@ def test_the_configuration_names_the_tokens_where_they_are_mounted() -> None:
     assert {secret["defaultMode"] for secret in secrets.values() if secret} == {0o440}
 
 
+def test_the_service_may_be_asked_by_the_names_of_its_service() -> None:
+    rendered = ci("default")
+    config = yaml.safe_load(rendered["ConfigMap"]["data"]["hpc-aggregator.yml"])
+    service = rendered["Service"]["metadata"]
+    name, namespace = service["name"], service["namespace"]
+    wanted = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
+    assert wanted == set(config["server"]["allowed_hosts"])
+
+
 def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:
     """With the default configuration, beyond loopback, and no source that answers."""
     pod = ci("default")["Deployment"]["spec"]["template"]["spec"]
