@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from tests.scenarios.site import Site
 
-_PAUSE = 0.05
+# All of them together stay below what one address may ask.
+_PAUSE = 0.3
 
 
 class Clients:
