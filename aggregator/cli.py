@@ -21,8 +21,9 @@ from aggregator.app.rule_files import RulesError, write_rules
 from aggregator.app.serve import serve
 from aggregator.app.startable import check_start, check_web, try_start
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
+from aggregator.app.web import Web
 from aggregator.build import version_text
-from aggregator.config import ConfigError, ListenAddress, load, load_web, parse_duration
+from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
 from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
@@ -214,10 +215,13 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(flags: argparse.Namespace) -> int:
+    def log(config: Config) -> None:
+        set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
+
     config = load(flags.file)
-    set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
-    web_config = load_web(flags.web_file) if flags.web_file else None
-    asyncio.run(serve(flags.file, config, flags.addresses or [config.server.listen_address], web_config))
+    log(config)
+    web = Web(flags.web_file) if flags.web_file else None
+    asyncio.run(serve(flags.file, config, flags.addresses or [config.server.listen_address], web, log))
     return OK
 
 

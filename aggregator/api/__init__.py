@@ -107,14 +107,16 @@ def create_app(
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
 ) -> web.Application:
-    """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes.
+    """Build the application; its handlers read these and nothing else.
 
+    users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
     refuse counts by reason what is refused; api_at_once says how many API requests may be under way.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
+    guards = [] if users is None else [basic_auth(users)]
     middlewares = [
-        instrument(observe), answer_errors, deadline(refuse), identify, *([basic_auth(users)] if users else []),
-        check_origin(refuse), limits.apply, check_access,
+        instrument(observe), answer_errors, deadline(refuse), identify, *guards, check_origin(refuse), limits.apply,
+        check_access,
     ]  # fmt: skip
     app = web.Application(middlewares=middlewares)
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock

@@ -19,21 +19,29 @@ async def get_healthy(request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Answer whether there are data to serve, with the age of each source's."""
-    snapshot = request.app[STORE].current
+    """Answer whether there are data to serve, with the age of each source's.
+
+    Once everything was there, what a reload adds and is not there yet does not take away the rest.
+    """
+    snapshot, settings = request.app[STORE].current, request.app[SETTINGS]
     sources, now = snapshot.sources, request.app[CLOCK]()
-    obstacle = _unpublished(snapshot) or _obstacle(sources.values(), now, request.app[SETTINGS].stale_after)
+    shown = [status for status in sources.values() if status.is_shown]
+    unfinished = None if settings.was_ready else _unpublished(snapshot) or _untried(shown)
+    obstacle = unfinished or _obstacle(shown, now, settings.stale_after)
+    settings.was_ready = settings.was_ready or obstacle is None
     lines = [obstacle or "Ready.", *(summarize(sources[key], now) for key in sorted(sources))]
     return web.Response(status=503 if obstacle else 200, text="\n".join(lines) + "\n", headers=_HEADERS)
 
 
 async def post_reload(request: web.Request) -> web.Response:
-    """Reload the configuration; a wrong one leaves the old in force."""
-    mistake = await to_the_end(request.app[SETTINGS].reload())
+    """Reload the configuration; a wrong one leaves the old in force. Say which keys need a restart."""
+    settings = request.app[SETTINGS]
+    mistake = await to_the_end(settings.reload())
     audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
-    return web.Response(text="Reloaded.\n", headers=_HEADERS)
+    pending = [f"needs a restart: {key}" for key in settings.needs_restart]
+    return web.Response(text="\n".join(("Reloaded.", *pending)) + "\n", headers=_HEADERS)
 
 
 def _unpublished(snapshot: Snapshot) -> str | None:
@@ -46,11 +54,15 @@ def _unpublished(snapshot: Snapshot) -> str | None:
     return None if all(times) else "Not ready: the first refresh has not ended yet."
 
 
+def _untried(sources: Collection[SourceStatus]) -> str | None:
+    """Say that it is not known yet of every source whether it can be read."""
+    if sources and all(status.last_attempt is not None for status in sources):
+        return None
+    return "Not ready: not every source has been tried yet."
+
+
 def _obstacle(sources: Collection[SourceStatus], now: float, stale_after: float) -> str | None:
     """Say why the service is not ready; one source with young data is enough, for sources fail alone."""
-    sources = [status for status in sources if status.is_shown]
-    if not sources or any(status.last_attempt is None for status in sources):
-        return "Not ready: not every source has been tried yet."
     if all(status.last_success is None for status in sources):
         return "Not ready: no source could be read yet."
     if all(is_stale(status, now, stale_after) for status in sources):

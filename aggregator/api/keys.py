@@ -67,6 +67,8 @@ class ApiSettings:
     and certificates are the ways to be known to the service besides basic authentication. software names executables,
     the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
+    needs_restart names the keys of the last configuration that was read which are not in force before a restart.
+    was_ready says that everything has once been there.
     hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
     """
 
@@ -82,6 +84,8 @@ class ApiSettings:
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    needs_restart: tuple[str, ...] = ()
+    was_ready: bool = False
     hosts: frozenset[str] = frozenset()
     bounds: Bounds = field(default_factory=Bounds)
     is_local: bool = True

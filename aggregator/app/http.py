@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from aggregator.api import ApiSettings, create_app
 from aggregator.app.client_errors import ClientErrors
 from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.service import Service
-from aggregator.config import ListenAddress, WebConfig
+from aggregator.config import ListenAddress
 from aggregator.config.web import TlsServer
 
 _log = logging.getLogger(__name__)
@@ -30,9 +30,15 @@ class StartError(Exception):
 
 @asynccontextmanager
 async def listen(
-    service: Service, settings: ApiSettings, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
+    service: Service,
+    settings: ApiSettings,
+    addresses: Sequence[ListenAddress],
+    users: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
+
+    users maps names to bcrypt hashes; while there are none, nobody needs a password.
 
     Raises StartError when one of the addresses cannot be listened on.
     """
@@ -54,7 +60,7 @@ async def listen(
         settings,
         service.page,
         observe=service.metrics.observe_request,
-        users=web_config.basic_auth_users if web_config else None,
+        users=users,
         usage=service.usage,
         series=service.series,
         replicas=service.replicas,
@@ -69,7 +75,6 @@ async def listen(
     await runner.setup()
     assert runner.server is not None
     try:
-        tls = server_tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
         for address in addresses:
             await _listen_on(doors, runner.server, address, tls)
         yield ended
@@ -106,4 +111,7 @@ def server_tls(section: TlsServer) -> ssl.SSLContext:
     if section.client_auth_type != "NoClientCert":
         required = section.client_auth_type == "RequireAndVerifyClientCert"
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        # A session that is resumed would not ask again whether the client's authority still counts.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
     return context

@@ -17,14 +17,15 @@ from aggregator.model.cloud import CloudView
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
-from aggregator.model.view import ClusterView, FilesystemView, Snapshot
+from aggregator.model.view import ClusterView, FilesystemView, Snapshot, SourceStatus
 from aggregator.refresh.cloud import CloudRefresher
 from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
-from aggregator.refresh.fetch import Feed
+from aggregator.refresh.fetch import Feed, Fetches
 from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
+from aggregator.refresh.memory import Memory
 from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.silence import doubt, vanished
 from aggregator.refresh.stages import Publish, Stages
@@ -59,15 +60,33 @@ class Timing:
     job_name_bytes: int = JOB_NAME_BYTES
 
 
+class SharedAllocations:
+    """The allocations as they are configured now: one feed for all, which changes beneath those who read it."""
+
+    def __init__(self) -> None:
+        self.feed: Feed[Allocations] | None = None
+
+    async def fetch(self, at: float) -> Allocations | None:
+        """Give what is known at `at`; None when nothing is, or none are configured."""
+        return await self.feed.fetch(at) if self.feed else None
+
+
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where the results of a refresh go."""
+    """Where the results of a refresh go, and what is known from before."""
 
     store: SnapshotStore
     page: Page
     metrics: ServiceMetrics
     keep: Publish[ClusterView]
     state: StateStore
+    allocations: SharedAllocations
+    memory: Memory
+
+    def publish_source(self, status: SourceStatus) -> None:
+        """Tell the health of a source of this part."""
+        self.memory.note(status)
+        self.store.publish_source(status)
 
     def stages(self, cluster: str, filesystem: str) -> Stages:
         """Make what a refresher tells its times and failures."""
@@ -93,7 +112,9 @@ class Outlets:
 
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     """Make a refresher for each cluster, file system and cloud."""
-    allocations = _feed(site.allocations, "", timing, outlets) if site.allocations else None
+    allocations = outlets.allocations
+    if site.allocations:
+        allocations.feed = _feed(site.allocations, "", timing, outlets)
     ledgers = {
         name: _ledger(name, sources.accounting, sources.power, timing, outlets)
         for name, sources in site.clusters.items()
@@ -134,7 +155,10 @@ def _usage(
     # Read far more rarely than the runs: it is not stale after their time.
     patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
     windows = UsageWindows(reader, accounting, timing.fiscal_year, decay)
-    return UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name))
+    usage = UsageRefresher(
+        name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name)
+    )
+    return outlets.memory.keep("refresher of usage", name, usage)
 
 
 def _accounted(snapshot: Snapshot, name: str) -> ClusterView | None:
@@ -144,22 +168,23 @@ def _accounted(snapshot: Snapshot, name: str) -> ClusterView | None:
 
 
 def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing, outlets: Outlets) -> LedgerRefresher:
-    return LedgerRefresher(
+    ledger = LedgerRefresher(
         name,
         power=power,
         ended=accounting,
         keeper=outlets.state.ledger,
         settings=LedgerSettings(prices=timing.prices, backfill_seconds=timing.backfill, stale_after=timing.stale_after),
         snapshot=lambda: outlets.store.current,
-        publish=outlets.store.publish_source,
+        publish=outlets.publish_source,
         failed=partial(outlets.metrics.count_failure, name, ""),
     )
+    return outlets.memory.keep("ledger", name, ledger)
 
 
 def _cluster(
     name: str,
     sources: ClusterSources,
-    allocations: Feed[Allocations] | None,
+    allocations: Fetches[Allocations],
     ledger: LedgerRefresher | None,
     usage: UsageRefresher | None,
     timing: Timing,
@@ -169,7 +194,7 @@ def _cluster(
     if known is None:
         # A cluster that is configured is known, though nothing is known of it yet.
         outlets.store.publish_cluster(ClusterView(name, 0.0))
-    return ClusterRefresher(
+    cluster = ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
         use=_feed(sources.use, name, timing, outlets, doubt(partial(_runs, outlets.store, name)))
@@ -194,10 +219,11 @@ def _cluster(
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
     )
+    return outlets.memory.keep("cluster", name, cluster)
 
 
 def _filesystem(
-    name: str, sources: FilesystemSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+    name: str, sources: FilesystemSources, allocations: Fetches[Allocations], timing: Timing, outlets: Outlets
 ) -> FilesystemRefresher:
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
@@ -221,7 +247,7 @@ def _filesystem(
 
 
 def _cloud(
-    name: str, sources: CloudSources, allocations: Feed[Allocations] | None, timing: Timing, outlets: Outlets
+    name: str, sources: CloudSources, allocations: Fetches[Allocations], timing: Timing, outlets: Outlets
 ) -> CloudRefresher:
     if name not in outlets.store.current.clouds:
         outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
@@ -247,12 +273,13 @@ def _feed(
     outlets: Outlets,
     believe: Callable[[T, T | None], None] = lambda new, last: None,
 ) -> Feed[T]:
-    return Feed(
+    feed = Feed(
         source,
         scope,
         timeout=timing.timeout,
         stale_after=timing.stale_after,
-        publish=outlets.store.publish_source,
+        publish=outlets.publish_source,
         observe=outlets.metrics.observe_fetch,
         believe=believe,
     )
+    return outlets.memory.keep(source.name, scope, feed)

@@ -4,21 +4,23 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 import aggregator
 from aggregator.api import ApiSettings
 from aggregator.api.audit import audit_signal
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth, open_areas, openness
-from aggregator.app.check import open_once
 from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
+from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
-from aggregator.app.site import open_site
 from aggregator.app.stored import names_of
-from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
+from aggregator.app.turns import Turns
+from aggregator.app.web import CHECK_SECONDS, Reading, Web
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, load, needs_restart
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
@@ -26,6 +28,8 @@ from aggregator.refresh.summaries import Retention
 from aggregator.state import StateError, StateStore
 
 _log = logging.getLogger(__name__)
+# A storm of signals reads the file once in this time.
+RELOAD_SECONDS = 1.0
 
 
 def timing_of(config: Config) -> Timing:
@@ -63,25 +67,52 @@ def _prices(energy: Energy) -> Prices:
 class ConfiguredService:
     """A service that runs what a configuration file says, and reads it again on demand."""
 
-    def __init__(self, file: str, config: Config, listen: ListenAddress, web_config: WebConfig | None) -> None:
+    def __init__(
+        self,
+        file: str,
+        config: Config,
+        listen: ListenAddress,
+        web: Web | None,
+        log: Callable[[Config], None] = lambda _: None,
+    ) -> None:
         self.service = Service(StateStore(config.state))
         self._file = file
-        self._lock = asyncio.Lock()
+        self._reloads = Turns(self._reload, RELOAD_SECONDS)
         self.settings = ApiSettings(
-            external_url=config.server.external_url or "",
+            external_url="",
             stale_after=config.refresh.stale_after,
             version=aggregator.__version__,
-            open_areas=open_areas(listen, config.auth, web_config),
+            open_areas=frozenset(),
             reload=self.reload,
-            software=config.software,
-            stored_names=names_of(config),
             is_local=listen.is_loopback,
         )
         self._listen = listen
-        self._web_config = web_config
-        self._config = config
-        configure_auth(self.settings, config.auth or Auth())
+        self._web = web
+        self._mistakes = {"reload": "", "web": ""}
+        self._log = log
+        # What is read at the start only is in force until the end.
+        self._started = self._config = config
+        self._put_in_force(config, open_areas(listen, config.auth, web.config if web else None))
+
+    def _put_in_force(self, config: Config, areas: frozenset[str]) -> None:
+        """Take up what is not of single parts, and tell what a restart would take up."""
+        before, self._config, settings = self._config, config, self.settings
+        settings.external_url = config.server.external_url or ""
+        settings.stale_after = config.refresh.stale_after
+        settings.open_areas = areas
+        settings.software = config.software
+        settings.stored_names = names_of(config)
+        configure_auth(settings, config.auth or Auth())
         self._configure_doors()
+        if config.log != before.log:
+            self._log(config)
+        settings.needs_restart = self.service.metrics.restart_needed = self._pending(config)
+
+    def _pending(self, config: Config) -> tuple[str, ...]:
+        """Name the keys that a restart would take up; a flag wins over the address before and after it."""
+        by_flag = self._listen != self._started.server.listen_address
+        keys = [*needs_restart(self._started, config), *(self._web.needs_restart if self._web else ())]
+        return tuple(key for key in keys if not (by_flag and key == "server.listen_address"))
 
     async def open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
@@ -101,41 +132,114 @@ class ConfiguredService:
         self.settings.hosts = own_names(self.settings.external_url, self._listen.host, server.allowed_hosts)
 
     async def start(self) -> None:
-        """Start to refresh, and say now if no token will be valid."""
+        """Start to refresh, and say now if no token will be valid.
+
+        Raises ConfigError for certificates that cannot be used.
+        """
+        await self._check_tokens()
+        # A signal may come before.
+        async with self._reloads.lock:
+            await self._run(self._config)
+
+    async def _check_tokens(self) -> None:
         if self.settings.tokens:
             await self.settings.tokens.refresh()
         if self.settings.access_tokens:
             self.settings.access_tokens.keys.read_soon()
-        await self.service.start(lambda: open_site(self._config), timing_of(self._config))
+
+    async def _run(self, config: Config) -> None:
+        timing = timing_of(config)
+        # It reads what the configuration names: certificates and secrets.
+        await self.service.run(await asyncio.to_thread(parts_of, config, timing), timing.retention)
 
     def reload_soon(self) -> None:
         """Reload from a signal handler, which cannot wait."""
-        self._reloading = asyncio.ensure_future(self.reload())
+        self._reloads.ask().add_done_callback(_look_at_outcome)
 
     async def reload(self) -> str | None:
-        """Read the file again and run it; a wrong one changes nothing. Give the mistakes, None for success."""
-        async with self._lock:
-            metrics = self.service.metrics
+        """Read the files again and run them; a wrong one changes nothing. Give the mistakes, None for success.
+
+        Those who ask while a reload runs share the one that comes after it. It ends even when nobody waits any more.
+        """
+        return await asyncio.shield(self._reloads.ask())
+
+    async def stop(self) -> None:
+        """Begin no reload any more."""
+        await self._reloads.stop()
+
+    async def _reload(self) -> str | None:
+        try:
+            config = await asyncio.to_thread(load, self._file)
+            reading = await self._read_web(self._web) if self._web else None
+            areas = open_areas(self._listen, config.auth, reading.config if reading else None)
+            await self._run(config)
+        except (ConfigError, StartError) as error:
+            self._tell_outcome(reload=str(error))
+            _log.error("reload failed, the old configuration stays: error=%s", error)
+            return str(error)
+        if self._web and reading:
+            self._web.take(reading)
+        self._put_in_force(config, areas)
+        await self._check_tokens()
+        self._tell_outcome(reload="", web="")
+        self.service.metrics.reload_time = time.time()
+        _log.info("configuration reloaded: file=%s", self._file)
+        for key in self.settings.needs_restart:
+            _log.warning("needs a restart: key=%s", key)
+        return None
+
+    async def _read_web(self, web: Web) -> Reading:
+        """Read the web configuration.
+
+        Raises ConfigError and StartError, of which is known then that they are its.
+        """
+        try:
+            return await asyncio.to_thread(web.read)
+        except (ConfigError, StartError) as error:
+            self._tell_outcome(web=str(error))
+            raise
+
+    async def watch_web(self, web: Web) -> None:
+        """Take up the web configuration and its certificates whenever they change, until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
             try:
-                config = await asyncio.to_thread(load, self._file)
-                areas = open_areas(self._listen, config.auth, self._web_config)
-                # Before the old site is closed: what cannot be opened changes nothing.
-                await open_once(config)
-            except (ConfigError, StartError) as error:
-                metrics.reload_succeeded = False
-                _log.error("reload failed, the old configuration stays: error=%s", error)
-                return str(error)
-            self._config = config
-            self.settings.stale_after = config.refresh.stale_after
-            self.settings.open_areas = areas
-            self.settings.software = config.software
-            self.settings.stored_names = names_of(config)
-            configure_auth(self.settings, config.auth or Auth())
-            self._configure_doors()
-            await self.start()
-            metrics.reload_succeeded, metrics.reload_time = True, time.time()
-            _log.info("configuration reloaded: file=%s", self._file)
-            return None
+                async with self._reloads.lock:
+                    if await asyncio.to_thread(web.has_changed):
+                        await self._take_up(web)
+            except Exception:
+                _log.exception("the web configuration could not be looked at: file=%s", web.file)
+
+    async def _take_up(self, web: Web) -> None:
+        """Put the web configuration in force; one that cannot be used leaves the old one."""
+        before = self._mistakes["web"]
+        try:
+            reading = await self._read_web(web)
+            areas = open_areas(self._listen, self._config.auth, reading.config)
+        except (ConfigError, StartError) as error:
+            web.pass_over()
+            if str(error) != before:
+                _log.error("the web configuration stays as it was: error=%s", error)
+            self._tell_outcome(web=str(error))
+            return
+        web.take(reading)
+        self._put_in_force(self._config, areas)
+        self._tell_outcome(web="")
+        _log.info("web configuration reloaded: file=%s", web.file)
+        if before and self._mistakes["reload"] == before:
+            # The reload that failed because of it is made good.
+            self.reload_soon()
+
+    def _tell_outcome(self, **mistakes: str) -> None:
+        """Remember what is wrong with the files as they are, "" for nothing: a restart would fail."""
+        self._mistakes |= mistakes
+        self.service.metrics.reload_succeeded = not any(self._mistakes.values())
+
+
+def _look_at_outcome(task: "asyncio.Task[str | None]") -> None:
+    """Log a bug: nobody else waits for a reload by a signal."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("reload failed: unexpected error", exc_info=error)
 
 
 def _hang_up(configured: ConfiguredService) -> None:
@@ -144,9 +248,13 @@ def _hang_up(configured: ConfiguredService) -> None:
 
 
 async def serve(
-    file: str, config: Config, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
+    file: str,
+    config: Config,
+    addresses: Sequence[ListenAddress],
+    web: Web | None = None,
+    log: Callable[[Config], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; `log` sets up the log as a configuration says.
 
     Raises StartError.
     """
@@ -154,12 +262,18 @@ async def serve(
         _log.warning("configuration: %s", warning)
     # What is open is the same on all of them: as on the one that others can reach.
     exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
-    configured = ConfiguredService(file, config, exposed, web_config)
+    configured = ConfiguredService(file, config, exposed, web, log)
     if said := openness(configured.settings.open_areas, exposed):
         _log.warning(said)
-    async with listen(configured.service, configured.settings, addresses, web_config) as ended:
+    async with AsyncExitStack() as stack:
+        users, tls = (web.users, web.tls) if web else (None, None)
+        ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
+        stack.push_async_callback(configured.stop)
         await configured.open_state()
         await configured.start()
-        async with first_look(config):
-            await ended.wait()
+        if web:
+            watch = asyncio.create_task(configured.watch_web(web), name="web configuration")
+            stack.callback(watch.cancel)
+        await stack.enter_async_context(first_look(config))
+        await ended.wait()

@@ -1,14 +1,15 @@
-"""The service: sources → refresh loops → snapshot and page; can be given another site while it runs."""
+"""The service: sources → refresh loops → snapshot and page; parts of its site can be replaced while it runs."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
-from aggregator.app.schedule import Outlets, Timing, schedule
-from aggregator.app.site import AccountingSource, Site
+from aggregator.app.part import Part, Running, SiteOpener, open_parts
+from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
+from aggregator.app.site import AccountingSource, Key, Site
 from aggregator.exposition import Page, ServiceMetrics
 from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
@@ -17,13 +18,15 @@ from aggregator.queries.scripts import ScriptQueries
 from aggregator.queries.series import SeriesQueries, SeriesReader, cloud_key, quota_key
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
+from aggregator.refresh.memory import Memory
 from aggregator.refresh.store import SnapshotStore
-from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.refresh.summaries import Retention, SummaryKeeper
 from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
-SiteOpener = Callable[[], AbstractAsyncContextManager[Site]]
+# Requests that read from a source when it is replaced may come to their end.
+DRAIN_SECONDS = 10.0
 
 
 class Service:
@@ -48,23 +51,64 @@ class Service:
         self.series = SeriesQueries(self._series)
         self.replicas: dict[str, ReplicaNotes] = {}
         self._clock = clock
-        self._stack = AsyncExitStack()
-        self._loops: asyncio.Task[None] | None = None
+        self._keeper = SummaryKeeper(state, Retention(), self.store.publish_source)
+        self._allocations = SharedAllocations()
+        self._running: dict[Key, Running] = {}
+        self._replaced: set[Running] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self, open_site: SiteOpener, timing: Timing) -> None:
-        """Open the site's sources and refresh from them; what is of another site is dropped, the rest stays."""
-        await self.stop()
-        site = await self._stack.enter_async_context(open_site())
-        self._connect(site)
-        for kept in (self.store, self.page):
-            kept.keep_only(site.clusters.keys(), site.filesystems.keys(), site.clouds.keys())
-        keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)
-        refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
-        self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
+        """Open a whole site's sources and refresh from them."""
+        await self.run({("site", ""): Part(open_site, timing, reads=open_site, judges=timing)}, timing.retention)
 
-    def _connect(self, site: Site) -> None:
-        """Let what is read on demand be read from this site's sources."""
-        clusters = site.clusters.items()
+    async def run(self, parts: Mapping[Key, Part], retention: Retention) -> None:
+        """Run these parts: one that runs already goes on undisturbed, another takes over what its like knew.
+
+        Raises ConfigError for a part that cannot be opened; nothing has changed then.
+        """
+        opened = await open_parts(parts, self._running)
+        before = self._running
+        kept = {key: each for key, each in before.items() if parts.get(key) == each.part}
+        changed = {key: each for key, each in before.items() if key not in kept}
+        await _end_loops(changed.values())
+        self._running = {key: kept.get(key) or opened.get(key) or before[key].with_part(parts[key]) for key in parts}
+        self._keeper.retention = retention
+        sites = [each.site for each in self._running.values()]
+        self._connect(sites)
+        self._forget(sites)
+        for key, each in self._running.items():
+            if key not in kept:
+                self._refresh(key, each, changed.get(key))
+        self._forget_sources(changed.values())
+        self._close_soon([each for key, each in changed.items() if key not in parts or key in opened])
+
+    def _refresh(self, key: Key, running: Running, before: Running | None) -> None:
+        """Begin to refresh a part."""
+        running.memory = Memory(before.memory if before else None)
+        outlets = Outlets(
+            self.store, self.page, self.metrics, self._keeper.keep, self.state, self._allocations, running.memory
+        )
+        refreshers = schedule(running.site, running.part.timing, outlets)
+        running.loops = asyncio.create_task(run_loops(refreshers, self._clock), name=f"refresh {' '.join(key)}")
+
+    def _forget(self, sites: Collection[Site]) -> None:
+        """Forget what is not configured any more."""
+        for kept in (self.store, self.page):
+            kept.keep_only(
+                {name for site in sites for name in site.clusters},
+                {name for site in sites for name in site.filesystems},
+                {name for site in sites for name in site.clouds},
+            )
+        if not any(site.allocations for site in sites):
+            self._allocations.feed = None
+
+    def _forget_sources(self, changed: Iterable[Running]) -> None:
+        told = {key for each in self._running.values() for key in each.memory.sources}
+        self.store.forget_sources({key for each in changed for key in each.memory.sources} - told)
+
+    def _connect(self, sites: Iterable[Site]) -> None:
+        """Let what is read on demand be read from these sources."""
+        clusters = [item for site in sites for item in site.clusters.items()]
         _replace(self._readers, ((name, each.accounting) for name, each in clusters))
         _replace(self._histories, ((name, each.history) for name, each in clusters))
         _replace(self._arounds, ((name, each.around) for name, each in clusters))
@@ -74,18 +118,48 @@ class Service:
             self._series,
             (
                 *((name, each.series) for name, each in clusters),
-                *((cloud_key(name), each.series) for name, each in site.clouds.items()),
-                *((quota_key(name), each.series) for name, each in site.filesystems.items()),
+                *((cloud_key(name), each.series) for site in sites for name, each in site.clouds.items()),
+                *((quota_key(name), each.series) for site in sites for name, each in site.filesystems.items()),
             ),
         )
 
     async def stop(self) -> None:
         """End the loops and close every source."""
-        loops, self._loops = self._loops, None
-        if loops is not None:
-            loops.cancel()
-            await asyncio.gather(loops, return_exceptions=True)
-        await self._stack.aclose()
+        running = [*self._running.values(), *self._replaced]
+        self._running.clear()
+        self._replaced.clear()
+        await _end_loops(running)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await _close(running)
+
+    def _close_soon(self, parts: Collection[Running]) -> None:
+        """Close what nothing begins to read from any more."""
+        if parts:
+            self._replaced.update(parts)
+            task = asyncio.create_task(self._close_later(parts), name="close what was replaced")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close_later(self, parts: Collection[Running]) -> None:
+        await asyncio.sleep(DRAIN_SECONDS)
+        self._replaced.difference_update(parts)
+        await _close(parts)
+
+
+async def _end_loops(parts: Iterable[Running]) -> None:
+    loops = [each.loops for each in parts if each.loops is not None]
+    for task in loops:
+        task.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _close(parts: Iterable[Running]) -> None:
+    async with AsyncExitStack() as stack:
+        # All of them, whatever one raises.
+        for each in parts:
+            stack.push_async_callback(each.stack.aclose)
 
 
 def _replace(known: dict[str, T], found: Iterable[tuple[str, T | None]]) -> None:

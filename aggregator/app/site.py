@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
@@ -61,6 +61,12 @@ from aggregator.sources.slurmacct import (
     SlurmUsers,
 )
 
+# A part of a site: its kind and its name.
+Key = tuple[str, str]
+CLUSTER: Final = "cluster"
+FILESYSTEM: Final = "filesystem"
+CLOUD: Final = "cloud"
+ALLOCATIONS: Final = "allocations"
 # What is read rarely is not stale after the time of what is read often.
 STALE_INTERVALS = 3
 
@@ -131,21 +137,29 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(config: Config) -> AsyncIterator[Site]:
-    """Make every source that is configured, connecting to none of them, and close them all in the end.
+async def open_site(config: Config, part: Key | None = None) -> AsyncIterator[Site]:
+    """Make every source that is configured, or those of one part, connecting to none; close them all in the end.
 
     Raises ConfigError for certificates that cannot be used.
     """
+
+    def wanted(kind: str, name: str = "") -> bool:
+        return part in (None, (kind, name))
+
     async with AsyncExitStack() as stack:
         allocations = config.allocations.file
         yield Site(
-            {name: _open_cluster(stack, name, section, config) for name, section in config.clusters.items()},
+            {
+                name: _open_cluster(stack, name, section, config)
+                for name, section in config.clusters.items()
+                if wanted(CLUSTER, name)
+            },
             {
                 name: _open_filesystem(stack, name, section, config)
                 for name, section in config.filesystems.items()
-                if section.robinhood or _has_series(section)
+                if wanted(FILESYSTEM, name) and is_read(section)
             },
-            AllocationsFile(allocations) if allocations else None,
+            AllocationsFile(allocations) if allocations and wanted(ALLOCATIONS) else None,
             {
                 name: open_cloud(
                     section,
@@ -153,6 +167,7 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
                     max(config.refresh.stale_after, STALE_INTERVALS * section.interval),
                 )
                 for name, section in config.cloud.items()
+                if wanted(CLOUD, name)
             },
         )
 
@@ -276,6 +291,11 @@ def _open_filesystem(stack: AsyncExitStack, name: str, section: Filesystem, conf
         quotas = open_quotas(name, section.quota, cluster, client, patience)
     # GPFS has limits of its own; who may see a group is in the file whatever the limits' source is.
     return FilesystemSources(usage, section.interval, section.hsm, section.quota is not None, quotas)
+
+
+def is_read(section: Filesystem) -> bool:
+    """Tell whether anything of a file system is read; else only its name is known."""
+    return section.robinhood is not None or _has_series(section)
 
 
 def _has_series(section: Filesystem) -> bool:

@@ -1,8 +1,10 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
 from aggregator.config.auth import Auth, Jwt, Staff, Tokens, TrustedProxy
+from aggregator.config.changes import changed_keys, needs_restart
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
+from aggregator.config.contents import digests
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
 from aggregator.config.exporter import Exporter, Exporters, SlowExporter
 from aggregator.config.loader import load, parse
@@ -77,11 +79,14 @@ __all__ = [
     "Waste",
     "WebConfig",
     "active_rules",
+    "changed_keys",
+    "digests",
     "format_duration",
     "format_size",
     "load",
     "load_rules",
     "load_web",
+    "needs_restart",
     "parse",
     "parse_duration",
     "parse_size",

@@ -1,6 +1,6 @@
 """hpc_aggregator_*: the service's own state, rendered by prometheus_client at each scrape."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,6 +33,7 @@ class ServiceMetrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self.reload_succeeded = True
         self.reload_time = now
+        self.restart_needed: Collection[str] = ()
         self._snapshot = snapshot
         self.series = series
         self.fetch_duration = Histogram(
@@ -112,6 +113,10 @@ class ServiceMetrics:
         yield _gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", (),
             [((), self.reload_time)],
+        )  # fmt: skip
+        yield _gauge(
+            "config_restart_needed", "1 for a key of the configuration whose new value needs a restart.", ("key",),
+            [((key,), 1) for key in self.restart_needed],
         )  # fmt: skip
 
     def _refreshes(self, snapshot: Snapshot) -> Iterable[Metric]:

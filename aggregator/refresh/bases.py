@@ -37,6 +37,10 @@ class Bases:
         self._known: dict[int, Base] = {}
         self._retry_at: dict[int, float] = {}
 
+    def take_over(self, before: "Bases") -> None:
+        """Go on from what was read before."""
+        self._known = before._known
+
     async def of(self, runs: Iterable[Run], at: float) -> Mapping[int, Base]:
         """Give those that are known at `at`, having asked for a few more."""
         resized = {run.run_id: run for run in runs if run.job_start is not None and run.holds_resources}

@@ -5,7 +5,7 @@ import asyncio
 from aggregator.join.cloud import join_cloud
 from aggregator.model.cloud import CloudUse, CloudView, IdleRule
 from aggregator.model.storage import Allocations
-from aggregator.refresh.fetch import Feed, fetch_optional
+from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.stages import Publish, Stages
 
 
@@ -17,7 +17,7 @@ class CloudRefresher:
         cloud: str,
         *,
         use: Feed[CloudUse],
-        allocations: Feed[Allocations] | None,
+        allocations: Fetches[Allocations] | None,
         rule: IdleRule,
         publish: Publish[CloudView],
         stages: Stages,

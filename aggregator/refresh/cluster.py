@@ -17,7 +17,7 @@ from aggregator.model.usage import UsageView
 from aggregator.model.use import Base, Use
 from aggregator.model.view import ClusterView, JobUse
 from aggregator.refresh.bases import BaseReader, Bases
-from aggregator.refresh.fetch import Feed, fetch_optional
+from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.stages import Publish, Stages
 
@@ -46,7 +46,7 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         bases: BaseReader | None = None,
-        allocations: Feed[Allocations] | None,
+        allocations: Fetches[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
         usage: Callable[[], UsageView | None] = lambda: None,
         levels: Feed[Mapping[str, float]] | None = None,
@@ -76,6 +76,12 @@ class ClusterRefresher:
         self._keep = keep
         self._stages = stages
         self._previous = previous
+
+    def take_over(self, before: "ClusterRefresher") -> None:
+        """Go on from what another refresher of the same cluster had found out."""
+        self._bases.take_over(before._bases)
+        if self._lustre and before._lustre:
+            self._lustre.take_over(before._lustre)
 
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""

@@ -15,6 +15,7 @@ from aggregator.model.replication import Replication
 from aggregator.model.storage import QuotaCounts
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
+from aggregator.refresh.memory import hand_over
 from aggregator.sources.base import FetchError, NoSamples, Source
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,13 @@ class Feed(Generic[T_co]):
         self._rejected: Counter[str] = Counter()
         self._learned: dict[str, bool] = {}
         publish(self._status)
+
+    def take_over(self, before: "Feed[T_co]") -> None:
+        """Go on from what another feed of the same source knew, until that is stale."""
+        hand_over(before._source, self._source)
+        self._good, self._status = before._good, before._status
+        self._rejected, self._learned = before._rejected, before._learned
+        self._publish(self._status)
 
     def learn(self, feature: str, there: bool | None) -> None:
         """Tell a feature that shows only beside other sources; None is not known."""

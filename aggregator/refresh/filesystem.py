@@ -8,7 +8,7 @@ from aggregator.join.quotas import add_group_counts, add_user_counts
 from aggregator.join.storage import join_storage
 from aggregator.model.storage import Allocations, FilesystemUsage, QuotaCounts, StorageQuota
 from aggregator.model.view import FilesystemView
-from aggregator.refresh.fetch import Feed, fetch_optional
+from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.stages import Publish, Stages
 
 
@@ -34,7 +34,7 @@ class FilesystemRefresher:
         filesystem: str,
         *,
         usage: Feed[FilesystemUsage] | None,
-        allocations: Feed[Allocations] | None,
+        allocations: Fetches[Allocations] | None,
         hsm: bool,
         publish: Publish[FilesystemView],
         stages: Stages,

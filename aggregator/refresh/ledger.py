@@ -109,6 +109,11 @@ class LedgerRefresher:
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
         publish(self._status)
 
+    def take_over(self, before: "LedgerRefresher") -> None:
+        """Go on from what another refresher of the same cluster knew; the state has the last word when it is saved."""
+        self._ledger, self._power, self._status = before._ledger, before._power, before._status
+        self._publish(self._status)
+
     async def view(self, at: float) -> LedgerView | None:
         """Give what a snapshot at `at` shows: the totals, and the last power unless it is stale.
 

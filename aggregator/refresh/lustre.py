@@ -40,6 +40,10 @@ class LustreRefresher:
         self._names: dict[int, str] = {}
         self._asked: dict[int, float] = {}
 
+    def take_over(self, before: "LustreRefresher") -> None:
+        """Go on with the names that were found before."""
+        self._names = before._names
+
     async def fetch(self, at: float) -> LustreUse | None:
         """Fetch the rates, at most as often as the servers are scraped; None when they are not known."""
         # The dearest queries of a refresh, of series that change every 90 s.

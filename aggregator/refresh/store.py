@@ -31,9 +31,15 @@ class SnapshotStore:
         self.current = replace(self.current, sources={**self.current.sources, key: status})
 
     def keep_only(self, clusters: Collection[str], filesystems: Collection[str], clouds: Collection[str] = ()) -> None:
-        """Forget what is not configured any more, and what is known of every source."""
-        self.current = Snapshot(
+        """Forget what is not configured any more; of sources, see `forget_sources`."""
+        self.current = replace(
+            self.current,
             clusters={name: view for name, view in self.current.clusters.items() if name in clusters},
             filesystems={name: view for name, view in self.current.filesystems.items() if name in filesystems},
             clouds={name: view for name, view in self.current.clouds.items() if name in clouds},
         )
+
+    def forget_sources(self, keys: Collection[tuple[str, str]]) -> None:
+        """Forget what is known of sources, by name and scope."""
+        sources = {key: status for key, status in self.current.sources.items() if key not in keys}
+        self.current = replace(self.current, sources=sources)

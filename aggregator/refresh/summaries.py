@@ -47,7 +47,7 @@ class SummaryKeeper:
 
     def __init__(self, store: SummaryStore, retention: Retention, publish: Callable[[SourceStatus], None]) -> None:
         self._store = store
-        self._retention = retention
+        self.retention = retention
         self._publish = publish
         self._status = SourceStatus("state", "", up=True)
         self._saved: dict[str, set[int]] = {}
@@ -73,7 +73,7 @@ class SummaryKeeper:
 
     async def _prune(self, at: float) -> None:
         if at - self._pruned >= PRUNE_SECONDS:
-            await self._store.prune(at - self._retention.summaries, at - self._retention.scripts)
+            await self._store.prune(at - self.retention.summaries, at - self.retention.scripts)
             self._pruned = at
 
     def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:

@@ -26,6 +26,9 @@ from aggregator.sources.base import EndedRuns, UsageReader
 
 INTERVAL_SECONDS = 600.0
 STALE_SECONDS = 3 * INTERVAL_SECONDS
+# After a failure it is tried again sooner, twice as late each time.
+RETRY_SECONDS = 5.0
+MOST_FAILURES = 10
 # Rows are read anew after this time though nothing seems to have moved: a re-roll may have come and gone.
 REREAD_SECONDS = 3600.0
 _DAYS = {"1d": 1, "7d": 7, "30d": 30, "365d": 365}
@@ -156,9 +159,14 @@ class UsageRefresher:
         self._feed = feed
         self._cluster = view
         self._due = 0.0
+        self._failures = 0
         self._read: Usage | None = None
         self._is_new = False
         self._view: UsageView | None = None
+
+    def take_over(self, before: "UsageRefresher") -> None:
+        """Show what another refresher of the same cluster has added up, until this one has read."""
+        self._read, self._is_new, self._view = before._read, before._is_new, before._view
 
     def view(self) -> UsageView | None:
         """Give what a snapshot shows."""
@@ -171,17 +179,25 @@ class UsageRefresher:
             before, self._read = self._read, await self._feed.fetch(at)
             # Old rows are not added up with runs of now: what has ended between may not be known any more.
             self._is_new = self._is_new or self._read is not before
+            if self._read is before or self._read is None:
+                self._retry(at)
             if self._read is None:
                 self._view = None
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
             runs = [job.run for job in view.jobs]
             self._view = await asyncio.to_thread(_summarize, self._read, runs)
-            self._is_new = False
+            self._is_new, self._failures = False, 0
 
     async def withdraw(self, at: float) -> None:
         """Show no usage, until the next time."""
         self._read = self._view = None
+        self._retry(at)
+
+    def _retry(self, at: float) -> None:
+        """Try again soon: one failure must not cost the usage of an interval."""
+        self._due = at + min(INTERVAL_SECONDS, RETRY_SECONDS * 2**self._failures)
+        self._failures = min(self._failures + 1, MOST_FAILURES)
 
 
 def _summarize(usage: Usage, runs: Sequence[Run]) -> UsageView | None:

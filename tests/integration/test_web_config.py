@@ -13,7 +13,7 @@ import pytest
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.app.auth import open_areas
-from aggregator.app.http import StartError, listen
+from aggregator.app.http import StartError, listen, server_tls
 from aggregator.app.service import Service
 from aggregator.config import Bounds, ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
@@ -38,7 +38,8 @@ async def served(folder: Path, web: WebConfig, **bounds: object) -> AsyncIterato
         bounds=Bounds.model_validate(bounds),
     )  # fmt: skip
     port = free_port()
-    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web):
+    tls = server_tls(web.tls_server_config) if web.tls_server_config else None
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web.basic_auth_users, tls):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 

@@ -35,11 +35,15 @@ def only(text: str, fault: Fault) -> Fault:
 
 
 class Proxy:
-    """Pass requests on to *upstream*, but for those that `fault` answers; `queries` has all that were asked."""
+    """Pass requests on to *upstream*, but for those that `fault` answers; `queries` has all that were asked.
+
+    `authorization` is the header of the newest request.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.fault: Fault | None = None
         self.queries: list[str] = []
+        self.authorization: str | None = None
         self.url = f"http://{LOOPBACK}:{(port := free_port())}"
         outer = self
 
@@ -55,6 +59,7 @@ class Proxy:
             def _pass(self, body: bytes) -> None:
                 path, _, query = self.path.partition("?")
                 parameters = dict(urllib.parse.parse_qsl(query) + urllib.parse.parse_qsl(body.decode()))
+                outer.authorization = self.headers["Authorization"]
                 outer.queries.append(parameters.get("query", ""))
                 instead = outer.fault(path, parameters) if outer.fault else None
                 status, content = instead or self._ask(upstream + self.path, body)

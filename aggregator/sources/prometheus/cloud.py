@@ -48,6 +48,7 @@ class PrometheusCloud:
         self.rows = 0
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
         self._kept_activities: LastGood[Mapping[str, Activity]] = LastGood(patience)
+        self.memory = (self._kept, self._kept_activities)
         self._client = client
         self._exporter = exporter
         self._nodes = nodes

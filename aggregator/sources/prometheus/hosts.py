@@ -32,6 +32,7 @@ class PrometheusHosts:
         self._client = client
         self._nodes = nodes
         self._kept: LastGood[Mapping[str, float]] = LastGood(patience)
+        self.memory = (self._kept,)
         self._queries = {item.name: (item, promql(item, matchers, exporter, nodes.label)) for item in HOST_INPUTS}
 
     async def fetch(self, at: float) -> Hosts:

@@ -39,6 +39,7 @@ class PrometheusLustre:
         self._parser = JobIdParser(names)
         self._kept: LastGood[Rates] = LastGood(patience)
         self._kept_coverage: LastGood[Mapping[str, float]] = LastGood(patience)
+        self.memory = (self._kept, self._kept_coverage)
         self._most = most
         self._queries = {item.name: promql(item, matchers, exporter, "") for item in (*INPUTS, COVERAGE)}
         self._wholes = {item.name: promql(whole(item), matchers, exporter, "") for item in INPUTS}

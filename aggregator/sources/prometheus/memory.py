@@ -33,6 +33,10 @@ class LastGood(Generic[T]):
         self._together = tuple(together)
         self._good: dict[frozenset[str], _Good[T]] = {}
 
+    def take_over(self, before: "LastGood[T]") -> None:
+        """Go on from what another one of the same inputs has kept."""
+        self._good = before._good
+
     def fill(self, at: float, names: Iterable[str], values: Mapping[str, T]) -> Filled[T]:
         """Give what was read at `at`, and in place of what is missing of `names` what is kept and not too old."""
         filled, times = dict(values), []

@@ -75,6 +75,7 @@ class PrometheusQuotas:
     ) -> None:
         self.rows = 0
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
+        self.memory = (self._kept,)
         self._client = client
         self._label = settings.labels.get(series.owner, series.owner)
         self._graphs = {graph.name: graph for graph in series.graphs}

@@ -65,6 +65,7 @@ class PrometheusUse:
             self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
+        self.memory = (self._kept,)
         self._sight = GpuSight(
             client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
         )

@@ -1,13 +1,15 @@
 """A configuration that cannot be run changes nothing, at the start and at a reload."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from aggregator.app.serve import ConfiguredService, timing_of
-from aggregator.app.site import open_site
-from aggregator.config import ConfigError, ListenAddress, load
+from aggregator.app.site import Key, Site, open_site
+from aggregator.config import Config, ConfigError, ListenAddress, load
 
 # Port 1 answers nobody: the source is down, the service is not.
 GOOD = """
@@ -69,6 +71,55 @@ async def test_the_rules_of_waste_are_read_again(configured: ConfiguredService, 
     rules.write_text("rules: { cpu_low: { enabled: 2 } }\n")
     assert await configured.reload() == f"{rules}:1: rules.cpu_low.enabled: must be true or false, got 2"
     assert not configured.service.metrics.reload_succeeded
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tell what is opened and closed, as `+cluster narval` and `-cluster narval`."""
+    told: list[str] = []
+
+    @asynccontextmanager
+    async def recorded(config: Config, part: Key) -> AsyncIterator[Site]:
+        told.append("+" + " ".join(part))
+        async with open_site(config, part) as site:
+            yield site
+        told.append("-" + " ".join(part))
+
+    monkeypatch.setattr("aggregator.app.parts.open_site", recorded)
+    monkeypatch.setattr("aggregator.app.service.DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr("aggregator.app.serve.RELOAD_SECONDS", 0.0)
+    return told
+
+
+async def test_what_is_replaced_is_closed_and_nothing_else(
+    opened: list[str], configured: ConfiguredService, file: Path
+) -> None:
+    assert opened == ["+cluster narval"]
+    good = file.read_text()
+    for text in (good, good + "energy: { tariff: { currency: CAD, per_kwh: 0.04 } }\n", good):
+        file.write_text(text)
+        assert await configured.reload() is None
+    assert opened == ["+cluster narval"], "what jobs cost is no matter of the sources"
+
+    file.write_text(good.replace("user: a", "user: b"))
+    assert await configured.reload() is None
+    assert opened[:2] == ["+cluster narval", "+cluster narval"]
+    async with asyncio.timeout(10):
+        while len(opened) < 3:
+            await asyncio.sleep(0)
+    await configured.service.stop()
+    assert opened[2:] == ["-cluster narval", "-cluster narval"]
+
+
+async def test_those_who_ask_while_a_reload_runs_share_the_next(
+    opened: list[str], configured: ConfiguredService, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    first = asyncio.create_task(configured.reload())
+    await asyncio.sleep(0)
+    assert await asyncio.gather(*(configured.reload() for _ in range(50))) == [None] * 50
+    assert await first is None
+    assert caplog.text.count("configuration reloaded") <= 3
 
 
 async def test_a_good_configuration_replaces_the_old_one(configured: ConfiguredService, file: Path) -> None:

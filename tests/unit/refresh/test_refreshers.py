@@ -192,11 +192,13 @@ def test_what_is_not_configured_any_more_is_forgotten() -> None:
     for name in ("narval", "rorqual"):
         store.publish_cluster(ClusterView(name, NOW))
         store.publish_filesystem(FilesystemView(name, NOW))
-    store.publish_source(make_status())
+    for scope in ("narval", "rorqual"):
+        store.publish_source(make_status(scope=scope))
     store.keep_only({"narval"}, {"rorqual"})
+    store.forget_sources({("slurmacct", "rorqual")})
     assert store.current.clusters.keys() == {"narval"}
     assert store.current.filesystems.keys() == {"rorqual"}
-    assert store.current.sources == {}
+    assert store.current.sources.keys() == {("slurmacct", "narval")}
 
 
 class Broken:
