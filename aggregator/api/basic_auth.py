@@ -1,6 +1,5 @@
 """Basic authentication against bcrypt hashes, as the web configuration of Prometheus's exporters has it."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from cachetools import TTLCache
 
+from aggregator import executors
 from aggregator.api.access import HEALTH, area_of
 from aggregator.api.errors import ApiError
 from aggregator.api.identity import ANONYMOUS, basic_identity, identity_of, set_identity
@@ -42,7 +42,9 @@ def basic_auth(users: Mapping[str, str]) -> Middleware:
         if digest not in known:
             hashed = users.get(name, _UNKNOWN).encode()
             # bcrypt itself refuses more than 72 bytes.
-            known[digest] = await asyncio.to_thread(bcrypt.checkpw, password.encode()[:72], hashed) and name in users
+            known[digest] = (
+                await executors.run(executors.ANSWERS, bcrypt.checkpw, password.encode()[:72], hashed) and name in users
+            )
         return known[digest]
 
     @web.middleware

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import aggregator
+from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.app.exported import CloudSources, QuotaSources
@@ -102,6 +103,7 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
     """
     if not address.is_loopback:
         raise StartError(f"--web.listen-address: the demo listens on loopback only, got {address}")
+    executors.start_threads()
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,

@@ -1,11 +1,11 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from aggregator import executors
 from aggregator.app.exported import CloudSources
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
@@ -73,14 +73,17 @@ class Outlets:
             partial(metrics.observe_stage, cluster, filesystem), partial(metrics.count_failure, cluster, filesystem)
         )
 
-    def publisher(self, kind: str, name: str, show: Callable[[V], None]) -> Publish[V]:
-        """Make the function that renders a view off the event loop and then publishes view and page together."""
+    def publisher(self, kind: str, name: str, show: Callable[[V, float], None], stale_after: float) -> Publish[V]:
+        """Make the function that renders a view off the event loop and then publishes view and page together.
+
+        Both are shown for `stale_after` seconds, should no other follow.
+        """
         renderer = Renderer()
 
         async def publish(view: V) -> None:
-            members = await asyncio.to_thread(renderer.render, view)
+            members = await executors.run(executors.REFRESH, renderer.render, view)
             # No await between the two: page and API show the same snapshot.
-            show(view)
+            show(view, stale_after)
             self.page.publish((kind, name), members)
 
         return publish
@@ -129,7 +132,7 @@ def _usage(
     # Read far more rarely than the runs: it is not stale after their time.
     patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
     windows = UsageWindows(reader, accounting, timing.fiscal_year, decay)
-    return UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name))
+    return UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.latest, name))
 
 
 def _accounted(snapshot: Snapshot, name: str) -> ClusterView | None:
@@ -145,7 +148,7 @@ def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing
         ended=accounting,
         keeper=outlets.state.ledger,
         settings=LedgerSettings(prices=timing.prices, backfill_seconds=timing.backfill, stale_after=timing.stale_after),
-        snapshot=lambda: outlets.store.current,
+        snapshot=lambda: outlets.store.latest,
         publish=outlets.store.publish_source,
         failed=partial(outlets.metrics.count_failure, name, ""),
     )
@@ -185,7 +188,7 @@ def _cluster(
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
-        publish=outlets.publisher("cluster", name, outlets.store.publish_cluster),
+        publish=outlets.publisher("cluster", name, outlets.store.publish_cluster, timing.stale_after),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
     )
@@ -210,7 +213,7 @@ def _filesystem(
         else None,
         allocations=allocations if sources.has_quotas else None,
         hsm=sources.hsm,
-        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem),
+        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem, patient.stale_after),
         stages=outlets.stages("", name),
     )
 
@@ -226,13 +229,13 @@ def _cloud(
         use=_feed(sources.use, name, patient, outlets),
         allocations=allocations,
         rule=sources.rule,
-        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud),
+        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud, patient.stale_after),
         stages=outlets.stages(name, ""),
     )
 
 
 def _runs(store: SnapshotStore, cluster: str) -> Iterator[Run]:
-    return (job.run for job in store.current.clusters[cluster].jobs)
+    return (job.run for job in store.latest.clusters[cluster].jobs)
 
 
 def _feed(

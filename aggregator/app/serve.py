@@ -6,6 +6,7 @@ import signal
 import time
 
 import aggregator
+from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS, HEALTH
 from aggregator.api.identity import TrustedProxy
@@ -152,7 +153,7 @@ class ConfiguredService:
         async with self._lock:
             metrics = self.service.metrics
             try:
-                config = await asyncio.to_thread(load, self._file)
+                config = await executors.run(executors.FILES, load, self._file)
                 areas = open_areas(self._listen, config.auth, self._web_config)
                 # Before the old site is closed: what cannot be opened changes nothing.
                 await open_once(config)
@@ -179,6 +180,8 @@ async def serve(file: str, config: Config, address: ListenAddress, web_config: W
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
+    # All now: when memory is short, a thread that is started in the middle may hang the process.
+    executors.start_threads()
     configured = ConfiguredService(file, config, address, web_config)
     async with listen(configured.service, configured.settings, address, web_config) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)

@@ -33,7 +33,7 @@ class Service:
         self.state = state
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
-        self.page = Page(self.metrics.registry)
+        self.page = Page(self.metrics.registry, self.store.is_late)
         self.metrics.series = self.page.series
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator import executors
 from aggregator.join.energy import LedgerView
 from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
 from aggregator.model.accounting import Run
@@ -232,8 +233,10 @@ class LedgerRefresher:
         )
         # A run that has ended since the snapshot is in both; its end is the newer fact.
         runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
-        windows = await asyncio.to_thread(complete, windows, list(runs.values()), ledger, newest)
-        book = await asyncio.to_thread(_book, ledger, self._settings.prices, windows, list(runs.values()))
+        windows = await executors.run(executors.REFRESH, complete, windows, list(runs.values()), ledger, newest)
+        book = await executors.run(
+            executors.REFRESH, _book, ledger, self._settings.prices, windows, list(runs.values())
+        )
         after = book.ledger()
         is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.

@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from sqlalchemy import URL, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from aggregator import executors
 from aggregator.config import State
-from aggregator.state.errors import StateError, state_error
+from aggregator.state.engine import create_engine
+from aggregator.state.errors import state_error
 from aggregator.state.location import create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
 
 BUSY_SECONDS = 5.0
-CONNECT_SECONDS = 10.0
 TRANSACTION_SECONDS = 30.0
 CONNECTIONS = 8
 
@@ -60,8 +58,8 @@ class Database:
     async def _opened(self) -> AsyncEngine:
         async with self._opening:
             if self._engine is None:
-                url = await asyncio.to_thread(self._prepare)
-                self._engine = _create_engine(url, self._busy_seconds)
+                url = await executors.run(executors.STATE, self._prepare)
+                self._engine = create_engine(url, self._busy_seconds)
             return self._engine
 
     def _prepare(self) -> URL:
@@ -69,7 +67,7 @@ class Database:
         file = sqlite_file(self._state)
         if file is not None:
             create_file(file)
-        upgrade(lambda: _create_engine(url, self._busy_seconds))
+        upgrade(lambda: create_engine(url, self._busy_seconds))
         return url
 
     @asynccontextmanager
@@ -81,35 +79,3 @@ class Database:
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as error:
             await self.close()
             raise state_error(error, place(self._state)) from error
-
-
-def _create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
-    try:
-        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
-    except ModuleNotFoundError as error:
-        raise StateError(
-            f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
-            f"pip install {error.name}"
-        ) from error
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine.sync_engine, "invalidate", _release_lock)
-    return engine
-
-
-def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:
-    """Roll back before a cancelled connection is closed: with a cursor left, closing alone would keep the lock."""
-    if isinstance(error, asyncio.CancelledError):
-        connection.rollback()
-
-
-def _options(url: URL, busy_seconds: float) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            # Connections are cheap, and an open one would go on writing to a file that was deleted or replaced.
-            return {"poolclass": NullPool, "connect_args": {"timeout": busy_seconds}}
-        case "postgresql":
-            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS}}
-        case _:
-            connect = {"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"}
-            # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.
-            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": connect}
