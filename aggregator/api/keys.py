@@ -64,6 +64,7 @@ class ApiSettings:
     reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
     ways to be known to the service besides basic authentication. software names executables, the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
+    stalled names the loops that hang.
     """
 
     external_url: str
@@ -76,6 +77,7 @@ class ApiSettings:
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stalled: Callable[[], Sequence[str]] = tuple
 
 
 STORE = web.AppKey("store", SnapshotStore)

@@ -13,11 +13,13 @@ import aggregator
 from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.ending import end_in_time
 from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.app.watch import watch
 from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
 from aggregator.model.cloud import IdleRule
@@ -110,12 +112,14 @@ async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
         software=_SOFTWARE,
     )  # fmt: skip
     async with listen(service, settings, address) as ended:
+        end_in_time()
         start = time.time()
         since = running_since(folder, seed, start)
         timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
         await service.start(lambda: open_synthetic_site(seed, start, since), timing)
         print(_welcome(address), file=sys.stderr, flush=True)
-        await ended.wait()
+        async with watch(service):
+            await ended.wait()
 
 
 def running_since(folder: Path, seed: int, now: float) -> float:

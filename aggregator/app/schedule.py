@@ -24,6 +24,7 @@ from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
+from aggregator.refresh.progress import STALLED_AFTER
 from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.silence import doubt, vanished
 from aggregator.refresh.stages import Publish, Stages
@@ -47,6 +48,7 @@ class Timing:
 
     interval: float = 30.0
     stale_after: float = 300.0
+    stalled_after: float = STALLED_AFTER
     timeout: float = 60.0
     retention: Retention = field(default_factory=Retention)
     fair_share: FairShare = field(default_factory=FairShare)

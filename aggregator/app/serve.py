@@ -13,11 +13,13 @@ from aggregator.api.identity import TrustedProxy
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.app.check import open_once
+from aggregator.app.ending import end_in_time
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
 from aggregator.app.stored import names_of
+from aggregator.app.watch import watch
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, WebConfig, load
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
@@ -69,6 +71,7 @@ def timing_of(config: Config) -> Timing:
     return Timing(
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
+        stalled_after=config.refresh.stalled_after,
         retention=Retention(summaries=config.state.summary_retention, scripts=config.state.script_retention),
         fair_share=FairShare(
             config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
@@ -110,6 +113,7 @@ class ConfiguredService:
             reload=self.reload,
             software=config.software,
             stored_names=names_of(config),
+            stalled=self.service.progress.stalled,
         )
         self._listen = listen
         self._web_config = web_config
@@ -185,6 +189,8 @@ async def serve(file: str, config: Config, address: ListenAddress, web_config: W
     configured = ConfiguredService(file, config, address, web_config)
     async with listen(configured.service, configured.settings, address, web_config) as ended:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+        end_in_time()
         await configured.open_state()
         await configured.start()
-        await ended.wait()
+        async with watch(configured.service):
+            await ended.wait()

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
+from aggregator.app.lag import Lag
 from aggregator.app.schedule import Outlets, Timing, schedule
 from aggregator.app.site import AccountingSource, Site
-from aggregator.exposition import Page, ServiceMetrics
+from aggregator.exposition import Page, ServiceMetrics, Vitals, VitalsCollector
 from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
@@ -17,8 +18,10 @@ from aggregator.queries.scripts import ScriptQueries
 from aggregator.queries.series import SeriesQueries, SeriesReader, cloud_key, quota_key
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
+from aggregator.refresh.progress import Progress
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import SummaryKeeper
+from aggregator.sources import mysql
 from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
@@ -47,6 +50,9 @@ class Service:
         self._series: dict[str, SeriesReader] = {}
         self.series = SeriesQueries(self._series)
         self.replicas: dict[str, ReplicaNotes] = {}
+        self.progress = Progress()
+        self.lag = Lag()
+        VitalsCollector(self._vitals()).register(self.metrics.registry)
         self._clock = clock
         self._stack = AsyncExitStack()
         self._loops: asyncio.Task[None] | None = None
@@ -60,7 +66,8 @@ class Service:
             kept.keep_only(site.clusters.keys(), site.filesystems.keys(), site.clouds.keys())
         keeper = SummaryKeeper(self.state, timing.retention, self.store.publish_source)
         refreshers = schedule(site, timing, Outlets(self.store, self.page, self.metrics, keeper.keep, self.state))
-        self._loops = asyncio.create_task(run_loops(refreshers, self._clock), name="refresh")
+        loops = run_loops(refreshers, self._clock, self.progress, timing.stalled_after)
+        self._loops = asyncio.create_task(loops, name="refresh")
 
     def _connect(self, site: Site) -> None:
         """Let what is read on demand be read from this site's sources."""
@@ -77,6 +84,14 @@ class Service:
                 *((cloud_key(name), each.series) for name, each in site.clouds.items()),
                 *((quota_key(name), each.series) for name, each in site.filesystems.items()),
             ),
+        )
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            loops=self.progress.ages,
+            connections=lambda: {**mysql.connections(), "state": self.state.connections()},
+            lag=self.lag.longest,
+            set_aside=lambda: self.state.set_aside,
         )
 
     async def stop(self) -> None:

@@ -206,6 +206,19 @@ class LedgerRefresher:
             ledger = first if is_ours else await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or first
         return ledger
 
+    async def _load_or_restore(self, ours: Ledger) -> Ledger:
+        """Read what another replica has saved; a state that is behind ours was deleted or replaced, and gets ours.
+
+        Counters must not go back. Raises StateError.
+        """
+        kept = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        if kept is not None and kept.window_end >= ours.window_end:
+            return kept
+        if await self._keeper.save(self._cluster, ours, kept.window_end if kept else None):
+            _log.error("the state had lost the ledger, it is written again from memory: cluster=%s", self._cluster)
+            return ours
+        return await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or ours
+
     def _missing(self, ledger: Ledger, settled: float) -> int:
         window = self._source.window
         limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, self._running())))
@@ -240,7 +253,7 @@ class LedgerRefresher:
         after = book.ledger()
         is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.
-        self._ledger = after if is_ours else await self._load(begin)
+        self._ledger = after if is_ours else await self._load_or_restore(ledger)
         self._power = book.power
         return len(windows) if is_ours else 0
 

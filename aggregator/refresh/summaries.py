@@ -17,7 +17,19 @@ SAVE_SECONDS = 5.0
 
 
 class SummaryStore(Protocol):
-    """Where summaries are kept."""
+    """Where summaries are kept; begun counts how often it was found empty."""
+
+    @property
+    def begun(self) -> int:
+        """Count how often it was found empty, so that all must be kept anew."""
+        ...
+
+    async def check(self) -> None:
+        """See that it answers.
+
+        Raises StateError.
+        """
+        ...
 
     async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
         """Keep the last use and efficiency of ended runs.
@@ -52,17 +64,22 @@ class SummaryKeeper:
         self._status = SourceStatus("state", "", up=True)
         self._saved: dict[str, set[int]] = {}
         self._pruned = 0.0
+        self._begun = 0
         publish(self._status)
 
     async def keep(self, view: ClusterView) -> None:
         """Save the ended runs of a view that are not saved yet."""
+        if self._store.begun != self._begun:
+            self._begun = self._store.begun
+            self._saved.clear()
         ended = [job for job in view.jobs if not job.run.is_open and job.use != NO_USE]
         saved = self._saved.get(view.cluster, set())
         new = [job for job in ended if job.run.run_id not in saved]
         started = time.perf_counter()
         try:
             async with asyncio.timeout(SAVE_SECONDS):
-                await self._store.save_summaries(view.cluster, new)
+                # When there is nothing to save: whether it could be.
+                await (self._store.save_summaries(view.cluster, new) if new else self._store.check())
                 await self._prune(_trusted(view))
         except (StateError, TimeoutError) as error:
             text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"

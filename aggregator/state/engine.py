@@ -11,7 +11,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from aggregator.state.errors import StateError
 
-CONNECT_SECONDS = 10.0
+# Less than a refresh waits for the state.
+CONNECT_SECONDS = 4.0
 _ABANDON_SECONDS = 1.0
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql.dml import Insert
 
 from aggregator import executors
 from aggregator.model.script import ScriptRecord
-from aggregator.state.database import Database
+from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.tables import JOB_SCRIPT, SCRIPT
 from aggregator.state.upsert import upsert
 
@@ -58,7 +58,7 @@ class ScriptStore:
         columns = select(
             table.job_id, table.written, table.sha256, table.size, table.truncated, table.redactions
         ).where(table.cluster == cluster, table.job_id == job_id)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             rows = await connection.execute(columns.order_by(table.written.desc()).limit(MAX_OF_JOB))
             return [
                 ScriptRecord(
@@ -77,7 +77,7 @@ class ScriptStore:
 
         Raises StateError.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             found = await connection.execute(select(SCRIPT.c.content).where(SCRIPT.c.sha256 == sha256))
             content: bytes | None = found.scalar()
         return None if content is None else await executors.run(executors.STATE, zlib.decompress, content)

@@ -45,6 +45,34 @@ def join_cluster(*arguments, **more):
 cluster.join_cluster = join_cluster
 """
 
+# A bug in refreshing a cluster, and another in withdrawing it.
+BROKEN_LOOP = """
+from aggregator.refresh.cluster import ClusterRefresher
+_refresh = ClusterRefresher.refresh
+
+async def refresh(self, at):
+    if is_on("bug"):
+        raise RuntimeError("a bug")
+    await _refresh(self, at)
+
+async def withdraw(self, at):
+    raise RuntimeError("another bug")
+
+ClusterRefresher.refresh, ClusterRefresher.withdraw = refresh, withdraw
+"""
+
+# The event loop itself stands still.
+STUCK_EVENT_LOOP = """
+from aggregator.refresh.store import SnapshotStore
+_publish_source = SnapshotStore.publish_source
+
+def publish_source(self, status):
+    wait_out("stuck")
+    _publish_source(self, status)
+
+SnapshotStore.publish_source = publish_source
+"""
+
 
 def prepare(site: Site, *faults: str) -> None:
     """Build these faults into the service that will be started."""

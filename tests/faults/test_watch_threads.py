@@ -1,8 +1,8 @@
-"""Threads are kept apart by purpose, and what nobody renews ends when it is stale, whoever hangs."""
+"""Threads are kept apart by purpose: names that are never resolved take none from the jobs."""
 
 from collections.abc import Callable
 
-from tests.faults.provoke import HANGING_JOIN, SILENT_NAMES, fault, prepare
+from tests.faults.provoke import SILENT_NAMES, fault, prepare
 from tests.lab.ports import LOOPBACK
 from tests.scenarios.site import Site
 
@@ -50,34 +50,6 @@ def test_jobs_end_when_their_database_is_not_found_any_more_and_come_back(site: 
         assert site.service.get(f"/api/v1/clusters/{site.cluster}/jobs")[0] == 503
         assert site.service.get("/-/healthy")[0] == 200
     site.wait(shows_jobs(site), "the jobs")
-
-
-def test_what_a_loop_that_hangs_does_not_renew_ends_when_it_is_stale(site: Site) -> None:
-    prepare(site, HANGING_JOIN)
-    add_job(site)
-    site.config["refresh"]["stale_after"] = "4s"
-    site.start(until=shows_jobs(site))
-    with fault(site, "hang"):
-        site.wait(lambda: not shows_jobs(site)(), "the end of the jobs")
-        status, body = site.service.get(f"/api/v1/clusters/{site.cluster}/jobs")
-        assert (status, b"the refresh hangs" in body) == (503, True)
-        assert site.value("hpc_aggregator_source_up", source="slurmacct", cluster=site.cluster) == 0.0
-        assert site.service.get(f"/api/v1/clusters/{site.cluster}/nodes")[0] == 503
-    site.wait(shows_jobs(site), "the jobs")
-    assert site.value("hpc_aggregator_source_up", source="slurmacct", cluster=site.cluster) == 1.0
-    log = site.service.daemon.log.read_text()
-    assert log.count("not refreshed in time") == log.count("refreshed again") == 1
-
-
-def test_what_is_renewed_stays(site: Site) -> None:
-    """Twice the time after which it would be stale."""
-    site.config["refresh"]["stale_after"] = "4s"
-    add_job(site)
-    site.start(until=shows_jobs(site))
-    for _ in range(6):
-        site.refreshed()
-        assert shows_jobs(site)()
-    assert "not refreshed in time" not in site.service.daemon.log.read_text()
 
 
 def end_connections(site: Site) -> None:
