@@ -201,8 +201,7 @@ def _filesystem(
 ) -> FilesystemRefresher:
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
-    # Sums that are read every five minutes are not stale after five.
-    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
+    patient = _patient(timing, sources.interval)
     return FilesystemRefresher(
         name,
         usage=_feed(sources.usage, name, patient, outlets) if sources.usage else None,
@@ -225,7 +224,7 @@ def _cloud(
 ) -> CloudRefresher:
     if name not in outlets.store.current.clouds:
         outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
-    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
+    patient = _patient(timing, sources.interval)
     return CloudRefresher(
         name,
         use=_feed(sources.use, name, patient, outlets),
@@ -234,6 +233,11 @@ def _cloud(
         publish=outlets.publisher("cloud", name, outlets.store.publish_cloud, patient.stale_after),
         stages=outlets.stages(name, ""),
     )
+
+
+def _patient(timing: Timing, interval: float) -> Timing:
+    """Give the times of what has an interval of its own: what is read every 5 minutes is not stale after 5."""
+    return replace(timing, interval=interval, stale_after=max(timing.stale_after, STALE_INTERVALS * interval))
 
 
 def _runs(store: SnapshotStore, cluster: str) -> Iterator[Run]:
@@ -255,4 +259,5 @@ def _feed(
         publish=outlets.store.publish_source,
         observe=outlets.metrics.observe_fetch,
         believe=believe,
+        interval=timing.interval,
     )

@@ -15,6 +15,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.refresh.blank import complete
+from aggregator.refresh.streak import Streak
 from aggregator.sources.base import EndedRuns, FetchError
 from aggregator.state import StateError
 
@@ -107,6 +108,7 @@ class LedgerRefresher:
         self._failed = failed
         self._ledger: Ledger | None = None
         self._power: Power | None = None
+        self._streak = Streak(_log, "ledger", f"cluster={cluster}")
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
         publish(self._status)
 
@@ -261,8 +263,7 @@ class LedgerRefresher:
         return self._snapshot().clusters[self._cluster]
 
     def _tell(self, at: float, windows: int, seconds: float, error: str) -> None:
-        if error and error != self._status.error:
-            _log.warning("ledger failed: cluster=%s error=%s", self._cluster, error)
+        self._streak.note(error)
         self._status = SourceStatus(
             "ledger",
             self._cluster,

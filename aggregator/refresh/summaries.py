@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator.model.view import NO_USE, ClusterView, Job, SourceStatus
+from aggregator.refresh.streak import Streak
 from aggregator.state import StateError
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class SummaryKeeper:
         self._store = store
         self._retention = retention
         self._publish = publish
+        self._streak = Streak(_log, "state", "source=state")
         self._status = SourceStatus("state", "", up=True)
         self._saved: dict[str, set[int]] = {}
         self._pruned = 0.0
@@ -94,8 +96,7 @@ class SummaryKeeper:
             self._pruned = at
 
     def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:
-        if error and error != self._status.error:
-            _log.warning("state failed: error=%s", error)
+        self._streak.note(error)
         self._status = SourceStatus(
             "state",
             "",
