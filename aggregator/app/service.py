@@ -89,6 +89,7 @@ class Service:
     def _vitals(self) -> Vitals:
         return Vitals(
             loops=self.progress.ages,
+            stalled=self.progress.stalled,
             connections=lambda: {**mysql.connections(), "state": self.state.connections()},
             lag=self.lag.longest,
             set_aside=lambda: self.state.set_aside,

@@ -16,11 +16,13 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 class Vitals:
     """What is looked at at each scrape.
 
-    loops: name → (seconds since it came round, restarts). connections: configuration key → (open, in use). lag is the
-    longest delay of the event loop in the last minute, in seconds; set_aside counts damaged files of the state.
+    loops: name → (seconds since it came round, restarts); stalled names those that hang. connections: configuration
+    key → (open, in use). lag is the longest delay of the event loop in the last minute, in seconds; set_aside counts
+    damaged files of the state.
     """
 
     loops: Callable[[], Mapping[str, tuple[float, int]]] = dict
+    stalled: Callable[[], Sequence[str]] = tuple
     threads: Sequence[Threads] = ALL
     connections: Callable[[], Mapping[str, tuple[int, int]]] = dict
     lag: Callable[[], float] = float
@@ -66,6 +68,9 @@ class VitalsCollector:
         for name, (_, count) in loops.items():
             restarts.add_metric((name,), count)
         yield restarts
+        stalled = self.vitals.stalled()
+        yield _gauge("loop_stalled", "1 for a loop that has made no progress for refresh.stalled_after.", ("loop",),
+                     [((name,), float(name in stalled)) for name in loops])  # fmt: skip
         yield _gauge("loop_age_seconds", "Time since the loop came round.", ("loop",),
                      [((name,), age) for name, (age, _) in loops.items()])  # fmt: skip
 
