@@ -187,9 +187,14 @@ class LedgerRefresher:
             )
 
     def _accounted_until(self) -> float | None:
-        """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt."""
-        status = self._snapshot().sources.get(("slurmacct", self._cluster))
-        return status.last_success if status else None
+        """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt.
+
+        And not before a view was made of it, which may take long or hang: its jobs are those of the view before.
+        """
+        status, view = self._snapshot().sources.get(("slurmacct", self._cluster)), self._view()
+        if status is None or status.last_success is None or not view.time:
+            return None
+        return min(status.last_success, view.time)
 
     async def _kept(self) -> Ledger | None:
         """Read what is kept; a state that fails is said by the ledger's own refresh."""

@@ -26,7 +26,7 @@ def is_ours(file: Path) -> bool:
     """Tell whether a damaged file was the state once, and is not another file that state.url names by mistake."""
     with file.open("rb") as content:
         head = content.read(len(_HEAD))
-        if head in (_HEAD, bytes(len(_HEAD))):
+        if head in (b"", _HEAD, bytes(len(_HEAD))):
             return True
         with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as whole:
             return whole.find(VERSION_TABLE.encode()) >= 0
