@@ -13,8 +13,10 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 # A tool for those who pin anew; later ones of either may not go together.
 PIN_TOOLS := pip==25.3 pip-tools==7.5.3
+BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
+SBOM_TOOL := cyclonedx-bom==7.5.0
 
-.PHONY: help run test check soak lab bench requirements clean
+.PHONY: help run test check soak lab bench requirements wheel sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,7 +37,8 @@ check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/lint-imports
 	$(PYTEST) -q -m "not mariadb" tests/unit tests/contract
 
-soak: $(VENV)/.test  ## every property on forty times as many examples, for an hour or so
+soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
+	$(BIN)/python -m tests.faults
 	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
@@ -52,6 +55,18 @@ requirements: $(VENV)/bin/python  ## pin the dependencies anew, with hashes and 
 	    --no-emit-find-links --no-emit-trusted-host --no-annotate $$([ $$extra = test ] && echo --extra test || echo -c requirements/test.txt) \
 	    -o requirements/$$extra.txt pyproject.toml || exit 1; \
 	done
+
+wheel: $(VENV)/bin/python  ## build the wheel and the sdist into dist/
+	$(BIN)/python -m venv --clear $(VENV)/build
+	$(VENV)/build/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_TOOLS)
+	$(VENV)/build/bin/python -m build --no-isolation --outdir dist
+
+sbom: $(VENV)/bin/python  ## write dist/hpc-aggregator.cdx.json: what the wheel needs, with hashes (CycloneDX)
+	$(BIN)/python -m venv --clear $(VENV)/sbom
+	$(VENV)/sbom/bin/python -m pip install --quiet --disable-pip-version-check $(SBOM_TOOL)
+	mkdir -p dist
+	$(VENV)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file dist/hpc-aggregator.cdx.json requirements/runtime.txt
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=…' >&2; exit 1; }

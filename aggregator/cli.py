@@ -10,19 +10,39 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import aggregator
 from aggregator.api.tokens.file import NEVER
 from aggregator.api.tokens.scope import KNOWN
-from aggregator.app.check import connect, open_once, token_warnings
+from aggregator.app.check import connect, exporter_warnings, open_once, token_warnings
+from aggregator.app.check_report import Report, print_mistakes
+from aggregator.app.completion import completion
 from aggregator.app.demo import demo
 from aggregator.app.http import StartError
+from aggregator.app.rule_files import RulesError, write_rules
 from aggregator.app.serve import serve
+from aggregator.app.startable import check_start, check_web, try_start
 from aggregator.app.tokens import TokenCommandError, create, revoke, show
-from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
+from aggregator.build import version_text
+from aggregator.config import ConfigError, ListenAddress, load, load_web, parse_duration
 from aggregator.logs import set_up_logging
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
+_DEMO_ADDRESS = ListenAddress("127.0.0.1", 9850)
+
+_SERVE = """SIGHUP and POST /-/reload read the configuration again; SIGTERM ends it within seconds."""
+_CHECK = """Without --connect nothing is asked of any server. With it, each line begins with:
+  up    it answers, and what it has
+  warn  it answers, and something that is configured is not there
+  down  it does not answer, or refuses"""
+_CHECK_FAILED = "with --connect: something that serve needs does not answer"
+_DEMO = """The same seed gives the same cluster. It listens on loopback only."""
+_ABOUT_TOKENS = (
+    """The service takes a changed file over within seconds. Make tokens as the user that the service runs as."""
+)
+_NOT_WRITTEN = "create: the token was made, and its file could not be written"
+_RULES = """Files that differ are replaced: keep rules of your own in other files. Reload Prometheus afterwards."""
+_COMPLETION = """For bash:  source <(hpc-aggregator completion bash)
+For zsh:   source <(hpc-aggregator completion zsh)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,53 +50,104 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     try:
         code: int = flags.run(flags)
-    except (ConfigError, StartError, TokenCommandError) as error:
+    except (ConfigError, StartError, TokenCommandError, RulesError) as error:
         print(error, file=sys.stderr)
         return MISTAKE
     return code
 
 
-class _WholeFlags(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """A parser, also of subcommands, that knows flags by their whole names: --web.config would be another one later."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "allow_abbrev": False})
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(**{"formatter_class": formatter, **settings, "allow_abbrev": False})
+
+
+class _Version(argparse.Action):
+    """Print the version as Prometheus's commands do, in several lines."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(version_text(parser.prog))
+        parser.exit(OK)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _WholeFlags(
+    parser = _Parser(
         prog="hpc-aggregator",
         description="Join Slurm accounting, Robinhood and Prometheus, and give the result back as gauges and an API.",
+        epilog=_exits(_CHECK_FAILED) + "\n`hpc-aggregator COMMAND --help` is about one command.",
     )
-    parser.add_argument("--version", action="version", version=f"hpc-aggregator {aggregator.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print version, revision and Python, and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("serve", help="serve the configured site")
+    command = _command(commands, "serve", "serve the configured site", _SERVE)
     _add_file(command)
     _add_listen(command)
+    _add_web(command)
+    _add_log(command)
+    command.set_defaults(run=_serve)
+    _add_check(
+        _command(commands, "check", "check the configuration and say every mistake in it", _CHECK, _CHECK_FAILED)
+    )
+    _add_demo(_command(commands, "demo", "serve a synthetic cluster; needs no server and no configuration", _DEMO))
+    _add_token(_command(commands, "token", "create, list and revoke bearer tokens", _ABOUT_TOKENS, _NOT_WRITTEN))
+    command = _command(commands, "rules", "write the rules for Prometheus that belong to this version", _RULES)
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; it is made if need be")
+    command.set_defaults(run=_rules)
+    command = _command(commands, "completion", "print a script that completes this command in a shell", _COMPLETION)
+    command.add_argument("shell", choices=("bash", "zsh"))
+    command.set_defaults(run=lambda flags: _completion(parser, flags))
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, description: str, failed: str = "") -> argparse.ArgumentParser:
+    """Add a command; failed is what exit code 1 means, where there is one."""
+    summary = f"{text[0].upper()}{text[1:]}."
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{summary}\n{description}".strip(), epilog=_exits(failed)
+    )
+    return made
+
+
+def _exits(failed: str) -> str:
+    one = f"  1  {failed}\n" if failed else ""
+    return f"exit codes:\n  0  success\n{one}  2  a mistake in the configuration or the flags, which is named on stderr"
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _add_file(command)
+    _add_listen(command)
+    _add_web(command)
+    command.add_argument(
+        "--connect", action="store_true", help="also try every source, which series there are, the state, the address"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    command.set_defaults(run=_check)
+    kinds = command.add_subparsers(metavar="web-config")
+    web = _command(kinds, "web-config", "check a file for --web.config.file instead", "")
+    web.add_argument("web_config", metavar="FILE")
+    web.set_defaults(run=_check_web)
+
+
+def _add_web(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--web.config.file", dest="web_file", metavar="FILE", help="TLS and basic authentication, as exporters have it"
     )
-    _add_log(command)
-    command.set_defaults(run=_serve)
-    command = commands.add_parser("check", help="check the configuration and say every mistake in it")
-    _add_file(command)
-    command.add_argument("--connect", action="store_true", help="also fetch every source once")
-    command.set_defaults(run=_check)
-    command = commands.add_parser("demo", help="serve a synthetic cluster; needs no server and no configuration")
-    _add_listen(command, default="127.0.0.1:9850")
+
+
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    _add_listen(command)
     _add_log(command)
     command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
     command.add_argument(
         "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
     )
     command.set_defaults(run=_demo)
-    _add_token(commands.add_parser("token", help="create, list and revoke bearer tokens"))
-    return parser
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("create", help="make a token, which is printed once")
+    command = _command(commands, "create", "make a token, which is printed once", "", _NOT_WRITTEN)
     command.add_argument("--name", required=True, help="what the token is for")
     command.add_argument(
         "--scope", dest="scopes", action="append", default=[], metavar="SCOPE", help=f"{KNOWN}; may be repeated"
@@ -90,10 +161,10 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
         help="such as 90d, or never (default: %(default)s)",
     )
     _add_token_file(command, _create_token)
-    command = commands.add_parser("list", help="show the tokens, without what they are made of")
+    command = _command(commands, "list", "show the tokens, without what they are made of", "")
     command.add_argument("--format", choices=("table", "json"), default="table")
     _add_token_file(command, _list_tokens)
-    command = commands.add_parser("revoke", help="make a token invalid")
+    command = _command(commands, "revoke", "make a token invalid", "")
     command.add_argument("id", metavar="ID", help="as `list` shows it")
     _add_token_file(command, _revoke_token)
 
@@ -119,14 +190,14 @@ def _add_file(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_listen(command: argparse.ArgumentParser, default: str | None = None) -> None:
+def _add_listen(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--web.listen-address",
-        dest="address",
+        dest="addresses",
         type=_address,
-        default=default,
+        action="append",
         metavar="ADDRESS",
-        help="host:port to listen on; wins over server.listen_address",
+        help="host:port to listen on; may be repeated; wins over server.listen_address",
     )
 
 
@@ -146,24 +217,47 @@ def _serve(flags: argparse.Namespace) -> int:
     config = load(flags.file)
     set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
     web_config = load_web(flags.web_file) if flags.web_file else None
-    asyncio.run(serve(flags.file, config, flags.address or config.server.listen_address, web_config))
+    asyncio.run(serve(flags.file, config, flags.addresses or [config.server.listen_address], web_config))
     return OK
 
 
 def _check(flags: argparse.Namespace) -> int:
+    try:
+        report = asyncio.run(_check_file(flags))
+    except (ConfigError, StartError) as error:
+        if not flags.json:
+            raise
+        print_mistakes(flags.file, error)
+        return MISTAKE
+    (report.print_json if flags.json else report.print_text)()
+    return FAILED if report.failures else OK
+
+
+async def _check_file(flags: argparse.Namespace) -> Report:
     config = load(flags.file)
-    asyncio.run(open_once(config))
-    for warning in (*config.warnings, *token_warnings(config)):
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{flags.file}: no mistakes, {len(config.waste_rules)} rules of waste are active")
-    return _connect(config) if flags.connect else OK
+    addresses = flags.addresses or [config.server.listen_address]
+    check_start(config, addresses, load_web(flags.web_file) if flags.web_file else None)
+    await open_once(config)
+    outcomes = [*await connect(config), *await try_start(config, addresses)] if flags.connect else None
+    warnings = (*config.warnings, *exporter_warnings(config), *token_warnings(config))
+    return Report(flags.file, warnings, outcomes, len(config.waste_rules))
 
 
-def _connect(config: Config) -> int:
-    outcomes = asyncio.run(connect(config))
-    for what, error in outcomes:
-        print(f"down {error}" if error else f"up   {what}")
-    return FAILED if any(error for _, error in outcomes) else OK
+def _check_web(flags: argparse.Namespace) -> int:
+    check_web(load_web(flags.web_config))
+    print(f"{flags.web_config}: no mistakes")
+    return OK
+
+
+def _rules(flags: argparse.Namespace) -> int:
+    for line in write_rules(flags.output):
+        print(line)
+    return OK
+
+
+def _completion(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> int:
+    print(completion(parser, flags.shell), end="")
+    return OK
 
 
 def _tokens_file(flags: argparse.Namespace) -> Path:
@@ -202,5 +296,5 @@ def _demo(flags: argparse.Namespace) -> int:
     set_up_logging(flags.level or "warn", flags.format or "logfmt")
     with ExitStack() as stack:
         folder = flags.folder or Path(stack.enter_context(TemporaryDirectory(prefix="hpc-aggregator-demo-")))
-        asyncio.run(demo(flags.address, flags.seed, folder))
+        asyncio.run(demo(flags.addresses or [_DEMO_ADDRESS], flags.seed, folder))
     return OK

@@ -22,7 +22,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record on one line."""
-        return json.dumps(_fields(self, record), ensure_ascii=False)
+        return _dumped(_fields(self, record))
 
 
 def set_up_logging(level: str, form: str) -> None:
@@ -60,4 +60,13 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
 
 def _quoted(value: str) -> str:
     plain = value.isascii() and value.isprintable() and not any(character in value for character in ' "=\\')
-    return value if plain and value else json.dumps(value, ensure_ascii=False)
+    return value if plain and value else _dumped(value)
+
+
+def _dumped(value: object) -> str:
+    """Write JSON in which everything can be seen: what a terminal would obey, or show in another order, is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    # Category C: C1 controls, bidirectional overrides, zero widths, halves of surrogate pairs; Z: U+2028 and U+2029.
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)

@@ -122,7 +122,7 @@ def open_location(path: Path) -> StateSaveLocation:
 
 
 def _check_target(target: Target, address: ListenAddress) -> None:
-    """Refuse a token that cannot be used, and warn of one that others can read."""
+    """Refuse a token that cannot be used, or that would be read on its way, and warn of one that others can read."""
     try:
         read_token(target.token_file)
     except SendError as error:
@@ -131,6 +131,11 @@ def _check_target(target: Target, address: ListenAddress) -> None:
         _log.warning("--aggregator.token-file: every user of this host can read %s: chmod 0400", target.token_file)
     url = urlsplit(target.url)
     if url.scheme == "http" and not ListenAddress(url.hostname or "", 0).is_loopback:
+        if not target.allow_http:
+            raise FlagError(
+                f"--aggregator.url: {target.url} would take the token and the scripts to another host unencrypted: "
+                "use https://, or --aggregator.allow-http on a network that you trust"
+            )
         _log.warning("--aggregator.url: token and scripts go to %s in clear text: use https", url.hostname)
     if not address.is_loopback:
         _log.warning("--web.listen-address: other hosts can read the agent's metrics: address=%s", address)

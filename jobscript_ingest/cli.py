@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import jobscript_ingest
+from aggregator.build import version_text
 from aggregator.config import ConfigError, ListenAddress, SecretFile, parse_duration, parse_size
 from aggregator.config.types import CLUSTER_NAME, split_url
 from aggregator.logs import set_up_logging
@@ -20,6 +21,10 @@ from jobscript_ingest.settings import BatchLimits, FlagError, Reading, Settings,
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _SPOOL = "/var/lib/hpc-jobscript-ingest/spool.db"
+_EXITS = """exit codes:
+  0  success
+  1  with --once: not everything was delivered
+  2  a mistake in the flags, or in a file that they name, which is named on stderr"""
 _NEEDED_TO_SEND = {"--cluster": "cluster", "--aggregator.url": "url", "--aggregator.token-file": "token_file"}
 
 T = TypeVar("T")
@@ -67,7 +72,9 @@ def _settings(flags: argparse.Namespace, reading: Reading) -> Settings:
     batch = BatchLimits(flags.batch_scripts, flags.batch_bytes)
     return Settings(
         reading,
-        Target(flags.cluster, flags.url, SecretFile(flags.token_file), flags.ca_file, batch),
+        Target(
+            flags.cluster, flags.url, SecretFile(flags.token_file), flags.ca_file, batch, allow_http=flags.allow_http
+        ),
         SpoolSettings(flags.spool, flags.spool_bytes, flags.refused_retention),
         flags.address,
     )
@@ -89,9 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpc-jobscript-ingest",
         description="Collect job scripts beside slurmctld, hide their secrets and send them to hpc-aggregator.",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"hpc-jobscript-ingest {jobscript_ingest.__version__}")
+    parser.add_argument("--version", action="version", version=version_text(parser.prog, jobscript_ingest.__version__))
     _add_reading(parser)
     _add_target(parser)
     _add_spool(parser)
@@ -138,6 +147,10 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--aggregator.ca-file", dest="ca_file", type=Path, metavar="FILE", help="who signed the service's certificate"
     )
+    parser.add_argument(
+        "--aggregator.allow-http", dest="allow_http", action="store_true",
+        help="send to another host without TLS, too: everybody on the way can read the token and the scripts",
+    )  # fmt: skip
     parser.add_argument(
         "--batch.max-scripts", dest="batch_scripts", type=_checked(_count), default="100", metavar="N",
         help="scripts in one request (default: %(default)s)",

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 import jobscript_ingest
+from aggregator.build import python_version, revision
 from jobscript_ingest.spool import SpoolError, SpoolStatus
 
 _PREFIX = "hpc_jobscript_ingest"
@@ -48,7 +49,10 @@ class AgentMetrics:
     def collect(self) -> Iterable[Metric]:
         """Say what is in the spool; nothing when it cannot be read."""
         yield _family(
-            "build_info", "Version of the agent, always 1.", ("version",), {(jobscript_ingest.__version__,): 1}
+            "build_info",
+            "Version and revision of the agent, and of Python, always 1.",
+            ("version", "revision", "pythonversion"),
+            {(jobscript_ingest.__version__, revision(), python_version()): 1},
         )
         yield _optional("scan_duration_seconds", "Time that the last full scan took.", self.scan_duration)
         yield _optional("last_scan_timestamp_seconds", "When a full scan last came to its end.", self.last_scan)

@@ -30,7 +30,7 @@ class BackOff:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where scripts are sent."""
+    """Where scripts are sent; allow_http lets them, and the token, go to another host without TLS."""
 
     cluster: str
     url: str
@@ -38,6 +38,7 @@ class Target:
     ca_file: Path | None = None
     batch: BatchLimits = field(default_factory=BatchLimits)
     back_off: BackOff = field(default_factory=BackOff)
+    allow_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)

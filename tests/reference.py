@@ -37,7 +37,7 @@ class Expected:
                         metric.add_metric(base, value)
                 else:
                     for extra, value in family.extra_samples(entity):
-                        metric.add_metric((*base, *extra), value)
+                        metric.add_metric((*base, *map(_cut, family.labels, extra)), value)
         return metric
 
     def _histogram(self, family: Family[Any]) -> Metric:
@@ -51,6 +51,11 @@ class Expected:
                     ]
                     metric.add_metric(family.entity.label_values(view, entity), buckets, histogram.total)
         return metric
+
+
+def _cut(label: str, value: str) -> str:
+    """Cut a job's name to the default of limits.job_name_bytes."""
+    return value.encode()[:128].decode(errors="ignore") if label == "job_name" else value
 
 
 def expected_registry(views: Iterable[View]) -> CollectorRegistry:

@@ -1,7 +1,7 @@
 """HTTP: the metrics page, the REST API and the management paths."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from aggregator.api.access import check_access, identify
 from aggregator.api.applications import list_applications
 from aggregator.api.basic_auth import basic_auth
+from aggregator.api.bounds import ClientLimits, Refuse, deadline
 from aggregator.api.cloud import (
     get_cloud_series,
     get_instance,
@@ -65,6 +66,7 @@ from aggregator.api.nodes import (
     list_partitions,
     list_reservations,
 )
+from aggregator.api.origin import check_origin
 from aggregator.api.provenance import STORED
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
@@ -99,13 +101,22 @@ def create_app(
     observe: Observe = lambda *_: None,
     users: Mapping[str, str] | None = None,
     *,
+    refuse: Refuse = lambda _: None,
+    api_at_once: Callable[[], int] | None = None,
     usage: UsageQueries,
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
 ) -> web.Application:
-    """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes."""
-    guards = [basic_auth(users)] if users else []
-    app = web.Application(middlewares=[instrument(observe), answer_errors, identify, *guards, check_access])
+    """Build the application; its handlers read these and nothing else. users maps names to bcrypt hashes.
+
+    refuse counts by reason what is refused; api_at_once says how many API requests may be under way.
+    """
+    limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
+    middlewares = [
+        instrument(observe), answer_errors, deadline(refuse), identify, *([basic_auth(users)] if users else []),
+        check_origin(refuse), limits.apply, check_access,
+    ]  # fmt: skip
+    app = web.Application(middlewares=middlewares)
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage

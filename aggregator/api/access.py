@@ -4,32 +4,28 @@ An area is open to everybody who reaches the address (and whom the web configura
 needs an identity with the right scope.
 """
 
-import re
 from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from aggregator.api.areas import API, AREA_OF_ROUTE, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
+from aggregator.api.audit import audit_refusal
 from aggregator.api.errors import Forbidden, Unauthorized
 from aggregator.api.identity import ANONYMOUS, OPEN, Identity, identity_of, set_identity, token_identity
-from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.keys import CLOCK, SETTINGS, STORE, ApiSettings
 from aggregator.api.tokens.scope import METRICS as METRICS_SCOPE
 from aggregator.api.tokens.scope import READ_ALL, ingest, may_read
 from aggregator.api.visibility import is_staff
+from aggregator.model.token import PREFIX
 
-HEALTH: Final = "health"
-METRICS: Final = "metrics"
-CLUSTERS: Final = "clusters"
-API: Final = "api"
-AREAS: Final = frozenset({HEALTH, METRICS, CLUSTERS, API})
+__all__ = ["API", "AREAS", "CLUSTERS", "HEALTH", "METRICS", "area_of", "check_access", "identify"]
 
-_AREA_OF_PATH = {"/": HEALTH, "/-/healthy": HEALTH, "/-/ready": HEALTH, "/metrics": METRICS}
-_CLUSTERS = re.compile(r"/api/v1/clusters(/[^/]+)?")
-_STAFF_PATHS = frozenset({"/-/reload", "/api/v1/status", "/api/v1/cloud/series"})
-_WHOAMI = "/api/v1/whoami"
-_CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
-_WANTED = "an identity is needed: send Authorization: Bearer and a token; see docs/api.md: Access"
+_CLOSED: Final = (
+    "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
+)
+_WANTED: Final = "an identity is needed: send Authorization: Bearer and a token; see docs/api.md: Access"
 
 
 @web.middleware
@@ -38,7 +34,11 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
     Raises Unauthorized for a token that is not valid, wherever it is shown.
     """
-    identity = await _identify(request)
+    try:
+        identity = await _identify(request)
+    except Unauthorized as error:
+        audit_refusal(request, str(error))
+        raise
     if is_staff(identity, request.app[SETTINGS].rules, request.app[STORE].current):
         identity = replace(identity, staff=True)
     set_identity(request, identity)
@@ -47,14 +47,25 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def _identify(request: web.Request) -> Identity:
     settings = request.app[SETTINGS]
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    identity = ANONYMOUS
-    if settings.tokens and scheme.lower() == "bearer":
-        identity = token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+    identity = await _of_token(request, settings)
     if settings.proxy and settings.proxy.is_peer(request):
         # Who looks is the user that the proxy names, whatever the proxy's own token would let it see.
-        return settings.proxy.identify(request) or identity
+        identity = settings.proxy.identify(request) or identity
+    if identity is ANONYMOUS and settings.certificates:
+        return settings.certificates.identify(request) or identity
     return identity
+
+
+async def _of_token(request: web.Request, settings: ApiSettings) -> Identity:
+    """Give the identity of the token that is shown, ours or an access token of the single sign-on."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    others = settings.access_tokens
+    if settings.tokens and scheme.lower() == "bearer":
+        is_ours = credentials.strip().startswith(PREFIX) or others is None or not others.in_authorization
+        if is_ours:
+            return token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+    shown = others.shown_by(request) if others else None
+    return await others.identify(shown) if others and shown is not None else ANONYMOUS
 
 
 @web.middleware
@@ -63,43 +74,49 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
 
     Raises Unauthorized without an identity, Forbidden without the scope.
     """
-    identity, area = identity_of(request), area_of(request.path)
+    identity, area, settings = identity_of(request), area_of(request), request.app[SETTINGS]
     if identity is ANONYMOUS:
-        _check_anonymous(request, area)
-    elif area == METRICS and METRICS not in request.app[SETTINGS].open_areas:
-        _require(identity, METRICS_SCOPE)
-    elif area == API:
-        _check_scope(request, identity)
+        if _open_name(area) not in settings.open_areas:
+            raise Unauthorized(_WANTED if _has_ways(settings) else _CLOSED)
+        if API in settings.open_areas:
+            set_identity(request, OPEN)
+    elif area not in settings.open_areas:
+        try:
+            _check_scope(request, identity, area)
+        except Forbidden as error:
+            audit_refusal(request, str(error), identity)
+            raise
     return await handler(request)
 
 
-def area_of(path: str) -> str:
-    """Tell the area of a path; one that is not listed is the API's, which is the most guarded."""
-    return CLUSTERS if _CLUSTERS.fullmatch(path) else _AREA_OF_PATH.get(path, API)
-
-
-def _check_anonymous(request: web.Request, area: str) -> None:
-    settings = request.app[SETTINGS]
-    # Behind a proxy that names its users, one without a name is not everybody on this machine.
-    nameless = settings.proxy is not None and settings.proxy.is_peer(request)
-    open_areas = settings.open_areas
-    if nameless and API in open_areas:
-        open_areas &= {HEALTH, METRICS}
-    if area not in open_areas:
-        raise Unauthorized(_WANTED if settings.tokens or settings.proxy else _CLOSED)
-    if API in open_areas:
-        set_identity(request, OPEN)
-
-
-def _check_scope(request: web.Request, identity: Identity) -> None:
+def area_of(request: web.Request) -> str:
+    """Tell the area of the request's route, the staff's for one that declares none, and to be read for no route."""
     resource = request.match_info.route.resource
-    route = resource.canonical if resource else ""
-    if route.startswith("/api/v1/clusters/{cluster}/jobscripts"):
+    if resource is None:
+        return AREA_OF_ROUTE.get(request.path, READ)
+    return AREA_OF_ROUTE.get(resource.canonical, STAFF)
+
+
+def _open_name(area: str) -> str:
+    """Give the area's name in `auth.anonymous`."""
+    return area if area in AREAS else API
+
+
+def _has_ways(settings: ApiSettings) -> bool:
+    return any((settings.tokens, settings.access_tokens, settings.proxy, settings.certificates))
+
+
+def _check_scope(request: web.Request, identity: Identity, area: str) -> None:
+    """Raise Forbidden where an area needs a scope that the identity lacks."""
+    if area == INGEST:
         _require(identity, ingest(request.match_info["cluster"]))
-    elif route in _STAFF_PATHS:
+    elif area == METRICS:
+        _require(identity, METRICS_SCOPE)
+    elif area == READ:
+        if not identity.staff and not may_read(identity.scopes):
+            raise Forbidden(f"{_this(identity)} lacks a scope to read: read:all, read:own or read:account:ACCOUNT")
+    elif area == STAFF:
         _require(identity, READ_ALL)
-    elif route != _WHOAMI and not identity.staff and not may_read(identity.scopes):
-        raise Forbidden(f"{_this(identity)} lacks a scope to read: read:all, read:own or read:account:ACCOUNT")
 
 
 def _require(identity: Identity, scope: str) -> None:

@@ -1,15 +1,16 @@
-"""A line in the log for each look at somebody else's data."""
+"""A line in the log for each look at somebody else's data, each change, and each refusal."""
 
 import logging
 from collections.abc import Iterable
 
 from aiohttp import web
 
-from aggregator.api.identity import identity_of
+from aggregator.api.identity import Identity, identity_of
 
 # A name of its own, so that a site can keep these lines apart.
 logger = logging.getLogger("aggregator.audit")
 _SHOWN = 10
+_LONGEST = 500
 
 
 def audit(request: web.Request, owners: Iterable[str]) -> None:
@@ -19,3 +20,24 @@ def audit(request: web.Request, owners: Iterable[str]) -> None:
     if others and identity.kind != "open":
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         logger.info("read: who=%r path=%r whose=%r%s", str(identity), request.path, others[:_SHOWN], more)
+
+
+def audit_change(request: web.Request, what: str, outcome: str) -> None:
+    """Log that somebody changed something, or tried to; also where nobody is known. what and outcome are words."""
+    logger.info(
+        "change: who=%r from=%r path=%r what=%r outcome=%r",
+        str(identity_of(request)), request.remote, request.path, what, outcome[:_LONGEST],
+    )  # fmt: skip
+
+
+def audit_signal(name: str, what: str) -> None:
+    """Log that root, or the service's own user, asked for something by a signal."""
+    logger.info("change: who=%r what=%r outcome='asked for'", f"signal {name}", what)
+
+
+def audit_refusal(request: web.Request, why: str, identity: Identity | None = None) -> None:
+    """Log that credentials were refused, or what a known identity asked for; why holds no secret."""
+    who = str(identity) if identity else "unknown"
+    logger.info(
+        "refused: who=%r from=%r method=%s path=%r why=%r", who, request.remote, request.method, request.path, why
+    )

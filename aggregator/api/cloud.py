@@ -8,10 +8,11 @@ from aiohttp import web
 from aggregator.api.audit import audit
 from aggregator.api.cloud_representation import cloud_json, instance_json, project_json
 from aggregator.api.envelope import success
-from aggregator.api.errors import BadData, NotFound, Unavailable
+from aggregator.api.errors import ApiError, BadData, NotFound, Unavailable
 from aggregator.api.freshness import cloud_failure, source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.selection import select_sums
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
@@ -165,13 +166,13 @@ def _find_project(request: web.Request, asked: Parameters) -> tuple[CloudView, P
     return found[0]
 
 
-def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> NotFound | Unavailable:
+def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> ApiError:
     """Say that it is not there, or that a cloud on which it may be cannot be read."""
     snapshot = request.app[STORE].current
     for cloud in _asked_clouds(snapshot, asked):
         if failure := cloud_failure(snapshot, cloud):
             return Unavailable(failure)
-    return NotFound(f'{what} "{name[:_SHOWN]}": not known')
+    return absent(snapshot, f'{what} "{name[:_SHOWN]}": not known')
 
 
 def _instances(view: CloudView, project: str) -> list[Instance]:

@@ -27,7 +27,7 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
     etag = ETag(hashlib.blake2b(body, digest_size=16).hexdigest(), is_weak=True)
     response = web.Response(status=304) if _has(request, etag) else _json(body)
     response.etag = etag
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept-Encoding"
     return response
 

@@ -6,14 +6,19 @@ ApiError
 │   └── InvalidToken    the token is wrong, revoked, or has expired
 ├── Forbidden      403  somebody asks for what is not theirs
 ├── NotFound       404  there is no such thing
+├── SlowBody       408  the body of the request did not come in time
 ├── TooLarge       413  the body is larger than allowed
 ├── UnsupportedMediaType 415  the body is of another kind
+├── Misdirected    421  the name that was asked for is not one of this service
 ├── Execution      422  understood, but cannot be computed
+├── RateLimited    429  this identity, or address, asks too often
 ├── Unavailable    503  the source that is needed does not answer
+│   └── Busy            too much is asked at once
 └── Timeout        504  it took too long
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -36,7 +41,7 @@ class ApiError(Exception):
 
     status: ClassVar[int]
     error_type: ClassVar[str]
-    headers: ClassVar[Mapping[str, str]] = _NO_HEADERS
+    headers: Mapping[str, str] = _NO_HEADERS
 
 
 class BadData(ApiError):
@@ -82,6 +87,22 @@ class UnsupportedMediaType(ApiError):
     status, error_type = 415, "unsupported_media_type"
 
 
+class Misdirected(ApiError):
+    """The Host header names something else than this service; the text says where names are allowed."""
+
+    status, error_type = 421, "misdirected"
+
+
+class RateLimited(ApiError):
+    """Too many requests; the client may ask again after so many seconds."""
+
+    status, error_type = 429, "rate_limited"
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.headers = {"Retry-After": str(math.ceil(seconds))}
+
+
 class Execution(ApiError):
     """The request is understood and cannot be computed."""
 
@@ -98,6 +119,25 @@ class TryAgain(Unavailable):
     """What came could not be kept; nothing is lost when the client sends it again."""
 
     headers = MappingProxyType({"Retry-After": "30"})
+
+
+class Busy(Unavailable):
+    """Too much is asked at once; nothing was begun."""
+
+    headers = MappingProxyType({"Retry-After": "5"})
+
+
+class SlowBody(ApiError):
+    """The body of the request did not come in time."""
+
+    status, error_type = 408, "timeout"
+    headers = MappingProxyType({"Connection": "close"})
+
+
+class Starting(Unavailable):
+    """Nothing is known yet; it will be in a few seconds."""
+
+    headers = MappingProxyType({"Retry-After": "2"})
 
 
 class Timeout(ApiError):

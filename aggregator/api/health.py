@@ -4,8 +4,10 @@ from collections.abc import Collection
 
 from aiohttp import web
 
+from aggregator.api.audit import audit_change
 from aggregator.api.freshness import is_stale, summarize
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.unbroken import to_the_end
 from aggregator.model.view import Snapshot, SourceStatus
 
 _HEADERS = {"Cache-Control": "no-store"}
@@ -30,7 +32,8 @@ async def get_ready(request: web.Request) -> web.Response:
 
 async def post_reload(request: web.Request) -> web.Response:
     """Reload the configuration; a wrong one leaves the old in force."""
-    mistake = await request.app[SETTINGS].reload()
+    mistake = await to_the_end(request.app[SETTINGS].reload())
+    audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
     return web.Response(text="Reloaded.\n", headers=_HEADERS)

@@ -1,4 +1,4 @@
-"""Who asks: a token, somebody with a password of the web configuration, a user whom a proxy names, or nobody known."""
+"""Who asks: a token, a password of the web configuration, a user whom others vouch for, or nobody known."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -10,7 +10,7 @@ from aggregator.api.errors import Unauthorized
 from aggregator.api.tokens.file import MAX_NAME, TokenEntry
 from aggregator.api.tokens.scope import METRICS, READ_ALL, READ_OWN
 
-Kind = Literal["anonymous", "open", "token", "basic", "proxy"]
+Kind = Literal["anonymous", "open", "token", "basic", "proxy", "jwt", "certificate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,34 @@ class TrustedProxy:
         if not names:
             return None
         # A second header may be the client's own, which the proxy passed on.
-        if len(names) > 1 or not names[0] or not names[0].isprintable() or len(names[0]) > MAX_NAME:
+        if len(names) > 1 or not is_name(names[0]):
             raise Unauthorized(f"{self.header}: must name one user")
         return Identity(kind="proxy", name=names[0], user=names[0], scopes=frozenset({READ_OWN}))
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """Certificates of clients, which the TLS of the web configuration has verified: one attribute names the user."""
+
+    attribute: str
+
+    def identify(self, request: web.Request) -> Identity | None:
+        """Give the user that the subject names, None without a certificate or without the attribute.
+
+        Raises Unauthorized for a subject that does not name one user.
+        """
+        certificate = request.get_extra_info("peercert") or {}
+        names = [value for part in certificate.get("subject", ()) for key, value in part if key == self.attribute]
+        if not names:
+            return None
+        if len(names) > 1 or not is_name(names[0]):
+            raise Unauthorized(f"client certificate: its subject must name one user in {self.attribute}")
+        return Identity(kind="certificate", name=names[0], user=names[0], scopes=frozenset({READ_OWN}))
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a user's name: a log, a terminal and the API show it as it is."""
+    return bool(text) and text.isprintable() and len(text) <= MAX_NAME
 
 
 def token_identity(entry: TokenEntry) -> Identity:

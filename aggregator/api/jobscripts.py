@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.audit import audit_change
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
-from aggregator.api.errors import BadData, NotFound, TryAgain, UnsupportedMediaType
+from aggregator.api.errors import BadData, TryAgain, UnsupportedMediaType
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobscript_batch import MAX_SCRIPT_MIB, Batch, read_batch
 from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
+from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
+from aggregator.api.unbroken import to_the_end
 from aggregator.model.jobid import JobId
 from aggregator.model.script import ScriptRecord
 from aggregator.state import StateError
 
 MAX_BATCH_MIB = 16
+_SHOWN_JOBS = 10
 
 
 async def post_scripts(request: web.Request) -> web.Response:
@@ -31,6 +35,7 @@ async def post_scripts(request: web.Request) -> web.Response:
     # Hashing and decoding 16 MiB would hold up every other request.
     batch: Batch = await executors.run(executors.ANSWERS, read_batch, body)
     await _save(request, cluster, batch.scripts)
+    _audit(request, [record for record, _ in batch.scripts], f"stored, {len(batch.rejected)} more rejected")
     stored = [
         {"job_id": record.job_id, "written_at": record.written_at, "sha256": record.sha256}
         for record, _ in batch.scripts
@@ -49,6 +54,7 @@ async def put_script(request: web.Request) -> web.Response:
         written_at = await _time_of_same(request, cluster, job_id, sha256)
     record = ScriptRecord(job_id=job_id, written_at=written_at, sha256=sha256, size=len(content))
     new = await _save(request, cluster, [(record, content)])
+    _audit(request, [record], "stored" if new else "was there")
     response = success(request, _record_json(record))
     response.set_status(201 if new else 200)
     return response
@@ -57,8 +63,9 @@ async def put_script(request: web.Request) -> web.Response:
 def _cluster(request: web.Request) -> str:
     """Give the configured cluster of the path; who may only deliver to one is not told of the others."""
     name = request.match_info["cluster"]
-    if name not in request.app[STORE].current.clusters:
-        raise NotFound(f'cluster "{name[:100]}" is not configured here')
+    snapshot = request.app[STORE].current
+    if name not in snapshot.clusters:
+        raise absent(snapshot, f'cluster "{name[:100]}" is not configured here')
     return name
 
 
@@ -81,9 +88,16 @@ async def _time_of_same(request: web.Request, cluster: str, job_id: int, sha256:
 
 async def _save(request: web.Request, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]]) -> frozenset[int]:
     try:
-        return await request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]())
+        return await to_the_end(request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]()))
     except StateError as error:
         raise TryAgain(str(error)) from error
+
+
+def _audit(request: web.Request, records: Sequence[ScriptRecord], outcome: str) -> None:
+    """Log a delivery: one line, whatever the number of scripts."""
+    jobs = [record.job_id for record in records[:_SHOWN_JOBS]]
+    more = f" and {len(records) - _SHOWN_JOBS} more" if len(records) > _SHOWN_JOBS else ""
+    audit_change(request, f"scripts of jobs {jobs}{more}", outcome)
 
 
 def _record_json(record: ScriptRecord) -> Json:

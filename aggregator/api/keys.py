@@ -6,9 +6,11 @@ from typing import Protocol
 
 from aiohttp import web
 
-from aggregator.api.identity import TrustedProxy
+from aggregator.api.identity import ClientCertificates, TrustedProxy
+from aggregator.api.jwt import AccessTokens
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.config import Bounds
 from aggregator.model.script import ScriptRecord
 from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
@@ -60,11 +62,13 @@ class ScriptKeeper(Protocol):
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
 
-    Data older than stale_after seconds are not served. open_areas are those of access.py that need no identity.
-    reload returns None when the new configuration is in force, else what is wrong with it. tokens and proxy are the
-    ways to be known to the service besides basic authentication. software names executables, the first that fits.
+    Data older than stale_after seconds are not served. open_areas are those of areas.py that need no identity.
+    reload returns None when the new configuration is in force, else what is wrong with it. tokens, access_tokens, proxy
+    and certificates are the ways to be known to the service besides basic authentication. software names executables,
+    the first that fits.
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     stalled names the loops that hang.
+    hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
     """
 
     external_url: str
@@ -73,11 +77,16 @@ class ApiSettings:
     open_areas: frozenset[str]
     reload: Callable[[], Awaitable[str | None]]
     tokens: TokenStore | None = None
+    access_tokens: AccessTokens | None = None
     proxy: TrustedProxy | None = None
+    certificates: ClientCertificates | None = None
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     stalled: Callable[[], Sequence[str]] = tuple
+    hosts: frozenset[str] = frozenset()
+    bounds: Bounds = field(default_factory=Bounds)
+    is_local: bool = True
 
 
 STORE = web.AppKey("store", SnapshotStore)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from aggregator.api.errors import NotFound, Unavailable
+from aggregator.api.errors import ApiError, NotFound, Starting, Unavailable
 from aggregator.api.freshness import STORAGE, accounting_failure, storage_failure
 from aggregator.api.keys import CLOCK, REPLICAS, SETTINGS
 from aggregator.model.view import ClusterView, FilesystemView, Snapshot
@@ -16,7 +16,7 @@ def find_cluster(snapshot: Snapshot, name: str) -> ClusterView:
     """Give the cluster's view; an unknown one raises NotFound."""
     view = snapshot.clusters.get(name)
     if view is None:
-        raise NotFound(_not_configured("cluster", name, snapshot.clusters))
+        raise _not_configured(snapshot, "cluster", name, snapshot.clusters)
     return view
 
 
@@ -53,7 +53,7 @@ def find_filesystem(snapshot: Snapshot, name: str) -> FilesystemView:
         raise Unavailable(failure)
     view = snapshot.filesystems.get(name)
     if view is None:
-        raise NotFound(_not_configured("file system", name, filesystem_names(snapshot)))
+        raise _not_configured(snapshot, "file system", name, filesystem_names(snapshot))
     return view
 
 
@@ -62,5 +62,13 @@ def filesystem_names(snapshot: Snapshot) -> list[str]:
     return sorted(snapshot.filesystems.keys() | {scope for source, scope in snapshot.sources if source in STORAGE})
 
 
-def _not_configured(kind: str, name: str, known: Iterable[str]) -> str:
-    return f'{kind} "{name[:_SHOWN]}": not configured; this service has: {", ".join(sorted(known)) or "none"}'
+def _not_configured(snapshot: Snapshot, kind: str, name: str, known: Iterable[str]) -> ApiError:
+    has = ", ".join(sorted(known)) or "none"
+    return absent(snapshot, f'{kind} "{name[:_SHOWN]}": not configured; this service has: {has}')
+
+
+def absent(snapshot: Snapshot, what: str) -> ApiError:
+    """Give the error for a name that is not there; before the first source is opened nobody can say so."""
+    if snapshot.clusters or snapshot.filesystems or snapshot.clouds:
+        return NotFound(what)
+    return Starting("the service is starting, and has read nothing yet")

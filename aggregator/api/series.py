@@ -131,8 +131,11 @@ async def get_account_series(request: web.Request) -> web.Response:
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        seen = all(sight.sees_sums(Sums(account, line.labels.get("user", ""))) for line in lines)
-        return lines if seen else add_up(lines, "user")
+        users = {line.labels.get("user", "") for line in lines}
+        if not all(sight.sees_sums(Sums(account, user)) for user in users):
+            return add_up(lines, "user")
+        audit(request, users - {""})
+        return lines
 
     return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
 

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from aggregator.api.envelope import success
+from aggregator.api.jwt import KeySet
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, source_json
@@ -13,17 +14,24 @@ async def get_status(request: web.Request) -> web.Response:
     """Answer with the version and all that is known of the sources."""
     Parameters(request)
     settings, now = request.app[SETTINGS], request.app[CLOCK]()
-    sources = request.app[STORE].current.sources
+    snapshot = request.app[STORE].current
+    sources = snapshot.sources
     data = {
         "version": settings.version,
         "external_url": settings.external_url or None,
         "tokens": None if settings.tokens is None else await _tokens_json(settings.tokens, now),
+        "access_tokens": None if settings.access_tokens is None else _keys_json(settings.access_tokens.keys),
         "sources": [source_json(sources[key], now, settings.stale_after) for key in sorted(sources)],
     }
-    return success(request, data)
+    return success(request, data, [warning for view in snapshot.clusters.values() for warning in view.warnings])
 
 
 async def _tokens_json(tokens: TokenStore, now: float) -> Json:
     """Show whether the file of tokens can be read, and how many of them may be used."""
     active = await tokens.active(now)
     return {"active": active, "error": tokens.error or None}
+
+
+def _keys_json(keys: KeySet) -> Json:
+    """Show how many keys of the issuer are known, and whether they can be read."""
+    return {"keys": len(keys), "error": keys.error or None}

@@ -106,11 +106,12 @@ async def get_account(request: web.Request) -> web.Response:
     if known is None:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     users = [sums for sums in users_of(view, sight) if sums.live.account == name]
-    audit(request, (sums.live.user for sums in users))
+    of_account_itself = account_json(view.limits, name, sight)
+    audit(request, {*(sums.live.user for sums in users), *of_account_itself["coordinators"]})
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
     data = {
         **_account_json(known, view),
-        **account_json(view.limits, name, sight),
+        **of_account_itself,
         "children": children,
         "users": [sums.json() for sums in users],
     }

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import aggregator
 from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.api.origin import own_names
 from aggregator.app.ending import end_in_time
 from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import StartError, listen
@@ -98,26 +99,26 @@ async def open_synthetic_site(seed: int, start: float, since: float | None = Non
     )
 
 
-async def demo(address: ListenAddress, seed: int, folder: Path) -> None:
+async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> None:
     """Serve the synthetic site until SIGTERM or SIGINT, with its state in a folder, and say what to open.
 
     Raises StartError.
     """
-    if not address.is_loopback:
-        raise StartError(f"--web.listen-address: the demo listens on loopback only, got {address}")
+    if open_to_all := [address for address in addresses if not address.is_loopback]:
+        raise StartError(f"--web.listen-address: the demo listens on loopback only, got {open_to_all[0]}")
     executors.start_threads()
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
-        software=_SOFTWARE,
+        software=_SOFTWARE, hosts=own_names("", "", ()),
     )  # fmt: skip
-    async with listen(service, settings, address) as ended:
+    async with listen(service, settings, addresses) as ended:
         end_in_time()
         start = time.time()
         since = running_since(folder, seed, start)
         timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
         await service.start(lambda: open_synthetic_site(seed, start, since), timing)
-        print(_welcome(address), file=sys.stderr, flush=True)
+        print(_welcome(addresses[0]), file=sys.stderr, flush=True)
         async with watch(service):
             await ended.wait()
 

@@ -12,6 +12,7 @@ from aggregator.sources.base import Source
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
+    Presence,
     PrometheusClient,
     PrometheusCloud,
     PrometheusQuotas,
@@ -34,6 +35,7 @@ class CloudSources:
     interval: float
     rule: IdleRule
     series: SeriesReader
+    presence: Presence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ def open_cloud(section: Cloud, client: PrometheusClient, patience: float) -> Clo
         interval=section.interval,
         rule=rule,
         series=PrometheusSeries(client, matchers, {"libvirtd_exporter": settings}, nodes),
+        presence=Presence(client, matchers, {"libvirtd_exporter": section.metrics}, nodes),
     )
 
 

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.log import server_logger
 
 from aggregator.api import ApiSettings, create_app
+from aggregator.app.client_errors import ClientErrors
+from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress, WebConfig
 from aggregator.config.web import TlsServer
@@ -17,6 +20,8 @@ from aggregator.config.web import TlsServer
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
 SHUTDOWN_SECONDS = 2.0
+# For a client that is still sending when it is refused: its answer would be lost with the connection.
+LINGERING_SECONDS = 2.0
 
 
 class StartError(Exception):
@@ -25,16 +30,20 @@ class StartError(Exception):
 
 @asynccontextmanager
 async def listen(
-    service: Service, settings: ApiSettings, address: ListenAddress, web_config: WebConfig | None = None
+    service: Service, settings: ApiSettings, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
-    Raises StartError when the address cannot be listened on.
+    Raises StartError when one of the addresses cannot be listened on.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    doors = Doors(settings, service.metrics.count_refused)
+    service.metrics.watch_http(doors.connections, doors.in_flight)
+    client_errors = ClientErrors(doors.refuse)
+    server_logger.addFilter(client_errors)
     app = create_app(
         service.store,
         service.jobs,
@@ -49,25 +58,39 @@ async def listen(
         usage=service.usage,
         series=service.series,
         replicas=service.replicas,
+        refuse=doors.refuse,
+        api_at_once=lambda: doors.places() // 2,
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False)
+    app.middlewares.insert(0, doors.track)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, handler_cancellation=True,
+        keepalive_timeout=KEEP_ALIVE_SECONDS, lingering_time=LINGERING_SECONDS,
+    )  # fmt: skip
     await runner.setup()
+    assert runner.server is not None
     try:
-        try:
-            tls = _tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
-            await web.TCPSite(runner, address.host or None, address.port, ssl_context=tls).start()
-        except OSError as error:
-            raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
-        _log.info("listening: address=%s", address)
+        tls = server_tls(web_config.tls_server_config) if web_config and web_config.tls_server_config else None
+        for address in addresses:
+            await _listen_on(doors, runner.server, address, tls)
         yield ended
     finally:
+        await doors.close()
+        server_logger.removeFilter(client_errors)
         await service.stop()
         await service.state.close()
         await runner.cleanup()
         _log.info("ended")
 
 
-def _tls(section: TlsServer) -> ssl.SSLContext:
+async def _listen_on(doors: Doors, server: web.Server, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
+    try:
+        await doors.open(server, address.host or None, address.port, tls)
+    except OSError as error:
+        raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
+    _log.info("listening: address=%s", address)
+
+
+def server_tls(section: TlsServer) -> ssl.SSLContext:
     """Make the server's side of TLS.
 
     Raises StartError that names what cannot be read.

@@ -9,6 +9,7 @@ from aggregator import executors
 from aggregator.app.exported import CloudSources
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
+from aggregator.exposition.render import JOB_NAME_BYTES
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Run
@@ -41,7 +42,8 @@ V = TypeVar("V", ClusterView, FilesystemView, CloudView)
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
-    waste is judged, what things cost, and the month and day on which the fiscal year begins.
+    waste is judged, what things cost, the month and day on which the fiscal year begins, and how long a job's name may
+    be on the page.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -56,6 +58,7 @@ class Timing:
     prices: Prices = field(default_factory=Prices)
     backfill: float = 86_400.0
     fiscal_year: tuple[int, int] | None = None
+    job_name_bytes: int = JOB_NAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,19 @@ class Outlets:
             partial(metrics.observe_stage, cluster, filesystem), partial(metrics.count_failure, cluster, filesystem)
         )
 
-    def publisher(self, kind: str, name: str, show: Callable[[V, float], None], stale_after: float) -> Publish[V]:
+    def publisher(
+        self,
+        kind: str,
+        name: str,
+        show: Callable[[V, float], None],
+        stale_after: float,
+        job_name_bytes: int = JOB_NAME_BYTES,
+    ) -> Publish[V]:
         """Make the function that renders a view off the event loop and then publishes view and page together.
 
         Both are shown for `stale_after` seconds, should no other follow.
         """
-        renderer = Renderer()
+        renderer = Renderer(job_name_bytes)
 
         async def publish(view: V) -> None:
             members = await executors.run(executors.REFRESH, renderer.render, view)
@@ -190,7 +200,9 @@ def _cluster(
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
-        publish=outlets.publisher("cluster", name, outlets.store.publish_cluster, timing.stale_after),
+        publish=outlets.publisher(
+            "cluster", name, outlets.store.publish_cluster, timing.stale_after, timing.job_name_bytes
+        ),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
     )

@@ -4,16 +4,17 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Sequence
 
 import aggregator
 from aggregator import executors
 from aggregator.api import ApiSettings
-from aggregator.api.access import AREAS, HEALTH
-from aggregator.api.identity import TrustedProxy
-from aggregator.api.tokens import TokenStore
-from aggregator.api.visibility import Rules
+from aggregator.api.audit import audit_signal
+from aggregator.api.origin import own_names
+from aggregator.app.auth import configure_auth, open_areas, openness
 from aggregator.app.check import open_once
 from aggregator.app.ending import end_in_time
+from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
@@ -30,42 +31,6 @@ from aggregator.state import StateError, StateStore
 _log = logging.getLogger(__name__)
 
 
-def open_areas(address: ListenAddress, auth: Auth | None, web_config: WebConfig | None) -> frozenset[str]:
-    """Tell which areas need no identity: all on loopback and to those with a certificate, else those of `auth`.
-
-    A web configuration with passwords makes everybody show one, or a token.
-
-    Raises StartError without `auth` on an address that others can reach.
-    """
-    if web_config and web_config.basic_auth_users:
-        # To those with a password everything is open, and to those with a token what the token says.
-        return frozenset({HEALTH})
-    if address.is_loopback or (web_config and _asks_for_certificates(web_config)):
-        return AREAS
-    if auth is None:
-        raise StartError(
-            f"server.listen_address: {address} can be reached from other machines and no auth is configured: job "
-            "names, users and quotas would be open to everyone. Listen on 127.0.0.1, let only known clients in by "
-            "--web.config.file, or configure auth (auth: {anonymous: [health, metrics]} opens these two only)"
-        )
-    return frozenset(auth.anonymous) & AREAS
-
-
-def _asks_for_certificates(web_config: WebConfig) -> bool:
-    """Tell whether every client has to show a certificate."""
-    tls = web_config.tls_server_config
-    return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
-
-
-def rules_of(auth: Auth) -> Rules:
-    """Read who is staff, and what members of an account see of each other."""
-    return Rules(
-        staff_users=frozenset(auth.staff.users),
-        staff_accounts=frozenset(auth.staff.accounts),
-        members_see_members=auth.members_see_members,
-    )
-
-
 def timing_of(config: Config) -> Timing:
     """Read the refresh's times from the configuration."""
     return Timing(
@@ -80,6 +45,7 @@ def timing_of(config: Config) -> Timing:
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
+        job_name_bytes=config.limits.job_name_bytes,
     )
 
 
@@ -114,11 +80,13 @@ class ConfiguredService:
             software=config.software,
             stored_names=names_of(config),
             stalled=self.service.progress.stalled,
+            is_local=listen.is_loopback,
         )
         self._listen = listen
         self._web_config = web_config
         self._config = config
-        self._configure_auth()
+        configure_auth(self.settings, config.auth or Auth())
+        self._configure_doors()
 
     async def open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
@@ -132,20 +100,17 @@ class ConfiguredService:
                 raise StartError(str(error)) from error
             _log.warning("the state is not there yet: error=%s", error)
 
-    def _configure_auth(self) -> None:
-        """Bring the ways to be known up to date; tokens of the same file stay known, should it be broken now."""
-        auth, settings = self._config.auth or Auth(), self.settings
-        file = auth.tokens.file if auth.tokens else None
-        if file != (settings.tokens.file if settings.tokens else None):
-            settings.tokens = TokenStore(file) if file else None
-        proxy = auth.trusted_proxy
-        settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
-        settings.rules = rules_of(auth)
+    def _configure_doors(self) -> None:
+        server = self._config.server
+        self.settings.bounds = server.bounds
+        self.settings.hosts = own_names(self.settings.external_url, self._listen.host, server.allowed_hosts)
 
     async def start(self) -> None:
         """Start to refresh, and say now if no token will be valid."""
         if self.settings.tokens:
             await self.settings.tokens.refresh()
+        if self.settings.access_tokens:
+            self.settings.access_tokens.keys.read_soon()
         await self.service.start(lambda: open_site(self._config), timing_of(self._config))
 
     def reload_soon(self) -> None:
@@ -170,14 +135,22 @@ class ConfiguredService:
             self.settings.open_areas = areas
             self.settings.software = config.software
             self.settings.stored_names = names_of(config)
-            self._configure_auth()
+            configure_auth(self.settings, config.auth or Auth())
+            self._configure_doors()
             await self.start()
             metrics.reload_succeeded, metrics.reload_time = True, time.time()
             _log.info("configuration reloaded: file=%s", self._file)
             return None
 
 
-async def serve(file: str, config: Config, address: ListenAddress, web_config: WebConfig | None = None) -> None:
+def _hang_up(configured: ConfiguredService) -> None:
+    audit_signal("SIGHUP", "configuration")
+    configured.reload_soon()
+
+
+async def serve(
+    file: str, config: Config, addresses: Sequence[ListenAddress], web_config: WebConfig | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises StartError.
@@ -186,11 +159,15 @@ async def serve(file: str, config: Config, address: ListenAddress, web_config: W
         _log.warning("configuration: %s", warning)
     # All now: when memory is short, a thread that is started in the middle may hang the process.
     executors.start_threads()
-    configured = ConfiguredService(file, config, address, web_config)
-    async with listen(configured.service, configured.settings, address, web_config) as ended:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, configured.reload_soon)
+    # What is open is the same on all of them: as on the one that others can reach.
+    exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
+    configured = ConfiguredService(file, config, exposed, web_config)
+    if said := openness(configured.settings.open_areas, exposed):
+        _log.warning(said)
+    async with listen(configured.service, configured.settings, addresses, web_config) as ended:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         end_in_time()
         await configured.open_state()
         await configured.start()
-        async with watch(configured.service):
+        async with watch(configured.service), first_look(config):
             await ended.wait()

@@ -5,15 +5,16 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
+from aggregator.app.stored import renamed
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
+from aggregator.config.connection import USAGE_CONNECTIONS, Tls
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
-from aggregator.config.connection import Tls
+from aggregator.config.demand import connections, login_of
 from aggregator.model.accounting import Accounting
 from aggregator.model.decay import Decay
 from aggregator.model.energy import NodePower
@@ -37,6 +38,7 @@ from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
+    Presence,
     PrometheusClient,
     PrometheusHosts,
     PrometheusLevels,
@@ -79,7 +81,7 @@ class ClusterSources:
     None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
     the hosts that are no compute nodes, names is the rule for the names of nodes. history, around and series read on
     demand what the snapshot does not hold; replica is who measures where the first two read it. users names the uids of
-    Lustre's clients.
+    Lustre's clients. presence looks which series there are.
     """
 
     accounting: AccountingSource
@@ -99,6 +101,7 @@ class ClusterSources:
     hosts: Source[Hosts] | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     names: NodeRule = field(default_factory=NodeRule)
+    presence: Presence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,9 @@ async def open_site(config: Config) -> AsyncIterator[Site]:
 
 def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config: Config) -> ClusterSources:
     key = f"clusters.{cluster}.slurmacct"
-    database = _open_database(stack, key, section.slurmacct)
-    # A connection of its own: long histories must not keep the runs waiting.
-    own = _open_database(stack, key, section.slurmacct, pool_size=1)
-    replica = _open_replica(stack, key, section.slurmacct)
+    database = _open_database(stack, key, section.slurmacct, config)
+    own = _open_database(stack, key, section.slurmacct, config, pool_size=USAGE_CONNECTIONS)
+    replica = _open_replica(stack, key, section.slurmacct, config)
     history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
     retention, rule = config.refresh.ended_job_retention, section.nodes.rule
     accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history, names=rule)
@@ -182,16 +184,18 @@ def _with_exporters(
 ) -> ClusterSources:
     """Add what Prometheus has of the cluster, by the exporters that are in use."""
     exporters = section.exporters.in_use
+    client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
+    nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
+    names = {name: renamed(name, exporter.metrics) for name, exporter in exporters.items()}
+    sources = replace(sources, presence=Presence(client, matchers, names, nodes))
     if not exporters:
         return sources
-    client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
     settings = {
         name: ExporterSettings(
             interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
         )
         for name, exporter in exporters.items()
     }
-    nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
     patience = config.refresh.stale_after
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
@@ -230,11 +234,11 @@ class _Replica:
         return SlurmReplica(accounting, self.key, replica=self.database, primary=primary, state=self.state)
 
 
-def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection) -> _Replica | None:
+def _open_replica(stack: AsyncExitStack, key: str, section: SlurmAcctSection, config: Config) -> _Replica | None:
     if section.replica is None:
         return None
     key = f"{key}.replica"
-    database = _open_database(stack, key, section.of_replica(section.replica))
+    database = _open_database(stack, key, section.of_replica(section.replica), config)
     return _Replica(key, database, ReplicaState(section.replica.max_lag))
 
 
@@ -263,7 +267,7 @@ def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodePower]:
 
 def _open_filesystem(stack: AsyncExitStack, name: str, section: Filesystem, config: Config) -> FilesystemSources:
     key = f"filesystems.{name}.robinhood"
-    usage = Robinhood(name, _open_database(stack, key, section.robinhood), key) if section.robinhood else None
+    usage = Robinhood(name, _open_database(stack, key, section.robinhood, config), key) if section.robinhood else None
     quotas = None
     if section.quota and section.cluster and _has_series(section):
         cluster = config.clusters[section.cluster]
@@ -285,7 +289,12 @@ def _open_client(stack: AsyncExitStack, key: str, section: Prometheus, config: C
 
 
 def _open_database(
-    stack: AsyncExitStack, key: str, section: SlurmAcctSection | RobinhoodSection, *, pool_size: int | None = None
+    stack: AsyncExitStack,
+    key: str,
+    section: SlurmAcctSection | RobinhoodSection,
+    config: Config,
+    *,
+    pool_size: int | None = None,
 ) -> mysql.Database:
     database = mysql.Database(
         mysql.Connection(
@@ -298,6 +307,7 @@ def _open_database(
             statement_timeout=section.statement_timeout,
             pool_size=pool_size or section.pool_size,
             tls=_tls(f"{key}.tls", section.tls) if section.tls else None,
+            connections=connections(config)[login_of(section)],
         )
     )
     stack.push_async_callback(database.close)
@@ -318,20 +328,10 @@ def _tls(key: str, section: Tls) -> ssl.SSLContext:
     Raises ConfigError that names what cannot be read.
     """
     try:
-        context = ssl.create_default_context(cafile=_path(section.ca_file))
-        if section.cert_file:
-            context.load_cert_chain(section.cert_file, section.key_file)
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(str(file) for file in (section.ca_file, section.cert_file, section.key_file) if file)
-        raise ConfigError([Mistake("configuration", None, key, f"cannot use {files}: {error}")]) from error
-    if section.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _path(file: Path | None) -> str | None:
-    return str(file) if file else None
+        return section.context()
+    except OSError as error:
+        text = f"cannot use {section.files}: {error}"
+        raise ConfigError([Mistake("configuration", None, key, text)]) from error
 
 
 def _endpoint(key: str, section: Prometheus) -> Endpoint:

@@ -24,3 +24,8 @@ def names_of(config: Config) -> Mapping[str, Mapping[str, str]]:
             if exporter in exporters:
                 names.update({**stored_names(inputs, exporters[exporter].metrics), **names})
     return found
+
+
+def renamed(exporter: str, metrics: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the site's names of an exporter's metrics, also of those that are named by what is read of them."""
+    return {**metrics, **stored_names(_INPUTS.get(exporter, ()), metrics)}

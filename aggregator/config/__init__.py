@@ -1,5 +1,6 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
+from aggregator.config.auth import Auth, Jwt, Staff, Tokens, TrustedProxy
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
@@ -9,11 +10,10 @@ from aggregator.config.mistake import ConfigError, Mistake
 from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
-    Auth,
+    Bounds,
     Cluster,
     Config,
     Filesystem,
-    Jwt,
     Limits,
     Log,
     Partitions,
@@ -21,10 +21,7 @@ from aggregator.config.schema import (
     Refresh,
     SeriesLimits,
     Server,
-    Staff,
     State,
-    Tokens,
-    TrustedProxy,
     Waste,
 )
 from aggregator.config.secrets import DatabaseUrl, Secret, SecretFile, SecretSource
@@ -37,6 +34,7 @@ __all__ = [
     "Allocations",
     "Auth",
     "BasicAuth",
+    "Bounds",
     "Cloud",
     "Cluster",
     "Co2",

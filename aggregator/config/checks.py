@@ -15,6 +15,7 @@ _SOURCES: Final = ("clusters", "filesystems", "cloud")
 EXCLUSIVE: Final = (
     ("password", "password_file"),
     ("bearer_token", "bearer_token_file"),
+    ("jwks_file", "jwks_url"),
     ("basic_auth", "bearer_token"),
     ("basic_auth", "bearer_token_file"),
 )
@@ -39,6 +40,7 @@ def check(document: Document) -> Iterable[tuple[KeyPath, str]]:
         _keys_of_one_section(document),
         _stale_after(document),
         _state_password(document),
+        _state_tls(document),
         _filesystems(document),
         _clouds(document),
     )
@@ -87,6 +89,16 @@ def _state_password(document: Document) -> Found:
     for key in ("password", "password_file"):
         if key in state and ":" in userinfo:
             yield ("state", key), "state.url holds a password already, keep one"
+
+
+def _state_tls(document: Document) -> Found:
+    """Keep TLS from being asked for where it would not come about."""
+    state = document.section("state")
+    url = str(state.get("url", "sqlite:"))
+    if "tls" in state and url.startswith("sqlite:"):
+        yield ("state", "tls"), "state.url names a file, which needs no TLS"
+    if url.startswith(("mysql:", "mariadb:")) and "ssl" in url.partition("?")[2]:
+        yield ("state", "url"), "TLS is not set here: use state.tls"
 
 
 def _filesystems(document: Document) -> Found:

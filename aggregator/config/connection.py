@@ -1,5 +1,6 @@
 """Declare how to reach the databases and the Prometheus-compatible engines."""
 
+import ssl
 from typing import Final
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from aggregator.config.types import (
     File,
     HalfLife,
     HeaderName,
+    Host,
     Interval,
     LabelName,
     Port,
@@ -31,11 +33,29 @@ class Tls(Section):
     key_file: File | None = None
     insecure_skip_verify: bool = False
 
+    def context(self) -> ssl.SSLContext:
+        """Make a client's side of TLS.
+
+        Raises OSError for a file that cannot be used.
+        """
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        if self.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    @property
+    def files(self) -> str:
+        """Name the files that are used."""
+        return ", ".join(str(file) for file in (self.ca_file, self.cert_file, self.key_file) if file)
+
 
 class Database(PasswordSection):
     """Reach a MySQL or MariaDB server."""
 
-    host: Text
+    host: Host
     port: Port = 3306
     user: Text
     statement_timeout: Interval = parse_duration("20s")
@@ -46,7 +66,7 @@ class Database(PasswordSection):
 class Replica(PasswordSection):
     """Reach a read-only copy of slurmdbd's database; what is not given is as for the primary."""
 
-    host: Text
+    host: Host
     port: Port | None = None
     user: Text | None = None
     statement_timeout: Interval | None = None
@@ -83,6 +103,10 @@ class SlurmAcct(Database):
         if replica.secret:
             given |= {"password": replica.password, "password_file": replica.password_file}
         return self.model_copy(update={**given, "replica": None})
+
+
+USAGE_CONNECTIONS: Final = 1
+"""Usage history has a connection of its own: long readings must not keep the runs waiting."""
 
 
 class Robinhood(Database):

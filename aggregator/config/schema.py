@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from aggregator.config.auth import Auth
 from aggregator.config.cloud import Cloud
-from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct
+from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
@@ -15,16 +16,17 @@ from aggregator.config.section import PasswordSection, Section
 from aggregator.config.types import (
     Address,
     ClusterName,
+    Connections,
     Count,
     Duration,
     File,
-    HeaderName,
+    HostNames,
     Interval,
+    LabelBytes,
     LabelName,
     ListenAddress,
     MonthDay,
     Names,
-    Networks,
     Size,
     Text,
     Texts,
@@ -44,11 +46,24 @@ class Usage(Section):
     fiscal_year_start: MonthDay | None = None
 
 
+class Bounds(Section):
+    """Bound what clients may ask of the service at once."""
+
+    connections: Connections = 512
+    header_timeout: Interval = parse_duration("10s")
+    request_timeout: Interval = parse_duration("30s")
+    requests_per_second: Count = 20
+    burst: Count = 100
+    expensive_at_once: Count = 4
+
+
 class Server(Section):
-    """Say where to listen and how others reach the service."""
+    """Say where to listen, how others reach the service, and what it bears."""
 
     listen_address: Address = ListenAddress("", 9850)
     external_url: Url | None = None
+    allowed_hosts: HostNames = ()
+    bounds: Bounds = Bounds()
 
 
 class Refresh(Section):
@@ -67,6 +82,7 @@ class State(PasswordSection):
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
     script_retention: Interval = parse_duration("1y")
+    tls: Tls | None = None
 
 
 class Partitions(Section):
@@ -162,49 +178,7 @@ class Limits(Section):
     """Bound what the service exposes."""
 
     series: SeriesLimits = SeriesLimits()
-
-
-class Tokens(Section):
-    """Name the file of hashed bearer tokens."""
-
-    file: File
-
-
-class Jwt(Section):
-    """Say which access tokens are accepted."""
-
-    issuer: Text
-    audience: Text
-    jwks_file: File
-    user_claim: Text = "sub"
-
-
-class TrustedProxy(Section):
-    """Believe a header that names the user, from listed networks only."""
-
-    networks: Networks
-    header: HeaderName
-
-
-class Staff(Section):
-    """Name those who may see everything."""
-
-    users: Texts = ()
-    accounts: Texts = ()
-
-
-class Auth(Section):
-    """Say who may read what."""
-
-    anonymous: Annotated[tuple[Literal["health", "metrics", "clusters"], ...], Field(strict=False)] = (
-        "health",
-        "metrics",
-    )
-    tokens: Tokens | None = None
-    jwt: Jwt | None = None
-    trusted_proxy: TrustedProxy | None = None
-    staff: Staff = Staff()
-    members_see_members: bool = False
+    job_name_bytes: LabelBytes = 128
 
 
 class Log(Section):

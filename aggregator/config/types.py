@@ -38,6 +38,7 @@ METRIC_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 CLUSTER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,10}")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -274,12 +275,28 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def _check_host(text: str) -> str:
+    """Refuse what belongs into other keys; an IPv6 address has colons, too."""
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and (":" not in host or host.endswith("]")):
+        raise must_be("a host without a port", f"host: {host}, port: {port}")
+    if "/" in text and not text.startswith("/"):
+        raise must_be("the name or the address of a host, not a URL")
+    return text
+
+
 def _check_ip_address(text: str) -> str:
     try:
         ipaddress.ip_address(text)
     except ValueError:
         raise must_be("an IP address, without a port") from None
     return text
+
+
+def _check_host_name(text: str) -> str:
+    if HOST_NAME.fullmatch(text) is None:
+        raise must_be("a host name, without a port")
+    return text.lower()
 
 
 def _read_month_day(value: object) -> tuple[int, int]:
@@ -319,6 +336,10 @@ Networks = Annotated[tuple[Network, ...], Field(strict=False), AfterValidator(_r
 File = Annotated[Path, PlainValidator(_read_file), _as_text(str)]
 Port = Annotated[int, _integer(1, 65535)]
 Count = Annotated[int, _integer(1)]
+# With fewer there is no telling whose turn it is.
+Connections = Annotated[int, _integer(16)]
+# What is 0 leaves the label out; slurmdbd itself cuts names at 255 bytes.
+LabelBytes = Annotated[int, _integer(0, 1024)]
 Amount = Annotated[float, PlainValidator(read_amount)]
 Pue = Annotated[float, PlainValidator(_number(1))]
 Ratio = Annotated[float, PlainValidator(read_ratio)]
@@ -332,7 +353,9 @@ Names = Annotated[
     tuple[str, ...], PlainValidator(_read_names), PlainSerializer(list, return_type=list[str], when_used="json")
 ]
 NotEmpty = AfterValidator(_require_items)
+Host = Annotated[str, Field(min_length=1), AfterValidator(_check_host)]
 IpAddress = Annotated[str, AfterValidator(_check_ip_address)]
+HostNames = Annotated[tuple[Annotated[str, AfterValidator(_check_host_name)], ...], Field(strict=False)]
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]
 HeaderName = Annotated[str, _matching(HEADER_NAME, "the name of an HTTP header")]

@@ -1,31 +1,37 @@
 """Find what is accepted but deserves attention."""
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from aggregator.config.connection import Tls
 from aggregator.config.mistake import KeyPath, format_path
 from aggregator.config.schema import Config
 from aggregator.config.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",
-    "auth.jwt",
-    "limits",
+    "limits.series",
 )
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 
 
 def find_warnings(config: Config, data: object) -> tuple[str, ...]:
-    """Give one line for each unused section of the file and each secret that all may read."""
+    """Give one line for each unused section of the file, each secret that all may read, and each open connection."""
     unused = (path for pattern in NOT_YET for path in _matching(data, pattern.split(".")))
     return (
         *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
         *_useless_exporters(config),
         *_misplaced_exporters(config),
         *_readable_secrets(config),
+        *_in_clear_text(config),
+        *_open_metrics(config),
+        *_open_tokens(config),
     )
 
 
@@ -42,6 +48,30 @@ def _misplaced_exporters(config: Config) -> Iterator[str]:
     for name, cluster in config.clusters.items():
         if cluster.exporters.libvirtd_exporter is not None:
             yield f"clusters.{name}.exporters.libvirtd_exporter: not used here, a cloud has a section of its own: cloud"
+
+
+def _open_metrics(config: Config) -> Iterator[str]:
+    """Say what an open /metrics shows."""
+    if config.auth and "metrics" in config.auth.anonymous:
+        yield (
+            "auth.anonymous: metrics: everybody who reaches the address can read the names of all users and jobs; "
+            "give Prometheus a token of the scope metrics instead"
+        )
+
+
+def _open_tokens(config: Config) -> Iterator[str]:
+    """Say what others may do to the file of tokens; whoever can change it, can let everybody in."""
+    file = config.auth.tokens.file if config.auth and config.auth.tokens else None
+    if file is None:
+        return
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        # What cannot be read is told where it is read.
+        return
+    can = " and ".join(what for what, bit in (("read", 0o004), ("change", 0o002)) if mode & bit)
+    if can:
+        yield f"auth.tokens.file: every user of this machine can {can} {file}: chmod 0600"
 
 
 def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:
@@ -69,3 +99,31 @@ def _secret_files(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, 
         items = value.items()
     for key, item in items:
         yield from _secret_files(item, (*path, key))
+
+
+def _in_clear_text(config: Config) -> Iterator[str]:
+    """Name the databases on other machines that are read without TLS."""
+    for path, host, tls in _databases(config):
+        if tls is None and not _is_here(host):
+            seen = "what is read can be seen, and changed, on the way"
+            yield f"{path}: {host} is another machine and tls is not set: {seen}"
+
+
+def _databases(config: Config) -> Iterator[tuple[str, str, Tls | None]]:
+    for name, cluster in config.clusters.items():
+        section, key = cluster.slurmacct, f"clusters.{name}.slurmacct"
+        yield key, section.host, section.tls
+        if section.replica:
+            copy = section.of_replica(section.replica)
+            yield f"{key}.replica", copy.host, copy.tls
+    for name, filesystem in config.filesystems.items():
+        if robinhood := filesystem.robinhood:
+            yield f"filesystems.{name}.robinhood", robinhood.host, robinhood.tls
+    if config.state.url.scheme in ("mysql", "mariadb"):
+        yield "state", urlsplit(config.state.url.get()).hostname or "", config.state.tls
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"

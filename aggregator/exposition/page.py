@@ -1,7 +1,7 @@
 """The page that a scrape gets: members put together, never rendered or compressed for a request."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -19,6 +19,8 @@ SERVICE_GROUP = "service"
 _OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
 _GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 _END = b"# EOF\n"
+_SLICE_BYTES = 256 * 1024
+_BATCH_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Page:
         encoding = request.headers.get("Accept-Encoding", "")
         if "gzip" in encoding and not _GZIP_REFUSED.search(encoding):
             response.headers["Content-Encoding"] = "gzip"
-            return await _send(request, response, [b"".join(members)] if members else [compress(b"")])
+            return await _send(request, response, members or [compress(b"")])
         return await _stream(request, response, members)
 
     def _families(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
@@ -108,21 +110,40 @@ async def _send(request: web.Request, response: web.StreamResponse, parts: list[
     await response.prepare(request)
     if request.method != "HEAD":
         for part in parts:
-            await response.write(part)
+            await _write(response, part)
     await response.write_eof()
     return response
 
 
+async def _write(response: web.StreamResponse, part: bytes) -> None:
+    """Write in slices: of what its client does not read, a connection holds no more than some of them."""
+    for begin in range(0, len(part), _SLICE_BYTES):
+        await response.write(memoryview(part)[begin : begin + _SLICE_BYTES])
+
+
 async def _stream(request: web.Request, response: web.StreamResponse, members: list[bytes]) -> web.StreamResponse:
-    """Send the page as identity, one member decompressed at a time: the whole would be ten times the memory."""
+    """Send the page as identity, some members decompressed at a time: the whole would be ten times the memory."""
     await response.prepare(request)
     if request.method != "HEAD":
         async for part in _decompressed(members):
-            await response.write(part)
+            await _write(response, part)
     await response.write_eof()
     return response
 
 
 async def _decompressed(members: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for batch in _batches(members):
+        yield await executors.run(executors.ANSWERS, igzip.decompress, batch)
+
+
+def _batches(members: Iterable[bytes]) -> Iterator[bytes]:
+    """Put small members together: a thread for each of hundreds costs more than to decompress them."""
+    batch, size = list[bytes](), 0
     for member in members:
-        yield await executors.run(executors.ANSWERS, igzip.decompress, member)
+        if batch and size + len(member) > _BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(member)
+        size += len(member)
+    if batch:
+        yield b"".join(batch)

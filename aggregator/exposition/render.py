@@ -11,12 +11,15 @@ from typing import Any
 import orjson
 from isal import igzip
 
-from aggregator.exposition.labels import escape_help, fragment
+from aggregator.exposition.labels import escape_help, fragment, shorten
 from aggregator.families import ALL
 from aggregator.families.spec import Entity, Family, Histogram, View
 
 # Fragments of a family's own labels that are kept from one refresh to the next; job names make new ones all the time.
 MAX_EXTRAS = 200_000
+JOB_NAME = "job_name"
+# Anybody chooses the name of a job, and one label that is too long for a Prometheus costs it the whole page.
+JOB_NAME_BYTES = 128
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 
 
@@ -49,9 +52,13 @@ def compress(content: bytes) -> bytes:
 
 
 class Renderer:
-    """Render one cluster's or file system's view again and again, keeping fragments of entities that stay."""
+    """Render one cluster's or file system's view again and again, keeping fragments of entities that stay.
 
-    def __init__(self) -> None:
+    Names of jobs are cut to `job_name_bytes`; 0 leaves their label out.
+    """
+
+    def __init__(self, job_name_bytes: int = JOB_NAME_BYTES) -> None:
+        self._job_name_bytes = job_name_bytes
         self._fragments: dict[str, dict[tuple[str, ...], str]] = {}
         self._extras: dict[str, dict[tuple[str, ...], str]] = {}
 
@@ -65,7 +72,7 @@ class Renderer:
                 columns[entity.name] = self._column(view, entity)
             column = columns[entity.name]
             extras = self._extras.setdefault(family.name, {})
-            lines, series = render_family(family, column, extras) if column.entities else (b"", 0)
+            lines, series = render_family(family, column, extras, self._job_name_bytes) if column.entities else (b"", 0)
             if series:
                 members[family.name] = Member(compress(lines), series)
         return members
@@ -79,7 +86,9 @@ class Renderer:
         return _Column(entities, [fresh[key] for key in keys])
 
 
-def render_family(family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str]) -> tuple[bytes, int]:
+def render_family(
+    family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str], job_name_bytes: int = JOB_NAME_BYTES
+) -> tuple[bytes, int]:
     """Write a family's samples and count them; extras keeps the fragments of the family's own labels."""
     if family.value is not None:
         values: list[Any] = list(map(family.value, column.entities))
@@ -89,10 +98,12 @@ def render_family(family: Family[Any], column: _Column, extras: dict[tuple[str, 
         return _interleave(family.name, labels, [value for value in values if value is not None])
     if family.histogram is not None:
         return _histograms(family, column)
-    return _labelled(family, column, extras)
+    return _labelled(family, column, extras, job_name_bytes)
 
 
-def _labelled(family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str]) -> tuple[bytes, int]:
+def _labelled(
+    family: Family[Any], column: _Column, extras: dict[tuple[str, ...], str], job_name_bytes: int
+) -> tuple[bytes, int]:
     """Write the samples that have labels of their own; most label values come again and again."""
     if len(extras) > MAX_EXTRAS:
         extras.clear()
@@ -101,10 +112,15 @@ def _labelled(family: Family[Any], column: _Column, extras: dict[tuple[str, ...]
     for base, entity in zip(column.fragments, column.entities, strict=True):
         for extra, number in family.extra_samples(entity):
             if extra not in extras:
-                extras[extra] = fragment(family.labels, extra)
+                extras[extra] = fragment(family.labels, _shortened(family.labels, extra, job_name_bytes))
             labels.append(_joined(base, extras[extra]))
             numbers.append(number)
     return _interleave(family.name, labels, numbers)
+
+
+def _shortened(names: Sequence[str], values: Sequence[str], job_name_bytes: int) -> Sequence[str]:
+    pairs = zip(names, values, strict=True)
+    return [shorten(value, job_name_bytes) if name == JOB_NAME else value for name, value in pairs]
 
 
 def _joined(base: str, extra: str) -> str:
@@ -127,7 +143,7 @@ def _interleave(name: str, labels: Sequence[str], values: Sequence[float]) -> tu
     parts[2::4] = ["} "] * len(written)
     parts[3::4] = written
     parts.append("\n")
-    return "".join(parts).encode(), len(written)
+    return _encode("".join(parts)), len(written)
 
 
 def _special(value: float) -> str:
@@ -140,7 +156,12 @@ def _histograms(family: Family[Any], column: _Column) -> tuple[bytes, int]:
     for base, entity in zip(column.fragments, column.entities, strict=True):
         if histogram := family.histogram(entity):
             lines.extend(_histogram_lines(family.name, base, histogram))
-    return "".join(lines).encode(), len(lines)
+    return _encode("".join(lines)), len(lines)
+
+
+def _encode(text: str) -> bytes:
+    """Encode as UTF-8, which has no lone surrogates: one broken name must not take the whole page down."""
+    return text.encode(errors="replace")
 
 
 def _histogram_lines(name: str, base: str, histogram: Histogram) -> Iterable[str]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import aggregator
+from aggregator.build import python_version, revision
 from aggregator.model.view import Snapshot, SourceStatus
 
 _PREFIX = "hpc_aggregator"
@@ -14,6 +15,11 @@ _SOURCE_LABELS = ("source", "cluster", "filesystem")
 _OF_FILESYSTEMS = frozenset({"robinhood", "quota"})
 _FETCH_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _HTTP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+# Why clients are turned away: each is shown from the beginning, so that the first of a kind is an increase.
+REFUSALS = (
+    "evicted", "paused", "no_descriptor", "header_timeout", "slow_reader", "handshake", "request_timeout", "rate",
+    "busy", "host", "origin", "malformed",
+)  # fmt: skip
 
 
 class ServiceMetrics:
@@ -41,6 +47,18 @@ class ServiceMetrics:
             f"{_PREFIX}_refresh_failures", "Refreshes given up by a bug; the log has the trace.",
             ("cluster", "filesystem"), registry=self.registry,
         )  # fmt: skip
+        self.http_connections = Gauge(
+            f"{_PREFIX}_http_connections", "Connections of HTTP clients that are open.", registry=self.registry
+        )
+        self.http_in_flight = Gauge(
+            f"{_PREFIX}_http_requests_in_flight", "HTTP requests that are being answered.", registry=self.registry
+        )
+        self.http_refused = Counter(
+            f"{_PREFIX}_http_refused", "Connections and requests that were turned away, by reason (docs/runbook.md).",
+            ("reason",), registry=self.registry,
+        )  # fmt: skip
+        for reason in REFUSALS:
+            self.http_refused.labels(reason)
         self._stage_seconds: dict[tuple[str, str, str], float] = {}
         self.registry.register(self)
 
@@ -51,6 +69,15 @@ class ServiceMetrics:
     def count_failure(self, cluster: str, filesystem: str) -> None:
         """Count one refresh that was given up."""
         self.refresh_failures.labels(cluster, filesystem).inc()
+
+    def count_refused(self, reason: str) -> None:
+        """Count one connection or request that was turned away."""
+        self.http_refused.labels(reason).inc()
+
+    def watch_http(self, connections: Callable[[], int], in_flight: Callable[[], int]) -> None:
+        """Show how many connections are open, and how many requests are being answered, at each scrape."""
+        self.http_connections.set_function(connections)
+        self.http_in_flight.set_function(in_flight)
 
     def observe_fetch(self, source: str, scope: str, seconds: float) -> None:
         """Count one fetch's duration."""
@@ -67,7 +94,11 @@ class ServiceMetrics:
     def collect(self) -> Iterable[Metric]:
         """Make the families from the current snapshot."""
         snapshot = self._snapshot()
-        yield _gauge("build_info", "Version of the service, always 1.", ("version",), [((aggregator.__version__,), 1)])
+        yield _gauge(
+            "build_info", "Version and revision of the service, and of Python, always 1.",
+            ("version", "revision", "pythonversion"),
+            [((aggregator.__version__, revision(), python_version()), 1)],
+        )  # fmt: skip
         yield from _sources(snapshot.sources.values())
         yield from self._refreshes(snapshot)
         yield _gauge(

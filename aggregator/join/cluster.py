@@ -73,7 +73,7 @@ def join_cluster(
         limits=join_limits(accounting.associations, runs, at, usage.raw if usage else None, levels or {}),
         lustre=lustre,
         hosts=join_nodes(runs, use, scheduler, hosts, listed=accounting.nodes, kinds=kinds),
-        warnings=(gpus.warning,) if gpus.warning else (),
+        warnings=(*accounting.missing, *filter(None, [gpus.warning])),
         gpus_agree=gpus.agrees,
     )
     return _with_ledger(view, ledger)

@@ -31,6 +31,9 @@ def counts_whole(associations: Iterable[Association], qos: Mapping[int, Qos]) ->
     slurmdbd's roll-ups leave the factor out, and most releases do not tell by which QOS something was used.
     """
     allowed = frozenset[int]().union(*(row.qos | row.added_qos for row in associations))
+    if allowed and not qos:
+        # slurmdbd always has a QOS: its table may not be read, and the factors are not known.
+        return False
     return all(qos[qos_id].usage_factor == 1 for qos_id in allowed if qos_id in qos)
 
 

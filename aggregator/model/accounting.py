@@ -147,7 +147,8 @@ class Accounting:
     """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts.
 
     associations has the tree once more, with shares, limits and coordinators. nodes are all of the cluster's, as
-    slurmctld last told slurmdbd; empty where that is not known.
+    slurmctld last told slurmdbd; empty where that is not known. missing says which tables are not there, or may not be
+    read, and what is not known without each.
     """
 
     time: float
@@ -156,3 +157,4 @@ class Accounting:
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     associations: Associations = field(default_factory=Associations)
     nodes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import zlib
 from string import ascii_letters, ascii_lowercase, digits
 from typing import Final
 
+PREFIX: Final = "hpca_"
 SECRET_BYTES: Final = 32
 ID_LENGTH: Final = 8
 ID_LETTERS: Final = digits + ascii_lowercase
@@ -14,7 +15,7 @@ _BASE62: Final = digits + ascii_letters
 _SECRET_LENGTH, _CHECKSUM_LENGTH = 43, 6
 
 # What a scanner looks for; `redact` rules may use it as it is.
-TOKEN_PATTERN: Final = rf"hpca_[0-9a-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
+TOKEN_PATTERN: Final = rf"{PREFIX}[0-9a-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
 _FORM: Final = re.compile(TOKEN_PATTERN, re.ASCII)
 
 
@@ -24,7 +25,7 @@ class TokenError(ValueError):
 
 def format_token(token_id: str, secret: bytes) -> str:
     """Write a token with the id in front and a checksum behind."""
-    body = f"hpca_{token_id}_{_base62(int.from_bytes(secret), _SECRET_LENGTH)}"
+    body = f"{PREFIX}{token_id}_{_base62(int.from_bytes(secret), _SECRET_LENGTH)}"
     return body + _checksum(body)
 
 

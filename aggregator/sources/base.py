@@ -1,7 +1,7 @@
 """What every source promises: one fetch at a given time, or FetchError."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import Rolled, Segment
@@ -46,6 +46,16 @@ class Source(Protocol[T_co]):
 
         Raises FetchError.
         """
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A source that logs in to a database."""
+
+    @property
+    def session(self) -> str:
+        """Say whether its connection is encrypted, and how many the service needs, "" before there was one."""
         ...
 
 

@@ -17,12 +17,17 @@ from weakref import WeakSet
 import aiomysql
 import pymysql
 
+from aggregator.login import Connection as Connected
+from aggregator.login import Pool, TooLargeError
 from aggregator.sources.base import FetchError
 
 Row = tuple[Any, ...]
 Read = Callable[..., Awaitable[list[Row]]]
 # Rows decoded between two turns of the event loop: aiomysql decodes on the loop.
 CHUNK_ROWS = 200
+# What one statement may give: ten times what a large site has of anything that is read.
+MAX_BYTES = 512 * 2**20
+MAX_ROWS = 2_500_000
 CONNECT_SECONDS = 5.0
 # What the client waits beyond the server's own limit before it gives the connection up.
 GRACE_SECONDS = 5.0
@@ -34,17 +39,23 @@ CUT_BYTES = (127, 255)  # where Robinhood and slurmdbd cut a name
 _NO_SUCH_COLUMN, _NO_SUCH_TABLE, _TABLE_DENIED, _COLUMN_DENIED = 1054, 1146, 1142, 1143
 _LOCK_WAIT, _TABLE_CHANGED = 1205, 1412
 _TOO_SLOW, _TOO_SLOW_ON_MYSQL = 1969, 3024
+_UNREACHABLE = 2003
+# Errors from here to there are the driver's, the others are the server's.
+_DRIVERS = range(2000, 3000)
+_DENIED = (1045, 1698)
 _HINTS = {
     1044: "user {user!r} may not use database {database!r}: check the GRANT",
     1045: "wrong user or password for {user!r}: check user and password_file",
     1049: "no database {database!r} on that server: check database",
     1698: "wrong user or password for {user!r}: check user and password_file",
     1040: "the server has too many connections",
-    1203: "the user has too many connections: check pool_size and MAX_USER_CONNECTIONS",
+    1203: "user {user!r} has too many connections: each replica of this service needs up to {connections} of them",
+    1226: "user {user!r} has used up what it may: each replica of this service needs up to {connections} connections"
+    " (MAX_USER_CONNECTIONS)",
     _LOCK_WAIT: "the server made us wait for a lock: an ALTER is probably running",
     _TOO_SLOW: "the statement ran longer than statement_timeout",
     _TOO_SLOW_ON_MYSQL: "the statement ran longer than statement_timeout",
-    2003: "cannot connect to {host}:{port}: check host and port, and that the server runs",
+    _UNREACHABLE: "cannot connect to {host}:{port}: check host and port, and that the server runs",
     2006: "the connection was lost",
     2013: "the connection was lost",
 }
@@ -83,7 +94,10 @@ _ERRORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How to reach one database; key is the configuration path that error texts name."""
+    """How to reach one database; key is the configuration path that error texts name.
+
+    connections is how many of them the whole service may open as this user of this server.
+    """
 
     key: str
     host: str
@@ -94,6 +108,12 @@ class Connection:
     statement_timeout: float = 20.0
     pool_size: int = 4
     tls: ssl.SSLContext | None = None
+    connections: int = 0
+
+    @property
+    def most(self) -> int:
+        """The most connections that the service opens as this user."""
+        return self.connections or self.pool_size
 
 
 class Reads(Protocol):
@@ -128,8 +148,9 @@ class Database:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pool: aiomysql.Pool | None = None
+        self._pool: Pool | None = None
         self._guarded: WeakSet[Any] = WeakSet()
+        self._encryption: str | None = None
         self.key = connection.key
         _databases.add(self)
 
@@ -143,6 +164,15 @@ class Database:
         """Count the connections that are in use."""
         return self._pool.size - self._pool.freesize if self._pool else 0
 
+    @property
+    def session(self) -> str:
+        """Say whether the connection that was opened last is encrypted, and how many the service needs."""
+        if self._encryption is None:
+            return ""
+        settings = self._connection
+        encrypted = f"encrypted ({self._encryption})" if self._encryption else "not encrypted"
+        return f"{encrypted}, up to {settings.most} connections of {settings.user!r} for each replica of this service"
+
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run one SELECT and give all its rows; text that is cast to binary comes as bytes.
 
@@ -150,7 +180,7 @@ class Database:
         """
         limit = self._connection.statement_timeout + GRACE_SECONDS
         async with self._errors(), asyncio.timeout(limit):
-            pool = await self._open_pool()
+            pool = self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
                 return await _read(connection, sql, parameters)
@@ -165,7 +195,7 @@ class Database:
         """
         limit = SNAPSHOT_SECONDS / 2
         async with self._errors(), asyncio.timeout(self._connection.statement_timeout + GRACE_SECONDS):
-            pool = await self._open_pool()
+            pool = self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
                 await _execute(connection, _limit(connection, limit))
@@ -193,13 +223,12 @@ class Database:
             pool.terminate()
             await pool.wait_closed()
 
-    async def _open_pool(self) -> aiomysql.Pool:
+    def _open_pool(self) -> Pool:
         if self._pool is None:
             settings = self._connection
-            self._pool = await aiomysql.create_pool(
-                # With minsize=1 a database that is down would stop the service from starting.
-                minsize=0,
-                maxsize=settings.pool_size,
+            self._pool = Pool(
+                settings.pool_size,
+                recycle_seconds=300,
                 host=settings.host,
                 port=settings.port,
                 user=settings.user,
@@ -209,7 +238,6 @@ class Database:
                 autocommit=True,
                 ssl=settings.tls,
                 connect_timeout=CONNECT_SECONDS,
-                pool_recycle=300,
             )
         return self._pool
 
@@ -222,6 +250,7 @@ class Database:
         await _execute(connection, f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}")
         await _execute(connection, _limit(connection, self._connection.statement_timeout))
         self._guarded.add(connection)
+        self._encryption = connection.encryption
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
@@ -235,6 +264,10 @@ class Database:
             await self.close()
             limit = self._connection.statement_timeout + GRACE_SECONDS
             raise FetchError(f"{self._connection.key}: no answer within {limit:g} s") from error
+        except TooLargeError as error:
+            await self.close()
+            most = f"{MAX_BYTES >> 20} MiB or {MAX_ROWS} rows"
+            raise FetchError(f"{self._connection.key}: one statement gave more than {most}") from error
         except pymysql.err.MySQLError as error:
             await self._raise_fetch_error(error)
         # A server that dies in the middle shows in the driver as any of these.
@@ -245,15 +278,43 @@ class Database:
     async def _raise_fetch_error(self, error: pymysql.err.MySQLError) -> None:
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         settings = self._connection
-        text = _HINTS.get(number, str(error.args[-1]) if error.args else repr(error))
-        message = f"{settings.key}: " + text.replace("{user!r}", repr(settings.user)).replace(
-            "{database!r}", repr(settings.database)
-        ).replace("{host}", settings.host).replace("{port}", str(settings.port))
+        message = f"{settings.key}: {_describe(error, number, settings)}"
         if number in _ERRORS:
             # After these the session is as before, and others may be reading.
             raise _ERRORS[number](message) from error
         await self.close()
         raise FetchError(message) from error
+
+
+def _describe(error: pymysql.err.MySQLError, number: int, settings: Connection) -> str:
+    """Say what to do about an error, where that is known, and what the server itself said."""
+    said = str(error.args[-1]) if error.args else repr(error)
+    if number not in _HINTS:
+        return said
+    if isinstance(error.__cause__, ssl.SSLError):
+        return f"no TLS with {settings.host}:{settings.port}: {error.__cause__}: check tls and the server's certificate"
+    hint = _HINTS[number].format(
+        user=settings.user,
+        database=settings.database,
+        host=settings.host,
+        port=settings.port,
+        connections=settings.most,
+    )
+    if number in _DENIED and settings.tls is None:
+        hint += ", or set tls if this user must use it (REQUIRE SSL)"
+    if number == _UNREACHABLE:
+        return f"{hint} ({_reason(error.__cause__)})"
+    # The words of those with a kind of their own say no more than the hint.
+    return hint if number in _DRIVERS or number in _ERRORS else f"{hint} (the server says: {said[:300]})"
+
+
+def _reason(cause: BaseException | None) -> str:
+    """Tell a host that is not known from one that refuses, and from one that is silent."""
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return str(getattr(cause, "strerror", None) or cause)
 
 
 def _limit(connection: Any, seconds: float) -> str:
@@ -268,17 +329,23 @@ async def _execute(connection: Any, sql: str) -> None:
         await cursor.execute(sql)
 
 
-async def _read(connection: Any, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+async def _read(connection: Connected, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+    connection.allow(MAX_BYTES)
     async with connection.cursor(aiomysql.SSCursor) as cursor:
         await cursor.execute(sql, parameters)
-        return await _fetch_in_chunks(cursor)
+        return await _fetch_in_chunks(connection, cursor)
 
 
-async def _fetch_in_chunks(cursor: Any) -> list[Row]:
-    """Fetch all rows, giving the event loop a turn between chunks."""
+async def _fetch_in_chunks(connection: Connected, cursor: Any) -> list[Row]:
+    """Fetch all rows, giving the event loop a turn between chunks.
+
+    Raises TooLargeError.
+    """
     rows: list[Row] = []
     while chunk := await cursor.fetchmany(CHUNK_ROWS):
         rows.extend(chunk)
+        if len(rows) > MAX_ROWS:
+            connection.allow(0)
         await asyncio.sleep(0)
     return rows
 

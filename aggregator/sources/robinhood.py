@@ -57,6 +57,11 @@ class Robinhood:
         self._layout: Layout | None = None
 
     @property
+    def session(self) -> str:
+        """Say whether the connection is encrypted, and how many the service needs."""
+        return self._database.session
+
+    @property
     def features(self) -> Mapping[str, bool]:
         """Tell what this database's layout offers."""
         layout = self._layout

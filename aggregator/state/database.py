@@ -17,7 +17,7 @@ from aggregator.config import State
 from aggregator.state.damage import count_set_aside, is_damage, is_ours, set_aside
 from aggregator.state.engine import CONNECT_SECONDS, create_engine
 from aggregator.state.errors import StateError, state_error
-from aggregator.state.location import create_file, engine_url, place, sqlite_file
+from aggregator.state.location import client_tls, create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Database:
 
     async def _open(self) -> AsyncEngine:
         url = await executors.run(executors.STATE, self._prepare)
-        self._engine = create_engine(url, self._busy_seconds)
+        self._engine = self._create_engine(url)
         return self._engine
 
     def _prepare(self) -> URL:
@@ -130,7 +130,10 @@ class Database:
         return url
 
     def _upgrade(self, url: URL) -> None:
-        self.begun += upgrade(lambda: create_engine(url, self._busy_seconds))
+        self.begun += upgrade(lambda: self._create_engine(url))
+
+    def _create_engine(self, url: URL) -> AsyncEngine:
+        return create_engine(url, self._busy_seconds, client_tls(self._state))
 
     def _set_aside(self, file: Path) -> None:
         """Make place for a new file.

@@ -1,6 +1,7 @@
 """How the three databases are connected to."""
 
 import asyncio
+import ssl
 from typing import Any
 
 import aiosqlite
@@ -9,6 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from aggregator import login
 from aggregator.state.errors import StateError
 
 # Less than a refresh waits for the state.
@@ -16,13 +18,13 @@ CONNECT_SECONDS = 4.0
 _ABANDON_SECONDS = 1.0
 
 
-def create_engine(url: URL, busy_seconds: float) -> AsyncEngine:
+def create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:
     """Make what connects to the state; it opens nothing yet.
 
     Raises StateError when the database's driver is not installed.
     """
     try:
-        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds))
+        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds, tls))
     except ModuleNotFoundError as error:
         raise StateError(
             f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
@@ -54,15 +56,22 @@ def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: Ba
         connection.rollback()
 
 
-def _options(url: URL, busy_seconds: float) -> dict[str, Any]:
+def _options(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> dict[str, Any]:
     match url.get_backend_name():
         case "sqlite":
             # Connections are cheap, and an open one would go on writing to a file that was deleted or replaced.
             connect = {"timeout": busy_seconds, "async_creator_fn": _open_file}
             return {"poolclass": NullPool, "connect_args": connect}
         case "postgresql":
-            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS}}
+            # asyncpg's own default takes TLS where the server has it, and checks no certificate.
+            secure = {"ssl": tls} if tls else {}
+            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS, **secure}}
         case _:
-            connect = {"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"}
+            arguments = {
+                "connect_timeout": CONNECT_SECONDS,
+                "charset": "utf8mb4",
+                "ssl": tls,
+                "async_creator_fn": login.connect,
+            }
             # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.
-            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": connect}
+            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": arguments}

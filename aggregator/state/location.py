@@ -1,6 +1,7 @@
 """Where the state is: state.url and the password, for SQLAlchemy."""
 
 import os
+import ssl
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -32,6 +33,19 @@ def engine_url(state: State) -> URL:
     url = url.set(drivername=_DRIVERS[url.get_backend_name()])
     password = _password(state)
     return url if password is None else url.set(password=password)
+
+
+def client_tls(state: State) -> ssl.SSLContext | None:
+    """Make the client's side of TLS; None without.
+
+    Raises StateError.
+    """
+    if state.tls is None:
+        return None
+    try:
+        return state.tls.context()
+    except OSError as error:
+        raise StateError(f"state.tls: cannot use {state.tls.files}: {error}") from error
 
 
 def sqlite_file(state: State) -> Path | None:

@@ -1,9 +1,9 @@
 """docs/pitfalls.md has every pitfall, and the tests that it names exist."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.contract.named_tests import ROOT, existing, named
+
 PAGE = ROOT / "docs" / "pitfalls.md"
 PITFALLS = 42
 
@@ -14,17 +14,6 @@ def items() -> dict[int, str]:
     found = re.findall(r"^(\d+)\. (.*?)(?=^\d+\. |^## |\Z)", numbered, re.MULTILINE | re.DOTALL)
     assert len({number for number, _ in found}) == len(found), "a number is there twice"
     return {int(number): text for number, text in found}
-
-
-def named(text: str) -> set[str]:
-    return set(re.findall(r"`(test_\w+)`", text))
-
-
-def existing() -> set[str]:
-    files = ROOT.joinpath("tests").rglob("test_*.py")
-    return {
-        name for file in files for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
-    }
 
 
 def test_every_pitfall_has_its_number() -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.image import Image
+from tests.deploy.image import BUILD_SECONDS, TEST_SECONDS, Image
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test of the image the time of its build: whichever comes first has to wait for it."""
+    for item in items:
+        if "image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS + TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")

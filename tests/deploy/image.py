@@ -14,6 +14,10 @@ from tests.lab.packages import ensure_packages
 CONTAINERFILE = ROOT / "deploy" / "Containerfile"
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 _TAG = "localhost/hpc-aggregator:test"
+# What the build may take on a busy machine; it takes one to two minutes on an idle one.
+BUILD_SECONDS = 1500.0
+# What is left for a test beside it: the limit of all other tests.
+TEST_SECONDS = 300.0
 
 
 class Image:
@@ -67,6 +71,7 @@ class Image:
         return ["buildah", "--storage-driver", "vfs", *places]
 
     def _buildah(self, *arguments: str) -> str:
-        result = subprocess.run([*self._tool, *arguments], capture_output=True, text=True, check=False, timeout=600)
+        command = [*self._tool, *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout

@@ -82,7 +82,6 @@ def test_the_service_monitor_keeps_our_labels() -> None:
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"] == {
-        "jobLabel": "app.kubernetes.io/name",
         "selector": {"matchLabels": rendered["Service"]["spec"]["selector"]},
         "namespaceSelector": {"matchNames": ["hpc"]},
         "endpoints": [
@@ -93,6 +92,8 @@ def test_the_service_monitor_keeps_our_labels() -> None:
                 "interval": "60s",
                 "scrapeTimeout": "10s",
                 "honorLabels": True,
+                "relabelings": [{"targetLabel": "job", "replacement": "hpc-aggregator"}],
+                "authorization": {"credentials": {"name": "prometheus-hpc-aggregator", "key": "token"}},
             }
         ],
     }
@@ -153,7 +154,7 @@ def test_the_service_starts_with_the_config_map(values: Path, tmp_path: Path) ->
     (flag,) = (argument for argument in container["args"] if argument.startswith("--web.listen-address="))
     assert not ListenAddress.parse(flag.partition("=")[2]).is_loopback
     assert config.auth is not None, "without it the service refuses to start"
-    assert "health" in config.auth.anonymous
+    assert config.auth.anonymous == ("health",), "whoever reaches the pod reads no metrics"
 
 
 @each_ci
@@ -214,6 +215,15 @@ def test_the_configuration_names_the_tokens_where_they_are_mounted() -> None:
     assert config["auth"] == {"anonymous": ["health"], "tokens": {"file": f"{mounts['tokens']}/{item['path']}"}}
     assert secrets["tokens"]["secretName"] == "hpc-aggregator-tokens"
     assert {secret["defaultMode"] for secret in secrets.values() if secret} == {0o440}
+
+
+def test_the_service_may_be_asked_by_the_names_of_its_service() -> None:
+    rendered = ci("default")
+    config = yaml.safe_load(rendered["ConfigMap"]["data"]["hpc-aggregator.yml"])
+    service = rendered["Service"]["metadata"]
+    name, namespace = service["name"], service["namespace"]
+    wanted = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
+    assert wanted == set(config["server"]["allowed_hosts"])
 
 
 def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:

@@ -82,7 +82,6 @@ def test_the_certificate_is_checked_by_the_name_in_the_service_monitor(secured: 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/clusters/narval/jobs"])
 def test_the_password_opens_what_is_closed_to_others(secured: tuple[Pod, int, Path], path: str) -> None:
-    """/metrics even though `auth.anonymous` has it: the web configuration is the outer door."""
     url = f"https://{LOOPBACK}:{secured[1]}{path}"
     credentials = base64.b64encode(f"prometheus:{PASSWORD}".encode()).decode()
     assert get(url).status == 401
@@ -120,19 +119,20 @@ def test_it_joins_real_jobs_and_ends_in_time(lab: Lab, image: Image, tmp_path: P
     values = _values(lab, tmp_path)
     (tmp_path / "volumes").mkdir()
     token = create_token(tmp_path, "portal", "--scope=read:all")
+    scraper = create_token(tmp_path, "prometheus", "--scope=metrics")
     tokens = (tmp_path / "tokens.yml").read_bytes()
     secrets = {"hpc-aggregator": {"password": lab.password_file.read_bytes()}, "tokens": {"tokens.yml": tokens}}
     rendered = manifests("helm4", values)
     pod = Pod(image, rendered, secrets, tmp_path / "volumes", lab.service_port)
     grace = rendered["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    service = Service(lab, values, pod.command())
+    service = Service(lab, values, pod.command(), headers={"Authorization": f"Bearer {scraper}"})
     service.start_and_join(lab.jobs["multi_node"])
     try:
         wait_until(lambda: pod.probe("readinessProbe") == 200, 60, "the pod to be ready")
         wait_until(lambda: len(service.samples("hpc_job_used_cpus", cluster="lab")) > 10, 60, "the use of the jobs")
         # Robinhood is read with the same Secret.
         wait_until(lambda: bool(service.samples("hpc_storage_used_bytes")), 60, "the use of the file system")
-        assert service.get("/api/v1/status")[0] == 401, "the pod listens beyond loopback"
+        assert [get(service.url + path).status for path in ("/api/v1/status", "/metrics")] == [401, 401]
         assert service.get("/api/v1/clusters/lab/jobs", {"Authorization": f"Bearer {token}"})[0] == 200
         assert pod.run_helm_test().strip()
         assert service.daemon.pid is not None

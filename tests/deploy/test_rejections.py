@@ -44,10 +44,7 @@ REFUSED = {
     "config.auth.tokens.file=/run/secrets/hpc-aggregator-tokens/tokens.yml": ["tokens.existingSecret"],
     "tokens.key=": ["tokens", "key"],
     "tokens.secret=t": ["tokens", "secret"],
-    "serviceMonitor.enabled=true,config.auth.anonymous={health}": [
-        "config.auth.anonymous",
-        "serviceMonitor.authorization",
-    ],
+    "serviceMonitor.enabled=true": ["config.auth.anonymous", "serviceMonitor.authorization"],
     "serviceMonitor.tlsConfig.insecureSkipVerify=true": ["serviceMonitor.tlsConfig", "web.tls"],
     "serviceMonitor.tlsConfig.caFile=/etc/ca.pem": ["serviceMonitor", "tlsConfig", "caFile"],
     "serviceMonitor.tlsConfig.ca.secret.name=ca": ["serviceMonitor", "tlsConfig", "ca", "key"],
@@ -87,10 +84,12 @@ def test_refused_values_are_named(helm: str, values: str) -> None:
     [
         "existingConfigMap=mine",
         "replicaCount=2,config.state.url=postgresql://db/state",
-        "web.existingSecret=w,config.auth.anonymous={health}",
+        "web.existingSecret=w",
+        "serviceMonitor.enabled=true,config.auth.anonymous={health,metrics}",
         "tokens.existingSecret=t,config.auth.tokens.file=/run/secrets/hpc-aggregator-tokens/tokens.yml",
         "config.auth.tokens.file=/etc/site/tokens.yml",
-        f"serviceMonitor.enabled=true,config.auth.anonymous={{health}},web.existingSecret=w,{BASIC_AUTH}",
+        f"serviceMonitor.enabled=true,web.existingSecret=w,{BASIC_AUTH}",
+        f"serviceMonitor.enabled=true,tokens.existingSecret=t,{AUTHORIZATION}",
         f"existingConfigMap=mine,{AUTHORIZATION}",
     ],
 )

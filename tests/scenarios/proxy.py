@@ -13,6 +13,7 @@ from tests.lab.ports import LOOPBACK, free_port
 EMPTY_VECTOR = (200, b'{"status":"success","data":{"resultType":"vector","result":[]}}')
 EMPTY_MATRIX = (200, b'{"status":"success","data":{"resultType":"matrix","result":[]}}')
 UNAVAILABLE = (503, b"busy")
+_GZIP = b"\x1f\x8b"
 
 # The path and the parameters of a request → the answer to give instead of Prometheus's, None to pass it on.
 Fault = Callable[[str, dict[str, str]], tuple[int, bytes] | None]
@@ -59,6 +60,8 @@ class Proxy:
                 status, content = instead or self._ask(upstream + self.path, body)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json" if status != 503 else "text/plain")
+                if content.startswith(_GZIP):
+                    self.send_header("Content-Encoding", "gzip")
                 self.send_header("Content-Length", str(len(content)))
                 # The service may have been killed meanwhile.
                 with suppress(ConnectionError):

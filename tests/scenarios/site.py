@@ -69,6 +69,8 @@ class Site:
         self._rows = count(100)
         self._create(release)
         self.config = self._config()
+        # What is shown with every request, where the configuration lets nobody in without.
+        self.headers: dict[str, str] = {}
         self._service: Service | None = None
 
     def __enter__(self) -> "Site":
@@ -135,7 +137,7 @@ class Site:
         self.samples.write(self.servers.prometheus.url)
         path = self.root / "config.yml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
-        self._service = Service(self, path)  # type: ignore[arg-type]
+        self._service = Service(self, path, headers=self.headers)  # type: ignore[arg-type]
         self._service.daemon.environment.update(self.environment)
         self._service.start()
         self.refreshed()

@@ -31,6 +31,21 @@ def test_json_keeps_the_message_whole() -> None:
     assert (fields["level"], fields["msg"]) == ("warn", HOSTILE)
 
 
+# C1 controls, overrides and isolates of direction, invisible letters, separators of lines, half a surrogate pair.
+UNSEEN = "\x1b\x7f\x85\x9b\u200b\u200f\u202e\u2066\u2028\u2029\ufeff\ud800\U000e0001"
+
+
+def test_what_a_terminal_would_obey_is_escaped_and_letters_are_not() -> None:
+    message = f"path=é漢\N{ROCKET}{UNSEEN}"
+    written = {form: form.format(record("%s", message)) for form in (LogfmtFormatter(), JsonFormatter())}
+    for line in written.values():
+        assert line.isprintable()
+        assert "é漢\N{ROCKET}" in line
+    logfmt, as_json = written.values()
+    assert json.loads(logfmt.partition(" msg=")[2]) == message
+    assert json.loads(as_json)["msg"] == message
+
+
 @pytest.fixture
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()

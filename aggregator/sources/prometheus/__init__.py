@@ -8,6 +8,7 @@ from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.lustre import PrometheusLustre
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power import PrometheusPower
+from aggregator.sources.prometheus.presence import Presence
 from aggregator.sources.prometheus.quotas import PrometheusQuotas, QuotaHistory, QuotaSeries
 from aggregator.sources.prometheus.scheduler import PrometheusScheduler
 from aggregator.sources.prometheus.series import PrometheusSeries
@@ -16,6 +17,7 @@ from aggregator.sources.prometheus.source import PrometheusUse
 __all__ = [
     "ExporterSettings",
     "NodeNames",
+    "Presence",
     "PrometheusClient",
     "PrometheusCloud",
     "PrometheusHosts",

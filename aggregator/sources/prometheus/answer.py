@@ -1,16 +1,24 @@
 """Read the answers of the Prometheus HTTP API piece by piece: their series, and whether they are all of them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from aggregator import executors
+
 T = TypeVar("T")
 _TYPES: Final = {"vector": "an instant vector", "matrix": "a matrix"}
 # An answer larger than this is a mistake in a query or not Prometheus.
 MAX_ANSWER_BYTES: Final = 512 * 2**20
+# Decoded, series and points take many times the room that the shortest of them have in an answer. The largest clusters
+# have 100,000 jobs.
+MAX_SERIES: Final = 1_000_000
+MAX_POINTS: Final = 10_000_000
+# The longest piece that is decoded at once: what no series was found in, or one series.
+MAX_UNCUT_BYTES: Final = 64 * 2**20
 # Where a series begins. In a label's value there would be a backslash before each quote.
 _SERIES: Final = b'{"metric":'
 # Remarks on the expression, which from Prometheus 2.48 to 2.53 are among the warnings, later apart.
@@ -61,25 +69,47 @@ async def read_answer(chunks: AsyncIterator[bytes], wanted: str, decoder: msgspe
     """
     series: list[T] = []
     head, rest = bytearray(), bytearray()
-    size = 0
+    size = points = 0
     try:
         async for chunk in chunks:
             size += len(chunk)
-            if size > MAX_ANSWER_BYTES:
-                raise AnswerError(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+            _check_size(size, len(rest) + len(chunk))
             # What was there before has been searched; but for its end, where a series may have begun.
             since = max(0, len(rest) - len(_SERIES))
             rest += chunk
             if not head:
                 _move_head(head, rest, since)
                 since = 0
-            series += _complete(rest, since, decoder)
+            found = _complete(rest, since, decoder)
+            series += found
+            points += _points(found)
+            _check_count(len(series), points)
         # The last series stays in the envelope, for only there one sees where it ends.
-        envelope = _ENVELOPE.decode(head + rest)
-        series += decoder.decode(_result(envelope, wanted))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        envelope = await executors.run(executors.REFRESH, _ENVELOPE.decode, head + rest)
+        found = await executors.run(executors.REFRESH, decoder.decode, _result(envelope, wanted))
+        series += found
+        _check_count(len(series), points + _points(found))
+    # What is nested too deeply is no answer either.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError("not the answer of a Prometheus API", is_of_the_api=False) from error
     return Answer(series, _warnings(envelope))
+
+
+def _check_size(size: int, uncut: int) -> None:
+    if size > MAX_ANSWER_BYTES:
+        raise AnswerError(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    if uncut > MAX_UNCUT_BYTES:
+        raise AnswerError(f"the answer has {MAX_UNCUT_BYTES >> 20} MiB without a series, or in one of them")
+
+
+def _check_count(series: int, points: int) -> None:
+    if series > MAX_SERIES or points > MAX_POINTS:
+        raise AnswerError(f"the answer has more than {MAX_SERIES} series, or more than {MAX_POINTS} points")
+
+
+def _points(series: Iterable[object]) -> int:
+    """Count the points of series that have several."""
+    return sum(len(getattr(one, "values", ())) for one in series)
 
 
 def _move_head(head: bytearray, rest: bytearray, since: int) -> None:

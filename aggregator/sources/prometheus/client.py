@@ -10,13 +10,12 @@ import msgspec
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.answer import Answer, AnswerError, read_answer, refusal
+from aggregator.sources.prometheus.compressed import ACCEPTED, PIECE_BYTES, CompressedError, pieces
 
 # label, operator (= or !=), value
 Matcher = tuple[str, str, str]
 
 T = TypeVar("T")
-# Decoded at once: longer pieces would hold up the event loop.
-_CHUNK_BYTES = 1 << 20
 # VictoriaMetrics evaluates up to 30 s before the time that is asked for, or at other steps, unless its cache is not to
 # be used; others do not know the parameter.
 _EVALUATION = {"nocache": "1"}
@@ -103,14 +102,14 @@ class PrometheusClient:
                 endpoint.url.rstrip("/") + f"/api/v1/{path}",
                 # POST: a long expression does not fit every proxy's limit on URLs.
                 data={**parameters, **_EVALUATION, "timeout": f"{endpoint.timeout:.3f}"},
-                headers=dict(endpoint.headers()),
+                headers={"Accept-Encoding": ACCEPTED, **endpoint.headers()},
                 allow_redirects=False,
             ) as response:
                 return await self._read(response, wanted, decoder)
         except TimeoutError as error:
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {error}") from error
+            raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {_reason(error)}") from error
 
     async def _read(
         self, response: aiohttp.ClientResponse, wanted: str, decoder: msgspec.json.Decoder[list[T]]
@@ -120,7 +119,11 @@ class PrometheusClient:
         Raises FetchError for anything but a successful one of the wanted type.
         """
         try:
-            return await read_answer(response.content.iter_chunked(_CHUNK_BYTES), wanted, decoder)
+            chunks = response.content.iter_chunked(PIECE_BYTES)
+            body = pieces(chunks, response.headers.get("Content-Encoding", "").lower())
+            return await read_answer(body, wanted, decoder)
+        except CompressedError as error:
+            raise FetchError(f"{self._endpoint.key}: HTTP {response.status}: the answer is {error}") from error
         except AnswerError as error:
             key, text = self._endpoint.key, str(error)
             if error.is_of_the_api:
@@ -137,9 +140,20 @@ class PrometheusClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout),
+                # aiohttp would do it on the event loop.
+                auto_decompress=False,
                 connector=aiohttp.TCPConnector(limit=self._limit, ssl=self._endpoint.tls),
             )
         return self._session
+
+
+def _reason(error: Exception) -> str:
+    """Tell a host that is not known from one that refuses."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host is not known: {error.os_error.strerror}"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "the connection was refused: nothing listens there"
+    return str(error)
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:

@@ -76,7 +76,7 @@ class SlurmAround:
         return steps.parse_recorded(
             await self._rows(steps.steps(schema), (run.run_id, steps.MAX_STEPS)),
             await self._rows(steps.facts(schema), (run.run_id,)),
-            await self._rows(*steps.GPU_TRES),
+            await self._rows(*steps.GPU_TRES) if schema.has("tres", "id") else [],
         )
 
     async def events_of(self, run: Run, now: float) -> NodeEvents | None:

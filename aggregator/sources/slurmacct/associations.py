@@ -96,12 +96,12 @@ class SmallTablesReader:
 
         Raises FetchError.
         """
-        tres = await self._database.rows(statements.TRES)
+        tres = await self._database.rows(statements.TRES) if schema.has("tres", "id") else [*statements.STATIC_TRES]
         catalog = parse_catalog(tres)
         found = tuple(parse_association(row, catalog) for row in await self._database.rows(associations(schema)))
-        qualities = await self._database.rows(qos(schema))
+        qualities = await self._database.rows(qos(schema)) if schema.has("qos", "id") else []
         names = {int(row[0]): text(row[1]) for row in qualities}
-        accounts = await self._database.rows(statements.ACCOUNTS)
+        accounts = await self._database.rows(statements.ACCOUNTS) if schema.has("acct", "name") else []
         limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
         coordinators = parse_coordinators(await self._coordinators(schema))
         known = Associations(found, limited, coordinators)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from aggregator.model.replication import Replication
 from aggregator.sources.base import FetchError
-from aggregator.sources.mysql import Reads
+from aggregator.sources.mysql import Database, Reads
 from aggregator.sources.replica import ReplicaState
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.feed import FUTURE_SECONDS
@@ -30,7 +30,9 @@ class SlurmReplica:
 
     name: Final = "slurmacct_replica"
 
-    def __init__(self, accounting: SlurmAcct, key: str, *, replica: Reads, primary: Reads, state: ReplicaState) -> None:
+    def __init__(
+        self, accounting: SlurmAcct, key: str, *, replica: Database, primary: Reads, state: ReplicaState
+    ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._accounting = accounting
@@ -41,6 +43,11 @@ class SlurmReplica:
         self._schema: Schema | None = None
         self._compared_with: Schema | None = None
         self._complete: float | None = None
+
+    @property
+    def session(self) -> str:
+        """Say whether the connection is encrypted, and how many the service needs."""
+        return self._replica.session
 
     def notes(self) -> list[str]:
         """Say what an answer must tell of where it was read."""

@@ -59,6 +59,11 @@ class SlurmAcct:
         return self._feed.rows
 
     @property
+    def session(self) -> str:
+        """Say whether the connection is encrypted, and how many the service needs."""
+        return self._database.session
+
+    @property
     def schema(self) -> Schema | None:
         """Give the schema, None before it was read and after it turned out to have changed."""
         return self._schema
@@ -85,7 +90,10 @@ class SlurmAcct:
         self._last_fetch = at
         runs = self._parse_again(self._feed.take(reading), at)
         known = self._tables.dimensions
-        return Accounting(at, tuple(runs), known.accounts, known.members, self._tables.associations, self._tables.nodes)
+        small = self._tables
+        return Accounting(
+            at, tuple(runs), known.accounts, known.members, small.associations, small.nodes, schema.missing()
+        )
 
     @asynccontextmanager
     async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:

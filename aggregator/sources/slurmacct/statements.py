@@ -189,5 +189,10 @@ def script(schema: Schema) -> str | None:
     return None
 
 
+# The TRES that Slurm itself defines have the same ids everywhere.
+STATIC_TRES: Final = (
+    (1, b"cpu", b""), (2, b"mem", b""), (3, b"energy", b""), (4, b"node", b""), (5, b"billing", b""),
+    (6, b"fs", b"disk"), (7, b"vmem", b""), (8, b"pages", b""),
+)  # fmt: skip
 TRES: Final = "SELECT id, CAST(type AS BINARY), CAST(name AS BINARY) FROM tres_table"
 ACCOUNTS: Final = "SELECT CAST(name AS BINARY), CAST(organization AS BINARY) FROM acct_table WHERE deleted=0"

@@ -237,7 +237,7 @@ class SlurmUsage:
             names,
             await executors.run(executors.ANSWERS, choose_calendar, self._timezone, starts),
             await self._first(schema),
-            tables.dimensions.qos if all(map(schema.columns.get, usage_statements.OPTIONAL)) else None,
+            tables.dimensions.qos if all(map(schema.columns.get, (*usage_statements.OPTIONAL, "qos"))) else None,
             _limited(tables.associations.live()) & frozenset(names.values()),
         )
 

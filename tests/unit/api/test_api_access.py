@@ -1,11 +1,27 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from aggregator.api.access import API, AREAS, CLUSTERS, HEALTH, METRICS, area_of
+from aggregator.api import setup_routes
+from aggregator.api.areas import (
+    API,
+    AREA_OF_ROUTE,
+    AREAS,
+    CLUSTERS,
+    HEALTH,
+    INGEST,
+    METRICS,
+    READ,
+    STAFF,
+    WHOAMI,
+)
+from aggregator.api.tokens import TokenStore
 
 from .builders import FakeReload, make_status
 from .conftest import Service
+from .tokens import bearer, make_token
 
 CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
 PATHS = {
@@ -25,9 +41,26 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("area", sorted(AREAS))
-def test_every_path_has_its_area(area: str) -> None:
-    assert {area_of(path) for path in PATHS[area]} == {area}
+def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
+    app = web.Application()
+    setup_routes(app)
+    assert {resource.canonical for resource in app.router.resources()} == AREA_OF_ROUTE.keys()
+    assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
+
+
+async def test_a_route_that_declares_nothing_is_the_staffs(
+    idle_service: Service, aiohttp_client: Any, tmp_path: Path
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    file = tmp_path / "tokens.yml"
+    staff, user = (make_token(file, "staff000", "read:all"), make_token(file, "alice000", "read:own", user="alice"))
+    app = idle_service.app(open_areas=frozenset({HEALTH, METRICS, CLUSTERS}), tokens=TokenStore(file))
+    app.router.add_get("/new", answer)
+    client = await aiohttp_client(app)
+    statuses = [(await client.get("/new", headers=shown)).status for shown in ({}, bearer(user), bearer(staff))]
+    assert statuses == [401, 403, 200]
 
 
 @pytest.mark.parametrize("area", sorted(AREAS))

@@ -13,7 +13,7 @@ from aggregator.model.cloud import CloudUse, IdleRule, Instance
 from aggregator.model.series import Line, Subject
 from tests.builders import IDLE_ACTIVITY, make_instance
 
-from .builders import NOW, FakeSeries, make_status
+from .builders import NOW, FakeSeries, make_status, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
@@ -157,6 +157,7 @@ async def test_instances_of_hypervisors_that_do_not_answer_are_said_to_be_missin
 
 
 async def test_without_a_cloud_there_is_none(service: Service) -> None:
+    publish_jobs(service.store)
     assert await service.data(PROJECTS) == {"clouds": [], "projects": [], "next_cursor": None}
     assert (await service.failure(DEV))[0] == 404
     assert (await service.failure("/api/v1/cloud/series"))[0] == 404

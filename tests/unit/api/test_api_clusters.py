@@ -4,7 +4,7 @@ from aggregator.api.totals import total
 from aggregator.join.sums import sum_by_account
 from aggregator.model.view import ClusterView, Sums
 
-from .builders import GIB, JOBS, NOW, make_job, make_status, publish_jobs
+from .builders import GIB, JOBS, NOW, make_job, make_status, publish_jobs, publish_space
 from .conftest import Service
 
 
@@ -50,11 +50,22 @@ async def test_totals_without_accounting_are_unknown_not_zero(service: Service) 
 
 
 async def test_an_unknown_cluster_is_not_found(service: Service) -> None:
+    publish_space(service.store)
     assert await service.failure("/api/v1/clusters/x") == (
         404,
         "not_found",
         'cluster "x": not configured; this service has: none',
     )
+
+
+@pytest.mark.parametrize("path", ["clusters/x/jobs", "clusters/x/users/ann", "storage/x", "cloud/projects/x"])
+async def test_a_service_that_has_opened_no_source_yet_cannot_say_what_there_is_not(
+    service: Service, path: str
+) -> None:
+    response = await service.get(f"/api/v1/{path}")
+    assert response.status == 503
+    assert response.headers["Retry-After"] == "2"
+    assert (await response.json())["error"] == "the service is starting, and has read nothing yet"
 
 
 def test_coverage_is_weighted_by_what_is_held() -> None:

@@ -19,7 +19,7 @@ async def test_a_snapshot_answer_has_an_etag_and_must_be_revalidated(service: Se
     response = await service.get(JOBS)
 
     assert response.headers["ETag"].startswith('W/"')
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "private, no-cache"
     assert response.headers["Vary"] == "Accept-Encoding"
 
 

@@ -175,6 +175,7 @@ async def test_hostile_names_survive_as_json(service: Service, name: str) -> Non
 
 
 async def test_hostile_text_in_the_path_is_only_ever_json(service: Service) -> None:
+    publish_jobs(service.store)
     response = await service.get("/api/v1/clusters/" + quote('<b>"x') + "/jobs")
 
     assert response.status == 404

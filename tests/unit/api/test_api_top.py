@@ -12,7 +12,7 @@ from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.model.accounting import JobState
 from aggregator.model.energy import Totals
 from aggregator.model.tres import Allocation
-from aggregator.model.view import EnergySums, JobUse
+from aggregator.model.view import ClusterView, EnergySums, JobUse
 
 from .builders import GIB, NOW, make_job, publish_jobs
 from .conftest import Service
@@ -114,7 +114,8 @@ async def test_what_is_wrong_is_named(top: Service, query: str, text: str) -> No
 
 
 async def test_a_cluster_without_accounting_says_why(service: Service) -> None:
-    assert (await service.failure(f"{TOP}?by=cpus"))[0] == 404
+    service.store.publish_cluster(ClusterView("narval", 0.0))
+    assert await service.failure(f"{TOP}?by=cpus") == (503, "unavailable", 'slurmacct of "narval": not fetched yet')
 
 
 async def test_everybody_sees_their_own_only_and_reads_of_others_are_audited(

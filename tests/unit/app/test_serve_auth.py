@@ -7,7 +7,9 @@ import bcrypt
 import pytest
 
 from aggregator.api.access import AREAS, CLUSTERS, HEALTH, METRICS
-from aggregator.app.serve import ConfiguredService, open_areas
+from aggregator.app.auth import open_areas, openness
+from aggregator.app.http import StartError
+from aggregator.app.serve import ConfiguredService
 from aggregator.config import Auth, ListenAddress, WebConfig, load
 
 CONFIG = """
@@ -42,11 +44,31 @@ def test_with_passwords_everybody_shows_one_or_a_token_on_loopback_too() -> None
         assert open_areas(ListenAddress(host, 9850), None, web) == {HEALTH}
 
 
-def test_elsewhere_that_is_open_which_auth_says() -> None:
-    elsewhere = ListenAddress("", 9850)
-    assert open_areas(elsewhere, Auth(), None) == {HEALTH, METRICS}
-    assert open_areas(elsewhere, Auth.model_validate({"anonymous": ["clusters"]}), None) == {CLUSTERS}
-    assert open_areas(ListenAddress("127.0.0.1", 9850), Auth(), None) == AREAS
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "", "192.0.2.1"])
+def test_once_auth_is_configured_that_is_open_which_it_says_on_every_address(host: str) -> None:
+    address = ListenAddress(host, 9850)
+    assert open_areas(address, Auth(), None) == {HEALTH}
+    assert open_areas(address, Auth.model_validate({"anonymous": ["health", "metrics"]}), None) == {HEALTH, METRICS}
+    assert open_areas(address, Auth.model_validate({"anonymous": ["clusters"]}), None) == {CLUSTERS}
+    assert openness(open_areas(address, Auth(), None), address) == ""
+
+
+def test_a_required_certificate_opens_everything_only_without_auth() -> None:
+    web = WebConfig.model_validate({"tls_server_config": {
+        "cert_file": "c", "key_file": "k", "client_ca_file": "a", "client_auth_type": "RequireAndVerifyClientCert",
+    }})  # fmt: skip
+    address = ListenAddress("", 9850)
+    assert open_areas(address, Auth(), web) == {HEALTH}
+    assert open_areas(address, None, web) == AREAS
+    assert openness(AREAS, address).startswith("open: no auth is configured, every client with a certificate can")
+
+
+def test_without_auth_only_loopback_is_open_and_says_so() -> None:
+    here = ListenAddress("127.0.0.1", 9850)
+    assert open_areas(here, None, None) == AREAS
+    assert openness(AREAS, here).startswith("open: no auth is configured, everybody on this machine can")
+    with pytest.raises(StartError, match="can be reached from other machines and no auth is configured"):
+        open_areas(ListenAddress("", 9850), None, None)
 
 
 async def test_a_reload_changes_the_rules_and_keeps_the_tokens_of_the_same_file(

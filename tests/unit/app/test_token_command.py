@@ -179,8 +179,10 @@ def test_a_check_warns_of_a_file_that_cannot_be_used(
     config.write_text(CONFIG)
     if content is not None:
         file.write_text(content)
+        file.chmod(0o600)
     assert main(["check", f"--config.file={config}"]) == 0
     assert f"warning: auth.tokens.file: {told.format(file=file)}" in capsys.readouterr().err
     file.write_text("")
+    file.chmod(0o600)
     assert main(["check", f"--config.file={config}"]) == 0
     assert "auth.tokens" not in capsys.readouterr().err

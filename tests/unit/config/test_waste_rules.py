@@ -119,7 +119,7 @@ def test_a_rules_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_check_counts_the_active_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "config.yml"
-    file.write_text(CONFIG + f"  rules_file: {SITE}\n")
+    file.write_text(CONFIG + f"  rules_file: {SITE}\nserver: {{ listen_address: '127.0.0.1:9850' }}\n")
     assert main(["check", f"--config.file={file}"]) == 0
     assert capsys.readouterr().out == f"{file}: no mistakes, 6 rules of waste are active\n"
 

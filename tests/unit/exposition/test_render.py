@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from scrape import samples_of
 
-from aggregator.exposition.labels import fragment
+from aggregator.exposition.labels import fragment, shorten
 from aggregator.exposition.render import Renderer, head, render_family
 from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import View
@@ -68,7 +69,7 @@ def test_any_label_value_is_read_back_as_it_is(names: list[str]) -> None:
         for number, name in enumerate(names):
             assert read[str(number)].get("user", "") == name
             assert read[str(number)].get("account", "") == name
-            assert read[str(number)].get("job_name", "") == name
+            assert read[str(number)].get("job_name", "") == shorten(name, 128)
 
 
 def written_value(value: float) -> tuple[str, float]:
@@ -157,3 +158,34 @@ def test_a_family_without_known_values_is_not_on_the_page() -> None:
     view = ClusterView("narval", NOW, series=(make_job(end=None),))
     column: Any = type("Column", (), {"entities": view.series, "fragments": ['a="b"']})
     assert render_family(BY_NAME["hpc_job_end_timestamp_seconds"], column, {}) == (b"", 0)
+
+
+@given(st.text(), st.integers(0, 40))
+def test_a_shortened_label_is_the_longest_beginning_that_fits(value: str, size: int) -> None:
+    short = shorten(value, size)
+    length = len(value.encode(errors="replace"))
+    if length <= size:
+        assert short == value
+    else:
+        encoded = short.encode()
+        assert len(encoded) <= size < len(encoded) + 4
+        assert value.encode(errors="replace").startswith(encoded)
+
+
+def test_a_lone_surrogate_in_a_name_costs_one_character() -> None:
+    view = rich_cluster(HOSTILE_NAMES)
+    broken = replace(view.jobs[0], run=replace(view.jobs[0].run, name="a\ud800b"))
+    jobs = (broken, *view.jobs[1:])
+    lines = gzip.decompress(Renderer().render(replace(view, jobs=jobs, series=jobs))["hpc_job_info"].content).decode()
+    assert 'job_name="a?b"' in lines
+    assert lines.count("\n") == len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("size", "label"), [(0, ""), (3, 'job_name="xé"'), (4, 'job_name="xéy"'), (255, 'job_name="xéy"')]
+)
+def test_a_site_says_how_long_the_name_of_a_job_may_be(size: int, label: str) -> None:
+    view = ClusterView("narval", NOW, series=(make_job(name="xéy"),))
+    lines = gzip.decompress(Renderer(size).render(view)["hpc_job_info"].content).decode()
+    assert label in lines
+    assert ("job_name" in lines) == bool(label)

@@ -68,9 +68,38 @@ def test_a_certificate_file_without_a_certificate_is_named(
     assert error.startswith(f"--aggregator.ca-file: cannot use {tmp_path}/ca.pem: ")
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "aggregator", "127.0.0.1.example.org"])
+def test_the_token_goes_to_no_other_host_unencrypted(
+    slurm: FakeSlurmctld, tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    flags = agent_flags(tmp_path, f"http://{host}:9850")
+    assert "would take the token and the scripts to another host unencrypted" in fails(flags, capsys)
+    # Told so, the agent goes on to the next mistake.
+    told = fails([*flags, "--aggregator.allow-http", "--aggregator.ca-file=/no/file"], capsys)
+    assert f"--aggregator.url: token and scripts go to {host} in clear text: use https" in told
+    assert "--aggregator.ca-file: cannot use /no/file" in told
+
+
+@pytest.mark.parametrize("url", ["https://aggregator", "http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"])
+def test_tls_and_this_machine_need_no_permission(
+    slurm: FakeSlurmctld, tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    told = fails([*agent_flags(tmp_path, url), "--aggregator.ca-file=/no/file"], capsys)
+    assert told.startswith("--aggregator.ca-file: cannot use /no/file")
+
+
 def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
 
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"hpc-jobscript-ingest {jobscript_ingest.__version__}\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"hpc-jobscript-ingest, version {jobscript_ingest.__version__} (revision: ")
+    assert "python version:" in said[1]
+
+
+def test_the_help_has_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    assert "exit codes:\n  0  success\n  1  with --once" in capsys.readouterr().out

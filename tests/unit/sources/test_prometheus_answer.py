@@ -91,3 +91,20 @@ def test_the_body_is_not_held_beside_what_was_read_of_it() -> None:
     series, beside = asyncio.run(measure())
     assert series == 20_000
     assert beside < len(text) / 4
+
+
+@given(st.sampled_from(["[", '{"a":', '[{"metric":', '{"metric":{"a":']), st.integers(1, 100_000), st.integers(0, 300))
+def test_what_is_nested_without_end_is_no_answer_wherever_it_is(opening: str, times: int, at: int) -> None:
+    whole = body([{"metric": {"a": "b"}, "value": [1, "2"]}] * 3)
+    at = min(at, len(whole) - 1)
+    with pytest.raises(AnswerError):
+        read([whole[:at] + opening.encode() * times])
+
+
+@pytest.mark.parametrize(("most", "limit"), [("MAX_SERIES", 9), ("MAX_POINTS", 29), ("MAX_UNCUT_BYTES", 40)])
+def test_more_than_the_most_is_not_kept(monkeypatch: pytest.MonkeyPatch, most: str, limit: int) -> None:
+    text = body([{"metric": {}, "values": [[1, "2"], [2, "3"], [3, "4"]]}] * 10, "matrix")
+    assert len(read([text[:100], text[100:]], "matrix", MATRIX).series) == 10
+    monkeypatch.setattr(f"aggregator.sources.prometheus.answer.{most}", limit)
+    with pytest.raises(AnswerError, match="the answer has"):
+        read([text[:100], text[100:]], "matrix", MATRIX)

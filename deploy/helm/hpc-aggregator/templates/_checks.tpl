@@ -30,15 +30,15 @@
   {{- fail "config: must name a cluster (config.clusters), a file system (config.filesystems) or a cloud (config.cloud)" }}
 {{- end }}
 {{- if not $config.auth }}
-  {{- fail "config.auth: is needed, because the pod listens beyond loopback: {anonymous: [health, metrics]}" }}
+  {{- fail "config.auth: is needed, because the pod listens beyond loopback: {anonymous: [health]}" }}
 {{- end }}
-{{- $open := dig "anonymous" (list "health" "metrics") $config.auth }}
+{{- $open := dig "anonymous" (list "health") $config.auth }}
 {{- if not (has "health" $open) }}
   {{- fail "config.auth.anonymous: must contain health, or the probes fail" }}
 {{- end }}
 {{- $shown := or .Values.serviceMonitor.basicAuth .Values.serviceMonitor.authorization }}
 {{- if and .Values.serviceMonitor.enabled (not (has "metrics" $open)) (not $shown) }}
-  {{- fail "config.auth.anonymous: must contain metrics, or serviceMonitor.authorization or basicAuth be given, to scrape" }}
+  {{- fail "serviceMonitor.authorization: is needed to scrape (or serviceMonitor.basicAuth), for config.auth.anonymous does not have metrics" }}
 {{- end }}
 {{- if dig "server" "listen_address" "" $config }}
   {{- fail "config.server.listen_address: has no effect, the pod listens on :9850; see service.port" }}

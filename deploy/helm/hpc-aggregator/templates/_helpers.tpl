@@ -85,6 +85,11 @@ readOnlyRootFilesystem: true
 {{- $tokens := dict "tokens" (dict "file" (include "hpc-aggregator.tokensFile" .)) }}
 {{- $_ := set $config "auth" (merge $tokens (default dict $config.auth)) }}
 {{- end }}
+{{- $server := default dict $config.server }}
+{{- $name := include "hpc-aggregator.fullname" . }}
+{{- $namespaced := printf "%s.%s" $name .Release.Namespace }}
+{{- $names := list $name $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.cluster.local" $namespaced) }}
+{{- $_ := set $config "server" (merge (dict "allowed_hosts" (concat $names (default list $server.allowed_hosts))) $server) }}
 {{- toYaml $config }}
 {{- end }}
 

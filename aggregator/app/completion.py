@@ -1,0 +1,56 @@
+"""`completion`: a shell's completion of commands and flags, made of the parser itself."""
+
+import argparse
+from collections.abc import Iterator
+
+_ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
+_SCRIPT = """# Completion of {name} for bash: source it, or put it into the folder of bash-completion.
+_{function}() {{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" command="" word words
+    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+        case "$command $word" in
+{commands}        esac
+    done
+    case "$command" in
+{words}        *) words="" ;;
+    esac
+    COMPREPLY=( $(compgen -W "$words" -- "$current") )
+}}
+complete -o default -F _{function} {name}
+"""
+
+
+def completion(parser: argparse.ArgumentParser, shell: str) -> str:
+    """Write a script for bash or zsh that completes a parser's commands and flags, and files where none fits."""
+    commands, words = "", ""
+    for path, each in _commands(parser):
+        *above, name = path or ("",)
+        if path:
+            commands += f'            "{" ".join(above)} {name}") command="{" ".join(path)}" ;;\n'
+        words += f'        "{" ".join(path)}") words="{" ".join(_words(each))}" ;;\n'
+    zsh = _ZSH if shell == "zsh" else ""
+    return zsh + _SCRIPT.format(
+        name=parser.prog, function=parser.prog.replace("-", "_"), commands=commands, words=words
+    )
+
+
+def _commands(
+    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    yield path, parser
+    for name, each in _below(parser).items():
+        yield from _commands(each, (*path, name))
+
+
+def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(action.choices)
+    return found
+
+
+def _words(parser: argparse.ArgumentParser) -> list[str]:
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+    choices = [str(one) for action in parser._actions if not action.option_strings for one in action.choices or ()]
+    return [*choices, *flags]

@@ -1,0 +1,119 @@
+"""Scrapers and clients of the API, all at once, and what they were answered."""
+
+import http.client
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+
+SCRAPE, API = "scrape", "api"
+# Nobody was there to answer, or the answer broke off.
+NO_ANSWER = 0
+_TIMEOUT = 60.0
+
+
+class Load:
+    """
+    So many scrapers and clients ask until it is closed; a context manager.
+
+    `answered` counts (kind, status), `slowest` has the longest answer of each kind in seconds, and `gone_back` what
+    counters of `/metrics`, whose last values are in `counters`, were smaller than in the scrape before.
+    """
+
+    def __init__(self, url: str, paths: Sequence[str], *, scrapers: int = 4, clients: int = 20) -> None:
+        self.answered: Counter[tuple[str, int]] = Counter()
+        self.slowest: dict[str, float] = {}
+        self.gone_back: set[str] = set()
+        self._url = url
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self.counters: dict[str, float] = {}
+        # One of the scrapers reads what it gets.
+        readers = [threading.Thread(target=self._scrape, args=(number == 0,)) for number in range(scrapers)]
+        users = [threading.Thread(target=self._ask, args=(cycle([*paths[n:], *paths[:n]]),))
+                 for n in (number % len(paths) for number in range(clients))]  # fmt: skip
+        self._threads = readers + users
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(2 * _TIMEOUT)
+
+    def statuses(self, kind: str) -> set[int]:
+        """Give the statuses of all answers of a kind since `forget`."""
+        with self._lock:
+            return {status for (of, status), count in self.answered.items() if of == kind and count}
+
+    def count(self, kind: str) -> int:
+        """Count the answers of a kind since `forget`."""
+        with self._lock:
+            return sum(count for (of, status), count in self.answered.items() if of == kind and status != NO_ANSWER)
+
+    def forget(self) -> Counter[tuple[str, int]]:
+        """Begin to count anew; give what was counted."""
+        with self._lock:
+            counted, self.answered = self.answered, Counter()
+        return counted
+
+    def _scrape(self, reads: bool) -> None:
+        while not self._ended.wait(1.0):
+            body = self._get(SCRAPE, "/metrics")
+            if reads and body:
+                self._compare(body.decode())
+
+    def _ask(self, paths: Iterator[str]) -> None:
+        # Twenty clients ask for about as much as a portal with many readers does.
+        while not self._ended.wait(1.5):
+            self._get(API, next(paths))
+
+    def _get(self, kind: str, path: str) -> bytes:
+        started = time.monotonic()
+        status, body = _answer(self._url + path)
+        with self._lock:
+            self.answered[kind, status] += 1
+            self.slowest[kind] = max(self.slowest.get(kind, 0.0), time.monotonic() - started)
+        return body if status == 200 else b""
+
+    def _compare(self, page: str) -> None:
+        """Note what counters have gone back; a process that has started anew begins its own anew."""
+        found = dict(_counters(page))
+        if found.get("process_start_time_seconds", 0.0) != self.counters.get("process_start_time_seconds", 0.0):
+            found_own = {name for name in self.counters if name.startswith("hpc_aggregator_")}
+            self.counters = {name: value for name, value in self.counters.items() if name not in found_own}
+        self.gone_back |= {
+            f"{name}: {self.counters[name]} → {value}"
+            for name, value in found.items()
+            if value < self.counters.get(name, value) * (1 - 1e-12)
+        }
+        self.counters |= found
+
+
+def _counters(page: str) -> Iterator[tuple[str, float]]:
+    for line in page.splitlines():
+        name, _, value = line.rpartition(" ")
+        family = name.partition("{")[0]
+        if (family.endswith("_total") and not line.startswith("#")) or family == "process_start_time_seconds":
+            yield name, float(value)
+
+
+def _answer(url: str) -> tuple[int, bytes]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_TIMEOUT) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except OSError:
+        return NO_ANSWER, b""
+    # The body ended too early.
+    except http.client.HTTPException:
+        return NO_ANSWER, b""

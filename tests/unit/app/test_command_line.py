@@ -1,0 +1,105 @@
+"""The command line by the conventions of promtool."""
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aggregator
+from aggregator.cli import _parser, main
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from commands(each)
+
+
+def test_every_help_has_a_description_and_the_exit_codes() -> None:
+    found = list(commands(_parser()))
+    assert len(found) >= 11
+    for parser in found:
+        text = parser.format_help()
+        assert parser.description, parser.prog
+        assert "exit codes:\n  0  success\n" in text, parser.prog
+        assert re.search(r"\n  2  a mistake in the configuration or the flags", text), parser.prog
+
+
+def test_every_flag_has_a_help_or_choices() -> None:
+    for parser in commands(_parser()):
+        silent = [action.dest for action in parser._actions if not action.help and not action.choices]
+        assert silent in ([], ["web_config"]), parser.prog
+
+
+def test_the_version_is_said_as_prometheus_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    first, python, where = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        rf"hpc-aggregator, version {re.escape(aggregator.__version__)} \(revision: (unknown|\w+)\)", first
+    )
+    assert platform.python_version() in python
+    assert where.split() == ["platform:", f"{platform.system().lower()}/{platform.machine()}"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", {"serve", "check", "demo", "token", "rules", "completion", "--help", "--version"}),
+        ("ch", {"check"}),
+        ("token ", {"create", "list", "revoke", "--help"}),
+        ("token create --e", {"--expires"}),
+        ("check --connect --web.l", {"--web.listen-address"}),
+        ("completion ", {"bash", "zsh", "--help"}),
+        ("serve --nothing", set()),
+    ],
+)
+def test_bash_completes_commands_and_flags(capsys: pytest.CaptureFixture[str], typed: str, offered: set[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    words = ["hpc-aggregator", *typed.split(" ")]
+    script = f"{capsys.readouterr().out}\nCOMP_WORDS=({' '.join(map(repr, words))}); COMP_CWORD={len(words) - 1}\n"
+    script += "_hpc_aggregator; printf '%s\\n' \"${COMPREPLY[@]-}\"\n"
+    done = subprocess.run(["bash", "-u", "-c", script], capture_output=True, text=True, check=False)
+    assert (set(done.stdout.split()), done.returncode, done.stderr) == (offered, 0, "")
+
+
+def test_zsh_uses_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["completion", "bash"])
+    bash = capsys.readouterr().out
+    main(["completion", "zsh"])
+    assert capsys.readouterr().out == f"autoload -U +X bashcompinit && bashcompinit\n{bash}"
+
+
+def test_rules_are_written_and_what_was_changed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "not" / "there"
+    assert main(["rules", f"--output={folder}"]) == 0
+    wanted = {
+        file.relative_to(ROOT / "rules"): file.read_text()
+        for file in (ROOT / "rules").rglob("*.yml")
+        if file.parent.name != "tests"
+    }
+    assert {file.relative_to(folder): file.read_text() for file in folder.rglob("*") if file.is_file()} == wanted
+    assert len(capsys.readouterr().out.splitlines()) == len(wanted)
+    own, old = folder / "alerts" / "own.yml", folder / "alerts" / "hpc-jobs.yml"
+    own.write_text("groups: []\n")
+    old.write_text("groups: []\n")
+    assert main(["rules", f"--output={folder}"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "unchanged" not in line] == [f"changed   {old}"]
+    assert own.read_text() == "groups: []\n"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["rules", f"--output={tmp_path}/file"]) == 2
+    assert capsys.readouterr().err.startswith(f"--output: cannot write {tmp_path}/file/")
+    assert os.listdir(tmp_path) == ["file"]
