@@ -14,7 +14,10 @@ _HEADERS = {"Cache-Control": "no-store"}
 
 
 async def get_healthy(request: web.Request) -> web.Response:
-    """Answer that the process answers; it touches nothing else."""
+    """Answer that the process answers and its loops come round; it touches nothing else."""
+    stalled = request.app[SETTINGS].stalled()
+    if stalled:
+        return web.Response(status=503, text=f"Unhealthy: no progress: {', '.join(stalled)}\n", headers=_HEADERS)
     return web.Response(text="Healthy.\n", headers=_HEADERS)
 
 

@@ -1,11 +1,11 @@
 """POST /api/v1/clusters/{cluster}/jobscripts and PUT …/jobscripts/{job_id}: scripts as an agent delivers them."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.audit import audit_change
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
@@ -33,7 +33,7 @@ async def post_scripts(request: web.Request) -> web.Response:
         raise UnsupportedMediaType(f'Content-Type: must be application/json, got "{request.content_type[:100]}"')
     body = await read_body(request, MAX_BATCH_MIB)
     # Hashing and decoding 16 MiB would hold up every other request.
-    batch: Batch = await asyncio.to_thread(read_batch, body)
+    batch: Batch = await executors.run(executors.ANSWERS, read_batch, body)
     await _save(request, cluster, batch.scripts)
     _audit(request, [record for record, _ in batch.scripts], f"stored, {len(batch.rejected)} more rejected")
     stored = [
@@ -49,7 +49,7 @@ async def put_script(request: web.Request) -> web.Response:
     cluster = _cluster(request)
     job_id = _job_id(request)
     content = await read_body(request, MAX_SCRIPT_MIB)
-    sha256 = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+    sha256 = await executors.run(executors.ANSWERS, lambda: hashlib.sha256(content).hexdigest())
     if written_at is None:
         written_at = await _time_of_same(request, cluster, job_id, sha256)
     record = ScriptRecord(job_id=job_id, written_at=written_at, sha256=sha256, size=len(content))

@@ -69,6 +69,7 @@ class ApiSettings:
     stored_names has, by cluster, under which names its site stores metrics that are otherwise called by the exporter.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
+    stalled names the loops that hang.
     hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
     """
 
@@ -86,6 +87,7 @@ class ApiSettings:
     stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs_restart: tuple[str, ...] = ()
     was_ready: bool = False
+    stalled: Callable[[], Sequence[str]] = tuple
     hosts: frozenset[str] = frozenset()
     bounds: Bounds = field(default_factory=Bounds)
     is_local: bool = True

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import aggregator
+from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
 from aggregator.api.origin import own_names
+from aggregator.app.ending import end_in_time
 from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import StartError, listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.app.watch import watch
 from aggregator.config import ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
 from aggregator.model.cloud import IdleRule
@@ -103,18 +106,21 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> N
     """
     if open_to_all := [address for address in addresses if not address.is_loopback]:
         raise StartError(f"--web.listen-address: the demo listens on loopback only, got {open_to_all[0]}")
+    executors.start_threads()
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
         software=_SOFTWARE, hosts=own_names("", "", ()),
     )  # fmt: skip
     async with listen(service, settings, addresses) as ended:
+        end_in_time()
         start = time.time()
         since = running_since(folder, seed, start)
         timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
         await service.start(lambda: open_synthetic_site(seed, start, since), timing)
         print(_welcome(addresses[0]), file=sys.stderr, flush=True)
-        await ended.wait()
+        async with watch(service):
+            await ended.wait()
 
 
 def running_since(folder: Path, seed: int, now: float) -> float:

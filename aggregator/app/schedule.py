@@ -1,11 +1,11 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from aggregator import executors
 from aggregator.app.exported import CloudSources
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.exposition import Page, Renderer, ServiceMetrics
@@ -26,6 +26,7 @@ from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSour
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.memory import Memory
+from aggregator.refresh.progress import STALLED_AFTER
 from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.silence import doubt, vanished
 from aggregator.refresh.stages import Publish, Stages
@@ -50,6 +51,7 @@ class Timing:
 
     interval: float = 30.0
     stale_after: float = 300.0
+    stalled_after: float = STALLED_AFTER
     timeout: float = 60.0
     retention: Retention = field(default_factory=Retention)
     fair_share: FairShare = field(default_factory=FairShare)
@@ -96,15 +98,23 @@ class Outlets:
         )
 
     def publisher(
-        self, kind: str, name: str, show: Callable[[V], None], job_name_bytes: int = JOB_NAME_BYTES
+        self,
+        kind: str,
+        name: str,
+        show: Callable[[V, float], None],
+        stale_after: float,
+        job_name_bytes: int = JOB_NAME_BYTES,
     ) -> Publish[V]:
-        """Make the function that renders a view off the event loop and then publishes view and page together."""
+        """Make the function that renders a view off the event loop and then publishes view and page together.
+
+        Both are shown for `stale_after` seconds, should no other follow.
+        """
         renderer = Renderer(job_name_bytes)
 
         async def publish(view: V) -> None:
-            members = await asyncio.to_thread(renderer.render, view)
+            members = await executors.run(executors.REFRESH, renderer.render, view)
             # No await between the two: page and API show the same snapshot.
-            show(view)
+            show(view, stale_after)
             self.page.publish((kind, name), members)
 
         return publish
@@ -155,9 +165,7 @@ def _usage(
     # Read far more rarely than the runs: it is not stale after their time.
     patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
     windows = UsageWindows(reader, accounting, timing.fiscal_year, decay)
-    usage = UsageRefresher(
-        name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.current, name)
-    )
+    usage = UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.latest, name))
     return outlets.memory.keep("refresher of usage", name, usage)
 
 
@@ -174,7 +182,7 @@ def _ledger(name: str, accounting: EndedRuns, power: PowerSource, timing: Timing
         ended=accounting,
         keeper=outlets.state.ledger,
         settings=LedgerSettings(prices=timing.prices, backfill_seconds=timing.backfill, stale_after=timing.stale_after),
-        snapshot=lambda: outlets.store.current,
+        snapshot=lambda: outlets.store.latest,
         publish=outlets.publish_source,
         failed=partial(outlets.metrics.count_failure, name, ""),
     )
@@ -215,7 +223,9 @@ def _cluster(
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
-        publish=outlets.publisher("cluster", name, outlets.store.publish_cluster, timing.job_name_bytes),
+        publish=outlets.publisher(
+            "cluster", name, outlets.store.publish_cluster, timing.stale_after, timing.job_name_bytes
+        ),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
     )
@@ -227,8 +237,7 @@ def _filesystem(
 ) -> FilesystemRefresher:
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
-    # Sums that are read every five minutes are not stale after five.
-    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
+    patient = _patient(timing, sources.interval)
     return FilesystemRefresher(
         name,
         usage=_feed(sources.usage, name, patient, outlets) if sources.usage else None,
@@ -241,7 +250,7 @@ def _filesystem(
         else None,
         allocations=allocations if sources.has_quotas else None,
         hsm=sources.hsm,
-        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem),
+        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem, patient.stale_after),
         stages=outlets.stages("", name),
     )
 
@@ -251,19 +260,24 @@ def _cloud(
 ) -> CloudRefresher:
     if name not in outlets.store.current.clouds:
         outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
-    patient = replace(timing, stale_after=max(timing.stale_after, STALE_INTERVALS * sources.interval))
+    patient = _patient(timing, sources.interval)
     return CloudRefresher(
         name,
         use=_feed(sources.use, name, patient, outlets),
         allocations=allocations,
         rule=sources.rule,
-        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud),
+        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud, patient.stale_after),
         stages=outlets.stages(name, ""),
     )
 
 
+def _patient(timing: Timing, interval: float) -> Timing:
+    """Give the times of what has an interval of its own: what is read every 5 minutes is not stale after 5."""
+    return replace(timing, interval=interval, stale_after=max(timing.stale_after, STALE_INTERVALS * interval))
+
+
 def _runs(store: SnapshotStore, cluster: str) -> Iterator[Run]:
-    return (job.run for job in store.current.clusters[cluster].jobs)
+    return (job.run for job in store.latest.clusters[cluster].jobs)
 
 
 def _feed(
@@ -281,5 +295,6 @@ def _feed(
         publish=outlets.publish_source,
         observe=outlets.metrics.observe_fetch,
         believe=believe,
+        interval=timing.interval,
     )
     return outlets.memory.keep(source.name, scope, feed)

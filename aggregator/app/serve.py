@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import aggregator
+from aggregator import executors
 from aggregator.api import ApiSettings
 from aggregator.api.audit import audit_signal
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth, open_areas, openness
+from aggregator.app.ending import end_in_time
 from aggregator.app.first_look import first_look
 from aggregator.app.http import StartError, listen
 from aggregator.app.parts import parts_of
@@ -19,6 +21,7 @@ from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.stored import names_of
 from aggregator.app.turns import Turns
+from aggregator.app.watch import watch
 from aggregator.app.web import CHECK_SECONDS, Reading, Web
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, load, needs_restart
 from aggregator.join.efficiency import FairShare
@@ -37,6 +40,7 @@ def timing_of(config: Config) -> Timing:
     return Timing(
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
+        stalled_after=config.refresh.stalled_after,
         retention=Retention(summaries=config.state.summary_retention, scripts=config.state.script_retention),
         fair_share=FairShare(
             config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
@@ -84,6 +88,7 @@ class ConfiguredService:
             version=aggregator.__version__,
             open_areas=frozenset(),
             reload=self.reload,
+            stalled=self.service.progress.stalled,
             is_local=listen.is_loopback,
         )
         self._listen = listen
@@ -150,7 +155,7 @@ class ConfiguredService:
     async def _run(self, config: Config) -> None:
         timing = timing_of(config)
         # It reads what the configuration names: certificates and secrets.
-        await self.service.run(await asyncio.to_thread(parts_of, config, timing), timing.retention)
+        await self.service.run(await executors.run(executors.FILES, parts_of, config, timing), timing.retention)
 
     def reload_soon(self) -> None:
         """Reload from a signal handler, which cannot wait."""
@@ -169,7 +174,7 @@ class ConfiguredService:
 
     async def _reload(self) -> str | None:
         try:
-            config = await asyncio.to_thread(load, self._file)
+            config = await executors.run(executors.FILES, load, self._file)
             reading = await self._read_web(self._web) if self._web else None
             areas = open_areas(self._listen, config.auth, reading.config if reading else None)
             await self._run(config)
@@ -194,7 +199,7 @@ class ConfiguredService:
         Raises ConfigError and StartError, of which is known then that they are its.
         """
         try:
-            return await asyncio.to_thread(web.read)
+            return await executors.run(executors.FILES, web.read)
         except (ConfigError, StartError) as error:
             self._tell_outcome(web=str(error))
             raise
@@ -205,7 +210,7 @@ class ConfiguredService:
             await asyncio.sleep(CHECK_SECONDS)
             try:
                 async with self._reloads.lock:
-                    if await asyncio.to_thread(web.has_changed):
+                    if await executors.run(executors.FILES, web.has_changed):
                         await self._take_up(web)
             except Exception:
                 _log.exception("the web configuration could not be looked at: file=%s", web.file)
@@ -260,6 +265,8 @@ async def serve(
     """
     for warning in config.warnings:
         _log.warning("configuration: %s", warning)
+    # All now: when memory is short, a thread that is started in the middle may hang the process.
+    executors.start_threads()
     # What is open is the same on all of them: as on the one that others can reach.
     exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
     configured = ConfiguredService(file, config, exposed, web, log)
@@ -269,11 +276,13 @@ async def serve(
         users, tls = (web.users, web.tls) if web else (None, None)
         ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
+        end_in_time()
         stack.push_async_callback(configured.stop)
         await configured.open_state()
         await configured.start()
         if web:
-            watch = asyncio.create_task(configured.watch_web(web), name="web configuration")
-            stack.callback(watch.cancel)
+            looks = asyncio.create_task(configured.watch_web(web), name="web configuration")
+            stack.callback(looks.cancel)
+        await stack.enter_async_context(watch(configured.service))
         await stack.enter_async_context(first_look(config))
         await ended.wait()

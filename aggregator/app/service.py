@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
+from aggregator.app.lag import Lag
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
 from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
 from aggregator.app.site import AccountingSource, Key, Site
-from aggregator.exposition import Page, ServiceMetrics
+from aggregator.exposition import Page, ServiceMetrics, Vitals, VitalsCollector
 from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
@@ -19,8 +20,10 @@ from aggregator.queries.series import SeriesQueries, SeriesReader, cloud_key, qu
 from aggregator.queries.usage import UsageQueries
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.memory import Memory
+from aggregator.refresh.progress import Progress
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention, SummaryKeeper
+from aggregator.sources import mysql
 from aggregator.sources.base import UsageReader
 from aggregator.state import StateStore
 
@@ -36,7 +39,7 @@ class Service:
         self.state = state
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
-        self.page = Page(self.metrics.registry)
+        self.page = Page(self.metrics.registry, self.store.is_late)
         self.metrics.series = self.page.series
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
@@ -50,6 +53,9 @@ class Service:
         self._series: dict[str, SeriesReader] = {}
         self.series = SeriesQueries(self._series)
         self.replicas: dict[str, ReplicaNotes] = {}
+        self.progress = Progress()
+        self.lag = Lag()
+        VitalsCollector(self._vitals()).register(self.metrics.registry)
         self._clock = clock
         self._keeper = SummaryKeeper(state, Retention(), self.store.publish_source)
         self._allocations = SharedAllocations()
@@ -89,7 +95,8 @@ class Service:
             self.store, self.page, self.metrics, self._keeper.keep, self.state, self._allocations, running.memory
         )
         refreshers = schedule(running.site, running.part.timing, outlets)
-        running.loops = asyncio.create_task(run_loops(refreshers, self._clock), name=f"refresh {' '.join(key)}")
+        loops = run_loops(refreshers, self._clock, self.progress, running.part.timing.stalled_after)
+        running.loops = asyncio.create_task(loops, name=f"refresh {' '.join(key)}")
 
     def _forget(self, sites: Collection[Site]) -> None:
         """Forget what is not configured any more."""
@@ -121,6 +128,15 @@ class Service:
                 *((cloud_key(name), each.series) for site in sites for name, each in site.clouds.items()),
                 *((quota_key(name), each.series) for site in sites for name, each in site.filesystems.items()),
             ),
+        )
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            loops=self.progress.ages,
+            stalled=self.progress.stalled,
+            connections=lambda: {**mysql.connections(), "state": self.state.connections()},
+            lag=self.lag.longest,
+            set_aside=lambda: self.state.set_aside,
         )
 
     async def stop(self) -> None:

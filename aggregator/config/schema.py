@@ -72,6 +72,7 @@ class Refresh(Section):
     interval: Interval = parse_duration("30s")
     stale_after: Interval = parse_duration("5m")
     ended_job_retention: Duration = parse_duration("10m")
+    stalled_after: Interval = parse_duration("10m")
     max_concurrent_queries: Count = 8
 
 

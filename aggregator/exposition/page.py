@@ -1,8 +1,7 @@
 """The page that a scrape gets: members put together, never rendered or compressed for a request."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from aggregator import executors
 from aggregator.exposition.render import Member, compress, head
 from aggregator.families import ALL
 
@@ -31,10 +31,16 @@ class _Scope:
 
 
 class Page:
-    """Serve `/metrics` from compressed members; the service's own small families are rendered per scrape."""
+    """Serve `/metrics` from compressed members; the service's own small families are rendered per scrape.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    is_late tells at each scrape of which scopes the members are too old to be shown.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, is_late: Callable[[tuple[str, str]], bool] = lambda scope: False
+    ) -> None:
         self._registry = registry
+        self._is_late = is_late
         self._scopes: dict[tuple[str, str], _Scope] = {}
         self._heads = {
             (family.name, openmetrics): head(family, openmetrics) for family in ALL for openmetrics in (False, True)
@@ -53,7 +59,7 @@ class Page:
     def series(self) -> Mapping[str, int]:
         """Count the series on the page by family."""
         counts: dict[str, int] = {}
-        for scope in self._scopes.values():
+        for scope in self._shown():
             for name, member in scope.members.items():
                 counts[name] = counts.get(name, 0) + member.series
         return counts
@@ -75,13 +81,16 @@ class Page:
         return await _stream(request, response, members)
 
     def _families(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
-        scopes = tuple(self._scopes.values())
+        scopes = self._shown()
         for family in ALL:
             if groups is None or family.entity.group in groups:
                 found = [scope.members[family.name].content for scope in scopes if family.name in scope.members]
                 if found:
                     yield self._heads[family.name, openmetrics]
                     yield from found
+
+    def _shown(self) -> Sequence[_Scope]:
+        return [members for scope, members in self._scopes.items() if not self._is_late(scope)]
 
     def _service(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
         if groups is None or SERVICE_GROUP in groups:
@@ -124,7 +133,7 @@ async def _stream(request: web.Request, response: web.StreamResponse, members: l
 
 async def _decompressed(members: Iterable[bytes]) -> AsyncIterator[bytes]:
     for batch in _batches(members):
-        yield await asyncio.to_thread(igzip.decompress, batch)
+        yield await executors.run(executors.ANSWERS, igzip.decompress, batch)
 
 
 def _batches(members: Iterable[bytes]) -> Iterator[bytes]:

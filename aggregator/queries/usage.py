@@ -1,11 +1,11 @@
 """Usage history on demand: slurmdbd's roll-ups, and the jobs' rows for what is not rolled up yet."""
 
-import asyncio
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cachetools import TTLCache
 
+from aggregator import executors
 from aggregator.join.usage import Point, points_of, tail_begin, tail_of
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import Resolution, Rolled, Segment, cover, covered_until
@@ -112,8 +112,9 @@ class UsageQueries:
             except FetchError as error:
                 warnings.append(f"what is not rolled up yet is missing: {error}")
         starts = list(catalog.calendar.periods(span.begin, span.known_end, span.resolution))
-        found = await asyncio.to_thread(
-            lambda: {tres: points_of(tres, rows, until, starts, span.resolution, catalog, tail) for tres in span.tres}
+        found = await executors.run(
+            executors.ANSWERS,
+            lambda: {tres: points_of(tres, rows, until, starts, span.resolution, catalog, tail) for tres in span.tres},
         )
         partial = until if until < span.known_end else None
         return History(
@@ -135,7 +136,7 @@ class UsageQueries:
         rolled, rows = await self._cluster.get(key, lambda: self._readers[cluster].cluster_series(span.tres, plan))
         until = covered_until(plan(rolled), span.begin)
         starts = list(catalog.calendar.periods(span.begin, until, span.resolution))
-        found = await asyncio.to_thread(_by_state, rows, until, starts, span, catalog)
+        found = await executors.run(executors.ANSWERS, _by_state, rows, until, starts, span, catalog)
         partial = until if until < span.known_end else None
         return History(points={}, rolled=rolled, until=until, partial_from=partial), found
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from aggregator import executors
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
@@ -99,8 +100,19 @@ class ClusterRefresher:
             ledger = await self._ledger(at) if self._ledger else None
             bases = await self._bases.of(accounting.runs if accounting else (), at)
         with self._stages.measure("join"):
-            view = await asyncio.to_thread(
-                self._join, at, accounting, use, bases, allocations, ledger, levels, lustre, scheduler, hosts
+            view = await executors.run(
+                executors.REFRESH,
+                self._join,
+                at,
+                accounting,
+                use,
+                bases,
+                allocations,
+                ledger,
+                levels,
+                lustre,
+                scheduler,
+                hosts,
             )
         self._accounting.learn("gpus_agree", view.gpus_agree)
         self._previous = {job.run.run_id: job.use for job in view.jobs}

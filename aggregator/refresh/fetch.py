@@ -16,6 +16,7 @@ from aggregator.model.storage import QuotaCounts
 from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
 from aggregator.refresh.memory import hand_over
+from aggregator.refresh.streak import Backoff, Streak
 from aggregator.sources.base import FetchError, NoSamples, Source
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class _Fetched(Generic[T_co]):
 class Feed(Generic[T_co]):
     """One source and its last good data, which are served until they are stale.
 
-    `believe` is shown what was fetched and the last good data, and raises FetchError for what cannot be true.
+    While it fails, a source that is asked every `interval` seconds is asked less often. `believe` is shown what was
+    fetched and the last good data, and raises FetchError for what cannot be true.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Feed(Generic[T_co]):
         publish: Callable[[SourceStatus], None],
         observe: Callable[[str, str, float], None],
         believe: Callable[[Any, Any], None] = lambda new, last: None,
+        interval: float = 0.0,
     ) -> None:
         self._source = source
         self._timeout = timeout
@@ -58,6 +61,8 @@ class Feed(Generic[T_co]):
         self._status = SourceStatus(source.name, scope, up=False, error="not fetched yet")
         self._rejected: Counter[str] = Counter()
         self._learned: dict[str, bool] = {}
+        self._streak = Streak(_log, "fetch", f"source={source.name} scope={scope}")
+        self._backoff = Backoff(interval)
         publish(self._status)
 
     def take_over(self, before: "Feed[T_co]") -> None:
@@ -79,14 +84,19 @@ class Feed(Generic[T_co]):
 
     async def fetch(self, at: float) -> T_co | None:
         """Fetch, publish the outcome, and give the newest good data that are not stale at `at`."""
+        if self._backoff.is_due:
+            await self._fetch(at)
+        return self._last(at)
+
+    async def _fetch(self, at: float) -> None:
         started = time.perf_counter()
         error = await self._try(at)
         duration = time.perf_counter() - started
         self._observe(self._source.name, self._status.scope, duration)
-        before, self._status = self._status, self._outcome(at, error, duration)
-        _log_change(before, self._status)
+        self._status = self._outcome(at, error, duration)
+        self._streak.note(self._status.error)
+        self._backoff.note(bool(error))
         self._publish(self._status)
-        return self._last(at)
 
     def _last(self, at: float) -> T_co | None:
         if self._good is None or at - self._good.at > self._stale_after:
@@ -109,7 +119,8 @@ class Feed(Generic[T_co]):
             return f"no answer within {self._timeout:g} s"
         except Exception as error:
             # A bug in one source must not stop the others; the log has the trace.
-            _log.exception("unexpected error: source=%s scope=%s", self._source.name, self._status.scope)
+            if not self._streak.failures:
+                _log.exception("unexpected error: source=%s scope=%s", self._source.name, self._status.scope)
             return f"unexpected {type(error).__name__}; the log has the details"
         return ""
 
@@ -134,14 +145,6 @@ class Feed(Generic[T_co]):
             rejected=dict(self._rejected),
             lag_seconds=data.lag_seconds if isinstance(data, Replication) else None,
         )
-
-
-def _log_change(before: SourceStatus, after: SourceStatus) -> None:
-    """Log a failure once, not at every refresh, and its end."""
-    if after.error and after.error != before.error:
-        _log.warning("fetch failed: source=%s scope=%s error=%s", after.source, after.scope, after.error)
-    elif after.up and not before.up:
-        _log.info("fetch succeeded: source=%s scope=%s", after.source, after.scope)
 
 
 class Fetches(Protocol[T_co]):

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator import executors
 from aggregator.join.energy import LedgerView
 from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
 from aggregator.model.accounting import Run
 from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.refresh.blank import complete
+from aggregator.refresh.streak import Streak
 from aggregator.sources.base import EndedRuns, FetchError
 from aggregator.state import StateError
 
@@ -106,6 +108,7 @@ class LedgerRefresher:
         self._failed = failed
         self._ledger: Ledger | None = None
         self._power: Power | None = None
+        self._streak = Streak(_log, "ledger", f"cluster={cluster}")
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
         publish(self._status)
 
@@ -189,9 +192,14 @@ class LedgerRefresher:
             )
 
     def _accounted_until(self) -> float | None:
-        """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt."""
-        status = self._snapshot().sources.get(("slurmacct", self._cluster))
-        return status.last_success if status else None
+        """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt.
+
+        And not before a view was made of it, which may take long or hang: its jobs are those of the view before.
+        """
+        status, view = self._snapshot().sources.get(("slurmacct", self._cluster)), self._view()
+        if status is None or status.last_success is None or not view.time:
+            return None
+        return min(status.last_success, view.time)
 
     async def _kept(self) -> Ledger | None:
         """Read what is kept; a state that fails is said by the ledger's own refresh."""
@@ -209,6 +217,19 @@ class LedgerRefresher:
             is_ours = await self._keeper.save(self._cluster, first, None)
             ledger = first if is_ours else await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or first
         return ledger
+
+    async def _load_or_restore(self, ours: Ledger) -> Ledger:
+        """Read what another replica has saved; a state that is behind ours was deleted or replaced, and gets ours.
+
+        Counters must not go back. Raises StateError.
+        """
+        kept = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        if kept is not None and kept.window_end >= ours.window_end:
+            return kept
+        if await self._keeper.save(self._cluster, ours, kept.window_end if kept else None):
+            _log.error("the state had lost the ledger, it is written again from memory: cluster=%s", self._cluster)
+            return ours
+        return await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or ours
 
     def _missing(self, ledger: Ledger, settled: float) -> int:
         window = self._source.window
@@ -237,12 +258,14 @@ class LedgerRefresher:
         )
         # A run that has ended since the snapshot is in both; its end is the newer fact.
         runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
-        windows = await asyncio.to_thread(complete, windows, list(runs.values()), ledger, newest)
-        book = await asyncio.to_thread(_book, ledger, self._settings.prices, windows, list(runs.values()))
+        windows = await executors.run(executors.REFRESH, complete, windows, list(runs.values()), ledger, newest)
+        book = await executors.run(
+            executors.REFRESH, _book, ledger, self._settings.prices, windows, list(runs.values())
+        )
         after = book.ledger()
         is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.
-        self._ledger = after if is_ours else await self._load(begin)
+        self._ledger = after if is_ours else await self._load_or_restore(ledger)
         self._power = book.power
         return len(windows) if is_ours else 0
 
@@ -250,8 +273,7 @@ class LedgerRefresher:
         return self._snapshot().clusters[self._cluster]
 
     def _tell(self, at: float, windows: int, seconds: float, error: str) -> None:
-        if error and error != self._status.error:
-            _log.warning("ledger failed: cluster=%s error=%s", self._cluster, error)
+        self._streak.note(error)
         self._status = SourceStatus(
             "ledger",
             self._cluster,

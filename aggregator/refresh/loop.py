@@ -2,12 +2,20 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator.refresh.progress import STALLED_AFTER, Progress
+
 _log = logging.getLogger(__name__)
+# A loop that a bug has ended is started again after so many seconds, doubled each time.
+RESTART_SECONDS = 1.0
+MAX_RESTART_SECONDS = 60.0
+# So that the loops of a site's services, started by one event, do not ask its databases at one moment for ever.
+JITTER = 0.1
 
 
 class Refresher(Protocol):
@@ -32,31 +40,90 @@ class Scheduled:
     interval: float
 
 
-async def run_loops(scheduled: Sequence[Scheduled], clock: Callable[[], float] = time.time) -> None:
-    """Refresh everything at its interval until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        for item in scheduled:
-            group.create_task(_loop(item, clock), name=f"refresh {item.refresher.name}")
-
-
-async def _refresh(refresher: Refresher, at: float) -> None:
-    """Refresh once; a bug in joining or rendering one cluster must neither stop the others nor serve its old data."""
+async def run_loops(
+    scheduled: Sequence[Scheduled],
+    clock: Callable[[], float] = time.time,
+    progress: Progress | None = None,
+    stalled_after: float = STALLED_AFTER,
+) -> None:
+    """Refresh everything at its interval until cancelled; progress is told what to expect, and what comes round."""
+    progress = progress or Progress()
+    progress.expect([(item.refresher.name, item.interval) for item in scheduled], stalled_after)
     try:
-        await refresher.refresh(at)
-    except Exception:
-        _log.exception("refresh failed, its series are withdrawn: of=%s", refresher.name)
-        await refresher.withdraw(at)
+        async with asyncio.TaskGroup() as group:
+            for item in scheduled:
+                loop = _Loop(item, clock, progress)
+                group.create_task(loop.supervise(), name=f"refresh {item.refresher.name}")
+    finally:
+        progress.forget(item.refresher.name for item in scheduled)
 
 
-async def _loop(item: Scheduled, clock: Callable[[], float]) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    while True:
-        started = loop.time()
-        await _refresh(item.refresher, clock())
-        if task and task.cancelling():
-            # Python 3.11's wait_for swallows a cancellation that comes as its result does, and a driver uses it.
-            return
-        took = loop.time() - started
-        if took > item.interval:
-            _log.warning("refresh slower than its interval: of=%s seconds=%.1f", item.refresher.name, took)
-        await asyncio.sleep(max(0.0, item.interval - took))
+class _Loop:
+    """One refresher's loop."""
+
+    def __init__(self, item: Scheduled, clock: Callable[[], float], progress: Progress) -> None:
+        self._refresher = item.refresher
+        self._name = item.refresher.name
+        self._interval = item.interval
+        self._clock = clock
+        self._progress = progress
+        self._failures = 0
+        self._is_slow = False
+
+    async def supervise(self) -> None:
+        """Run until cancelled; what else ends the loop is a bug, and must end neither it nor the others."""
+        pause = RESTART_SECONDS
+        while True:
+            try:
+                await self._run()
+                return
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                _log.error("loop was cancelled by nobody, it starts again: of=%s seconds=%g", self._name, pause)
+            except Exception:
+                _log.exception("loop ended by a bug, it starts again: of=%s seconds=%g", self._name, pause)
+            self._progress.restarted(self._name)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_RESTART_SECONDS)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            await self._refresh(self._clock())
+            if _is_cancelled():
+                # Python 3.11's wait_for swallows a cancellation that comes as its result does, and a driver uses it.
+                return
+            self._progress.beat(self._name)
+            took = loop.time() - started
+            self._tell_slowness(took)
+            await asyncio.sleep(max(0.0, self._interval * random.uniform(1 - JITTER, 1) - took))  # noqa: S311
+
+    async def _refresh(self, at: float) -> None:
+        """Refresh once; a bug in joining or rendering one cluster must neither stop the others nor serve old data."""
+        try:
+            await self._refresher.refresh(at)
+        except Exception:
+            self._failures += 1
+            if self._failures == 1:
+                _log.exception("refresh failed, its series are withdrawn: of=%s", self._name)
+            await self._refresher.withdraw(at)
+        else:
+            if self._failures:
+                _log.info("refresh succeeded: of=%s failures=%d", self._name, self._failures)
+            self._failures = 0
+
+    def _tell_slowness(self, took: float) -> None:
+        """Say once that refreshes take too long, and once that they do not any more."""
+        is_slow = took > self._interval
+        if is_slow and not self._is_slow:
+            _log.warning("refresh slower than its interval: of=%s seconds=%.1f", self._name, took)
+        elif self._is_slow and not is_slow:
+            _log.info("refresh within its interval again: of=%s seconds=%.1f", self._name, took)
+        self._is_slow = is_slow
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

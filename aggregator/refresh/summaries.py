@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator.model.view import NO_USE, ClusterView, Job, SourceStatus
+from aggregator.refresh.streak import Streak
 from aggregator.state import StateError
 
 _log = logging.getLogger(__name__)
@@ -17,7 +18,19 @@ SAVE_SECONDS = 5.0
 
 
 class SummaryStore(Protocol):
-    """Where summaries are kept."""
+    """Where summaries are kept; begun counts how often it was found empty."""
+
+    @property
+    def begun(self) -> int:
+        """Count how often it was found empty, so that all must be kept anew."""
+        ...
+
+    async def check(self) -> None:
+        """See that it answers.
+
+        Raises StateError.
+        """
+        ...
 
     async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
         """Keep the last use and efficiency of ended runs.
@@ -49,20 +62,26 @@ class SummaryKeeper:
         self._store = store
         self.retention = retention
         self._publish = publish
+        self._streak = Streak(_log, "state", "source=state")
         self._status = SourceStatus("state", "", up=True)
         self._saved: dict[str, set[int]] = {}
         self._pruned = 0.0
+        self._begun = 0
         publish(self._status)
 
     async def keep(self, view: ClusterView) -> None:
         """Save the ended runs of a view that are not saved yet."""
+        if self._store.begun != self._begun:
+            self._begun = self._store.begun
+            self._saved.clear()
         ended = [job for job in view.jobs if not job.run.is_open and job.use != NO_USE]
         saved = self._saved.get(view.cluster, set())
         new = [job for job in ended if job.run.run_id not in saved]
         started = time.perf_counter()
         try:
             async with asyncio.timeout(SAVE_SECONDS):
-                await self._store.save_summaries(view.cluster, new)
+                # When there is nothing to save: whether it could be.
+                await (self._store.save_summaries(view.cluster, new) if new else self._store.check())
                 await self._prune(_trusted(view))
         except (StateError, TimeoutError) as error:
             text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"
@@ -77,8 +96,7 @@ class SummaryKeeper:
             self._pruned = at
 
     def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:
-        if error and error != self._status.error:
-            _log.warning("state failed: error=%s", error)
+        self._streak.note(error)
         self._status = SourceStatus(
             "state",
             "",

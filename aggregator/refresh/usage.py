@@ -1,10 +1,10 @@
 """Sum up usage over windows: slurmdbd's roll-ups once an hour, what the jobs have added since every ten minutes."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from aggregator import executors
 from aggregator.join.decay import raw_usage
 from aggregator.join.usage import runs_since, summarize
 from aggregator.model.accounting import Run
@@ -186,7 +186,7 @@ class UsageRefresher:
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
             runs = [job.run for job in view.jobs]
-            self._view = await asyncio.to_thread(_summarize, self._read, runs)
+            self._view = await executors.run(executors.REFRESH, _summarize, self._read, runs)
             self._is_new, self._failures = False, 0
 
     async def withdraw(self, at: float) -> None:

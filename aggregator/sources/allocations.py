@@ -1,6 +1,5 @@
 """Read the allocations file: storage quotas, awards, and who may see which group or project; read when it changes."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from aggregator import executors
 from aggregator.config.document import read_document
 from aggregator.config.types import Size
 from aggregator.model.storage import Allocations, Award, StorageQuota
@@ -72,11 +72,11 @@ class AllocationsFile:
         Raises FetchError that names the file and the mistake.
         """
         try:
-            status = await asyncio.to_thread(self._path.stat)
+            status = await executors.run(executors.FILES, self._path.stat)
             seen = (status.st_mtime_ns, status.st_size)
             if seen != self._seen:
                 # Parsing the quotas of 20,000 groups takes seconds: off the event loop.
-                self._read = await asyncio.to_thread(_load, self._path)
+                self._read = await executors.run(executors.FILES, _load, self._path)
                 self._seen = seen
         except OSError as error:
             raise FetchError(f"allocations.file: cannot read {str(self._path)!r}: {error.strerror}") from error

@@ -61,6 +61,9 @@ _HINTS = {
 }
 
 
+_databases: "WeakSet[Database]" = WeakSet()
+
+
 class SchemaError(FetchError):
     """A table or column that was there is not there (any more), or may not be read."""
 
@@ -131,6 +134,15 @@ class Reads(Protocol):
         ...
 
 
+def connections() -> dict[str, tuple[int, int]]:
+    """Count the connections that are open, and in use, by the configuration key of their database."""
+    counts: dict[str, tuple[int, int]] = {}
+    for database in _databases:
+        opened, used = counts.get(database.key, (0, 0))
+        counts[database.key] = opened + database.opened, used + database.used
+    return counts
+
+
 class Database:
     """A small pool of guarded connections; opens none before the first read."""
 
@@ -139,6 +151,18 @@ class Database:
         self._pool: Pool | None = None
         self._guarded: WeakSet[Any] = WeakSet()
         self._encryption: str | None = None
+        self.key = connection.key
+        _databases.add(self)
+
+    @property
+    def opened(self) -> int:
+        """Count the connections that are open."""
+        return self._pool.size if self._pool else 0
+
+    @property
+    def used(self) -> int:
+        """Count the connections that are in use."""
+        return self._pool.size - self._pool.freesize if self._pool else 0
 
     @property
     def session(self) -> str:

@@ -1,81 +1,161 @@
 """The connection to the state's database: opened at first use, and opened anew after every error."""
 
 import asyncio
-import ssl
+import logging
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
-from sqlalchemy import URL, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
+from aggregator import executors
 from aggregator.config import State
-from aggregator.login import connect
+from aggregator.state.damage import count_set_aside, is_damage, is_ours, set_aside
+from aggregator.state.engine import CONNECT_SECONDS, create_engine
 from aggregator.state.errors import StateError, state_error
 from aggregator.state.location import client_tls, create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
 
+_log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
-CONNECT_SECONDS = 10.0
+# How long is waited for the tables to be made or migrated, which goes on when nobody waits any more.
+OPEN_SECONDS = 10.0
+READ_SECONDS = 5.0
 TRANSACTION_SECONDS = 30.0
+# A server that does not answer is left alone for so long: not each of many requests must find out for itself.
+REST_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 CONNECTIONS = 8
 
 
 class Database:
-    """Give transactions on tables that are up to date; several stores may share one."""
+    """Give transactions on tables that are up to date; several stores may share one.
+
+    begun counts how often the tables were empty when they were opened, set_aside the damaged files beside the state.
+    """
 
     def __init__(self, state: State, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.begun = 0
+        self.set_aside = 0
         self._state = state
         self._busy_seconds = busy_seconds
         self._engine: AsyncEngine | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[AsyncEngine] | None = None
         self._connections = asyncio.Semaphore(CONNECTIONS)
+        self._used = 0
+        self._is_damaged = False
+        self._rests_until = 0.0
 
     async def open(self) -> None:
         """Create and migrate what is missing.
 
-        Raises StateError.
+        Raises StateError, also when that takes longer than OPEN_SECONDS; it then goes on.
         """
-        async with self._errors():
+        async with self._errors(), asyncio.timeout(OPEN_SECONDS):
             await self._opened()
 
     async def close(self) -> None:
         """Close every connection; the next use would open the database again."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.dispose()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+        await self._dispose()
+
+    def connections(self) -> tuple[int, int]:
+        """Count the connections that are open, and in use."""
+        pool = self._engine.pool if self._engine else None
+        return self._used + (pool.checkedin() if isinstance(pool, QueuePool) else 0), self._used
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction; commit at the end, roll back on an error.
+    async def transaction(self, seconds: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction of at most so many seconds; commit at the end, roll back on an error.
 
         Raises StateError.
         """
-        async with self._errors(), self._connections:
-            engine = await self._opened()
-            async with asyncio.timeout(TRANSACTION_SECONDS), engine.begin() as connection:
+        async with self._errors(), asyncio.timeout(seconds or TRANSACTION_SECONDS), self._connections:
+            async with asyncio.timeout(OPEN_SECONDS):
+                engine = await self._opened()
+            async with self._connected(engine) as connection, connection.begin():
                 yield connection
 
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                # The drivers' own limits end with TCP's handshake.
+                connection = await stack.enter_async_context(engine.connect())
+            self._used += 1
+            try:
+                yield connection
+            finally:
+                self._used -= 1
+
     async def _opened(self) -> AsyncEngine:
-        async with self._opening:
-            if self._engine is None:
-                url = await asyncio.to_thread(self._prepare)
-                self._engine = self._create_engine(url)
+        """Give the engine; whoever waits for it no longer leaves the opening to the others."""
+        if self._engine is not None:
             return self._engine
+        if time.monotonic() < self._rests_until:
+            raise TimeoutError
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open(), name="open the state")
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> AsyncEngine:
+        url = await executors.run(executors.STATE, self._prepare)
+        self._engine = self._create_engine(url)
+        return self._engine
 
     def _prepare(self) -> URL:
-        url = engine_url(self._state)
-        file = sqlite_file(self._state)
-        if file is not None:
+        url, file = engine_url(self._state), sqlite_file(self._state)
+        if file is None:
+            self._upgrade(url)
+            return url
+        if self._is_damaged:
+            self._set_aside(file)
+        create_file(file)
+        try:
+            self._upgrade(url)
+        except SQLAlchemyError as error:
+            if not is_damage(error) or not is_ours(file):
+                raise
+            self._set_aside(file)
             create_file(file)
-        upgrade(lambda: self._create_engine(url))
+            self._upgrade(url)
+        self.set_aside = count_set_aside(file)
         return url
 
+    def _upgrade(self, url: URL) -> None:
+        self.begun += upgrade(lambda: self._create_engine(url))
+
     def _create_engine(self, url: URL) -> AsyncEngine:
-        return _create_engine(url, self._busy_seconds, client_tls(self._state))
+        return create_engine(url, self._busy_seconds, client_tls(self._state))
+
+    def _set_aside(self, file: Path) -> None:
+        """Make place for a new file.
+
+        Raises StateError when the folder cannot be written to.
+        """
+        try:
+            kept = set_aside(file)
+        except OSError as error:
+            raise StateError(f"state.url: {file} is damaged and cannot be renamed: {error.strerror}") from error
+        self._is_damaged = False
+        _log.error(
+            "the state was damaged and begins anew: file=%s kept=%s lost=%s",
+            file, kept.name, "summaries and scripts of ended jobs, and energy totals older than energy.backfill",
+        )  # fmt: skip
+
+    async def _dispose(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await engine.dispose()
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
@@ -84,44 +164,11 @@ class Database:
             yield
         # A server that dies in the middle shows in the drivers as any of the last three.
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as error:
-            await self.close()
+            if isinstance(error, TimeoutError) and self._rests_until < time.monotonic() and self._is_server():
+                self._rests_until = time.monotonic() + REST_SECONDS
+            self._is_damaged = self._is_damaged or is_damage(error)
+            await self._dispose()
             raise state_error(error, place(self._state)) from error
 
-
-def _create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:
-    try:
-        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds, tls))
-    except ModuleNotFoundError as error:
-        raise StateError(
-            f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
-            f"pip install {error.name}"
-        ) from error
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine.sync_engine, "invalidate", _release_lock)
-    return engine
-
-
-def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:
-    """Roll back before a cancelled connection is closed: with a cursor left, closing alone would keep the lock."""
-    if isinstance(error, asyncio.CancelledError):
-        connection.rollback()
-
-
-def _options(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            # Connections are cheap, and an open one would go on writing to a file that was deleted or replaced.
-            return {"poolclass": NullPool, "connect_args": {"timeout": busy_seconds}}
-        case "postgresql":
-            # asyncpg's own default takes TLS where the server has it, and checks no certificate.
-            secure = {"ssl": tls} if tls else {}
-            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS, **secure}}
-        case _:
-            arguments = {
-                "connect_timeout": CONNECT_SECONDS,
-                "charset": "utf8mb4",
-                "ssl": tls,
-                "async_creator_fn": connect,
-            }
-            # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.
-            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": arguments}
+    def _is_server(self) -> bool:
+        return sqlite_file(self._state) is None

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator.model.energy import Ledger, NodeTotals, RunLedger, Totals
-from aggregator.state.database import Database
+from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.errors import StateError
 from aggregator.state.tables import LEDGER_NODE, LEDGER_POSITION, LEDGER_RUN, LEDGER_USER
 from aggregator.state.totals import from_json, to_json
@@ -70,7 +70,7 @@ class LedgerStore:
         table, wanted = LEDGER_RUN.c, list(run_ids)
         columns = select(table.run_id, table.totals).where(table.cluster == cluster)
         found: dict[int, RunLedger] = {}
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             for begin in range(0, len(wanted), CHUNK):
                 rows = await connection.execute(columns.where(table.run_id.in_(wanted[begin : begin + CHUNK])))
                 found.update(_read(RunLedger, f"{cluster}: run", rows))

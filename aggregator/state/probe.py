@@ -9,8 +9,10 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from aggregator import executors
 from aggregator.config import State
-from aggregator.state.database import BUSY_SECONDS, CONNECT_SECONDS, _create_engine
+from aggregator.state.database import BUSY_SECONDS
+from aggregator.state.engine import CONNECT_SECONDS, create_engine
 from aggregator.state.errors import StateError, state_error
 from aggregator.state.location import client_tls, engine_url, place, sqlite_file
 
@@ -22,7 +24,7 @@ async def probe(state: State) -> str:
     """
     try:
         if file := sqlite_file(state):
-            return await asyncio.to_thread(_look_at, file)
+            return await executors.run(executors.STATE, _look_at, file)
         await _ask(state)
     except (SQLAlchemyError, sqlite3.Error, OSError, EOFError, RuntimeError) as error:
         raise state_error(error, place(state)) from error
@@ -46,7 +48,7 @@ def _look_at(file: Path) -> str:
 
 
 async def _ask(state: State) -> None:
-    engine = _create_engine(engine_url(state), BUSY_SECONDS, client_tls(state))
+    engine = create_engine(engine_url(state), BUSY_SECONDS, client_tls(state))
     try:
         async with asyncio.timeout(CONNECT_SECONDS), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))

@@ -1,6 +1,5 @@
 """Job scripts that an agent has delivered: each content once, however many jobs it belongs to."""
 
-import asyncio
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,9 @@ from sqlalchemy import Text, bindparam, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
+from aggregator import executors
 from aggregator.model.script import ScriptRecord
-from aggregator.state.database import Database
+from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.tables import JOB_SCRIPT, SCRIPT
 from aggregator.state.upsert import upsert
 
@@ -32,7 +32,9 @@ class ScriptStore:
         """
         if not scripts:
             return frozenset()
-        contents = await asyncio.to_thread(_compress, {record.sha256: content for record, content in scripts})
+        contents = await executors.run(
+            executors.STATE, _compress, {record.sha256: content for record, content in scripts}
+        )
         # In one order, so that two writers never wait for each other.
         ordered = sorted(scripts, key=lambda script: (script[0].job_id, script[0].written_at))
         async with self._database.transaction() as connection:
@@ -56,7 +58,7 @@ class ScriptStore:
         columns = select(
             table.job_id, table.written, table.sha256, table.size, table.truncated, table.redactions
         ).where(table.cluster == cluster, table.job_id == job_id)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             rows = await connection.execute(columns.order_by(table.written.desc()).limit(MAX_OF_JOB))
             return [
                 ScriptRecord(
@@ -75,10 +77,10 @@ class ScriptStore:
 
         Raises StateError.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             found = await connection.execute(select(SCRIPT.c.content).where(SCRIPT.c.sha256 == sha256))
             content: bytes | None = found.scalar()
-        return None if content is None else await asyncio.to_thread(zlib.decompress, content)
+        return None if content is None else await executors.run(executors.STATE, zlib.decompress, content)
 
 
 async def prune_scripts(connection: AsyncConnection, before: float) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 
 from aggregator.config import State
 from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
-from aggregator.state.database import BUSY_SECONDS, Database
+from aggregator.state.database import BUSY_SECONDS, READ_SECONDS, Database
 from aggregator.state.ledger import LedgerStore
 from aggregator.state.scripts import ScriptStore, prune_scripts
 from aggregator.state.summary import VERSION, from_json, to_json
@@ -35,6 +35,28 @@ class StateStore:
         Raises StateError.
         """
         await self._database.open()
+
+    @property
+    def begun(self) -> int:
+        """Count how often the tables were found empty, so that all must be kept anew."""
+        return self._database.begun
+
+    async def check(self) -> None:
+        """See that the state answers.
+
+        Raises StateError.
+        """
+        async with self._database.transaction(READ_SECONDS) as connection:
+            await connection.execute(select(1))
+
+    @property
+    def set_aside(self) -> int:
+        """Count the damaged files that lie beside the state."""
+        return self._database.set_aside
+
+    def connections(self) -> tuple[int, int]:
+        """Count the connections that are open, and in use."""
+        return self._database.connections()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -64,7 +86,7 @@ class StateStore:
         table, wanted = JOB_SUMMARY.c, list(run_ids)
         columns = select(table.run_id, table.summary).where(table.cluster == cluster)
         found: dict[int, str] = {}
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(READ_SECONDS) as connection:
             for begin in range(0, len(wanted), CHUNK):
                 chunk = table.run_id.in_(wanted[begin : begin + CHUNK])
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
-from aggregator.exposition import ServiceMetrics
+from aggregator.exposition import ServiceMetrics, VitalsCollector
 from aggregator.families import ALL
 from aggregator.model.view import Snapshot, SourceStatus
 
@@ -58,4 +58,6 @@ def _service() -> Iterator[str]:
 def service_families() -> list[Metric]:
     """Collect the service's own families over a snapshot that has one source."""
     snapshot = Snapshot(sources={("prometheus", "c"): SourceStatus("prometheus", "c", up=True)})
-    return list(ServiceMetrics(lambda: snapshot, dict).registry.collect())
+    registry = ServiceMetrics(lambda: snapshot, dict).registry
+    VitalsCollector().register(registry)
+    return list(registry.collect())

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.app.ending import END_SECONDS
+from aggregator.cli import MISTAKE
+from aggregator.executors import ALL
 from jobscript_ingest.cli import _parser
 from tests.deploy.chart import ROOT
 from tests.lab.packages import ensure_packages, program
@@ -63,3 +66,14 @@ def test_the_spool_is_in_the_units_state_directory() -> None:
 
     (name,) = re.findall(r"^StateDirectory=(\S+)$", text, re.MULTILINE)
     assert _parser().get_default("spool") == f"/var/lib/{name}/spool.db"
+
+
+def test_systemd_restarts_what_hangs_and_not_what_is_configured_wrongly() -> None:
+    text = (UNITS / "hpc-aggregator.service").read_text()
+    said = dict(re.findall(r"^(\w+)=(\S+)$", text, re.MULTILINE))
+
+    assert (said["Type"], said["Restart"]) == ("notify", "on-failure")
+    assert int(said["RestartPreventExitStatus"]) == MISTAKE
+    assert int(said["WatchdogSec"]) > 0
+    assert int(said["TimeoutStopSec"]) > END_SECONDS
+    assert int(said["TasksMax"]) > 2 * sum(threads.count for threads in ALL)

@@ -50,8 +50,8 @@ class Site:
     """
     One cluster: add rows and samples, then `start`; a context manager that ends the service and the proxy.
 
-    Settings of `serve` are in `config`, to be changed before the start. *clock* is how many seconds the service's clock
-    is ahead.
+    Settings of `serve` are in `config` and `environment`, to be changed before the start. *clock* is how many seconds
+    the service's clock is ahead.
     """
 
     def __init__(self, servers: Servers, root: Path, *, release: str = "23.11", clock: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class Site:
         self.mariadb = servers.mariadb
         self.samples = Samples(self.cluster)
         self.proxy = Proxy(servers.prometheus.url)
-        self._clock = clock
+        self.environment = fake_clock(clock) if clock else {}
         self._rows = count(100)
         self._create(release)
         self.config = self._config()
@@ -138,8 +138,7 @@ class Site:
         path = self.root / "config.yml"
         path.write_text(yaml.safe_dump(self.config, sort_keys=False))
         self._service = Service(self, path, headers=self.headers)  # type: ignore[arg-type]
-        if self._clock:
-            self._service.daemon.environment.update(fake_clock(self._clock))
+        self._service.daemon.environment.update(self.environment)
         self._service.start()
         self.refreshed()
         if until:

@@ -14,6 +14,7 @@ import orjson
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from aggregator import executors
 from aggregator.api.errors import TryAgain
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class KeyFile:
 
     async def read(self) -> bytes:
         """Read the file."""
-        return await asyncio.to_thread(self._read)
+        return await executors.run(executors.FILES, self._read)
 
     def _read(self) -> bytes:
         with self.file.open("rb") as stream:
@@ -93,7 +94,7 @@ class KeyUrl:
 
     async def read(self) -> bytes:
         """Ask for the keys with a session of its own, once an hour or so."""
-        tls = await asyncio.to_thread(ssl.create_default_context, cafile=self.ca_file)
+        tls = await executors.run(executors.FILES, ssl.create_default_context, cafile=self.ca_file)
         async with (
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session,
             session.get(self.url, allow_redirects=False) as answer,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aggregator import executors
 from aggregator.api.envelope import rfc3339
 from aggregator.api.errors import InvalidToken
 from aggregator.api.tokens.file import TokenEntry, TokenFileError, read_tokens
@@ -58,7 +59,7 @@ class TokenStore:
         async with self._lock:
             if self._checked is not None and self._monotonic() - self._checked < CHECK_SECONDS:
                 return
-            self._tell(await asyncio.to_thread(self._read))
+            self._tell(await executors.run(executors.FILES, self._read))
             self._checked = self._monotonic()
 
     def _read(self) -> str:

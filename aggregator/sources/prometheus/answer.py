@@ -1,12 +1,13 @@
 """Read the answers of the Prometheus HTTP API piece by piece: their series, and whether they are all of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+
+from aggregator import executors
 
 T = TypeVar("T")
 _TYPES: Final = {"vector": "an instant vector", "matrix": "a matrix"}
@@ -84,8 +85,8 @@ async def read_answer(chunks: AsyncIterator[bytes], wanted: str, decoder: msgspe
             points += _points(found)
             _check_count(len(series), points)
         # The last series stays in the envelope, for only there one sees where it ends.
-        envelope = await asyncio.to_thread(_ENVELOPE.decode, head + rest)
-        found = await asyncio.to_thread(decoder.decode, _result(envelope, wanted))
+        envelope = await executors.run(executors.REFRESH, _ENVELOPE.decode, head + rest)
+        found = await executors.run(executors.REFRESH, decoder.decode, _result(envelope, wanted))
         series += found
         _check_count(len(series), points + _points(found))
     # What is nested too deeply is no answer either.

@@ -1,11 +1,12 @@
 """Decompress an answer piece by piece, off the event loop: two megabytes can be two gigabytes."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
+
+from aggregator import executors
 
 # Decompressed, and decoded, at once.
 PIECE_BYTES: Final = 1 << 20
@@ -31,7 +32,7 @@ async def pieces(chunks: AsyncIterator[bytes], encoding: str) -> AsyncIterator[b
     stream = _Gzip()
     async for chunk in chunks:
         stream.feed(chunk)
-        while piece := await asyncio.to_thread(stream.next):
+        while piece := await executors.run(executors.REFRESH, stream.next):
             yield piece
     if not stream.ended:
         raise CompressedError("gzip that breaks off")

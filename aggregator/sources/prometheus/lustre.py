@@ -1,9 +1,9 @@
 """Fetch what Lustre's servers show of one cluster: rates by who caused them."""
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from aggregator import executors
 from aggregator.model.lustre import LustreUse, Rates, Sender
 from aggregator.model.lustre_jobid import JobIdParser
 from aggregator.sources.base import FetchError, NoSamples
@@ -61,7 +61,7 @@ class PrometheusLustre:
         wholes = await ask_all(self._client, self._capped(answers), at)
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
-        return await asyncio.to_thread(self._read, at, answers, wholes)
+        return await executors.run(executors.REFRESH, self._read, at, answers, wholes)
 
     def _capped(self, answers: Answers) -> Mapping[str, str]:
         """Give the queries for the whole of those inputs that have more senders than were asked for."""

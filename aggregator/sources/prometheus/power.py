@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aggregator import executors
 from aggregator.model.energy import METERS, NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.prometheus.client import PrometheusClient, Series
@@ -108,7 +109,7 @@ class PrometheusPower:
         )
         # Tens of thousands of samples: off the event loop.
         at_rest = dict(zip(hours, rests, strict=True))
-        return await asyncio.to_thread(self._read, ends, dict(zip(keys, answers, strict=True)), at_rest)
+        return await executors.run(executors.REFRESH, self._read, ends, dict(zip(keys, answers, strict=True)), at_rest)
 
     async def _ask(self, question: _Question, ends: Sequence[float]) -> Sequence[Series]:
         return await self._client.query_range(question.promql, ends[0], ends[-1], self.window)

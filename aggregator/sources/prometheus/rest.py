@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from aggregator import executors
 from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import gpu_exporters, redfish_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
@@ -50,7 +51,7 @@ class RestPower:
         if hour not in self._hours:
             answers = await asyncio.gather(*(self._ask(query, hour) for _, query in self._queries.values()))
             read = dict(zip(self._queries, answers, strict=True))
-            rest = await asyncio.to_thread(self._rest, read)
+            rest = await executors.run(executors.REFRESH, self._rest, read)
             if not rest:
                 # An answer without series may be a fault, and is not kept.
                 return {}

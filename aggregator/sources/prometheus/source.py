@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aggregator import executors
 from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
@@ -86,7 +87,7 @@ class PrometheusUse:
             raise FetchError(next(iter(answers.failed.values())))
         self.rows = sum(map(len, answers.vectors.values()))
         # Tens of thousands of samples: off the event loop.
-        use = await asyncio.to_thread(self._read, at, answers)
+        use = await executors.run(executors.REFRESH, self._read, at, answers)
         return replace(use, reachable=await self._has_targets(at)) if use.is_empty else use
 
     async def _has_targets(self, at: float) -> bool:
@@ -121,7 +122,7 @@ class PrometheusUse:
     async def _ask_all(self, at: float) -> Answers:
         """Ask for every input: for its recorded series where there are any, and then again where those will not do."""
         answers = await ask_all(self._client, {**self._queries, **self._recordings.queries(at)}, at)
-        refused = await asyncio.to_thread(self._recordings.judge, answers.vectors, at)
+        refused = await executors.run(executors.REFRESH, self._recordings.judge, answers.vectors, at)
         if not refused:
             return answers
         return answers.replaced(await ask_all(self._client, {name: self._queries[name] for name in refused}, at))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from aggregator import executors
 from aggregator.model.association import USED_TRES_SECONDS, Association
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Resolution, Rolled, Segment
 from aggregator.model.decay import Decay
@@ -234,7 +235,7 @@ class SlurmUsage:
             {**deleted, **accounts},
             frozenset(accounts),
             names,
-            await asyncio.to_thread(choose_calendar, self._timezone, starts),
+            await executors.run(executors.ANSWERS, choose_calendar, self._timezone, starts),
             await self._first(schema),
             tables.dimensions.qos if all(map(schema.columns.get, (*usage_statements.OPTIONAL, "qos"))) else None,
             _limited(tables.associations.live()) & frozenset(names.values()),

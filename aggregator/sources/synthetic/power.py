@@ -1,9 +1,9 @@
 """The power of a synthetic cluster's nodes and GPUs, as Prometheus would give its means over windows."""
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from aggregator import executors
 from aggregator.model.energy import NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.synthetic.cluster import SyntheticCluster
@@ -36,8 +36,8 @@ class SyntheticPower:
         """Compute `count` windows one after the other, off the event loop."""
         self._cluster.advance(first_end + (count - 1) * self.window)
         ran = self._cluster.ran_since(first_end - self.window)
-        return await asyncio.to_thread(
-            lambda: [self._window(first_end + number * self.window, ran) for number in range(count)]
+        return await executors.run(
+            executors.REFRESH, lambda: [self._window(first_end + number * self.window, ran) for number in range(count)]
         )
 
     def _window(self, end: float, ran: Sequence[LiveRun]) -> PowerWindow:

@@ -1,11 +1,11 @@
 """Lines over time of a synthetic cluster's jobs, nodes, users and file systems, as Prometheus would give them."""
 
-import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from aggregator import executors
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.exporters import aggregator, lustre_exporter, node_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.graphs import Graph
@@ -61,7 +61,7 @@ class SyntheticSeries:
         runs = self._cluster.ran_since(span.start)
         if name in HOST_GRAPHS:
             return Lines(lines=tuple(self._of_hosts(name, runs, subject.nodes, times)))
-        lines = await asyncio.to_thread(self._lines, kind, name, runs, subject, times)
+        lines = await executors.run(executors.ANSWERS, self._lines, kind, name, runs, subject, times)
         return Lines(lines=tuple(Line(dict(labels), points) for labels, points in sorted(lines.items()) if points))
 
     def _lines(

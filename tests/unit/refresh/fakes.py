@@ -47,8 +47,10 @@ class Outcomes:
     def observe(self, source: str, scope: str, seconds: float) -> None:
         self.observed.append((source, scope, seconds))
 
-    def feed(self, *outcomes: object, timeout: float = 60.0, stale_after: float = 300.0) -> Feed[Any]:
+    def feed(
+        self, *outcomes: object, timeout: float = 60.0, stale_after: float = 300.0, interval: float = 0.0
+    ) -> Feed[Any]:
         return Feed(
             FakeSource(*outcomes), "narval", timeout=timeout, stale_after=stale_after,
-            publish=self.statuses.append, observe=self.observe,
+            publish=self.statuses.append, observe=self.observe, interval=interval,
         )  # fmt: skip

@@ -60,6 +60,8 @@ class Site:
         self.open: tuple[Run, ...] = (RUN,)
         self.ended: tuple[Run, ...] = ()
         self.accounted: float | None = None
+        # When the last view was made, if not of the last answer of slurmacct.
+        self.viewed: float | None = None
         self.statuses: list[SourceStatus] = []
         self.failures = 0
 
@@ -81,7 +83,8 @@ class Site:
     def snapshot(self) -> Snapshot:
         jobs = tuple(Job(run, NO_USE, Efficiency()) for run in self.open)
         status = SourceStatus("slurmacct", "c", up=True, last_success=self.accounted)
-        return Snapshot(clusters={"c": ClusterView("c", 0.0, jobs)}, sources={("slurmacct", "c"): status})
+        viewed = self.accounted if self.viewed is None else self.viewed
+        return Snapshot(clusters={"c": ClusterView("c", viewed or 0.0, jobs)}, sources={("slurmacct", "c"): status})
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         return tuple(run for run in self.ended if (run.end or 0) >= since)
@@ -141,6 +144,34 @@ async def test_while_slurmacct_is_down_windows_wait(site: Site) -> None:
 
     await site.run_until(refresher, START + 1050)
     assert await joules(refresher) == 17 * 60 * 50.0
+
+
+async def test_while_no_view_is_made_of_what_slurmacct_says_windows_wait(site: Site) -> None:
+    """The jobs of the view before are not those that ran since."""
+    refresher = site.refresher()
+    for viewed in (0.0, START + 30):
+        site.viewed = viewed
+        await site.run_until(refresher, START + 600)
+        assert site.power.asked == []
+    site.viewed = None
+    await site.run_until(refresher, START + 600)
+    assert site.power.asked
+
+
+async def test_a_ledger_that_the_state_has_lost_is_written_again(site: Site, tmp_path: Path) -> None:
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    await site.run_until(refresher, START + 300)
+    before = await joules(refresher)
+    await site.state.close()
+    (tmp_path / "state.db").unlink()
+    for second in (360, 420, 480):
+        await site.run_until(refresher, START + second)
+    after = await joules(refresher)
+    assert after is not None
+    assert before is not None
+    assert after > before
+    assert await joules(site.refresher()) == after
 
 
 async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site: Site, tmp_path: Path) -> None:

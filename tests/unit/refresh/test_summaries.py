@@ -22,6 +22,13 @@ class Store:
         self.pruned: list[tuple[float, float]] = []
         self.error: StateError | None = None
         self.hang = False
+        self.begun = 0
+        self.checks = 0
+
+    async def check(self) -> None:
+        self.checks += 1
+        await self.save_summaries("", [])
+        self.saved.pop()
 
     async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
         if self.hang:

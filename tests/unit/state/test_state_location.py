@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aggregator.config import DatabaseUrl, SecretFile, State
-from aggregator.state import StateError, StateStore, database
+from aggregator.state import StateError, StateStore, engine
 from aggregator.state.location import engine_url
 from tests.unit.state.builders import make_job, server, sqlite
 
@@ -71,7 +71,7 @@ async def test_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any, **__: Any) -> None:
         import_module("asyncpg_is_not_installed")
 
-    monkeypatch.setattr(database, "create_async_engine", missing)
+    monkeypatch.setattr(engine, "create_async_engine", missing)
 
     wanted = (
         "state.url: postgresql:// needs the Python package asyncpg_is_not_installed, which is not installed: "

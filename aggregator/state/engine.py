@@ -1,0 +1,77 @@
+"""How the three databases are connected to."""
+
+import asyncio
+import ssl
+from typing import Any
+
+import aiosqlite
+from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from aggregator import login
+from aggregator.state.errors import StateError
+
+# Less than a refresh waits for the state.
+CONNECT_SECONDS = 4.0
+_ABANDON_SECONDS = 1.0
+
+
+def create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:
+    """Make what connects to the state; it opens nothing yet.
+
+    Raises StateError when the database's driver is not installed.
+    """
+    try:
+        engine = create_async_engine(url, hide_parameters=True, **_options(url, busy_seconds, tls))
+    except ModuleNotFoundError as error:
+        raise StateError(
+            f"state.url: {url.get_backend_name()}:// needs the Python package {error.name}, which is not installed: "
+            f"pip install {error.name}"
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "invalidate", _release_lock)
+    return engine
+
+
+async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+    """Open the file in a thread; cancelled, wait for it: left alone, it would outlive the event loop."""
+    connection = aiosqlite.connect(*arguments, **options)
+    # One that hangs must not hold up the end of the process.
+    connection._thread.daemon = True
+    opening = asyncio.ensure_future(connection)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait([opening], timeout=_ABANDON_SECONDS)
+        if opening.done() and not opening.exception():
+            await connection.close()
+        raise
+
+
+def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:
+    """Roll back before a cancelled connection is closed: with a cursor left, closing alone would keep the lock."""
+    if isinstance(error, asyncio.CancelledError):
+        connection.rollback()
+
+
+def _options(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    match url.get_backend_name():
+        case "sqlite":
+            # Connections are cheap, and an open one would go on writing to a file that was deleted or replaced.
+            connect = {"timeout": busy_seconds, "async_creator_fn": _open_file}
+            return {"poolclass": NullPool, "connect_args": connect}
+        case "postgresql":
+            # asyncpg's own default takes TLS where the server has it, and checks no certificate.
+            secure = {"ssl": tls} if tls else {}
+            return {"pool_pre_ping": True, "connect_args": {"timeout": CONNECT_SECONDS, **secure}}
+        case _:
+            arguments = {
+                "connect_timeout": CONNECT_SECONDS,
+                "charset": "utf8mb4",
+                "ssl": tls,
+                "async_creator_fn": login.connect,
+            }
+            # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.
+            return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED", "connect_args": arguments}
