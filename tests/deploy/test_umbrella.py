@@ -92,8 +92,8 @@ def test_a_part_is_switched_by_the_parents_tags(aliased: tuple[str, Path]) -> No
 def test_prometheus_scrapes_it_as_the_job_of_the_alerts_under_any_name(
     aliased: tuple[str, Path], names: dict[str, str]
 ) -> None:
-    authorization = {"credentials": {"name": "prometheus", "key": "token"}}
-    values = {**VALUES, **names, "serviceMonitor": {"enabled": True, "authorization": authorization}}
+    config = {**VALUES["config"], "auth": {"anonymous": ["health", "metrics"]}}
+    values = {**names, "config": config, "serviceMonitor": {"enabled": True}}
     (monitor,) = [each for each in rendered(aliased, {"hpc": values}) if each["kind"] == "ServiceMonitor"]
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "hpc-aggregator"}]

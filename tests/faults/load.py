@@ -12,6 +12,8 @@ from itertools import cycle
 SCRAPE, API = "scrape", "api"
 # Nobody was there to answer, or the answer broke off.
 NO_ANSWER = 0
+# Counters that begin anew with the process, as all exporters have them.
+_OF_A_PROCESS = ("hpc_aggregator_", "process_", "python_")
 _TIMEOUT = 60.0
 
 
@@ -60,7 +62,7 @@ class Load:
     def forget(self) -> Counter[tuple[str, int]]:
         """Begin to count anew; give what was counted."""
         with self._lock:
-            counted, self.answered = self.answered, Counter()
+            counted, self.answered, self.gone_back = self.answered, Counter(), set()
         return counted
 
     def _scrape(self, reads: bool) -> None:
@@ -86,7 +88,7 @@ class Load:
         """Note what counters have gone back; a process that has started anew begins its own anew."""
         found = dict(_counters(page))
         if found.get("process_start_time_seconds", 0.0) != self.counters.get("process_start_time_seconds", 0.0):
-            found_own = {name for name in self.counters if name.startswith("hpc_aggregator_")}
+            found_own = {name for name in self.counters if name.startswith(_OF_A_PROCESS)}
             self.counters = {name: value for name, value in self.counters.items() if name not in found_own}
         self.gone_back |= {
             f"{name}: {self.counters[name]} → {value}"
