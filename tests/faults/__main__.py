@@ -35,18 +35,21 @@ def main() -> int:
         site = stack.enter_context(_site())
         feeder = stack.enter_context(crowded(site))
         load = stack.enter_context(Load(site.service.url, paths(site)))
-        outcomes, sizes = [], []
+        outcomes, sizes, lags = [], [], []
         end = time.monotonic() + 60 * minutes
         for fault in _rounds():
             feeder.feed()
             outcomes.append(survive(site, load, fault))
             sizes.append((time.monotonic(), _held(site)))
+            lags.append(site.value("hpc_aggregator_event_loop_lag_seconds") or 0.0)
             left = max(0.0, end - time.monotonic())
             print(f"\r{left / 60:5.1f} min left, {len(outcomes)} faults, last: {fault:<40}", end="", flush=True)
             if not left:
                 break
         print()
-        return _report(outcomes, sizes, load.slowest)
+        print(f"slowest scrape {load.slowest[SCRAPE]:.2f} s, slowest answer of the API {load.slowest[API]:.2f} s, "
+              f"event loop late by {max(lags):.2f} s at most")  # fmt: skip
+        return _report(outcomes, sizes)
 
 
 def _rounds() -> Iterator[str]:
@@ -76,7 +79,7 @@ def _held(site: Site) -> Held:
     return held(pid)
 
 
-def _report(outcomes: Sequence[Outcome], sizes: Sequence[tuple[float, Held]], slowest: dict[str, float]) -> int:
+def _report(outcomes: Sequence[Outcome], sizes: Sequence[tuple[float, Held]]) -> int:
     by_fault: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_fault[outcome.fault].append(outcome)
@@ -90,7 +93,6 @@ def _report(outcomes: Sequence[Outcome], sizes: Sequence[tuple[float, Held]], sl
         )
     growth = _growth(sizes)
     first, last = sizes[int(len(sizes) * _SETTLED)][1], sizes[-1][1]
-    print(f"slowest scrape {slowest.get(SCRAPE, 0):.2f} s, slowest answer of the API {slowest.get(API, 0):.2f} s")
     print(f"memory {last.memory / 2**20:.0f} MiB, {growth:+.1f} MiB per hour")
     print(f"threads {first.threads} → {last.threads}, descriptors {first.descriptors} → {last.descriptors}")
     wrong = sorted({f"{each.fault}: {text}" for each in outcomes for text in each.wrong})

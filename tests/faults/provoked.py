@@ -1,15 +1,14 @@
 """Faults, each with the way back: what a year brings to a service, in a minute."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
-from tests.lab.ports import LOOPBACK
+from tests.faults.door_clients import HALF_HEADER, NEVER_READS, SILENT, Crowd, slow_body
 from tests.scenarios.proxy import Fault, empty, unavailable
 from tests.scenarios.site import Site
 
-_IDLE = 200
+_CROWD = 1000
 Provocation = Callable[[Site], AbstractContextManager[None]]
 
 
@@ -73,20 +72,38 @@ def prometheus_hangs(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def idle_clients(site: Site) -> Iterator[None]:
-    """Clients connect and say nothing."""
-    with ExitStack() as stack:
-        for _ in range(_IDLE):
-            stack.enter_context(socket.create_connection((LOOPBACK, site.service_port), timeout=10))
+def crowd(site: Site) -> Iterator[None]:
+    """Clients connect and say nothing, send half of something, or do not read."""
+    with Crowd(site.service_port, _CROWD, (SILENT, HALF_HEADER, NEVER_READS, slow_body(site.cluster))):
         yield
 
 
 @contextmanager
 def reloaded(site: Site) -> Iterator[None]:
-    """The administrator sends SIGHUP, and again."""
-    site.service.daemon.hang_up()
-    site.service.daemon.hang_up()
+    """A script sends SIGHUP in a loop."""
+    for _ in range(20):
+        site.service.daemon.hang_up()
     yield
+
+
+@contextmanager
+def state_deleted(site: Site) -> Iterator[None]:
+    """Somebody clears the folder of the state."""
+    for file in site.root.glob("state.db*"):
+        file.unlink()
+    yield
+
+
+@contextmanager
+def state_damaged(site: Site) -> Iterator[None]:
+    """The disk has written something else over the state."""
+    file = site.root / "state.db"
+    with file.open("r+b") as content:
+        content.seek(4096)
+        content.write(b"\xa5" * max(0, file.stat().st_size - 4096))
+    yield
+    for kept in site.root.glob("state.db.corrupt-*"):
+        kept.unlink()
 
 
 @contextmanager
@@ -113,8 +130,10 @@ FAULTS: dict[str, Provocation] = {
     "Prometheus has no series": prometheus_answers(empty),
     "Prometheus answers nonsense": prometheus_answers(lambda path, parameters: (200, b'{"status":"succ')),
     "Prometheus does not answer": prometheus_hangs,
-    "200 clients connect and say nothing": idle_clients,
-    "SIGHUP, twice": reloaded,
+    "1,000 clients that hang": crowd,
+    "SIGHUP, 20 times": reloaded,
+    "the state is deleted": state_deleted,
+    "the state is damaged": state_damaged,
     "kill -9": killed,
     "SIGTERM": restarted,
 }
