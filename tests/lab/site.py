@@ -52,7 +52,7 @@ def site_service(lab: Lab) -> Iterator[Service]:
     auth = {"anonymous": ["health", "metrics"], "tokens": {"file": str(lab.root / "tokens.yml")}}
     extra = site_sections(lab.root) | {"auth": auth}
     config = lab.write_config(lab.root / "config.yml", exporters=EXPORTERS, extra=extra)
-    staff = create_token(lab.root, "lab", "--scope=read:all")
+    staff = create_token(lab.root, "lab", "--scope=read:all", "--scope=ingest:lab")
     service = Service(lab, config, headers={"Authorization": f"Bearer {staff}"})
     try:
         # The last to be known: its slope must not reach back into the run before the requeue.

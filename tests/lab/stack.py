@@ -108,7 +108,11 @@ class Lab:
     ) -> Path:
         """Write the service's configuration for this lab; *extra* replaces whole sections."""
         config: dict[str, Any] = {
-            "server": {"listen_address": f"{LOOPBACK}:{self.service_port}"},
+            # Tests ask more often than a client may.
+            "server": {
+                "listen_address": f"{LOOPBACK}:{self.service_port}",
+                "bounds": {"requests_per_second": 1000, "burst": 10_000},
+            },
             "refresh": {"interval": interval, "stale_after": stale_after, "ended_job_retention": "10m"},
             "state": {"url": f"sqlite:///{self.root}/state.db"},
             "clusters": {"lab": self._cluster(exporters)},

@@ -73,7 +73,7 @@ def test_what_an_agent_delivers_comes_first(lab: Lab, service: Service, name: st
     request = urllib.request.Request(
         f"{service.url}/api/v1/clusters/lab/jobscripts",
         json.dumps({"scripts": [batch]}).encode(),
-        {"Content-Type": "application/json"},
+        {"Content-Type": "application/json", **service.headers},
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
         assert json.load(answer)["data"]["rejected"] == []
