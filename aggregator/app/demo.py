@@ -21,7 +21,7 @@ from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.app.watch import watch
-from aggregator.config import ListenAddress, State, active_rules, load_rules
+from aggregator.config import Bounds, ListenAddress, State, active_rules, load_rules
 from aggregator.join.waste import Judge
 from aggregator.model.cloud import IdleRule
 from aggregator.model.decay import Decay
@@ -60,6 +60,8 @@ _SOFTWARE = tuple(
     Software(name, re.compile(pattern))
     for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
 )
+# Who tries a front end on it asks for everything at once, and harms nobody.
+_BOUNDS = Bounds(requests_per_second=1000, burst=10_000)
 # Enough for the rules that ask for two hours of idle GPUs; each hour is a second of work.
 TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=2.5 * 3600.0)
 
@@ -110,7 +112,7 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> N
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
-        software=_SOFTWARE, hosts=own_names("", "", ()),
+        software=_SOFTWARE, hosts=own_names("", "", ()), bounds=_BOUNDS,
     )  # fmt: skip
     async with listen(service, settings, addresses) as ended:
         end_in_time()

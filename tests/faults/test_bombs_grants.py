@@ -128,7 +128,8 @@ def test_the_whole_of_grants_leaves_nothing_out_and_one_that_is_taken_away_is_mi
     }
     table = f"`{site.database}`.`{site.cluster}_assoc_table`"
     site.mariadb.execute(f"REVOKE SELECT ON {table} FROM '{user}'@'{LOOPBACK}'")
-    site.service.daemon.hang_up()
+    site.service.stop()
+    site.service.start()
     site.wait(
         lambda: "assoc_table is not granted" in (accounting(site)["error"] or ""), "the missing grant to be named"
     )
