@@ -28,6 +28,7 @@ INTERVAL_SECONDS = 600.0
 STALE_SECONDS = 3 * INTERVAL_SECONDS
 # After a failure it is tried again sooner, twice as late each time.
 RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 120.0
 MOST_FAILURES = 10
 # Rows are read anew after this time though nothing seems to have moved: a re-roll may have come and gone.
 REREAD_SECONDS = 3600.0
@@ -196,7 +197,7 @@ class UsageRefresher:
 
     def _retry(self, at: float) -> None:
         """Try again soon: one failure must not cost the usage of an interval."""
-        self._due = at + min(INTERVAL_SECONDS, RETRY_SECONDS * 2**self._failures)
+        self._due = at + min(MAX_RETRY_SECONDS, RETRY_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, MOST_FAILURES)
 
 

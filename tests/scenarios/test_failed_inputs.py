@@ -51,6 +51,18 @@ def test_an_input_that_fails_keeps_its_last_good_value(busy: Site, text: str, na
     assert busy.value("hpc_aggregator_source_up", source="prometheus", cluster=busy.cluster) == 0.0
 
 
+def test_what_is_asked_once_an_hour_is_asked_again_soon_after_a_failure(site: Site) -> None:
+    """Which nodes can show GPUs: the soak found that one failure of it took five minutes."""
+    site.samples.exporter("node01")
+    site.job(500)
+    site.samples.job(500)
+    site.proxy.fault = only("[3d:5m]", unavailable)
+    site.start(until=lambda: failed(site))
+    site.proxy.fault = None
+    site.wait(lambda: site.value("hpc_aggregator_source_up", source="prometheus", cluster=site.cluster), "an answer")
+    assert failed(site) == set()
+
+
 def test_a_value_that_is_kept_ends_when_it_is_stale(site: Site) -> None:
     site.config["refresh"]["stale_after"] = "3s"
     site.samples.exporter("node01")

@@ -13,6 +13,9 @@ from aggregator.sources.prometheus.client import PrometheusClient, Sample
 
 ASK_SECONDS: Final = 3600.0
 RETRY_SECONDS: Final = 300.0
+# After a failure the input is down: asked again soon, then less and less often.
+FIRST_PAUSE_SECONDS: Final = 5.0
+MAX_PAUSE_SECONDS: Final = 60.0
 # As in slurm_job_exporter.py: GPU_NODES.
 DOWN_SECONDS: Final = 300.0
 
@@ -26,6 +29,7 @@ class GpuSight:
         self._query = query
         self._node_of = node_of
         self._next = float("-inf")
+        self._pause = FIRST_PAUSE_SECONDS
         self._known: frozenset[str] = frozenset()
         self._down: dict[str, float] = {}
 
@@ -36,8 +40,10 @@ class GpuSight:
         try:
             answer = await self._client.query(self._query, at)
         except FetchError as error:
-            self.failed, self._next = str(error), at + RETRY_SECONDS
+            self.failed, self._next = str(error), at + self._pause
+            self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
             return
+        self._pause = FIRST_PAUSE_SECONDS
         self._known = self._nodes(answer)
         # Nothing at all may be because Prometheus has only just begun, or come back.
         self.failed, self._next = "", at + (ASK_SECONDS if self._known else RETRY_SECONDS)
