@@ -28,7 +28,7 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 test: check  ## every test, on real servers (installs missing Debian packages as root)
 	# The lab is a whole site on this machine: nothing else runs beside it.
 	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
-	$(PYTEST) --durations=15 -m "mariadb or not unit" --no-skips --ignore=tests/lab_tests tests
+	$(PYTEST) --durations=15 -m "(mariadb or not unit) and not soak" --no-skips --ignore=tests/lab_tests tests
 
 check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 	$(BIN)/ruff check .
@@ -39,6 +39,7 @@ check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
 
 soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
 	$(BIN)/python -m tests.faults
+	$(PYTEST) --durations=15 -m soak tests
 	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine

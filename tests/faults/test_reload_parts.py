@@ -43,6 +43,7 @@ def up(site: Site, source: str) -> bool:
     return bool(site.value("hpc_aggregator_source_up", source=source, cluster=site.cluster))
 
 
+@pytest.mark.soak
 def test_a_reload_during_an_outage_keeps_what_is_known_until_it_is_stale(site: Site, values: Values) -> None:
     break_down(site)
     with polled(site, paths(site)) as clients:

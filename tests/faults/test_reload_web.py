@@ -79,6 +79,7 @@ def test_another_authority_of_clients_needs_no_restart(tmp_path: Path) -> None:
         assert secured.status("/api/v1/status", trust(tmp_path, "server")) == 0
 
 
+@pytest.mark.soak
 def test_users_come_and_go_without_a_restart(tmp_path: Path) -> None:
     with Secured(tmp_path, {}) as secured:
         page = "/api/v1/status"

@@ -33,6 +33,7 @@ def test_what_is_known_is_served_and_all_is_as_before_afterwards(site: Site, loa
     assert not outcome.wrong, site.service.daemon.tail()
 
 
+@pytest.mark.soak
 def test_nothing_is_left_of_the_faults(site: Site, load: Load) -> None:
     """Faults that do not end the process leave no thread and no descriptor behind."""
     wait_until(lambda: is_whole(site) and load.count(SCRAPE) >= 12, 60, "a quiet service")

@@ -3,6 +3,8 @@
 import time
 from itertools import cycle
 
+import pytest
+
 from tests.scenarios.site import Site
 
 # Two texts of one failure.
@@ -13,6 +15,7 @@ def prometheus_up(site: Site) -> float | None:
     return site.value("hpc_aggregator_source_up", source="prometheus", cluster=site.cluster)
 
 
+@pytest.mark.soak
 def test_a_source_that_fails_is_asked_less_often_said_once_and_found_again(site: Site) -> None:
     site.samples.exporter("node01")
     site.job(500)

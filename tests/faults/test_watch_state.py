@@ -46,6 +46,7 @@ def ask_for_ended_jobs(site: Site, count: int) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.soak
 def test_a_state_that_accepts_and_never_answers_holds_up_nothing_and_comes_back(site: Site, server: Blackhole) -> None:
     site.job(500)
     site.job(501, ended=-100.0)
