@@ -85,7 +85,8 @@ REFRESH: Final = Threads("refresh", 4)  # what the loops join, read and render
 ANSWERS: Final = Threads("answers", 4)  # what requests need
 STATE: Final = Threads("state", 2)  # migrations and compression
 FILES: Final = Threads("files", 4)  # files of the configuration, which may be on a network's file system
-ALL: Final = (DNS, REFRESH, ANSWERS, STATE, FILES)
+PASSWORDS: Final = Threads("passwords", 2)  # slow on purpose: wrong ones hold up nobody but others with passwords
+ALL: Final = (DNS, REFRESH, ANSWERS, STATE, FILES, PASSWORDS)
 
 
 def start_threads() -> None:

@@ -1,16 +1,11 @@
 """Basic authentication against bcrypt hashes, as the web configuration of Prometheus's exporters has it."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv6Address, ip_address, ip_network
-from threading import Barrier
-from types import MappingProxyType
 from typing import Final
 
 import bcrypt
@@ -18,9 +13,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from cachetools import TTLCache
 
+from aggregator import executors
 from aggregator.api.access import HEALTH, area_of
+from aggregator.api.address import address_key
 from aggregator.api.audit import audit_refusal
-from aggregator.api.errors import ApiError, Unavailable
+from aggregator.api.errors import ApiError, Busy, RateLimited
 from aggregator.api.identity import ANONYMOUS, basic_identity, identity_of, set_identity
 
 # bcrypt is slow on purpose: a scrape every few seconds must not pay for it each time. Each use keeps it for so long.
@@ -28,8 +25,8 @@ CACHE_SECONDS: Final = 300.0
 # So many wrong passwords an address may show; the last of them has to be so long ago before it may show more.
 FAILURES: Final = 10
 FAILURE_SECONDS: Final = 60.0
-_THREADS: Final = 2
 _MAX_WAITING: Final = 32
+_BUSY_SECONDS: Final = 1.0
 _DEFAULT_COST: Final = 10
 _WANTED: Final = "user and password are needed: see --web.config.file, basic_auth_users"
 
@@ -41,19 +38,6 @@ class BadCredentials(ApiError):
     headers = {"WWW-Authenticate": 'Basic realm="hpc-aggregator", charset="UTF-8"'}  # noqa: RUF012  # as its base has it
 
 
-class TooManyFailures(ApiError):
-    """The address has shown too many wrong passwords to be listened to now."""
-
-    status, error_type = 429, "rate_limited"
-    headers = MappingProxyType({"Retry-After": f"{FAILURE_SECONDS:.0f}"})
-
-
-class Busy(Unavailable):
-    """Too many passwords wait to be checked."""
-
-    headers = MappingProxyType({"Retry-After": "1"})
-
-
 class Passwords:
     """Know which passwords are right: few are checked at a time, and of an address that was often wrong none."""
 
@@ -62,43 +46,38 @@ class Passwords:
         self._right: TTLCache[bytes, bool] = TTLCache(1000, CACHE_SECONDS, timer)
         self._failures: TTLCache[str, int] = TTLCache(10_000, FAILURE_SECONDS, timer)
         self._key = secrets.token_bytes(32)
-        # Its own: whoever sends wrong passwords holds up nobody but others with passwords.
-        self._pool = ThreadPoolExecutor(_THREADS, "password")
-        # They begin now, for later there may be no memory for a thread.
-        begun = Barrier(_THREADS)
-        for _ in range(_THREADS):
-            self._pool.submit(begun.wait)
         self._waiting = 0
 
     async def is_right(self, name: str, password: str, address: str) -> bool:
         """Tell whether the user has this password.
 
-        Raises TooManyFailures, and Busy when too many are being checked.
+        Raises RateLimited for an address that was wrong too often, and Busy when too many are being checked.
         """
         hashed = self._users.get(name)
         # With the hash in it, a password that was changed is not right for a moment longer.
         digest = hmac.digest(self._key, f"{name}\0{password}\0{hashed}".encode(), hashlib.sha256)
-        if digest not in self._right and not await self._check(password, hashed, _network(address)):
+        if digest not in self._right and not await self._check(password, hashed, address_key(address)):
             return False
         self._right[digest] = True
         return True
 
-    async def _check(self, password: str, hashed: str | None, network: str) -> bool:
-        if self._failures.get(network, 0) >= FAILURES:
-            raise TooManyFailures(f"too many wrong passwords from this address: try again in {FAILURE_SECONDS:.0f} s")
+    async def _check(self, password: str, hashed: str | None, client: str) -> bool:
+        if self._failures.get(client, 0) >= FAILURES:
+            raise RateLimited(
+                f"too many wrong passwords from this address: try again in {FAILURE_SECONDS:.0f} s", FAILURE_SECONDS
+            )
         if self._waiting >= _MAX_WAITING:
-            raise Busy("too many passwords are being checked: try again")
+            raise Busy("too many passwords are being checked: try again", _BUSY_SECONDS)
         # Counted before it is known, or many could be tried at the same time.
-        self._failures[network] = self._failures.get(network, 0) + 1
+        self._failures[client] = self._failures.get(client, 0) + 1
         self._waiting += 1
         try:
             highest = max(map(_cost, self._users.values()), default=_DEFAULT_COST)
-            loop = asyncio.get_running_loop()
-            is_right = await loop.run_in_executor(self._pool, check_password, password, hashed, highest)
+            is_right = await executors.run(executors.PASSWORDS, check_password, password, hashed, highest)
         finally:
             self._waiting -= 1
         if is_right:
-            self._failures[network] = self._failures.get(network, 1) - 1
+            self._failures[client] = self._failures.get(client, 1) - 1
         return is_right
 
 
@@ -147,17 +126,6 @@ def _cost(hashed: str) -> int:
 def _no_hash(cost: int) -> bytes:
     """Give a hash that is not of any password."""
     return f"$2b${cost:02}${'.' * 53}".encode()
-
-
-def _network(address: str) -> str:
-    """Give the address, of IPv6 the network that one client has to itself."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
-        return str(ip_network((ip, 64), strict=False))
-    return str(ip)
 
 
 def _credentials(request: web.Request) -> tuple[str, str] | None:

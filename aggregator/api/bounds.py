@@ -7,13 +7,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from cachetools import LRUCache
 
+from aggregator.api.address import address_key
 from aggregator.api.errors import Busy, RateLimited, SlowBody, Timeout
 from aggregator.api.gate import FairGate
 from aggregator.api.history import WINDOW
@@ -32,17 +32,6 @@ _CLIENT_RATIO: Final = 0.25
 # that hangs holds up graphs only. What the snapshot answers is not expensive.
 _GRAPHS: Final = frozenset({"applications", "series"})
 _ROWS: Final = frozenset({"events", "script", "summary", "usage", "reservations", "{job_id}"})
-
-
-def address_key(address: str) -> str:
-    """Give the part of an IP address that stands for one client: of IPv6 its network, for a host has all of it."""
-    try:
-        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, IPv4Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
 
 
 def client_key(request: web.Request) -> str:

@@ -94,13 +94,13 @@ class Misdirected(ApiError):
 
 
 class RateLimited(ApiError):
-    """Too many requests; the client may ask again after so many seconds."""
+    """Too many requests, or too many wrong passwords; the client may ask again after so many seconds."""
 
     status, error_type = 429, "rate_limited"
 
     def __init__(self, text: str, seconds: float) -> None:
         super().__init__(text)
-        self.headers = {"Retry-After": str(math.ceil(seconds))}
+        self.headers = _retry_after(seconds)
 
 
 class Execution(ApiError):
@@ -122,9 +122,11 @@ class TryAgain(Unavailable):
 
 
 class Busy(Unavailable):
-    """Too much is asked at once; nothing was begun."""
+    """Too much is asked at once, and nothing was begun; the client may ask again after so many seconds."""
 
-    headers = MappingProxyType({"Retry-After": "5"})
+    def __init__(self, text: str, seconds: float = 5.0) -> None:
+        super().__init__(text)
+        self.headers = _retry_after(seconds)
 
 
 class SlowBody(ApiError):
@@ -144,6 +146,10 @@ class Timeout(ApiError):
     """The answer took too long."""
 
     status, error_type = 504, "timeout"
+
+
+def _retry_after(seconds: float) -> Mapping[str, str]:
+    return {"Retry-After": str(math.ceil(seconds))}
 
 
 @web.middleware

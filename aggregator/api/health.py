@@ -38,13 +38,17 @@ async def get_ready(request: web.Request) -> web.Response:
 
 async def post_reload(request: web.Request) -> web.Response:
     """Reload the configuration; a wrong one leaves the old in force. Say which keys need a restart."""
-    settings = request.app[SETTINGS]
-    mistake = await to_the_end(settings.reload())
-    audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
+    mistake = await to_the_end(_reload(request))
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
-    pending = [f"needs a restart: {key}" for key in settings.needs_restart]
+    pending = [f"needs a restart: {key}" for key in request.app[SETTINGS].needs_restart]
     return web.Response(text="\n".join(("Reloaded.", *pending)) + "\n", headers=_HEADERS)
+
+
+async def _reload(request: web.Request) -> str | None:
+    mistake = await request.app[SETTINGS].reload()
+    audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
+    return mistake
 
 
 def _unpublished(snapshot: Snapshot) -> str | None:

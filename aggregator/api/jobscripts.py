@@ -1,7 +1,7 @@
 """POST /api/v1/clusters/{cluster}/jobscripts and PUT …/jobscripts/{job_id}: scripts as an agent delivers them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -34,8 +34,7 @@ async def post_scripts(request: web.Request) -> web.Response:
     body = await read_body(request, MAX_BATCH_MIB)
     # Hashing and decoding 16 MiB would hold up every other request.
     batch: Batch = await executors.run(executors.ANSWERS, read_batch, body)
-    await _save(request, cluster, batch.scripts)
-    _audit(request, [record for record, _ in batch.scripts], f"stored, {len(batch.rejected)} more rejected")
+    await to_the_end(_save(request, cluster, batch.scripts, lambda _: f"stored, {len(batch.rejected)} more rejected"))
     stored = [
         {"job_id": record.job_id, "written_at": record.written_at, "sha256": record.sha256}
         for record, _ in batch.scripts
@@ -53,8 +52,7 @@ async def put_script(request: web.Request) -> web.Response:
     if written_at is None:
         written_at = await _time_of_same(request, cluster, job_id, sha256)
     record = ScriptRecord(job_id=job_id, written_at=written_at, sha256=sha256, size=len(content))
-    new = await _save(request, cluster, [(record, content)])
-    _audit(request, [record], "stored" if new else "was there")
+    new = await to_the_end(_save(request, cluster, [(record, content)], lambda new: "stored" if new else "was there"))
     response = success(request, _record_json(record))
     response.set_status(201 if new else 200)
     return response
@@ -86,11 +84,19 @@ async def _time_of_same(request: web.Request, cluster: str, job_id: int, sha256:
     return records[0].written_at if same else request.app[CLOCK]()
 
 
-async def _save(request: web.Request, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]]) -> frozenset[int]:
+async def _save(
+    request: web.Request, cluster: str, scripts: Sequence[tuple[ScriptRecord, bytes]], outcome: Callable[[bool], str]
+) -> bool:
+    """Keep scripts and log it, in words for whether any is new; tell whether any is.
+
+    Raises TryAgain.
+    """
     try:
-        return await to_the_end(request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]()))
+        new = bool(await request.app[SCRIPT_KEEPER].save(cluster, scripts, request.app[CLOCK]()))
     except StateError as error:
         raise TryAgain(str(error)) from error
+    _audit(request, [record for record, _ in scripts], outcome(new))
+    return new
 
 
 def _audit(request: web.Request, records: Sequence[ScriptRecord], outcome: str) -> None:

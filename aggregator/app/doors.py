@@ -23,7 +23,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from aggregator.api import ApiSettings
-from aggregator.api.bounds import address_key
+from aggregator.api.address import address_key
 from aggregator.app.connection import Connection, State
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ import bcrypt
 import pytest
 from aiohttp.test_utils import TestClient
 
-from aggregator.api.basic_auth import FAILURE_SECONDS, FAILURES, Busy, Passwords, TooManyFailures
+from aggregator.api.basic_auth import FAILURE_SECONDS, FAILURES, Passwords
+from aggregator.api.errors import Busy, RateLimited
 
 from .conftest import Service
 
@@ -87,7 +88,7 @@ async def test_an_address_that_was_often_wrong_is_not_listened_to_for_a_minute()
     passwords = Passwords({"a": hashed("right")}, clock)
     for _ in range(FAILURES):
         assert not await passwords.is_right("a", "wrong", HOST)
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(RateLimited):
         await passwords.is_right("a", "right", HOST)
     assert await passwords.is_right("a", "right", "192.0.2.2")
     assert await passwords.is_right("a", "right", HOST), "known by now"
@@ -101,7 +102,7 @@ async def test_an_ipv6_network_is_one_address_and_right_passwords_do_not_count()
         assert await passwords.is_right(f"u{number}", "right", HOST)
     for number in range(FAILURES):
         assert not await passwords.is_right("u0", "wrong", f"2001:db8::{number}")
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(RateLimited):
         await passwords.is_right("u0", "wrong", "2001:db8::ffff")
     assert not await passwords.is_right("u0", "wrong", "2001:db8:0:1::1")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from aggregator.api.access import CLUSTERS, HEALTH, METRICS
-from aggregator.api.bounds import Allowances, address_key
+from aggregator.api.address import address_key
+from aggregator.api.bounds import Allowances
 from aggregator.api.errors import RateLimited
 from aggregator.api.identity import TrustedProxy
 from aggregator.api.origin import own_names
