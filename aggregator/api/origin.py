@@ -26,10 +26,10 @@ _LOOPBACK: Final = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-
 _WITHOUT_SECRET: Final = frozenset({"anonymous", "open", "proxy"})
 
 
-def own_names(external_url: str, listen_host: str, allowed: Iterable[str]) -> frozenset[str]:
+def own_names(external_url: str, listen_hosts: Iterable[str], allowed: Iterable[str]) -> frozenset[str]:
     """Give the names under which clients may ask: those that are configured, this machine's and loopback's."""
     machine = socket.gethostname()
-    names = (*_LOOPBACK, machine, machine.partition(".")[0], listen_host, _host_of(external_url), *allowed)
+    names = (*_LOOPBACK, machine, machine.partition(".")[0], *listen_hosts, _host_of(external_url), *allowed)
     return frozenset(name.lower() for name in names if name)
 
 

@@ -112,7 +112,7 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> N
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
-        software=_SOFTWARE, hosts=own_names("", "", ()), bounds=_BOUNDS,
+        software=_SOFTWARE, hosts=own_names("", (), ()), bounds=_BOUNDS,
     )  # fmt: skip
     async with listen(service, settings, addresses) as ended:
         end_in_time()

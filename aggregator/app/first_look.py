@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from aggregator.app.site import Site, open_site
-from aggregator.config import Config
 from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import Presence
 
 _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def first_look(config: Config) -> AsyncIterator[None]:
-    """Look for the series of each exporter while the body runs; nothing waits for it."""
-    task = asyncio.create_task(_look(config), name="first look")
+async def first_look(presences: Mapping[str, Presence]) -> AsyncIterator[None]:
+    """Look for the series of each cluster's exporters while the body runs; nothing waits for it."""
+    looks = (_look(cluster, presence) for cluster, presence in presences.items())
+    task = asyncio.ensure_future(asyncio.gather(*looks))
     try:
         yield
     finally:
@@ -24,15 +24,9 @@ async def first_look(config: Config) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _look(config: Config) -> None:
-    async with open_site(config) as site:
-        await asyncio.gather(*(_look_at(site, name) for name in site.clusters))
-
-
-async def _look_at(site: Site, cluster: str) -> None:
-    presence = site.clusters[cluster].presence
+async def _look(cluster: str, presence: Presence) -> None:
     try:
-        found = await presence.look(time.time()) if presence else ()
+        found = await presence.look(time.time())
     except FetchError:
         # A source that is down is said by its own refresh.
         return

@@ -50,6 +50,24 @@ async def listen(
     service.metrics.watch_http(doors.connections, doors.in_flight)
     client_errors = ClientErrors(doors.refuse)
     server_logger.addFilter(client_errors)
+    runner = _runner(service, settings, doors, users)
+    await runner.setup()
+    assert runner.server is not None
+    try:
+        for address in addresses:
+            await _listen_on(doors, runner.server, address, tls)
+        yield ended
+    finally:
+        await doors.close()
+        server_logger.removeFilter(client_errors)
+        await service.stop()
+        await service.state.close()
+        await runner.cleanup()
+        _log.info("ended")
+
+
+def _runner(service: Service, settings: ApiSettings, doors: Doors, users: Mapping[str, str] | None) -> web.AppRunner:
+    """Make the application, and what runs it behind the doors."""
     app = create_app(
         service.store,
         service.jobs,
@@ -68,23 +86,10 @@ async def listen(
         api_at_once=lambda: doors.places() // 2,
     )
     app.middlewares.insert(0, doors.track)
-    runner = web.AppRunner(
+    return web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, handler_cancellation=True,
         keepalive_timeout=KEEP_ALIVE_SECONDS, lingering_time=LINGERING_SECONDS,
     )  # fmt: skip
-    await runner.setup()
-    assert runner.server is not None
-    try:
-        for address in addresses:
-            await _listen_on(doors, runner.server, address, tls)
-        yield ended
-    finally:
-        await doors.close()
-        server_logger.removeFilter(client_errors)
-        await service.stop()
-        await service.state.close()
-        await runner.cleanup()
-        _log.info("ended")
 
 
 async def _listen_on(doors: Doors, server: web.Server, address: ListenAddress, tls: ssl.SSLContext | None) -> None:

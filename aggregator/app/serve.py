@@ -75,10 +75,12 @@ class ConfiguredService:
         self,
         file: str,
         config: Config,
-        listen: ListenAddress,
+        addresses: Sequence[ListenAddress],
         web: Web | None,
         log: Callable[[Config], None] = lambda _: None,
     ) -> None:
+        # What is open is the same on all of them: as on the one that others can reach.
+        self.exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
         self.service = Service(StateStore(config.state))
         self._file = file
         self._reloads = Turns(self._reload, RELOAD_SECONDS)
@@ -89,15 +91,15 @@ class ConfiguredService:
             open_areas=frozenset(),
             reload=self.reload,
             stalled=self.service.progress.stalled,
-            is_local=listen.is_loopback,
+            is_local=self.exposed.is_loopback,
         )
-        self._listen = listen
+        self._addresses = tuple(addresses)
         self._web = web
         self._mistakes = {"reload": "", "web": ""}
         self._log = log
         # What is read at the start only is in force until the end.
         self._started = self._config = config
-        self._put_in_force(config, open_areas(listen, config.auth, web.config if web else None))
+        self._put_in_force(config, open_areas(self.exposed, config.auth, web.config if web else None))
 
     def _put_in_force(self, config: Config, areas: frozenset[str]) -> None:
         """Take up what is not of single parts, and tell what a restart would take up."""
@@ -115,7 +117,7 @@ class ConfiguredService:
 
     def _pending(self, config: Config) -> tuple[str, ...]:
         """Name the keys that a restart would take up; a flag wins over the address before and after it."""
-        by_flag = self._listen != self._started.server.listen_address
+        by_flag = self._addresses != (self._started.server.listen_address,)
         keys = [*needs_restart(self._started, config), *(self._web.needs_restart if self._web else ())]
         return tuple(key for key in keys if not (by_flag and key == "server.listen_address"))
 
@@ -134,7 +136,9 @@ class ConfiguredService:
     def _configure_doors(self) -> None:
         server = self._config.server
         self.settings.bounds = server.bounds
-        self.settings.hosts = own_names(self.settings.external_url, self._listen.host, server.allowed_hosts)
+        self.settings.hosts = own_names(
+            self.settings.external_url, (address.host for address in self._addresses), server.allowed_hosts
+        )
 
     async def start(self) -> None:
         """Start to refresh, and say now if no token will be valid.
@@ -176,7 +180,7 @@ class ConfiguredService:
         try:
             config = await executors.run(executors.FILES, load, self._file)
             reading = await self._read_web(self._web) if self._web else None
-            areas = open_areas(self._listen, config.auth, reading.config if reading else None)
+            areas = open_areas(self.exposed, config.auth, reading.config if reading else None)
             await self._run(config)
         except (ConfigError, StartError) as error:
             self._tell_outcome(reload=str(error))
@@ -220,7 +224,7 @@ class ConfiguredService:
         before = self._mistakes["web"]
         try:
             reading = await self._read_web(web)
-            areas = open_areas(self._listen, self._config.auth, reading.config)
+            areas = open_areas(self.exposed, self._config.auth, reading.config)
         except (ConfigError, StartError) as error:
             web.pass_over()
             if str(error) != before:
@@ -267,10 +271,8 @@ async def serve(
         _log.warning("configuration: %s", warning)
     # All now: when memory is short, a thread that is started in the middle may hang the process.
     executors.start_threads()
-    # What is open is the same on all of them: as on the one that others can reach.
-    exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
-    configured = ConfiguredService(file, config, exposed, web, log)
-    if said := openness(configured.settings.open_areas, exposed):
+    configured = ConfiguredService(file, config, addresses, web, log)
+    if said := openness(configured.settings.open_areas, configured.exposed):
         _log.warning(said)
     async with AsyncExitStack() as stack:
         users, tls = (web.users, web.tls) if web else (None, None)
@@ -284,5 +286,5 @@ async def serve(
             looks = asyncio.create_task(configured.watch_web(web), name="web configuration")
             stack.callback(looks.cancel)
         await stack.enter_async_context(watch(configured.service))
-        await stack.enter_async_context(first_look(config))
+        await stack.enter_async_context(first_look(configured.service.presences))
         await ended.wait()

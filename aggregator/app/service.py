@@ -25,6 +25,7 @@ from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention, SummaryKeeper
 from aggregator.sources import mysql
 from aggregator.sources.base import UsageReader
+from aggregator.sources.prometheus import Presence
 from aggregator.state import StateStore
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Service:
         self._series: dict[str, SeriesReader] = {}
         self.series = SeriesQueries(self._series)
         self.replicas: dict[str, ReplicaNotes] = {}
+        self.presences: dict[str, Presence] = {}
         self.progress = Progress()
         self.lag = Lag()
         VitalsCollector(self._vitals()).register(self.metrics.registry)
@@ -121,6 +123,7 @@ class Service:
         _replace(self._arounds, ((name, each.around) for name, each in clusters))
         _replace(self._usages, ((name, each.usage) for name, each in clusters))
         _replace(self.replicas, ((name, each.replica) for name, each in clusters))
+        _replace(self.presences, ((name, each.presence) for name, each in clusters))
         _replace(
             self._series,
             (

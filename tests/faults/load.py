@@ -14,6 +14,7 @@ SCRAPE, API = "scrape", "api"
 NO_ANSWER = 0
 # Counters that begin anew with the process, as all exporters have them.
 _OF_A_PROCESS = ("hpc_aggregator_", "process_", "python_")
+_STARTED = "process_start_time_seconds"
 _TIMEOUT = 60.0
 
 
@@ -87,9 +88,8 @@ class Load:
     def _compare(self, page: str) -> None:
         """Note what counters have gone back; a process that has started anew begins its own anew."""
         found = dict(_counters(page))
-        if found.get("process_start_time_seconds", 0.0) != self.counters.get("process_start_time_seconds", 0.0):
-            found_own = {name for name in self.counters if name.startswith(_OF_A_PROCESS)}
-            self.counters = {name: value for name, value in self.counters.items() if name not in found_own}
+        if found.get(_STARTED) != self.counters.get(_STARTED):
+            self.counters = {name: value for name, value in self.counters.items() if not name.startswith(_OF_A_PROCESS)}
         self.gone_back |= {
             f"{name}: {self.counters[name]} → {value}"
             for name, value in found.items()
@@ -102,7 +102,7 @@ def _counters(page: str) -> Iterator[tuple[str, float]]:
     for line in page.splitlines():
         name, _, value = line.rpartition(" ")
         family = name.partition("{")[0]
-        if (family.endswith("_total") and not line.startswith("#")) or family == "process_start_time_seconds":
+        if (family.endswith("_total") and not line.startswith("#")) or family == _STARTED:
             yield name, float(value)
 
 

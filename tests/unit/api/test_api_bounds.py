@@ -57,9 +57,9 @@ def test_an_allowance_fills_up_with_time_and_not_beyond_its_burst() -> None:
 
 
 def test_the_service_s_names_are_the_configured_ones_the_machine_s_and_loopback_s() -> None:
-    names = own_names("https://HPC.example.org:8443/aggregator/", "node1", ("svc.monitoring",))
+    names = own_names("https://HPC.example.org:8443/aggregator/", ("node1", "node1-ib"), ("svc.monitoring",))
     assert names >= {"hpc.example.org", "node1", "svc.monitoring", "localhost", socket.gethostname().lower()}
-    assert "" not in own_names("", "", ())
+    assert "" not in own_names("", ("",), ())
 
 
 EVIL = {"Host": "evil.example"}

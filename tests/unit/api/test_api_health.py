@@ -1,8 +1,11 @@
+import asyncio
+import logging
 from typing import Any
 
 import pytest
 
 from aggregator.api.metrics import GROUPS
+from aggregator.config import Bounds
 from aggregator.exposition.page import SERVICE_GROUP
 from aggregator.families import GROUPS as FAMILY_GROUPS
 from aggregator.model.view import ClusterView
@@ -207,3 +210,22 @@ async def test_a_source_that_was_read_is_not_ready_before_its_snapshot_is_publis
 
     service.store.publish_cluster(ClusterView("narval", service.now))
     assert (await service.get("/-/ready")).status == 200
+
+
+async def test_a_reload_goes_on_and_is_audited_when_its_time_is_up(
+    idle_service: Service, aiohttp_client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aggregator.audit")
+    released = asyncio.Event()
+
+    async def reload() -> None:
+        await released.wait()
+
+    bounds = Bounds(request_timeout="1s")
+    client = await aiohttp_client(idle_service.app(reload=reload, bounds=bounds))
+    assert (await client.post("/-/reload")).status == 504
+    assert "change:" not in caplog.text
+    released.set()
+    async with asyncio.timeout(10):
+        while "outcome='reloaded'" not in caplog.text:
+            await asyncio.sleep(0)

@@ -82,7 +82,7 @@ def sections(annotation: Any) -> Iterator[type[Section]]:
 
 def in_force(config: Config) -> list[object]:
     """Give all that a reload takes up, on an address that all may reach."""
-    settings = ConfiguredService("", config, ListenAddress("", 9850), None).settings
+    settings = ConfiguredService("", config, [ListenAddress("", 9850)], None).settings
     return [
         parts_of(config, timing_of(config)),
         timing_of(config).retention,

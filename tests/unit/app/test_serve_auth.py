@@ -32,7 +32,7 @@ def write(file: Path, auth: str) -> None:
 @pytest.fixture
 async def configured(file: Path) -> AsyncIterator[ConfiguredService]:
     write(file, FIRST)
-    service = ConfiguredService(str(file), load(file), ListenAddress("", 9850), None)
+    service = ConfiguredService(str(file), load(file), [ListenAddress("", 9850)], None)
     yield service
     await service.service.stop()
     await service.service.state.close()

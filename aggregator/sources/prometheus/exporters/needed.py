@@ -26,6 +26,11 @@ def _cluster_wide(metric: str) -> bool:
     return not metric.startswith(("slurm_node_", "slurm_exporter_"))
 
 
+_LUSTRE_OF_JOBS = (
+    _needed("lustre_job_read_bytes_total", "what jobs read"),
+    _needed("lustre_job_write_bytes_total", "what jobs write"),
+    _needed("lustre_job_stats_total", "metadata operations of jobs"),
+)
 NEEDED: Mapping[str, tuple[Needed, ...]] = {
     "slurm_job_exporter": (
         _needed("up", "which nodes are observed, so that a job without series is idle and not unknown"),
@@ -55,15 +60,11 @@ NEEDED: Mapping[str, tuple[Needed, ...]] = {
         _needed("node_rapl_dram_joules_total", "the power of memory, where BMCs show none", always=False),
     ),
     "lustre_exporter": (
-        _needed("lustre_job_read_bytes_total", "what jobs read"),
-        _needed("lustre_job_write_bytes_total", "what jobs write"),
-        _needed("lustre_job_stats_total", "metadata operations of jobs"),
+        *_LUSTRE_OF_JOBS,
         _needed("lustre_inodes_maximum", "which share of the Lustre targets is seen"),
     ),
     "lustre_exporter_slurm": (
-        _needed("lustre_job_read_bytes_total", "what jobs read"),
-        _needed("lustre_job_write_bytes_total", "what jobs write"),
-        _needed("lustre_job_stats_total", "metadata operations of jobs"),
+        *_LUSTRE_OF_JOBS,
         _needed("lustre_inodes_maximum", "which share of the Lustre targets is seen", always=False),
     ),
     "redfish_exporter": (_needed("redfish_chassis_power_average_consumed_watts", "the power of nodes from BMCs"),),
