@@ -34,7 +34,7 @@ def main() -> int:
     with ExitStack() as stack:
         site = stack.enter_context(_site())
         feeder = stack.enter_context(crowded(site))
-        load = stack.enter_context(Load(site.service.url, paths(site)))
+        load = stack.enter_context(Load(site.service, paths(site)))
         outcomes, sizes, lags = [], [], []
         end = time.monotonic() + 60 * minutes
         for fault in _rounds():

@@ -3,34 +3,42 @@
 import http.client
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+
+from tests.lab.service import Service
 
 SCRAPE, API = "scrape", "api"
 # Nobody was there to answer, or the answer broke off.
 NO_ANSWER = 0
 # Counters that begin anew with the process, as all exporters have them.
 _OF_A_PROCESS = ("hpc_aggregator_", "process_", "python_")
+# Twenty clients then ask for about as much as a portal with many readers does, and for less than one address may.
+_PAUSE = 1.5
+_MOST_FAILURES = 100
 _STARTED = "process_start_time_seconds"
 _TIMEOUT = 60.0
 
 
 class Load:
     """
-    So many scrapers and clients ask until it is closed; a context manager.
+    So many scrapers and clients ask until it is closed, each client every *pause* seconds; a context manager.
 
-    `answered` counts (kind, status), `slowest` has the longest answer of each kind in seconds, and `gone_back` what
-    counters of `/metrics`, whose last values are in `counters`, were smaller than in the scrape before.
+    `failures` has the first answers that were no success, with their paths. `answered` counts (kind, status), `slowest`
+    has the longest answer of each kind in seconds. `gone_back` has what counters of `/metrics` were smaller than in the
+    scrape before; their last values are in `counters`.
     """
 
-    def __init__(self, url: str, paths: Sequence[str], *, scrapers: int = 4, clients: int = 20) -> None:
+    def __init__(
+        self, service: Service, paths: Sequence[str], *, scrapers: int = 4, clients: int = 20, pause: float = _PAUSE
+    ) -> None:
+        self.failures: list[str] = []
         self.answered: Counter[tuple[str, int]] = Counter()
         self.slowest: dict[str, float] = {}
         self.gone_back: set[str] = set()
-        self._url = url
+        self._service = service
+        self._pause = pause
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self.counters: dict[str, float] = {}
@@ -73,17 +81,25 @@ class Load:
                 self._compare(body.decode())
 
     def _ask(self, paths: Iterator[str]) -> None:
-        # Twenty clients ask for about as much as a portal with many readers does.
-        while not self._ended.wait(1.5):
+        while not self._ended.wait(self._pause):
             self._get(API, next(paths))
 
     def _get(self, kind: str, path: str) -> bytes:
         started = time.monotonic()
-        status, body = _answer(self._url + path)
+        status, body = self._answer(path)
         with self._lock:
             self.answered[kind, status] += 1
+            if status != 200 and len(self.failures) < _MOST_FAILURES:
+                self.failures.append(f"{path}: {status} {body[:300]!r}")
             self.slowest[kind] = max(self.slowest.get(kind, 0.0), time.monotonic() - started)
         return body if status == 200 else b""
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        try:
+            return self._service.get(path, timeout=_TIMEOUT)
+        # The second: the body ended too early.
+        except (OSError, http.client.HTTPException):
+            return NO_ANSWER, b""
 
     def _compare(self, page: str) -> None:
         """Note what counters have gone back; a process that has started anew begins its own anew."""
@@ -104,18 +120,3 @@ def _counters(page: str) -> Iterator[tuple[str, float]]:
         family = name.partition("{")[0]
         if (family.endswith("_total") and not line.startswith("#")) or family == _STARTED:
             yield name, float(value)
-
-
-def _answer(url: str) -> tuple[int, bytes]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=_TIMEOUT) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-    except OSError:
-        return NO_ANSWER, b""
-    # The body ended too early.
-    except http.client.HTTPException:
-        return NO_ANSWER, b""

@@ -5,7 +5,11 @@ from collections.abc import Callable
 
 import yaml
 
+from tests.faults.load import Load
 from tests.scenarios.site import Site
+
+# All of them together stay below what one address may ask.
+_PAUSE = 0.3
 
 
 def write(site: Site) -> None:
@@ -52,3 +56,9 @@ def connections(site: Site, database: str | None = None) -> set[int]:
         "SELECT id FROM information_schema.processlist WHERE db=%s AND user<>'root'", None, [database or site.database]
     )
     return {number for (number,) in found}
+
+
+def clients(site: Site, *more: str) -> Load:
+    """Let some clients ask, again and again, for what monitors and people ask for all day."""
+    paths = ("/-/ready", "/metrics", f"/api/v1/clusters/{site.cluster}/jobs", "/api/v1/status", *more)
+    return Load(site.service, paths, scrapers=0, clients=len(paths), pause=_PAUSE)

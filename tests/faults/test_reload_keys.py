@@ -1,7 +1,6 @@
 """Keys that a reload can take up are taken up; the others are named in the answer, in the log and by a metric."""
 
-from tests.faults.polling import paths, polled
-from tests.faults.reloading import log, reload, tried
+from tests.faults.reloading import clients, log, reload, tried
 from tests.lab.ports import free_port
 from tests.scenarios.site import Site
 
@@ -18,9 +17,9 @@ def test_what_can_be_taken_up_is(site: Site) -> None:
     assert site.service.data("/api/v1/status")["external_url"] is None
     site.config["server"]["external_url"] = "https://hpc.example.org/"
     site.config["log"] = {"format": "json", "level": "debug"}
-    with polled(site, paths(site)) as clients:
+    with clients(site) as asking:
         assert reload(site) == "Reloaded.\n"
-    assert clients.failures == []
+    assert asking.failures == []
     assert needed(site) == set()
     assert site.service.data("/api/v1/status")["external_url"] == "https://hpc.example.org/"
     site.wait(lambda: '"msg": "configuration reloaded' in log(site), "a line of the log in its new form")

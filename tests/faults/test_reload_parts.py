@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.polling import paths, polled
-from tests.faults.reloading import connections, reload, reloads, tried, write
+from tests.faults.load import API
+from tests.faults.reloading import clients, connections, reload, reloads, tried, write
 from tests.lab.process import wait_until
 from tests.scenarios.proxy import only, unavailable
 from tests.scenarios.site import Site
@@ -46,7 +46,7 @@ def up(site: Site, source: str) -> bool:
 @pytest.mark.soak
 def test_a_reload_during_an_outage_keeps_what_is_known_until_it_is_stale(site: Site, values: Values) -> None:
     break_down(site)
-    with polled(site, paths(site)) as clients:
+    with clients(site) as asking:
         reload(site)
         tried(site)
         site.config["energy"]["tariff"] = {"currency": "CAD", "per_kwh": 0.04}
@@ -58,8 +58,8 @@ def test_a_reload_during_an_outage_keeps_what_is_known_until_it_is_stale(site: S
         tried(site)
         assert None not in values()
         assert not up(site, "slurmacct"), "the outage has lasted"
-        assert clients.failures == []
-        assert clients.answers > 0
+        assert asking.failures == []
+        assert asking.count(API) > 0
     site.wait(lambda: values() == (None, None), "an end of what is kept")
     site.proxy.fault = None
     site.execute(f"RENAME TABLE away TO `{site.cluster}_job_table`")
@@ -80,18 +80,18 @@ def test_a_reload_while_one_input_fails_keeps_what_is_known_of_it(site: Site, va
 
 def test_a_storm_of_signals_is_a_few_reloads_and_nobody_notices(site: Site, values: Values) -> None:
     before = connections(site)
-    with polled(site, paths(site, f"/api/v1/clusters/{site.cluster}/jobs/500")) as clients:
-        asked = clients.answers
+    with clients(site, f"/api/v1/clusters/{site.cluster}/jobs/500") as asking:
+        asked = asking.count(API)
         for _ in range(60):
             site.service.daemon.hang_up()
-            answers = clients.answers
-            site.wait(lambda answers=answers: clients.answers > answers, "an answer")  # type: ignore[misc]
+            answers = asking.count(API)
+            site.wait(lambda answers=answers: asking.count(API) > answers, "an answer")  # type: ignore[misc]
         write(site)
         site.service.daemon.hang_up()
         site.wait(lambda: reloads(site) >= 2, "a reload after the last signal")
         tried(site)
-        assert clients.answers >= asked + 60
-    assert clients.failures == []
+        assert asking.count(API) >= asked + 60
+    assert asking.failures == []
     assert reloads(site) < 30
     assert connections(site) == before, "no connection was made anew"
     assert None not in values()
@@ -125,14 +125,14 @@ def waiting(site: Site) -> bool:
 def test_a_new_cluster_that_hangs_does_not_take_away_the_others(site: Site, values: Values) -> None:
     """It is not ready for as long as a fetch may take; a load balancer must not take the whole service out."""
     site.wait(lambda: site.service.get("/-/ready")[0] == 200, "a service that is ready")
-    with socket.create_server(("127.0.0.1", 0)) as silent, polled(site, paths(site)) as clients:
+    with socket.create_server(("127.0.0.1", 0)) as silent, clients(site) as asking:
         database = {"host": "127.0.0.1", "port": silent.getsockname()[1], "user": "a"}
         site.config["clusters"]["silent"] = {"slurmacct": database, "prometheus": {"url": site.proxy.url}}
         reload(site)
         tried(site, times=2)
         assert "slurmacct silent: no data yet" in site.service.get("/-/ready")[1].decode()
         assert not site.value("hpc_aggregator_source_up", source="slurmacct", cluster="silent")
-    assert clients.failures == []
+    assert asking.failures == []
 
 
 def test_only_the_cluster_that_has_changed_is_opened_anew(site: Site, make_site: Callable[..., Site]) -> None:
@@ -145,11 +145,11 @@ def test_only_the_cluster_that_has_changed_is_opened_anew(site: Site, make_site:
     first, second = connections(site), connections(other)
 
     site.settings["slurmacct"]["pool_size"] = 3
-    with polled(site, paths(site)) as clients:
+    with clients(site) as asking:
         reload(site)
         site.wait(lambda: connections(site) - first, "new connections")
     assert connections(other) == second
-    assert clients.failures == []
+    assert asking.failures == []
 
     del site.config["clusters"][other.cluster]
     reload(site)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.polling import paths, polled
-from tests.faults.reloading import connections, reload, tried
+from tests.faults.reloading import clients, connections, reload, tried
 from tests.lab.ports import LOOPBACK
 from tests.scenarios.site import Site
 
@@ -47,13 +46,13 @@ def test_rotated_secrets_are_used_from_the_reload_on(site: Site, password: Calla
     password("second")
     file(site).write_text("second\n")
     token.write_text("second\n")
-    with polled(site, paths(site)) as clients:
+    with clients(site) as asking:
         reload(site)
         site.wait(lambda: connections(site) - before, "connections by the new password")
         site.wait(lambda: site.proxy.authorization == "Bearer second", "the new token")
         tried(site)
     assert up(site, "slurmacct")
-    assert clients.failures == []
+    assert asking.failures == []
 
 
 def test_a_file_that_cannot_be_read_leaves_everything_as_it_is(site: Site, password: Callable[[str], None]) -> None:

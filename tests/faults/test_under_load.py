@@ -23,7 +23,7 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def load(site: Site) -> Iterator[Load]:
-    with Load(site.service.url, paths(site)) as load:
+    with Load(site.service, paths(site)) as load:
         yield load
 
 

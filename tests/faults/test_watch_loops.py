@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.provoke import BROKEN_LOOP, HANGING_JOIN, STUCK_EVENT_LOOP, fault, prepare
 from tests.faults.systemd import Systemd
+from tests.faults.within import BROKEN_LOOP, HANGING_JOIN, STUCK_EVENT_LOOP, fault, prepare
 from tests.scenarios.site import Site
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.faults.provoke import SILENT_NAMES, fault, prepare
+from tests.faults.within import SILENT_NAMES, fault, prepare
 from tests.lab.ports import LOOPBACK
 from tests.scenarios.site import Site
 

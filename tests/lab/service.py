@@ -61,12 +61,14 @@ class Service:
         """End it at once, as a crash would."""
         self.daemon.kill()
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> tuple[int, bytes]:
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", timeout: float = 30
+    ) -> tuple[int, bytes]:
         """Return the status and the body, whatever the status."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         request = urllib.request.Request(self.url + path, headers={**self.headers, **(headers or {})}, method=method)
         try:
-            with opener.open(request, timeout=30) as answer:
+            with opener.open(request, timeout=timeout) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -57,8 +57,20 @@ def interrupt(catching: Catching, passing: int, *, kill: bool) -> float:
     return before
 
 
+def same_window(simulation: Simulation, *services: Catching) -> tuple[Said, ...]:
+    """Give what the services say of one window: it may close for one of them while another one is listened to."""
+    said: list[tuple[Said, ...]] = []
+
+    def agree() -> bool:
+        said.append(tuple(listen(simulation, service) for service in services))
+        return len({one.end for one in said[-1]}) == 1
+
+    wait_until(agree, 600, "the same window of all")
+    return said[-1]
+
+
 @pytest.fixture(scope="module")
-def interrupted(simulation: Simulation, caught_up: Catching) -> tuple[Said, Said]:
+def interrupted(simulation: Simulation, caught_up: Catching) -> tuple[Said, ...]:
     """Give what two services say of the same window: one was never interrupted, the other was several times."""
     with simulation.serve("interrupted") as other:
         reached = []
@@ -68,14 +80,11 @@ def interrupted(simulation: Simulation, caught_up: Catching) -> tuple[Said, Said
             other.service.start()
         assert reached[-1] < time.time() - 3600, "it was interrupted in the middle, not at the end"
         other.catch_up()
-        wait_until(lambda: other.ledger_end() == caught_up.ledger_end(), 600, "the same window of both")
-        ours, theirs = listen(simulation, caught_up), listen(simulation, other)
-        assert ours.end == theirs.end
-        return ours, theirs
+        return same_window(simulation, caught_up, other)
 
 
 @pytest.mark.parametrize("family", _TOTALS)
-def test_it_comes_to_the_same_totals(interrupted: tuple[Said, Said], family: str) -> None:
+def test_it_comes_to_the_same_totals(interrupted: tuple[Said, ...], family: str) -> None:
     ours, theirs = (
         {tuple(sorted(labels.items())): value for labels, value in said.page.samples(family)} for said in interrupted
     )
@@ -85,21 +94,21 @@ def test_it_comes_to_the_same_totals(interrupted: tuple[Said, Said], family: str
     assert {key: theirs[key] for key in both} == pytest.approx({key: ours[key] for key in both}, rel=1e-9)
 
 
-def test_it_comes_to_the_same_energy_of_every_job(interrupted: tuple[Said, Said]) -> None:
+def test_it_comes_to_the_same_energy_of_every_job(interrupted: tuple[Said, ...]) -> None:
     ours, theirs = ({number: joules_of(run) for number, run in said.runs.items()} for said in interrupted)
     assert {number for number in ours if ours[number] is None} == {n for n in theirs if theirs[n] is None}
     known = {number: joules for number, joules in ours.items() if joules is not None}
     assert {number: theirs[number] for number in known} == pytest.approx(known, rel=1e-9)
 
 
-def test_it_comes_to_the_same_findings(interrupted: tuple[Said, Said]) -> None:
+def test_it_comes_to_the_same_findings(interrupted: tuple[Said, ...]) -> None:
     ours, theirs = (
         {tuple(sorted(labels.items())) for labels, _ in said.page.samples("hpc_job_waste")} for said in interrupted
     )
     assert ours == theirs
 
 
-def test_no_counter_goes_back_meanwhile(said: Said, interrupted: tuple[Said, Said]) -> None:
+def test_no_counter_goes_back_meanwhile(said: Said, interrupted: tuple[Said, ...]) -> None:
     later = interrupted[0]
     assert later.end >= said.end
     assert steps_back(said.page, later.page) == []
