@@ -63,14 +63,15 @@ class Sample:
     """How a column's values are samples of a family.
 
     labels have one value for the whole column; label_columns (label → column) have a value in each row. A `constant`
-    sample is 1 wherever the column is known. A histogram's column is a list of cumulative counts, and total the column
-    with the sum of what was counted.
+    sample is 1 wherever the column is known. where is a column of truth values: other rows have no sample. A
+    histogram's column is a list of cumulative counts, and total the column with the sum of what was counted.
     """
 
     family: Family
     labels: Mapping[str, str] = field(default_factory=dict)
     label_columns: Mapping[str, str] = field(default_factory=dict)
     constant: bool = False
+    where: str = ""
     total: str = ""
 
     def __post_init__(self) -> None:
@@ -102,7 +103,8 @@ class Table:
     """A frame of things of one kind, one row each.
 
     of is the thing, collect the name by which `?collect[]=` picks it. labels are those of all its families beside the
-    name of what it belongs to (a cluster, a file system, a cloud), each with the column that has its values.
+    name of what it belongs to (a cluster, a file system, a cloud), each with the column that has its values. where is a
+    column of truth values: other rows are in the API only, and have no sample.
     """
 
     name: str
@@ -110,15 +112,16 @@ class Table:
     collect: str
     labels: Mapping[str, str]
     columns: tuple[Column, ...]
+    where: str = ""
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise DeclarationError(f"{self.name}: two columns have one name")
-        used = {*self.labels.values()}
+        used = {*self.labels.values(), self.where}
         for sample in self.samples:
-            used |= {*sample.label_columns.values(), *filter(None, [sample.total])}
-        if missing := used - {*names}:
+            used |= {*sample.label_columns.values(), sample.total, sample.where}
+        if missing := used - {*names, ""}:
             raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
 
     @property

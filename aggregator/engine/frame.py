@@ -51,4 +51,4 @@ def add_columns(frame: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]
 
     Raises polars.exceptions.ComputeError where the other frame has two rows of one key.
     """
-    return frame.join(more, on=on, how="left", validate="m:1", nulls_equal=True)
+    return frame.join(more, on=on, how="left", validate="m:1", nulls_equal=True, maintain_order="left")

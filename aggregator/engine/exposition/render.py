@@ -43,7 +43,8 @@ def render(table: Table, frame: pl.DataFrame, scope: Mapping[str, str]) -> Mappi
     """
     labels = {label: pl.lit(value) for label, value in scope.items()}
     labels |= {label: pl.col(column) for label, column in table.labels.items()}
-    with_fragments = frame.with_columns(fragment(labels).alias(_FRAGMENT))
+    shown = frame.filter(pl.col(table.where)) if table.where else frame
+    with_fragments = shown.with_columns(fragment(labels).alias(_FRAGMENT))
     written: dict[Family, list[pl.Series]] = {}
     for column in table.columns:
         if column.sample is not None:
@@ -76,7 +77,8 @@ def _pair(label: str, value: pl.Expr) -> pl.Expr:
 
 def _lines(frame: pl.DataFrame, column: Column, sample: Sample) -> pl.Series:
     """Write a column's samples, the lines of one row together; a row in which it is not known has none."""
-    known = frame.filter(pl.col(column.name).is_not_null())
+    is_shown = pl.col(column.name).is_not_null()
+    known = frame.filter(is_shown & pl.col(sample.where) if sample.where else is_shown)
     own = {label: pl.lit(value) for label, value in sample.labels.items()}
     own |= {label: pl.col(name) for label, name in sample.label_columns.items()}
     labels = _joined(pl.col(_FRAGMENT), fragment(own)) if own else pl.col(_FRAGMENT)

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.use import Base, Gpu, Use
-from tests.builders import NOW, make_allocation, make_run
+from tests.builders import HOSTILE_NAMES, NOW, make_allocation, make_run
 
 NODES = ("n1", "n2", "n3")
 _IDS = st.integers(1, 4)
 _AGO = st.sampled_from([0.0, 10.0, 29.0, 30.0, 60.0, 119.0, 121.0, 600.0, 3600.0, 90_000.0])
+_OWNERS = st.sampled_from(["ada", "bob", *HOSTILE_NAMES])
 _AMOUNT = st.one_of(st.just(0.0), st.floats(0.001, 1e12, allow_nan=False))
 
 
@@ -33,7 +34,7 @@ def _run(draw: st.DrawFn, run_id: int) -> Run:
     state = draw(st.sampled_from([JobState.PENDING, JobState.RUNNING, JobState.RUNNING, JobState.SUSPENDED]))
     suspended = state is JobState.SUSPENDED and start is not None
     return make_run(
-        run_id=run_id, job_id=draw(_IDS), user=draw(st.sampled_from("ab")), account=draw(st.sampled_from("xy")),
+        run_id=run_id, job_id=draw(_IDS), user=draw(_OWNERS), account=draw(_OWNERS), name=draw(_OWNERS),
         state=state if end is None else JobState.COMPLETED, submit=NOW - ago - draw(_AGO), start=start, end=end,
         suspended_seconds=draw(st.sampled_from([0.0, 7.0])), pending_tasks=draw(st.sampled_from([0, 0, 5])),
         suspended_since=NOW - ago / 2 if suspended and draw(st.booleans()) else None,
