@@ -14,6 +14,7 @@ from aggregator.engine.column import Column, Family, Sample, Table
 
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 _FRAGMENT = "fragment"
+_ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,16 @@ def fragment(labels: Mapping[str, pl.Expr]) -> pl.Expr:
 
 
 def _pair(label: str, value: pl.Expr) -> pl.Expr:
-    escaped = value
-    for found, put in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n")):
-        escaped = escaped.str.replace_all(found, put, literal=True)
+    escaped = value.str.replace_many(_ESCAPED)
     pair = pl.concat_str(pl.lit(f'{label}="'), escaped, pl.lit('",'))
     return pl.when(value.fill_null("") == "").then(pl.lit("")).otherwise(pair)
 
 
 def _lines(frame: pl.DataFrame, column: Column, sample: Sample) -> pl.Series:
     """Write a column's samples, the lines of one row together; a row in which it is not known has none."""
+    needed = {_FRAGMENT, column.name, *sample.label_columns.values(), *filter(None, (sample.total, sample.where))}
     is_shown = pl.col(column.name).is_not_null()
-    known = frame.filter(is_shown & pl.col(sample.where) if sample.where else is_shown)
+    known = frame.select(needed).filter(is_shown & pl.col(sample.where) if sample.where else is_shown)
     own = {label: pl.lit(value) for label, value in sample.labels.items()}
     own |= {label: pl.col(name) for label, name in sample.label_columns.items()}
     labels = _joined(pl.col(_FRAGMENT), fragment(own)) if own else pl.col(_FRAGMENT)

@@ -56,13 +56,19 @@ def _per_run(own: pl.DataFrame) -> pl.DataFrame:
 
 def _visible(nodes: pl.DataFrame, own: pl.DataFrame, use: Use) -> pl.DataFrame:
     """Give the share of each run's nodes whose exporter can be trusted to show its GPUs; 0 where nobody knows."""
-    seen = own.select("run_id", "node").unique().with_columns(is_seen=pl.lit(True))
     if use.healthy_nodes is None:
         return nodes.group_by("run_id").agg(visible=pl.lit(0.0))
-    gpu_nodes = pl.Series(dtype=pl.String) if use.gpu_nodes is None else use.gpu_nodes
-    vouches = pl.col("node").is_in(use.healthy_nodes.implode()) & pl.col("node").is_in(gpu_nodes.implode())
-    trusted = pl.col("node").is_not_null() & (vouches | pl.col("is_seen").is_not_null())
-    return nodes.join(seen, on=["run_id", "node"], how="left").group_by("run_id").agg(visible=trusted.mean())
+    gpu_nodes = set(use.gpu_nodes or ())
+    vouching = [node for node in use.healthy_nodes if node in gpu_nodes]
+    vouches = pl.DataFrame({"node": vouching}, schema={"node": pl.String}).with_columns(vouches=True)
+    seen = own.select("run_id", "node").unique().with_columns(is_seen=True)
+    trusted = pl.col("vouches").is_not_null() | pl.col("is_seen").is_not_null()
+    return (
+        nodes.join(vouches, on="node", how="left")
+        .join(seen, on=["run_id", "node"], how="left")
+        .group_by("run_id")
+        .agg(visible=trusted.mean())
+    )
 
 
 def _columns() -> list[pl.Expr]:

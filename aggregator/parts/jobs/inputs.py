@@ -79,8 +79,8 @@ class Use:
     cpu_window: float = 120.0
     values: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     gpus: pl.DataFrame | None = None
-    healthy_nodes: pl.Series | None = None
-    gpu_nodes: pl.Series | None = None
+    healthy_nodes: frozenset[str] | None = None
+    gpu_nodes: frozenset[str] | None = None
     oldest: float | None = None
 
     @property

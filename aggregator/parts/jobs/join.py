@@ -46,8 +46,9 @@ def join_job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
 
 def with_owners(rows: pl.DataFrame) -> pl.DataFrame:
     """Choose the run that owns each job id: the open one, else the one submitted last."""
-    ranked = rows.sort("is_open", "submit", "run_id")
-    return ranked.with_columns(is_owner=pl.col("job_id").is_last_distinct())
+    ranked = rows.select("job_id", "run_id", "is_open", "submit").sort("is_open", "submit", "run_id")
+    owners = ranked.filter(pl.col("job_id").is_last_distinct()).select("run_id").with_columns(is_owner=True)
+    return add_columns(rows, owners, on="run_id").with_columns(pl.col("is_owner").fill_null(False))
 
 
 def shorten(names: pl.Series, size: int) -> pl.Series:

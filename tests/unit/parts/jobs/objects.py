@@ -50,12 +50,8 @@ def use_frames(use: UseObject) -> Use:
         gpus = pl.DataFrame(rows, schema=GPUS, orient="row")
     return Use(
         time=use.time, interval=use.interval, cpu_window=use.cpu_window, values=values, gpus=gpus,
-        healthy_nodes=_names(use.healthy_nodes), gpu_nodes=_names(use.gpu_nodes), oldest=use.oldest,
+        healthy_nodes=use.healthy_nodes, gpu_nodes=use.gpu_nodes, oldest=use.oldest,
     )  # fmt: skip
-
-
-def _names(nodes: frozenset[str] | None) -> pl.Series | None:
-    return None if nodes is None else pl.Series(sorted(nodes), dtype=pl.String)
 
 
 def bases_frame(bases: Mapping[int, Base]) -> pl.DataFrame:
