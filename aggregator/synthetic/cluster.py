@@ -1,5 +1,6 @@
 """The synthetic cluster: its people, nodes and jobs at one time, which only moves forward."""
 
+import asyncio
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import takewhile
@@ -11,11 +12,12 @@ from aggregator.model.around import NodeEvent
 from aggregator.model.dependency import Dependency
 from aggregator.synthetic.associations import make_associations
 from aggregator.synthetic.limits import Limiter
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.nodes import ENOUGH_NODES, Node, Pool, make_pools
 from aggregator.synthetic.outages import Outages, past_events
 from aggregator.synthetic.population import make_population
 from aggregator.synthetic.profiles import PROFILES
-from aggregator.synthetic.scheduler import LiveRun, Scheduler
+from aggregator.synthetic.scheduler import Scheduler
 from aggregator.synthetic.submission import Submitter
 
 USUAL_RUNNING: Final = 900
@@ -29,6 +31,8 @@ _PAST_SECONDS: Final = 4 * 3600.0
 _LONG_PAST_JOBS: Final = 1250
 # Files and quotas grow from the beginning of such a period on.
 _GROWTH_SECONDS = 30 * 86_400.0
+# Some milliseconds.
+_EVENTS_AT_ONCE: Final = 20
 # Events of before the oldest run began: none of them took its nodes away.
 _LONGEST_RUN = max(profile.limit_hours for profile in PROFILES) * 3600.0
 
@@ -105,6 +109,14 @@ class SyntheticCluster:
         if to > self.time:
             self._scheduler.advance(to)
             self.time = to
+
+    async def reach(self, to: float) -> None:
+        """Move the model to epoch time `to` by a few events at a time: the event loop goes on in between."""
+        while to > self.time:
+            if self._scheduler.advance(to, _EVENTS_AT_ONCE):
+                self.time = to
+            else:
+                await asyncio.sleep(0)
 
     def live(self) -> tuple[LiveRun, ...]:
         """List the runs that are on nodes now, with what the model knows of them."""

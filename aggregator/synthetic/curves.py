@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from aggregator.model.lustre import Kind
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.lustre import run_waves
-from aggregator.synthetic.scheduler import LiveRun
 from aggregator.synthetic.software import executable_of
 from aggregator.synthetic.submission import GIBIBYTE
 from aggregator.synthetic.use import (
@@ -14,11 +14,10 @@ from aggregator.synthetic.use import (
     GPU_IDLE_WATTS,
     GPU_MEMORY_BYTES,
     PAGE_CACHE,
-    Wave,
-    busy_waves,
     gpu_waves,
     ramp,
 )
+from aggregator.synthetic.waves import Wave
 
 # What executables that are short or idle leave to nobody.
 _ACCOUNTED: Final = 0.95
@@ -49,17 +48,21 @@ class Curve:
 _Curves = Iterator[Curve]
 
 
+def _busy(live: LiveRun) -> Iterator[tuple[str, Wave]]:
+    return zip(live.run.nodes, live.waves, strict=True)
+
+
 def _cpu(live: LiveRun) -> _Curves:
-    return (Curve({"node": node}, wave.level, wave.phase) for node, wave in busy_waves(live))
+    return (Curve({"node": node}, wave.level, wave.phase) for node, wave in _busy(live))
 
 
 def _threads(live: LiveRun) -> _Curves:
-    return (Curve({"node": node}, float(max(1, round(wave.level)))) for node, wave in busy_waves(live))
+    return (Curve({"node": node}, float(max(1, round(wave.level)))) for node, wave in _busy(live))
 
 
 def _resident(live: LiveRun) -> _Curves:
     level, begin = live.shape.memory_gib * GIBIBYTE * live.profile.behaviour.memory, live.run.start
-    return (Curve({"node": node}, level, wave.phase + 1, begin) for node, wave in busy_waves(live))
+    return (Curve({"node": node}, level, wave.phase + 1, begin) for node, wave in _busy(live))
 
 
 def _peak(live: LiveRun) -> _Curves:

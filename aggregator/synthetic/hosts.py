@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from aggregator import executors
 from aggregator.model.node import Hosts, Scheduler, Told
 from aggregator.synthetic.cluster import SyntheticCluster
-from aggregator.synthetic.scheduler import LiveRun
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.submission import GIBIBYTE
-from aggregator.synthetic.use import node_uses
+from aggregator.synthetic.use import Columns
 
 LOGIN_NODE: Final = "login1"
 # CPUs and GiB of memory.
@@ -30,7 +31,7 @@ class SyntheticScheduler:
 
     async def fetch(self, at: float) -> Scheduler:
         """Give the states of now."""
-        self._cluster.advance(at)
+        await self._cluster.reach(at)
         nodes: dict[str, Told] = {}
         sums: Counter[str] = Counter()
         for pool in self._cluster.pools:
@@ -79,14 +80,15 @@ class SyntheticHosts:
         self.features: Mapping[str, bool] = {}
 
     async def fetch(self, at: float) -> Hosts:
-        """Compute what the hosts do at `at`."""
-        self._cluster.advance(at)
-        busy: defaultdict[str, float] = defaultdict(float)
-        memory: defaultdict[str, float] = defaultdict(float)
-        for live in self._cluster.live():
-            for use in node_uses(live, at):
-                busy[use.node] += use.cpus
-                memory[use.node] += use.memory_bytes
+        """Compute what the hosts do at `at`, off the event loop."""
+        await self._cluster.reach(at)
+        values = await executors.run(executors.REFRESH, self._values, at, self._cluster.live())
+        self.rows = sum(map(len, values.values()))
+        return Hosts(time=at, values=values)
+
+    def _values(self, at: float, lives: Sequence[LiveRun]) -> dict[str, dict[str, float]]:
+        columns = Columns(lives)
+        busy, memory = columns.by_node(columns.cpus(at)), columns.by_node(columns.memory_bytes(at))
         sizes = {
             node.name: (pool.cpus, pool.memory_gib)
             for pool in self._cluster.pools
@@ -106,8 +108,7 @@ class SyntheticHosts:
             }  # fmt: skip
             for key, value in of_host.items():
                 values[key][name] = value
-        self.rows = len(sizes) * len(values)
-        return Hosts(time=at, values=values)
+        return values
 
 
 def host_points(
@@ -125,9 +126,9 @@ def host_points(
 def _use_at(node: str, runs: Sequence[LiveRun], at: float) -> tuple[float, float]:
     """Add up busy CPUs and used memory of a host."""
     there = [live for live in runs if (live.run.start or at) <= at <= (live.run.end or at)]
-    uses = [use for live in there for use in node_uses(live, at) if use.node == node]
-    busy = _LOGIN_BUSY if node == LOGIN_NODE else sum(use.cpus for use in uses)
-    return busy, sum(use.memory_bytes for use in uses) + _SYSTEM_BYTES
+    columns = Columns(there)
+    busy = _LOGIN_BUSY if node == LOGIN_NODE else columns.by_node(columns.cpus(at))[node]
+    return busy, columns.by_node(columns.memory_bytes(at))[node] + _SYSTEM_BYTES
 
 
 _Value = Callable[[float, float], float]

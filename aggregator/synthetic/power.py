@@ -8,10 +8,10 @@ from aggregator.model.energy import NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.nodes import Pool
-from aggregator.synthetic.scheduler import LiveRun
 from aggregator.synthetic.submission import GIBIBYTE
-from aggregator.synthetic.use import GPU_BUSY_WATTS, GPU_IDLE_WATTS, busy_cpus, gpus_of
+from aggregator.synthetic.use import GPU_BUSY_WATTS, GPU_IDLE_WATTS, Columns, gpus_of
 
 _STATIC_WATTS = 140.0
 _WATTS_PER_CPU = 4.5
@@ -34,7 +34,7 @@ class SyntheticPower:
 
     async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
         """Compute `count` windows one after the other, off the event loop."""
-        self._cluster.advance(first_end + (count - 1) * self.window)
+        await self._cluster.reach(first_end + (count - 1) * self.window)
         ran = self._cluster.ran_since(first_end - self.window)
         return await executors.run(
             executors.REFRESH, lambda: [self._window(first_end + number * self.window, ran) for number in range(count)]
@@ -44,43 +44,46 @@ class SyntheticPower:
         begin = end - self.window
         present = [live for live in ran if (live.run.start or end) < end and (live.run.end or end) > begin]
         silent = self._exporters.silent(end)
-        gpus = {live.run.job_id: gpus_of(live, end) for live in present if live.shape.gpus}
-        cpus = {live.run.job_id: busy_cpus(live, end) for live in present}
-        nodes = self._nodes(present, cpus, gpus, begin, end)
-        shown = {job_id: tuple(gpu for gpu in found if gpu.node not in silent) for job_id, found in gpus.items()}
+        columns = Columns(present)
+        cpus = columns.cpus(end)
+        gpus = [gpus_of(live, end) for live in present]
+        # A run counts for the part of the window in which it was there.
+        parts = [_seconds(live, begin, end) / (end - begin) for live in present]
+        busy = [amount * part for amount, part in zip(cpus, columns.spread(parts), strict=True)]
+        nodes = self._nodes(columns.by_node(busy), _load(gpus, parts))
+        shown = {
+            live.run.job_id: tuple(gpu for gpu in found if gpu.node not in silent)
+            for live, found in zip(present, gpus, strict=True)
+            if live.shape.gpus
+        }
         use = Use(
-            time=end, memory_bytes={}, gpus=shown, healthy_nodes=self._exporters.answering(end),
+            time=end, memory_bytes={}, cpus=columns.by_job(cpus, silent), gpus=shown,
+            healthy_nodes=self._exporters.answering(end),
             gpu_nodes=frozenset(node.name for node in self._cluster.nodes),
-            cpus={
-                job_id: {node: amount for node, amount in found.items() if node not in silent}
-                for job_id, found in cpus.items()
-            },
         )  # fmt: skip
         return PowerWindow(begin, end, use, nodes, {job_id: _gpu_watts(found) for job_id, found in shown.items()})
 
-    def _nodes(
-        self,
-        present: Sequence[LiveRun],
-        cpus: Mapping[int, Mapping[str, float]],
-        gpus: Mapping[int, Sequence[Gpu]],
-        begin: float,
-        end: float,
-    ) -> dict[str, NodePower]:
-        """Compute the mean power of each node: a run counts for the part of the window in which it was there."""
-        busy: dict[str, float] = defaultdict(float)
-        load: dict[str, float] = defaultdict(float)
-        for live in present:
-            part = (min(live.run.end or end, end) - max(live.run.start or begin, begin)) / (end - begin)
-            for node, amount in cpus[live.run.job_id].items():
-                busy[node] += amount * part
-            for gpu in gpus.get(live.run.job_id, ()):
-                load[gpu.node] += (gpu.utilization or 0.0) * part
+    def _nodes(self, busy: Mapping[str, float], load: Mapping[str, float]) -> dict[str, NodePower]:
+        """Compute the mean power of each node, by its busy CPUs and GPUs."""
         return {
             node.name: _power(pool, busy.get(node.name, 0.0), load.get(node.name, 0.0))
             for pool in self._cluster.pools
             for node in pool.nodes
             if node.name != self._exporters.without_power
         }
+
+
+def _seconds(live: LiveRun, begin: float, end: float) -> float:
+    return min(live.run.end or end, end) - max(live.run.start or begin, begin)
+
+
+def _load(gpus: Sequence[Sequence[Gpu]], parts: Sequence[float]) -> Mapping[str, float]:
+    """Add up the utilisation of all GPUs by node."""
+    load: defaultdict[str, float] = defaultdict(float)
+    for found, part in zip(gpus, parts, strict=True):
+        for gpu in found:
+            load[gpu.node] += (gpu.utilization or 0.0) * part
+    return load
 
 
 def _power(pool: Pool, busy: float, load: float) -> NodePower:

@@ -5,7 +5,7 @@ import itertools
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Final
@@ -15,6 +15,7 @@ from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
 from aggregator.synthetic.jobtable import JobTable
 from aggregator.synthetic.limits import Limiter, Needed, needed_by
+from aggregator.synthetic.liverun import LiveRun, cpu_waves
 from aggregator.synthetic.nodes import Node, Pool
 from aggregator.synthetic.outages import Outages
 from aggregator.synthetic.profiles import PROFILES, WORKSHOP, Profile, Shape, scale
@@ -41,19 +42,6 @@ AFTER_OK: Final = "afterok"
 
 # What each component of a submission got.
 _Placement = list[tuple[Shape, Pool, tuple[Node, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRun:
-    """One run on its nodes, with what only the model knows: its kind, and how and when it will end."""
-
-    run: Run
-    profile: Profile
-    shape: Shape
-    pool: Pool
-    nodes: tuple[Node, ...]
-    end: float
-    outcome: JobState
 
 
 class Scheduler:
@@ -89,16 +77,24 @@ class Scheduler:
         self.dependencies: dict[int, Dependency] = {}
         self._fill(at)
 
-    def advance(self, to: float) -> None:
-        """Play all events up to and including `to`, and forget runs that ended long before it."""
-        while self._events and self._events[0][0] <= to:
+    def advance(self, to: float, most: int | None = None) -> bool:
+        """Play the events up to and including `to`, and forget runs that ended long before it.
+
+        Tell whether all are played: at most `most` are at once.
+        """
+        for _ in itertools.count() if most is None else range(most):
+            if not self._events or self._events[0][0] > to:
+                break
             at, _, happen = heapq.heappop(self._events)
             happen(at)
             self._refill(at)
+        else:
+            return False
         for job_id in self.table.forget(to - self._keep_ended):
             self.dependencies.pop(job_id, None)
         while self.finished and (self.finished[0].run.end or 0.0) < to - self._keep_ended:
             self.finished.popleft()
+        return True
 
     def pending(self) -> list[Run]:
         """List the rows that wait, arrays not split, held ones last."""
@@ -320,7 +316,8 @@ class Scheduler:
             )  # fmt: skip
             self.table.put(started)
             self._limiter.count_running(started, 1)
-            live = LiveRun(started, profile, shape, pool, nodes, at + seconds, outcome)
+            waves = cpu_waves(started, profile.behaviour, shape)
+            live = LiveRun(started, profile, shape, pool, nodes, at + seconds, outcome, waves)
             self.live[run.run_id] = self._live_of[run.user][run.run_id] = live
             self._counts[profile.name] += 1
             self._schedule(at + seconds, partial(self._finish, run.run_id))

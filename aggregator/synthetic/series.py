@@ -15,7 +15,7 @@ from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.curves import Curve, Table
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.hosts import HOST_GRAPHS, host_points
-from aggregator.synthetic.scheduler import LiveRun
+from aggregator.synthetic.liverun import LiveRun
 
 _INTERVAL: Final = 30.0
 _GRAPHS: Final[Mapping[str, Sequence[Graph]]] = {

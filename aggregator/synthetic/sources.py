@@ -1,18 +1,20 @@
 """The sources of a synthetic cluster, in place of slurmacct, Prometheus, Robinhood and the allocations file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from aggregator import executors
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
-from aggregator.model.storage import Allocations, FilesystemUsage
-from aggregator.model.use import Gpu, Use
+from aggregator.model.storage import Allocations, FilesystemUsage, StorageEntry
+from aggregator.model.use import Use
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.script import write_script
 from aggregator.synthetic.storage import entries_of, make_owners, synthetic_allocations
-from aggregator.synthetic.use import gpus_of, node_uses
+from aggregator.synthetic.use import Columns, gpus_of
 
 ENDED_SECONDS = 900.0
 _INTERVAL = 30.0
@@ -27,17 +29,17 @@ class SyntheticAccounting:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._nodes = tuple(node.name for node in cluster.nodes)
+        self._members = {user.name: frozenset(user.accounts) for user in cluster.population.users}
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
 
     async def fetch(self, at: float) -> Accounting:
         """Give the open runs and those ended in the last quarter of an hour."""
-        self._cluster.advance(at)
+        await self._cluster.reach(at)
         runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
         self.rows = len(runs)
-        population = self._cluster.population
-        members = {user.name: frozenset(user.accounts) for user in population.users}
-        return Accounting(at, runs, population.accounts, members, self._cluster.associations, self._nodes)
+        accounts = self._cluster.population.accounts
+        return Accounting(at, runs, accounts, self._members, self._cluster.associations, self._nodes)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         """Give the runs that ended at or after `since`, at most a day back."""
@@ -60,41 +62,35 @@ class SyntheticUse:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._exporters = Exporters(cluster)
+        self._nodes = frozenset(node.name for node in cluster.nodes)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}
 
     async def fetch(self, at: float) -> Use:
-        """Compute the series that are there at `at`."""
-        self._cluster.advance(at)
-        use = self._use(at)
+        """Compute the series that are there at `at`, off the event loop."""
+        await self._cluster.reach(at)
+        silent = self._exporters.silent(at)
+        use = await executors.run(executors.REFRESH, self._use, at, self._cluster.live(), silent)
         self.rows = _count_samples(use)
         return use
 
-    def _use(self, at: float) -> Use:
-        down = self._exporters.silent(at)
-        cpus: dict[int, dict[str, float]] = {}
-        seconds: dict[int, dict[str, float]] = {}
-        memory: dict[int, dict[str, float]] = {}
-        peak: dict[int, dict[str, float]] = {}
-        threads: dict[int, dict[str, float]] = {}
-        gpus: dict[int, tuple[Gpu, ...]] = {}
-        for live in self._cluster.live():
-            if live.run.elapsed(at) < _INTERVAL:
-                continue  # not scraped yet
-            job_id = live.run.job_id
-            seen = [use for use in node_uses(live, at) if use.node not in down]
-            cpus[job_id] = {use.node: use.cpus for use in seen}
-            seconds[job_id] = {use.node: use.cpu_seconds for use in seen}
-            memory[job_id] = {use.node: use.memory_bytes for use in seen}
-            peak[job_id] = {use.node: use.memory_peak_bytes for use in seen}
-            threads[job_id] = {use.node: use.threads for use in seen}
-            if found := tuple(gpu for gpu in gpus_of(live, at) if gpu.node not in down):
-                gpus[job_id] = found
+    def _use(self, at: float, lives: Sequence[LiveRun], silent: frozenset[str]) -> Use:
+        # Others are not scraped yet.
+        lives = [live for live in lives if live.run.elapsed(at) >= _INTERVAL]
+        columns = Columns(lives)
+        gpus = {live.run.job_id: gpus_of(live, at, silent) for live in lives if live.shape.gpus}
         return Use(
-            time=at, interval=_INTERVAL, cpus=cpus, cpu_seconds=seconds, memory_bytes=memory, memory_peak_bytes=peak,
-            threads=threads, gpus=gpus, healthy_nodes=self._exporters.answering(at),
-            gpu_nodes=frozenset(node.name for node in self._cluster.nodes),
-        )  # fmt: skip
+            time=at,
+            interval=_INTERVAL,
+            cpus=columns.by_job(columns.cpus(at), silent),
+            cpu_seconds=columns.by_job(columns.cpu_seconds(at), silent),
+            memory_bytes=columns.by_job(columns.memory_bytes(at), silent),
+            memory_peak_bytes=columns.by_job(columns.memory_peak_bytes(at), silent),
+            threads=columns.by_job(columns.threads(), silent),
+            gpus={job_id: found for job_id, found in gpus.items() if found},
+            healthy_nodes=self._nodes - silent,
+            gpu_nodes=self._nodes,
+        )
 
 
 class SyntheticStorage:
@@ -107,17 +103,20 @@ class SyntheticStorage:
         self._filesystem = filesystem
         self._hsm = filesystem == "project"
         self._owners = make_owners(cluster, filesystem)
+        self._updated = 0.0
+        self._entries: tuple[StorageEntry, ...] = ()
         self.rows = 0
         self.features: Mapping[str, bool] = {"hsm": self._hsm}
 
     async def fetch(self, at: float) -> FilesystemUsage:
         """Give all owners' rows as of the last five minutes; a scan runs in the first hour of each day."""
         updated = at - at % 300
-        days = max(0.0, updated - self._cluster.epoch) / _DAY
-        entries = entries_of(self._owners, self._hsm, days)
-        self.rows = len(entries)
+        if updated != self._updated:
+            days = max(0.0, updated - self._cluster.epoch) / _DAY
+            self._entries, self._updated = entries_of(self._owners, self._hsm, days), updated
+        self.rows = len(self._entries)
         return FilesystemUsage(
-            filesystem=self._filesystem, time=at, entries=entries, updated=updated, scan_running=at % _DAY < 3600,
+            filesystem=self._filesystem, time=at, entries=self._entries, updated=updated, scan_running=at % _DAY < 3600,
             path=f"/{self._filesystem}",
         )  # fmt: skip
 

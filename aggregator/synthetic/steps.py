@@ -7,8 +7,8 @@ from typing import Final
 from aggregator.join.steps import EXTERN
 from aggregator.model.accounting import JobState
 from aggregator.model.steps import Exit, Step
-from aggregator.synthetic.scheduler import LiveRun
-from aggregator.synthetic.use import gpus_of, node_uses
+from aggregator.synthetic.liverun import LiveRun
+from aggregator.synthetic.use import Columns, gpus_of
 
 # Profiles whose scripts start their work by srun, and what it is called; tasks on each node.
 _BY_SRUN: Final = {
@@ -70,12 +70,12 @@ def _step(live: LiveRun, step_id: str, name: str, used: _Used, *, tasks: int = 0
 def _whole(live: LiveRun) -> _Used:
     """Add up what an ended run has used on all its nodes."""
     end = live.run.end or 0.0
-    uses = list(node_uses(live, end))
+    uses = Columns((live,))
     gpus = gpus_of(live, end)
     held = live.run.allocated.gpu_count
     return _Used(
-        cpu_seconds=round(sum(use.cpu_seconds for use in uses), 3),
-        memory_bytes=int(sum(use.memory_peak_bytes for use in uses)),
+        cpu_seconds=round(sum(uses.cpu_seconds(end)), 3),
+        memory_bytes=int(sum(uses.memory_peak_bytes(end))),
         gpu_utilization=round(sum(gpu.utilization or 0.0 for gpu in gpus) / held, 2) if held else None,
         gpu_memory_bytes=int(sum(gpu.memory_bytes or 0.0 for gpu in gpus)) if held else None,
     )

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Associations
@@ -80,7 +81,6 @@ class Submitter:
         for _ in range(_ASKED):
             row = self._row(profile, at, waits)
             if self._limiter.may_submit(row, tasks or len(profile.components)):
-                row = replace(row, job_id=next(self._job_ids))
                 return Submission(profile, gpu_type, self._rows(row, profile, gpu_type, tasks))
         return None
 
@@ -108,10 +108,10 @@ class Submitter:
     def split(self, submission: Submission) -> tuple[Submission, Submission | None]:
         """Split one task from an array: the task and what is left; the last task keeps the array's row and id."""
         array = submission.runs[0]
-        task = replace(array, array_task_id=submission.next_task, pending_tasks=0)
+        changes: dict[str, Any] = {"array_task_id": submission.next_task, "pending_tasks": 0}
         if submission.tasks == 1:
-            return replace(submission, runs=(task,)), None
-        task = replace(task, run_id=next(self._run_ids), job_id=next(self._job_ids))
+            return replace(submission, runs=(replace(array, **changes),)), None
+        task = replace(array, run_id=next(self._run_ids), job_id=next(self._job_ids), **changes)
         left = replace(array, pending_tasks=array.pending_tasks - 1)
         return (
             replace(submission, runs=(task,)),
@@ -127,17 +127,19 @@ class Submitter:
         return Submission(profile, gpu_type, (again,))
 
     def _rows(self, row: Run, profile: Profile, gpu_type: str, tasks: int) -> tuple[Run, ...]:
-        shapes = profile.components
-        rows = [replace(row, run_id=next(self._run_ids), requested=allocation(shape, gpu_type)) for shape in shapes]
-        if tasks:
-            return (replace(rows[0], array_job_id=row.job_id, pending_tasks=tasks),)
-        if len(rows) == 1:
-            return (rows[0],)
-        job_ids = [row.job_id, *itertools.islice(self._job_ids, len(rows) - 1)]
+        """Give them their ids: job ids of an array's or a heterogeneous job's parts follow its own."""
+        job_id = next(self._job_ids)
+        if len(profile.components) == 1:
+            of_array: dict[str, Any] = {"array_job_id": job_id, "pending_tasks": tasks} if tasks else {}
+            requested = allocation(profile.components[0], gpu_type)
+            return (replace(row, run_id=next(self._run_ids), job_id=job_id, requested=requested, **of_array),)
         return tuple(
-            replace(part, job_id=job_id, het_job_id=row.job_id, het_offset=offset)
-            for offset, (part, job_id) in enumerate(zip(rows, job_ids, strict=True))
-        )
+            replace(
+                row, run_id=next(self._run_ids), job_id=next(self._job_ids) if offset else job_id, het_job_id=job_id,
+                het_offset=offset, requested=allocation(shape, gpu_type),
+            )
+            for offset, shape in enumerate(profile.components)
+        )  # fmt: skip
 
     def _users_of(self, profile: Profile) -> list[User]:
         users = self._by_profile.get(profile.name)

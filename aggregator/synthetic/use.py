@@ -1,88 +1,89 @@
-"""How much the synthetic jobs use: smooth in time, within what they hold, and reproducible."""
+"""How much the synthetic jobs use: within what they hold."""
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence, Set
+from typing import Final, TypeVar
 
 from aggregator.model.use import Gpu
-from aggregator.synthetic.profiles import Behaviour
-from aggregator.synthetic.scheduler import LiveRun
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.submission import GIBIBYTE
+from aggregator.synthetic.waves import Wave, integrals, phase_of, shares
 
-_GOLDEN = 0.6180339887498949
-_SWING = 0.06
-_PERIOD_SECONDS = 900.0
-_RAMP_SECONDS = 900.0
-GPU_MEMORY_BYTES = 40 * GIBIBYTE
+_RAMP_SECONDS: Final = 900.0
+GPU_MEMORY_BYTES: Final = 40 * GIBIBYTE
 # Of a board at rest, and on top of it when it is busy.
-GPU_IDLE_WATTS = 60.0
-GPU_BUSY_WATTS = 340.0
+GPU_IDLE_WATTS: Final = 60.0
+GPU_BUSY_WATTS: Final = 340.0
 # Page cache comes on top of what is resident, until the cgroup's limit.
-PAGE_CACHE = 1.08
+PAGE_CACHE: Final = 1.08
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """A level that sinks and rises by a few percent, never above the level, whose integral is known exactly."""
+class Columns:
+    """What runs use on each of their nodes: a row for each run and node, a method for each column.
 
-    level: float
-    phase: float
+    Runs that share a node or a job id have rows of their own.
+    """
 
-    def value(self, at: float) -> float:
-        """Give the value at a time."""
-        return self.level * (1 - _SWING + _SWING * math.sin(_angle(at) + self.phase))
+    def __init__(self, lives: Sequence[LiveRun]) -> None:
+        self._lives = lives
+        self._waves = [wave for live in lives for wave in live.waves]
+        self._nodes = [node for live in lives for node in live.run.nodes]
 
-    def integral(self, begin: float, end: float) -> float:
-        """Give the area from `begin` to `end`, so that counters agree with rates."""
-        cosines = math.cos(_angle(begin) + self.phase) - math.cos(_angle(end) + self.phase)
-        radians_per_second = 2 * math.pi / _PERIOD_SECONDS
-        return self.level * ((1 - _SWING) * (end - begin) + _SWING * cosines / radians_per_second)
+    def cpus(self, at: float) -> list[float]:
+        """Compute the busy CPUs."""
+        of_level = shares([wave.phase for wave in self._waves], at)
+        return [wave.level * share for wave, share in zip(self._waves, of_level, strict=True)]
 
+    def cpu_seconds(self, at: float) -> list[float]:
+        """Compute the CPU time since the runs began."""
+        return integrals(self._waves, self.spread([live.run.start or at for live in self._lives]), at)
 
-@dataclass(frozen=True, slots=True)
-class NodeUse:
-    """What one run uses on one node."""
+    def memory_bytes(self, at: float) -> list[float]:
+        """Compute the resident memory."""
+        of_level = shares([wave.phase + 1 for wave in self._waves], at)
+        return [filled * share for filled, share in zip(self.spread(self._filled(at)), of_level, strict=True)]
 
-    node: str
-    cpus: float
-    cpu_seconds: float
-    memory_bytes: float
-    memory_peak_bytes: float
-    threads: float
+    def memory_peak_bytes(self, at: float) -> list[float]:
+        """Compute the largest memory so far, page cache included."""
+        held = [live.shape.memory_gib * GIBIBYTE for live in self._lives]
+        return self.spread([min(most, level * PAGE_CACHE) for most, level in zip(held, self._filled(at), strict=True)])
 
+    def threads(self) -> list[float]:
+        """Give the threads, which do not change."""
+        return [float(max(1, round(wave.level))) for wave in self._waves]
 
-def busy_waves(live: LiveRun) -> Iterator[tuple[str, Wave]]:
-    """Give the wave of a run's busy CPUs on each of its nodes."""
-    for index, node in enumerate(live.run.nodes):
-        busy = _busy_cpus(live.profile.behaviour, live.shape.cpus, index)
-        yield node, Wave(busy, _phase(live.run.run_id, index))
+    def spread(self, values: Sequence[T]) -> list[T]:
+        """Repeat a value of each run for each of its nodes."""
+        return [value for value, live in zip(values, self._lives, strict=True) for _ in live.waves]
 
+    def by_job(self, column: Sequence[float], hidden: Set[str] = frozenset()) -> dict[int, dict[str, float]]:
+        """Give a column by job id and node, without the nodes that are hidden."""
+        job_ids = [live.run.job_id for live in self._lives]
+        found: dict[int, dict[str, float]] = {job_id: {} for job_id in job_ids}
+        for job_id, node, value in zip(self.spread(job_ids), self._nodes, column, strict=True):
+            if node not in hidden:
+                found[job_id][node] = value
+        return found
 
-def busy_cpus(live: LiveRun, at: float) -> dict[str, float]:
-    """Compute the busy CPUs of one run on each of its nodes."""
-    return {node: wave.value(at) for node, wave in busy_waves(live)}
+    def by_node(self, column: Sequence[float]) -> defaultdict[str, float]:
+        """Add up a column by node."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for node, value in zip(self._nodes, column, strict=True):
+            sums[node] += value
+        return sums
+
+    def _filled(self, at: float) -> list[float]:
+        """Give the memory that each run has filled on each of its nodes."""
+        return [
+            live.shape.memory_gib * GIBIBYTE * live.profile.behaviour.memory * ramp(live.run.start or at, at)
+            for live in self._lives
+        ]
 
 
 def ramp(begin: float, at: float) -> float:
     """Give the share of its memory that a run that began at `begin` has filled."""
     return min(1.0, 0.3 + (at - begin) / _RAMP_SECONDS)
-
-
-def node_uses(live: LiveRun, at: float) -> Iterator[NodeUse]:
-    """Compute the use of one run on each of its nodes."""
-    begin = live.run.start or at
-    held_bytes = live.shape.memory_gib * GIBIBYTE
-    filled = held_bytes * live.profile.behaviour.memory * ramp(begin, at)
-    for node, cpu in busy_waves(live):
-        memory = Wave(filled, cpu.phase + 1)
-        yield NodeUse(
-            node=node,
-            cpus=cpu.value(at),
-            cpu_seconds=cpu.integral(begin, at),
-            memory_bytes=memory.value(at),
-            memory_peak_bytes=min(held_bytes, memory.level * PAGE_CACHE),
-            threads=float(max(1, round(cpu.level))),
-        )
 
 
 def gpu_waves(live: LiveRun) -> Iterator[tuple[str, int, Wave]]:
@@ -93,27 +94,13 @@ def gpu_waves(live: LiveRun) -> Iterator[tuple[str, int, Wave]]:
     busy = live.shape.gpus if behaviour.busy_gpus is None else behaviour.busy_gpus
     for node in live.run.nodes:
         for index in range(live.shape.gpus):
-            yield node, index, Wave(behaviour.gpu if index < busy else 0.0, _phase(live.run.run_id, index))
+            yield node, index, Wave(behaviour.gpu if index < busy else 0.0, phase_of(live.run.run_id, index))
 
 
-def gpus_of(live: LiveRun, at: float) -> tuple[Gpu, ...]:
-    """Compute the GPU samples of one run; none where no process has opened a GPU."""
+def gpus_of(live: LiveRun, at: float, hidden: Set[str] = frozenset()) -> tuple[Gpu, ...]:
+    """Compute the GPU samples of one run on nodes that are not hidden; none where no process has opened a GPU."""
     return tuple(
         Gpu(node, str(index), wave.value(at), GPU_MEMORY_BYTES * (0.7 if wave.level else 0.01))
         for node, index, wave in gpu_waves(live)
+        if node not in hidden
     )
-
-
-def _busy_cpus(behaviour: Behaviour, cpus: int, index: int) -> float:
-    if behaviour.busy_nodes is not None and index >= behaviour.busy_nodes:
-        return 0.001 * cpus
-    return behaviour.cpu * cpus if behaviour.busy_cpus is None else behaviour.busy_cpus
-
-
-def _phase(run_id: int, index: int) -> float:
-    """Spread runs and their parts over the circle without any state."""
-    return 2 * math.pi * ((run_id % 1_000_003 * _GOLDEN + index * 0.17) % 1.0)
-
-
-def _angle(at: float) -> float:
-    return 2 * math.pi * at / _PERIOD_SECONDS
