@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from collections import Counter
 
@@ -41,6 +42,36 @@ def test_state_depends_on_the_time_only(steps: list[float]) -> None:
     stepped.advance(START + 7200)
     straight.advance(START + 7200)
     assert state_of(stepped) == state_of(straight)
+
+
+async def test_reached_in_small_steps_by_several_at_once_it_is_the_same() -> None:
+    together, straight = small(), small()
+    await asyncio.gather(*(together.reach(START + seconds) for seconds in (3600.0, 7200.0, 10.0, 7200.0)))
+    straight.advance(START + 7200)
+    assert together.time == straight.time
+    assert state_of(together) == state_of(straight)
+
+
+async def test_others_go_on_while_it_moves() -> None:
+    cluster, turns = small(), 0
+    moving = asyncio.create_task(cluster.reach(START + 7200))
+    while not moving.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 5
+
+
+def test_what_ended_more_than_a_day_ago_is_forgotten_with_its_dependency() -> None:
+    cluster = small()
+    cluster.advance(START + 40_000)
+    before = cluster.ended_runs(0.0)
+    waited = {job_id for job_id in cluster.dependencies() if all(run.end for run in cluster.runs_of(job_id))}
+    cluster.advance(START + 130_000)
+    assert before
+    assert waited
+    assert all(run not in cluster.runs_of(run.job_id) for run in before)
+    assert waited.isdisjoint(cluster.dependencies())
+    assert all(list(cluster.runs_of(job_id)) for job_id in cluster.dependencies())
 
 
 def test_another_seed_gives_another_cluster() -> None:
