@@ -6,17 +6,19 @@ around what the jobs of the first of these hours hold, so that both fit.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from aggregator import executors
 from aggregator.join.usage import used_by
 from aggregator.model.association import USED_TRES_SECONDS
-from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled
+from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled, Segment
 from aggregator.model.decay import Decay
 from aggregator.model.usage import UsageCatalog
 from aggregator.sources.base import Plan
 from aggregator.synthetic.associations import AWARDED, QOS
 from aggregator.synthetic.cluster import SyntheticCluster
+from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.submission import BILLING_PER_GPU, GIBIBYTE
 
 _HISTORY_SECONDS: Final = 730 * DAY
@@ -38,19 +40,25 @@ class _Hours:
         self._known: dict[float, Mapping[_Key, float]] = {}
         self.first = math.ceil(cluster.since / _HOUR) * _HOUR
 
-    def between(self, begin: float, end: float) -> Iterator[Mapping[_Key, float]]:
-        """Give the hours that begin in a time and are over."""
-        end = min(end, self._cluster.time // _HOUR * _HOUR)
-        hour = max(begin, self.first)
-        while hour < end:
-            if hour not in self._known:
-                self._known[hour] = self._of(hour)
-            yield self._known[hour]
-            hour += _HOUR
+    async def add_up(self) -> None:
+        """Add up the hours that are over by now, off the event loop."""
+        while (hour := self.first + len(self._known) * _HOUR) + _HOUR <= self._cluster.time:
+            runs = self._cluster.ran_since(hour)
+            self._known[hour] = await executors.run(executors.REFRESH, self._held, hour, runs)
 
-    def _of(self, begin: float) -> Mapping[_Key, float]:
+    def between(self, begin: float, end: float) -> Iterator[Mapping[_Key, float]]:
+        """Give the hours that begin in a time and are added up."""
+        # Others add hours meanwhile.
+        return (held for hour, held in list(self._known.items()) if begin <= hour < end)
+
+    def usual(self) -> Mapping[_Key, float]:
+        """Give what the first hour holds; where it is not over, an hour of what ran first."""
+        begin = self.first if self.first + _HOUR <= self._cluster.time else self._cluster.since
+        return self._held(begin, self._cluster.ran_since(begin))
+
+    def _held(self, begin: float, runs: Iterable[LiveRun]) -> Mapping[_Key, float]:
         sums: defaultdict[_Key, float] = defaultdict(float)
-        for live in self._cluster.ran_since(begin):
+        for live in runs:
             run = live.run
             for tres, seconds in used_by(run, begin, begin + _HOUR):
                 sums[run.association_id or 0, self._qos[run.qos], tres] += seconds
@@ -67,17 +75,20 @@ class SyntheticUsage:
         self._hours = _Hours(cluster)
         self._associations = {row.id: (row.user, row.account) for row in cluster.associations.live() if row.user}
         self._capacity = _capacity(cluster)
-        # What is held on average before the hours: by association and QOS, in units of each TRES.
+        # What is held on average before the hours, by association: QOS, TRES and units of it.
         self._levels = self._mean()
 
-    def _mean(self) -> Mapping[_Key, float]:
-        """Take what the first hour held for what was always held."""
-        held = next(self._hours.between(self._hours.first, self._hours.first + _HOUR), {})
+    def _mean(self) -> Mapping[int, list[tuple[int, str, float]]]:
+        """Take what the first hour holds for what was always held."""
+        held = self._hours.usual()
         whole: defaultdict[str, float] = defaultdict(float)
         for (_, _, name), seconds in held.items():
             whole[name] += seconds / _HOUR
         scale = {name: min(1.0, _MOST_HELD * self._capacity[name] / amount) for name, amount in whole.items()}
-        return {key: seconds / _HOUR * scale[key[2]] for key, seconds in held.items()}
+        levels: defaultdict[int, list[tuple[int, str, float]]] = defaultdict(list)
+        for (number, qos, name), seconds in held.items():
+            levels[number].append((qos, name, seconds / _HOUR * scale[name]))
+        return levels
 
     async def catalog(self) -> UsageCatalog:
         """Give the synthetic accounts and TRES."""
@@ -95,6 +106,7 @@ class SyntheticUsage:
 
     async def rolled(self) -> Rolled:
         """Tell that every full hour, day and month is rolled up at once."""
+        await self._hours.add_up()
         return Rolled(*(self._calendar.floor(self._cluster.time, resolution) for resolution in RESOLUTIONS))
 
     async def series(
@@ -116,8 +128,13 @@ class SyntheticUsage:
     ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
         """Sum up each segment by association and TRES."""
         rolled = await self.rolled()
+        return rolled, await executors.run(executors.REFRESH, self._totals, ids, tres, plan(rolled))
+
+    def _totals(
+        self, ids: Sequence[int], tres: Collection[str], segments: Sequence[Segment]
+    ) -> Mapping[tuple[float, int, str], float]:
         found: dict[tuple[float, int, str], float] = {}
-        for segment in plan(rolled):
+        for segment in segments:
             begin, end = max(segment.begin, self._first), max(segment.end, self._first)
             busy, sums = self._curve(begin, end), self._by_association(begin, end)
             for number in ids:
@@ -125,24 +142,33 @@ class SyntheticUsage:
                 found.update({
                     (segment.begin, number, name): levels[name] * busy + sums.get((number, name), 0.0) for name in tres
                 })  # fmt: skip
-        return rolled, found
+        return found
 
     async def decayed(
         self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
     ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
         """Sum up what is left at `at`, period by period."""
         rolled = await self.rolled()
+        periods = list(self._periods(plan, rolled))
+        return rolled, await executors.run(executors.REFRESH, self._decayed, ids, tres, periods, decay, at)
+
+    def _decayed(
+        self,
+        ids: Sequence[int],
+        tres: Collection[str],
+        periods: Sequence[tuple[float, float]],
+        decay: Decay,
+        at: float,
+    ) -> Mapping[tuple[int, str], float]:
         left = 0.0
         sums: defaultdict[tuple[int, str], float] = defaultdict(float)
-        for begin, end in self._periods(plan, rolled):
+        for begin, end in periods:
             weight = decay.mean_weight(begin, end, at)
             left += self._curve(begin, end) * weight
             for key, seconds in self._by_association(begin, end).items():
                 sums[key] += seconds * weight
         levels = {number: self._levels_of(frozenset((number,)), frozenset()) for number in ids}
-        return rolled, {
-            (number, name): levels[number][name] * left + sums[number, name] for number in ids for name in tres
-        }
+        return {(number, name): levels[number][name] * left + sums[number, name] for number in ids for name in tres}
 
     async def cluster_series(
         self, tres: Collection[str], plan: Plan
@@ -162,9 +188,10 @@ class SyntheticUsage:
 
     def _levels_of(self, ids: frozenset[int], qos: frozenset[int]) -> defaultdict[str, float]:
         sums: defaultdict[str, float] = defaultdict(float)
-        for (number, its_qos, name), level in self._levels.items():
-            if number in ids and (not qos or its_qos in qos):
-                sums[name] += level
+        for number in ids:
+            for its_qos, name, level in self._levels.get(number, ()):
+                if not qos or its_qos in qos:
+                    sums[name] += level
         return sums
 
     def _sums(self, begin: float, end: float, ids: frozenset[int], qos: frozenset[int]) -> defaultdict[str, float]:
