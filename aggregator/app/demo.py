@@ -69,11 +69,13 @@ _BACKFILL_SECONDS = 2.5 * 3600.0
 
 @asynccontextmanager
 async def open_synthetic_site(seed: int, jobs: int, start: float, since: float | None = None) -> AsyncIterator[Site]:
+    """Make the synthetic site, off the event loop: a large one takes seconds."""
+    yield await executors.run(executors.REFRESH, make_synthetic_site, seed, jobs, start, since)
+
+
+def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None) -> Site:
     """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
-    # A large one takes seconds.
-    cluster = await executors.run(
-        executors.REFRESH, lambda: SyntheticCluster(seed=seed, running=jobs, start=start, since=since)
-    )
+    cluster = SyntheticCluster(seed=seed, running=jobs, start=start, since=since)
     interval = interval_of(jobs)
     sources = ClusterSources(
         SyntheticAccounting(cluster),
@@ -92,7 +94,7 @@ async def open_synthetic_site(seed: int, jobs: int, start: float, since: float |
     rule, quotas = IdleRule(), SyntheticQuotas(cluster)
     cloud = SyntheticCloud(cluster, rule)
     homes = QuotaSources(counts=quotas, source="gpfs", of_users=True, series=quotas)
-    yield Site(
+    return Site(
         {cluster.name: sources},
         {
             **{

@@ -60,7 +60,7 @@ class SyntheticSeries:
         times = [at for index in range(span.points) if first <= (at := span.start + index * span.step) <= last]
         runs = self._cluster.ran_since(span.start)
         if name in HOST_GRAPHS:
-            return Lines(lines=tuple(self._of_hosts(name, runs, subject.nodes, times)))
+            return Lines(lines=await executors.run(executors.ANSWERS, self._of_hosts, name, runs, subject.nodes, times))
         lines = await executors.run(executors.ANSWERS, self._lines, kind, name, runs, subject, times)
         return Lines(lines=tuple(Line(dict(labels), points) for labels, points in sorted(lines.items()) if points))
 
@@ -89,13 +89,15 @@ class SyntheticSeries:
 
     def _of_hosts(
         self, name: str, runs: Sequence[LiveRun], nodes: Sequence[str], times: Sequence[float]
-    ) -> Iterator[Line]:
+    ) -> tuple[Line, ...]:
+        found = []
         down = {at: self._cluster.outages.down_at(at) for at in times}
         for node in nodes:
             there = [live for live in runs if node in live.run.nodes]
             known = [at for at in times if node not in down[at]]
             for labels, points in host_points(self._cluster, name, node, there, known):
-                yield Line({"node": node, **labels}, tuple(points))
+                found.append(Line({"node": node, **labels}, tuple(points)))
+        return tuple(found)
 
 
 def _chooser(kind: str, subject: Subject) -> Callable[[LiveRun], bool]:
