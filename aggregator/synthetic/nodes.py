@@ -1,6 +1,8 @@
 """Which node has room: best fit over pools of identical nodes, never more than a node has."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from aggregator.synthetic.profiles import WORKSHOP, Shape
@@ -37,28 +39,35 @@ class Pool:
         self.nodes = tuple(Node(name, cpus, memory_gib, gpus) for name in names)
         # Dicts, not sets: the order of iteration must be the same in every process.
         self._by_free: list[dict[Node, None]] = [{} for _ in range(cpus + 1)]
-        self._by_free[cpus] = dict.fromkeys(self.nodes)
+        # No node with so many free CPUs has more free memory: thousands that have too little are not looked at.
+        self._most_memory = [0] * (cpus + 1)
+        for node in self.nodes:
+            self._put(node)
 
     def take(self, shape: Shape) -> tuple[Node, ...] | None:
         """Allocate the shape on the fullest nodes that fit; None when there are too few."""
-        found: list[Node] = []
-        memory_gib, gpus = shape.memory_gib, shape.gpus
-        for nodes in self._by_free[shape.cpus :]:
-            for node in nodes:
-                if node.free_memory_gib >= memory_gib and node.free_gpus >= gpus:
-                    found.append(node)
-                    if len(found) == shape.nodes:
-                        self._change(found, shape, -1)
-                        return tuple(found)
-        return None
+        found = tuple(islice(self._fitting(shape), shape.nodes))
+        if len(found) < shape.nodes:
+            return None
+        self._change(found, shape, -1)
+        return found
 
     def has_room(self, shape: Shape) -> bool:
         """Tell whether any node has room for the shape's part of one."""
-        return any(
-            node.free_memory_gib >= shape.memory_gib and node.free_gpus >= shape.gpus
-            for nodes in self._by_free[shape.cpus :]
-            for node in nodes
-        )
+        return any(True for _ in self._fitting(shape))
+
+    def _fitting(self, shape: Shape) -> Iterator[Node]:
+        """List the nodes with room for the shape's part of one, the fullest first."""
+        for free in range(shape.cpus, self.cpus + 1):
+            if self._most_memory[free] < shape.memory_gib:
+                continue
+            nodes, fits = self._by_free[free], False
+            for node in nodes:
+                if node.free_memory_gib >= shape.memory_gib and node.free_gpus >= shape.gpus:
+                    fits = True
+                    yield node
+            if not fits:
+                self._most_memory[free] = max((node.free_memory_gib for node in nodes), default=0)
 
     def release(self, nodes: tuple[Node, ...], shape: Shape) -> None:
         """Give back what `take` has allocated."""
@@ -74,9 +83,13 @@ class Pool:
         """Let runs begin on a node again."""
         if not node.in_service:
             node.in_service = True
-            self._by_free[node.free_cpus][node] = None
+            self._put(node)
 
-    def _change(self, nodes: list[Node] | tuple[Node, ...], shape: Shape, sign: int) -> None:
+    def _put(self, node: Node) -> None:
+        self._by_free[node.free_cpus][node] = None
+        self._most_memory[node.free_cpus] = max(self._most_memory[node.free_cpus], node.free_memory_gib)
+
+    def _change(self, nodes: tuple[Node, ...], shape: Shape, sign: int) -> None:
         for node in nodes:
             if node.in_service:
                 del self._by_free[node.free_cpus][node]
@@ -84,7 +97,7 @@ class Pool:
             node.free_memory_gib += sign * shape.memory_gib
             node.free_gpus += sign * shape.gpus
             if node.in_service:
-                self._by_free[node.free_cpus][node] = None
+                self._put(node)
 
 
 def make_pools(nodes: int, gpu_nodes: int) -> dict[str, Pool]:
