@@ -93,7 +93,7 @@ def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None)
     )
     rule, quotas = IdleRule(), SyntheticQuotas(cluster)
     cloud = SyntheticCloud(cluster, rule)
-    homes = QuotaSources(counts=quotas, source="gpfs", of_users=True, series=quotas)
+    homes = QuotaSources(counts=quotas, has_limits=True, series=quotas)
     return Site(
         {cluster.name: sources},
         {

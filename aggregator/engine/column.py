@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+DType = pl.DataType | type[pl.DataType]
 Stability = Literal["STABLE", "EXPERIMENTAL"]
 Kind = Literal["gauge", "counter", "histogram"]
 
@@ -52,6 +53,20 @@ class Family:
             return "histogram"
         return "counter" if self.name.endswith(_COUNTER_SUFFIX) else "gauge"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A family as it is on the page: with all its labels, and the group by which `?collect[]=` picks it."""
+
+    name: str
+    type: Kind
+    labels: tuple[str, ...]
+    help: str
+    cost: str
+    source: str
+    stability: Stability
+    collect: str
+
     @property
     def openmetrics_name(self) -> str:
         """Give the name in OpenMetrics's HELP and TYPE lines, where a counter's has no suffix."""
@@ -86,7 +101,7 @@ class Column:
     """One fact of each row: its name is the API's field, null says what a row without it means."""
 
     name: str
-    dtype: pl.DataType | type[pl.DataType]
+    dtype: DType
     help: str
     null: str = _NOT_KNOWN
     sample: Sample | None = None
@@ -138,3 +153,18 @@ class Table:
     def families(self) -> Sequence[Family]:
         """Give the families that its columns are samples of, each once."""
         return list({sample.family.name: sample.family for sample in self.samples}.values())
+
+    def listings(self, scope: str) -> Sequence[Listing]:
+        """Give its families as they are on the page; scope is the label of what they belong to, such as `cluster`."""
+        return [
+            Listing(
+                name=family.name, type=family.type, labels=(scope, *self.labels, *family.labels), help=family.help,
+                cost=family.cost, source=family.source, stability=family.stability, collect=self.collect,
+            )
+            for family in self.families
+        ]  # fmt: skip
+
+
+def schema(columns: Mapping[str, DType]) -> pl.Schema:
+    """Declare a frame that is no table: an input, or what is between two steps of a join."""
+    return pl.Schema(columns)

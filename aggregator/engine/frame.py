@@ -7,6 +7,9 @@ import polars as pl
 
 from aggregator.engine.column import Table
 
+# The frames of a view, by their tables' names.
+Frames = Mapping[str, pl.DataFrame]
+
 
 def frame_of(table: Table, columns: Mapping[str, Sequence[Any] | pl.Series]) -> pl.DataFrame:
     """Make a table's frame of what is known of its columns; the others are null, NaN is no value and is null."""

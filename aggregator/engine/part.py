@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from aggregator.engine.column import Column, DeclarationError, Table
-from aggregator.engine.frame import conform, empty
+from aggregator.engine.column import Column, DeclarationError, Listing, Table
+from aggregator.engine.exposition import Member, render
+from aggregator.engine.frame import Frames, conform, empty
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Frames = Mapping[str, pl.DataFrame]
 
 
 class Inputs:
@@ -49,15 +49,35 @@ class Joined:
 
 
 class Layout:
-    """The tables of some parts, each with the columns that other parts add to it. Parts are joined in this order."""
+    """The tables of some parts, each with the columns that other parts add to it. Parts are joined in this order.
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    kind is what the tables are of, which is a label of all their families: `cluster`, `filesystem` or `cloud`.
+    """
+
+    def __init__(self, kind: str, parts: Sequence[Part]) -> None:
+        self.kind = kind
         self.parts = tuple(parts)
         self.tables: Mapping[str, Table] = _with_columns(parts)
 
+    def empty(self) -> dict[str, pl.DataFrame]:
+        """Give all frames without rows."""
+        return {name: empty(table) for name, table in self.tables.items()}
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        """Give the families of all tables."""
+        return [listing for table in self.tables.values() for listing in table.listings(self.kind)]
+
+    def render(self, name: str, frames: Frames) -> Mapping[str, Member]:
+        """Write every family of one thing that has samples: family name → member."""
+        members: dict[str, Member] = {}
+        for table in self.tables.values():
+            members |= render(table, frames[table.name], {self.kind: name})
+        return members
+
     def join(self, inputs: Inputs, at: float) -> Joined:
         """Join everything as of a time. A part that fails leaves the frames as they are, and its own columns null."""
-        frames: dict[str, pl.DataFrame] = {name: empty(table) for name, table in self.tables.items()}
+        frames = self.empty()
         failed: dict[str, str] = {}
         for part in self.parts:
             try:

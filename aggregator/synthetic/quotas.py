@@ -1,11 +1,13 @@
 """The quotas of users' homes on a synthetic GPFS file system."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
-from aggregator.model.storage import QuotaCount, QuotaCounts
+from aggregator.model.storage import QUOTA_COUNTS, QuotaCounts
 from aggregator.sources.prometheus.exporters.gpfs_exporter import GRAPHS
 
 if TYPE_CHECKING:
@@ -16,13 +18,11 @@ _SOFT_INODES: Final = 500_000
 _DAY: Final = 86_400.0
 _INTERVAL: Final = 90.0
 
-_GRAPHS: Final[Mapping[str, Callable[[QuotaCount], float]]] = {
-    "used_bytes": lambda count: float(count.used_bytes or 0),
-    "used_inodes": lambda count: float(count.used_inodes or 0),
-    "quota_bytes": lambda count: float(count.soft_bytes or 0),
-    "quota_inodes": lambda count: float(count.soft_inodes or 0),
-    "limit_bytes": lambda count: float(count.hard_bytes or 0),
-}
+# Graph → what it shows of a user.
+_GRAPHS: Final = {
+    "used_bytes": "used_bytes", "used_inodes": "used_inodes", "quota_bytes": "soft_bytes",
+    "quota_inodes": "soft_inodes", "limit_bytes": "hard_bytes",
+}  # fmt: skip
 
 
 class SyntheticQuotas:
@@ -39,14 +39,16 @@ class SyntheticQuotas:
 
     async def fetch(self, at: float) -> QuotaCounts:
         """Give every user's use and limits."""
-        return QuotaCounts(time=at, counts=tuple(self._count(user, at) for user in sorted(self._shares)))
+        rows = [{"owner": user, **self._count(user, at)} for user in sorted(self._shares)]
+        return QuotaCounts(time=at, counts=pl.DataFrame(rows, schema=QUOTA_COUNTS), source="gpfs", of_users=True)
 
-    def _count(self, user: str, at: float) -> QuotaCount:
+    def _count(self, user: str, at: float) -> Mapping[str, int]:
         used = self._used(user, at)
-        return QuotaCount(
-            owner=user, used_bytes=round(used), used_inodes=round(used / 200_000), soft_bytes=_SOFT_BYTES,
-            soft_inodes=_SOFT_INODES, hard_bytes=round(1.1 * _SOFT_BYTES), in_doubt_bytes=0, in_doubt_inodes=0,
-        )  # fmt: skip
+        return {
+            "used_bytes": round(used), "used_inodes": round(used / 200_000), "soft_bytes": _SOFT_BYTES,
+            "soft_inodes": _SOFT_INODES, "hard_bytes": round(1.1 * _SOFT_BYTES), "in_doubt_bytes": 0,
+            "in_doubt_inodes": 0,
+        }  # fmt: skip
 
     def _used(self, user: str, at: float) -> float:
         grown = self._shares[user] * (1 + 0.001 * (at - self._start) / _DAY)
@@ -71,7 +73,7 @@ class SyntheticQuotas:
         times = [span.start + index * span.step for index in range(span.points)]
         return Lines(
             lines=tuple(
-                Line({"user": user}, tuple((time, _GRAPHS[name](self._count(user, time))) for time in times))
+                Line({"user": user}, tuple((time, float(self._count(user, time)[_GRAPHS[name]])) for time in times))
                 for _, user in subject.labels
                 if user in self._shares
             )

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import polars as pl
+
 from aggregator import executors
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
-from aggregator.model.storage import Allocations, FilesystemUsage, StorageEntry
+from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
 from aggregator.model.use import Use
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
@@ -104,7 +106,7 @@ class SyntheticStorage:
         self._hsm = filesystem == "project"
         self._owners = make_owners(cluster, filesystem)
         self._updated = 0.0
-        self._entries: tuple[StorageEntry, ...] = ()
+        self._entries = pl.DataFrame(schema=ENTRIES)
         self.rows = 0
         self.features: Mapping[str, bool] = {"hsm": self._hsm}
 

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aggregator.model.storage import SIZE_BIN_EDGES, Allocations, Award, StorageEntry, StorageQuota
+import polars as pl
+
+from aggregator.model.storage import ENTRIES, SIZE_BIN_EDGES, Allocations, Award, StorageQuota
 
 if TYPE_CHECKING:
     from aggregator.synthetic.cluster import SyntheticCluster
@@ -55,9 +57,10 @@ def make_owners(cluster: "SyntheticCluster", filesystem: str) -> tuple[Owner, ..
     return tuple(owners)
 
 
-def entries_of(owners: Sequence[Owner], hsm: bool, days: float) -> tuple[StorageEntry, ...]:
-    """Give the rows of all owners after so many days."""
-    return tuple(entry for owner in owners for entry in _entries(owner, hsm, days))
+def entries_of(owners: Sequence[Owner], hsm: bool, days: float) -> pl.DataFrame:
+    """Give the rows of all owners after so many days (ENTRIES)."""
+    rows = [entry for owner in owners for entry in _entries(owner, hsm, days)]
+    return pl.DataFrame(rows, schema=ENTRIES, orient="row")
 
 
 def synthetic_allocations(cluster: "SyntheticCluster") -> Allocations:
@@ -70,29 +73,29 @@ def _draw_files(rng: Random) -> int:
     return 1000 + int(rng.lognormvariate(11.0, 1.0))
 
 
-def _entries(owner: Owner, hsm: bool, days: float) -> Iterator[StorageEntry]:
+def _entries(owner: Owner, hsm: bool, days: float) -> Iterator[tuple[Any, ...]]:
     files = int(owner.files * (1 + owner.growth * days))
     states = _HSM_STATES if hsm else {"": (1.0, 1.0)}
     for state, (share, on_disk) in states.items():
         yield _files(owner, state, int(files * share), on_disk)
     directories, links = max(1, files // 12), files // 60
-    yield StorageEntry(owner.user, owner.group, "dir", "", directories * 4096, directories * 4096, directories)
-    yield StorageEntry(owner.user, owner.group, "symlink", "", links * 40, 0, links)
+    yield owner.user, owner.group, "dir", "", directories * 4096, directories * 4096, directories, []
+    yield owner.user, owner.group, "symlink", "", links * 40, 0, links, []
 
 
-def _files(owner: Owner, state: str, inodes: int, on_disk: float) -> StorageEntry:
+def _files(owner: Owner, state: str, inodes: int, on_disk: float) -> tuple[Any, ...]:
     bins = [int(inodes * share) for share in _SHARES]
     bins[SIZE_BIN_EDGES.index(32767)] += inodes - sum(bins)
     size = sum(count * mean for count, mean in zip(bins, _MEAN_SIZES, strict=True))
     # Blocks of 4 KiB: half a block is lost per file; a released file keeps nothing but its inode.
     disk = int(size * on_disk) + (inodes * 2048 if on_disk else 0)
-    return StorageEntry(owner.user, owner.group, "file", state, size, disk, inodes, tuple(bins))
+    return owner.user, owner.group, "file", state, size, disk, inodes, bins
 
 
 def _quotas(cluster: "SyntheticCluster", filesystem: str) -> dict[str, StorageQuota]:
+    entries = entries_of(make_owners(cluster, filesystem), filesystem == "project", 0.0)
     used = dict.fromkeys(cluster.population.groups, 0)
-    for entry in entries_of(make_owners(cluster, filesystem), filesystem == "project", 0.0):
-        used[entry.group] += entry.disk_bytes
+    used |= dict(entries.group_by("group").agg(pl.col("disk_bytes").sum()).iter_rows())
     quotas = {group: StorageQuota(_round_quota(size), _INODE_QUOTA) for group, size in used.items()}
     fullest = max(used, key=lambda group: used[group])
     quotas[fullest] = StorageQuota(int(used[fullest] / _NEARLY_FULL), _INODE_QUOTA)

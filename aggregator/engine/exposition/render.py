@@ -10,7 +10,7 @@ from math import inf
 import polars as pl
 from isal import igzip
 
-from aggregator.engine.column import Column, Family, Sample, Table
+from aggregator.engine.column import Column, Family, Listing, Sample, Table
 
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 _FRAGMENT = "fragment"
@@ -25,7 +25,7 @@ class Member:
     series: int
 
 
-def head(family: Family, openmetrics: bool) -> bytes:
+def head(family: Listing, openmetrics: bool) -> bytes:
     """Compress a family's HELP and TYPE lines, the only ones that differ between the two formats."""
     name = family.openmetrics_name if openmetrics else family.name
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")

@@ -4,12 +4,13 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.column import schema
 from aggregator.engine.frame import total
 from aggregator.parts.jobs.inputs import GPUS, Use
 
 # gpu_utilization_ratio is the mean over the `gpus_judged`: those with a plausible sample, and those without a series on
 # a node whose exporter is up, which count 0. Coverage is judged ÷ granted.
-GPU_USE: Final = pl.Schema(
+GPU_USE: Final = schema(
     {
         "run_id": pl.UInt64,
         "gpu_coverage_ratio": pl.Float64,

@@ -6,11 +6,13 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.column import schema
+
 # One row per run of the job table. Times are epoch seconds, null where the event has not happened. granted_* are what
 # tres_alloc says, whatever the state is; memory is null where Slurm does not manage it. state is Slurm's word in lower
 # case. suspended_since is set while the run is suspended: when all its suspensions put together would have begun.
 # job_start is set for a row that a resize has made: the job, its processes and their counters began then.
-RUNS: Final = pl.Schema(
+RUNS: Final = schema(
     {
         "run_id": pl.UInt64,
         "job_id": pl.Int64,
@@ -45,13 +47,13 @@ RUNS: Final = pl.Schema(
     }
 )
 # What each run holds of one kind, beside the counts of RUNS: GPUs by Slurm's type ("" when untyped).
-RUN_GPUS: Final = pl.Schema({"run_id": pl.UInt64, "gpu_type": pl.String, "count": pl.Int64})
+RUN_GPUS: Final = schema({"run_id": pl.UInt64, "gpu_type": pl.String, "count": pl.Int64})
 # One value of a job on a node, in base units. A job that spans nodes has one of each node that its exporter reported.
-NODE_VALUES: Final = pl.Schema({"job_id": pl.Int64, "node": pl.String, "value": pl.Float64})
+NODE_VALUES: Final = schema({"job_id": pl.Int64, "node": pl.String, "value": pl.Float64})
 # One GPU of one job as an exporter shows it; null where it gave no plausible value.
-GPUS: Final = pl.Schema({"job_id": pl.Int64, "node": pl.String, "utilization": pl.Float64, "memory_bytes": pl.Float64})
+GPUS: Final = schema({"job_id": pl.Int64, "node": pl.String, "utilization": pl.Float64, "memory_bytes": pl.Float64})
 # What a job's counters showed on a node in the first samples of a run that began after them.
-BASES: Final = pl.Schema(
+BASES: Final = schema(
     {
         "run_id": pl.UInt64,
         "node": pl.String,

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.column import schema
 from aggregator.engine.frame import total
 from aggregator.parts.jobs.gpus import GPU_USE, gpu_use
 from aggregator.parts.jobs.inputs import OF_NODES, Use
@@ -16,7 +17,7 @@ from aggregator.parts.jobs.time import HOLDS, IS_OPEN, elapsed
 
 # What is known of a run's use; null is "not known". Coverage is samples seen ÷ expected, 0–1. observed_seconds is how
 # long of the run cpu_seconds and the peak tell of: until the newest sample, as a mean over its nodes.
-USE: Final = pl.Schema(
+USE: Final = schema(
     {
         "run_id": pl.UInt64,
         "used_cpus": pl.Float64,

@@ -40,14 +40,14 @@ SUMS = Part(name="sums", join=_sums, tables=(_SUMS,))
 
 
 def test_parts_see_what_the_parts_before_them_have_joined() -> None:
-    joined = Layout([GROUND, WASTE, SUMS]).join(Inputs(_Cpus(4)), 0.0)
+    joined = Layout("cluster", [GROUND, WASTE, SUMS]).join(Inputs(_Cpus(4)), 0.0)
     assert joined.frames["jobs"].rows() == [("ada", 4, 2.0), ("bob", None, None)]
     assert joined.frames["sums"].rows() == [(2.0,)]
     assert not joined.failed
 
 
 def test_a_part_that_fails_withdraws_its_own_columns_only(caplog: pytest.LogCaptureFixture) -> None:
-    joined = Layout([GROUND, BROKEN, SUMS]).join(Inputs(_Cpus(4)), 0.0)
+    joined = Layout("cluster", [GROUND, BROKEN, SUMS]).join(Inputs(_Cpus(4)), 0.0)
     assert joined.frames["jobs"].rows() == [("ada", 4, None), ("bob", None, None)]
     assert joined.frames["sums"].rows() == [(None,)]
     assert list(joined.failed) == ["waste"]
@@ -56,14 +56,14 @@ def test_a_part_that_fails_withdraws_its_own_columns_only(caplog: pytest.LogCapt
 
 
 def test_the_table_of_a_part_that_fails_is_empty() -> None:
-    joined = Layout([Part(name="ground", join=_broken, tables=(_JOBS,))]).join(Inputs(), 0.0)
+    joined = Layout("cluster", [Part(name="ground", join=_broken, tables=(_JOBS,))]).join(Inputs(), 0.0)
     assert joined.frames["jobs"].is_empty()
     assert joined.frames["jobs"].schema == _JOBS.schema
 
 
 def test_a_part_whose_values_have_another_type_fails() -> None:
     wrong = Part(name="ground", join=lambda *_: {"jobs": pl.DataFrame({"cpus": ["four"]})}, tables=(_JOBS,))
-    assert list(Layout([wrong]).join(Inputs(), 0.0).failed) == ["ground"]
+    assert list(Layout("cluster", [wrong]).join(Inputs(), 0.0).failed) == ["ground"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_part_whose_values_have_another_type_fails() -> None:
 )
 def test_what_is_declared_twice_or_for_nothing_is_refused(parts: list[Part], why: str) -> None:
     with pytest.raises(DeclarationError, match=why):
-        Layout(parts)
+        Layout("cluster", parts)
 
 
 def test_an_input_that_could_not_be_read_is_not_there() -> None:

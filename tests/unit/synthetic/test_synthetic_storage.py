@@ -1,10 +1,11 @@
+import polars as pl
 import pytest
 
-from aggregator.join.storage import join_storage
 from aggregator.model.storage import SIZE_BIN_EDGES, Allocations, FilesystemUsage
 from aggregator.sources.base import Source
 from aggregator.synthetic import SyntheticAllocations, SyntheticCluster, SyntheticStorage
 from aggregator.synthetic.storage import make_owners, synthetic_allocations
+from tests.unit.parts.storage.owners import join, rows, used
 
 START = 1_800_000_900.0
 
@@ -18,21 +19,22 @@ def cluster() -> SyntheticCluster:
 async def test_joined_storage_is_trusted(cluster: SyntheticCluster, filesystem: str, hsm: bool) -> None:
     source: Source[FilesystemUsage] = SyntheticStorage(cluster, filesystem)
     usage = await source.fetch(START)
-    view = join_storage(usage, hsm, synthetic_allocations(cluster).quotas[filesystem], "file")
+    frames = join(usage, quotas=synthetic_allocations(cluster).quotas[filesystem], hsm=hsm)
     assert (source.name, source.rows, source.features["hsm"]) == ("robinhood", len(usage.entries), hsm)
-    assert view.untrusted_profiles == 0
-    assert {space.group for space in view.groups} == set(cluster.population.groups)
-    assert all(("tape" in space.used_bytes) == hsm for space in view.groups)
-    assert all(bool(space.hsm_bytes) == hsm for space in view.groups)
+    assert rows(frames, "filesystem")[0]["untrusted_profiles"] == 0
+    assert set(frames["groups"]["group"]) == set(cluster.population.groups)
+    assert all(("tape" in used(row)) == hsm for row in rows(frames, "groups"))
+    assert set(frames["group_hsm"]["group"]) == (set(cluster.population.groups) if hsm else set())
 
 
 async def test_entries_are_consistent(cluster: SyntheticCluster) -> None:
     usage = await SyntheticStorage(cluster).fetch(START)
-    files = [entry for entry in usage.entries if entry.type == "file"]
-    assert all(len(entry.size_bins) == len(SIZE_BIN_EDGES) + 1 for entry in files)
-    assert all(sum(entry.size_bins) == entry.inodes for entry in files)
-    assert all(entry.disk_bytes == 0 < entry.size_bytes for entry in files if entry.hsm_state == "released")
-    assert {entry.hsm_state for entry in files} == {
+    files = usage.entries.filter(pl.col("type") == "file")
+    assert files.select((pl.col("size_bins").list.len() == len(SIZE_BIN_EDGES) + 1).all()).item()
+    assert files.select((pl.col("size_bins").list.sum() == pl.col("inodes")).all()).item()
+    released = files.filter(pl.col("hsm_state") == "released")
+    assert released.select(((pl.col("disk_bytes") == 0) & (pl.col("size_bytes") > 0)).all()).item()
+    assert set(files["hsm_state"]) == {
         "new", "modified", "archiving", "synchro", "retrieving", "released",
     }  # fmt: skip
     assert usage.updated is not None
@@ -42,30 +44,26 @@ async def test_entries_are_consistent(cluster: SyntheticCluster) -> None:
 
 async def test_keys_of_acct_stat_are_unique(cluster: SyntheticCluster) -> None:
     entries = (await SyntheticStorage(cluster).fetch(START)).entries
-    assert len({(entry.user, entry.group, entry.type, entry.hsm_state) for entry in entries}) == len(entries)
+    assert entries.select("user", "group", "type", "hsm_state").is_unique().all()
 
 
 async def test_one_user_is_an_unresolved_number(cluster: SyntheticCluster) -> None:
-    users = {entry.user for entry in (await SyntheticStorage(cluster, "scratch").fetch(START)).entries}
+    users = set((await SyntheticStorage(cluster, "scratch").fetch(START)).entries["user"])
     assert len([user for user in users if user.isdecimal()]) == 1
     assert users - {user.name for user in cluster.population.users} == {"3047112"}
 
 
 async def test_space_grows_slowly(cluster: SyntheticCluster) -> None:
     source = SyntheticStorage(cluster)
-    sizes = [
-        sum(entry.size_bytes for entry in (await source.fetch(START + day * 86_400)).entries) for day in (0, 1, 30)
-    ]
+    sizes = [(await source.fetch(START + day * 86_400)).entries["size_bytes"].sum() for day in (0, 1, 30)]
     assert sizes[0] < sizes[1] < sizes[0] * 1.05
     assert sizes[1] < sizes[2] < sizes[0] * 2
 
 
 async def test_one_group_is_nearly_full(cluster: SyntheticCluster) -> None:
     usage = await SyntheticStorage(cluster).fetch(START)
-    view = join_storage(usage, True, synthetic_allocations(cluster).quotas["project"], "file")
-    filled = [
-        space.used_bytes["disk"] / space.quota.bytes for space in view.groups if space.quota and space.quota.bytes
-    ]
+    frames = join(usage, quotas=synthetic_allocations(cluster).quotas["project"], hsm=True)
+    filled = frames["groups"]["quota_used_ratio_bytes"].to_list()
     assert len([ratio for ratio in filled if ratio > 0.95]) == 1
     assert max(filled) < 1.0
 
