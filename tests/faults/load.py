@@ -86,7 +86,7 @@ class Load:
 
     def _get(self, kind: str, path: str) -> bytes:
         started = time.monotonic()
-        status, body = self._answer(path)
+        status, body = self.answer(path)
         with self._lock:
             self.answered[kind, status] += 1
             if status != 200 and len(self.failures) < _MOST_FAILURES:
@@ -94,7 +94,8 @@ class Load:
             self.slowest[kind] = max(self.slowest.get(kind, 0.0), time.monotonic() - started)
         return body if status == 200 else b""
 
-    def _answer(self, path: str) -> tuple[int, bytes]:
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """Ask once; the status, NO_ANSWER where there is none, and the body."""
         try:
             return self._service.get(path, timeout=_TIMEOUT)
         # The second: the body ended too early.

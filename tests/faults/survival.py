@@ -52,8 +52,8 @@ def is_whole(site: Site) -> bool:
 
 def _meanwhile(site: Site, load: Load, fault: str) -> list[str]:
     wrong = []
-    if site.service.get("/-/healthy")[0] != 200:
-        wrong.append("not healthy")
+    if (health := load.answer("/-/healthy")[0]) != 200:
+        wrong.append(f"health was answered {health}")
     nobody = {NO_ANSWER} if fault in RESTARTS else set()
     if others := load.statuses(SCRAPE) - {200} - nobody:
         wrong.append(f"scrapes were answered {sorted(others)}")
