@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from aggregator.sources.prometheus.client import selector
 from aggregator.sources.prometheus.exporters.needed import NEEDED
+from aggregator.sources.prometheus.promql import selector
 
 # So many names are shown of a family of metrics of which any will do.
 _SHOWN = 3

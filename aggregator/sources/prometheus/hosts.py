@@ -8,9 +8,11 @@ from aggregator.model.node import Hosts
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.exporters.node_exporter import HOST_INPUTS
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
+from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 
 class PrometheusHosts:
@@ -44,7 +46,7 @@ class PrometheusHosts:
         failed: dict[str, str] = {}
         rejected: Counter[str] = Counter()
 
-        async def ask(name: str, item: Input, query: str) -> None:
+        async def ask(name: str, item: Expression, query: str) -> None:
             try:
                 values[name] = await self._ask(item, query, at, rejected)
             except FetchError as error:
@@ -60,10 +62,10 @@ class PrometheusHosts:
         self.features = {name: bool(found) for name, found in kept.items()}
         return Hosts(time=at, values=kept, failed=failed, rejected=rejected)
 
-    async def _ask(self, item: Input, query: str, at: float, rejected: Counter[str]) -> Mapping[str, float]:
+    async def _ask(self, item: Expression, query: str, at: float, rejected: Counter[str]) -> Mapping[str, float]:
         found: dict[str, float] = {}
         for sample in await self._client.query(query, at):
-            host, value = self._nodes.of_labels(sample.metric), plausible(item, sample.value[1])
+            host, value = self._nodes.of_labels(sample.metric), item.plausible(sample.value[1])
             if value is None:
                 rejected[f"{item.name} out of range"] += 1
             elif host:

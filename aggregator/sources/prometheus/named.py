@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from aggregator.model.use import Gpu
 from aggregator.sources.prometheus.exporters.named_gpus import JOB
-from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.instant import job_id_of
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 Gpus = Mapping[int, Sequence[Gpu]]
 

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters.needed import NEEDED, Needed
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.promql import selector
 
 # So many of a label's values are named in a hint.
 _MOST_VALUES = 5

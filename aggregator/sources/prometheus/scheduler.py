@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from aggregator.model.node import Scheduler, Told
 from aggregator.model.nodestate import parse_state
 from aggregator.sources.base import NoSamples
-from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
-from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.promql import selector
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 _LARGEST = 1e18
 # The labels that tell one number of a metric from another; all others come from the scrape.

@@ -29,8 +29,8 @@ from aggregator.sources.prometheus import (
     QuotaHistory,
     QuotaSeries,
 )
+from aggregator.sources.prometheus.catalogue import GRAPHS, OWN
 from aggregator.sources.prometheus.client import Endpoint, Sample, Series
-from aggregator.sources.prometheus.series import GRAPHS, OWN
 
 AT = 1_800_000_000.0
 SUBJECT = Subject(
