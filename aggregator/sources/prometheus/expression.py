@@ -73,7 +73,7 @@ class Expression:
     unit: str = ""
     scale: float = 1.0
     low: float = 0.0
-    high: float = float("inf")
+    high: float = math.inf
     job_label: str = "slurmjobid"
     exporter: str = ""
     there: str = ""
@@ -128,6 +128,14 @@ class Expression:
             return None
         # A comparison with NaN is false; infinity is over every limit that matters.
         return value if self.low <= value <= self.high and not math.isinf(value) else None
+
+
+def largest(
+    name: str, metric: str, by: str, *, scale: float = 1.0, low: float = 0.0, high: float = math.inf, place: str = ""
+) -> Expression:
+    """Declare the newest value of a gauge by some labels; of copies, or of two names of one thing, the largest."""
+    metrics = {"own": Metric(metric, place=place)}
+    return Expression(name=name, metrics=metrics, text=f"max by ({by}) ($own)", scale=scale, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

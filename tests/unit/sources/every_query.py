@@ -1,6 +1,5 @@
 """Ask everything that is ever asked of Prometheus, and write down the queries."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -202,12 +201,11 @@ def site_of_inputs(names: Sequence[str]) -> Site:
 _SELECTOR = re.compile(r'[\w:]*\{(?:"(?:\\.|[^"\\])*"|[^"{}])*\}')
 
 
-def page(site: Site) -> str:
+def page(found: Mapping[str, Sequence[str]]) -> str:
     """Write down what a site's Prometheus is asked.
 
     What is there more than once is written once: a selector under its number (@1), a query under its own (#1).
     """
-    found = asyncio.run(site.queries())
     selectors: dict[str, str] = {}
     queries: dict[str, str] = {}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from .every_query import Site, default_site, metrics_of, page, renamed_site, site_of_inputs
+from .test_promql import check_with_promtool
 
 PAGES = Path(__file__).parents[2] / "data" / "queries"
 # Every label of an exporter that is read.
@@ -32,12 +33,17 @@ SITES = {"default": default_site, "renamed": renamed, "inputs": lambda: site_of_
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_what_prometheus_is_asked_stays_as_it_is(name: str, update_golden: bool) -> None:
-    asked, file = page(SITES[name]()), PAGES / f"{name}.txt"
+async def test_what_prometheus_is_asked_stays_as_it_is_and_is_promql(
+    name: str, update_golden: bool, tmp_path: Path
+) -> None:
+    queries = await SITES[name]().queries()
+    asked, file = page(queries), PAGES / f"{name}.txt"
     if update_golden:
         file.parent.mkdir(exist_ok=True)
         file.write_text(asked)
     assert asked.splitlines() == file.read_text().splitlines(), "run pytest --update-golden tests/unit/sources"
+    result = check_with_promtool([query for each in queries.values() for query in dict.fromkeys(each)], tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_page_names_each_metric_that_is_asked_for() -> None:

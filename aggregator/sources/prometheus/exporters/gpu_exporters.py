@@ -5,6 +5,8 @@ UUID or uuid: without either label the boards of a node would be one. Of the oth
 `MIG-` UUID, for its releases up to v0.2.0 have no label GPU_I_ID. A board that has gone is none after two scrapes.
 """
 
+from collections.abc import Mapping
+
 from aggregator.sources.prometheus.expression import Expression, Metric
 
 _DCGM_BOARD = "$node, $UUID, $uuid, $gpu"
@@ -17,51 +19,25 @@ _NVIDIA_POWER = {
 }
 _BOARDS = "($boards_valid unless $slices_valid)"
 
-DCGM_WATTS = Expression(
-    name="gpu_watts",
-    metrics=_DCGM_POWER,
-    text=f"sum by ($node) (max by ({_DCGM_BOARD}) (avg_over_time($boards_valid[$moments])))",
-    low=1.0,
-    high=1e5,
+
+def _watts(metrics: Mapping[str, Metric], board: str, watts: str, scale: float = 1.0) -> Expression:
+    text = f"sum by ($node) (max by ({board}) ({watts}))"
+    return Expression(name="gpu_watts", metrics=metrics, text=text, scale=scale, low=1.0, high=1e5)
+
+
+def _gpus(metrics: Mapping[str, Metric], board: str, boards: str) -> Expression:
+    text = f"count by ($node) (count by ({board}) ({boards}))"
+    return Expression(name="gpus", metrics=metrics, text=text, low=1.0, high=1e3)
+
+
+# Means and numbers over a ledger window; and now, of which the power at rest is made.
+DCGM_WATTS = _watts(_DCGM_POWER, _DCGM_BOARD, "avg_over_time($boards_valid[$moments])")
+DCGM_GPUS = _gpus(_DCGM_POWER, _DCGM_BOARD, "last_over_time($boards[$hold])")
+DCGM_NOW = _watts(_DCGM_POWER, _DCGM_BOARD, "$boards_valid")
+NVIDIA_WATTS = _watts(_NVIDIA_POWER, _NVIDIA_BOARD, f"avg_over_time({_BOARDS}[$moments])", scale=1e-3)
+NVIDIA_GPUS = _gpus(
+    _NVIDIA_POWER, _NVIDIA_BOARD, "last_over_time($boards[$hold]) unless last_over_time($slices[$hold])"
 )
-DCGM_GPUS = Expression(
-    name="gpus",
-    metrics=_DCGM_POWER,
-    text=f"count by ($node) (count by ({_DCGM_BOARD}) (last_over_time($boards[$hold])))",
-    low=1.0,
-    high=1e3,
-)
-NVIDIA_WATTS = Expression(
-    name="gpu_watts",
-    metrics=_NVIDIA_POWER,
-    text=f"sum by ($node) (max by ({_NVIDIA_BOARD}) (avg_over_time({_BOARDS}[$moments])))",
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
-NVIDIA_GPUS = Expression(
-    name="gpus",
-    metrics=_NVIDIA_POWER,
-    text=f"count by ($node) (count by ({_NVIDIA_BOARD}) (last_over_time($boards[$hold])"
-    " unless last_over_time($slices[$hold])))",
-    low=1.0,
-    high=1e3,
-)
-# The same at one moment, of which the power at rest is made.
-DCGM_NOW = Expression(
-    name="gpu_watts",
-    metrics=_DCGM_POWER,
-    text=f"sum by ($node) (max by ({_DCGM_BOARD}) ($boards_valid))",
-    low=1.0,
-    high=1e5,
-)
-NVIDIA_NOW = Expression(
-    name="gpu_watts",
-    metrics=_NVIDIA_POWER,
-    text=f"sum by ($node) (max by ({_NVIDIA_BOARD}) ({_BOARDS}))",
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
+NVIDIA_NOW = _watts(_NVIDIA_POWER, _NVIDIA_BOARD, _BOARDS, scale=1e-3)
 DCGM = (DCGM_WATTS, DCGM_GPUS, DCGM_NOW)
 NVIDIA = (NVIDIA_WATTS, NVIDIA_GPUS, NVIDIA_NOW)

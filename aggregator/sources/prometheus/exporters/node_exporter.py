@@ -6,7 +6,7 @@ parts).
 InfiniBand data are bytes already, though the kernel counts words of four.
 """
 
-from aggregator.sources.prometheus.expression import NODE, Expression, Graph, Metric
+from aggregator.sources.prometheus.expression import NODE, Expression, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import Matcher, lines, slopes
 
 # intel-rapl-mmio repeats the package's energy under another path; core and uncore are parts of it, and not read.
@@ -48,24 +48,20 @@ CPUS = Expression(name="cpus", metrics=_COUNTING, text=_CAPACITY, low=1.0, high=
 RESTING_CPUS = Expression(name="cpus", metrics=_REST, text=f"sum by ($node) ({_RESTING})", high=1e5)
 
 
-def _largest(name: str, metric: Metric, high: float, low: float = 0.0) -> Expression:
-    return Expression(name=name, metrics={"own": metric}, text="max by ($node) ($own)", low=low, high=high)
-
-
-MEMORY_BYTES = _largest("memory_total_bytes", Metric("node_memory_MemTotal_bytes"), 1e15, low=1.0)
+MEMORY_BYTES = largest("memory_total_bytes", "node_memory_MemTotal_bytes", "$node", low=1.0, high=1e15)
 
 # What of each host is in every snapshot.
 HOST_INPUTS = (
-    _largest("load1", Metric("node_load1"), 1e6),
+    largest("load1", "node_load1", "$node", high=1e6),
     CPUS,
     Expression(
         name="resting_cpus", metrics={**_REST, **_IDLE}, high=1e5,
         text=f"sum by ($node) ({_RESTING} and on ($node, $cpu) $idle)",
     ),
     MEMORY_BYTES,
-    _largest("memory_available_bytes", Metric("node_memory_MemAvailable_bytes"), 1e15),
-    _largest("scratch_bytes", Metric("node_filesystem_size_bytes", place="scratch"), 1e18),
-    _largest("scratch_available_bytes", Metric("node_filesystem_avail_bytes", place="scratch"), 1e18),
+    largest("memory_available_bytes", "node_memory_MemAvailable_bytes", "$node", high=1e15),
+    largest("scratch_bytes", "node_filesystem_size_bytes", "$node", high=1e18, place="scratch"),
+    largest("scratch_available_bytes", "node_filesystem_avail_bytes", "$node", high=1e18, place="scratch"),
 )  # fmt: skip
 # What the ledger asks for.
 WINDOW_INPUTS = (PACKAGE_WATTS, PACKAGE_MOMENTS, DRAM_WATTS, CPUS, RESTING_CPUS, MEMORY_BYTES)

@@ -5,21 +5,13 @@ Only accounts right below the root have a level; one that has used nothing has +
 
 from collections.abc import Mapping, Sequence
 
-from aggregator.sources.prometheus.expression import LABELS, SLURM_NODE, Expression, Graph, Metric
+from aggregator.sources.prometheus.expression import LABELS, SLURM_NODE, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import lines
 
-LEVELS = Expression(
-    name="account_levelfs", metrics={"levels": Metric("slurm_account_levelfs")}, text="max by ($account) ($levels)"
-)
+LEVELS = largest("account_levelfs", "slurm_account_levelfs", "$account")
 FAILURES = ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout")
 # A collector that failed or was too late has exported zeros.
-ERRORS = tuple(
-    Expression(
-        name=metric.removeprefix("slurm_exporter_"), metrics={"failed": Metric(metric)},
-        text="max by ($collector) ($failed)",
-    )
-    for metric in FAILURES
-)  # fmt: skip
+ERRORS = tuple(largest(metric.removeprefix("slurm_exporter_"), metric, "$collector") for metric in FAILURES)
 # By which names collectors of fair share go; osc has none of them: there the exporter ends when sshare fails.
 FAIRSHARE_COLLECTORS = frozenset({"sshare", "fairshare", "account", "accounts"})
 

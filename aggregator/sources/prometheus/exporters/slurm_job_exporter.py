@@ -4,7 +4,7 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
-from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric
+from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import extracted, lines, slopes
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
@@ -42,19 +42,9 @@ SAMPLED_AT = Expression(
     text="max by ($job, $node) (timestamp($scrapes))",
     high=1e11,
 )
-MEMORY = Expression(
-    name="memory_bytes",
-    metrics={"resident": Metric("slurm_job_memory_rss")},
-    text="max by ($job, $node) ($resident)",
-    high=LARGEST_BYTES,
-)
-MEMORY_PEAK = Expression(
-    name="memory_peak_bytes",
-    # With page cache; absent on cgroup v2 before kernel 5.14's memory.peak.
-    metrics={"peak": Metric("slurm_job_memory_max")},
-    text="max by ($job, $node) ($peak)",
-    high=LARGEST_BYTES,
-)
+MEMORY = largest("memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES)
+# With page cache; absent on cgroup v2 before kernel 5.14's memory.peak.
+MEMORY_PEAK = largest("memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES)
 THREADS = Expression(
     name="threads",
     metrics={
@@ -122,7 +112,7 @@ GPU_NODES = Expression(
 WINDOW_MEMORY = Expression(
     name="memory_bytes",
     metrics=MEMORY.metrics,
-    text="max by ($job, $node) (avg_over_time($resident_valid[$moments]))",
+    text="max by ($job, $node) (avg_over_time($own_valid[$moments]))",
     high=LARGEST_BYTES,
 )
 WINDOW_GPU_UTILIZATION = Expression(
