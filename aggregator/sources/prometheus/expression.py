@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Template
 from typing import Final, NamedTuple
 
@@ -87,6 +87,11 @@ class Expression:
     def is_ours(self) -> bool:
         """Tell whether it is of nothing but this service's own gauges."""
         return all(metric.by in (OURS, OUR_CLUSTER) for metric in self.metrics.values())
+
+    @property
+    def presence(self) -> "Expression | None":
+        """Give what has a sample whenever this one knows."""
+        return replace(self, text=self.present, present="", there="") if self.present else None
 
     @property
     def read(self) -> Iterator[Metric]:

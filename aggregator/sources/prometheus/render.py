@@ -57,13 +57,6 @@ def graph_promql(
     return writer.write(writer.over_moments())
 
 
-def presence_promql(
-    expression: Expression, select: Select, settings: ExporterSettings, node_label: str, step: float
-) -> str:
-    """Write what has a sample whenever an expression knows."""
-    return _Writer(expression, select, settings, node_label, step=step).write(expression.present)
-
-
 def recorded_promql(expression: Expression, matchers: Mapping[str, str], settings: ExporterSettings) -> str | None:
     """Write the query for what rules recorded and is fresh; None where they cannot have recorded the same.
 

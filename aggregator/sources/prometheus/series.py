@@ -1,45 +1,19 @@
 """Read the lines of a graph from Prometheus: a bounded number of range queries, whatever is asked for."""
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from aggregator.join.series import fold_smallest, left_of, merge_equal, moment, unaccounted, without
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.catalogue import GRAPHS
 from aggregator.sources.prometheus.client import PrometheusClient, Series
-from aggregator.sources.prometheus.expression import (
-    CLUSTER,
-    JOB,
-    NODE,
-    OUR_CLUSTER,
-    OURS,
-    SLURM_NODE,
-    TARGET,
-    Expression,
-    Graph,
-    Metric,
-)
-from aggregator.sources.prometheus.nodes import NodeNames, one_of
-from aggregator.sources.prometheus.promql import Matcher, quote, selector
-from aggregator.sources.prometheus.render import Select, graph_promql, own_matchers, presence_promql
+from aggregator.sources.prometheus.expression import NODE, Expression, Graph
+from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.picking import Asked, Picker
 from aggregator.sources.prometheus.settings import ExporterSettings
-
-# Job ids, or nodes, that one expression names: its length and cost stay bounded.
-BATCH: Final = 100
-T = TypeVar("T")
-
-
-class _Asked(NamedTuple):
-    """An expression, about whom it is asked, what picks their series, and how its exporter is scraped."""
-
-    expression: Expression
-    by: str
-    subject: Subject
-    settings: ExporterSettings
 
 
 class _Answer(NamedTuple):
@@ -62,10 +36,9 @@ class PrometheusSeries:
     ) -> None:
         """Take the exporters in use by name, OWN among them; cluster is its name on this service's own gauges."""
         self._client = client
-        self._matchers = matchers
         self._exporters = exporters
         self._nodes = nodes
-        self._cluster = cluster
+        self._picker = Picker(matchers, exporters, nodes, cluster)
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
         """Give the graphs that may be asked of a kind of subject ("job", "user" …), by name."""
@@ -119,8 +92,8 @@ class PrometheusSeries:
         warnings: dict[str, None] = {}
         rejected: Counter[str] = Counter()
         for expression in graph.sources:
-            asked = _Asked(expression, graph.by[kind], subject, self._settings_of(expression, exporter))
-            expressions = list(self._write(asked, span.step))
+            asked = Asked(expression, graph.by[kind], subject, self._settings_of(expression, exporter))
+            expressions = list(self._picker.queries(asked, span.step))
             answer, present = await asyncio.gather(self._ask(expressions, left), self._moments(asked, left))
             lines = merge_equal(self._line(graph, series, asked.settings, rejected) for series in answer.series)
             found += without(lines, known)
@@ -147,48 +120,18 @@ class PrometheusSeries:
         said = dict.fromkeys(f"not all data: {warning[:300]}" for _, warnings in answers for warning in warnings)
         return _Answer([series for found, _ in answers for series in found], tuple(said))
 
-    async def _moments(self, asked: _Asked, span: Span) -> set[int]:
+    async def _moments(self, asked: Asked, span: Span) -> set[int]:
         """Find out when an expression knows."""
-        if not asked.expression.present:
+        presence = asked.expression.presence
+        if presence is None:
             return set()
-        queries = [
-            presence_promql(asked.expression, self._select(asked, part), asked.settings, self._nodes.label, span.step)
-            for part in _parts(asked.by, asked.subject)
-        ]
-        answer = await self._ask(queries, span)
+        answer = await self._ask(list(self._picker.queries(replace(asked, expression=presence), span.step)), span)
         return {moment(time) for series in answer.series for time, _ in series.values}
 
     def _settings_of(self, expression: Expression, exporter: str) -> ExporterSettings:
         """Give how the exporter of an expression is scraped; our own gauges carry our names of labels."""
         settings = self._exporters.get(expression.exporter, self._exporters[exporter])
         return replace(settings, labels={}) if expression.is_ours else settings
-
-    def _write(self, asked: _Asked, step: float) -> Iterator[str]:
-        """Write an expression once for every BATCH jobs or nodes."""
-        for part in _parts(asked.by, asked.subject):
-            nodes = quote(self._nodes.capture(part.nodes)) if part.nodes else '""'
-            select = self._select(asked, part)
-            yield graph_promql(asked.expression, select, asked.settings, self._nodes.label, step, nodes)
-
-    def _select(self, asked: _Asked, part: Subject) -> Select:
-        """Make what picks the series of a metric that are of a part of the subject."""
-
-        def select(metric: Metric) -> str:
-            by = metric.by or asked.by
-            if by in (OURS, OUR_CLUSTER):
-                picked = _picked(part, by, ExporterSettings())
-                return selector(metric.name, {"cluster": self._cluster}, *picked, *metric.matchers)
-            owner = self._exporters.get(metric.exporter, asked.settings)
-            picked = self._picked(part, by, owner, asked.expression.job_label)
-            return selector(owner.metric(metric.name), self._matchers, *picked, *own_matchers(metric, owner))
-
-        return select
-
-    def _picked(self, part: Subject, by: str, owner: ExporterSettings, job_label: str) -> tuple[Matcher, ...]:
-        if by in (NODE, SLURM_NODE):
-            names = replace(self._nodes, label=owner.label("node")) if by == SLURM_NODE else self._nodes
-            return (names.matcher(part.nodes),)
-        return _picked(part, by, owner, job_label)
 
     def _line(self, graph: Graph, series: Series, settings: ExporterSettings, rejected: Counter[str]) -> Line:
         """Read one series: base units, Slurm's node names, our label names; values that cannot be are gaps."""
@@ -210,33 +153,5 @@ class PrometheusSeries:
         return labels
 
 
-def _picked(part: Subject, by: str, settings: ExporterSettings, job_label: str = "slurmjobid") -> tuple[Matcher, ...]:
-    """Match what picks the subject's series, as an exporter's settings name it; nothing of it for a whole cluster."""
-    if by in (CLUSTER, OUR_CLUSTER):
-        return ()
-    if by == TARGET:
-        name = re.escape(dict(part.labels)["filesystem"])
-        return ((settings.label("target"), "=~", f"{name}-(OST|MDT).*"),)
-    jobs = (one_of(settings.label(job_label), list(map(str, part.jobs))),) if part.jobs else ()
-    # Who had the same job id before: series without the label are taken.
-    others = ((settings.label("user"), "!~", "|".join(map(re.escape, part.not_of))),) if part.not_of else ()
-    labels = (*((name, (value,)) for name, value in part.labels), *part.any_of)
-    return (*jobs, *others, *(one_of(settings.label(name), values) for name, values in labels))
-
-
-def _parts(by: str, subject: Subject) -> Iterator[Subject]:
-    """Cut a subject into parts of at most BATCH jobs or nodes."""
-    if by == JOB:
-        yield from (replace(subject, jobs=tuple(ids)) for ids in _batches(subject.jobs))
-    elif by in (NODE, SLURM_NODE):
-        yield from (replace(subject, nodes=tuple(nodes)) for nodes in _batches(subject.nodes))
-    else:
-        yield subject
-
-
 def _of(subject: str, exporter: str) -> Iterable[Graph]:
     return (graph for graph in GRAPHS[exporter] if subject in graph.by)
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[first : first + BATCH] for first in range(0, len(items), BATCH))

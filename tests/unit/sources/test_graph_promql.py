@@ -12,7 +12,7 @@ from aggregator.sources.prometheus import ExporterSettings, NodeNames, Prometheu
 from aggregator.sources.prometheus.catalogue import GRAPHS
 from aggregator.sources.prometheus.client import Endpoint, Series
 from aggregator.sources.prometheus.expression import JOB, Graph
-from aggregator.sources.prometheus.series import BATCH
+from aggregator.sources.prometheus.picking import BATCH
 
 from .test_promql import HOSTILE, PLAIN, check_with_promtool
 

@@ -107,19 +107,16 @@ def _sums(
     text is over the exporter's own series, which answer for users and accounts where there are no rules.
     """
     more = f", {type_label}" if type_label else ""
-    first = [_ours(gauge, of="user", by=f"user, account{more}", more=more), _recorded(name, rules)]
-    last = (
-        Expression(name=name, metrics={**metrics, **_ANYONE}, text=text, there=_WHILE_ANYONE)
-        if metrics
-        else first.pop()
-    )
-    whole = _ours(gauge, of="account", by=type_label, more=more)
+    of_users = [_ours(gauge, of="user", by=f"user, account{more}", more=more), _recorded(name, rules)]
+    if metrics:
+        of_users.append(Expression(name=name, metrics={**metrics, **_ANYONE}, text=text, there=_WHILE_ANYONE))
+    of_all = [_ours(gauge, of="account", by=type_label, more=more), _recorded(name, rules, of_all=True)]
     return tuple(
         Graph(
             name=name, help=help_text, unit=unit, by=by, high=high, first=tuple(first), exporter=_EXPORTER,
             metrics=last.metrics, text=last.text, there=last.there,
         )
-        for by, first, last in ((_OF_USERS, first, last), (_OF_CLUSTER, [whole], _recorded(name, rules, of_all=True)))
+        for by, (*first, last) in ((_OF_USERS, of_users), (_OF_CLUSTER, of_all))
     )  # fmt: skip
 
 
@@ -127,10 +124,10 @@ _ALLOCATED_CPUS = _Rule("allocated_core:count_user_account", "allocated_core:cou
 _USED_CPUS = _Rule("used_core:sum_user_account", "used_core:sum")
 _ALLOCATED_MEMORY = _Rule("allocated_memory:sum_user_account", "allocated_memory:sum")
 _USED_MEMORY = _Rule("rss_memory:sum_user_account", "rss_memory:sum")
-_PEAK_MEMORY = _Rule(*["max_memory:sum_user_account"] * 2)
+_PEAK_MEMORY = _Rule("max_memory:sum_user_account", "max_memory:sum_user_account")
 _ALLOCATED_GPUS = _Rule("allocated_gpu:count_user_account", "allocated_gpu:count")
 _USED_GPUS = _Rule("used_gpu:sum_user_account", "used_gpu:sum")
-_BUSY_GPUS = _Rule(*["non_idle_gpu:sum_user_account"] * 2)
+_BUSY_GPUS = _Rule("non_idle_gpu:sum_user_account", "non_idle_gpu:sum_user_account")
 _EACH_JOB = f"max by ({_WHO}, $job, $node)"
 _EACH_GPU = f"max by ({_WHO}, $job, $node, $gpu) ($gpus_now <= 100.5)"
 
