@@ -28,10 +28,10 @@ def renamed(exporter: str, metrics: Mapping[str, str]) -> Mapping[str, str]:
 
     Of two inputs of one metric that have names of their own the first counts.
     """
-    names = dict(metrics)
     settings = ExporterSettings(metrics=metrics)
+    found: dict[str, str] = {}
     for item in INPUTS.get(exporter, ()):
-        first = next(iter(item.metrics.values()))
-        if item.name in metrics:
-            names.setdefault(first.name, item.stored(first, settings))
-    return names
+        stored = item.stored(item.main, settings)
+        if stored != item.main.name:
+            found.setdefault(item.main.name, stored)
+    return {**metrics, **found}

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.config.exporter import Exporters
-from aggregator.sources.prometheus.catalogue import INPUTS
-from aggregator.sources.prometheus.exporters.needed import NEEDED
+from aggregator.sources.prometheus.catalogue import INPUTS, NEEDED
 from tests.contract.series_page import series_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "series.md"

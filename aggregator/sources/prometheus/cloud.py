@@ -54,10 +54,10 @@ class PrometheusCloud:
         self._exporter = exporter
         self._nodes = nodes
         self._rule = rule
-        self._inputs = {item.name: item for item in libvirtd.INPUTS}
+        self._inputs = {item.name: item for item in libvirtd.NOW_INPUTS}
         self._queries, self._idle_queries = (
             {item.name: promql(item, matchers, exporter, nodes.label, window) for item in items}
-            for items, window in ((libvirtd.INPUTS, 0.0), (libvirtd.IDLE_INPUTS, rule.duration))
+            for items, window in ((libvirtd.NOW_INPUTS, 0.0), (libvirtd.IDLE_INPUTS, rule.duration))
         )
         self._looked: _Looked | None = None
 

@@ -112,10 +112,14 @@ class Expression:
             return self.chosen
         return self
 
+    @property
+    def main(self) -> Metric:
+        """Give the metric that a site may also name by what is read of it: the first one."""
+        return next(iter(self.metrics.values()))
+
     def stored(self, metric: Metric, settings: ExporterSettings) -> str:
-        """Give the site's name of a metric; it may name the first one by what is read of it."""
-        first = next(iter(self.metrics.values()))
-        own = settings.metrics.get(self.name) if metric.name == first.name else None
+        """Give the site's name of a metric."""
+        own = settings.metrics.get(self.name) if metric.name == self.main.name else None
         return own or settings.metric(metric.name)
 
     def source(self, exporter: str, settings: ExporterSettings) -> str:

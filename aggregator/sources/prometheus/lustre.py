@@ -8,7 +8,7 @@ from aggregator.model.lustre import LustreUse, Rates, Sender
 from aggregator.model.lustre_jobid import JobIdParser
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, INPUTS, MOST_SENDERS, WHOLES
+from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, MOST_SENDERS, RATES, WHOLES
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
@@ -43,7 +43,7 @@ class PrometheusLustre:
         self._kept_coverage: LastGood[Mapping[str, float]] = LastGood(patience)
         self.memory = (self._kept, self._kept_coverage)
         self._most = most
-        inputs = (*INPUTS.values(), COVERAGE)
+        inputs = (*RATES.values(), COVERAGE)
         self._queries = {item.name: promql(item, matchers, exporter, "") for item in inputs}
         self._wholes = {name: promql(item, matchers, exporter, "") for name, item in WHOLES.items()}
         self._labels = {name: exporter.label(name) for name in ("jobid", "user", "account")}
@@ -74,7 +74,7 @@ class PrometheusLustre:
         # A kind whose whole could not be read would add up to less than was measured: it is missing.
         rates = {
             name: self._rates(item, vectors[name], wholes.vectors.get(name, ()), rejected)
-            for name, item in INPUTS.items()
+            for name, item in RATES.items()
             if name not in failed
         }
         kept = self._kept.fill(at, self._wholes, rates)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from aggregator import executors
 from aggregator.model.energy import METERS, NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
+from aggregator.sources.prometheus import named
 from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import (
-    gpu_exporters,
-    named_gpus,
+    dcgm_exporter,
     node_exporter,
+    nvidia_gpu_exporter,
     redfish_exporter,
     slurm_job_exporter,
 )
@@ -221,23 +222,23 @@ _INPUTS: Mapping[str, tuple[str, Expression]] = {
     "cpus": ("node_exporter", node_exporter.CPUS),
     "resting_cpus": ("node_exporter", node_exporter.RESTING_CPUS),
     "memory_total_bytes": ("node_exporter", node_exporter.MEMORY_BYTES),
-    "dcgm_gpu_watts": ("dcgm_exporter", gpu_exporters.DCGM_WATTS),
-    "dcgm_gpus": ("dcgm_exporter", gpu_exporters.DCGM_GPUS),
-    "nvidia_gpu_watts": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA_WATTS),
-    "nvidia_gpus": ("nvidia_gpu_exporter", gpu_exporters.NVIDIA_GPUS),
+    "dcgm_gpu_watts": ("dcgm_exporter", dcgm_exporter.WATTS),
+    "dcgm_gpus": ("dcgm_exporter", dcgm_exporter.GPUS),
+    "nvidia_gpu_watts": ("nvidia_gpu_exporter", nvidia_gpu_exporter.WATTS),
+    "nvidia_gpus": ("nvidia_gpu_exporter", nvidia_gpu_exporter.GPUS),
     "healthy_nodes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_HEALTHY_NODES),
     "busy_cpus": ("slurm_job_exporter", slurm_job_exporter.CPUS),
     "memory_bytes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_MEMORY),
     "gpu_utilization": ("slurm_job_exporter", slurm_job_exporter.WINDOW_GPU_UTILIZATION),
     "job_gpu_watts": ("slurm_job_exporter", slurm_job_exporter.JOB_GPU_WATTS),
-    **{f"{name}:{item.name}": (name, item) for name, of_exporter in named_gpus.WINDOW.items() for item in of_exporter},
+    **{f"{name}:{item.name}": (name, item) for name, of_exporter in named.WINDOW.items() for item in of_exporter},
 }
 _JOB_KEYS = ("busy_cpus", "memory_bytes")
 _NODE_KEYS = tuple(
     key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts") and ":" not in key
 )
 # The keys of those that name a GPU's job: utilisation, watts.
-_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named_gpus.WINDOW)
+_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named.WINDOW)
 _Boards = Mapping[int, Mapping[str, Sequence[float]]]
 
 

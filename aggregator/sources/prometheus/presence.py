@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aggregator.sources.prometheus.catalogue import NEEDED
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporters.needed import NEEDED, Needed
+from aggregator.sources.prometheus.exporter import Needed
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.promql import selector
 

@@ -33,7 +33,7 @@ GPU_MEMORY: Final = _of_jobs(slurm_job_exporter.GPU_MEMORY)
 # The proxy's settings go first, as they do when its series are read.
 LUSTRE: Final[Mapping[str, Provenance]] = {
     name: Provenance("lustre_exporter", ("lustre_exporter_slurm", "lustre_exporter"), expression)
-    for name, expression in lustre_exporter.INPUTS.items()
+    for name, expression in lustre_exporter.RATES.items()
 }
 _EVERY: Final = (CPU, MEMORY, MEMORY_PEAK, THREADS, GPU, GPU_MEMORY, *LUSTRE.values())
 

@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from aggregator import executors
 from aggregator.sources.prometheus.client import PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import gpu_exporters, redfish_exporter, slurm_job_exporter
+from aggregator.sources.prometheus.exporters import (
+    dcgm_exporter,
+    nvidia_gpu_exporter,
+    redfish_exporter,
+    slurm_job_exporter,
+)
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.render import promql
@@ -25,8 +30,8 @@ _Points = Mapping[str, Mapping[float, float]]
 # By exporter.
 _INPUTS: Mapping[str, Expression] = {
     "redfish_exporter": redfish_exporter.NODE_WATTS_NOW,
-    "dcgm_exporter": gpu_exporters.DCGM_NOW,
-    "nvidia_gpu_exporter": gpu_exporters.NVIDIA_NOW,
+    "dcgm_exporter": dcgm_exporter.WATTS_NOW,
+    "nvidia_gpu_exporter": nvidia_gpu_exporter.WATTS_NOW,
     "slurm_job_exporter": slurm_job_exporter.GPU_WATTS_NOW,
 }
 

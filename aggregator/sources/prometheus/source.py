@@ -9,8 +9,9 @@ from typing import Any
 from aggregator import executors
 from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import named
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporters import named_gpus, slurm_job_exporter
+from aggregator.sources.prometheus.exporters import slurm_job_exporter
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of, plausible_value
@@ -58,9 +59,9 @@ class PrometheusUse:
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
         self._gpu_label = exporter.label("gpu")
-        inputs = slurm_job_exporter.INPUTS
+        inputs = slurm_job_exporter.REFRESHED
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
-        self._named = {name: (others[name], items) for name, items in named_gpus.NOW.items() if name in others}
+        self._named = {name: (others[name], items) for name, items in named.NOW.items() if name in others}
         for name, (settings, items) in self._named.items():
             self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))

@@ -17,7 +17,7 @@ from aggregator.sources.prometheus.settings import ExporterSettings
 from tests.lab.packages import promtool
 
 SETTINGS = ExporterSettings(interval=30.0)
-INPUTS = {item.name: item for item in libvirtd.INPUTS}
+INPUTS = {item.name: item for item in libvirtd.NOW_INPUTS}
 IDLE = {item.name: item for item in libvirtd.IDLE_INPUTS}
 STALE = "stale"
 # Half a CPU: 15 s of it every 30 s, in nanoseconds.

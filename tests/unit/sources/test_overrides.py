@@ -7,6 +7,7 @@ from string import Template
 
 import pytest
 
+from aggregator.app.stored import renamed
 from aggregator.model.series import Span, Subject
 from aggregator.sources.prometheus import NodeNames, PrometheusSeries
 from aggregator.sources.prometheus.catalogue import GRAPHS, INPUTS
@@ -109,3 +110,11 @@ def test_the_proxys_names_go_first() -> None:
     proxy, plain = (ExporterSettings(metrics={"read": name}) for name in ("site:proxy", "site:plain"))
     found = stored_texts({"lustre_exporter": plain, "lustre_exporter_slurm": proxy})
     assert found == {LUSTRE["read"].text(): "lustre_exporter site:proxy via Prometheus"}
+
+
+def test_the_check_looks_for_a_metric_under_the_name_that_is_asked_for() -> None:
+    names = {"memory_bytes": "site:memory", "slurm_job_memory_rss": "site:rss", "slurm_job_memory_max": "site:max"}
+    found = renamed("slurm_job_exporter", names)
+    assert (found["slurm_job_memory_rss"], found["slurm_job_memory_max"]) == ("site:memory", "site:max")
+    assert renamed("slurm_job_exporter", {"cpu_seconds": "b", "cpus": "a"})["slurm_job_core_usage_total"] == "a"
+    assert renamed("node_exporter", {}) == renamed("pcm_sensor_server", {}) == {}

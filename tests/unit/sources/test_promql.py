@@ -77,7 +77,7 @@ def test_every_expression_is_of_the_cluster_only(item: Expression) -> None:
 def test_the_sites_names_are_used(item: Expression) -> None:
     text = promql(item, PLAIN, RENAMED, "node")
     assert f"site:{item.name}" in text
-    assert next(item.read).name not in text
+    assert item.main.name not in text
     assert "slurmjobid" not in text
     # Who vouches is a target of Prometheus, which has its own names for it.
     assert "instance" not in text or item in (HEALTHY_NODES, WINDOW_HEALTHY_NODES)

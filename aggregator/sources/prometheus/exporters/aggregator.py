@@ -11,6 +11,7 @@ service, and of Prometheus, show the same: the largest is taken before anything 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from aggregator.sources.prometheus.exporter import Exporter
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import (
     APPLICATIONS,
     BASENAME,
@@ -286,3 +287,5 @@ GRAPHS = (
     _applications("account", "$account", _RECORDED_PROGRAMS),
     *_SOFTWARE,
 )
+
+EXPORTER = Exporter(graphs=GRAPHS)

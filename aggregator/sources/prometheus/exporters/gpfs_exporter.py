@@ -6,6 +6,7 @@ against the limits and is not in what is used. The exporter's own word that a co
 it shows beside. User and group are names, or numbers that mmrepquota could not resolve.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, Needed
 from aggregator.sources.prometheus.expression import CLUSTER, LABELS, Expression, Graph, Metric
 
 _COLLECTOR = ("collector", "=", "mmrepquota")
@@ -44,3 +45,19 @@ GRAPHS = tuple(
 FAILING = Expression(
     name="failing", metrics=_FAILURES, text="max by ($node) ($error == 1 or $timeout == 1)"
 )  # fmt: skip
+
+INPUTS = (FAILING,)
+# What is not known without which series.
+NEEDED = tuple(
+    Needed(
+        f"the {unit} of owners and their limits",
+        tuple(
+            f"gpfs_{owner}_{kind}_{unit}"
+            for owner in ("group", "user", "fileset")
+            for kind in ("used", "quota", "limit", "in_doubt")
+        ),
+    )
+    for unit in ("bytes", "files")
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

@@ -4,6 +4,7 @@ Sizes are KiB. The file system is the label `path`; the owner is a label that si
 quotas). There are no limits: those are in the allocations file.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import LABELS, Graph, Metric
 
 _METRICS = (
@@ -20,3 +21,11 @@ GRAPHS = tuple(
     for owner in ("group", "user")
     for name, text, unit, metric, scale, high in _METRICS
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    needed("lfs_quota_kbytes", "the bytes of owners"),
+    needed("lfs_quota_inodes", "the inodes of owners"),
+)  # fmt: skip
+
+EXPORTER = Exporter(graphs=GRAPHS, needed=NEEDED)

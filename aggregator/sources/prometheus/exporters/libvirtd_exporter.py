@@ -8,6 +8,7 @@ Metrics and labels of the branches `metadata` and `master` are the same; on a cl
 `metadata` shows no instance at all.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import LABELS, Expression, Graph, Metric
 from aggregator.sources.prometheus.promql import lines, slopes
 
@@ -137,7 +138,7 @@ def _rate(name: str, metric: Metric, label: str) -> Expression:
     )  # fmt: skip
 
 
-INPUTS = (
+NOW_INPUTS = (
     IDENTITY,
     HYPERVISORS,
     Expression(
@@ -178,3 +179,15 @@ IDLE_INPUTS = (
     ),
     Expression(name="seen", metrics=_STATE, text="count_over_time(group by ($uuid) ($state)[$points])", high=1e6),
 )  # fmt: skip
+
+INPUTS = (*NOW_INPUTS, *IDLE_INPUTS)
+# What is not known without which series.
+NEEDED = (
+    needed("libvirtd_domain_domain_state", "which instances run"),
+    needed("libvirtd_domain_vcpu_time", "the CPUs of instances, and their use"),
+    needed("libvirtd_domain_balloon_current", "the memory of instances"),
+    needed("libvirtd_info", "which hypervisors are observed"),
+    needed("libvirtd_domain_balloon_usable", "memory used, where the guest reports it", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

@@ -14,6 +14,7 @@ target: metadata operations are those of MDTs alone. The file system is cut from
 from collections.abc import Mapping
 from typing import TypedDict
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import CLUSTER, JOB, LABELS, OURS, TARGET, Expression, Graph, Metric
 from aggregator.sources.prometheus.promql import Matcher, extracted, lines, slopes
 
@@ -51,7 +52,7 @@ def _rates(text: str) -> Mapping[str, Expression]:
     }  # fmt: skip
 
 
-INPUTS = _rates(f"topk({MOST_SENDERS}, sum by ($jobid, filesystem, $user, $account) ({_RATES}))")
+RATES = _rates(f"topk({MOST_SENDERS}, sum by ($jobid, filesystem, $user, $account) ({_RATES}))")
 # What all senders of a kind have together, those beyond the cap as well.
 WHOLES = _rates(f"sum by (filesystem) ({_RATES})")
 # The share of the targets of the last hour that are seen now, on whichever server.
@@ -62,6 +63,7 @@ COVERAGE = Expression(
     text=f"{_SHOWN.format(by_filesystem('$own'))} / {_SHOWN.format(by_filesystem('count_over_time($own[1h])'))}",
     high=1.0,
 )
+INPUTS = (*RATES.values(), *WHOLES.values(), COVERAGE)
 
 
 class _Sums(TypedDict):
@@ -175,3 +177,16 @@ GRAPHS = (
         LABELS,
     ),
 )
+
+# What is not known without which series.
+NEEDED_OF_JOBS = (
+    needed("lustre_job_read_bytes_total", "what jobs read"),
+    needed("lustre_job_write_bytes_total", "what jobs write"),
+    needed("lustre_job_stats_total", "metadata operations of jobs"),
+)
+NEEDED = (
+    *NEEDED_OF_JOBS,
+    needed("lustre_inodes_maximum", "which share of the Lustre targets is seen"),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

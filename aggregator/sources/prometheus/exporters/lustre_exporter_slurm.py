@@ -8,10 +8,13 @@ has the user of whichever run was found first: what is shown now is attributed a
 
 from collections.abc import Mapping
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.exporters.lustre_exporter import (
     GAUGES,
+    INPUTS,
     JOB_BYTES,
     JOB_METRICS,
+    NEEDED_OF_JOBS,
     SHARED,
     bandwidth,
     by_filesystem,
@@ -41,7 +44,7 @@ def _of_all_servers(kind: str, by: str, ours: str) -> str:
 
 def _with_ours(*kinds: str) -> Mapping[str, Metric]:
     """Give the metrics of some kinds, their gauges, and the series without the proxy's label."""
-    found = {}
+    found: dict[str, Metric] = {}
     for kind in kinds:
         metric = JOB_METRICS[kind]
         direct = Metric(metric.name, (*metric.matchers, *_UNNAMED), by=CLUSTER)
@@ -71,3 +74,11 @@ GRAPHS = (
         TARGET,
     ),
 )
+
+# What is not known without which series.
+NEEDED = (
+    *NEEDED_OF_JOBS,
+    needed("lustre_inodes_maximum", "which share of the Lustre targets is seen", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

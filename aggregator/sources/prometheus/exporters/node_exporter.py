@@ -6,6 +6,7 @@ parts).
 InfiniBand data are bytes already, though the kernel counts words of four.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import NODE, Expression, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import Matcher, lines, slopes
 
@@ -63,8 +64,8 @@ HOST_INPUTS = (
     largest("scratch_bytes", "node_filesystem_size_bytes", "$node", high=1e18, place="scratch"),
     largest("scratch_available_bytes", "node_filesystem_avail_bytes", "$node", high=1e18, place="scratch"),
 )  # fmt: skip
-# What the ledger asks for.
-WINDOW_INPUTS = (PACKAGE_WATTS, PACKAGE_MOMENTS, DRAM_WATTS, CPUS, RESTING_CPUS, MEMORY_BYTES)
+# With what the ledger asks for.
+INPUTS = (*HOST_INPUTS, PACKAGE_WATTS, PACKAGE_MOMENTS, DRAM_WATTS, RESTING_CPUS)
 
 # What is shown over time, of the nodes of a job and of a host.
 _OF_BOTH = {"job": NODE, "node": NODE}
@@ -211,3 +212,17 @@ GRAPHS = (
         "max by ($node, $mountpoint) ($size_mean) - max by ($node, $mountpoint) ($avail_mean)",
     ),
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    needed("node_cpu_seconds_total", "the CPUs of nodes, and how busy they are"),
+    needed("node_memory_MemTotal_bytes", "the memory of nodes"),
+    needed("node_memory_MemAvailable_bytes", "the free memory of nodes"),
+    needed("node_load1", "the load of nodes"),
+    needed("node_filesystem_size_bytes", "the size of local scratch", always=False),
+    needed("node_filesystem_avail_bytes", "the free space of local scratch", always=False),
+    needed("node_rapl_package_joules_total", "the power of processors, where BMCs show none", always=False),
+    needed("node_rapl_dram_joules_total", "the power of memory, where BMCs show none", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

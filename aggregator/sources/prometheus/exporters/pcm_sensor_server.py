@@ -6,6 +6,7 @@ operating system, which is the label core of slurm-job-exporter. A job's threads
 The number of a link is in the metric's name, and how many there are depends on the processor.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, Needed, needed
 from aggregator.sources.prometheus.expression import JOB, NODE, Graph, Metric
 from aggregator.sources.prometheus.promql import extracted, labelled, slopes
 
@@ -83,3 +84,11 @@ GRAPHS = (
         + ")",
     ),
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    Needed("the memory bandwidth of sockets", ("DRAM_Reads", "DRAM_Writes")),
+    needed("OS_ID", "which threads are those of a job: cache hits and instructions", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(graphs=GRAPHS, needed=NEEDED)

@@ -10,6 +10,7 @@ labels power_votage and power_votage_id.
 
 from collections.abc import Mapping
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import Expression, Metric
 
 _METRIC = "redfish_chassis_power_average_consumed_watts"
@@ -56,3 +57,7 @@ NODE_WATTS = _node_watts("sum", _MEAN)
 NODE_MOMENTS = _node_watts("min", _COUNT)
 NODE_WATTS_NOW = _node_watts("sum", _NOW)
 INPUTS = (NODE_WATTS, NODE_MOMENTS, NODE_WATTS_NOW)
+# What is not known without which series.
+NEEDED = (needed("redfish_chassis_power_average_consumed_watts", "the power of nodes from BMCs"),)
+
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED)

@@ -5,6 +5,7 @@ Only accounts right below the root have a level; one that has used nothing has +
 
 from collections.abc import Mapping, Sequence
 
+from aggregator.sources.prometheus.exporter import Exporter, Needed, needed
 from aggregator.sources.prometheus.expression import LABELS, SLURM_NODE, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import lines
 
@@ -12,6 +13,7 @@ LEVELS = largest("account_levelfs", "slurm_account_levelfs", "$account")
 FAILURES = ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout")
 # A collector that failed or was too late has exported zeros.
 ERRORS = tuple(largest(metric.removeprefix("slurm_exporter_"), metric, "$collector") for metric in FAILURES)
+INPUTS = (LEVELS, *ERRORS)
 # By which names collectors of fair share go; osc has none of them: there the exporter ends when sshare fails.
 FAIRSHARE_COLLECTORS = frozenset({"sshare", "fairshare", "account", "accounts"})
 
@@ -181,3 +183,18 @@ GRAPHS = (
     _whole("gpus"),
     _bad_states(),
 )  # fmt: skip
+
+
+def _is_of_the_cluster(metric: str) -> bool:
+    return not metric.startswith(("slurm_node_", "slurm_exporter_"))
+
+
+# What is not known without which series.
+NEEDED = (
+    Needed("what slurmctld says of nodes", tuple(m for m in METRICS if m.startswith("slurm_node_"))),
+    Needed("what slurmctld says of the queue", tuple(m for m in METRICS if _is_of_the_cluster(m))),
+    needed("slurm_account_levelfs", "slurmctld's own fair share, to compare with", always=False),
+    Needed("which collections failed", ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout"), False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

@@ -4,6 +4,7 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
+from aggregator.sources.prometheus.exporter import Exporter, needed
 from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric, largest
 from aggregator.sources.prometheus.promql import extracted, lines, slopes
 
@@ -144,10 +145,11 @@ GPU_WATTS_NOW = Expression(
 # The newest scrape of any exporter: no later time is known of.
 NEWEST = Expression(name="newest", metrics=_UP, text="max(timestamp($up))")
 
-# What a refresh asks for, and what the ledger does.
-INPUTS = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
-WINDOW_INPUTS = (
-    GPU_NODES, NEWEST, WINDOW_HEALTHY_NODES, CPUS, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS, GPU_WATTS_NOW
+# What a refresh asks for each time, and with it what the ledger does.
+REFRESHED = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
+INPUTS = (
+    *REFRESHED, GPU_NODES, NEWEST, WINDOW_HEALTHY_NODES, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS,
+    GPU_WATTS_NOW,
 )  # fmt: skip
 
 # What is shown over time of a job, and of the jobs of a node.
@@ -247,3 +249,18 @@ GRAPHS = (
         by=", $direction",
     ),
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    needed("up", "which nodes are observed, so that a job without series is idle and not unknown"),
+    needed("slurm_job_memory_usage", "everything that jobs use: it shows when a job was scraped, CPUs as well"),
+    needed("slurm_job_core_usage_total", "CPUs used by jobs"),
+    needed("slurm_job_memory_rss", "memory used by jobs"),
+    needed("slurm_job_memory_max", "the peak of memory (cgroup v2 needs memory.peak)", always=False),
+    needed("slurm_job_threads_count", "threads", always=False),
+    needed("slurm_job_utilization_gpu", "GPUs used by jobs", always=False),
+    needed("slurm_job_memory_usage_gpu", "GPU memory used by jobs", always=False),
+    needed("slurm_job_power_gpu", "the power of jobs' GPUs", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)
