@@ -48,7 +48,7 @@ def test_a_name_in_a_text_is_one_thing_and_known(expression: Expression) -> None
 
 
 @pytest.mark.parametrize("expression", EVERY.values(), ids=list(EVERY))
-def test_a_label_without_a_placeholder_is_made_there_or_is_not_the_exporters(expression: Expression) -> None:
+def test_a_label_without_a_placeholder_is_not_the_exporters(expression: Expression) -> None:
     for text in texts(expression):
         listed = {word.strip() for found in LISTS.findall(text) for word in found.split(",")}
         made = {*re.findall(r', "(\w+)", "', text), *re.findall(r'\("(\w+)", ', text)}
