@@ -21,12 +21,12 @@ _FORMS: Final = ("valid", "mean", "max", "now")
 
 
 class Metric(NamedTuple):
-    """One metric of an expression, by the name that its exporter gives it, with matchers by the exporter's labels.
+    """One metric of an expression, by the exporter's own names of metric and labels.
 
-    place names a matcher of the site's settings. by and exporter say how its series are picked, and whose they are,
-    where that is not as with the graph. within names another metric of the expression: the mean over a step is then
-    over the time in which that one is there, not this one. holding names the metric that those have who hold
-    something: they alone have this one; without it their use is not known.
+    place names a matcher of the site's settings. by says how the series of a subject are picked, exporter whose metric
+    it is, where these are not as in the rest of the graph. within names another metric of the expression: a mean over
+    a step is then over the time in which that one has samples. holding names the metric that shows who holds something:
+    only they have this one, and without it their use is not known.
     """
 
     name: str
@@ -40,31 +40,34 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """PromQL over metrics, the unit of its values, its factor, and the range that they may have.
+    """PromQL over metrics, with the unit of its values, their scale, and the range in which they are possible.
 
-    `text` is a template (render.py fills it in). A $name in it is, in this order,
-    - the selector of one of `metrics` with all matchers. With _valid: its newest sample, as long as that holds and if
-      it is within [low, high]; a mean is taken of it at the $moments of a window: what cannot be is in no mean. With
-      _mean and _max: those of a gauge over a step of a graph. With _now: its last sample, unless that is old;
-    - a time: $window, over which counters become rates (as `slopes` writes them, with $recent, $longer and $whole),
-      $span, the same or the step where that is longer, $age, the rate window in seconds; $moments, $hold and $points
-      of a window that is looked back at, $pair, which reaches back to two samples;
-    - $job, $node and $slurm_node, the labels of the job, of the target's node, and of a node as Slurm spells it;
-      $nodes, the pattern, in quotes, that finds a node's name as the first group of a label of the picked nodes;
-    - a label of the exporter, as the site stores it. A label that stands without $ is made in the text, or it is one of
-      Prometheus's or of this service's own.
-    Values outside [low, high] after scaling are dropped, never clamped, and counted. job_label is the exporter's own
-    name of the job's label. exporter says whose metrics they are where that is not as with the graph.
+    `text` is a template; render.py fills it in. A $name in it is one of these, and is looked for in this order:
+    - A key of `metrics`: the selector of that metric with all matchers. A form may follow the key:
+      _valid is the newest sample, if it is not too old and is within [low, high]. The mean over a window is taken of
+      it, so that impossible samples are in no mean. _mean and _max are the mean and the largest value of a gauge over
+      the step of a graph. _now is the newest sample, if it is not too old.
+    - A time. $window: the window in which counters become rates; $recent, $longer and $whole go with it (`slopes`).
+      $span: the window, or the step where that is longer. $age: the window in seconds. $moments, $hold and $points:
+      how a window that has ended is looked back at. $pair: a range with two samples.
+    - A label: $job is that of the job, $node that of the target's node, $slurm_node that of a node as Slurm spells it.
+      $nodes is the pattern (in quotes) whose first group is a node's name in the label of the picked nodes.
+    - Any other name is a label of the exporter: the site's name for it takes its place.
+    A label without $ is made in the text, or belongs to Prometheus or to this service.
 
-    Over a step that is longer than the window of slopes, a text with $window, or one with `there`, is evaluated at many
-    moments of the step, of which the mean is taken: a sum of means would count what followed one another as if it had
-    been there at once. The moments are those at which there is something; with `there` (a text of the labels
-    `there_by`) those at which that has a sample: a sum is 0 then while it has none. `present` is a text that has a
-    sample whenever this one knows, also where there is nothing.
+    Values are multiplied by `scale`. Those outside [low, high] are then dropped and counted, never clamped.
+    job_label is the exporter's own name of the job's label. exporter says whose metrics these are, where they are not
+    of the exporter that declares the graph.
 
-    recorded names the series that the site's rules may have of it ($window as in 2m), and witness the expression that
-    shows which jobs and nodes must be in it (recording.py). Where the site's settings have all places that `chosen`
-    reads, that one is asked instead.
+    In a graph with a long step, a text with $window or with `there` is evaluated at many moments of the step, and the
+    mean of those is shown: a mean of each series would add up jobs that followed one another as if they had run at
+    once. The moments are those with a sample. With `there` (a text, with the labels `there_by`) they are those at which
+    `there` has a sample; the value is 0 at those where the text has none. `present` is a text that has a sample
+    whenever this expression is known, also where its value is nothing.
+
+    recorded names the series that the site's rules may have of it ($window as in 2m); witness names the expression
+    whose jobs and nodes must all be in it (recording.py). `chosen` is asked instead at sites whose settings have a
+    matcher for every place that it reads.
     """
 
     name: str
@@ -106,7 +109,7 @@ class Expression:
         key, _, form = name.rpartition("_")
         return (key, form) if key in self.metrics and form in _FORMS else None
 
-    def at(self, settings: ExporterSettings) -> "Expression":
+    def for_site(self, settings: ExporterSettings) -> "Expression":
         """Give what is asked at a site."""
         if self.chosen and all(metric.place in settings.matchers for metric in self.chosen.metrics.values()):
             return self.chosen
@@ -151,10 +154,10 @@ def largest(
 class Graph(Expression):
     """What may be asked over time.
 
-    by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (of
-    a job: the nodes that it runs on), SLURM_NODE, LABELS, or TARGET (of a file system: Lustre's). What is in `first` is
-    asked before, each for the time in which it is there; the graph's own text then for what is left. top keeps so many
-    of the largest lines by their sum over the range; the others are added up in one whose label `folded` is "_other".
+    by says of whom it may be asked ("job", "user", "account", "node" …), and what picks the series then: JOB, NODE (the
+    nodes that a job runs on), SLURM_NODE, LABELS, or TARGET (Lustre's targets of a file system). The expressions in
+    `first` are asked before this one; each answers for the time in which it is present. top keeps so many of the
+    largest lines by their sum over the range; the others are added up in one line whose label `folded` is "_other".
     whole names the graph of the same exporter of which this one shows the parts: what no part accounts for is a line
     whose label is "_unaccounted".
     """

@@ -1,6 +1,6 @@
 """The words of PromQL that expressions are made of; a $name in them stands for what a site calls it (render.py)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 # label, operator (=, !=, =~ or !~), value
 Matcher = tuple[str, str, str]
@@ -11,6 +11,11 @@ def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:
     every = [*((label, "=", value) for label, value in equal.items()), *matchers]
     pairs = ",".join(f"{label}{operator}{quote(value)}" for label, operator, value in every)
     return f"{metric}{{{pairs}}}" if pairs else metric
+
+
+def any_of(metrics: Iterable[str], equal: Mapping[str, str]) -> str:
+    """Select the series of several metrics."""
+    return selector("", equal, ("__name__", "=~", "|".join(metrics)))
 
 
 def quote(value: str) -> str:
@@ -42,13 +47,13 @@ def grouped(operator: str, labels: str, vector: str) -> str:
 def slopes(
     counter: str, each: str, per: str, *, summed: str = "", seen: str = "", prepare: Callable[[str], str] = str
 ) -> str:
-    """Write the slope of a counter, once for each of the labels `each`, and added up by the labels `summed`.
+    """Write the slope of a counter for each set of the labels `each`, added up by the labels `summed`.
 
-    A rate is divided by the whole window, so that a window half of which was not observed halves it: a fall that there
-    was not. Where samples are missing at one of its ends the slope is that of the samples that are there (a counter
-    that began anew has none then), and what has ended or is no longer observed has none. Which samples there are is
-    asked by the labels `per`, of the metric `seen` where that has fewer series than the counter. VictoriaMetrics makes
-    a slope of 0 of one sample. prepare adds labels to each series.
+    Where the whole window was observed it is the rate. A rate is divided by the whole window: where half of it was not
+    observed it would be half as large. There the slope is that of the samples that exist, at least two, for
+    VictoriaMetrics makes a slope of 0 of one. What has ended, is no longer observed, or began anew has no slope then.
+    Samples are counted by the labels `per`, of the metric `seen` where that has fewer series than the counter.
+    prepare adds labels to each series.
     """
 
     def count(window: str) -> str:

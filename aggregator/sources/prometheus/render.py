@@ -1,6 +1,6 @@
-"""Write expressions as a site's Prometheus understands them: its names of metrics and labels, its matchers and times.
+"""Write expressions for a site's Prometheus: with its names of metrics and labels, its matchers, its intervals.
 
-What a site calls something is put in the place of a name of the template; PromQL itself is never searched.
+The site's name takes the place of a name in the template. PromQL itself is never searched.
 """
 
 import math
@@ -40,7 +40,7 @@ def promql(
 
     picked are the matchers of whom it is about.
     """
-    asked = expression.at(settings)
+    asked = expression.for_site(settings)
 
     def select(metric: Metric) -> str:
         whose = () if metric.by == CLUSTER else picked

@@ -14,7 +14,7 @@ from aggregator.sources.base import NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
 from aggregator.sources.prometheus.nodes import NodeNames
-from aggregator.sources.prometheus.promql import selector
+from aggregator.sources.prometheus.promql import any_of
 from aggregator.sources.prometheus.settings import ExporterSettings
 
 _LARGEST = 1e18
@@ -70,7 +70,7 @@ class PrometheusScheduler:
         self._nodes = nodes
         self._own = {exporter.metrics.get(metric, metric): metric for metric in names.METRICS}
         self._labels = {stored: label for label, stored in exporter.labels.items()}
-        self._query = selector("", matchers, ("__name__", "=~", "|".join(self._own)))
+        self._query = any_of(self._own, matchers)
 
     async def fetch(self, at: float) -> Scheduler:
         """Evaluate at `at`.

@@ -18,7 +18,6 @@ from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of, p
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
-from aggregator.sources.prometheus.promql import selector
 from aggregator.sources.prometheus.recording import Recordings
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
@@ -70,7 +69,7 @@ class PrometheusUse:
         self._gpu_nodes = GpuNodes(
             client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
         )
-        self._targets = f"count({selector('up', matchers)})"
+        self._targets = promql(slurm_job_exporter.TARGETS, matchers, exporter, nodes.label)
 
     @property
     def features(self) -> Mapping[str, bool]:

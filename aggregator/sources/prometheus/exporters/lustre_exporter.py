@@ -58,11 +58,10 @@ WHOLES = _rates(f"sum by (filesystem) ({_RATES})")
 # The share of the targets of the last hour that are seen now, on whichever server.
 _SHOWN = "count by (filesystem) (group by (filesystem, $target) ({}))"
 COVERAGE = Expression(
-    name="coverage",
-    metrics={"own": Metric("lustre_inodes_maximum", (_BOTH,))},
+    name="coverage", metrics={"own": Metric("lustre_inodes_maximum", (_BOTH,))},
     text=f"{_SHOWN.format(by_filesystem('$own'))} / {_SHOWN.format(by_filesystem('count_over_time($own[1h])'))}",
     high=1.0,
-)
+)  # fmt: skip
 INPUTS = (*RATES.values(), *WHOLES.values(), COVERAGE)
 
 

@@ -20,11 +20,9 @@ _RAPL = f"sum by ($node) (max by ($node, $index, $path) (avg_over_time({_SLOPE})
 
 PACKAGE_WATTS = Expression(name="package_watts", metrics=_PACKAGE, text=_RAPL, high=1e5)
 PACKAGE_MOMENTS = Expression(
-    name="package_watts",
-    metrics=_PACKAGE,
-    text=f"min by ($node) (max by ($node, $index, $path) (count_over_time({_SLOPE})))",
-    high=1e5,
-)
+    name="package_watts", metrics=_PACKAGE,
+    text=f"min by ($node) (max by ($node, $index, $path) (count_over_time({_SLOPE})))", high=1e5,
+)  # fmt: skip
 DRAM_WATTS = Expression(name="dram_watts", metrics=_DRAM, text=_RAPL, high=1e5)
 
 

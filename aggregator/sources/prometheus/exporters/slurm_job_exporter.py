@@ -111,44 +111,33 @@ GPU_NODES = Expression(
 
 # Means over a ledger window.
 WINDOW_MEMORY = Expression(
-    name="memory_bytes",
-    metrics=MEMORY.metrics,
-    text="max by ($job, $node) (avg_over_time($own_valid[$moments]))",
+    name="memory_bytes", metrics=MEMORY.metrics, text="max by ($job, $node) (avg_over_time($own_valid[$moments]))",
     high=LARGEST_BYTES,
-)
+)  # fmt: skip
 WINDOW_GPU_UTILIZATION = Expression(
-    name="gpu_utilization",
-    metrics=_UTILIZATION,
-    text="max by ($job, $node, $gpu) (avg_over_time($gpus_valid[$moments]))",
-    scale=0.01,
-    high=1.005,
-)
+    name="gpu_utilization", metrics=_UTILIZATION,
+    text="max by ($job, $node, $gpu) (avg_over_time($gpus_valid[$moments]))", scale=0.01, high=1.005,
+)  # fmt: skip
 # Milliwatts. A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
 BOARDS = {"boards": Metric("slurm_job_power_gpu", (("gpu", "!~", "MIG-.*"),))}
 JOB_GPU_WATTS = Expression(
-    name="job_gpu_watts",
-    metrics=BOARDS,
-    text="max by ($job, $node, $gpu) (avg_over_time($boards_valid[$moments]))",
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
+    name="job_gpu_watts", metrics=BOARDS, text="max by ($job, $node, $gpu) (avg_over_time($boards_valid[$moments]))",
+    scale=1e-3, low=1.0, high=1e5,
+)  # fmt: skip
 GPU_WATTS_NOW = Expression(
-    name="job_gpu_watts",
-    metrics=BOARDS,
-    text="sum by ($node) (max by ($job, $node, $gpu) ($boards_valid))",
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
+    name="job_gpu_watts", metrics=BOARDS, text="sum by ($node) (max by ($job, $node, $gpu) ($boards_valid))",
+    scale=1e-3, low=1.0, high=1e5,
+)  # fmt: skip
 
 # The newest scrape of any exporter: no later time is known of.
 NEWEST = Expression(name="newest", metrics=_UP, text="max(timestamp($up))")
+# The targets, up or not: where there is none nobody looks at the nodes.
+TARGETS = Expression(name="targets", metrics=_UP, text="count($up)")
 
 # What a refresh asks for each time, and with it what the ledger does.
 REFRESHED = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
 INPUTS = (
-    *REFRESHED, GPU_NODES, NEWEST, WINDOW_HEALTHY_NODES, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS,
+    *REFRESHED, GPU_NODES, NEWEST, TARGETS, WINDOW_HEALTHY_NODES, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS,
     GPU_WATTS_NOW,
 )  # fmt: skip
 
