@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from string import Template
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aggregator.app.stored import renamed
 from aggregator.model.series import Span, Subject
@@ -71,6 +73,25 @@ def test_a_word_that_is_no_label_is_never_renamed(expression: Expression) -> Non
     settings = ExporterSettings(labels=odd, matchers=here.matchers)
     # The label of the mount is the site's to rename.
     assert promql(expression, {"cluster": "c"}, settings, "instance", 60.0) == plain.replace("mount=", "renamed=")
+
+
+PLACES = dict.fromkeys(("scratch", "members", "old_members"), ("mountpoint", "=", "/x"))
+
+
+@given(st.sampled_from(list(EVERY.values())), st.data())
+def test_a_renamed_text_read_with_the_exporters_names_is_the_text(expression: Expression, data: st.DataObject) -> None:
+    labels = data.draw(st.sets(st.sampled_from(LABELS.split())))
+    metrics = data.draw(st.sets(st.sampled_from(sorted({metric.name for metric in expression.metrics.values()}))))
+    names = {f"site{number}_": name for number, name in enumerate(sorted(labels | metrics))}
+    stored = {name: token for token, name in names.items()}
+    settings = ExporterSettings(
+        metrics={name: stored[name] for name in metrics},
+        labels={name: stored[name] for name in labels},
+        matchers=PLACES,
+    )
+    text = promql(expression, {"cluster": "c"}, settings, "instance", 60.0)
+    read = re.sub(r"site\d+_", lambda token: names[token[0]], text)
+    assert read == promql(expression, {"cluster": "c"}, ExporterSettings(matchers=PLACES), "instance", 60.0)
 
 
 def test_whose_a_job_is_does_not_come_from_its_series() -> None:
