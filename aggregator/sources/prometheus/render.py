@@ -5,6 +5,7 @@ The site's name takes the place of a name in the template. PromQL itself is neve
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from string import Template
 from typing import Final
 
@@ -53,7 +54,7 @@ def graph_promql(
     expression: Expression, select: Select, settings: ExporterSettings, node_label: str, step: float, nodes: str = '""'
 ) -> str:
     """Write an expression for one point of a graph, which stands for the step that ends with it."""
-    writer = _Writer(expression, select, settings, node_label, step=step, nodes=nodes)
+    writer = _Writer(expression, select, settings, node_label, step, nodes=nodes)
     return writer.write(writer.over_moments())
 
 
@@ -88,75 +89,80 @@ def resolution(window: float) -> int:
     return max(1, math.ceil(window / LOOK_BACK_POINTS))
 
 
+@dataclass(frozen=True, slots=True)
 class _Writer:
-    """Fill in the texts of one expression."""
+    """Fill in the texts of one expression; step and window are seconds."""
 
-    def __init__(
-        self,
-        expression: Expression,
-        select: Select,
-        settings: ExporterSettings,
-        node_label: str,
-        *,
-        step: float = 0.0,
-        window: float = 0.0,
-        nodes: str = '""',
-    ) -> None:
-        self._expression = expression
-        self._select = select
-        self._settings = settings
-        self._step = step
-        self._rate_window = max(settings.rate_window, step / _LOOKS)
-        self._names = {
-            **_times(self._rate_window, settings.interval, step),
-            **_look_back(window, settings.interval),
-            "age": str(math.ceil(settings.rate_window)),
-            "job": settings.label(expression.job_label),
-            "node": node_label,
-            "slurm_node": settings.label("node"),
-            "nodes": nodes,
-        }
+    expression: Expression
+    select: Select
+    settings: ExporterSettings
+    node_label: str
+    step: float = 0.0
+    window: float = 0.0
+    nodes: str = '""'
 
     def write(self, text: str) -> str:
-        template = Template(text)
-        return template.substitute({name: self._value(name) for name in template.get_identifiers()})
+        template, others = Template(text), self._others
+        return template.substitute({name: self._value(name, others) for name in template.get_identifiers()})
 
     def over_moments(self) -> str:
         """Take the mean over the moments of a step that is longer than the window of slopes."""
-        text, there = self._expression.text, self._expression.there
-        if self._step <= self._rate_window or not (there or "window" in Template(text).get_identifiers()):
+        text, there = self.expression.text, self.expression.there
+        if self.step <= self._rate_window or not (there or "window" in Template(text).get_identifiers()):
             return text
         # Before Prometheus 3 a range includes both of its ends.
-        over = f"[{_before(self._step)}:{math.ceil(self._rate_window)}s]"
+        over = f"[{_before(self.step)}:{math.ceil(self._rate_window)}s]"
         if not there:
             return f"avg_over_time(({text}){over})"
-        found = f"on ({self._expression.there_by}) group_left () count_over_time(({there}){over})"
+        found = f"on ({self.expression.there_by}) group_left () count_over_time(({there}){over})"
         return f"sum_over_time(({text}){over}) / {found}"
 
-    def _value(self, name: str) -> str:
-        found = self._expression.key_of(name)
+    @property
+    def _rate_window(self) -> float:
+        return max(self.settings.rate_window, self.step / _LOOKS)
+
+    @property
+    def _recent(self) -> str:
+        return _seconds(_RECENT_INTERVALS * self.settings.interval)
+
+    @property
+    def _others(self) -> Mapping[str, str]:
+        """Give what stands for a time, or for the label of a job or node."""
+        return {
+            **_times(self._rate_window, self.settings.interval, self.step),
+            **_look_back(self.window, self.settings.interval),
+            "recent": self._recent,
+            "age": str(math.ceil(self.settings.rate_window)),
+            "job": self.settings.label(self.expression.job_label),
+            "node": self.node_label,
+            "slurm_node": self.settings.label("node"),
+            "nodes": self.nodes,
+        }
+
+    def _value(self, name: str, others: Mapping[str, str]) -> str:
+        found = self.expression.key_of(name)
         if found is None:
-            return self._names[name] if name in self._names else self._settings.label(name)
-        metric = self._expression.metrics[found[0]]
-        return self._in_form(found[1], metric)
+            return others[name] if name in others else self.settings.label(name)
+        key, form = found
+        return self._in_form(form, self.expression.metrics[key])
 
     def _in_form(self, form: str, metric: Metric) -> str:
         """Write a metric as it is, its mean or largest value over a step, or its newest sample."""
-        own = self._select(metric)
+        own = self.select(metric)
         if form == "valid":
             return self._valid(own)
         if form == "now":
             # Prometheus repeats the last sample for five minutes where no mark says that it is the last.
-            return f"({own} and count_over_time({own}[{self._names['recent']}]))"
-        if not form or self._step <= _MEAN_FROM_INTERVALS * self._settings.interval:
+            return f"({own} and count_over_time({own}[{self._recent}]))"
+        if not form or self.step <= _MEAN_FROM_INTERVALS * self.settings.interval:
             return own
-        over = f"[{math.ceil(self._step)}s]"
+        over = f"[{_seconds(self.step)}]"
         return self._mean(metric, own, over) if form == "mean" else f"max_over_time({own}{over})"
 
     def _valid(self, series: str) -> str:
         """Write the newest sample of series as long as it holds; an impossible one is none, and does not hold."""
-        low, high, scale = self._expression.low, self._expression.high, self._expression.scale
-        hold = _before(HOLD_INTERVALS * self._settings.interval)
+        low, high, scale = self.expression.low, self.expression.high, self.expression.scale
+        hold = _before(HOLD_INTERVALS * self.settings.interval)
         newest = f"last_over_time({series}[{hold}]) >= {low / scale:g}"
         return f"({newest})" if math.isinf(high) else f"({newest} <= {high / scale:g})"
 
@@ -177,7 +183,7 @@ class _Writer:
         return f"({known} * on {owner} {holding} / on (job, instance) group_left () {whole})"
 
     def _of(self, key: str) -> str:
-        return self._select(self._expression.metrics[key])
+        return self.select(self.expression.metrics[key])
 
 
 def _times(window: float, interval: float, step: float) -> Mapping[str, str]:
@@ -185,7 +191,6 @@ def _times(window: float, interval: float, step: float) -> Mapping[str, str]:
     return {
         "window": _seconds(window),
         "span": _seconds(max(window, step)),
-        "recent": _seconds(_RECENT_INTERVALS * interval),
         # A window is whole when there is one sample more in it and the interval before: nothing began in it.
         "longer": _seconds(window + interval),
         "whole": f"{window / interval:g}",

@@ -29,7 +29,7 @@ EVERY = {
     for each in (expression, *getattr(expression, "first", ()), *filter(None, [expression.chosen]))
 }
 # What stands for a time, the job, a node or a pattern.
-OTHER_NAMES = {*_times(1.0, 1.0, 1.0), *_look_back(1.0, 1.0), "age", "job", "node", "slurm_node", "nodes"}
+OTHER_NAMES = {*_times(1.0, 1.0, 1.0), *_look_back(1.0, 1.0), "recent", "age", "job", "node", "slurm_node", "nodes"}
 LISTS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\(([^()]*)\)")
 
 
