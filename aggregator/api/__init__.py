@@ -123,7 +123,7 @@ def create_app(
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app[SERIES] = series
-    app[STORED] = lambda cluster: settings.stored_sources.get(cluster, {})
+    app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
     return app

@@ -66,7 +66,7 @@ class ApiSettings:
     reload returns None when the new configuration is in force, else what is wrong with it. tokens, access_tokens, proxy
     and certificates are the ways to be known to the service besides basic authentication. software names executables,
     the first that fits.
-    stored_sources has, by cluster, what its sources of values are called, by what they are called by default.
+    stored_names has, by cluster, what its sources of values are called, by what they are called by default.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
     stalled names the loops that hang.
@@ -84,7 +84,7 @@ class ApiSettings:
     certificates: ClientCertificates | None = None
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
-    stored_sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs_restart: tuple[str, ...] = ()
     was_ready: bool = False
     stalled: Callable[[], Sequence[str]] = tuple

@@ -15,7 +15,7 @@ def settings_of(exporter: Exporter) -> ExporterSettings:
     )
 
 
-def sources_of(config: Config) -> Mapping[str, Mapping[str, str]]:
+def names_of(config: Config) -> Mapping[str, Mapping[str, str]]:
     """Give what each cluster's sources of values are called, by what they are called by default."""
     return {
         cluster: stored_texts({name: settings_of(each) for name, each in section.exporters.in_use.items()})
