@@ -5,9 +5,10 @@ from typing import Final
 
 from aggregator.api.representation import Json, value
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums
+from aggregator.sources.prometheus.provenance import LUSTRE
 
 _BYTES: Final = "bytes per second"
-_SOURCE: Final = "lustre_exporter {} via Prometheus"
+_SOURCES: Final = {name: each.text() for name, each in LUSTRE.items()}
 
 
 def job_lustre_json(lustre: JobLustre | None) -> Json | None:
@@ -26,7 +27,7 @@ def _filesystems_json(filesystems: Mapping[str, LustreIo], coverage: float | Non
 
 def _io_json(rates: LustreIo, coverage: float | None) -> Json:
     return {
-        "read": value(rates.read, _BYTES, coverage, _SOURCE.format("lustre_job_read_bytes_total")),
-        "write": value(rates.write, _BYTES, coverage, _SOURCE.format("lustre_job_write_bytes_total")),
-        "metadata": value(rates.metadata, "operations per second", coverage, _SOURCE.format("lustre_job_stats_total")),
+        "read": value(rates.read, _BYTES, coverage, _SOURCES["read"]),
+        "write": value(rates.write, _BYTES, coverage, _SOURCES["write"]),
+        "metadata": value(rates.metadata, "operations per second", coverage, _SOURCES["metadata"]),
     }

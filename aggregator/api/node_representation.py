@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from aggregator.api.representation import Json, run_json, times, value
+from aggregator.api.representation import GPU, Json, run_json, times, value
 from aggregator.join.nodes import EXPLANATIONS
 from aggregator.join.nodestate import State, capacity
 from aggregator.join.spread import part_of
@@ -15,7 +15,6 @@ from aggregator.model.view import ClusterView, NodeEnergy
 
 _HOST: Final = "node_exporter via Prometheus"
 _HELD: Final = "slurmacct tres_alloc ÷ nodes"
-_GPUS: Final = "slurm-job-exporter slurm_job_utilization_gpu via Prometheus"
 
 
 def node_json(node: NodeView, state: State, energy: NodeEnergy | None) -> Json:
@@ -60,7 +59,7 @@ def _compute_json(node: NodeView) -> Json:
         },
         "slurmctld": _told_json(node.told),
         "gpus": None if node.observed_gpus is None else {
-            "observed": node.observed_gpus, "used": value(node.used_gpus, "gpus", None, _GPUS),
+            "observed": node.observed_gpus, "used": value(node.used_gpus, "gpus", None, GPU),
         },
         "exporter_up": node.exporter_up,
         "unobserved": None if node.unobserved is None else {

@@ -6,15 +6,15 @@ from typing import Any
 
 from aiohttp import web
 
-# Gives the names of a cluster's metrics as the site stores them, by the exporters' own, where they differ.
+# Gives what a cluster's sources are called, by what they are called by default, where that differs.
 STORED = web.AppKey[Callable[[str], Mapping[str, str]]]("stored")
 
 
 def as_stored(data: Any, names: Mapping[str, str]) -> Any:
-    """Write the site's names of metrics into every `source` of an answer; names has them by the exporters' own."""
+    """Write the site's names into every `source` of an answer, which may be made of several; names has them."""
     if not names:
         return data
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b")
+    pattern = re.compile("|".join(map(re.escape, names)))
     return _walk(data, lambda text: pattern.sub(lambda found: names[found[0]], text))
 
 

@@ -12,16 +12,17 @@ from aggregator.model.accounting import Run
 from aggregator.model.tres import Allocation
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, SourceStatus, Sums
 from aggregator.model.waste import FIELDS, Finding, Resource
+from aggregator.sources.prometheus import provenance
 
 Json = dict[str, Any]
 
 HELD: Final = "slurmacct tres_alloc"
-CPU: Final = "slurm-job-exporter slurm_job_core_usage_total via Prometheus"
-MEMORY: Final = "slurm-job-exporter slurm_job_memory_rss via Prometheus"
-MEMORY_PEAK: Final = "slurm-job-exporter slurm_job_memory_max via Prometheus"
-THREADS: Final = 'slurm-job-exporter slurm_job_threads_count{state="running"} via Prometheus'
-GPU: Final = "slurm-job-exporter slurm_job_utilization_gpu via Prometheus"
-GPU_MEMORY: Final = "slurm-job-exporter slurm_job_memory_usage_gpu via Prometheus"
+CPU: Final = provenance.CPU.text()
+MEMORY: Final = provenance.MEMORY.text()
+MEMORY_PEAK: Final = provenance.MEMORY_PEAK.text()
+THREADS: Final = provenance.THREADS.text()
+GPU: Final = provenance.GPU.text()
+GPU_MEMORY: Final = provenance.GPU_MEMORY.text()
 WASTED_GPU_TIME: Final = "the ledger: observed GPU time − Σ utilisation × time"
 LEDGER: Final = "ledger of closed windows, via Prometheus"
 _WASTED: Final[Mapping[Resource, tuple[str, ...]]] = {

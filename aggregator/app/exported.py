@@ -1,16 +1,16 @@
 """What a site has in Prometheus beside its clusters: clouds, and the quotas of file systems."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from aggregator.config import Cloud, Cluster, Exporter, Nodes, Quota, SlowExporter
+from aggregator.app.stored import settings_of
+from aggregator.config import Cloud, Cluster, Nodes, Quota, SlowExporter
 from aggregator.model.cloud import CloudUse, IdleRule
 from aggregator.model.storage import QuotaCounts
 from aggregator.queries.series import SeriesReader
 from aggregator.sources.base import Source
 from aggregator.sources.prometheus import (
-    ExporterSettings,
     NodeNames,
     Presence,
     PrometheusClient,
@@ -49,7 +49,7 @@ class QuotaSources:
 
 def open_cloud(section: Cloud, client: PrometheusClient, patience: float) -> CloudSources:
     """Make the source of a cloud; an input that fails is as it last was for `patience` seconds."""
-    settings, nodes, matchers = _settings(section), _nodes(section.nodes), section.prometheus.matchers
+    settings, nodes, matchers = settings_of(section), _nodes(section.nodes), section.prometheus.matchers
     rule = section.idle.to_model()
     return CloudSources(
         use=PrometheusCloud(client, matchers, settings, nodes, rule, patience=patience),
@@ -65,12 +65,10 @@ def open_quotas(
 ) -> QuotaSources:
     """Make the source of a file system's quotas, whose series are with those of a cluster; patience as of a cloud."""
     exporter = _EXPORTERS[quota.source]
-    settings = _settings(getattr(cluster.exporters, exporter) or SlowExporter())
+    settings = settings_of(getattr(cluster.exporters, exporter) or SlowExporter())
     if quota.source == "lfs_quota":
         # The owner's label is the file system's own.
-        settings = ExporterSettings(
-            interval=settings.interval, metrics=settings.metrics, labels={**settings.labels, quota.of: quota.label}
-        )
+        settings = replace(settings, labels={**settings.labels, quota.of: quota.label})
     series = QuotaSeries(exporter=exporter, owner=quota.of, labels=_labels(filesystem, quota))
     nodes, matchers = _nodes(cluster.nodes), cluster.prometheus.matchers
     reader = PrometheusSeries(client, matchers, {exporter: settings}, nodes)
@@ -86,10 +84,6 @@ def _labels(filesystem: str, quota: Quota) -> tuple[tuple[str, tuple[str, ...]],
         return (("path", (quota.path or "",)),)
     filesets = (("fileset", quota.filesets),) if quota.filesets else ()
     return (("fs", (quota.filesystem or filesystem,)), *filesets)
-
-
-def _settings(exporter: Exporter) -> ExporterSettings:
-    return ExporterSettings(interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels)
 
 
 def _nodes(section: Nodes) -> NodeNames:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
-from aggregator.app.stored import renamed
+from aggregator.app.stored import renamed, settings_of
 from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
 from aggregator.config.connection import USAGE_CONNECTIONS, Tls
 from aggregator.config.connection import Robinhood as RobinhoodSection
@@ -48,8 +48,8 @@ from aggregator.sources.prometheus import (
     PrometheusSeries,
     PrometheusUse,
 )
+from aggregator.sources.prometheus.catalogue import OWN
 from aggregator.sources.prometheus.client import Endpoint
-from aggregator.sources.prometheus.series import OWN
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import (
@@ -205,12 +205,7 @@ def _with_exporters(
     sources = replace(sources, presence=Presence(client, matchers, names, nodes))
     if not exporters:
         return sources
-    settings = {
-        name: ExporterSettings(
-            interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
-        )
-        for name, exporter in exporters.items()
-    }
+    settings = {name: settings_of(exporter) for name, exporter in exporters.items()}
     patience = config.refresh.stale_after
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.

@@ -2,30 +2,36 @@
 
 from collections.abc import Mapping
 
-from aggregator.config import Config
-from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.inputs import stored_names
+from aggregator.config import Config, Exporter
+from aggregator.sources.prometheus import ExporterSettings
+from aggregator.sources.prometheus.catalogue import INPUTS
+from aggregator.sources.prometheus.provenance import stored_texts
 
-_INPUTS = {
-    "slurm_job_exporter": (*slurm_job_exporter.JOB_INPUTS, *slurm_job_exporter.GPU_INPUTS),
-    # The proxy's settings go first, as they do when its series are read.
-    "lustre_exporter_slurm": lustre_exporter.INPUTS,
-    "lustre_exporter": lustre_exporter.INPUTS,
-}
+
+def settings_of(exporter: Exporter) -> ExporterSettings:
+    """Give how an exporter is scraped and stored."""
+    return ExporterSettings(
+        interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
+    )
 
 
 def names_of(config: Config) -> Mapping[str, Mapping[str, str]]:
-    """Give each cluster's names by the exporters' own, where they differ."""
-    found: dict[str, dict[str, str]] = {}
-    for cluster, section in config.clusters.items():
-        names = found.setdefault(cluster, {})
-        exporters = section.exporters.in_use
-        for exporter, inputs in _INPUTS.items():
-            if exporter in exporters:
-                names.update({**stored_names(inputs, exporters[exporter].metrics), **names})
-    return found
+    """Give what each cluster's sources of values are called, by what they are called by default."""
+    return {
+        cluster: stored_texts({name: settings_of(each) for name, each in section.exporters.in_use.items()})
+        for cluster, section in config.clusters.items()
+    }
 
 
 def renamed(exporter: str, metrics: Mapping[str, str]) -> Mapping[str, str]:
-    """Give the site's names of an exporter's metrics, also of those that are named by what is read of them."""
-    return {**metrics, **stored_names(_INPUTS.get(exporter, ()), metrics)}
+    """Give the site's names of an exporter's metrics, also of those that are named by what is read of them.
+
+    Of two inputs of one metric that have names of their own the first counts.
+    """
+    settings = ExporterSettings(metrics=metrics)
+    found: dict[str, str] = {}
+    for item in INPUTS.get(exporter, ()):
+        stored = item.stored(item.main, settings)
+        if stored != item.main.name:
+            found.setdefault(item.main.name, stored)
+    return {**metrics, **found}

@@ -7,9 +7,9 @@ from typing import Final
 
 from aggregator import executors
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.sources.prometheus.catalogue import OWN
 from aggregator.sources.prometheus.exporters import aggregator, lustre_exporter, node_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.graphs import Graph
-from aggregator.sources.prometheus.series import OWN
+from aggregator.sources.prometheus.expression import Graph
 from aggregator.synthetic import curves
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.curves import Curve, Table

@@ -1,10 +1,9 @@
 """docs/graphs.md, written from the tables of graphs."""
 
-import re
 from collections.abc import Iterable, Iterator
 
-from aggregator.sources.prometheus.graphs import Graph
-from aggregator.sources.prometheus.series import GRAPHS
+from aggregator.sources.prometheus.catalogue import GRAPHS
+from aggregator.sources.prometheus.expression import Graph
 
 _HEAD = """# Graphs
 
@@ -53,9 +52,5 @@ def _tables() -> Iterator[str]:
 
 
 def _metrics(graph: Graph) -> Iterable[str]:
-    """List what the graph's expressions ask for, in the order in which they are asked."""
-    text = " ".join((*(source.expression for source in graph.first), graph.expression))
-    used = {
-        name: match.start() for name in graph.series if (match := re.search(rf"\${name}(_mean|_max|_now)?\b", text))
-    }
-    return dict.fromkeys(graph.series[name].metric for name in sorted(used, key=lambda name: used[name]))
+    """List what the graph asks for, in the order in which it is asked."""
+    return dict.fromkeys(metric.name for source in graph.sources for metric in source.read)

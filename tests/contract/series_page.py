@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from aggregator.sources.prometheus.client import selector
-from aggregator.sources.prometheus.exporters.needed import NEEDED
+from aggregator.config.exporter import Exporters
+from aggregator.sources.prometheus.catalogue import NEEDED
+from aggregator.sources.prometheus.promql import selector
 
 # So many names are shown of a family of metrics of which any will do.
 _SHOWN = 3
@@ -31,7 +32,8 @@ def series_page() -> str:
 
 
 def _exporters() -> Iterator[str]:
-    for exporter, needs in NEEDED.items():
+    for exporter in Exporters.model_fields:
+        needs = NEEDED[exporter]
         yield f"## {exporter}\n"
         yield "| series | what is not known without it | |\n|---|---|---|"
         for need in needs:

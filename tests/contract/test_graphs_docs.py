@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from aggregator.config.exporter import Exporters
-from aggregator.sources.prometheus.graphs import JOB, LABELS, NODE, SLURM_NODE, TARGET
-from aggregator.sources.prometheus.series import GRAPHS, OWN
+from aggregator.sources.prometheus.catalogue import GRAPHS, OWN
+from aggregator.sources.prometheus.expression import JOB, LABELS, NODE, SLURM_NODE, TARGET
 from tests.contract.graphs_page import graphs_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "graphs.md"

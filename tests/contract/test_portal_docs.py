@@ -6,7 +6,7 @@ from string import Template
 
 import pytest
 
-from aggregator.sources.prometheus.series import GRAPHS
+from aggregator.sources.prometheus.catalogue import GRAPHS
 from tests.catalogue import ENTRIES, Entry
 from tests.catalogue.databases import ROBINHOOD, SLURMACCT, Page
 from tests.contract.portal_page import COUNTS, PITFALLS, missing_ids, portal_page

@@ -10,8 +10,8 @@ import pytest
 
 from aggregator.model.series import MAX_POINTS, Line, Lines, Span, Subject
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusSeries
+from aggregator.sources.prometheus.catalogue import OWN
 from aggregator.sources.prometheus.client import Endpoint
-from aggregator.sources.prometheus.series import OWN
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
 from tests.rules.files import backfill

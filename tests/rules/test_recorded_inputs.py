@@ -13,7 +13,7 @@ from aggregator.model.use import Use
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import JOB_INPUTS
-from aggregator.sources.prometheus.inputs import promql
+from aggregator.sources.prometheus.render import promql
 from tests.lab.hasten import hastened_rules
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer

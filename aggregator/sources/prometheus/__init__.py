@@ -3,7 +3,6 @@
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.cloud import PrometheusCloud
 from aggregator.sources.prometheus.hosts import PrometheusHosts
-from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.lustre import PrometheusLustre
 from aggregator.sources.prometheus.nodes import NodeNames
@@ -12,6 +11,7 @@ from aggregator.sources.prometheus.presence import Presence
 from aggregator.sources.prometheus.quotas import PrometheusQuotas, QuotaHistory, QuotaSeries
 from aggregator.sources.prometheus.scheduler import PrometheusScheduler
 from aggregator.sources.prometheus.series import PrometheusSeries
+from aggregator.sources.prometheus.settings import ExporterSettings
 from aggregator.sources.prometheus.source import PrometheusUse
 
 __all__ = [

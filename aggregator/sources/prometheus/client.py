@@ -12,9 +12,6 @@ from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.answer import Answer, AnswerError, read_answer, refusal
 from aggregator.sources.prometheus.compressed import ACCEPTED, PIECE_BYTES, CompressedError, pieces
 
-# label, operator (= or !=), value
-Matcher = tuple[str, str, str]
-
 T = TypeVar("T")
 # VictoriaMetrics evaluates up to 30 s before the time that is asked for, or at other steps, unless its cache is not to
 # be used; others do not know the parameter.
@@ -154,16 +151,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return "the connection was refused: nothing listens there"
     return str(error)
-
-
-def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:
-    """Write `metric{label="value",…}` with escaped values; the only place where values enter PromQL."""
-    every = [*((label, "=", value) for label, value in equal.items()), *matchers]
-    pairs = ",".join(f"{label}{operator}{quote(value)}" for label, operator, value in every)
-    return f"{metric}{{{pairs}}}" if pairs else metric
-
-
-def quote(value: str) -> str:
-    """Write a PromQL string."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

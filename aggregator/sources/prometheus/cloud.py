@@ -11,11 +11,12 @@ from aggregator.model.cloud import INSTANCES, CloudUse, IdleRule
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd
-from aggregator.sources.prometheus.graphs import Graph, present_promql
-from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.instant import ask_all, values_by
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.render import promql, resolution
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 # What instances did over a whole day does not change within minutes, and is dear to ask.
 IDLE_EVERY_SECONDS: Final = 600.0
@@ -62,12 +63,10 @@ class PrometheusCloud:
         self._exporter = exporter
         self._nodes = nodes
         self._rule = rule
-        inputs = (libvirtd.IDENTITY, libvirtd.HYPERVISORS, *libvirtd.INSTANCE_INPUTS)
-        self._inputs = {item.name: item for item in inputs}
-        self._idle_inputs = {item.name: item for item in libvirtd.idle_inputs(rule.duration)}
+        self._inputs = {item.name: item for item in libvirtd.NOW_INPUTS}
         self._queries, self._idle_queries = (
-            {name: present_promql(item, matchers, (), exporter, nodes.label) for name, item in items.items()}
-            for items in (self._inputs, self._idle_inputs)
+            {item.name: promql(item, matchers, exporter, nodes.label, window) for item in items}
+            for items, window in ((libvirtd.NOW_INPUTS, 0.0), (libvirtd.IDLE_INPUTS, rule.duration))
         )
         self._looked: _Looked | None = None
 
@@ -121,8 +120,8 @@ class PrometheusCloud:
 
     def _activities(self, vectors: Mapping[str, Sequence[Sample]]) -> _Did:
         ignored: Counter[str] = Counter()
-        found = {name: self._by_uuid(item, vectors[name], ignored) for name, item in self._idle_inputs.items()}
-        points = self._rule.duration / libvirtd.idle_resolution(self._rule.duration)
+        found = {item.name: self._by_uuid(item, vectors[item.name], ignored) for item in libvirtd.IDLE_INPUTS}
+        points = self._rule.duration / resolution(self._rule.duration)
         return {
             uuid: {
                 "did_cpu_seconds": found["cpu_seconds"].get(uuid),
@@ -158,8 +157,7 @@ class PrometheusCloud:
         return {uuid: identity for uuid, (_, identity) in newest.items()}
 
     def _identity(self, sample: Sample) -> Mapping[str, str]:
-        labels = {column: self._exporter.labels.get(name, name) for column, name in _NAMES.items()}
-        named = {column: sample.metric.get(label, "") for column, label in labels.items()}
+        named = {column: sample.metric.get(self._exporter.label(name), "") for column, name in _NAMES.items()}
         return {**named, "hypervisor": self._nodes.of_labels(sample.metric)}
 
     def _hypervisors(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> Mapping[str, bool]:
@@ -170,5 +168,5 @@ class PrometheusCloud:
             found[node] = found.get(node, False) or value > 0
         return found
 
-    def _by_uuid(self, item: Graph, vector: Sequence[Sample], rejected: Counter[str]) -> _Values:
-        return dict(values_by(self._exporter.labels.get("uuid", "uuid"), item, item.name, vector, rejected))
+    def _by_uuid(self, item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> _Values:
+        return dict(values_by(self._exporter.label("uuid"), item, item.name, vector, rejected))

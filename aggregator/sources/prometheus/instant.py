@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.inputs import Scaled, plausible
+from aggregator.sources.prometheus.expression import Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ def job_id_of(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 10 else None
 
 
-def plausible_value(item: Scaled, name: str, sample: Sample, rejected: Counter[str]) -> float | None:
+def plausible_value(item: Expression, name: str, sample: Sample, rejected: Counter[str]) -> float | None:
     """Read a sample's value in its base unit; one that cannot be is dropped and counted by the input's name."""
-    value = plausible(item, sample.value[1])
+    value = item.plausible(sample.value[1])
     if value is None:
         rejected[f"{name} out of range"] += 1
     return value
 
 
 def values_by(
-    label: str, item: Scaled, name: str, vector: Sequence[Sample], rejected: Counter[str]
+    label: str, item: Expression, name: str, vector: Sequence[Sample], rejected: Counter[str]
 ) -> Iterator[tuple[str, float]]:
     """Give the value of each sample in base units by one of its labels; what cannot be is left out and counted."""
     for sample in vector:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, promql
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 
 class PrometheusLevels:

@@ -8,10 +8,12 @@ from aggregator.model.lustre import LustreUse, Rates, Sender
 from aggregator.model.lustre_jobid import JobIdParser
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, INPUTS, MOST_SENDERS, whole
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, MOST_SENDERS, RATES, WHOLES
+from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 
 class PrometheusLustre:
@@ -41,11 +43,10 @@ class PrometheusLustre:
         self._kept_coverage: LastGood[Mapping[str, float]] = LastGood(patience)
         self.memory = (self._kept, self._kept_coverage)
         self._most = most
-        self._queries = {item.name: promql(item, matchers, exporter, "") for item in (*INPUTS, COVERAGE)}
-        self._wholes = {item.name: promql(whole(item), matchers, exporter, "") for item in INPUTS}
-        self._labels = {
-            name: exporter.labels.get(name, name) for name in ("jobid", "user", "account")
-        }  # fmt: skip
+        inputs = (*RATES.values(), COVERAGE)
+        self._queries = {item.name: promql(item, matchers, exporter, "") for item in inputs}
+        self._wholes = {name: promql(item, matchers, exporter, "") for name, item in WHOLES.items()}
+        self._labels = {name: exporter.label(name) for name in ("jobid", "user", "account")}
 
     async def fetch(self, at: float) -> LustreUse:
         """Evaluate every input at `at`; one that fails is named, and is as it last was, or missing.
@@ -72,9 +73,9 @@ class PrometheusLustre:
         vectors, failed = answers.vectors, {**answers.failed, **wholes.failed}
         # A kind whose whole could not be read would add up to less than was measured: it is missing.
         rates = {
-            item.name: self._rates(item, vectors[item.name], wholes.vectors.get(item.name, ()), rejected)
-            for item in INPUTS
-            if item.name not in failed
+            name: self._rates(item, vectors[name], wholes.vectors.get(name, ()), rejected)
+            for name, item in RATES.items()
+            if name not in failed
         }
         kept = self._kept.fill(at, self._wholes, rates)
         seen = (
@@ -95,7 +96,9 @@ class PrometheusLustre:
             rejected=rejected,
         )
 
-    def _rates(self, item: Input, vector: Sequence[Sample], total: Sequence[Sample], rejected: Counter[str]) -> Rates:
+    def _rates(
+        self, item: Expression, vector: Sequence[Sample], total: Sequence[Sample], rejected: Counter[str]
+    ) -> Rates:
         """Add up the plausible rates by sender; what is beyond the cap has a sender of whom nothing is known."""
         rates: defaultdict[Sender, float] = defaultdict(float)
         shown: defaultdict[str, float] = defaultdict(float)
@@ -118,7 +121,7 @@ class PrometheusLustre:
         return Sender(filesystem, origin.job_id, origin.uid, user, account)
 
 
-def _by_filesystem(item: Input, vector: Sequence[Sample], rejected: Counter[str]) -> dict[str, float]:
+def _by_filesystem(item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> dict[str, float]:
     values = (
         (sample.metric.get("filesystem", ""), plausible_value(item, item.name, sample, rejected)) for sample in vector
     )

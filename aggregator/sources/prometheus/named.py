@@ -5,11 +5,21 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aggregator.model.use import Gpu
-from aggregator.sources.prometheus.exporters.named_gpus import JOB
-from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.exporters import dcgm_exporter, nvidia_gpu_exporter
+from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.instant import job_id_of
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 Gpus = Mapping[int, Sequence[Gpu]]
+# What is read of the exporters that name the jobs of GPUs, now and over a ledger window; the last one wins.
+NOW: Mapping[str, tuple[Expression, Expression]] = {
+    "nvidia_gpu_exporter": nvidia_gpu_exporter.OF_JOBS,
+    "dcgm_exporter": dcgm_exporter.OF_JOBS,
+}
+WINDOW: Mapping[str, tuple[Expression, Expression]] = {
+    "nvidia_gpu_exporter": nvidia_gpu_exporter.WINDOW_OF_JOBS,
+    "dcgm_exporter": dcgm_exporter.WINDOW_OF_JOBS,
+}
 
 
 class NamedGpu(NamedTuple):
@@ -29,7 +39,7 @@ def named_gpu(labels: Mapping[str, str], settings: ExporterSettings) -> NamedGpu
     uuid, instance = label("UUID") or label("uuid") or label("gpu"), label("GPU_I_ID")
     is_mig = uuid.startswith("MIG-")
     index = f"{uuid}/{instance}" if instance and not is_mig else uuid
-    return NamedGpu(job_id_of(label(JOB)), index, is_mig or bool(instance))
+    return NamedGpu(job_id_of(label("hpc_job")), index, is_mig or bool(instance))
 
 
 def prefer(named: Gpus, others: Gpus) -> dict[int, tuple[Gpu, ...]]:

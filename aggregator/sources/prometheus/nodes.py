@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.model.nodename import NodeRule, folded, is_address, without_port
-from aggregator.sources.prometheus.client import Matcher
+from aggregator.sources.prometheus.promql import Matcher
 
 _PORT = "(:[0-9]+)?"
 # RE2 cannot say "unless it is an IPv4 address": a domain behind digits has something else than digits.

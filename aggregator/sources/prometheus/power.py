@@ -2,26 +2,29 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aggregator import executors
 from aggregator.model.energy import METERS, NodePower, PowerWindow
 from aggregator.model.use import Gpu, Use
+from aggregator.sources.prometheus import named
 from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import (
-    gpu_exporters,
-    named_gpus,
+    dcgm_exporter,
     node_exporter,
+    nvidia_gpu_exporter,
     redfish_exporter,
     slurm_job_exporter,
 )
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, moments, plausible, promql
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import job_id_of
 from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.render import moments, promql
 from aggregator.sources.prometheus.rest import HOUR, RestPower
-from aggregator.sources.prometheus.sight import GpuSight
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 # A scrape takes a while, and so does slurmctld to tell slurmdbd who has started.
 MIN_SETTLE_SECONDS = 5.0
@@ -36,7 +39,7 @@ _SAID = ("static_watts", "cpus", "memory_bytes", "gpus")
 class _Question:
     """One range query: its expression, the input that says what its values may be, and what they are divided by."""
 
-    item: Input
+    item: Expression
     promql: str
     moments: int
 
@@ -74,16 +77,16 @@ class PrometheusPower:
         self._gpu_label = self._jobs.label("gpu")
         self._newest = promql(slurm_job_exporter.NEWEST, matchers, self._jobs, names.label)
         self._rest = RestPower(client, matchers, exporters, names)
-        self._sight = GpuSight(
+        self._gpu_nodes = GpuNodes(
             client, promql(slurm_job_exporter.GPU_NODES, matchers, self._jobs, names.label), names.of_labels
         )
         self._questions = {
-            key: self._question(item(exporters[exporter]), matchers, exporters[exporter])
+            key: self._question(item, matchers, exporters[exporter])
             for key, (exporter, item) in _INPUTS.items()
             if exporter in exporters
         }
 
-    def _question(self, item: Input, matchers: Mapping[str, str], settings: ExporterSettings) -> _Question:
+    def _question(self, item: Expression, matchers: Mapping[str, str], settings: ExporterSettings) -> _Question:
         expression = promql(item, matchers, settings, self._names.label, self.window)
         return _Question(item, expression, moments(self.window, settings.interval))
 
@@ -102,7 +105,7 @@ class PrometheusPower:
         """
         ends = [first_end + number * self.window for number in range(count)]
         keys, hours = list(self._questions), sorted({end - end % HOUR for end in ends})
-        await self._sight.learn(ends[-1])
+        await self._gpu_nodes.ask(ends[-1])
         answers, rests = await asyncio.gather(
             asyncio.gather(*(self._ask(self._questions[key], ends) for key in keys)),
             asyncio.gather(*(self._rest.at(hour) for hour in hours)),
@@ -138,7 +141,9 @@ class PrometheusPower:
                 memory_bytes=by_job["memory_bytes"][number],
                 gpus=gpus[number],
                 healthy_nodes=(healthy := frozenset(seen.pop("healthy_nodes"))),
-                gpu_nodes=self._sight.see(end, {gpu.node for of in shown[number].values() for gpu in of}, healthy),
+                gpu_nodes=self._gpu_nodes.update(
+                    end, {gpu.node for of in shown[number].values() for gpu in of}, healthy
+                ),
             )
             seen["static_watts"] = at_rest[end - end % HOUR]
             own = _boards(boards[number])
@@ -191,7 +196,7 @@ class PrometheusPower:
         item = self._questions[key].item
         for one in series:
             for time, text in one.values:
-                value = plausible(item, text)
+                value = item.plausible(text)
                 if value is None:
                     self.rejected[f"{key} out of range"] += 1
                     continue
@@ -207,41 +212,33 @@ class PrometheusPower:
         return job_id_of(labels.get(self._job_label, ""))
 
 
-def _always(item: Input) -> Callable[[ExporterSettings], Input]:
-    return lambda _: item
-
-
-# key → exporter, the input by its settings. Keys of nodes and of jobs are told apart by their labels.
-_INPUTS: Mapping[str, tuple[str, Callable[[ExporterSettings], Input]]] = {
-    "node_watts": ("redfish_exporter", lambda settings: redfish_exporter.node_watts(settings, "mean")),
-    "node_moments": ("redfish_exporter", lambda settings: redfish_exporter.node_watts(settings, "moments")),
-    "package_watts": ("node_exporter", _always(node_exporter.PACKAGE_WATTS)),
-    "package_moments": ("node_exporter", _always(node_exporter.PACKAGE_MOMENTS)),
-    "dram_watts": ("node_exporter", _always(node_exporter.DRAM_WATTS)),
-    "cpus": ("node_exporter", _always(node_exporter.CPUS)),
-    "resting_cpus": ("node_exporter", _always(node_exporter.RESTING_CPUS)),
-    "memory_total_bytes": ("node_exporter", _always(node_exporter.MEMORY_BYTES)),
-    "dcgm_gpu_watts": ("dcgm_exporter", _always(gpu_exporters.DCGM[0])),
-    "dcgm_gpus": ("dcgm_exporter", _always(gpu_exporters.DCGM[1])),
-    "nvidia_gpu_watts": ("nvidia_gpu_exporter", _always(gpu_exporters.NVIDIA[0])),
-    "nvidia_gpus": ("nvidia_gpu_exporter", _always(gpu_exporters.NVIDIA[1])),
-    "healthy_nodes": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_HEALTHY_NODES)),
-    "busy_cpus": ("slurm_job_exporter", _always(slurm_job_exporter.JOB_INPUTS[0])),
-    "memory_bytes": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_MEMORY)),
-    "gpu_utilization": ("slurm_job_exporter", _always(slurm_job_exporter.WINDOW_GPU_UTILIZATION)),
-    "job_gpu_watts": ("slurm_job_exporter", _always(slurm_job_exporter.JOB_GPU_WATTS)),
-    **{
-        f"{name}:{item.name}": (name, _always(item))
-        for name, of_exporter in named_gpus.WINDOW.items()
-        for item in of_exporter
-    },
+# key → exporter, what is asked of it. Keys of nodes and of jobs are told apart by their labels.
+_INPUTS: Mapping[str, tuple[str, Expression]] = {
+    "node_watts": ("redfish_exporter", redfish_exporter.NODE_WATTS),
+    "node_moments": ("redfish_exporter", redfish_exporter.NODE_MOMENTS),
+    "package_watts": ("node_exporter", node_exporter.PACKAGE_WATTS),
+    "package_moments": ("node_exporter", node_exporter.PACKAGE_MOMENTS),
+    "dram_watts": ("node_exporter", node_exporter.DRAM_WATTS),
+    "cpus": ("node_exporter", node_exporter.CPUS),
+    "resting_cpus": ("node_exporter", node_exporter.RESTING_CPUS),
+    "memory_total_bytes": ("node_exporter", node_exporter.MEMORY_BYTES),
+    "dcgm_gpu_watts": ("dcgm_exporter", dcgm_exporter.WATTS),
+    "dcgm_gpus": ("dcgm_exporter", dcgm_exporter.GPUS),
+    "nvidia_gpu_watts": ("nvidia_gpu_exporter", nvidia_gpu_exporter.WATTS),
+    "nvidia_gpus": ("nvidia_gpu_exporter", nvidia_gpu_exporter.GPUS),
+    "healthy_nodes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_HEALTHY_NODES),
+    "busy_cpus": ("slurm_job_exporter", slurm_job_exporter.CPUS),
+    "memory_bytes": ("slurm_job_exporter", slurm_job_exporter.WINDOW_MEMORY),
+    "gpu_utilization": ("slurm_job_exporter", slurm_job_exporter.WINDOW_GPU_UTILIZATION),
+    "job_gpu_watts": ("slurm_job_exporter", slurm_job_exporter.JOB_GPU_WATTS),
+    **{f"{name}:{item.name}": (name, item) for name, of_exporter in named.WINDOW.items() for item in of_exporter},
 }
 _JOB_KEYS = ("busy_cpus", "memory_bytes")
 _NODE_KEYS = tuple(
     key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts") and ":" not in key
 )
 # The keys of those that name a GPU's job: utilisation, watts.
-_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named_gpus.WINDOW)
+_NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named.WINDOW)
 _Boards = Mapping[int, Mapping[str, Sequence[float]]]
 
 

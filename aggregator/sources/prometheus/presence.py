@@ -5,9 +5,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
-from aggregator.sources.prometheus.exporters.needed import NEEDED, Needed
+from aggregator.sources.prometheus.catalogue import NEEDED
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.exporter import Needed
+from aggregator.sources.prometheus.exporters.slurm_job_exporter import TARGETS
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.promql import any_of, selector
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 # So many of a label's values are named in a hint.
 _MOST_VALUES = 5
@@ -53,12 +58,12 @@ class Presence:
         Raises FetchError.
         """
         if not self._names:
-            await self._client.query(f"count({selector(_SCRAPED, self._matchers)})", at)
+            await self._client.query(promql(TARGETS, self._matchers, ExporterSettings(), self._nodes.label), at)
         return await asyncio.gather(*(self._look(exporter, at) for exporter in self._names))
 
     async def _look(self, exporter: str, at: float) -> Seen:
         metrics = self._metrics(exporter)
-        asked = f"count by (__name__, {self._nodes.label}) ({_any(metrics, self._matchers)})"
+        asked = f"count by (__name__, {self._nodes.label}) ({any_of(metrics, self._matchers)})"
         found = await self._client.query(asked, at)
         names = {sample.metric.get("__name__", "") for sample in found}
         own = [sample for sample in found if sample.metric.get("__name__") != _SCRAPED]
@@ -95,7 +100,7 @@ class Presence:
         if not self._matchers:
             return "this Prometheus has none"
         labels = sorted(self._matchers)
-        others = await self._client.query(f"count by ({', '.join(labels)}) ({_any(own, {})})", at)
+        others = await self._client.query(f"count by ({', '.join(labels)}) ({any_of(own, {})})", at)
         if not others:
             return "without the matchers there are none either: is the exporter scraped by this Prometheus?"
         written = [f"{label}: {value}" for label, value in self._matchers.items() if _PROMQL.search(value)]
@@ -108,10 +113,6 @@ class Presence:
 
 def _of_its_own(needs: Iterable[Needed]) -> Iterable[Needed]:
     return (need for need in needs if need.metrics != (_SCRAPED,))
-
-
-def _any(metrics: Iterable[str], matchers: Mapping[str, str]) -> str:
-    return selector("", matchers, ("__name__", "=~", "|".join(metrics)))
 
 
 def _shown(metrics: Sequence[str], matchers: Mapping[str, str]) -> str:

@@ -10,14 +10,16 @@ import polars as pl
 from aggregator.model.series import Lines, Offer, Span, Subject
 from aggregator.model.storage import QUOTA_COUNTS, QuotaCounts
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Sample
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import gpfs_exporter, lfs_quota_exporter
-from aggregator.sources.prometheus.graphs import Graph, present_promql
-from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.expression import Expression, Graph
 from aggregator.sources.prometheus.instant import ask_all, values_by
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames, one_of
+from aggregator.sources.prometheus.promql import Matcher
+from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.series import PrometheusSeries
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 Owner = Literal["group", "user", "fileset"]
 # The graph of an exporter → the field that it fills.
@@ -84,15 +86,15 @@ class PrometheusQuotas:
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
         self.memory = (self._kept,)
         self._client = client
-        self._label = settings.labels.get(series.owner, series.owner)
+        self._label = settings.label(series.owner)
         self._graphs = {graph.name: graph for graph in series.graphs}
         self._series = series
-        graphs = dict(self._graphs)
+        asked: dict[str, Expression] = dict(self._graphs)
         if series.exporter == "gpfs_exporter":
-            graphs[gpfs_exporter.FAILING.name] = gpfs_exporter.FAILING
+            asked[gpfs_exporter.FAILING.name] = gpfs_exporter.FAILING
         picked = tuple(series.matchers(settings))
         self._queries = {
-            name: present_promql(graph, matchers, picked, settings, nodes.label) for name, graph in graphs.items()
+            name: promql(item, matchers, settings, nodes.label, picked=picked) for name, item in asked.items()
         }
 
     @property

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.sources.prometheus.client import Sample
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, recorded_promql
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.render import recorded_promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 RETRY_SECONDS = 600.0
 
@@ -34,7 +36,7 @@ class Recordings:
     """The recorded inputs of one cluster, from fetch to fetch."""
 
     def __init__(
-        self, inputs: Iterable[Input], matchers: Mapping[str, str], settings: ExporterSettings, labels: Key
+        self, inputs: Iterable[Expression], matchers: Mapping[str, str], settings: ExporterSettings, labels: Key
     ) -> None:
         self._labels = labels
         # After so long a job on a node has samples for a slope, and rules have been evaluated since.

@@ -3,13 +3,20 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aggregator import executors
 from aggregator.sources.prometheus.client import PrometheusClient, Series
-from aggregator.sources.prometheus.exporters import gpu_exporters, redfish_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, plausible, promql
+from aggregator.sources.prometheus.exporters import (
+    dcgm_exporter,
+    nvidia_gpu_exporter,
+    redfish_exporter,
+    slurm_job_exporter,
+)
+from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 HOUR = 3600.0
 _DAY = 24 * HOUR
@@ -20,6 +27,13 @@ _QUANTILE = 0.05
 # The hours that a service catches up with at once, and some.
 _KEPT_HOURS = 48
 _Points = Mapping[str, Mapping[float, float]]
+# By exporter.
+_INPUTS: Mapping[str, Expression] = {
+    "redfish_exporter": redfish_exporter.NODE_WATTS_NOW,
+    "dcgm_exporter": dcgm_exporter.WATTS_NOW,
+    "nvidia_gpu_exporter": nvidia_gpu_exporter.WATTS_NOW,
+    "slurm_job_exporter": slurm_job_exporter.GPU_WATTS_NOW,
+}
 
 
 class RestPower:
@@ -35,9 +49,10 @@ class RestPower:
         self._client = client
         self._names = names
         self._hours: dict[float, Mapping[str, float]] = {}
-        inputs = _inputs(exporters)
         self._queries = {
-            key: (item, promql(item, matchers, exporters[key], names.label)) for key, item in inputs.items()
+            key: (item, promql(item, matchers, exporters[key], names.label))
+            for key, item in _INPUTS.items()
+            if key in exporters
         }
 
     async def at(self, time: float) -> Mapping[str, float]:
@@ -73,25 +88,15 @@ class RestPower:
                 rest[node] = _quantile(host)
         return rest
 
-    def _points(self, item: Input, series: Sequence[Series]) -> _Points:
+    def _points(self, item: Expression, series: Sequence[Series]) -> _Points:
         points: dict[str, dict[float, float]] = defaultdict(dict)
         for one in series:
             of_node = points[self._names.of_labels(one.metric)]
             for time, text in one.values:
-                value = plausible(item, text)
+                value = item.plausible(text)
                 if value is not None:
                     of_node[time] = max(value, of_node.get(time, value))
         return points
-
-
-def _inputs(exporters: Mapping[str, ExporterSettings]) -> Mapping[str, Input]:
-    inputs: Mapping[str, Callable[[ExporterSettings], Input]] = {
-        "redfish_exporter": lambda settings: redfish_exporter.node_watts(settings, "now"),
-        "dcgm_exporter": lambda _: gpu_exporters.DCGM_NOW,
-        "nvidia_gpu_exporter": lambda _: gpu_exporters.NVIDIA_NOW,
-        "slurm_job_exporter": lambda _: slurm_job_exporter.GPU_WATTS_NOW,
-    }
-    return {key: make(exporters[key]) for key, make in inputs.items() if key in exporters}
 
 
 def _merged(several: Sequence[_Points]) -> _Points:

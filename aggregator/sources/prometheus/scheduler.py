@@ -1,7 +1,7 @@
 """Fetch what slurmctld says of nodes, CPUs, GPUs and jobs: one query, whichever exporters show it and how they name it.
 
-What is told twice (two exporters, two replicas of one) counts once. What an exporter is known to get wrong is put right
-from what it shows node by node, or left out, and said.
+What is reported twice (two exporters, two replicas of one) counts once. What an exporter is known to get wrong is
+put right from what it shows node by node, or left out, and said.
 """
 
 from collections import Counter, defaultdict
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from aggregator.model.node import Scheduler, Told
 from aggregator.model.nodestate import parse_state
 from aggregator.sources.base import NoSamples
-from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_exporter as names
-from aggregator.sources.prometheus.inputs import ExporterSettings
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.promql import any_of
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 _LARGEST = 1e18
 # The labels that tell one number of a metric from another; all others come from the scrape.
@@ -28,8 +29,8 @@ _Labels = Mapping[str, str]
 
 
 @dataclass(slots=True)
-class _Told:
-    """The samples by our metric names: labels → value, told once."""
+class _Report:
+    """The samples by our metric names: labels → value, each once."""
 
     samples: dict[str, dict[tuple[str, ...], tuple[_Labels, float]]] = field(default_factory=dict)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -69,7 +70,7 @@ class PrometheusScheduler:
         self._nodes = nodes
         self._own = {exporter.metrics.get(metric, metric): metric for metric in names.METRICS}
         self._labels = {stored: label for label, stored in exporter.labels.items()}
-        self._query = selector("", matchers, ("__name__", "=~", "|".join(self._own)))
+        self._query = any_of(self._own, matchers)
 
     async def fetch(self, at: float) -> Scheduler:
         """Evaluate at `at`.
@@ -83,25 +84,25 @@ class PrometheusScheduler:
         return self.read(at, vector)
 
     def read(self, at: float, vector: Sequence[Sample]) -> Scheduler:
-        """Make sense of what was told."""
+        """Make sense of what was reported."""
         self.rows = len(vector)
-        told = self._sorted(vector)
-        self.features = {f"slurm_{kind}": not told.samples.keys().isdisjoint(of) for kind, of in names.KINDS.items()}
-        _drop_failed(told)
-        return _scheduler(at, told)
+        report = self._sorted(vector)
+        self.features = {f"slurm_{kind}": not report.samples.keys().isdisjoint(of) for kind, of in names.KINDS.items()}
+        _drop_failed(report)
+        return _scheduler(at, report)
 
-    def _sorted(self, vector: Iterable[Sample]) -> _Told:
-        told = _Told()
+    def _sorted(self, vector: Iterable[Sample]) -> _Report:
+        report = _Report()
         for sample in vector:
             metric = self._own.get(sample.metric.get("__name__", ""))
             if metric is None:
                 continue
             value, labels = _number(sample.value[1]), self._named(sample.metric)
             if value is None:
-                told.rejected[f"{metric} out of range"] += 1
+                report.rejected[f"{metric} out of range"] += 1
             elif names.counts(metric, labels):
-                told.add(metric, labels, value)
-        return told
+                report.add(metric, labels, value)
+        return report
 
     def _named(self, metric: _Labels) -> _Labels:
         """Give a sample's labels by the exporter's own names, and its node by the one name that it has."""
@@ -119,25 +120,25 @@ def _number(text: str) -> float | None:
     return value if 0 <= value <= _LARGEST else None
 
 
-def _drop_failed(told: _Told) -> None:
-    """Leave out what a collector tells that says of itself that it has failed: it tells zeros."""
-    failed = {labels.get("collector", "") for metric in names.FAILURES for labels, value in told.of(metric) if value}
+def _drop_failed(report: _Report) -> None:
+    """Leave out what a collector shows that says of itself that it has failed: those are zeros."""
+    failed = {labels.get("collector", "") for metric in names.FAILURES for labels, value in report.of(metric) if value}
     for collector in sorted(failed & names.COLLECTED.keys()):
-        for metric in [name for name in told.samples if name.startswith(names.COLLECTED[collector])]:
-            told.drop(metric, f"collector {collector} failed")
+        for metric in [name for name in report.samples if name.startswith(names.COLLECTED[collector])]:
+            report.drop(metric, f"collector {collector} failed")
 
 
-def _scheduler(at: float, told: _Told) -> Scheduler:
-    nodes = _nodes(told)
-    _put_right_power_states(told, nodes)
-    partitions = _partitions(told)
+def _scheduler(at: float, report: _Report) -> Scheduler:
+    nodes = _nodes(report)
+    _put_right_power_states(report, nodes)
+    partitions = _partitions(report)
     by_state = {
         state: float(count) for state, count in Counter(node.state for node in nodes.values() if node.state).items()
     }
-    numbers = _numbers(told, by_node=bool(by_state))
+    numbers = _numbers(report, by_node=bool(by_state))
     cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
-    _judge_cpu_sum(told, cpus, nodes, partitions)
-    _judge_gpus(told, numbers["gpus"], nodes, partitions)
+    _judge_cpu_sum(report, cpus, nodes, partitions)
+    _judge_gpus(report, numbers["gpus"], nodes, partitions)
     return Scheduler(
         time=at,
         nodes=nodes,
@@ -146,22 +147,22 @@ def _scheduler(at: float, told: _Told) -> Scheduler:
         node_counts=by_state or numbers["nodes"],
         jobs=numbers["jobs"],
         partitions=partitions,
-        repairs=tuple(told.repairs),
-        rejected=told.rejected,
+        repairs=tuple(report.repairs),
+        rejected=report.rejected,
     )
 
 
-def _nodes(told: _Told) -> dict[str, Told]:
+def _nodes(report: _Report) -> dict[str, Told]:
     values: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for metric, (name, factor) in names.NODE_NUMBERS.items():
-        for labels, value in told.of(metric):
+        for labels, value in report.of(metric):
             of_node = values[labels.get("node", "")]
             of_node[name] = max(of_node.get(name, 0.0), value * factor)
     for metric, name in names.NODE_GPUS.items():
-        for node, gpus in _gpus(told, metric).items():
+        for node, gpus in _gpus(report, metric).items():
             values[node].setdefault(name, gpus)
-    states = _states(told)
-    features = {labels.get("node", ""): labels.get("features", "") for labels, _ in told.of(names.NODE_FEATURES)}
+    states = _states(report)
+    features = {labels.get("node", ""): labels.get("features", "") for labels, _ in report.of(names.NODE_FEATURES)}
     features = {node: text for node, text in features.items() if text not in names.NOTHING}
     found = {}
     for node in (values.keys() | states.keys() | features.keys()) - {""}:
@@ -170,10 +171,10 @@ def _nodes(told: _Told) -> dict[str, Told]:
     return found
 
 
-def _gpus(told: _Told, metric: str) -> dict[str, float]:
-    """Add up the GPUs of each node by their types; it is told once for each of the node's partitions."""
+def _gpus(report: _Report, metric: str) -> dict[str, float]:
+    """Add up the GPUs of each node by their types; it is there once for each of the node's partitions."""
     by_type: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for labels, value in told.of(metric):
+    for labels, value in report.of(metric):
         kind, of_node = labels.get("gres_type", ""), by_type[labels.get("node", "")]
         if kind.partition(":")[0] == "gpu":
             of_node[kind] = max(value, of_node.get(kind, 0.0))
@@ -185,10 +186,10 @@ def _gpus(told: _Told, metric: str) -> dict[str, float]:
     }
 
 
-def _states(told: _Told) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _states(report: _Report) -> dict[str, tuple[str, tuple[str, ...]]]:
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for metric, label in names.NODE_STATES.items():
-        for labels, value in told.of(metric):
+        for labels, value in report.of(metric):
             node, state = labels.get("node", ""), parse_state(labels.get(label, ""))
             # An info series is 1; a number that is carried by the state may be anything.
             if not state[0] or (metric in names.STATE_INFOS and not value):
@@ -202,29 +203,29 @@ def _rank(state: str) -> tuple[int, str]:
     return (_WORST.index(state) if state in _WORST else len(_WORST)), state
 
 
-def _numbers(told: _Told, *, by_node: bool) -> dict[str, dict[str, float]]:
-    """Collect the cluster's numbers by kind; of two exporters that tell the same thing the first in the table wins.
+def _numbers(report: _Report, *, by_node: bool) -> dict[str, dict[str, float]]:
+    """Collect the cluster's numbers by kind; of two exporters that show the same thing the first in the table wins.
 
     by_node: the nodes are counted by their own states.
     """
     found: dict[str, dict[str, float]] = {"cpus": {}, "gpus": {}, "jobs": {}, "nodes": {}}
     for metric, (kind, key) in names.CLUSTER_NUMBERS.items():
-        total = told.total(metric)
-        if kind == "nodes" and told.is_by_partition(metric):
+        total = report.total(metric)
+        if kind == "nodes" and report.is_by_partition(metric):
             # A node of two partitions would count twice.
             if not by_node:
-                told.rejected[f"{metric} by partition"] += 1
+                report.rejected[f"{metric} by partition"] += 1
         elif total is not None:
             found[kind].setdefault(key, total)
     for metric, kind in names.BY_STATE.items():
-        for state, value in _by_state(told, metric).items():
+        for state, value in _by_state(report, metric).items():
             found[kind].setdefault(state, value)
     return found
 
 
-def _by_state(told: _Told, metric: str) -> dict[str, float]:
+def _by_state(report: _Report, metric: str) -> dict[str, float]:
     found: defaultdict[str, float] = defaultdict(float)
-    for labels, value in told.of(metric):
+    for labels, value in report.of(metric):
         state = labels.get("state", "")
         word = state.lower() if metric in names.JOB_STATES else parse_state(state)[0]
         if word and (metric not in names.JOB_STATES or word in names.LIVE):
@@ -235,7 +236,7 @@ def _by_state(told: _Told, metric: str) -> dict[str, float]:
 def _with_nodes(
     numbers: Mapping[str, float], nodes: Mapping[str, Told], fields: tuple[str, str, str]
 ) -> dict[str, float]:
-    """Add up the nodes where nobody tells the cluster's own numbers."""
+    """Add up the nodes where nobody shows the cluster's own numbers."""
     found = dict(numbers)
     for key, name in zip(("allocated", "idle", "total"), fields, strict=True):
         values = [value for node in nodes.values() if name and (value := getattr(node, name)) is not None]
@@ -245,16 +246,16 @@ def _with_nodes(
 
 
 def _judge_cpu_sum(
-    told: _Told, cpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
+    report: _Report, cpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
 ) -> None:
     """Use slurmctld's own sum where it cannot have wrapped, and say where it has."""
-    said = told.total(names.OWN_CPU_SUM)
+    said = report.total(names.OWN_CPU_SUM)
     if said is None:
         return
     of_nodes = sum(node.cpus_allocated or 0.0 for node in nodes.values())
     if of_nodes >= names.WRAPPED_AT > said:
-        told.rejected[f"{names.OWN_CPU_SUM} wrapped"] += 1
-        told.repairs.append(
+        report.rejected[f"{names.OWN_CPU_SUM} wrapped"] += 1
+        report.repairs.append(
             f"{names.OWN_CPU_SUM} says {said:g} CPUs, for it counts in 16 bits; the nodes say {of_nodes:g}"
         )
     elif "allocated" not in cpus:
@@ -262,19 +263,19 @@ def _judge_cpu_sum(
         if most < names.WRAPPED_AT:
             cpus["allocated"] = said
         else:
-            told.rejected[f"{names.OWN_CPU_SUM} may have wrapped"] += 1
+            report.rejected[f"{names.OWN_CPU_SUM} may have wrapped"] += 1
 
 
 def _judge_gpus(
-    told: _Told, gpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
+    report: _Report, gpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
 ) -> None:
     """Leave out numbers of GPUs that are fewer than those of one partition, or of the nodes: types were not read."""
     of_partitions = (_gpus_of(each) for each in partitions.values())
     most = max(0.0, sum(node.gpus or 0.0 for node in nodes.values()), *of_partitions)
     said = gpus.get("total")
     if said is not None and said < most:
-        told.rejected["slurm_gpus_total too small"] += 1
-        told.repairs.append(f"slurm_gpus_total says {said:g} GPUs; partitions or nodes say {most:g}")
+        report.rejected["slurm_gpus_total too small"] += 1
+        report.repairs.append(f"slurm_gpus_total says {said:g} GPUs; partitions or nodes say {most:g}")
         gpus.clear()
 
 
@@ -282,34 +283,34 @@ def _gpus_of(partition: Mapping[str, float]) -> float:
     return partition.get("gpus", partition.get("gpus_allocated", 0.0) + partition.get("gpus_idle", 0.0))
 
 
-def _partitions(told: _Told) -> dict[str, dict[str, float]]:
+def _partitions(report: _Report) -> dict[str, dict[str, float]]:
     found: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for metric, key in names.PARTITION_NUMBERS.items():
         sums: defaultdict[str, float] = defaultdict(float)
-        for labels, value in told.of(metric):
+        for labels, value in report.of(metric):
             sums[labels.get("partition", "")] += value
         for partition, value in sums.items():
             known = found[partition]
             if metric == names.WRAPPED_PARTITION and known.get("cpus", float("inf")) >= names.WRAPPED_AT:
-                told.rejected[f"{metric} may have wrapped"] += 1
+                report.rejected[f"{metric} may have wrapped"] += 1
             else:
                 known.setdefault(key, value)
     found.pop("", None)
     return dict(found)
 
 
-def _put_right_power_states(told: _Told, nodes: Mapping[str, Told]) -> None:
+def _put_right_power_states(report: _Report, nodes: Mapping[str, Told]) -> None:
     """Rename what slurmctld's own endpoint shows under the wrong name, and count the nodes that power up, if it can."""
     # osc has no such number: whoever shows it is the endpoint. One that shows both, and differently, is a better one.
-    wrong, down = told.total(names.MIXED_UP), told.total(names.POWERING_DOWN)
+    wrong, down = report.total(names.MIXED_UP), report.total(names.POWERING_DOWN)
     if wrong is None or (down is not None and down != wrong):
         return
-    told.drop(names.MIXED_UP, f"{names.MIXED_UP} shows nodes that power down")
-    told.add(names.POWERING_DOWN, {}, wrong)
+    report.drop(names.MIXED_UP, f"{names.MIXED_UP} shows nodes that power down")
+    report.add(names.POWERING_DOWN, {}, wrong)
     said = f"{names.MIXED_UP} says {wrong:g}, which are the nodes that power down"
     shown = [node for node in nodes.values() if node.state]
     if shown:
         right = sum("powering_up" in node.flags or node.state == "powering_up" for node in shown)
-        told.add(names.MIXED_UP, {}, float(right))
+        report.add(names.MIXED_UP, {}, float(right))
         said += f"; by their states {right} power up"
-    told.repairs.append(said)
+    report.repairs.append(said)

@@ -9,15 +9,18 @@ from typing import Any
 from aggregator import executors
 from aggregator.model.use import Base, Gpu, NodeValues, Use
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.client import PrometheusClient, Sample, selector
-from aggregator.sources.prometheus.exporters import named_gpus, slurm_job_exporter
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus import named
+from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.exporters import slurm_job_exporter
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of, plausible_value
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.named import named_gpu, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
-from aggregator.sources.prometheus.sight import GpuSight
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 # What tells of a job since it began.
 _COUNTERS = frozenset({"cpu_seconds", "memory_peak_bytes", "sampled_at"})
@@ -55,22 +58,18 @@ class PrometheusUse:
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
         self._gpu_label = exporter.label("gpu")
-        inputs = (
-            *slurm_job_exporter.JOB_INPUTS,
-            *slurm_job_exporter.GPU_INPUTS,
-            slurm_job_exporter.HEALTHY_NODES,
-        )
+        inputs = slurm_job_exporter.REFRESHED
         self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
-        self._named = {name: (others[name], items) for name, items in named_gpus.NOW.items() if name in others}
+        self._named = {name: (others[name], items) for name, items in named.NOW.items() if name in others}
         for name, (settings, items) in self._named.items():
             self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
         self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
         self.memory = (self._kept,)
-        self._sight = GpuSight(
+        self._gpu_nodes = GpuNodes(
             client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
         )
-        self._targets = f"count({selector('up', matchers)})"
+        self._targets = promql(slurm_job_exporter.TARGETS, matchers, exporter, nodes.label)
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -82,7 +81,7 @@ class PrometheusUse:
 
         Raises FetchError when all of them fail.
         """
-        answers, _ = await asyncio.gather(self._ask_all(at), self._sight.learn(at))
+        answers, _ = await asyncio.gather(self._ask_all(at), self._gpu_nodes.ask(at))
         if not answers.vectors:
             raise FetchError(next(iter(answers.failed.values())))
         self.rows = sum(map(len, answers.vectors.values()))
@@ -134,15 +133,15 @@ class PrometheusUse:
         healthy = filled.values.get("healthy_nodes")
         # It is about slurm-job-exporter: that another one shows a node's GPUs says nothing of what this one can see.
         shown = {self._node(sample) for sample in answers.vectors.get("gpu_utilization", ())}
-        sight = {slurm_job_exporter.GPU_NODES.name: self._sight.failed} if self._sight.failed else {}
+        unknown = {slurm_job_exporter.GPU_NODES.name: self._gpu_nodes.failed} if self._gpu_nodes.failed else {}
         return Use(
             time=at,
             interval=self._exporter.interval,
             cpu_window=self._cpu_window,
             **filled.values,
-            gpu_nodes=self._sight.see(at, shown, healthy),
+            gpu_nodes=self._gpu_nodes.update(at, shown, healthy),
             oldest=filled.oldest,
-            failed={**answers.failed, **sight},
+            failed={**answers.failed, **unknown},
             rejected=rejected,
         )
 
@@ -166,7 +165,7 @@ class PrometheusUse:
         age = self._exporter.recorded_age if self._recordings.used("cpus") else 0.0
         return self._exporter.rate_window + age
 
-    def _by_node(self, item: Input, vector: Sequence[Sample], rejected: Counter[str]) -> NodeValues:
+    def _by_node(self, item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> NodeValues:
         """Key an input's plausible values by job id and node."""
         values: dict[int, dict[str, float]] = defaultdict(dict)
         for sample in vector:

@@ -10,14 +10,15 @@ import yaml
 
 from aggregator.sources.prometheus.exporters import gpfs_exporter, lfs_quota_exporter
 from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd
-from aggregator.sources.prometheus.graphs import Graph, present_promql
-from aggregator.sources.prometheus.inputs import ExporterSettings
+from aggregator.sources.prometheus.expression import Expression, Graph
 from aggregator.sources.prometheus.nodes import one_of
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 from tests.lab.packages import promtool
 
 SETTINGS = ExporterSettings(interval=30.0)
-INPUTS = {item.name: item for item in libvirtd.INSTANCE_INPUTS}
-IDLE = {item.name: item for item in libvirtd.idle_inputs(6000.0)}
+INPUTS = {item.name: item for item in libvirtd.NOW_INPUTS}
+IDLE = {item.name: item for item in libvirtd.IDLE_INPUTS}
 STALE = "stale"
 # Half a CPU: 15 s of it every 30 s, in nanoseconds.
 HALF = 15_000_000_000
@@ -39,10 +40,10 @@ def failed(kind: str, instance: str) -> dict[str, str]:
 
 
 def check(
-    folder: Path, graph: Graph, series: list[dict[str, str]], at: str, expected: Mapping[str, float], *picked: Any
+    folder: Path, item: Expression, series: list[dict[str, str]], at: str, expected: Mapping[str, float], *picked: Any
 ) -> None:
     """Let promtool evaluate a graph's expression at a time, and compare its samples by their labels."""
-    expression = present_promql(graph, {}, picked, SETTINGS, "instance")
+    expression = promql(item, {}, SETTINGS, "instance", 6000.0, picked)
     samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
     test = {"interval": "30s", "input_series": series,
             "promql_expr_test": [{"expr": expression, "eval_time": at, "exp_samples": samples}]}  # fmt: skip
@@ -82,8 +83,7 @@ def test_vcpus_are_counted_once(tmp_path: Path) -> None:
 def test_an_instance_that_moved_did_what_it_did_on_both_hypervisors(tmp_path: Path) -> None:
     """Else one that was busy until it moved would look idle."""
     series = [vcpu("hv01", f"0+{HALF}x200 {STALE}"), vcpu("hv02", "_x201 0x50")]
-    expression = IDLE["cpu_seconds"].expression
-    assert "[6000s:60s]" in expression
+    assert "[6000s:60s]" in promql(IDLE["cpu_seconds"], {}, SETTINGS, "instance", 6000.0)
     check(tmp_path, IDLE["cpu_seconds"], series, "100m", {'{uuid="u"}': 200.0 * HALF})
 
 
@@ -134,13 +134,13 @@ def test_a_quota_that_two_exporters_show_counts_once(tmp_path: Path) -> None:
 )
 def test_two_replicas_of_prometheus_make_no_instance_busier(tmp_path: Path, series: list[dict[str, str]]) -> None:
     """Nor does an instance lose what it did under another name or elsewhere."""
-    item = {each.name: each for each in libvirtd.idle_inputs(6000.0)}["cpu_seconds"]
+    item = {each.name: each for each in libvirtd.IDLE_INPUTS}["cpu_seconds"]
     copies = [
         {**each, "series": each["series"].replace("{", f'{{prometheus_replica="{replica}",')}
         for each in series
         for replica in ("a", "b")
     ]
-    expression = present_promql(item, {}, (), SETTINGS, "instance")
+    expression = promql(item, {}, SETTINGS, "instance", 6000.0)
     # 100 min at half a CPU; the step over the change is in no series.
     test = {"interval": "30s", "input_series": copies, "promql_expr_test": [
         {"expr": f"{expression} > bool 2.9e12 and {expression} < 3.1e12", "eval_time": "100m",

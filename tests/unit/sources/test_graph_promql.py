@@ -9,9 +9,10 @@ import pytest
 
 from aggregator.model.series import Span, Subject
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusSeries
+from aggregator.sources.prometheus.catalogue import GRAPHS
 from aggregator.sources.prometheus.client import Endpoint, Series
-from aggregator.sources.prometheus.graphs import JOB, Graph
-from aggregator.sources.prometheus.series import BATCH, GRAPHS
+from aggregator.sources.prometheus.expression import JOB, Graph
+from aggregator.sources.prometheus.picking import BATCH
 
 from .test_promql import HOSTILE, PLAIN, check_with_promtool
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from aggregator.model.use import Gpu
-from aggregator.sources.prometheus.exporters import named_gpus
-from aggregator.sources.prometheus.inputs import ExporterSettings, promql
-from aggregator.sources.prometheus.named import named_gpu, prefer
+from aggregator.sources.prometheus.named import NOW, WINDOW, named_gpu, prefer
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 from tests.lab.packages import promtool
 
 OURS, OTHER = Gpu("n1", "GPU-1", 0.8, 1.0), Gpu("n1", "0", 0.2, 2.0)
-INPUTS = [item for table in (named_gpus.NOW, named_gpus.WINDOW) for items in table.values() for item in items]
+INPUTS = [item for table in (NOW, WINDOW) for items in table.values() for item in items]
 
 
 @pytest.mark.parametrize(

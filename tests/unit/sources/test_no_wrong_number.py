@@ -16,7 +16,8 @@ from aggregator.model.use import Use
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Sample, Series
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import GPU_INPUTS, HEALTHY_NODES, JOB_INPUTS
-from aggregator.sources.prometheus.inputs import Input, promql
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.render import promql
 from tests.builders import FAIR_SHARE, NOW, make_allocation, make_run
 
 MATCHERS = {"cluster": "narval"}
@@ -33,7 +34,7 @@ HEALTHY = st.lists(NODES, max_size=3)
 Row = tuple[str, str, str, str, str]
 
 
-def number(item: Input, text: str) -> float | None:
+def number(item: Expression, text: str) -> float | None:
     """Read a value by the rule's own words: inside the range after scaling, or nothing."""
     try:
         value = float(text) * item.scale

@@ -12,7 +12,7 @@ from aggregator.model.series import Span, Subject
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusHosts
 from aggregator.sources.prometheus.exporters import node_exporter, slurm_exporter
-from aggregator.sources.prometheus.inputs import promql
+from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.series import PrometheusSeries
 from tests.builders import HOSTILE_NAMES, NOW
 from tests.lab.packages import promtool

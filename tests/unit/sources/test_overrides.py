@@ -1,146 +1,141 @@
-"""Any metric and any label of any exporter may be stored under another name: every input and graph follows."""
+"""Any metric and any label of any exporter may be stored under another name: only what is one is replaced."""
 
 import asyncio
-import json
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from string import Template
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from aggregator.app.stored import renamed
 from aggregator.model.series import Span, Subject
-from aggregator.sources.prometheus import NodeNames, PrometheusSeries, power
-from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_exporter, slurm_job_exporter
-from aggregator.sources.prometheus.graphs import Graph
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
-from aggregator.sources.prometheus.series import GRAPHS, OWN
-from tests.lab.packages import promtool
+from aggregator.sources.prometheus import NodeNames, PrometheusSeries
+from aggregator.sources.prometheus.catalogue import GRAPHS, INPUTS
+from aggregator.sources.prometheus.expression import OUR_CLUSTER, OURS, Expression
+from aggregator.sources.prometheus.provenance import CPU, LUSTRE, THREADS, stored_texts
+from aggregator.sources.prometheus.render import _look_back, _times, promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 
-from .test_graph_promql import Recorder
+from .every_query import Recorder
+from .test_every_query import LABELS
 
-REFRESH = (*slurm_job_exporter.JOB_INPUTS, *slurm_job_exporter.GPU_INPUTS, slurm_job_exporter.HEALTHY_NODES)
-INPUTS = {
-    **{f"refresh-{item.name}": item for item in REFRESH},
-    **{f"levels-{item.name}": item for item in (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)},
-    **{f"lustre-{item.name}": item for item in (*lustre_exporter.INPUTS, lustre_exporter.COVERAGE)},
-    **{f"ledger-{key}": make(ExporterSettings()) for key, (_, make) in power._INPUTS.items()},
+EVERY = {
+    f"{exporter}-{number}-{each.name}": each
+    for table in (INPUTS, GRAPHS)
+    for exporter, expressions in table.items()
+    for number, expression in enumerate(expressions)
+    for each in (expression, *getattr(expression, "first", ()), *filter(None, [expression.chosen]))
 }
-ALL_GRAPHS = {f"{exporter}-{graph.name}": graph for exporter, graphs in GRAPHS.items() for graph in graphs}
-# Words of an expression that are labels: they stand in the lists of `by` and its like.
+# What stands for a time, the job, a node or a pattern.
+OTHER_NAMES = {*_times(1.0, 1.0, 1.0), *_look_back(1.0, 1.0), "recent", "age", "job", "node", "slurm_node", "nodes"}
 LISTS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\(([^()]*)\)")
 
 
-def labels_of(template: str, matchers: Mapping[str, tuple[str, ...]]) -> set[str]:
-    listed = {word.strip() for found in LISTS.findall(template) for word in found.split(",")}
-    return {name for name in listed | set(matchers) if re.fullmatch(r"[A-Za-z_]\w*", name)}
+def texts(expression: Expression) -> Iterator[str]:
+    yield from (expression.text, expression.there, expression.present, f"by ({expression.there_by})")
 
 
-def settings_for(metrics: set[str], labels: set[str]) -> ExporterSettings:
-    """Rename everything; a metric's name may hold the name of another one."""
-    return ExporterSettings(
-        metrics={metric: f"site:m{number}" for number, metric in enumerate(sorted(metrics))},
-        labels={label: f"site_l{number}" for number, label in enumerate(sorted({*labels, "slurmjobid"}))},
-        matchers={"scratch": ("site_mount", "=", "/scratch")},
+def labels_of(expression: Expression) -> set[str]:
+    """Give the exporter's labels of an expression."""
+    names = {name for text in texts(expression) for name in Template(text).get_identifiers()}
+    return {name for name in names if expression.key_of(name) is None} - OTHER_NAMES
+
+
+@pytest.mark.parametrize("expression", EVERY.values(), ids=list(EVERY))
+def test_a_name_in_a_text_is_one_thing_and_known(expression: Expression) -> None:
+    assert not expression.metrics.keys() & OTHER_NAMES
+    assert labels_of(expression) <= {*LABELS.split()}
+
+
+@pytest.mark.parametrize("expression", EVERY.values(), ids=list(EVERY))
+def test_a_label_without_a_placeholder_is_not_the_exporters(expression: Expression) -> None:
+    for text in texts(expression):
+        listed = {word.strip() for found in LISTS.findall(text) for word in found.split(",")}
+        made = {*re.findall(r', "(\w+)", "', text), *re.findall(r'\("(\w+)", ', text)}
+        # Prometheus's own, and, of the site's rules, those by which they tell clusters and programs.
+        others = {"job", "instance", "cluster", "bin", "filesystem", "host", ""}
+        if any(metric.by in (OURS, OUR_CLUSTER) for metric in expression.metrics.values()):
+            others |= {"user", "account", "slurmjobid", "component", "gpu_type"}
+        assert {word for word in listed if not word.startswith("$")} <= made | others
+
+
+@pytest.mark.parametrize("expression", EVERY.values(), ids=list(EVERY))
+def test_a_word_that_is_no_label_is_never_renamed(expression: Expression) -> None:
+    """Functions, values, metrics, times: a site may have a label of any name."""
+    here = ExporterSettings(matchers=dict.fromkeys(("scratch", "members", "old_members"), ("mount", "=", "/x")))
+    plain = promql(expression, {"cluster": "c"}, here, "instance", 60.0)
+    kept = {"slurmjobid", "jobid", "node", *labels_of(expression), *(labels := LABELS.split())}
+    odd = {word: "renamed" for word in re.findall(r"\w+", plain) if word not in kept}
+    assert odd
+    assert labels
+    settings = ExporterSettings(labels=odd, matchers=here.matchers)
+    # The label of the mount is the site's to rename.
+    assert promql(expression, {"cluster": "c"}, settings, "instance", 60.0) == plain.replace("mount=", "renamed=")
+
+
+PLACES = dict.fromkeys(("scratch", "members", "old_members"), ("mountpoint", "=", "/x"))
+
+
+@given(st.sampled_from(list(EVERY.values())), st.data())
+def test_a_renamed_text_read_with_the_exporters_names_is_the_text(expression: Expression, data: st.DataObject) -> None:
+    labels = data.draw(st.sets(st.sampled_from(LABELS.split())))
+    metrics = data.draw(st.sets(st.sampled_from(sorted({metric.name for metric in expression.metrics.values()}))))
+    names = {f"site{number}_": name for number, name in enumerate(sorted(labels | metrics))}
+    stored = {name: token for token, name in names.items()}
+    settings = ExporterSettings(
+        metrics={name: stored[name] for name in metrics},
+        labels={name: stored[name] for name in labels},
+        matchers=PLACES,
     )
-
-
-def words(expression: str) -> set[str]:
-    """Give the names of an expression: without what is in quotes, but for the source label of label_replace."""
-    sources = re.findall(r'label_replace\(.*?"(\w+)", "[^"]*"\)', expression)
-    return {*re.findall(r"[A-Za-z_:][\w:]*", re.sub(r'"(?:\\.|[^"\\])*"', '""', expression)), *sources}
-
-
-# Our own gauges, and sums of them, carry our names.
-_GAUGE = r"hpc_\w+\{[^{}]*\}"
-OURS = re.compile(
-    r"(sum by \([^()]*\) \()?max by \(user, account, filesystem\) "
-    rf"\(\({_GAUGE} and count_over_time\({_GAUGE}\[\w+\]\)\)\)"
-)
-
-
-def check(expression: str, metrics: set[str], labels: set[str]) -> None:
-    left = words(OURS.sub("", expression)) & {*metrics, *labels, "slurmjobid", "instance"}
-    # `job` of the scrape is Prometheus's own, and a graph may name a line's label as the exporter names one.
-    assert left <= {"job"}, expression
-
-
-@pytest.mark.parametrize("item", INPUTS.values(), ids=list(INPUTS))
-def test_every_input_follows_the_sites_names(item: Input) -> None:
-    metrics = {item.metric, *item.beside.values()}
-    labels = labels_of(item.expression, {matcher[0]: matcher for matcher in item.selectors.values()}) - {"job"}
-    expression = promql(item, {"cluster": "c"}, settings_for(metrics, labels), "node", 60.0)
-    check(expression, metrics, labels)
-    assert expression.count('cluster="c"') == len(re.findall(r"site:m\d+\{|\bup\{", expression))
-
-
-def asked(exporter: str, graph: Graph, settings: ExporterSettings, step: float = 60.0) -> str:
-    """Give the queries of a graph, each on a line."""
-    client = Recorder()
-    reader = PrometheusSeries(client, {"cluster": "c"}, {exporter: settings}, NodeNames(label="node"), "c")
-    labels = (("filesystem", "scratch"),) if "filesystem" in graph.by else ()
-    kind = next(iter(graph.by))
-    asyncio.run(reader.read(kind, graph.name, Subject(jobs=(1,), nodes=("n1",), labels=labels), Span(0.0, step, step)))
-    return "\n".join(client.asked)
-
-
-# Our own gauges carry our own names.
-RENAMED = [name for name, graph in ALL_GRAPHS.items() if not name.startswith(OWN) and not graph.is_ours]
-
-
-@pytest.mark.parametrize("name", RENAMED)
-def test_every_graph_follows_the_sites_names(name: str) -> None:
-    exporter, _, _ = name.partition("-")
-    graph = ALL_GRAPHS[name]
-    own = [series for series in graph.series.values() if not series.by and not series.exporter]
-    metrics = {series.metric for series in own}
-    labels = labels_of(graph.expression, {match[0]: match for one in own for match in one.matchers})
-    # What label_replace makes is a label of the answer, not of the exporter.
-    made = set(re.findall(r'label_replace\([^"]*"(\w+)"', Template(graph.expression).template))
-    made |= set(re.findall(r', "(\w+)", "\$\$1"', graph.expression))
-    labels -= made
-    expression = asked(exporter, graph, settings_for(metrics, labels))
-    check(expression, metrics, labels - made)
-    assert all(name in expression for name in settings_for(metrics, labels).metrics.values())
-
-
-def expressions() -> Iterator[str]:
-    for item in INPUTS.values():
-        labels = labels_of(item.expression, {matcher[0]: matcher for matcher in item.selectors.values()})
-        yield promql(item, {}, settings_for({item.metric}, labels), "node", 60.0)
-    for name in RENAMED:
-        graph = ALL_GRAPHS[name]
-        metrics = {series.metric for series in graph.series.values()}
-        labels = labels_of(graph.expression, {})
-        yield from asked(name.partition("-")[0], graph, settings_for(metrics, labels)).splitlines()
-
-
-def test_the_renamed_expressions_are_promql(tmp_path: Path) -> None:
-    rules = [{"record": f"r{number}", "expr": text} for number, text in enumerate(expressions())]
-    file = tmp_path / "rules.yml"
-    file.write_text(json.dumps({"groups": [{"name": "g", "rules": rules}]}))
-    done = subprocess.run([promtool(), "check", "rules", file], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_functions_and_the_templates_own_names_are_not_labels() -> None:
-    settings = ExporterSettings(labels={"by": "x", "sum": "y", "job": "z", "core": "cpu_core"})
-    assert settings.relabelled("sum by ($job, core) (max by (core) (rate($core[5m])))") == (
-        "sum by ($job, cpu_core) (max by (cpu_core) (rate($core[5m])))"
-    )
+    text = promql(expression, {"cluster": "c"}, settings, "instance", 60.0)
+    read = re.sub(r"site\d+_", lambda token: names[token[0]], text)
+    assert read == promql(expression, {"cluster": "c"}, ExporterSettings(matchers=PLACES), "instance", 60.0)
 
 
 def test_whose_a_job_is_does_not_come_from_its_series() -> None:
     """An exporter writes the account "error" where it does not know: slurmacct knows the owner by the job's id."""
     # The Lustre proxy's names are second to what slurmacct says of the job.
-    every = {name: item for name, item in INPUTS.items() if not name.startswith(("levels", "lustre"))}
-    assert [name for name, item in every.items() if labels_of(item.expression, {}) & {"user", "account"}] == []
+    every = [
+        item for exporter, items in INPUTS.items() if not exporter.startswith(("slurm_e", "lustre")) for item in items
+    ]
+    assert [item.name for item in every if labels_of(item) & {"user", "account"}] == []
 
 
-def test_what_is_a_rate_already_is_not_rated_again() -> None:
+@pytest.mark.parametrize("name", ["gpu_pcie", "gpu_nvlink"])
+def test_what_is_a_rate_already_is_not_rated_again(name: str) -> None:
     """PCIe and NVLink come as bytes per second, in gauges."""
-    for name in ("slurm_job_exporter-gpu_pcie", "slurm_job_exporter-gpu_nvlink"):
-        text = asked("slurm_job_exporter", ALL_GRAPHS[name], ExporterSettings(), 600.0)
-        assert re.search(r"\b(i?rate|deriv|increase)\(", text) is None
-        assert "avg_over_time(" in text
+    client = Recorder()
+    reader = PrometheusSeries(client, {}, {"slurm_job_exporter": ExporterSettings()}, NodeNames())
+    asyncio.run(reader.read("job", name, Subject(jobs=(1,)), Span(0.0, 600.0, 600.0)))
+    assert re.search(r"\b(i?rate|deriv|increase)\(", client.asked[0]) is None
+    assert "avg_over_time(" in client.asked[0]
+
+
+def test_a_source_is_called_what_the_site_calls_it() -> None:
+    names = {"slurm_job_core_usage_total": "site:cores", "threads": "site:threads"}
+    sites = ExporterSettings(metrics=names, labels={"state": "thread_state"})
+    assert stored_texts({"slurm_job_exporter": sites}) == {
+        CPU.text(): "slurm-job-exporter site:cores via Prometheus",
+        THREADS.text(): 'slurm-job-exporter site:threads{thread_state="running"} via Prometheus',
+    }
+
+
+def test_a_source_that_is_not_renamed_or_not_in_use_keeps_its_name() -> None:
+    assert stored_texts({"node_exporter": ExporterSettings(metrics={"cpus": "x"})}) == {}
+    assert stored_texts({"slurm_job_exporter": ExporterSettings(metrics={"unknown": "x"})}) == {}
+
+
+def test_the_proxys_names_go_first() -> None:
+    proxy, plain = (ExporterSettings(metrics={"read": name}) for name in ("site:proxy", "site:plain"))
+    found = stored_texts({"lustre_exporter": plain, "lustre_exporter_slurm": proxy})
+    assert found == {LUSTRE["read"].text(): "lustre_exporter site:proxy via Prometheus"}
+
+
+def test_the_check_looks_for_a_metric_under_the_name_that_is_asked_for() -> None:
+    names = {"memory_bytes": "site:memory", "slurm_job_memory_rss": "site:rss", "slurm_job_memory_max": "site:max"}
+    found = renamed("slurm_job_exporter", names)
+    assert (found["slurm_job_memory_rss"], found["slurm_job_memory_max"]) == ("site:memory", "site:max")
+    assert renamed("slurm_job_exporter", {"cpu_seconds": "b", "cpus": "a"})["slurm_job_core_usage_total"] == "a"
+    assert renamed("node_exporter", {}) == renamed("pcm_sensor_server", {}) == {}

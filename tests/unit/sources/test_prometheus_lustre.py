@@ -20,7 +20,7 @@ from aggregator.sources.prometheus import (
     PrometheusSeries,
 )
 from aggregator.sources.prometheus.client import Sample
-from aggregator.sources.prometheus.exporters.lustre_exporter import INPUTS
+from aggregator.sources.prometheus.exporters.lustre_exporter import RATES
 from tests.builders import HOSTILE_NAMES, NOW
 
 READ, WRITE, OPERATIONS = "lustre_job_read_bytes_total", "lustre_job_write_bytes_total", "lustre_job_stats_total"
@@ -163,7 +163,7 @@ def test_whatever_the_job_ids_nothing_is_lost(rows: list[tuple[str, str, float]]
     """A source that answers: what its samples add up to, its senders add up to."""
     source = PrometheusLustre(make_client("http://never.asked"), {}, ExporterSettings())
     samples = [Sample(dict(row("", jobid, name)[0]), (NOW, repr(value))) for jobid, name, value in rows]
-    found = source._rates(INPUTS[0], samples, (), Counter())
+    found = source._rates(RATES["read"], samples, (), Counter())
     assert sum(found.values()) == pytest.approx(sum(value for _, _, value in rows))
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusQuotas, QuotaSeries
-from aggregator.sources.prometheus.client import selector
 from aggregator.sources.prometheus.nodes import one_of
+from aggregator.sources.prometheus.promql import selector
 from tests.builders import NOW
 
 FAILURE = web.Response(status=500, text="oops")

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.sources.prometheus.client import selector
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import (
     GPU_INPUTS,
     HEALTHY_NODES,
     JOB_INPUTS,
     WINDOW_HEALTHY_NODES,
 )
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input, promql
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.promql import selector
+from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.settings import ExporterSettings
 from tests.lab.packages import promtool
 
 INPUTS = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES, WINDOW_HEALTHY_NODES)
@@ -66,16 +68,16 @@ def test_the_rate_window_is_four_intervals() -> None:
 
 
 @pytest.mark.parametrize("item", INPUTS, ids=lambda item: item.name)
-def test_every_expression_is_of_the_cluster_only(item: Input) -> None:
+def test_every_expression_is_of_the_cluster_only(item: Expression) -> None:
     text = promql(item, PLAIN, ExporterSettings(), "instance")
     assert text.count('{cluster="narval"') == len(re.findall(r"\b(?:slurm_job_\w+|up)\b", text))
 
 
 @pytest.mark.parametrize("item", INPUTS, ids=lambda item: item.name)
-def test_the_sites_names_are_used(item: Input) -> None:
+def test_the_sites_names_are_used(item: Expression) -> None:
     text = promql(item, PLAIN, RENAMED, "node")
     assert f"site:{item.name}" in text
-    assert item.metric not in text
+    assert item.main.name not in text
     assert "slurmjobid" not in text
     # Who vouches is a target of Prometheus, which has its own names for it.
     assert "instance" not in text or item in (HEALTHY_NODES, WINDOW_HEALTHY_NODES)

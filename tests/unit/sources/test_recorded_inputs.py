@@ -9,7 +9,7 @@ from fake_prometheus import FakePrometheus, make_source, sample, vector
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import JOB_INPUTS
-from aggregator.sources.prometheus.inputs import promql, recorded_promql
+from aggregator.sources.prometheus.render import promql, recorded_promql
 from tests.builders import NOW
 
 EXPRESSION, RECORDED, TOTAL = "deriv(", "job_node:slurm_job_core_usage:deriv", "slurm_job_core_usage_total"

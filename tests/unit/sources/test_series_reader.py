@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from aggregator.model.series import Span, Subject
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusSeries
+from aggregator.sources.prometheus.catalogue import OWN
 from aggregator.sources.prometheus.client import Endpoint, Series
-from aggregator.sources.prometheus.series import OWN
 
 SPAN = Span(0.0, 40.0, 10.0)
 ALICE = Subject(labels=(("user", "alice"),))

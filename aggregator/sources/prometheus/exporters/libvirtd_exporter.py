@@ -8,33 +8,36 @@ Metrics and labels of the branches `metadata` and `master` are the same; on a cl
 `metadata` shows no instance at all.
 """
 
-import math
-
-from aggregator.sources.prometheus.graphs import LABELS, Graph, Series, slopes
+from aggregator.sources.prometheus.exporter import Exporter, needed
+from aggregator.sources.prometheus.expression import LABELS, Expression, Graph, Metric
+from aggregator.sources.prometheus.promql import lines, slopes
 
 LARGEST_BYTES = 1e15
 LARGEST_RATE = 1e13
-# Points of a look back over the whole duration of idleness; raw samples would be a hundred times as many.
-IDLE_POINTS = 100
 
-_CPUS = {"vcpus": Series("libvirtd_domain_vcpu_time")}  # nanoseconds
-_STATE = {"state": Series("libvirtd_domain_domain_state")}
-_CURRENT = {"current": Series("libvirtd_domain_balloon_current")}  # KiB
-_BALLOON = {**_CURRENT, "usable": Series("libvirtd_domain_balloon_usable")}
-_READ, _WRITE = Series("libvirtd_domain_block_read_bytes"), Series("libvirtd_domain_block_write_bytes")
-_RX, _TX = Series("libvirtd_domain_net_rx_bytes"), Series("libvirtd_domain_net_tx_bytes")
+_CPUS = {"vcpus": Metric("libvirtd_domain_vcpu_time")}  # nanoseconds
+_STATE = {"state": Metric("libvirtd_domain_domain_state")}
+_CURRENT = {"current": Metric("libvirtd_domain_balloon_current")}  # KiB
+_BALLOON = {**_CURRENT, "usable": Metric("libvirtd_domain_balloon_usable")}
+_DISK = {"read": Metric("libvirtd_domain_block_read_bytes"), "write": Metric("libvirtd_domain_block_write_bytes")}
+_DISK_REQUESTS = {
+    "read": Metric("libvirtd_domain_block_read_requests"), "write": Metric("libvirtd_domain_block_write_requests"),
+}  # fmt: skip
+_NETWORK = {
+    "receive": Metric("libvirtd_domain_net_rx_bytes"), "transmit": Metric("libvirtd_domain_net_tx_bytes"),
+}  # fmt: skip
+_DROPPED = {
+    "receive": Metric("libvirtd_domain_net_rx_drop"), "transmit": Metric("libvirtd_domain_net_tx_drop"),
+}  # fmt: skip
 
-_VM = "project_name, uuid, instance_name"
+_VM = "$project_name, $uuid, $instance_name"
+_SAID = "$user_name, $instance_type"
 _OF_BOTH = {"instance": LABELS, "project": LABELS}
 
 
-def _directions(label: str, **series: str) -> str:
+def _directions(label: str, metrics: dict[str, Metric]) -> str:
     """Write rates by one more label, each direction from its own metric."""
-    return " or ".join(
-        f"label_replace({slopes(lambda slope: f'max by ({_VM}, {label}) ({slope})', name, _VM)},"
-        f' "direction", "{direction}", "", "")'
-        for direction, name in series.items()
-    )
+    return lines("direction", {name: slopes(name, f"{_VM}, {label}", _VM) for name in metrics})
 
 
 def _slope(name: str) -> str:
@@ -46,137 +49,145 @@ def _slope(name: str) -> str:
 
 
 _OF_INSTANCES = slopes(
-    lambda slope: f"sum by (project_name, uuid) (max by (project_name, uuid, vcpu) ({slope}))",
-    "vcpus", "project_name, uuid",
+    "vcpus", "$project_name, $uuid, $vcpu", "$project_name, $uuid", summed="$project_name, $uuid"
 )  # fmt: skip
 GRAPHS = (
     Graph(
-        name="cpu", help="Busy CPUs of each instance.", unit="cpus", by={"project": LABELS}, series=_CPUS,
-        expression=slopes(lambda slope: f"sum by ({_VM}) (max by ({_VM}, vcpu) ({slope}))", "vcpus", _VM),
+        name="cpu", help="Busy CPUs of each instance.", unit="cpus", by={"project": LABELS}, metrics=_CPUS,
+        text=slopes("vcpus", f"{_VM}, $vcpu", _VM, summed=_VM),
         scale=1e-9, high=1e5,
     ),
     Graph(
-        name="cpu", help="How busy each vCPU is.", unit="cpus", by={"instance": LABELS}, series=_CPUS,
-        expression=slopes(lambda slope: f"max by ({_VM}, vcpu) ({slope})", "vcpus", _VM), scale=1e-9, high=2.0,
+        name="cpu", help="How busy each vCPU is.", unit="cpus", by={"instance": LABELS}, metrics=_CPUS,
+        text=slopes("vcpus", f"{_VM}, $vcpu", _VM), scale=1e-9, high=2.0,
     ),
     Graph(
-        name="cpu", help="Busy CPUs of each project.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression=f"sum by (project_name) ({_OF_INSTANCES})", there="group($vcpus_now)", scale=1e-9, high=1e7,
+        name="cpu", help="Busy CPUs of each project.", unit="cpus", by={"cloud": LABELS}, metrics=_CPUS,
+        text=f"sum by ($project_name) ({_OF_INSTANCES})", there="group($vcpus_now)", scale=1e-9, high=1e7,
     ),
     Graph(
-        name="vcpus", help="vCPUs of the running instances.", unit="cpus", by=_OF_BOTH, series=_CPUS,
-        expression="count by (project_name) (count by (project_name, uuid, vcpu) ($vcpus))",
+        name="vcpus", help="vCPUs of the running instances.", unit="cpus", by=_OF_BOTH, metrics=_CPUS,
+        text="count by ($project_name) (count by ($project_name, $uuid, $vcpu) ($vcpus))",
         high=1e7,
     ),
     Graph(
-        name="vcpus", help="vCPUs of all running instances.", unit="cpus", by={"cloud": LABELS}, series=_CPUS,
-        expression="count(count by (uuid, vcpu) ($vcpus))", high=1e7,
+        name="vcpus", help="vCPUs of all running instances.", unit="cpus", by={"cloud": LABELS}, metrics=_CPUS,
+        text="count(count by ($uuid, $vcpu) ($vcpus))", high=1e7,
     ),
     Graph(
         name="memory_used", help="Memory used in each instance, where its balloon driver reports it.", unit="bytes",
-        by=_OF_BOTH, series=_BALLOON, expression=f"max by ({_VM}) ($current_mean - $usable_mean)",
+        by=_OF_BOTH, metrics=_BALLOON, text=f"max by ({_VM}) ($current_mean - $usable_mean)",
         scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="memory_used", help="Memory used in each project's instances, where their drivers report it.",
-        unit="bytes", by={"cloud": LABELS}, series=_BALLOON,
-        expression="sum by (project_name) (max by (project_name, uuid) ($current_mean - $usable_mean))",
+        unit="bytes", by={"cloud": LABELS}, metrics=_BALLOON,
+        text="sum by ($project_name) (max by ($project_name, $uuid) ($current_mean - $usable_mean))",
         scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
-        name="memory", help="Memory of the running instances.", unit="bytes", by=_OF_BOTH, series=_CURRENT,
-        expression="sum by (project_name) (max by (project_name, uuid) ($current_mean))",
+        name="memory", help="Memory of the running instances.", unit="bytes", by=_OF_BOTH, metrics=_CURRENT,
+        text="sum by ($project_name) (max by ($project_name, $uuid) ($current_mean))",
         scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
-        name="memory", help="Memory of all running instances.", unit="bytes", by={"cloud": LABELS}, series=_CURRENT,
-        expression="sum(max by (uuid) ($current_mean))", scale=1024.0, high=LARGEST_BYTES,
+        name="memory", help="Memory of all running instances.", unit="bytes", by={"cloud": LABELS}, metrics=_CURRENT,
+        text="sum(max by ($uuid) ($current_mean))", scale=1024.0, high=LARGEST_BYTES,
     ),
     Graph(
         name="disk", help="Bytes read and written by each instance and block device.", unit="bytes per second",
-        by=_OF_BOTH, series={"read": _READ, "write": _WRITE},
-        expression=_directions("device", read="read", write="write"), high=LARGEST_RATE,
+        by=_OF_BOTH, metrics=_DISK, text=_directions("$device", _DISK), high=LARGEST_RATE,
     ),
     Graph(
         name="disk_operations", help="Reads and writes of each instance and block device.",
-        unit="operations per second", by=_OF_BOTH,
-        series={
-            "read": Series("libvirtd_domain_block_read_requests"),
-            "write": Series("libvirtd_domain_block_write_requests"),
-        },
-        expression=_directions("device", read="read", write="write"), high=1e9,
+        unit="operations per second", by=_OF_BOTH, metrics=_DISK_REQUESTS,
+        text=_directions("$device", _DISK_REQUESTS), high=1e9,
     ),
     Graph(
         name="network", help="Traffic of each instance and interface.", unit="bytes per second",
-        by=_OF_BOTH, series={"rx": _RX, "tx": _TX},
-        expression=_directions("interface", receive="rx", transmit="tx"), high=LARGEST_RATE,
+        by=_OF_BOTH, metrics=_NETWORK, text=_directions("$interface", _NETWORK), high=LARGEST_RATE,
     ),
     Graph(
         name="network_dropped", help="Packets dropped by each interface.", unit="packets per second", by=_OF_BOTH,
-        series={"rx": Series("libvirtd_domain_net_rx_drop"), "tx": Series("libvirtd_domain_net_tx_drop")},
-        expression=_directions("interface", receive="rx", transmit="tx"), high=1e10,
+        metrics=_DROPPED, text=_directions("$interface", _DROPPED), high=1e10,
     ),
     Graph(
         name="state", help="Which instances ran, as libvirt numbers their state: 1 is running.", unit="state",
-        by=_OF_BOTH, series=_STATE, expression=f"max by ({_VM}, user_name, instance_type) ($state)",
+        by=_OF_BOTH, metrics=_STATE, text=f"max by ({_VM}, {_SAID}) ($state)",
         high=7.0,
     ),
 )  # fmt: skip
 
 
-def _input(
-    name: str, series: dict[str, Series], expression: str, *, scale: float = 1.0, low: float = 0.0, high: float
-) -> Graph:
-    """Declare what a refresh asks for, of all instances at once."""
-    return Graph(
-        name=name, help="", unit="", by={}, series=series, expression=expression, scale=scale, low=low, high=high,
-    )  # fmt: skip
-
-
 # The newest sample says what an instance is called, and on which hypervisor it is.
-IDENTITY = _input(
-    "identity", _STATE,
-    f"max by ({_VM}, user_name, instance_type, $node) (timestamp($state))", low=1.0, high=1e11,
-)  # fmt: skip
+IDENTITY = Expression(
+    name="identity", metrics=_STATE, text=f"max by ({_VM}, {_SAID}, $node) (timestamp($state))", low=1.0, high=1e11
+)
 # 1 while a hypervisor's exporter answers: a target that has shown its series within the last hour, and no other target
 # of that scrape job.
-HYPERVISORS = _input(
-    "hypervisors", {"up": Series("up"), "info": Series("libvirtd_info")},
-    "max by ($node) ($up and on (job, instance) group by (job, instance) (last_over_time($info[1h])))", high=1.0,
-)  # fmt: skip
-INSTANCE_INPUTS = (
-    _input("vcpus", _CPUS, "count by (uuid) (count by (uuid, vcpu) ($vcpus))", low=1.0, high=1e5),
-    _input("used_cpus", _CPUS, f"sum by (uuid) (max by (uuid, vcpu) ({_slope('vcpus')}))", scale=1e-9, high=1e5),
-    _input("memory_bytes", _CURRENT, "max by (uuid) ($current)", scale=1024.0, high=LARGEST_BYTES),
-    _input("memory_used_bytes", _BALLOON, "max by (uuid) ($current - $usable)", scale=1024.0, high=LARGEST_BYTES),
-    *(
-        _input(name, {"bytes": series}, f"sum by (uuid) (max by (uuid, {label}) ({_slope('bytes')}))",
-               high=LARGEST_RATE)
-        for name, series, label in (
-            ("disk_read_bytes_per_second", _READ, "device"),
-            ("disk_write_bytes_per_second", _WRITE, "device"),
-            ("network_receive_bytes_per_second", _RX, "interface"),
-            ("network_transmit_bytes_per_second", _TX, "interface"),
-        )
-    ),
+HYPERVISORS = Expression(
+    name="hypervisors", metrics={"info": Metric("libvirtd_info"), "up": Metric("up")}, high=1.0,
+    text="max by ($node) ($up and on (job, instance) group by (job, instance) (last_over_time($info[1h])))",
 )  # fmt: skip
 
 
-def idle_resolution(duration: float) -> int:
-    """Give the seconds between two points of a look back over `duration` seconds."""
-    return max(1, math.ceil(duration / IDLE_POINTS))
-
-
-def idle_inputs(duration: float) -> tuple[Graph, ...]:
-    """Declare what instances did within `duration` seconds, on whatever hypervisors; `seen` counts their points."""
-    back = f"[{math.ceil(duration)}s:{idle_resolution(duration)}s]"
-    # One that has moved, or has another name now, did something before and after; copies of one series are one.
-    increase = f"sum by (uuid) (max by ({_VM}, user_name, instance_type, $node, {{}}) (increase({{}}{back})))"
-    return (
-        _input("cpu_seconds", _CPUS, increase.format("vcpu", "$vcpus"), scale=1e-9, high=1e12),
-        _input(
-            "network_bytes", {"rx": _RX, "tx": _TX},
-            f"{increase.format('interface', '$rx')} + {increase.format('interface', '$tx')}", high=1e18,
-        ),
-        _input("seen", _STATE, f"count_over_time(group by (uuid) ($state){back})", high=1e6),
+def _rate(name: str, metric: Metric, label: str) -> Expression:
+    return Expression(
+        name=name, metrics={"bytes": metric}, high=LARGEST_RATE,
+        text=f"sum by ($uuid) (max by ($uuid, {label}) ({_slope('bytes')}))",
     )  # fmt: skip
+
+
+NOW_INPUTS = (
+    IDENTITY,
+    HYPERVISORS,
+    Expression(
+        name="vcpus", metrics=_CPUS, text="count by ($uuid) (count by ($uuid, $vcpu) ($vcpus))", low=1.0, high=1e5
+    ),
+    Expression(
+        name="used_cpus", metrics=_CPUS, text=f"sum by ($uuid) (max by ($uuid, $vcpu) ({_slope('vcpus')}))",
+        scale=1e-9, high=1e5,
+    ),
+    Expression(
+        name="memory_bytes", metrics=_CURRENT, text="max by ($uuid) ($current)", scale=1024.0, high=LARGEST_BYTES
+    ),
+    Expression(
+        name="memory_used_bytes", metrics=_BALLOON, text="max by ($uuid) ($current - $usable)", scale=1024.0,
+        high=LARGEST_BYTES,
+    ),
+    _rate("disk_read_bytes_per_second", _DISK["read"], "$device"),
+    _rate("disk_write_bytes_per_second", _DISK["write"], "$device"),
+    _rate("network_receive_bytes_per_second", _NETWORK["receive"], "$interface"),
+    _rate("network_transmit_bytes_per_second", _NETWORK["transmit"], "$interface"),
+)  # fmt: skip
+
+
+def _increase(metric: str, label: str) -> str:
+    """Write what a counter grew by; who has moved or has another name did something before and after.
+
+    Copies of one series are one.
+    """
+    return f"sum by ($uuid) (max by ({_VM}, {_SAID}, $node, {label}) (increase(${metric}[$points])))"
+
+
+# What instances did within a time that is looked back over, on whatever hypervisors; `seen` counts their points.
+IDLE_INPUTS = (
+    Expression(name="cpu_seconds", metrics=_CPUS, text=_increase("vcpus", "$vcpu"), scale=1e-9, high=1e12),
+    Expression(
+        name="network_bytes", metrics=_NETWORK, high=1e18,
+        text=f"{_increase('receive', '$interface')} + {_increase('transmit', '$interface')}",
+    ),
+    Expression(name="seen", metrics=_STATE, text="count_over_time(group by ($uuid) ($state)[$points])", high=1e6),
+)  # fmt: skip
+
+INPUTS = (*NOW_INPUTS, *IDLE_INPUTS)
+# What is not known without which series.
+NEEDED = (
+    needed("libvirtd_domain_domain_state", "which instances run"),
+    needed("libvirtd_domain_vcpu_time", "the CPUs of instances, and their use"),
+    needed("libvirtd_domain_balloon_current", "the memory of instances"),
+    needed("libvirtd_info", "which hypervisors are observed"),
+    needed("libvirtd_domain_balloon_usable", "memory used, where the guest reports it", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

@@ -6,7 +6,9 @@ operating system, which is the label core of slurm-job-exporter. A job's threads
 The number of a link is in the metric's name, and how many there are depends on the processor.
 """
 
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series, slopes
+from aggregator.sources.prometheus.exporter import Exporter, Needed, needed
+from aggregator.sources.prometheus.expression import JOB, NODE, Graph, Metric
+from aggregator.sources.prometheus.promql import extracted, labelled, slopes
 
 _OF_JOB = {"job": NODE}
 _MOST_BYTES_PER_SECOND = 1e13
@@ -14,24 +16,23 @@ _MOST_BYTES_PER_SECOND = 1e13
 _LINKS = range(6)
 _SOCKETS = (("socket", "!=", ""),)
 _THREADS = (("socket", "!=", ""), ("core", "!=", ""), ("thread", "!=", ""), ("source", "=", "core"))
-_THREAD = "($node, socket, core, thread)"
+_THREAD = "($node, $socket, $core, $thread)"
 _OF_THE_JOB = {
-    "os_id": Series("OS_ID", (("socket", "!=", ""), ("core", "!=", ""), ("thread", "!=", ""))),
-    "job_cores": Series("slurm_job_core_usage_total", by=JOB, exporter="slurm_job_exporter"),
+    "os_id": Metric("OS_ID", (("socket", "!=", ""), ("core", "!=", ""), ("thread", "!=", ""))),
+    "job_cores": Metric("slurm_job_core_usage_total", by=JOB, exporter="slurm_job_exporter"),
 }
 
 
 def _with_host(vector: str) -> str:
     """Name the node of each series: what is scraped by address has no name, and is itself; two must not be one."""
-    without_port = f'label_replace({vector}, "host", "$$1", "$node", "(.*?)(:[0-9]+)?")'
-    return f'label_replace({without_port}, "host", "$$1", "$node", $nodes)'
+    return extracted(extracted(vector, "host", "$node", '"(.*?)(:[0-9]+)?"'), "host", "$node", "$nodes")
 
 
 # 1 for each thread of the job, with its number for the operating system as a label.
 _THREADS_OF_THE_JOB = (
     _with_host(f'count_values by {_THREAD} ("cpu", max by {_THREAD} ($os_id))')
     + " and on (host, cpu) "
-    + _with_host('label_replace(group by ($node, core) ($job_cores), "cpu", "$$1", "core", "(.*)")')
+    + _with_host(extracted("group by ($node, $core) ($job_cores)", "cpu", "$core", '"(.*)"'))
 )
 
 
@@ -41,27 +42,26 @@ def _of_threads(name: str, help_text: str, over: str, under: tuple[str, ...], hi
     Both are divided by the same window: one that was not observed as a whole does not change their ratio.
     """
     counters = {
-        f"counter{index}": Series(metric, _THREADS) for index, metric in enumerate(dict.fromkeys((over, *under)))
+        f"counter{index}": Metric(metric, _THREADS) for index, metric in enumerate(dict.fromkeys((over, *under)))
     }
-    rates = {series.metric: f"max by {_THREAD} (rate(${key}[$span]))" for key, series in counters.items()}
+    rates = {metric.name: f"max by {_THREAD} (rate(${key}[$span]))" for key, metric in counters.items()}
     ratio = f"{rates[over]} / ({' + '.join(rates[metric] for metric in under)} > 0)"
     return Graph(
-        name=name, help=help_text, unit="ratio", by=_OF_JOB, series={**counters, **_OF_THE_JOB}, high=high,
-        expression=f"({ratio}) * on {_THREAD} group_left (cpu) ({_THREADS_OF_THE_JOB})",
+        name=name, help=help_text, unit="ratio", by=_OF_JOB, metrics={**counters, **_OF_THE_JOB}, high=high,
+        text=f"({ratio}) * on {_THREAD} group_left (cpu) ({_THREADS_OF_THE_JOB})",
     )  # fmt: skip
 
 
 def _traffic(key: str, label: str, value: str) -> str:
-    rates = slopes(lambda slope: f"max by ($node, socket) ({slope})", key, "$node")
-    return f'label_replace({rates}, "{label}", "{value}", "", "")'
+    return labelled(slopes(key, "$node, $socket", "$node"), label, value)
 
 
 GRAPHS = (
     Graph(
         name="memory_bandwidth", help="Memory traffic of each socket, whoever causes it.", unit="bytes per second",
         by=_OF_JOB, high=_MOST_BYTES_PER_SECOND,
-        series={"reads": Series("DRAM_Reads", _SOCKETS), "writes": Series("DRAM_Writes", _SOCKETS)},
-        expression=f"{_traffic('reads', 'direction', 'read')} or {_traffic('writes', 'direction', 'write')}",
+        metrics={"reads": Metric("DRAM_Reads", _SOCKETS), "writes": Metric("DRAM_Writes", _SOCKETS)},
+        text=f"{_traffic('reads', 'direction', 'read')} or {_traffic('writes', 'direction', 'write')}",
     ),
     _of_threads(
         "l2_hit_ratio", "Share of the job's accesses to the L2 cache that hit, by thread.",
@@ -78,9 +78,17 @@ GRAPHS = (
     Graph(
         name="socket_traffic", help="Traffic that each socket receives over all links, whoever causes it.",
         unit="bytes per second", by=_OF_JOB, high=_MOST_BYTES_PER_SECOND,
-        series={f"link{number}": Series(f"Incoming_Data_Traffic_On_Link_{number}", _SOCKETS) for number in _LINKS},
-        expression="sum by ($node, socket) ("
+        metrics={f"link{number}": Metric(f"Incoming_Data_Traffic_On_Link_{number}", _SOCKETS) for number in _LINKS},
+        text="sum by ($node, $socket) ("
         + " or ".join(_traffic(f"link{number}", "link", str(number)) for number in _LINKS)
         + ")",
     ),
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    Needed("the memory bandwidth of sockets", ("DRAM_Reads", "DRAM_Writes")),
+    needed("OS_ID", "which threads are those of a job: cache hits and instructions", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(graphs=GRAPHS, needed=NEEDED)

@@ -10,55 +10,54 @@ labels power_votage and power_votage_id.
 
 from collections.abc import Mapping
 
-from aggregator.sources.prometheus.client import Matcher
-from aggregator.sources.prometheus.inputs import ExporterSettings, Input
+from aggregator.sources.prometheus.exporter import Exporter, needed
+from aggregator.sources.prometheus.expression import Expression, Metric
 
 _METRIC = "redfish_chassis_power_average_consumed_watts"
 _PART = "(?i)(.*[^a-z])?(sub-?systems?|cpu|processor|memory|dimm|gpu|accelerator|fan|drive)s?[0-9]*([^a-z].*)?"
 _WHOLE = "(?i).*(server|system|chassis|node|total|input).*"
-_SELECTORS: Mapping[str, Matcher] = {
-    "parts": ("power_voltage", "=~", _PART),
-    "old_parts": ("power_votage", "=~", _PART),
-    "enclosures": ("chassis_id", "=~", "(?i).*(enclosure|rack).*"),
-    "wholes": ("power_voltage", "=~", _WHOLE),
-    "old_wholes": ("power_votage", "=~", _WHOLE),
+_MEMBERS = {
+    "members": Metric(_METRIC),
+    "parts": Metric(_METRIC, (("power_voltage", "=~", _PART),)),
+    "old_parts": Metric(_METRIC, (("power_votage", "=~", _PART),)),
+    "enclosures": Metric(_METRIC, (("chassis_id", "=~", "(?i).*(enclosure|rack).*"),)),
+    "wholes": Metric(_METRIC, (("power_voltage", "=~", _WHOLE),)),
+    "old_wholes": Metric(_METRIC, (("power_votage", "=~", _WHOLE),)),
+}
+_CHOSEN_MEMBERS = {
+    "members": Metric(_METRIC, place="members"),
+    "old_members": Metric(_METRIC, place="old_members"),
 }
 _NOT_PARTS = "unless $parts_valid unless $old_parts_valid unless $enclosures_valid"
 _NAMED = f"(($wholes_valid or $old_wholes_valid) {_NOT_PARTS})"
-_DISJOINT = f"($series_valid {_NOT_PARTS})"
+_DISJOINT = f"($members_valid {_NOT_PARTS})"
 _CHOSEN = "($members_valid or $old_members_valid)"
-_EACH = "max by ($node, chassis_id, power_voltage_id, power_votage_id)"
+_EACH = "max by ($node, $chassis_id, $power_voltage_id, $power_votage_id)"
+_MEAN, _COUNT, _NOW = "avg_over_time({}[$moments])", "count_over_time({}[$moments])", "{}"
 
 
-def _sums(members: str) -> Mapping[str, str]:
-    """Write the mean of disjoint members over a window, at how many moments all were there, and what they are now."""
-    return {
-        "mean": f"sum by ($node) ({_EACH} (avg_over_time({members}[$moments])))",
-        "moments": f"min by ($node) ({_EACH} (count_over_time({members}[$moments])))",
-        "now": f"sum by ($node) ({_EACH} ({members}))",
-    }
+def _added(operator: str, over: str, members: str) -> str:
+    """Write the sum (or the smallest) of disjoint members."""
+    return f"{operator} by ($node) ({_EACH} ({over.format(members)}))"
 
 
-_LARGEST = {
-    "mean": f"max by ($node) (avg_over_time({_NAMED}[$moments]))",
-    "moments": f"max by ($node) (count_over_time({_NAMED}[$moments]))",
-    "now": f"max by ($node) ({_NAMED})",
-}
+def _input(metrics: Mapping[str, Metric], text: str, chosen: Expression | None = None) -> Expression:
+    return Expression(name="node_watts", metrics=metrics, text=text, low=1.0, high=1e5, chosen=chosen)
 
 
-def _input(kind: str, added: Mapping[str, str], *, is_chosen: bool) -> Input:
-    return Input(
-        name="node_watts",
-        metric=_METRIC,
-        expression=added[kind] if is_chosen else f"{_LARGEST[kind]} or {added[kind]}",
-        selectors={} if is_chosen else _SELECTORS,
-        places=("members", "old_members") if is_chosen else (),
-        low=1.0,
-        high=1e5,
-    )
+def _node_watts(operator: str, over: str) -> Expression:
+    """Declare the power of a node: of the members that the site has named, where it has."""
+    largest = f"max by ($node) ({over.format(_NAMED)})"
+    chosen = _input(_CHOSEN_MEMBERS, _added(operator, over, _CHOSEN))
+    return _input(_MEMBERS, f"{largest} or {_added(operator, over, _DISJOINT)}", chosen)
 
 
-def node_watts(settings: ExporterSettings, kind: str) -> Input:
-    """Give the input of a node's power: its `mean` over a window, at how many `moments` it was there, and `now`."""
-    is_chosen = "members" in settings.matchers
-    return _input(kind, _sums(_CHOSEN if is_chosen else _DISJOINT), is_chosen=is_chosen)
+# The mean over a window, at how many moments of it there was a value (of disjoint members: all of them), and now.
+NODE_WATTS = _node_watts("sum", _MEAN)
+NODE_MOMENTS = _node_watts("min", _COUNT)
+NODE_WATTS_NOW = _node_watts("sum", _NOW)
+INPUTS = (NODE_WATTS, NODE_MOMENTS, NODE_WATTS_NOW)
+# What is not known without which series.
+NEEDED = (needed("redfish_chassis_power_average_consumed_watts", "the power of nodes from BMCs"),)
+
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED)

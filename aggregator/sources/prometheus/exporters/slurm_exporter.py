@@ -5,27 +5,15 @@ Only accounts right below the root have a level; one that has used nothing has +
 
 from collections.abc import Mapping, Sequence
 
-from aggregator.sources.prometheus.graphs import LABELS, SLURM_NODE, Graph, Series
-from aggregator.sources.prometheus.inputs import Input
+from aggregator.sources.prometheus.exporter import Exporter, Needed, needed
+from aggregator.sources.prometheus.expression import LABELS, SLURM_NODE, Graph, Metric, largest
+from aggregator.sources.prometheus.promql import lines
 
-LEVELS = Input(
-    name="account_levelfs",
-    metric="slurm_account_levelfs",
-    expression="max by ($account) ($series)",
-)
+LEVELS = largest("account_levelfs", "slurm_account_levelfs", "$account")
+FAILURES = ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout")
 # A collector that failed or was too late has exported zeros.
-ERRORS = (
-    Input(
-        name="collect_error",
-        metric="slurm_exporter_collect_error",
-        expression="max by (collector) ($series)",
-    ),
-    Input(
-        name="collect_timeout",
-        metric="slurm_exporter_collect_timeout",
-        expression="max by (collector) ($series)",
-    ),
-)
+ERRORS = tuple(largest(metric.removeprefix("slurm_exporter_"), metric, "$collector") for metric in FAILURES)
+INPUTS = (LEVELS, *ERRORS)
 # By which names collectors of fair share go; osc has none of them: there the exporter ends when sshare fails.
 FAIRSHARE_COLLECTORS = frozenset({"sshare", "fairshare", "account", "accounts"})
 
@@ -104,7 +92,6 @@ OWN_CPU_SUM = "slurm_jobs_cpus_alloc"
 WRAPPED_PARTITION = "slurm_partition_nodes_cpus_alloc"
 # It fills this with the nodes that power down.
 MIXED_UP, POWERING_DOWN = "slurm_nodes_powering_up", "slurm_nodes_powering_down"
-FAILURES = ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout")
 # collector → the names that are zeros when it has failed.
 COLLECTED: Mapping[str, tuple[str, ...]] = {
     "cpus": ("slurm_cpus_",),
@@ -155,50 +142,59 @@ def _whole(tres: str) -> Graph:
     per_node = {"allocated": f"slurm_node_{tres}_alloc", "total": f"slurm_node_{tres}"}
     if tres == "cpus":
         per_node["idle"] = "slurm_node_cpus_idle"
-    series = {f"told_{key}": Series(f"slurm_{tres}_{said}") for said, key in _AMOUNTS.items()}
-    series |= {f"node_{key}": Series(metric) for key, metric in per_node.items()}
-    series |= {f"fails_{number}": Series(name, (("collector", "=", tres),)) for number, name in enumerate(FAILURES)}
-    # Zeros that are told when the collector failed are none.
-    good = "(max($told_{key}) unless on () (max($fails_0) > 0) unless on () (max($fails_1) > 0))"
+    metrics = {f"whole_{key}": Metric(f"slurm_{tres}_{said}") for said, key in _AMOUNTS.items()}
+    metrics |= {f"node_{key}": Metric(metric) for key, metric in per_node.items()}
+    metrics |= {f"fails_{number}": Metric(name, (("collector", "=", tres),)) for number, name in enumerate(FAILURES)}
+    # Zeros that are shown when the collector failed are none.
+    good = "(max($whole_{key}) unless on () (max($fails_0) > 0) unless on () (max($fails_1) > 0))"
     values = {key: good.format(key=key) for key in _AMOUNTS.values()}
     values |= {key: f"({values[key]} or sum(max by ($slurm_node) ($node_{key})))" for key in per_node}
     if tres == "cpus":
         # rivosinc's shows what is allocated by account only; its pending jobs have nothing.
-        series["running"] = Series("slurm_account_job_state_cpu_alloc", (("state", "=~", "(?i)running"),))
+        metrics["running"] = Metric("slurm_account_job_state_cpu_alloc", (("state", "=~", "(?i)running"),))
         values["allocated"] = f"({values['allocated']} or sum(max by ($account) ($running)))"
     values["usable"] = f"({values['allocated']} + {values['idle']})"
-    lines = (f'label_replace({value}, "state", "{key}", "", "")' for key, value in values.items())
     return Graph(
         name=f"scheduler_{tres}", help=f"{tres.upper()[:-1]}s by what slurmctld says of them; usable: not down.",
-        unit=tres, by=_OF_CLUSTER, series=series, expression=" or ".join(lines), high=1e9,
+        unit=tres, by=_OF_CLUSTER, metrics=metrics, text=lines("state", values), high=1e9,
     )  # fmt: skip
 
 
 def _bad_states() -> Graph:
     """Draw 1 while a node is in a state in which it takes no jobs and 0 while it is shown and is not."""
-    series = {
-        word: Series("slurm_node_state_info", tuple(("state", sign, f"(?i){text}") for sign, text in texts))
+    metrics = {
+        word: Metric("slurm_node_state_info", tuple(("state", sign, f"(?i){text}") for sign, text in texts))
         for word, texts in _BAD.items()
     }
-    lines = (
-        f"label_replace(group by ($slurm_node) (${word}) or 0 * group by ($slurm_node) ($shown),"
-        f' "state", "{word}", "", "")'
-        for word in _BAD
-    )
+    values = {word: f"group by ($slurm_node) (${word}) or 0 * group by ($slurm_node) ($shown)" for word in _BAD}
     return Graph(
         name="bad_state", help="1 while the node is down, drained, draining or failing, 0 while it is not.",
-        unit="", by={"node": SLURM_NODE}, series={**series, "shown": Series("slurm_node_state_info")},
-        expression=" or ".join(lines), high=1.0,
+        unit="", by={"node": SLURM_NODE}, metrics={**metrics, "shown": Metric("slurm_node_state_info")},
+        text=lines("state", values), high=1.0,
     )  # fmt: skip
 
 
 GRAPHS = (
     Graph(
         name="levelfs", help="LevelFS of the account, above 1 when it has had less than its share; gaps are infinite.",
-        unit="ratio", by={"account": LABELS, "cluster": LABELS}, series={"levels": Series(LEVELS.metric)},
-        expression="max by ($account) ($levels)",
+        unit="ratio", by={"account": LABELS, "cluster": LABELS}, metrics=LEVELS.metrics, text=LEVELS.text,
     ),
     _whole("cpus"),
     _whole("gpus"),
     _bad_states(),
 )  # fmt: skip
+
+
+def _is_of_the_cluster(metric: str) -> bool:
+    return not metric.startswith(("slurm_node_", "slurm_exporter_"))
+
+
+# What is not known without which series.
+NEEDED = (
+    Needed("what slurmctld says of nodes", tuple(m for m in METRICS if m.startswith("slurm_node_"))),
+    Needed("what slurmctld says of the queue", tuple(m for m in METRICS if _is_of_the_cluster(m))),
+    needed("slurm_account_levelfs", "slurmctld's own fair share, to compare with", always=False),
+    Needed("which collections failed", ("slurm_exporter_collect_error", "slurm_exporter_collect_timeout"), False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

@@ -4,120 +4,105 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
-from collections.abc import Callable
-
-from aggregator.sources.prometheus.graphs import JOB, NODE, Graph, Series, slopes
-from aggregator.sources.prometheus.inputs import Input
+from aggregator.sources.prometheus.exporter import Exporter, needed
+from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric, largest
+from aggregator.sources.prometheus.promql import extracted, lines, slopes
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
 
-JOB_INPUTS = (
-    Input(
-        name="cpus",
-        metric="slurm_job_core_usage_total",  # nanoseconds
-        # deriv, not rate: rate divides by the whole window, so that a series born in it (a young job, an exporter that
-        # came back) would look idle; deriv is the slope between the samples that there are. A cgroup's counter never
-        # goes back while the job lives, and the join leaves out windows that reach into a previous run.
-        # Of a single sample VictoriaMetrics makes a slope of 0: a job just born would look idle there. How many scrapes
-        # there were is counted by a metric of one series per job, of which there are far fewer than cores.
-        expression="sum by ($job, $node) (max by ($job, $node, core) (deriv($series[$window])))"
-        " and max by ($job, $node) (count_over_time($scrapes[$window])) > 1",
-        beside={"scrapes": "slurm_job_memory_usage"},
-        scale=1e-9,
-        high=1e5,
-        recorded="job_node:slurm_job_core_usage:deriv$window",
-        witness="cpu_seconds",
-    ),
-    Input(
-        name="cpu_seconds",
-        metric="slurm_job_core_usage_total",
-        # Never recorded: a total belongs to its moment, and this one shows what the recorded slopes must have.
-        expression="sum by ($job, $node) (max by ($job, $node, core) ($series))",
-        scale=1e-9,
-    ),
-    Input(
-        name="sampled_at",
-        metric="slurm_job_memory_usage",  # one series for each job: all of a job's samples are of one scrape
-        expression="max by ($job, $node) (timestamp($series))",
-        high=1e11,
-    ),
-    Input(
-        name="memory_bytes",
-        metric="slurm_job_memory_rss",
-        expression="max by ($job, $node) ($series)",
-        high=LARGEST_BYTES,
-    ),
-    Input(
-        name="memory_peak_bytes",
-        metric="slurm_job_memory_max",  # with page cache; absent on cgroup v2 before kernel 5.14's memory.peak
-        expression="max by ($job, $node) ($series)",
-        high=LARGEST_BYTES,
-    ),
-    Input(
-        name="threads",
-        metric="slurm_job_threads_count",
-        # A state with no thread has no series: a job whose threads all sleep runs 0. Before 0.0.12 there is no state.
-        expression="max by ($job, $node) ($running) or 0 * max by ($job, $node) ($stated)",
-        selectors={"running": ("state", "=", "running"), "stated": ("state", "!=", "")},
-        high=1e7,
-    ),
+# One series for each job and node, at every scrape: it shows when there was one.
+SCRAPES = {"scrapes": Metric("slurm_job_memory_usage")}
+_CORES = {"cores": Metric("slurm_job_core_usage_total")}  # nanoseconds
+_UP = {"up": Metric("up")}
+
+CPUS = Expression(
+    name="cpus",
+    metrics={**_CORES, **SCRAPES},
+    # deriv, not rate: rate divides by the whole window, so that a series born in it (a young job, an exporter that came
+    # back) would look idle; deriv is the slope between the samples that there are. A cgroup's counter never goes back
+    # while the job lives, and the join leaves out windows that reach into a previous run.
+    # Of a single sample VictoriaMetrics makes a slope of 0: a job just born would look idle there. How many scrapes
+    # there were is counted by a metric of one series per job, of which there are far fewer than cores.
+    text="sum by ($job, $node) (max by ($job, $node, $core) (deriv($cores[$window])))"
+    " and max by ($job, $node) (count_over_time($scrapes[$window])) > 1",
+    scale=1e-9,
+    high=1e5,
+    recorded="job_node:slurm_job_core_usage:deriv$window",
+    witness="cpu_seconds",
 )
+CPU_SECONDS = Expression(
+    name="cpu_seconds",
+    metrics=_CORES,
+    # Never recorded: a total belongs to its moment, and this one shows what the recorded slopes must have.
+    text="sum by ($job, $node) (max by ($job, $node, $core) ($cores))",
+    scale=1e-9,
+)
+SAMPLED_AT = Expression(
+    name="sampled_at",
+    metrics=SCRAPES,  # all of a job's samples are of one scrape
+    text="max by ($job, $node) (timestamp($scrapes))",
+    high=1e11,
+)
+MEMORY = largest("memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES)
+# With page cache; absent on cgroup v2 before kernel 5.14's memory.peak.
+MEMORY_PEAK = largest("memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES)
+THREADS = Expression(
+    name="threads",
+    metrics={
+        "running": Metric("slurm_job_threads_count", (("state", "=", "running"),)),
+        "stated": Metric("slurm_job_threads_count", (("state", "!=", ""),)),
+    },
+    # A state with no thread has no series: a job whose threads all sleep runs 0. Before 0.0.12 there is no state.
+    text="max by ($job, $node) ($running) or 0 * max by ($job, $node) ($stated)",
+    high=1e7,
+)
+JOB_INPUTS = (CPUS, CPU_SECONDS, SAMPLED_AT, MEMORY, MEMORY_PEAK, THREADS)
 
 # Prometheus answers with samples of up to five minutes ago: of those nobody vouches for what is not there.
-_NOW = "$series and timestamp($series) >= time() - $age"
-GPU_INPUTS = (
-    Input(
-        name="gpu_utilization",
-        metric="slurm_job_utilization_gpu",  # percent
-        expression=f"max by ($job, $node, gpu) ({_NOW})",
-        scale=0.01,
-        high=1.005,
-    ),
-    Input(
-        name="gpu_memory_bytes",
-        metric="slurm_job_memory_usage_gpu",
-        expression=f"max by ($job, $node, gpu) ({_NOW})",
-        high=1e13,
-    ),
+_GPU_NOW = "max by ($job, $node, $gpu) ($gpus and timestamp($gpus) >= time() - $age)"
+_UTILIZATION = {"gpus": Metric("slurm_job_utilization_gpu")}  # percent
+GPU_UTILIZATION = Expression(
+    name="gpu_utilization", metrics=_UTILIZATION, text=_GPU_NOW, scale=0.01, high=1.005
+)  # fmt: skip
+GPU_MEMORY = Expression(
+    name="gpu_memory_bytes", metrics={"gpus": Metric("slurm_job_memory_usage_gpu")}, text=_GPU_NOW, high=1e13
 )
+GPU_INPUTS = (GPU_UTILIZATION, GPU_MEMORY)
 
 # Who vouches: a target is slurm-job-exporter's when targets of its scrape job on its port have shown jobs within the
 # hour. Another exporter of the node in the same scrape job has another port, and does not vouch. Steps of five minutes
 # miss nothing, since a sample is found for so long.
-_PORT = '"exporter_port", "$$1", "instance", "(?:[[].*[]]|[^:]*):([0-9]+)"'
-_SERVING = (
-    "group by (job, exporter_port) (label_replace(group by (job, instance) ($series)"
-    f" or group by (job, instance) (last_over_time((group by (job, instance) ($series))[1h:5m])), {_PORT}))"
-)
+_PORT = '"(?:[[].*[]]|[^:]*):([0-9]+)"'
+_SERVING = extracted(
+    "group by (job, instance) ($scrapes)"
+    " or group by (job, instance) (last_over_time((group by (job, instance) ($scrapes))[1h:5m]))",
+    "exporter_port", "instance", _PORT,
+)  # fmt: skip
 
 
 def _vouching(up: str) -> str:
     """Write which nodes' targets are all up: the smallest, since one of two that is down may be the one that sees."""
-    return f"min by ($node) (label_replace({up}, {_PORT}) and on (job, exporter_port) {_SERVING}) == 1"
+    targets = extracted(up, "exporter_port", "instance", _PORT)
+    return f"min by ($node) ({targets} and on (job, exporter_port) group by (job, exporter_port) ({_SERVING})) == 1"
 
 
 # The nodes whose exporter answers, also those that show no job. A sample that is older than those of which use is made
 # says nothing of now.
-HEALTHY_NODES = Input(
-    name="healthy_nodes",
-    metric="slurm_job_memory_usage",
-    expression=_vouching("$up and timestamp($up) >= time() - $age"),
+HEALTHY_NODES = Expression(
+    name="healthy_nodes", metrics={**SCRAPES, **_UP}, text=_vouching("$up and timestamp($up) >= time() - $age")
 )
 # The nodes whose exporter answered at every scrape of a ledger window: one without any scrape is not among them.
-WINDOW_HEALTHY_NODES = Input(
-    name="healthy_nodes",
-    metric="slurm_job_memory_usage",
-    expression=_vouching("min_over_time($up[$hold])"),
+WINDOW_HEALTHY_NODES = Expression(
+    name="healthy_nodes", metrics={**SCRAPES, **_UP}, text=_vouching("min_over_time($up[$hold])")
 )
-
 # The nodes whose exporter has shown a GPU within three days, and has not been down for five minutes since: what came
 # back may not see any. Targets that are gone do not count.
-GPU_NODES = Input(
+GPU_NODES = Expression(
     name="gpu_nodes",
-    metric="slurm_job_utilization_gpu",
-    expression=(
+    metrics={**_UTILIZATION, **_UP},
+    text=(
         "max by ($node) (max by (job, instance, $node)"
-        " (max_over_time((time() * group by (job, instance, $node) ($series))[3d:5m]))"
+        " (max_over_time((time() * group by (job, instance, $node) ($gpus))[3d:5m]))"
         " > on (job, instance) group_left () max by (job, instance)"
         " (max_over_time((time() * ($up == bool 0) * ($up offset 5m == bool 0))[3d:5m]) or 0 * $up)"
         " and on (job, instance) $up)"
@@ -125,42 +110,36 @@ GPU_NODES = Input(
 )
 
 # Means over a ledger window.
-WINDOW_MEMORY = Input(
-    name="memory_bytes",
-    metric="slurm_job_memory_rss",
-    expression="max by ($job, $node) (avg_over_time($series_valid[$moments]))",
+WINDOW_MEMORY = Expression(
+    name="memory_bytes", metrics=MEMORY.metrics, text="max by ($job, $node) (avg_over_time($own_valid[$moments]))",
     high=LARGEST_BYTES,
-)
-WINDOW_GPU_UTILIZATION = Input(
-    name="gpu_utilization",
-    metric="slurm_job_utilization_gpu",
-    expression="max by ($job, $node, gpu) (avg_over_time($series_valid[$moments]))",
-    scale=0.01,
-    high=1.005,
-)
-_BOARDS = {"boards": ("gpu", "!~", "MIG-.*")}
-JOB_GPU_WATTS = Input(
-    name="job_gpu_watts",
-    metric="slurm_job_power_gpu",  # milliwatts
-    # A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
-    expression="max by ($job, $node, gpu) (avg_over_time($boards_valid[$moments]))",
-    selectors=_BOARDS,
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
-GPU_WATTS_NOW = Input(
-    name="job_gpu_watts",
-    metric="slurm_job_power_gpu",
-    expression="sum by ($node) (max by ($job, $node, gpu) ($boards_valid))",
-    selectors=_BOARDS,
-    scale=1e-3,
-    low=1.0,
-    high=1e5,
-)
+)  # fmt: skip
+WINDOW_GPU_UTILIZATION = Expression(
+    name="gpu_utilization", metrics=_UTILIZATION,
+    text="max by ($job, $node, $gpu) (avg_over_time($gpus_valid[$moments]))", scale=0.01, high=1.005,
+)  # fmt: skip
+# Milliwatts. A MIG slice shows the power of its whole board: added up, a board would count once for each slice.
+BOARDS = {"boards": Metric("slurm_job_power_gpu", (("gpu", "!~", "MIG-.*"),))}
+JOB_GPU_WATTS = Expression(
+    name="job_gpu_watts", metrics=BOARDS, text="max by ($job, $node, $gpu) (avg_over_time($boards_valid[$moments]))",
+    scale=1e-3, low=1.0, high=1e5,
+)  # fmt: skip
+GPU_WATTS_NOW = Expression(
+    name="job_gpu_watts", metrics=BOARDS, text="sum by ($node) (max by ($job, $node, $gpu) ($boards_valid))",
+    scale=1e-3, low=1.0, high=1e5,
+)  # fmt: skip
 
 # The newest scrape of any exporter: no later time is known of.
-NEWEST = Input(name="newest", metric="up", expression="max(timestamp($series))")
+NEWEST = Expression(name="newest", metrics=_UP, text="max(timestamp($up))")
+# The targets, up or not: where there is none nobody looks at the nodes.
+TARGETS = Expression(name="targets", metrics=_UP, text="count($up)")
+
+# What a refresh asks for each time, and with it what the ledger does.
+REFRESHED = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
+INPUTS = (
+    *REFRESHED, GPU_NODES, NEWEST, TARGETS, WINDOW_HEALTHY_NODES, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS,
+    GPU_WATTS_NOW,
+)  # fmt: skip
 
 # What is shown over time of a job, and of the jobs of a node.
 _OF_JOB = {"job": JOB}
@@ -172,15 +151,13 @@ _DCGM = {
     "sm_occupancy": "Occupancy of the SMs", "tensor": "Tensor pipe active", "fp64": "FP64 pipe active",
     "fp32": "FP32 pipe active", "fp16": "FP16 pipe active",
 }  # fmt: skip
-# One series for each job and node, at every scrape: it shows when there was one.
-SCRAPES = {"scrapes": Series("slurm_job_memory_usage")}
-_CORES = {"cores": Series("slurm_job_core_usage_total"), **SCRAPES}  # nanoseconds
 APPLICATIONS = 20
+BASENAME = '"(?:.*/)?([^/]+)"'
 
 
-def core_slopes(sums: Callable[[str], str]) -> str:
-    """Write sums of how busy cores are, by job and node at least."""
-    return slopes(sums, "cores", "$job, $node", seen="scrapes")
+def core_slopes(each: str, summed: str = "") -> str:
+    """Write how busy cores are, each of them or by some labels; job and node are among both."""
+    return slopes("cores", each, "$job, $node", summed=summed, seen="scrapes")
 
 
 def busy_programs(labels: str) -> str:
@@ -190,47 +167,42 @@ def busy_programs(labels: str) -> str:
 
 
 def _gpu_graph(name: str, metric: str, help_text: str, unit: str, *, scale: float, high: float, by: str = "") -> Graph:
-    labels = f"$job, $node, gpu, gpu_type{by}"
     return Graph(
-        name=name, help=help_text, unit=unit, by=_OF_BOTH, series={"gpus": Series(metric)},
-        expression=f"max by ({labels}) ($gpus_mean)", scale=scale, high=high,
+        name=name, help=help_text, unit=unit, by=_OF_BOTH, metrics={"gpus": Metric(metric)}, scale=scale, high=high,
+        text=f"max by ($job, $node, $gpu, $gpu_type{by}) ($gpus_mean)",
     )  # fmt: skip
 
 
 GRAPHS = (
     Graph(
-        name="cpu", help="Busy CPUs on each node.", unit="cpus", by=_OF_BOTH, series=_CORES,
-        expression=core_slopes(lambda slope: f"sum by ($job, $node) (max by ($job, $node, core) ({slope}))"),
-        scale=1e-9, high=1e5,
+        name="cpu", help="Busy CPUs on each node.", unit="cpus", by=_OF_BOTH, metrics=CPUS.metrics,
+        text=core_slopes("$job, $node, $core", "$job, $node"), scale=1e-9, high=1e5,
     ),
     Graph(
         name="cpu_cores", help="How busy each core is; on cgroup v2 the mean of the job's cores on the node.",
-        unit="cpus", by=_OF_JOB, series=_CORES,
-        expression=core_slopes(lambda slope: f"max by ($job, $node, core) ({slope})"), scale=1e-9, high=2.0,
+        unit="cpus", by=_OF_JOB, metrics=CPUS.metrics, text=core_slopes("$job, $node, $core"), scale=1e-9, high=2.0,
     ),
     Graph(
         name="memory", help="Memory of each kind on each node, as the cgroup counts it.", unit="bytes", by=_OF_BOTH,
-        series={kind: Series(f"slurm_job_memory_{kind}") for kind in _MEMORY_KINDS},
-        expression=" or ".join(
-            f'label_replace(max by ($job, $node) (${kind}_mean), "kind", "{kind}", "", "")' for kind in _MEMORY_KINDS
-        ),
+        metrics={kind: Metric(f"slurm_job_memory_{kind}") for kind in _MEMORY_KINDS},
+        text=lines("kind", {kind: f"max by ($job, $node) (${kind}_mean)" for kind in _MEMORY_KINDS}),
         high=LARGEST_BYTES,
     ),
     Graph(
         name="processes", help="Processes on each node.", unit="processes", by=_OF_BOTH,
-        series={"processes": Series("slurm_job_process_count")},
-        expression="max by ($job, $node) ($processes_mean)", high=1e7,
+        metrics={"processes": Metric("slurm_job_process_count")},
+        text="max by ($job, $node) ($processes_mean)", high=1e7,
     ),
     Graph(
         name="threads", help="Threads on each node by their state.", unit="threads", by=_OF_BOTH,
-        series={"threads": Series("slurm_job_threads_count")},
-        expression="max by ($job, $node, state) ($threads_mean)", high=1e7,
+        metrics={"threads": Metric("slurm_job_threads_count")},
+        text="max by ($job, $node, $state) ($threads_mean)", high=1e7,
     ),
     Graph(
         name="applications", help="Busy CPUs of each executable that has used a minute of CPU time.", unit="cpus",
-        by=_OF_BOTH, series={"executables": Series("slurm_job_process_usage_total"), **SCRAPES},
-        expression=f"sum by ($job, application) (label_replace({busy_programs('$job, $node, exe')}, "
-        '"application", "$$1", "exe", "(?:.*/)?([^/]+)"))',
+        by=_OF_BOTH, metrics={"executables": Metric("slurm_job_process_usage_total"), **SCRAPES},
+        text="sum by ($job, application) "
+        f"({extracted(busy_programs('$job, $node, $exe'), 'application', '$exe', BASENAME)})",
         there="group by ($job) ($scrapes_now)", there_by="$job",
         high=1e5, top=APPLICATIONS, folded="application", whole="cpu",
     ),
@@ -259,10 +231,25 @@ GRAPHS = (
     ),
     _gpu_graph(
         "gpu_pcie", "slurm_job_pcie_gpu", "PCIe traffic by direction.", "bytes per second", scale=1.0, high=1e13,
-        by=", direction",
+        by=", $direction",
     ),
     _gpu_graph(
         "gpu_nvlink", "slurm_job_nvlink_gpu", "NVLink traffic by direction.", "bytes per second", scale=1.0, high=1e13,
-        by=", direction",
+        by=", $direction",
     ),
 )  # fmt: skip
+
+# What is not known without which series.
+NEEDED = (
+    needed("up", "which nodes are observed, so that a job without series is idle and not unknown"),
+    needed("slurm_job_memory_usage", "everything that jobs use: it shows when a job was scraped, CPUs as well"),
+    needed("slurm_job_core_usage_total", "CPUs used by jobs"),
+    needed("slurm_job_memory_rss", "memory used by jobs"),
+    needed("slurm_job_memory_max", "the peak of memory (cgroup v2 needs memory.peak)", always=False),
+    needed("slurm_job_threads_count", "threads", always=False),
+    needed("slurm_job_utilization_gpu", "GPUs used by jobs", always=False),
+    needed("slurm_job_memory_usage_gpu", "GPU memory used by jobs", always=False),
+    needed("slurm_job_power_gpu", "the power of jobs' GPUs", always=False),
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)

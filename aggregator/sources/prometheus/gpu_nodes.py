@@ -20,7 +20,7 @@ MAX_PAUSE_SECONDS: Final = 60.0
 DOWN_SECONDS: Final = 300.0
 
 
-class GpuSight:
+class GpuNodes:
     """Keep the nodes that have shown a GPU."""
 
     def __init__(self, client: PrometheusClient, query: str, node_of: Callable[[Mapping[str, str]], str]) -> None:
@@ -33,7 +33,7 @@ class GpuSight:
         self._known: frozenset[str] = frozenset()
         self._down: dict[str, float] = {}
 
-    async def learn(self, at: float) -> None:
+    async def ask(self, at: float) -> None:
         """Ask what was shown until `at`, when it is time to; what is known stays where there is no answer."""
         if at < self._next:
             return
@@ -48,7 +48,7 @@ class GpuSight:
         # Nothing at all may be because Prometheus has only just begun, or come back.
         self.failed, self._next = "", at + (ASK_SECONDS if self._known else RETRY_SECONDS)
 
-    def see(self, at: float, shown: Iterable[str], healthy: frozenset[str] | None) -> frozenset[str]:
+    def update(self, at: float, shown: Iterable[str], healthy: frozenset[str] | None) -> frozenset[str]:
         """Add the nodes that show GPUs at `at`, and give all that are known to be able to."""
         self._known |= frozenset(shown)
         if healthy:
