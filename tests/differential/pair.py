@@ -16,10 +16,8 @@ from tests.lab.service import Service
 
 # What one loop finds, another one may show a round later.
 ROUNDS = 3
-# What fails is asked in every fifth round only.
-ROUNDS_AFTER_FAULT = 8
-# How many times as fast the services' loops run as their intervals say.
-PACE = 5.0
+# What fails is asked less often than once in a round.
+ROUNDS_AFTER_FAULT = 6
 _PINNED = Path(__file__).with_name("pinned.py")
 _OWN = "/metrics?collect[]=service"
 _LEDGER_END = re.compile(r"^hpc_aggregator_ledger_window_timestamp_seconds\{.*\} (\S+)$", re.MULTILINE)
@@ -33,10 +31,10 @@ Arguments = Callable[[Path, int], Sequence[str]]
 class Half:
     """The service of one edition."""
 
-    def __init__(self, edition: Edition, root: Path, arguments: Arguments, clock: Clock) -> None:
+    def __init__(self, edition: Edition, root: Path, arguments: Arguments, clock: Clock, pace: float) -> None:
         root.mkdir(parents=True)
         port = free_port()
-        command = [str(edition.python), "-P", str(_PINNED), str(clock.path), f"{PACE:g}", "aggregator"]
+        command = [str(edition.python), "-P", str(_PINNED), str(clock.path), f"{pace:g}", "aggregator"]
         lab: Any = SimpleNamespace(root=root, service_port=port)
         self.service = Service(lab, root, [*command, *arguments(root, port)])
         self.service.daemon.environment["PYTHONPATH"] = str(edition.tree)
@@ -62,11 +60,13 @@ class Half:
 
 
 class Pair:
-    """The two; a context manager that starts and stops them."""
+    """The two, whose loops run *pace* times as fast as they think; a context manager that starts and stops them."""
 
-    def __init__(self, editions: Sequence[Edition], root: Path, arguments: Arguments, clock: Clock) -> None:
+    def __init__(
+        self, editions: Sequence[Edition], root: Path, arguments: Arguments, clock: Clock, pace: float
+    ) -> None:
         self.clock = clock
-        self.halves = [Half(edition, root / edition.name, arguments, clock) for edition in editions]
+        self.halves = [Half(edition, root / edition.name, arguments, clock, pace) for edition in editions]
 
     def __enter__(self) -> "Pair":
         self._start()

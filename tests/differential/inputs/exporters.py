@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from tests.differential.bench import Bench, Moment
 from tests.differential.inputs.full_site import config, fill, pending
+from tests.differential.inputs.schedule import Schedule
 from tests.differential.pair import ROUNDS_AFTER_FAULT, Pair
-from tests.scenarios.proxy import only, unavailable
+from tests.scenarios.proxy import Fault, only, unavailable
 from tests.scenarios.site import Site
 
 
@@ -28,13 +29,18 @@ def exporters(bench: Bench) -> Iterator[Moment]:
 
 
 def _faults(site: Site, pair: Pair) -> Iterator[Moment]:
+    schedule = Schedule(site.proxy)
     for name, text in (("no Lustre", "lustre"), ("no quotas", "quota"), ("no cloud", "libvirt")):
-        site.proxy.fault = only(text, unavailable)
-        pair.clock.set(pair.clock.at + 15.0)
+        _step(pair, schedule, only(text, unavailable))
         yield Moment(name, pair, ROUNDS_AFTER_FAULT)
-    site.proxy.fault = None
-    pair.clock.set(pair.clock.at + 15.0)
+    _step(pair, schedule, None)
     yield Moment("all is back", pair, ROUNDS_AFTER_FAULT)
     # No exporter was scraped any more.
     pair.clock.set(pair.clock.at + 1200.0)
     yield Moment("no samples any more", pair, ROUNDS_AFTER_FAULT)
+
+
+def _step(pair: Pair, schedule: Schedule, fault: Fault | None) -> None:
+    at = pair.clock.at + 15.0
+    schedule.set(at, fault)
+    pair.clock.set(at)

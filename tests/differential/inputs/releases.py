@@ -76,6 +76,6 @@ def _config(bench: Bench) -> dict[str, Any]:
         return {"slurmacct": database, "prometheus": {"url": bench.servers.prometheus.url}}
 
     return {
-        "refresh": {"interval": "1s", "stale_after": f"{_STALE_AFTER:g}s", "ended_job_retention": "30m"},
+        "refresh": {"stale_after": f"{_STALE_AFTER:g}s", "ended_job_retention": "30m"},
         "clusters": {_cluster(release): section(release) for release in _RELEASES},
     }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.differential.bench import Bench, Moment
+from tests.differential.inputs.schedule import Schedule
 from tests.differential.pair import ROUNDS_AFTER_FAULT, Pair
 from tests.lab.mariadb import MariaDB
 from tests.scenarios.proxy import Proxy, empty, only, unavailable
@@ -39,19 +40,19 @@ def _times(pair: Pair, simulation: Simulation, steps: dict[str, float]) -> Itera
 
 def _faults(pair: Pair, proxy: Proxy) -> Iterator[Moment]:
     """Let Prometheus fail as a whole, for longer than data hold, and then in one input."""
-    proxy.fault = unavailable
-    for name, seconds in (("Prometheus answers 503", 30.0), ("503 for too long", 3 * _STALE_AFTER)):
-        pair.clock.set(pair.clock.at + seconds)
+    schedule = Schedule(proxy)
+    for name, seconds, fault in (
+        ("Prometheus answers 503", 30.0, unavailable),
+        ("503 for too long", 3 * _STALE_AFTER, unavailable),
+        ("Prometheus is back", 30.0, None),
+        ("no series of memory", 60.0, only("slurm_job_memory", empty)),
+        ("queries of GPUs fail", 60.0, only("gpu", unavailable)),
+        ("all is back", 30.0, None),
+    ):
+        at = pair.clock.at + seconds
+        schedule.set(at, fault)
+        pair.clock.set(at)
         yield Moment(name, pair, ROUNDS_AFTER_FAULT)
-    proxy.fault = None
-    pair.clock.set(pair.clock.at + 30.0)
-    yield Moment("Prometheus is back", pair, ROUNDS_AFTER_FAULT)
-    without, failing = only("slurm_job_memory", empty), only("gpu", unavailable)
-    for name, fault in (("no series of memory", without), ("queries of GPUs fail", failing)):
-        proxy.fault = fault
-        pair.clock.set(pair.clock.at + 60.0)
-        yield Moment(name, pair, ROUNDS_AFTER_FAULT)
-    proxy.fault = None
 
 
 def _crash(pair: Pair) -> Iterator[Moment]:
