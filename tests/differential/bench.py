@@ -15,8 +15,8 @@ from tests.lab.ports import LOOPBACK
 from tests.scenarios.site import Servers
 
 Config = Mapping[str, Any]
-# Loops come round five times a second, and limits of time are twice as long, for a busy machine.
-_INTERVAL, _PACE = "100ms", 0.5
+# Loops come round five times a second, and limits of time are four times as long, for a busy machine.
+INTERVAL, _PACE = "50ms", 0.25
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Bench:
             bounds = {"requests_per_second": 1000, "burst": 10_000}
             own["server"] = {"listen_address": f"{LOOPBACK}:{port}", "bounds": bounds}
             own["state"] = {"url": f"sqlite:///{root}/state.db"}
-            own["refresh"]["interval"] = _INTERVAL
+            own["refresh"]["interval"] = INTERVAL
             file = root / "config.yml"
             file.write_text(yaml.safe_dump(own, sort_keys=False))
             return "serve", f"--config.file={file}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tests.differential.bench import INTERVAL
 from tests.differential.inputs.recording import UIDS, record
 from tests.lab.behaviours import GIB, MIB, Behaviour
 from tests.lab.databases import HSM, PLAIN, load_robinhood
@@ -17,10 +18,10 @@ from tests.lab.simulators import LOGIN, Fault, Simulators
 from tests.scenarios.site import Row, Site
 
 _NODES = ("node01", "node02", "node07", "node10")
-# When exporters are scraped, and when a cloud's are, which is read as often: in half seconds after the samples' zero.
-_SCRAPES, _OF_CLOUD = range(-2400, 61, 60), range(-400, 61)
+# When exporters are scraped, and when a cloud's are, which is read as often: in quarters of a second after the zero.
+_SCRAPES, _OF_CLOUD = range(-4800, 301, 120), range(-600, 301)
 # When a node's exporter of jobs fails.
-_DOWN = range(-800, -500)
+_DOWN = range(-1600, -1000)
 _EXPORTERS = (
     "slurm_job_exporter", "redfish_exporter", "node_exporter", "lustre_exporter", "lustre_exporter_slurm",
     "slurm_exporter", "pcm_sensor_server", "lfs_quota_exporter", "gpfs_exporter",
@@ -104,10 +105,10 @@ def fill(site: Site) -> None:
         site.mariadb.execute(f"GRANT SELECT ON `{database}`.* TO '{section['user']}'@'{section['host']}'")
     zero = site.samples.zero
     site.samples.series = record(
-        site.cluster, [zero + offset / 2 for offset in sorted({*_SCRAPES, *_OF_CLOUD})],
+        site.cluster, [zero + offset / 4 for offset in sorted({*_SCRAPES, *_OF_CLOUD})],
         lambda at: _running(at - zero, zero),
         _prepare(zero), _NODES,
-        lambda job, at: round(2 * (at - zero)) in (_OF_CLOUD if job == "libvirtd" else _SCRAPES),
+        lambda job, at: round(4 * (at - zero)) in (_OF_CLOUD if job == "libvirtd" else _SCRAPES),
     )  # fmt: skip
     site.samples.write(site.servers.prometheus.url)
 
@@ -124,11 +125,11 @@ def config(site: Site) -> dict[str, Any]:
     section = site.settings["slurmacct"]
     prometheus = {**site.settings["prometheus"], "timeout": "10m"}
     robinhood = {
-        name: {"robinhood": {**section, "database": database}, "hsm": database == HSM, "interval": "100ms",
+        name: {"robinhood": {**section, "database": database}, "hsm": database == HSM, "interval": INTERVAL,
                "quota": {"source": "allocations"}}
         for name, database in (("project", HSM), ("plain", PLAIN))
     }  # fmt: skip
-    quotas = {name: {"cluster": site.cluster, "interval": "100ms", "quota": quota} for name, quota in _QUOTAS.items()}
+    quotas = {name: {"cluster": site.cluster, "interval": INTERVAL, "quota": quota} for name, quota in _QUOTAS.items()}
     cluster = {
         "slurmacct": {**section, "priority": {"decay_half_life": "7d"}, "timezone": "UTC"},
         "prometheus": prometheus,
@@ -139,7 +140,7 @@ def config(site: Site) -> dict[str, Any]:
         "refresh": {"stale_after": "60s"},
         "clusters": {site.cluster: cluster},
         "filesystems": {**robinhood, **quotas},
-        "cloud": {"stack": {"prometheus": prometheus, "interval": "500ms", "idle": {"duration": "1m"}}},
+        "cloud": {"stack": {"prometheus": prometheus, "interval": "250ms", "idle": {"duration": "1m"}}},
         "allocations": {"file": str(site.root / "allocations.yml")},
         "energy": _ENERGY,
         "usage": {"fiscal_year_start": "04-01"},
@@ -179,7 +180,7 @@ def _prepare(zero: float) -> Callable[[Simulators, float], None]:
 
     def prepare(simulators: Simulators, at: float) -> None:
         simulators.behaviours = behaviours
-        simulators.set_fault("node02", Fault.DOWN, round(2 * (at - zero)) in _DOWN)
+        simulators.set_fault("node02", Fault.DOWN, round(4 * (at - zero)) in _DOWN)
 
     return prepare
 
