@@ -2,11 +2,12 @@
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.differential.bench import Bench, Moment
@@ -33,6 +34,8 @@ def main() -> int:
         parser.error(f"no such input: {', '.join(sorted(unknown))}")
     names = flags.inputs or list(INPUTS)
     editions = (previous_edition(flags.old), this_edition(flags.new.resolve()))
+    # The servers are processes of their own: they end when we are ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
     with _bench(editions) as bench:
         for name in names:
@@ -46,14 +49,16 @@ def main() -> int:
 def _compared(bench: Bench, name: str, report: Report) -> Iterator[str]:
     """Go through an input, and compare the pages at each of its moments."""
     started = time.monotonic()
-    for moment in INPUTS[name](bench):
-        try:
-            page, found = _look(moment, name, report)
-        except Exception:
-            print(moment.pair.tail(), file=sys.stderr)
-            raise
-        yield from report.note(name, moment.name, page, found, time.monotonic() - started)
-        started = time.monotonic()
+    # Closed whatever happens: it holds what it has started.
+    with closing(INPUTS[name](bench)) as moments:
+        for moment in moments:
+            try:
+                page, found = _look(moment, name, report)
+            except Exception:
+                print(moment.pair.tail(), file=sys.stderr)
+                raise
+            yield from report.note(name, moment.name, page, found, time.monotonic() - started)
+            started = time.monotonic()
 
 
 def _look(moment: Moment, name: str, report: Report) -> tuple[str, list[Difference]]:

@@ -1,7 +1,7 @@
 """What all inputs share: the editions, a folder, a MariaDB and a Prometheus."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,4 +59,4 @@ class Bench:
 
 
 # Goes through the moments of an input, one after the other.
-Input = Callable[[Bench], Iterator[Moment]]
+Input = Callable[[Bench], Generator[Moment, None, None]]

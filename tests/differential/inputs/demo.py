@@ -1,6 +1,6 @@
 """The demo's site: the same seed, the same clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from tests.differential.bench import Bench, Moment
@@ -12,7 +12,7 @@ _START = 1_750_000_000.0
 _PACE = 5.0
 
 
-def demo(bench: Bench) -> Iterator[Moment]:
+def demo(bench: Bench) -> Generator[Moment, None, None]:
     """Let time go by, start it again with its state, and a day later, when it is another cluster.
 
     Usage is read every ten minutes, by whatever the cluster was advanced to by then: longer steps end with a restart.

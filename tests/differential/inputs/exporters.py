@@ -1,6 +1,6 @@
 """A site with all exporters (`full_site.py`): jobs end and begin, and each of the rarer sources fails once."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from tests.differential.bench import Bench, Moment
 from tests.differential.inputs.full_site import config, fill, pending
@@ -10,7 +10,7 @@ from tests.scenarios.proxy import Fault, only, unavailable
 from tests.scenarios.site import Site
 
 
-def exporters(bench: Bench) -> Iterator[Moment]:
+def exporters(bench: Bench) -> Generator[Moment, None, None]:
     """Read it all, let jobs end and begin, start again, and let exporters and Prometheus fail."""
     with Site(bench.servers, bench.root) as site:
         fill(site)

@@ -1,6 +1,6 @@
 """slurmacct as several releases of Slurm write it: jobs of every kind, changes, and a database that goes away."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from unittest import mock
 
@@ -25,7 +25,7 @@ _CHANGES = (
 )
 
 
-def releases(bench: Bench) -> Iterator[Moment]:
+def releases(bench: Bench) -> Generator[Moment, None, None]:
     """Read, change rows, start again, take MariaDB away until nothing holds any more, and give it back."""
     mariadb = bench.servers.mariadb
     for release in _RELEASES:

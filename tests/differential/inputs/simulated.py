@@ -1,6 +1,6 @@
 """The simulation of tests/simulation: hours of labelled jobs, read at several moments, with faults between."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from tests.differential.bench import Bench, Moment
@@ -15,7 +15,7 @@ _STALE_AFTER = 60.0
 _START = -230 * MINUTE
 
 
-def simulated(bench: Bench) -> Iterator[Moment]:
+def simulated(bench: Bench) -> Generator[Moment, None, None]:
     """Start in the middle of the world's time, and go to its end: every fault once, and ends in the middle of work."""
     mariadb = bench.servers.mariadb
     with simulate(mariadb) as simulation:
