@@ -100,10 +100,12 @@ def _times(value: Value, factor: float) -> Value:
 
 def _pieces(series: list[Written], samples: int = 200_000) -> Iterator[list[Written]]:
     piece: list[Written] = []
+    count = 0
     for each in series:
         piece.append(each)
-        if sum(len(found) for _, found in piece) > samples:
+        count += len(each[1])
+        if count > samples:
             yield piece
-            piece = []
+            piece, count = [], 0
     if piece:
         yield piece

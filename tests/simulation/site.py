@@ -56,7 +56,7 @@ class Simulation:
         proxy = Proxy(self.site.servers.prometheus.url)
         port = free_port()
         path = self.site.root / f"{name}.yml"
-        path.write_text(yaml.safe_dump(self._config(name, port, proxy.url), sort_keys=False))
+        path.write_text(yaml.safe_dump(self.config(name, port, proxy.url), sort_keys=False))
         service = Service(self.site, path, port=port)  # type: ignore[arg-type]
         try:
             service.start()
@@ -65,7 +65,8 @@ class Simulation:
             service.stop()
             proxy.stop()
 
-    def _config(self, name: str, port: int, prometheus: str) -> dict[str, Any]:
+    def config(self, name: str, port: int, prometheus: str) -> dict[str, Any]:
+        """Give the configuration of a service of this name and port, that asks the Prometheus at this URL."""
         # A ledger begins so long before it has first read slurmacct, cut to a minute: some seconds more or less of a
         # start make no difference.
         back = math.floor(time.time()) - 30 - (self.zero + FIRST + 15)

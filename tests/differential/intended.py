@@ -1,0 +1,58 @@
+"""What may differ, each with its reason: one line for each intended difference, and what is not compared by value."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.differential.page import Difference
+
+
+@dataclass(frozen=True)
+class Intended:
+    """A difference that is meant: its family, the labels by which it is known (patterns), and why.
+
+    *inputs* names where it occurs, all of them when it is empty.
+    """
+
+    family: str
+    why: str
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    inputs: tuple[str, ...] = ()
+
+    def covers(self, difference: Difference, of: str) -> bool:
+        """Tell whether a difference in the input *of* is this one."""
+        there = dict(difference.labels)
+        return (
+            difference.family == self.family
+            and (not self.inputs or of in self.inputs)
+            and all(re.fullmatch(pattern, there.get(name, "")) for name, pattern in self.labels.items())
+        )
+
+
+# What this edition says otherwise on purpose: Intended("hpc_family", "why", {"label": "pattern"}, ("demo",)).
+INTENDED: tuple[Intended, ...] = ()
+
+# What depends on the machine and on how often a loop came round, not on what was read: the samples must be there in
+# both editions, and their values are not compared.
+MEASURED: Mapping[str, str] = {
+    r"process_\w+": "the process",
+    r"hpc_aggregator_build_info": "the edition itself",
+    r"hpc_aggregator_source_fetch_duration_seconds_\w+": "durations, and how many there were",
+    r"hpc_aggregator_http_request_duration_seconds_\w+": "durations, and how many there were",
+    r"hpc_aggregator_refresh_duration_seconds": "durations",
+    r"hpc_aggregator_(http_connections|http_requests_in_flight|database_connections)": "what is open at the moment",
+    r"hpc_aggregator_(event_loop_lag_seconds|loop_age_seconds)": "durations",
+    r"hpc_aggregator_executor_(busy_threads|waiting_calls)": "what runs at the moment",
+    r"hpc_aggregator_rejected_values_total": "counted at each fetch",
+}
+_MEASURED = re.compile("|".join(MEASURED))
+
+
+def is_measured(difference: Difference) -> bool:
+    """Tell whether a difference is one of a value that is not compared."""
+    return difference.is_of_value and _MEASURED.fullmatch(difference.family) is not None
+
+
+def intention(difference: Difference, of: str, table: tuple[Intended, ...] = INTENDED) -> Intended | None:
+    """Find why a difference in the input *of* is meant; None for one that is not."""
+    return next((each for each in table if each.covers(difference, of)), None)
