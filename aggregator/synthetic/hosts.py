@@ -88,7 +88,7 @@ class SyntheticHosts:
 
     def _values(self, at: float, lives: Sequence[LiveRun]) -> dict[str, dict[str, float]]:
         columns = Columns(lives)
-        busy, memory = columns.by_node(columns.cpus(at)), columns.by_node(columns.memory_bytes(at))
+        busy, memory = columns.by_node(columns.cpus(at)), columns.by_node(columns.memory_bytes(at)[0])
         sizes = {
             node.name: (pool.cpus, pool.memory_gib)
             for pool in self._cluster.pools
@@ -128,7 +128,7 @@ def _use_at(node: str, runs: Sequence[LiveRun], at: float) -> tuple[float, float
     there = [live for live in runs if (live.run.start or at) <= at <= (live.run.end or at)]
     columns = Columns(there)
     busy = _LOGIN_BUSY if node == LOGIN_NODE else columns.by_node(columns.cpus(at))[node]
-    return busy, columns.by_node(columns.memory_bytes(at))[node] + _SYSTEM_BYTES
+    return busy, columns.by_node(columns.memory_bytes(at)[0])[node] + _SYSTEM_BYTES
 
 
 _Value = Callable[[float, float], float]

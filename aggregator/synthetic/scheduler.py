@@ -4,7 +4,7 @@ import heapq
 import itertools
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -26,6 +26,8 @@ _KEEP_ENDED_SECONDS = 86_400.0
 _KEEP_ENDED_AT_LEAST = 7200.0
 # Only so many of a profile's waiting submissions are tried when there is room, as a backfill scheduler would.
 _LOOK_AHEAD = 3
+# Of a longer queue so many places are asked for their limits, the next ones each time.
+_ASKED_AT_ONCE = 100
 _MEAN_HOLD_SECONDS = 5400.0
 _MEAN_WAIT_SECONDS = 7200.0
 _TIDE = 0.03
@@ -63,6 +65,7 @@ class Scheduler:
         self._targets = targets
         self._counts: Counter[str] = Counter()
         self._queues: dict[str, list[Submission]] = {name: [] for name in targets}
+        self._next_place: Counter[str] = Counter()
         self._waiting: dict[int, Submission] = {}
         self._needed: dict[str, Needed] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -245,7 +248,7 @@ class Scheduler:
         queue = self._queues[name]
         if not self._has_room(self._profiles[name]):
             return False
-        for position, submission in itertools.islice(self._allowed(queue, at), _LOOK_AHEAD):
+        for position, submission in itertools.islice(self._allowed(name, at), _LOOK_AHEAD):
             placement = self._place(submission)
             if placement is None:
                 continue
@@ -259,7 +262,7 @@ class Scheduler:
             if seconds is None:
                 self._top_up(name, at)
             return True
-        if seconds is None and len(queue) < 2 * self._targets[name][1] and not any(self._allowed(queue, at)):
+        if seconds is None and len(queue) < 2 * self._targets[name][1] and not any(self._allowed(name, at)):
             # All who wait are at their limits: somebody else comes.
             self._submit(name, at, at)
         return False
@@ -271,16 +274,26 @@ class Scheduler:
         keys = [profile.reservation] if profile.reservation or not shape.gpus else gpu_types
         return any(self._pools[key].has_room(shape) for key in keys)
 
-    def _allowed(self, queue: list[Submission], at: float) -> Iterator[tuple[int, Submission]]:
-        """List the submissions whose limits leave room, with their places; owners come again and again in a queue."""
+    def _allowed(self, name: str, at: float) -> Iterator[tuple[int, Submission]]:
+        """List a profile's submissions whose limits leave room, with their places; owners come again and again."""
         verdicts: dict[tuple[str, str], bool] = {}
-        for position, submission in enumerate(queue):
+        for position in self._places(name):
+            submission = self._queues[name][position]
             first = submission.runs[0]
             owner = (first.account, first.user)
             if owner not in verdicts:
                 verdicts[owner] = self._limiter.may_start(first, self._needed_by(submission), at)
             if verdicts[owner]:
                 yield position, submission
+
+    def _places(self, name: str) -> Iterable[int]:
+        """List the places of a profile's queue that are asked now."""
+        count = len(self._queues[name])
+        if count <= _ASKED_AT_ONCE:
+            return range(count)
+        begin = self._next_place[name]
+        self._next_place[name] = (begin + _ASKED_AT_ONCE) % count
+        return (place % count for place in range(begin, begin + _ASKED_AT_ONCE))
 
     def _needed_by(self, submission: Submission) -> Needed:
         """Add up what a submission asks for: all of a profile ask for the same."""

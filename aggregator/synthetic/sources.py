@@ -78,16 +78,17 @@ class SyntheticUse:
 
     def _use(self, at: float, lives: Sequence[LiveRun], silent: frozenset[str]) -> Use:
         # Others are not scraped yet.
-        lives = [live for live in lives if live.run.elapsed(at) >= _INTERVAL]
+        lives = [live for live in lives if at - (live.run.start or at) >= _INTERVAL]
         columns = Columns(lives)
+        resident, peak = columns.memory_bytes(at)
         gpus = {live.run.job_id: gpus_of(live, at, silent) for live in lives if live.shape.gpus}
         return Use(
             time=at,
             interval=_INTERVAL,
             cpus=columns.by_job(columns.cpus(at), silent),
             cpu_seconds=columns.by_job(columns.cpu_seconds(at), silent),
-            memory_bytes=columns.by_job(columns.memory_bytes(at), silent),
-            memory_peak_bytes=columns.by_job(columns.memory_peak_bytes(at), silent),
+            memory_bytes=columns.by_job(resident, silent),
+            memory_peak_bytes=columns.by_job(peak, silent),
             threads=columns.by_job(columns.threads(), silent),
             gpus={job_id: found for job_id, found in gpus.items() if found},
             healthy_nodes=self._nodes - silent,
@@ -124,8 +125,8 @@ class SyntheticStorage:
 
 
 def _count_samples(use: Use) -> int:
-    inputs = (use.cpus, use.cpu_seconds, use.memory_bytes, use.memory_peak_bytes, use.threads, use.gpus)
-    return sum(len(values) for samples in inputs for values in (samples or {}).values())
+    # What has a series of one input has one of all five.
+    return 5 * sum(map(len, (use.cpus or {}).values())) + sum(map(len, (use.gpus or {}).values()))
 
 
 class SyntheticAllocations:

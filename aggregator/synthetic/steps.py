@@ -75,7 +75,7 @@ def _whole(live: LiveRun) -> _Used:
     held = live.run.allocated.gpu_count
     return _Used(
         cpu_seconds=round(sum(uses.cpu_seconds(end)), 3),
-        memory_bytes=int(sum(uses.memory_peak_bytes(end))),
+        memory_bytes=int(sum(uses.memory_bytes(end)[1])),
         gpu_utilization=round(sum(gpu.utilization or 0.0 for gpu in gpus) / held, 2) if held else None,
         gpu_memory_bytes=int(sum(gpu.memory_bytes or 0.0 for gpu in gpus)) if held else None,
     )

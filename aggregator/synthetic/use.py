@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
+from itertools import compress
 from typing import Final, TypeVar
 
 from aggregator.model.use import Gpu
@@ -29,6 +30,9 @@ class Columns:
         self._lives = lives
         self._waves = [wave for live in lives for wave in live.waves]
         self._nodes = [node for live in lives for node in live.run.nodes]
+        self._job_ids = self.spread([live.run.job_id for live in lives])
+        several = self.spread([len(live.waves) > 1 for live in lives])
+        self._of_several_nodes = list(compress(range(len(several)), several))
 
     def cpus(self, at: float) -> list[float]:
         """Compute the busy CPUs."""
@@ -39,15 +43,16 @@ class Columns:
         """Compute the CPU time since the runs began."""
         return integrals(self._waves, self.spread([live.run.start or at for live in self._lives]), at)
 
-    def memory_bytes(self, at: float) -> list[float]:
-        """Compute the resident memory."""
-        of_level = shares([wave.phase + 1 for wave in self._waves], at)
-        return [filled * share for filled, share in zip(self.spread(self._filled(at)), of_level, strict=True)]
-
-    def memory_peak_bytes(self, at: float) -> list[float]:
-        """Compute the largest memory so far, page cache included."""
+    def memory_bytes(self, at: float) -> tuple[list[float], list[float]]:
+        """Compute the resident memory, and the largest so far, page cache included."""
         held = [live.shape.memory_gib * GIBIBYTE for live in self._lives]
-        return self.spread([min(most, level * PAGE_CACHE) for most, level in zip(held, self._filled(at), strict=True)])
+        filled = [
+            most * live.profile.behaviour.memory * ramp(live.run.start or at, at)
+            for live, most in zip(self._lives, held, strict=True)
+        ]
+        of_level = shares([wave.phase + 1 for wave in self._waves], at)
+        resident = [level * share for level, share in zip(self.spread(filled), of_level, strict=True)]
+        return resident, self.spread([min(most, level * PAGE_CACHE) for most, level in zip(held, filled, strict=True)])
 
     def threads(self) -> list[float]:
         """Give the threads, which do not change."""
@@ -59,11 +64,16 @@ class Columns:
 
     def by_job(self, column: Sequence[float], hidden: Set[str] = frozenset()) -> dict[int, dict[str, float]]:
         """Give a column by job id and node, without the nodes that are hidden."""
-        job_ids = [live.run.job_id for live in self._lives]
-        found: dict[int, dict[str, float]] = {job_id: {} for job_id in job_ids}
-        for job_id, node, value in zip(self.spread(job_ids), self._nodes, column, strict=True):
-            if node not in hidden:
-                found[job_id][node] = value
+        ids, nodes = self._job_ids, self._nodes
+        # As if every run were on one node, as most are.
+        found = {job_id: {node: value} for job_id, node, value in zip(ids, nodes, column, strict=True)}
+        for row in self._of_several_nodes:
+            found[ids[row]] = {}
+        for row in self._of_several_nodes:
+            found[ids[row]][nodes[row]] = column[row]
+        for job_id, node in zip(ids, nodes, strict=True) if hidden else ():
+            if node in hidden:
+                found[job_id].pop(node, None)
         return found
 
     def by_node(self, column: Sequence[float]) -> defaultdict[str, float]:
@@ -72,13 +82,6 @@ class Columns:
         for node, value in zip(self._nodes, column, strict=True):
             sums[node] += value
         return sums
-
-    def _filled(self, at: float) -> list[float]:
-        """Give the memory that each run has filled on each of its nodes."""
-        return [
-            live.shape.memory_gib * GIBIBYTE * live.profile.behaviour.memory * ramp(live.run.start or at, at)
-            for live in self._lives
-        ]
 
 
 def ramp(begin: float, at: float) -> float:

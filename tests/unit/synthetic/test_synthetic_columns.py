@@ -20,8 +20,7 @@ def test_a_column_has_a_value_for_each_run_and_node(lives: tuple[LiveRun, ...]) 
     columns, parts = Columns(lives), sum(len(live.nodes) for live in lives)
     assert any(len(live.nodes) > 1 for live in lives)
     for column in (
-        columns.cpus(START), columns.cpu_seconds(START), columns.memory_bytes(START), columns.memory_peak_bytes(START),
-        columns.threads(),
+        columns.cpus(START), columns.cpu_seconds(START), *columns.memory_bytes(START), columns.threads(),
     ):  # fmt: skip
         assert len(column) == parts
         by_job = columns.by_job(column)
@@ -35,11 +34,11 @@ def test_a_column_has_a_value_for_each_run_and_node(lives: tuple[LiveRun, ...]) 
 
 def test_each_run_has_its_own_values_as_if_it_were_alone(lives: tuple[LiveRun, ...]) -> None:
     columns = Columns(lives)
-    together = columns.by_job(columns.cpus(START)), columns.by_job(columns.memory_bytes(START))
+    together = columns.by_job(columns.cpus(START)), columns.by_job(columns.memory_bytes(START)[0])
     for live in lives:
         alone = Columns((live,))
         assert alone.cpus(START) == list(together[0][live.run.job_id].values())
-        assert alone.memory_bytes(START) == list(together[1][live.run.job_id].values())
+        assert alone.memory_bytes(START)[0] == list(together[1][live.run.job_id].values())
 
 
 def test_a_hidden_node_shows_nothing_and_its_runs_stay(lives: tuple[LiveRun, ...]) -> None:
@@ -57,5 +56,6 @@ def test_values_of_runs_are_repeated_for_each_of_their_nodes(lives: tuple[LiveRu
 
 def test_of_no_runs_there_is_nothing() -> None:
     columns = Columns(())
-    assert columns.cpus(START) == columns.cpu_seconds(START) == columns.memory_peak_bytes(START) == []
+    assert columns.cpus(START) == columns.cpu_seconds(START) == columns.threads() == []
+    assert columns.memory_bytes(START) == ([], [])
     assert columns.by_job([]) == columns.by_node([]) == {}

@@ -65,14 +65,19 @@ def test_its_past_is_shorter_and_not_empty(large: SyntheticCluster) -> None:
     assert past_seconds(100_000) == 180.0
     ended = large.ended_runs(large.since)
     assert ended
-    assert all(run.run_id not in {live.run.run_id for live in large.live()} for run in ended)
+    assert {run.run_id for run in ended}.isdisjoint(live.run.run_id for live in large.live())
 
 
 def test_one_that_begins_anew_after_the_time_of_replays_has_other_ids() -> None:
-    first = SyntheticCluster(running=4500, start=START)
-    used = {run.run_id for run in (*first.open_runs(), *first.ended_runs(0.0))}
-    again = SyntheticCluster(running=4500, start=START + 4 * past_seconds(4500))
-    assert used.isdisjoint(run.run_id for run in again.open_runs())
+    running, minutes = 5 * USUAL_RUNNING, 6
+    replayed = 4 * past_seconds(running)
+    first = SyntheticCluster(running=running, start=START, since=START)
+    begun = max(run.run_id for run in first.open_runs())
+    first.advance(START + 60 * minutes)
+    newest = max(run.run_id for run in first.open_runs())
+    again = SyntheticCluster(running=running, start=START + replayed, since=START + replayed)
+    assert newest > begun
+    assert min(run.run_id for run in again.open_runs()) > begun + (newest - begun) * replayed / (60 * minutes)
 
 
 def test_a_run_is_found_while_it_is_on_nodes_and_after_its_end(large: SyntheticCluster) -> None:
