@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from aggregator.model.cloud import INSTANCES, CloudUse, IdleRule
+from aggregator.model.cloud import INSTANCES, RATES, CloudUse, IdleRule
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd
@@ -20,7 +20,7 @@ from aggregator.sources.prometheus.settings import ExporterSettings
 
 # What instances did over a whole day does not change within minutes, and is dear to ask.
 IDLE_EVERY_SECONDS: Final = 600.0
-_RATES = tuple(item.name for item in libvirtd.INSTANCE_INPUTS)
+
 _Values = Mapping[str, float]
 # Column → label.
 _NAMES: Final = {
@@ -134,9 +134,9 @@ class PrometheusCloud:
     def _instances(
         self, vectors: Mapping[str, Sequence[Sample]], activities: _Did, rejected: Counter[str]
     ) -> pl.DataFrame:
-        found = {name: self._by_uuid(self._inputs[name], vectors.get(name, ()), rejected) for name in _RATES}
+        found = {name: self._by_uuid(self._inputs[name], vectors.get(name, ()), rejected) for name in RATES}
         rows = [
-            {**identity, **{name: found[name].get(uuid) for name in _RATES}, **activities.get(uuid, {})}
+            {**identity, **{name: found[name].get(uuid) for name in RATES}, **activities.get(uuid, {})}
             for uuid, identity in self._identities(vectors[libvirtd.IDENTITY.name], rejected).items()
         ]
         return pl.DataFrame(rows, schema=INSTANCES)
