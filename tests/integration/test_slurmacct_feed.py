@@ -12,7 +12,8 @@ from aggregator.model.accounting import Run
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database, Row
 from aggregator.sources.slurmacct import SlurmAcct, statements
-from aggregator.sources.slurmacct.feed import FUTURE_SECONDS, OVERLAP_SECONDS, SWEEP_FRACTION
+from aggregator.sources.slurmacct.feed import OPEN_SWEEP_SECONDS, OVERLAP_SECONDS, SWEEP_FRACTION
+from aggregator.sources.slurmacct.followed import FUTURE_SECONDS
 from aggregator.sources.slurmacct.rows import Dimensions, RunRow, parse_run
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables
@@ -28,11 +29,18 @@ Submission = tuple[int, float]
 
 
 class FragileDatabase(Database):
-    """A database whose connection can be told to break at the n-th statement from now."""
+    """A database that can be told to break at the n-th statement from now, or to let slurmdbd write before it."""
 
     breaks_in: int | None = None
+    writes_in: int | None = None
+    write: Callable[[], None]
 
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        if self.writes_in is not None:
+            self.writes_in -= 1
+            if self.writes_in < 0:
+                self.writes_in = None
+                self.write()
         if self.breaks_in is not None:
             self.breaks_in -= 1
             if self.breaks_in < 0:
@@ -42,10 +50,14 @@ class FragileDatabase(Database):
 
 
 @pytest.fixture(scope="module", params=["20.11", "26.05"])
-def tables(request: pytest.FixtureRequest, mariadb: MariaDB) -> str:
+def tables(request: pytest.FixtureRequest, mariadb: MariaDB) -> Iterator[str]:
     create_tables(mariadb, DATABASE, request.param, CLUSTER)
     mariadb.create_user("feed", PASSWORD, [f"SELECT ON `{DATABASE}`.*"])
-    return str(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        # So few rows would all have a block of their own; of three, all differ or some.
+        patch.setattr(statements, "BLOCKS", 3)
+        patch.setattr(statements, "MAX_BLOCKS", 2)
+        yield str(request.param)
 
 
 def connection(mariadb: MariaDB, **changes: object) -> Connection:
@@ -125,10 +137,17 @@ def _open(runs: dict[Submission, Run]) -> dict[Submission, Run]:
     return {key: run for key, run in runs.items() if run.is_open}
 
 
+def change_two(writer: Slurmdbd, key: int, minutes: int) -> None:
+    """Make the same change to two rows of a block, as `scontrol update` does to an array."""
+    for other in (key, *(other for other in writer.open if other != key and other % 3 == key % 3)):
+        writer.change(other, minutes)
+
+
 # Writes to a row without an end, by the state that it has.
 OF_OPEN: dict[str, Callable[[Slurmdbd, int, int], None]] = {
     "end": lambda writer, key, seconds: writer.end(key, seconds),
     "change": lambda writer, key, seconds: writer.change(key, seconds),
+    "change_two": change_two,
     "requeue": lambda writer, key, _: writer.requeue(key),
     "fix_runaway": lambda writer, key, _: writer.fix_runaway(key),
     "lose": lambda writer, key, _: writer.lose(key),
@@ -230,3 +249,72 @@ def test_what_is_known_after_each_fetch_is_what_a_reader_of_the_whole_table_know
             await database.close()
 
     asyncio.run(play())
+
+
+@settings(max_examples=settings.default.max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    events=st.lists(EVENTS.filter(lambda event: event[0] in {*OF_OPEN, *BY_STATE, "submit", "flush"}), max_size=5),
+    between=EVENTS.filter(lambda event: event[0] in {*OF_OPEN, *BY_STATE, "submit", "flush"}),
+    statement=st.integers(0, 6),
+)
+def test_what_is_written_between_two_statements_of_a_fetch_is_known_after_the_next(
+    mariadb: MariaDB, tables: str, events: list[Event], between: Event, statement: int
+) -> None:
+    async def play() -> None:
+        database, writer = FragileDatabase(connection(mariadb)), slurmdbd(mariadb)
+        replay, source = Replay(writer, database), SlurmAcct(CLUSTER, database, KEY, RETENTION)
+        for _ in range(4):
+            writer.submit()
+        await source.fetch(NOW)
+        for name, pick, _ in events:
+            replay._write(name, pick, 0)
+        database.write, database.writes_in = lambda: replay._write(between[0], between[1], 0), statement
+        await source.fetch(NOW)
+        database.writes_in = None
+        runs = {submission(run): run for run in (await source.fetch(NOW)).runs}
+        truth = {submission(run): run for run in Model(writer)._read(NOW)}
+        gone = {run for run in runs if run not in truth}
+        assert {**_open(runs), **{run: truth[run] for run in truth if not truth[run].is_open}} == truth
+        assert runs.keys() >= truth.keys(), "runs that were open a moment ago, and have ended"
+        assert all(not runs[run].is_open for run in gone)
+        await database.close()
+
+    asyncio.run(play())
+
+
+async def test_the_same_change_in_two_rows_of_a_block_does_not_cancel_out(mariadb: MariaDB, tables: str) -> None:
+    """CRC32 changes by the same bits in both; so does a sum of bits over the block, were the key not in it."""
+    writer, database = slurmdbd(mariadb), FragileDatabase(connection(mariadb))
+    for _ in range(6):
+        writer.submit()
+    source = SlurmAcct(CLUSTER, database, KEY, RETENTION)
+    await source.fetch(NOW)
+    crc = "SELECT BIT_XOR(CRC32(CONCAT_WS('|', id_job, timelimit))) FROM {table} WHERE job_db_inx MOD 3=1"
+    ((before,),) = writer.execute(crc)
+    for key in (1, 4):
+        writer.change(key, 90)
+    ((after,),) = writer.execute(crc)
+    runs = (await source.fetch(NOW + 30)).runs
+    await database.close()
+    assert before == after
+    assert {run.run_id for run in runs if run.time_limit_seconds == 5400} == {1, 4}
+
+
+async def test_a_change_that_no_fingerprint_shows_is_known_within_the_hour(
+    mariadb: MariaDB, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "_fingerprint", lambda schema: "1")
+    writer, database = slurmdbd(mariadb), FragileDatabase(connection(mariadb))
+    for _ in range(9):
+        writer.submit()
+    source = SlurmAcct(CLUSTER, database, KEY, RETENTION)
+    await source.fetch(NOW)
+    for key in range(1, 10):
+        writer.change(key, 90)
+    changed = []
+    for step in range(0, int(OPEN_SWEEP_SECONDS) + 1, 300):
+        runs = (await source.fetch(NOW + step)).runs
+        changed.append(sum(run.time_limit_seconds == 5400 for run in runs))
+    await database.close()
+    assert (changed[0], changed[-1]) == (0, 9)
+    assert {*changed} == {0, 3, 6, 9}, "some at a time"

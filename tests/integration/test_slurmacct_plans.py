@@ -97,7 +97,9 @@ def usage_rows(release: str) -> Iterator[str]:
 
 # Function → [(further arguments, parameters of the statement)].
 CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object, ...]]]] = {
-    statements.open_keys: [((), ())],
+    statements.open_blocks: [((), ())],
+    statements.open_keys: [((), ()), ((1,), (7,)),
+                           ((statements.MAX_BLOCKS,), (*range(statements.MAX_BLOCKS),))],
     statements.ended_keys: [((), statements.after(NOW - 720, 0, 0, NOW + 86_400))],
     statements.ended_runs: [((), statements.after(NOW - 720, 0, 0, NOW + 86_400)),
                             ((), statements.after(1, 0, 0, NOW + 86_400))],
@@ -186,6 +188,13 @@ def test_no_statement_scans_a_table_sorts_one_or_merges_indexes(
             assert key is not None, (sql, plan)
             assert key != "archive_delete", (sql, plan)
             assert "filesort" not in str(extra) or int(rows) <= MOST_SORTED, (sql, plan)
+
+
+def test_no_row_is_read_of_a_block_that_does_not_differ(mariadb: MariaDB, schema: Schema) -> None:
+    """The index has key and time_end; only rows of the blocks are looked at, and examined, beyond it."""
+    for count in (1, statements.MAX_BLOCKS):
+        ((*_, extra),) = mariadb.execute(f"EXPLAIN {statements.open_keys(schema, count)}", DATABASE, list(range(count)))
+        assert "Using index condition" in extra
 
 
 def test_no_statement_names_the_table_of_secrets(schema: Schema) -> None:

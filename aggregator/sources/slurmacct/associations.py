@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from aggregator.executors import REFRESH, run
 from aggregator.model.association import Association, Associations, Limits, Qos
 from aggregator.model.nodename import NodeRule
 from aggregator.model.tres import MEBIBYTE, parse_tres
@@ -97,16 +98,29 @@ class SmallTablesReader:
         Raises FetchError.
         """
         tres = await self._database.rows(statements.TRES) if schema.has("tres", "id") else [*statements.STATIC_TRES]
-        catalog = parse_catalog(tres)
-        found = tuple(parse_association(row, catalog) for row in await self._database.rows(associations(schema)))
+        found = await self._database.rows(associations(schema))
         qualities = await self._database.rows(qos(schema)) if schema.has("qos", "id") else []
-        names = {int(row[0]): text(row[1]) for row in qualities}
         accounts = await self._database.rows(statements.ACCOUNTS) if schema.has("acct", "name") else []
+        coordinators = await self._coordinators(schema)
+        nodes = await self._nodes(schema)
+        return await run(REFRESH, self._parse, tres, found, qualities, accounts, coordinators, nodes)
+
+    def _parse(
+        self,
+        tres: list[Row],
+        found: list[Row],
+        qualities: list[Row],
+        accounts: list[Row],
+        coordinators: list[Row],
+        nodes: tuple[str, ...],
+    ) -> SmallTables:
+        catalog = parse_catalog(tres)
+        known = tuple(parse_association(row, catalog) for row in found)
+        names = {int(row[0]): text(row[1]) for row in qualities}
         limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
-        coordinators = parse_coordinators(await self._coordinators(schema))
-        known = Associations(found, limited, coordinators)
-        spelled = {self._names.normalize(node): node for node in await self._nodes(schema)}
-        return SmallTables(parse_dimensions(found, tres, names, accounts), known, catalog, tuple(spelled), spelled)
+        tree = Associations(known, limited, parse_coordinators(coordinators))
+        spelled = {self._names.normalize(node): node for node in nodes}
+        return SmallTables(parse_dimensions(known, tres, names, accounts), tree, catalog, tuple(spelled), spelled)
 
     async def _nodes(self, schema: Schema) -> tuple[str, ...]:
         """Read the cluster's nodes as slurmctld registered them; none where the table is missing or not granted."""

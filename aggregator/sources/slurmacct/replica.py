@@ -13,7 +13,7 @@ from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Database, Reads
 from aggregator.sources.replica import ReplicaState
 from aggregator.sources.slurmacct import statements
-from aggregator.sources.slurmacct.feed import FUTURE_SECONDS
+from aggregator.sources.slurmacct.followed import FUTURE_SECONDS
 from aggregator.sources.slurmacct.schema import Schema, discover
 from aggregator.sources.slurmacct.source import SlurmAcct
 

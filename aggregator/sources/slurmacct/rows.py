@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association
@@ -12,6 +13,7 @@ from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.model.nodename import NodeRule
 from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 from aggregator.sources.mysql import Row, text
+from aggregator.sources.slurmacct.statements import TEXT
 
 NO_VAL, INFINITE = 4294967294, 4294967295
 _STATE_MASK = 0xFF
@@ -46,6 +48,18 @@ class RunRow(NamedTuple):
     het_job_offset: int
 
 
+PACKED: Final = (
+    *(name for name in RunRow._fields if name not in TEXT),
+    *(name for name in RunRow._fields if name in TEXT),
+)
+_IN_ORDER: Final = itemgetter(*(PACKED.index(name) for name in RunRow._fields))
+
+
+def unpack(numbers: str, *texts: bytes | None) -> RunRow:
+    """Make a row of its columns in the order PACKED, of which the numbers are one text."""
+    return RunRow._make(_IN_ORDER((*map(int, numbers.split(",")), *texts)))
+
+
 @dataclass(frozen=True, slots=True)
 class Dimensions:
     """The small tables that run rows refer to."""
@@ -56,6 +70,39 @@ class Dimensions:
     gpu_ids: Mapping[int, str | None] = field(default_factory=dict)
     license_ids: Mapping[int, str] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The ids whose names are others than before: of associations, QOS and TRES."""
+
+    associations: frozenset[int]
+    qos: frozenset[int]
+    tres: frozenset[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.associations or self.qos or self.tres)
+
+    def concerns(self, row: RunRow) -> bool:
+        """Tell whether a row refers to one of them."""
+        if row.id_assoc in self.associations or row.id_qos in self.qos:
+            return True
+        columns = (row.tres_alloc, row.tres_req) if self.tres else ()
+        return any(not self.tres.isdisjoint(parse_tres(text(column))) for column in columns)
+
+
+def renamed(before: Dimensions, after: Dimensions) -> Renamed:
+    """Compare two readings of the small tables."""
+    return Renamed(
+        _differing(before.associations, after.associations),
+        _differing(before.qos, after.qos),
+        _differing(before.gpu_ids, after.gpu_ids) | _differing(before.license_ids, after.license_ids),
+    )
+
+
+def _differing(before: Mapping[int, object], after: Mapping[int, object]) -> frozenset[int]:
+    # Most readings bring what is known, and comparing is faster than looking for differences.
+    return frozenset() if before == after else frozenset(key for key, _ in before.items() ^ after.items())
 
 
 def parse_dimensions(
@@ -132,6 +179,9 @@ def close_replaced(runs: Iterable[Run]) -> list[Run]:
     slurmctld holds a job id once, so that what is open twice was resized or requeued when the newer row was made.
     """
     runs = list(runs)
+    open_ids = [run.job_id for run in runs if run.end is None]
+    if len(set(open_ids)) == len(open_ids):
+        return runs
     newest: dict[int, Run] = {}
     for run in runs:
         if run.is_open and (run.job_id not in newest or _order(newest[run.job_id]) < _order(run)):

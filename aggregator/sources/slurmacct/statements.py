@@ -34,12 +34,18 @@ RUN_COLUMNS: Final = {
     "het_job_id": "0",
     "het_job_offset": "4294967294",
 }
-_TEXT: Final = frozenset({"account", "partition", "job_name", "tres_alloc", "tres_req", "nodelist"})
+TEXT: Final = frozenset({"account", "partition", "job_name", "tres_alloc", "tres_req", "nodelist"})
 # A job id that a user asks for may stand for a large array.
 MAX_RUNS_OF_ID: Final = 1000
-# Rows of one statement. MariaDB makes a join of an IN with 1,000 values, and plans it as badly as it likes.
+# Rows of one statement: an IN with more of them is planned as badly as the server likes.
 CHUNK_KEYS: Final = 5000
 CHUNK_RUNS: Final = 500
+# The open rows are compared by blocks of their keys; a prime number, for keys since 24.11 are times with gaps.
+BLOCKS: Final = 4093
+# Where more blocks than these differ, the keys of all are read.
+MAX_BLOCKS: Final = BLOCKS // 2
+# MariaDB makes a join of an IN with 1,000 values.
+_MAX_IN: Final = 900
 # The order is that of rollup2, which every release has: a chunk is read from the index without sorting.
 _ENDED_AFTER: Final = (
     "time_end>=%s AND time_end<%s AND (time_end>%s OR time_eligible>%s OR (time_eligible=%s AND job_db_inx>%s))"
@@ -52,30 +58,67 @@ MAX_SCRIPT_BYTES: Final = 8 * 2**20
 def run_columns(schema: Schema) -> str:
     """List the columns of a run in the order of rows.RunRow, none of them qualified."""
     return ", ".join(
-        f"CAST(`{column}` AS BINARY)" if column in _TEXT else f"`{column}`" if schema.has("job", column) else missing
+        f"CAST(`{column}` AS BINARY)" if column in TEXT else f"`{column}`" if schema.has("job", column) else missing
         for column, missing in RUN_COLUMNS.items()
     )
 
 
-def _fingerprint(schema: Schema) -> str:
-    """Make a number of a row's columns that changes when one of them does, NULL being as good as empty.
+def _packed_columns(schema: Schema) -> str:
+    """List the columns of a run for rows.unpack: all numbers as one text, each text, and the fingerprint.
 
-    CRC32, for servers in FIPS mode have no MD5. One change in 4 billion goes unseen, until the row changes again.
+    A driver written in Python takes its time for each column. No column of a number can be NULL.
+    """
+    numbers = (
+        f"`{column}`" if schema.has("job", column) else missing
+        for column, missing in RUN_COLUMNS.items()
+        if column not in TEXT
+    )
+    texts = (f"CAST(`{column}` AS BINARY)" for column in RUN_COLUMNS if column in TEXT)
+    return f"CONCAT_WS(',', {', '.join(numbers)}), {', '.join(texts)}, {_fingerprint(schema)}"
+
+
+def _fingerprint(schema: Schema) -> str:
+    """Make a number of a row's columns and key that changes when a column does, NULL being as good as empty.
+
+    CRC32, for servers in FIPS mode have no MD5: one change in 4 billion goes unseen until the row is swept. It is
+    multiplied by an odd number made of the key: the same change in two rows changes both CRC32 by the same bits, which
+    the XOR over a block would cancel out. Less than 2⁶⁴.
     """
     columns = (
-        f"IFNULL(CAST(`{column}` AS BINARY),'')" if column in _TEXT else f"`{column}`"
+        f"IFNULL(CAST(`{column}` AS BINARY),'')" if column in TEXT else f"`{column}`"
         for column in RUN_COLUMNS
         if column != "job_db_inx" and schema.has("job", column)
     )
-    return f"CRC32(CONCAT_WS('|', {', '.join(columns)}))"
+    return f"CRC32(CONCAT_WS('|', {', '.join(columns)}))*(CRC32(`job_db_inx`)|1)"
 
 
-def open_keys(schema: Schema) -> str:
-    """Select key and fingerprint of every run that has not ended: served by rollup2, cost = open rows."""
+def open_blocks(schema: Schema) -> str:
+    """Select the number of rows and the XOR of fingerprints of each block of open rows: cost = open rows.
+
+    Served by an index that begins with time_end; the table of blocks is small and in memory, and is not sorted.
+    """
+    return (
+        f"SELECT `job_db_inx` MOD {BLOCKS}, COUNT(*), BIT_XOR({_fingerprint(schema)}) FROM {schema.table('job')}"  # noqa: S608
+        " WHERE time_end=0 AND deleted+0=0 GROUP BY 1 ORDER BY NULL"
+    )
+
+
+def open_keys(schema: Schema, blocks: int | None = None) -> str:
+    """Select key and fingerprint of the open rows, in some blocks only: as many parameters, at most MAX_BLOCKS.
+
+    Key and block are known from the index alone: of the other blocks no row is read.
+    """
+    within = "" if blocks is None else f" AND ({_in_blocks(blocks)})"
     return (
         f"SELECT `job_db_inx`, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
-        " WHERE time_end=0 AND deleted+0=0"
+        f" WHERE time_end=0{within} AND deleted+0=0"
     )
+
+
+def _in_blocks(count: int) -> str:
+    """Write the condition that a key is in one of some blocks, by several lists where they are many."""
+    sizes = [min(_MAX_IN, count - begin) for begin in range(0, count, _MAX_IN)]
+    return " OR ".join(f"`job_db_inx` MOD {BLOCKS} IN ({_places(size)})" for size in sizes)
 
 
 def ended_keys(schema: Schema) -> str:
@@ -121,20 +164,20 @@ def written_after(schema: Schema) -> str:
 
 
 def runs_of_keys(schema: Schema, count: int) -> str:
-    """Select runs by primary key, each with its fingerprint behind: `count` parameters, at most CHUNK_RUNS."""
+    """Select packed runs with their fingerprints by primary key: `count` parameters, at most CHUNK_RUNS."""
     return (
-        f"SELECT {run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {_packed_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `job_db_inx` IN ({_places(count)}) AND deleted+0=0"
     )
 
 
 def runs_since(schema: Schema, count: int) -> str:
-    """Select runs, each with its fingerprint behind, by job id and least submit time: `count` ids and a time.
+    """Select packed runs with their fingerprints by job id and least submit time: `count` ids and a time.
 
     Served by the unique index (id_job, time_submit), which outlives an upgrade that gives the rows other keys.
     """
     return (
-        f"SELECT {run_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {_packed_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `id_job` IN ({_places(count)}) AND time_submit>=%s AND deleted+0=0"
     )
 

@@ -13,11 +13,14 @@ from aggregator.sources.mysql import text
 from aggregator.sources.slurmacct.rows import (
     INFINITE,
     NO_VAL,
+    PACKED,
     Dimensions,
     RunRow,
     close_replaced,
     parse_dimensions,
     parse_run,
+    renamed,
+    unpack,
 )
 
 NOW = 1_800_000_000
@@ -263,3 +266,75 @@ def test_of_two_open_rows_of_a_job_id_the_older_one_has_ended() -> None:
     closed, *rest = close_replaced([old, resized, other])
     assert (closed.end, closed.state, rest) == (NOW - 600.0, JobState.RESIZING, [resized, other])
     assert close_replaced([requeued, old])[1].state is JobState.REQUEUED
+
+
+def test_small_tables_that_say_the_same_rename_nothing() -> None:
+    again = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"}, [])
+    assert not renamed(DIMENSIONS, again)
+
+
+@pytest.mark.parametrize(
+    ("associations", "tres", "qos", "concerned"),
+    [
+        ([*ASSOCIATIONS[:3], Association(id=4, account="def-kim", user="alix")], TRES, {1: "normal", 9: "high"}, "own"),
+        ([*ASSOCIATIONS, Association(id=77, account="def-kim", user="new")], TRES, {1: "normal", 9: "high"}, "new"),
+        (ASSOCIATIONS[:3], TRES, {1: "normal", 9: "high"}, "own"),
+        (ASSOCIATIONS, TRES, {1: "usual", 9: "high"}, "qos"),
+        (ASSOCIATIONS, TRES, {1: "normal"}, "other qos"),
+        (ASSOCIATIONS, [*TRES[:6], (1002, b"gres", b"gpu:h100"), TRES[7]], {1: "normal", 9: "high"}, "gpu"),
+        (ASSOCIATIONS, [*TRES, (1004, b"license", b"ansys")], {1: "normal", 9: "high"}, "license"),
+    ],
+)
+def test_only_rows_that_refer_to_what_is_renamed_are_concerned(
+    associations: list[Association], tres: list[Any], qos: dict[int, str], concerned: str
+) -> None:
+    changes = renamed(DIMENSIONS, parse_dimensions(associations, tres, qos, []))
+    rows = {
+        "own": make_row(id_qos=5), "new": make_row(id_assoc=77, id_qos=5), "qos": make_row(id_assoc=0, tres_alloc=None),
+        "other qos": make_row(id_assoc=0, id_qos=9), "gpu": make_row(id_assoc=0, id_qos=5, tres_req=None),
+        "license": make_row(id_assoc=0, id_qos=5, tres_req=b"1=1,1004=2", tres_alloc=b""),
+        "none": make_row(id_assoc=0, id_qos=5, tres_alloc=b"", tres_req=b"10021=1,x=1002,1002"),
+    }  # fmt: skip
+    assert concerned in [name for name, row in rows.items() if changes.concerns(row)]
+    assert not changes.concerns(rows["none"])
+
+
+@given(
+    before=st.dictionaries(st.integers(1, 9), st.sampled_from("abc"), max_size=5),
+    after=st.dictionaries(st.integers(1, 9), st.sampled_from("abc"), max_size=5),
+    row=st.builds(
+        make_row,
+        id_assoc=st.integers(0, 9),
+        id_qos=st.integers(0, 9),
+        account=st.just(None),
+        tres_alloc=st.sampled_from([b"", b"1=2,3=1", b"5=1,7=2", b"9=1", None]),
+    ),
+)
+def test_a_row_that_is_not_concerned_gives_the_same_run_with_the_new_names(
+    before: dict[int, str], after: dict[int, str], row: RunRow
+) -> None:
+    def dimensions(names: dict[int, str]) -> Dimensions:
+        return Dimensions(
+            associations={key: (name, name) for key, name in names.items()},
+            qos=names,
+            gpu_ids={key: name for key, name in names.items() if key < 6},
+            license_ids={key: name for key, name in names.items() if key >= 6},
+        )
+
+    old, new = dimensions(before), dimensions(after)
+    if not renamed(old, new).concerns(row):
+        assert parse_run("narval", row, old, NOW) == parse_run("narval", row, new, NOW)
+
+
+@given(
+    row=st.builds(
+        make_row,
+        job_db_inx=st.integers(0, 2**64 - 1),
+        time_end=st.integers(0, 2**64 - 1),
+        job_name=st.one_of(st.none(), st.binary(max_size=20), st.just(b"1,2|3")),
+    )
+)
+def test_a_row_that_is_packed_is_the_same_when_it_is_unpacked(row: RunRow) -> None:
+    values = [getattr(row, name) for name in PACKED]
+    numbers = [value for value in values if isinstance(value, int)]
+    assert unpack(",".join(map(str, numbers)), *values[len(numbers) :]) == row
