@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from aggregator.exposition import Page, Renderer
+from aggregator.exposition import OwnFamilies, Page, Renderer
 from aggregator.families.spec import View
 from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView
@@ -29,8 +28,8 @@ def samples_of(families: Iterable[Metric]) -> dict[str, Any]:
     return found
 
 
-def make_page(views: Collection[View], registry: CollectorRegistry | None = None) -> Page:
-    page = Page(registry or CollectorRegistry())
+def make_page(views: Collection[View], *own: OwnFamilies[Any]) -> Page:
+    page = Page(own)
     for view in views:
         page.publish(_scope(view), Renderer().render(view))
     return page
