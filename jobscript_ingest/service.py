@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 import orjson
 
-from aggregator.config import SecretFile
+from aggregator.document.secrets import SecretFile
 from jobscript_ingest.script import Key, Script
 from jobscript_ingest.settings import FlagError, Target
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from aggregator.config import ListenAddress
+from aggregator.document.types import ListenAddress
 from jobscript_ingest.settings import FlagError
 
 _SHUTDOWN_SECONDS = 1.0

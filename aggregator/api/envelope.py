@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import orjson
 from aiohttp import ETag, web
@@ -37,17 +36,6 @@ def failure(status: int, error_type: str, error: str, headers: Mapping[str, str]
     response = _json(_dumps({"status": "error", "errorType": error_type, "error": error}), status, headers)
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def rfc3339(epoch: float | None) -> str | None:
-    """Write an epoch time as RFC 3339 in UTC; None for none, and for one that is beyond the calendar."""
-    if epoch is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(epoch, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if moment.microsecond else "seconds") + "Z"
 
 
 def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aggregator.api.envelope import rfc3339
+from aggregator.model.moment import rfc3339
 from aggregator.model.view import Snapshot, SourceStatus
 
 ACCOUNTING = "slurmacct"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from aggregator.api.around_representation import events_json
 from aggregator.api.audit import audit
-from aggregator.api.envelope import rfc3339, success
+from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
@@ -28,6 +28,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.around import NodeEvent
 from aggregator.model.history import Search
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.moment import rfc3339
 from aggregator.model.node import NodeView
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.join.cloud import join_cloud
 from aggregator.model.cloud import CloudUse, IdleRule, Instance
 from aggregator.model.series import Line, Subject
