@@ -75,6 +75,7 @@ from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
 from aggregator.api.sums import get_account, get_user, list_accounts, list_users
 from aggregator.api.top import list_top
+from aggregator.api.unchanged import GIVEN, GivenAnswers
 from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
 from aggregator.api.whoami import get_whoami
 from aggregator.queries.around import AroundQueries
@@ -121,6 +122,7 @@ def create_app(
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app[SERIES] = series
+    app[GIVEN] = GivenAnswers()
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)

@@ -17,6 +17,7 @@ from aggregator.api.selection import select_sums
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
 from aggregator.api.storage_representation import quota_json, space_json
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.series import Subject
 from aggregator.model.view import FilesystemView, SpaceUsed
@@ -27,6 +28,7 @@ _SERIES_SECONDS: Final = 90 * DAY_SECONDS
 _SHOWN: Final = 100
 
 
+@of_snapshot
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
@@ -36,6 +38,7 @@ async def get_group(request: web.Request) -> web.Response:
     return success(request, data, storage_warnings(request.app[STORE].current, view))
 
 
+@of_snapshot
 async def list_group_users(request: web.Request) -> web.Response:
     """Answer with the users in one group, by name, page by page."""
     view, sight = _look(request)
@@ -43,6 +46,7 @@ async def list_group_users(request: web.Request) -> web.Response:
     return _users(request, view, [each for each in view.users if each.group == group and sight.sees_space(each)])
 
 
+@of_snapshot
 async def list_space(request: web.Request) -> web.Response:
     """Answer with what users have, by group and name, page by page; without group is what is of all groups."""
     view, sight = _look(request)

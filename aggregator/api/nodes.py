@@ -21,6 +21,7 @@ from aggregator.api.representation import times
 from aggregator.api.runs import period_of
 from aggregator.api.selection import select_sums
 from aggregator.api.series import PARAMETERS, answer_series
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.nodestate import State, state_of
 from aggregator.join.series import within
@@ -168,6 +169,7 @@ def _of_runs(lines: Iterable[Line], runs: Iterable[Run], now: float) -> list[Lin
     return [line for line in kept if line]
 
 
+@of_snapshot
 async def list_partitions(request: web.Request) -> web.Response:
     """Answer with what runs and waits in each partition."""
     Parameters(request)
