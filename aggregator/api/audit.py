@@ -27,7 +27,8 @@ def audit(request: web.Request, owners: Iterable[str]) -> None:
 
 def owners_shown(request: web.Request) -> frozenset[str]:
     """Give whose data the answer to a request was said to show."""
-    return request.get(_OWNERS, frozenset())
+    owners: frozenset[str] = request.get(_OWNERS, frozenset())
+    return owners
 
 
 def audit_change(request: web.Request, what: str, outcome: str) -> None:

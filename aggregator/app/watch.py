@@ -29,5 +29,7 @@ async def watch(service: Service) -> AsyncIterator[None]:
 
 def _has_published(snapshot: Snapshot) -> bool:
     """Tell whether a refresh has come to its end: what is configured is known from the beginning, at the time 0."""
-    views = (*snapshot.clusters.values(), *snapshot.filesystems.values(), *snapshot.clouds.values())
-    return any(view.time for view in views)
+    times = [view.time for view in snapshot.clusters.values()]
+    times += [view.time for view in snapshot.filesystems.values()]
+    times += [view.time for view in snapshot.clouds.values()]
+    return any(times)

@@ -54,7 +54,7 @@ def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
     name = f"{metric.name}_total" if metric.type == "counter" and not openmetrics else metric.name
     yield f"# HELP {name} {escape_help(metric.documentation)}\n# TYPE {name} {metric.type}\n"
     for sample in metric.samples:
-        yield f"{sample.name}{_labels(sample.labels)} {floatToGoString(sample.value)}\n"
+        yield f"{sample.name}{_labels(sample.labels)} {floatToGoString(sample.value)}\n"  # type: ignore[no-untyped-call]
 
 
 def _labels(labels: Mapping[str, str]) -> str:
