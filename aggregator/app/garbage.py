@@ -37,22 +37,21 @@ def resident_bytes() -> int:
 async def tend_garbage(
     has_published: Callable[[], bool], resident: Callable[[], int] = resident_bytes, every: float = LOOK_SECONDS
 ) -> None:
-    """Keep collections short until cancelled, looking at memory every so many seconds."""
-    before, limit = gc.get_threshold(), math.inf
-    gc.set_threshold(before[0], before[1], NEVER)
-    try:
-        while True:
-            if limit == math.inf:
-                if has_published():
-                    gc.freeze()
-                    limit = _limit(resident())
-            elif resident() >= limit and not executors.REFRESH.busy:
-                gc.collect()
+    """Keep collections short until cancelled, looking at memory every so many seconds.
+
+    What is frozen stays so: the end of the process is quicker by the time that its last collection would take.
+    """
+    limit = math.inf
+    gc.set_threshold(*gc.get_threshold()[:2], NEVER)
+    while True:
+        if limit == math.inf:
+            if has_published():
+                gc.freeze()
                 limit = _limit(resident())
-            await asyncio.sleep(every)
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
+        elif resident() >= limit and not executors.REFRESH.busy:
+            gc.collect()
+            limit = _limit(resident())
+        await asyncio.sleep(every)
 
 
 def _limit(resident: int) -> float:
