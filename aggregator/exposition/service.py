@@ -29,7 +29,7 @@ class State:
     """What the families of sources, refreshes and configuration show; equal states are shown alike.
 
     times and ends have the evaluation time of each view and the end of each cluster's last ledger window by
-    (cluster, file system), in epoch seconds; told counts what was counted and timed.
+    (cluster, file system), in epoch seconds; told counts fetches and failures.
     """
 
     sources: Mapping[tuple[str, str], SourceStatus]
@@ -90,7 +90,6 @@ class ServiceMetrics:
 
     def observe_stage(self, cluster: str, filesystem: str, stage: str, seconds: float) -> None:
         """Remember how long a stage of the last refresh took."""
-        self._told += 1
         self._stage_seconds[cluster, filesystem, stage] = seconds
 
     def count_failure(self, cluster: str, filesystem: str) -> None:
