@@ -1,34 +1,28 @@
-"""The command `hpc-aggregator`: flags and exit codes."""
+"""The command `hpc-aggregator`: flags and exit codes.
+
+What a command needs is imported when it runs: `--help`, `check` and `token` do not wait for the service's libraries.
+"""
 
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aggregator.api.tokens.file import NEVER
 from aggregator.api.tokens.scope import KNOWN
-from aggregator.app.check import connect, exporter_warnings, open_once, token_warnings
-from aggregator.app.check_report import Report, print_mistakes
-from aggregator.app.completion import completion
-from aggregator.app.demo import demo
-from aggregator.app.http import StartError
-from aggregator.app.rule_files import RulesError, write_rules
-from aggregator.app.serve import serve
-from aggregator.app.startable import check_start, check_web, try_start
-from aggregator.app.tokens import TokenCommandError, create, revoke, show
-from aggregator.app.web import Web
+from aggregator.app.errors import MISTAKES
 from aggregator.build import version_text
-from aggregator.config import Config, ConfigError, ListenAddress, load, load_web, parse_duration
-from aggregator.logs import set_up_logging
+from aggregator.cpus import limit_polars
+
+if TYPE_CHECKING:
+    from aggregator.app.check_report import Report
+    from aggregator.config import Config
+    from aggregator.document.types import ListenAddress
 
 OK, FAILED, MISTAKE = 0, 1, 2
 _DEFAULT_FILE = "hpc-aggregator.yml"
-_DEMO_ADDRESS = ListenAddress("127.0.0.1", 9850)
+_DEMO_ADDRESS = "127.0.0.1:9850"
 
 _SERVE = """SIGHUP and POST /-/reload read the configuration again; SIGTERM ends it within seconds."""
 _CHECK = """Without --connect nothing is asked of any server. With it, each line begins with:
@@ -55,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     try:
         code: int = flags.run(flags)
-    except (ConfigError, StartError, TokenCommandError, RulesError) as error:
+    except MISTAKES as error:
         print(error, file=sys.stderr)
         return MISTAKE
     return code
@@ -193,6 +187,9 @@ def _add_token_file(command: argparse.ArgumentParser, run: Callable[[argparse.Na
 
 
 def _lifetime(text: str) -> float | None:
+    from aggregator.api.tokens.file import NEVER
+    from aggregator.document.types import parse_duration
+
     try:
         return None if text == NEVER else parse_duration(text)
     except ValueError as error:
@@ -216,7 +213,9 @@ def _add_listen(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _address(text: str) -> ListenAddress:
+def _address(text: str) -> "ListenAddress":
+    from aggregator.document.types import ListenAddress
+
     try:
         return ListenAddress.parse(text)
     except ValueError as error:
@@ -229,7 +228,15 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(flags: argparse.Namespace) -> int:
-    def log(config: Config) -> None:
+    limit_polars()
+    import asyncio
+
+    from aggregator.app.serve import serve
+    from aggregator.app.web import Web
+    from aggregator.config import load
+    from aggregator.logs import set_up_logging
+
+    def log(config: "Config") -> None:
         set_up_logging(flags.level or config.log.level, flags.format or config.log.format)
 
     config = load(flags.file)
@@ -240,9 +247,11 @@ def _serve(flags: argparse.Namespace) -> int:
 
 
 def _check(flags: argparse.Namespace) -> int:
+    from aggregator.app.check_report import print_mistakes
+
     try:
-        report = asyncio.run(_check_file(flags))
-    except (ConfigError, StartError) as error:
+        report = _check_file(flags)
+    except MISTAKES as error:
         if not flags.json:
             raise
         print_mistakes(flags.file, error)
@@ -251,29 +260,45 @@ def _check(flags: argparse.Namespace) -> int:
     return FAILED if report.failures else OK
 
 
-async def _check_file(flags: argparse.Namespace) -> Report:
+def _check_file(flags: argparse.Namespace) -> "Report":
+    from aggregator.app.check import check_start, exporter_warnings, token_warnings
+    from aggregator.app.check_report import Report
+    from aggregator.config import load, load_web
+
     config = load(flags.file)
     addresses = flags.addresses or [config.server.listen_address]
     check_start(config, addresses, load_web(flags.web_file) if flags.web_file else None)
-    await open_once(config)
-    outcomes = [*await connect(config), *await try_start(config, addresses)] if flags.connect else None
+    outcomes = None
+    if flags.connect:
+        import asyncio
+
+        from aggregator.app.connect import try_all
+
+        outcomes = asyncio.run(try_all(config, addresses))
     warnings = (*config.warnings, *exporter_warnings(config), *token_warnings(config))
     return Report(flags.file, warnings, outcomes, len(config.waste_rules))
 
 
 def _check_web(flags: argparse.Namespace) -> int:
+    from aggregator.app.check import check_web
+    from aggregator.config import load_web
+
     check_web(load_web(flags.web_config))
     print(f"{flags.web_config}: no mistakes")
     return OK
 
 
 def _rules(flags: argparse.Namespace) -> int:
+    from aggregator.app.rule_files import write_rules
+
     for line in write_rules(flags.output):
         print(line)
     return OK
 
 
 def _completion(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> int:
+    from aggregator.app.completion import completion
+
     print(completion(parser, flags.shell), end="")
     return OK
 
@@ -282,6 +307,9 @@ def _tokens_file(flags: argparse.Namespace) -> Path:
     given: Path | None = flags.tokens
     if given is not None:
         return given
+    from aggregator.app.tokens import TokenCommandError
+    from aggregator.config import load
+
     auth = load(flags.file).auth
     if auth is None or auth.tokens is None:
         raise TokenCommandError(f"{flags.file}: auth.tokens.file: not configured; add it, or give --tokens.file")
@@ -289,6 +317,8 @@ def _tokens_file(flags: argparse.Namespace) -> Path:
 
 
 def _create_token(flags: argparse.Namespace) -> int:
+    from aggregator.app.tokens import create
+
     written = create(
         _tokens_file(flags),
         name=flags.name,
@@ -301,18 +331,30 @@ def _create_token(flags: argparse.Namespace) -> int:
 
 
 def _list_tokens(flags: argparse.Namespace) -> int:
+    from aggregator.app.tokens import show
+
     show(_tokens_file(flags), as_json=flags.format == "json", now=time.time())
     return OK
 
 
 def _revoke_token(flags: argparse.Namespace) -> int:
+    from aggregator.app.tokens import revoke
+
     revoke(_tokens_file(flags), flags.id, time.time())
     return OK
 
 
 def _demo(flags: argparse.Namespace) -> int:
+    limit_polars()
+    import asyncio
+    from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
+
+    from aggregator.app.demo import demo
+    from aggregator.logs import set_up_logging
+
     set_up_logging(flags.level or "warn", flags.format or "logfmt")
     with ExitStack() as stack:
         folder = flags.folder or Path(stack.enter_context(TemporaryDirectory(prefix="hpc-aggregator-demo-")))
-        asyncio.run(demo(flags.addresses or [_DEMO_ADDRESS], flags.seed, flags.jobs, folder))
+        asyncio.run(demo(flags.addresses or [_address(_DEMO_ADDRESS)], flags.seed, flags.jobs, folder))
     return OK

@@ -9,6 +9,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, ParamSpec, TypeVar
 
+from aggregator.cpus import usable_cpus
+
 P = ParamSpec("P")
 T = TypeVar("T")
 _Task = tuple[Future[Any], Callable[[], Any]]
@@ -78,11 +80,13 @@ class Threads(ThreadPoolExecutor):
                 self.busy -= 1
 
 
+# Two at least: what one is busy with for long must not stop the rest.
+_WORKERS: Final = max(2, min(usable_cpus(), 8))
 # Names of hosts, nothing else: asyncio resolves them by its default executor, and a silent server keeps a thread for
 # half a minute.
 DNS: Final = Threads("dns", 16)
-REFRESH: Final = Threads("refresh", 4)  # what the loops join, read and render
-ANSWERS: Final = Threads("answers", 4)  # what requests need
+REFRESH: Final = Threads("refresh", _WORKERS)  # what the loops join, read and render
+ANSWERS: Final = Threads("answers", _WORKERS)  # what requests need
 STATE: Final = Threads("state", 2)  # migrations and compression
 FILES: Final = Threads("files", 4)  # files of the configuration, which may be on a network's file system
 PASSWORDS: Final = Threads("passwords", 2)  # slow on purpose: wrong ones hold up nobody but others with passwords

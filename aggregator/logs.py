@@ -4,7 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -43,7 +43,7 @@ def set_up_logging(level: str, form: str) -> None:
 
 def _is_not_the_clients(record: logging.LogRecord) -> bool:
     """Leave out a body that cannot be decompressed: anybody can send one, and the answer has told the sender."""
-    return not (record.exc_info and isinstance(record.exc_info[1], web.RequestPayloadError))
+    return not (record.exc_info and isinstance(record.exc_info[1], RequestPayloadError))
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aggregator.config import ListenAddress
+from aggregator.document.types import ListenAddress
 from jobscript_ingest.collect import Collector
 from jobscript_ingest.location import StateSaveLocation
 from jobscript_ingest.metrics import AgentMetrics

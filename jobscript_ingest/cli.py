@@ -11,9 +11,11 @@ from typing import TypeVar
 
 import jobscript_ingest
 from aggregator.build import version_text
-from aggregator.config import ConfigError, ListenAddress, SecretFile, parse_duration, parse_size
-from aggregator.config.types import CLUSTER_NAME, split_url
+from aggregator.document.mistake import ConfigError
+from aggregator.document.secrets import SecretFile
+from aggregator.document.types import ListenAddress, parse_duration, parse_size, split_url
 from aggregator.logs import set_up_logging
+from aggregator.model.clustername import is_cluster_name
 from jobscript_ingest.agent import NotDelivered, once, open_location, run
 from jobscript_ingest.dry_run import describe
 from jobscript_ingest.rules import load_rules
@@ -209,7 +211,7 @@ def _count(text: str) -> int:
 
 
 def _cluster(text: str) -> str:
-    if CLUSTER_NAME.fullmatch(text) is None:
+    if not is_cluster_name(text):
         raise ValueError(f"not the name of a cluster: {text!r}")
     return text
 

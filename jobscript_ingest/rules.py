@@ -9,10 +9,10 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from aggregator.config.document import Document
-from aggregator.config.file import load_section
-from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
-from aggregator.config.section import Section
+from aggregator.document.file import load_section
+from aggregator.document.mistake import ConfigError, KeyPath, Mistake, format_path
+from aggregator.document.reading import Document
+from aggregator.document.section import Section
 from jobscript_ingest.redact import Pattern, PatternError, Rule
 
 # Not the name of a group, (?P<name>…).

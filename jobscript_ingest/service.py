@@ -13,9 +13,8 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
-import orjson
 
-from aggregator.config import SecretFile
+from aggregator.document.secrets import SecretFile
 from jobscript_ingest.script import Key, Script
 from jobscript_ingest.settings import FlagError, Target
 
@@ -175,7 +174,7 @@ def _tls(target: Target) -> ssl.SSLContext | None:
 
 
 def _body(batch: Sequence[Script]) -> bytes:
-    return gzip.compress(orjson.dumps({"scripts": [_written(script) for script in batch]}), compresslevel=3)
+    return gzip.compress(msgspec.json.encode({"scripts": [_written(script) for script in batch]}), compresslevel=3)
 
 
 def _written(script: Script) -> dict[str, object]:

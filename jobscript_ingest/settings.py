@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aggregator.config import ListenAddress, SecretFile
+from aggregator.document.secrets import SecretFile
+from aggregator.document.types import ListenAddress
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 

@@ -1,35 +1,40 @@
-"""/metrics and /-/healthy of the agent."""
+"""/metrics and /-/healthy of the agent.
+
+Of aiohttp's server only what speaks HTTP: routes and applications are memory that two pages do not need.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response
+from aiohttp.web_server import Server
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from aggregator.config import ListenAddress
+from aggregator.document.types import ListenAddress
 from jobscript_ingest.settings import FlagError
 
 _SHUTDOWN_SECONDS = 1.0
 
 
-def create_app(registry: CollectorRegistry) -> web.Application:
-    """Make the two pages."""
+def answers(registry: CollectorRegistry) -> Callable[[BaseRequest], Awaitable[Response]]:
+    """Make what answers requests for the two pages."""
 
-    async def metrics(request: web.Request) -> web.Response:
+    async def answer(request: BaseRequest) -> Response:
+        if request.path not in ("/metrics", "/-/healthy"):
+            return Response(status=404, text="404: Not Found")
+        if request.method not in ("GET", "HEAD"):
+            return Response(status=405, text="405: Method Not Allowed", headers={"Allow": "GET,HEAD"})
+        if request.path == "/-/healthy":
+            return Response(text="hpc-jobscript-ingest is healthy.\n")
         encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
         # Not on the event loop: it asks the spool.
         page = await asyncio.to_thread(encoder, registry)
-        return web.Response(body=page, headers={"Content-Type": content_type})
+        return Response(body=page, headers={"Content-Type": content_type})
 
-    async def healthy(request: web.Request) -> web.Response:
-        return web.Response(text="hpc-jobscript-ingest is healthy.\n")
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/-/healthy", healthy)
-    return app
+    return answer
 
 
 @asynccontextmanager
@@ -38,13 +43,13 @@ async def listen(registry: CollectorRegistry, address: ListenAddress) -> AsyncIt
 
     Raises FlagError when the address cannot be listened on.
     """
-    runner = web.AppRunner(create_app(registry), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-    await runner.setup()
+    server = Server(answers(registry), access_log=None)
     try:
-        try:
-            await web.TCPSite(runner, address.host or None, address.port).start()
-        except OSError as error:
-            raise FlagError(f"--web.listen-address: cannot listen on {address}: {error.strerror}") from error
+        sockets = await asyncio.get_running_loop().create_server(server, address.host or None, address.port)
+    except OSError as error:
+        raise FlagError(f"--web.listen-address: cannot listen on {address}: {error.strerror}") from error
+    try:
         yield
     finally:
-        await runner.cleanup()
+        sockets.close()
+        await server.shutdown(_SHUTDOWN_SECONDS)

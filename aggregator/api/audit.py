@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Final
 
 from aiohttp import web
 
@@ -11,15 +12,23 @@ from aggregator.api.identity import Identity, identity_of
 logger = logging.getLogger("aggregator.audit")
 _SHOWN = 10
 _LONGEST = 500
+_OWNERS: Final = web.RequestKey("owners", frozenset[str])
 
 
 def audit(request: web.Request, owners: Iterable[str]) -> None:
     """Log that the identity was shown what belongs to others than itself; where nobody is known, so is no reader."""
     identity = identity_of(request)
-    others = sorted(set(owners) - {identity.user})
+    request[_OWNERS] = frozenset(owners)
+    others = sorted(request[_OWNERS] - {identity.user})
     if others and identity.kind != "open":
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         logger.info("read: who=%r path=%r whose=%r%s", str(identity), request.path, others[:_SHOWN], more)
+
+
+def owners_shown(request: web.Request) -> frozenset[str]:
+    """Give whose data the answer to a request was said to show."""
+    owners: frozenset[str] = request.get(_OWNERS, frozenset())
+    return owners
 
 
 def audit_change(request: web.Request, what: str, outcome: str) -> None:

@@ -18,6 +18,7 @@ from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json
 from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
@@ -29,6 +30,7 @@ _IDLE: Final = {"true": True, "false": False}
 _SHOWN: Final = 100
 
 
+@of_snapshot
 async def list_projects(request: web.Request) -> web.Response:
     """Answer with the projects that the client may see, by cloud and name, page by page."""
     asked = Parameters(request, "cloud", "project", "limit", "cursor")
@@ -46,6 +48,7 @@ async def list_projects(request: web.Request) -> web.Response:
     return success(request, data, _warnings(request.app[STORE].current, asked))
 
 
+@of_snapshot
 async def get_project(request: web.Request) -> web.Response:
     """Answer with one project."""
     asked = Parameters(request, "cloud")
@@ -53,6 +56,7 @@ async def get_project(request: web.Request) -> web.Response:
     return success(request, project_json(view.name, sums), _warnings_of(request, view))
 
 
+@of_snapshot
 async def list_instances(request: web.Request) -> web.Response:
     """Answer with the running instances of a project, by uuid, page by page."""
     asked = Parameters(request, "cloud", "user", "idle", "limit", "cursor")
@@ -76,6 +80,7 @@ async def list_instances(request: web.Request) -> web.Response:
     return success(request, data, _warnings_of(request, view))
 
 
+@of_snapshot
 async def get_instance(request: web.Request) -> web.Response:
     """Answer with one running instance."""
     asked = Parameters(request, "cloud")

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from aggregator.api.envelope import rfc3339
 from aggregator.api.lustre_representation import job_lustre_json
 from aggregator.api.representation import LEDGER, Json, job_json, times, value
 from aggregator.join.energy import by_component
 from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
+from aggregator.model.moment import rfc3339
 from aggregator.model.view import ClusterView, Job, JobEnergy
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import orjson
 from aiohttp import ETag, web
@@ -23,13 +22,18 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
     data = as_stored(data, request.app[STORED](request.match_info.get("cluster", "")))
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
     body = _dumps(content)
-    # Weak, for the compressed and the plain body share it.
-    etag = ETag(hashlib.blake2b(body, digest_size=16).hexdigest(), is_weak=True)
-    response = web.Response(status=304) if _has(request, etag) else _json(body)
-    response.etag = etag
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Accept-Encoding"
-    return response
+    etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    return not_modified(etag) if has_answer(request, etag) else _identified(_json(body), etag)
+
+
+def not_modified(etag: str) -> web.Response:
+    """Answer that the client has exactly what there is."""
+    return _identified(web.Response(status=304), etag)
+
+
+def has_answer(request: web.Request, etag: str) -> bool:
+    """Tell whether If-None-Match names this answer, by the weak comparison of RFC 9110."""
+    return any(known.value in (etag, "*") for known in request.if_none_match or ())
 
 
 def failure(status: int, error_type: str, error: str, headers: Mapping[str, str]) -> web.Response:
@@ -37,17 +41,6 @@ def failure(status: int, error_type: str, error: str, headers: Mapping[str, str]
     response = _json(_dumps({"status": "error", "errorType": error_type, "error": error}), status, headers)
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def rfc3339(epoch: float | None) -> str | None:
-    """Write an epoch time as RFC 3339 in UTC; None for none, and for one that is beyond the calendar."""
-    if epoch is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(epoch, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if moment.microsecond else "seconds") + "Z"
 
 
 def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -63,9 +56,12 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
     return response
 
 
-def _has(request: web.Request, etag: ETag) -> bool:
-    """Tell whether If-None-Match names this answer, by the weak comparison of RFC 9110."""
-    return any(known.value in (etag.value, "*") for known in request.if_none_match or ())
+def _identified(response: web.Response, etag: str) -> web.Response:
+    """Name the answer; weakly, for the compressed and the plain body share the name."""
+    response.etag = ETag(etag, is_weak=True)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
 
 
 def _dumps(content: object) -> bytes:

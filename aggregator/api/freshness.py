@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from aggregator.api.envelope import rfc3339
 from aggregator.engine.view import View
+from aggregator.model.moment import rfc3339
 from aggregator.model.view import Snapshot, SourceStatus
 
 ACCOUNTING = "slurmacct"

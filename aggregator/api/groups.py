@@ -17,6 +17,7 @@ from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
 from aggregator.api.storage_representation import head_json, quota_json, spaces_json
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
@@ -27,6 +28,7 @@ _SERIES_SECONDS: Final = 90 * DAY_SECONDS
 _SHOWN: Final = 100
 
 
+@of_snapshot
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
@@ -37,6 +39,7 @@ async def get_group(request: web.Request) -> web.Response:
     return success(request, data, storage_warnings(request.app[STORE].current, view))
 
 
+@of_snapshot
 async def list_group_users(request: web.Request) -> web.Response:
     """Answer with the users in one group, by name, page by page."""
     view, sight = _look(request)
@@ -44,6 +47,7 @@ async def list_group_users(request: web.Request) -> web.Response:
     return _users(request, view, sight.spaces_of(view).filter(pl.col("group") == group))
 
 
+@of_snapshot
 async def list_space(request: web.Request) -> web.Response:
     """Answer with what users have, by group and name, page by page; without group is what is of all groups."""
     view, sight = _look(request)

@@ -18,6 +18,7 @@ from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.recorded import join_kept
 from aggregator.api.selection import select_jobs
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.accounting import Run
 from aggregator.model.jobid import JobId
@@ -27,12 +28,21 @@ from aggregator.sources.base import FetchError
 
 async def list_jobs(request: web.Request) -> web.Response:
     """Answer with the snapshot's jobs, newest first, or with the finished runs of a time, page by page."""
+    return await (_list_ended if any(name in request.query for name in WINDOW) else _list_known)(request)
+
+
+async def _list_ended(request: web.Request) -> web.Response:
+    asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
+    view = find_accounted_cluster(request, request.app[STORE].current)
+    return await list_ended(request, asked, view, read_filter(asked, view), _sight(request, view))
+
+
+@of_snapshot
+async def _list_known(request: web.Request) -> web.Response:
     asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
     snapshot = request.app[STORE].current
     view = find_accounted_cluster(request, snapshot)
     wanted, sight = read_filter(asked, view), _sight(request, view)
-    if any(asked.has(name) for name in WINDOW):
-        return await list_ended(request, asked, view, wanted, sight)
     page, last = select_jobs(view.jobs, sight.sees_run, wanted, asked.cursor(int, 2), asked.limit())
     audit(request, (job.run.user for job in page))
     data = {

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from aggregator.api.identity import ClientCertificates, TrustedProxy
 from aggregator.api.jwt import AccessTokens
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.config import Bounds
 from aggregator.model.script import ScriptRecord

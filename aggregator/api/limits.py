@@ -11,6 +11,7 @@ from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.association import Limit, LimitsView, Standing
 from aggregator.model.view import Sums
@@ -18,6 +19,7 @@ from aggregator.model.view import Sums
 PARENT = "parent"
 
 
+@of_snapshot
 async def list_qos(request: web.Request) -> web.Response:
     """Answer with every QOS and its limits; what is used of them is for those who see everything."""
     Parameters(request)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from aggregator.api.around_representation import events_json
 from aggregator.api.audit import audit
-from aggregator.api.envelope import rfc3339, success
+from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
@@ -21,6 +21,7 @@ from aggregator.api.representation import times
 from aggregator.api.runs import period_of
 from aggregator.api.selection import select_sums
 from aggregator.api.series import PARAMETERS, answer_series
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.nodestate import State, state_of
 from aggregator.join.series import within
@@ -28,6 +29,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.around import NodeEvent
 from aggregator.model.history import Search
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.moment import rfc3339
 from aggregator.model.node import NodeView
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView
@@ -167,6 +169,7 @@ def _of_runs(lines: Iterable[Line], runs: Iterable[Run], now: float) -> list[Lin
     return [line for line in kept if line]
 
 
+@of_snapshot
 async def list_partitions(request: web.Request) -> web.Response:
     """Answer with what runs and waits in each partition."""
     Parameters(request)

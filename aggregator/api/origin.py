@@ -7,6 +7,7 @@ an address in place of a name: such requests need no check.
 
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from aggregator.api.errors import ApiError, Forbidden, Misdirected
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS
 
+# Each client says the same name again and again; a name may be as long as a header.
+_CACHED: Final = 128
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK: Final = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 # Those who did not show a secret: everybody, or a user whom only a header names.
@@ -71,6 +74,7 @@ def _wrong_origin(request: web.Request) -> ApiError | None:
     return Forbidden("Origin: a page of another site may not change anything here")
 
 
+@lru_cache(_CACHED)
 def _host_of(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
@@ -88,6 +92,7 @@ def _site(url: str) -> str:
     return f"{parts.hostname}:{port}" if port not in (None, 80, 443) else parts.hostname or ""
 
 
+@lru_cache(_CACHED)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

@@ -6,9 +6,9 @@ What was joined is {value, unit, coverage, source}, or null when it is not known
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aggregator.api.envelope import rfc3339
 from aggregator.api.freshness import REPLICA, age, is_stale
 from aggregator.model.accounting import Run
+from aggregator.model.moment import rfc3339
 from aggregator.model.tres import Allocation
 from aggregator.model.view import Efficiency, GpuUse, Job, JobUse, SourceStatus, Sums
 from aggregator.model.waste import FIELDS, Finding, Resource

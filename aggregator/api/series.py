@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from aggregator.api.audit import audit
-from aggregator.api.envelope import rfc3339, success
+from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_ids
@@ -21,6 +21,7 @@ from aggregator.api.runs import live_runs, period_of, read_runs
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
+from aggregator.model.moment import rfc3339
 from aggregator.model.series import Line, Offer, Span, Subject
 from aggregator.model.view import ClusterView, Sums
 from aggregator.queries.series import TooManyPointsError, plan

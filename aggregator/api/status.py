@@ -7,7 +7,7 @@ from aggregator.api.jwt import KeySet
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, source_json
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 
 
 async def get_status(request: web.Request) -> web.Response:

@@ -12,11 +12,13 @@ from aggregator.api.lookup import filesystem_names, find_filesystem
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.selection import select_rows
 from aggregator.api.storage_representation import filesystem_json, groups_json
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import sight_of
 from aggregator.engine.view import View
 from aggregator.model.view import Snapshot
 
 
+@of_snapshot
 async def list_filesystems(request: web.Request) -> web.Response:
     """Answer with the sums and the freshness of every file system that can be told about; warnings name the others."""
     Parameters(request)
@@ -27,6 +29,7 @@ async def list_filesystems(request: web.Request) -> web.Response:
     return success(request, {"filesystems": [filesystem_json(view) for view in views]}, warnings)
 
 
+@of_snapshot
 async def get_filesystem(request: web.Request) -> web.Response:
     """Answer with the groups of one file system that the client may see, by name, page by page, and their users."""
     asked = Parameters(request, "group", "limit", "cursor")

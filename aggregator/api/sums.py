@@ -18,6 +18,7 @@ from aggregator.api.lustre_representation import sums_lustre_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, sums_json
 from aggregator.api.selection import select_sums
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.energy import Totals
 from aggregator.model.lustre import LustreSums
@@ -50,6 +51,7 @@ class SumsRow:
         }
 
 
+@of_snapshot
 async def list_users(request: web.Request) -> web.Response:
     """Answer with the users under each of their accounts that may be seen, by account and name, page by page."""
     asked = Parameters(request, "user", "account", "limit", "cursor")
@@ -66,6 +68,7 @@ async def list_users(request: web.Request) -> web.Response:
     return success(request, data, _warnings(request, view))
 
 
+@of_snapshot
 async def get_user(request: web.Request) -> web.Response:
     """Answer with one user under each account."""
     Parameters(request)
@@ -82,6 +85,7 @@ async def get_user(request: web.Request) -> web.Response:
     return success(request, data, _warnings(request, view))
 
 
+@of_snapshot
 async def list_accounts(request: web.Request) -> web.Response:
     """Answer with the accounts that may be seen, by name, page by page."""
     asked = Parameters(request, "account", "limit", "cursor")
@@ -96,6 +100,7 @@ async def list_accounts(request: web.Request) -> web.Response:
     return success(request, data, _warnings(request, view))
 
 
+@of_snapshot
 async def get_account(request: web.Request) -> web.Response:
     """Answer with one account: its own sums, its children, and those of its users that may be seen."""
     Parameters(request)

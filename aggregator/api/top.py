@@ -21,6 +21,7 @@ from aggregator.api.measures import MEASURES, Measure
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json
 from aggregator.api.sums import accounts_of, users_of
+from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.view import ClusterView
 
@@ -38,6 +39,7 @@ class _Entry(NamedTuple):
     json: Callable[[], Json]
 
 
+@of_snapshot
 async def list_top(request: web.Request) -> web.Response:
     """Answer with the largest by a measure, page by page; who or what has none of it is left out."""
     asked = Parameters(request, "by", "group", *FILTERS, "limit", "cursor")

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from aggregator.api.audit import audit
-from aggregator.api.envelope import rfc3339, success
+from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, Execution, NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
@@ -17,6 +17,7 @@ from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.join.usage import Point, with_below
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
+from aggregator.model.moment import rfc3339
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
 from aggregator.model.view import ClusterView, Sums
 from aggregator.queries.usage import History, NoUsage, Owners, Span

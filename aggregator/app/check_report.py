@@ -5,8 +5,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from aggregator.app.check import Outcome
-from aggregator.config import ConfigError
+from aggregator.document.mistake import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of trying one thing: `said` of it, warnings, or the error, which begins with the key to fix."""
+
+    what: str
+    said: str = ""
+    error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

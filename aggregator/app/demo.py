@@ -10,12 +10,13 @@ from pathlib import Path
 
 import aggregator
 from aggregator import executors
-from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.ending import end_in_time
+from aggregator.app.errors import StartError
 from aggregator.app.exported import CloudSources, QuotaSources
-from aggregator.app.http import StartError, listen
+from aggregator.app.http import listen
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site

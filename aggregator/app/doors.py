@@ -22,8 +22,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator.api import ApiSettings
 from aggregator.api.address import address_key
+from aggregator.api.keys import ApiSettings
 from aggregator.app.connection import Connection, State
 
 _log = logging.getLogger(__name__)

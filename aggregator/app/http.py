@@ -10,22 +10,19 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.log import server_logger
 
-from aggregator.api import ApiSettings, create_app
+from aggregator.api.application import create_app
+from aggregator.api.keys import ApiSettings
 from aggregator.app.client_errors import ClientErrors
 from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
+from aggregator.app.errors import StartError
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress
-from aggregator.config.web import TlsServer
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
 SHUTDOWN_SECONDS = 2.0
 # For a client that is still sending when it is refused: its answer would be lost with the connection.
 LINGERING_SECONDS = 2.0
-
-
-class StartError(Exception):
-    """The service cannot start; the text says what to change."""
 
 
 @asynccontextmanager
@@ -98,25 +95,3 @@ async def _listen_on(doors: Doors, server: web.Server, address: ListenAddress, t
     except OSError as error:
         raise StartError(f"server.listen_address: cannot listen on {address}: {error.strerror}") from error
     _log.info("listening: address=%s", address)
-
-
-def server_tls(section: TlsServer) -> ssl.SSLContext:
-    """Make the server's side of TLS.
-
-    Raises StartError that names what cannot be read.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if section.min_version == "TLS13" else ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(section.cert_file, section.key_file)
-        if section.client_ca_file:
-            context.load_verify_locations(section.client_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"tls_server_config: the certificate or its key cannot be used: {error}") from error
-    if section.client_auth_type != "NoClientCert":
-        required = section.client_auth_type == "RequireAndVerifyClientCert"
-        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-        # A session that is resumed would not ask again whether the client's authority still counts.
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
-    return context

@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 
-_EVERY_SECONDS = 0.5
-_REMEMBERED = 120
+# What blocks the loop between two looks is not seen.
+_EVERY_SECONDS = 0.05
+_REMEMBERED = 1200
 
 
 class Lag:

@@ -6,14 +6,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import aggregator
+from aggregator.app.errors import CommandError
 
 # What is left out are their tests.
 _FOLDERS = ("recording", "alerts")
 _EXAMPLE = "alertmanager.example.yml"
 
 
-class RulesError(Exception):
-    """The rules cannot be written; the text says what to change."""
+class RulesError(CommandError):
+    """The rules cannot be written."""
 
 
 def shipped_rules() -> dict[str, str]:

@@ -9,13 +9,15 @@ from contextlib import AsyncExitStack
 
 import aggregator
 from aggregator import executors
-from aggregator.api import ApiSettings
 from aggregator.api.audit import audit_signal
+from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
-from aggregator.app.auth import configure_auth, open_areas, openness
+from aggregator.app.auth import configure_auth
 from aggregator.app.ending import end_in_time
+from aggregator.app.errors import StartError
 from aggregator.app.first_look import first_look
-from aggregator.app.http import StartError, listen
+from aggregator.app.http import listen
+from aggregator.app.openness import open_areas, openness
 from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service

@@ -12,7 +12,7 @@ from aggregator.app.layouts import FAMILIES
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
 from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
 from aggregator.app.site import AccountingSource, Key, Site
-from aggregator.exposition import Page, ServiceMetrics, Vitals, VitalsCollector
+from aggregator.exposition import Page, ServiceMetrics, Vitals, vitals_families
 from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries
@@ -41,7 +41,8 @@ class Service:
         self.state = state
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
-        self.page = Page(self.metrics.registry, FAMILIES, self.store.is_late)
+        own = (self.metrics.families(), vitals_families(self._vitals, self.metrics.registry))
+        self.page = Page(own, FAMILIES, self.store.is_late)
         self.metrics.series = self.page.series
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
@@ -58,7 +59,6 @@ class Service:
         self.presences: dict[str, Presence] = {}
         self.progress = Progress()
         self.lag = Lag()
-        VitalsCollector(self._vitals()).register(self.metrics.registry)
         self._clock = clock
         self._keeper = SummaryKeeper(state, Retention(), self.store.publish_source)
         self._allocations = SharedAllocations()
@@ -136,11 +136,11 @@ class Service:
 
     def _vitals(self) -> Vitals:
         return Vitals(
-            loops=self.progress.ages,
-            stalled=self.progress.stalled,
-            connections=lambda: {**mysql.connections(), "state": self.state.connections()},
-            lag=self.lag.longest,
-            set_aside=lambda: self.state.set_aside,
+            loops=self.progress.ages(),
+            stalled=self.progress.stalled(),
+            connections={**mysql.connections(), "state": self.state.connections()},
+            lag=self.lag.longest(),
+            set_aside=self.state.set_aside,
         )
 
     async def stop(self) -> None:

@@ -1,7 +1,6 @@
 """What a site consists of: its sources, opened from the configuration."""
 
 import base64
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,8 +9,9 @@ from typing import Final, Protocol
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
 from aggregator.app.stored import renamed, settings_of
-from aggregator.config import Cluster, Config, ConfigError, Database, Energy, Filesystem, Mistake, Prometheus
-from aggregator.config.connection import USAGE_CONNECTIONS, Tls
+from aggregator.app.tls import client_tls
+from aggregator.config import Cluster, Config, Database, Energy, Filesystem, Prometheus
+from aggregator.config.connection import USAGE_CONNECTIONS
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
@@ -321,7 +321,7 @@ def _open_database(
             database=section.database,
             statement_timeout=section.statement_timeout,
             pool_size=pool_size or section.pool_size,
-            tls=_tls(f"{key}.tls", section.tls) if section.tls else None,
+            tls=client_tls(f"{key}.tls", section.tls) if section.tls else None,
             connections=connections(config)[login_of(section)],
         )
     )
@@ -337,25 +337,13 @@ def _password(key: str, section: Database) -> str:
         raise FetchError(f"{key}.password_file: cannot be read: {error}") from error
 
 
-def _tls(key: str, section: Tls) -> ssl.SSLContext:
-    """Make a client's side of TLS.
-
-    Raises ConfigError that names what cannot be read.
-    """
-    try:
-        return section.context()
-    except OSError as error:
-        text = f"cannot use {section.files}: {error}"
-        raise ConfigError([Mistake("configuration", None, key, text)]) from error
-
-
 def _endpoint(key: str, section: Prometheus) -> Endpoint:
     return Endpoint(
         key=key,
         url=section.url,
         timeout=section.timeout,
         headers=lambda: _headers(key, section),
-        tls=_tls(f"{key}.tls", section.tls) if section.tls else True,
+        tls=client_tls(f"{key}.tls", section.tls) if section.tls else True,
     )
 
 

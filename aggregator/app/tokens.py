@@ -8,17 +8,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from aggregator.api.envelope import rfc3339
-from aggregator.api.tokens import TokenEntry, TokenFileError, read_tokens, update_tokens, write_entry
-from aggregator.api.tokens.file import NEVER
+from aggregator.api.tokens.file import NEVER, TokenEntry, TokenFileError, read_tokens, update_tokens, write_entry
 from aggregator.api.tokens.scope import READ_OWN, ScopeError, check_scopes
+from aggregator.app.errors import CommandError
+from aggregator.model.moment import rfc3339
 from aggregator.model.token import ID_LENGTH, ID_LETTERS, SECRET_BYTES, format_token, hash_token
 
 _HEAD = ("ID", "NAME", "USER", "SCOPES", "CREATED", "EXPIRES", "STATE")
 
 
-class TokenCommandError(Exception):
-    """The command cannot do what it is asked to; the text says what to change."""
+class TokenCommandError(CommandError):
+    """A command about tokens cannot do what it is asked to."""
 
 
 def create(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aggregator.app.http import server_tls
+from aggregator.app.tls import server_tls
 from aggregator.config import WebConfig, load_web, needs_restart
 
 # How often the files are looked at. They are read once they have stayed the same for as long: they may be many.

@@ -8,7 +8,6 @@ from aggregator.config.contents import digests
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
 from aggregator.config.exporter import Exporter, Exporters, SlowExporter
 from aggregator.config.loader import load, parse
-from aggregator.config.mistake import ConfigError, Mistake
 from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
     Allocations,
@@ -26,11 +25,12 @@ from aggregator.config.schema import (
     State,
     Waste,
 )
-from aggregator.config.secrets import DatabaseUrl, Secret, SecretFile, SecretSource
-from aggregator.config.section import Section
-from aggregator.config.types import ListenAddress, format_duration, format_size, parse_duration, parse_size
 from aggregator.config.waste import active_rules, load_rules
 from aggregator.config.web import WebConfig, load_web
+from aggregator.document.mistake import ConfigError, Mistake
+from aggregator.document.secrets import DatabaseUrl, Secret, SecretFile, SecretSource
+from aggregator.document.section import Section
+from aggregator.document.types import ListenAddress, format_duration, format_size, parse_duration, parse_size
 
 __all__ = [
     "Allocations",

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from aggregator.config.public import Pattern
-from aggregator.config.section import Section
-from aggregator.config.types import (
+from aggregator.document.section import Section
+from aggregator.document.types import (
     Duration,
     File,
     HeaderName,

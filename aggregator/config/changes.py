@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from aggregator.config.section import Section
+from aggregator.document.section import Section
 
 RESTART: Final = (
     "server.listen_address",

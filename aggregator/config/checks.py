@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from aggregator.config.document import Document
-from aggregator.config.mistake import KeyPath
 from aggregator.config.schema import Refresh
-from aggregator.config.types import format_duration, parse_duration
+from aggregator.document.mistake import KeyPath
+from aggregator.document.reading import Document
+from aggregator.document.types import format_duration, parse_duration
 
 Found = Iterator[tuple[KeyPath, str]]
 

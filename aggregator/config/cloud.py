@@ -3,8 +3,8 @@
 from aggregator.config.connection import Prometheus
 from aggregator.config.exporter import Exporter
 from aggregator.config.nodes import Nodes
-from aggregator.config.section import Section
-from aggregator.config.types import Amount, Interval, Ratio, parse_duration
+from aggregator.document.section import Section
+from aggregator.document.types import Amount, Interval, Ratio, parse_duration
 from aggregator.model.cloud import IdleRule
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from pydantic import Field
 
-from aggregator.config.secrets import SecretFilePath, SecretSource, SecretText
-from aggregator.config.section import PasswordSection, Section
-from aggregator.config.types import (
+from aggregator.document.secrets import SecretFilePath, SecretSource, SecretText
+from aggregator.document.section import PasswordSection, Section
+from aggregator.document.types import (
     Count,
     DatabaseName,
     File,

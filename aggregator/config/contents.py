@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from aggregator.config.secrets import SecretFile
+from aggregator.document.secrets import SecretFile
 
 
 def digests(value: object) -> dict[Path, str]:

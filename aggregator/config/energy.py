@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from aggregator.config.section import Section
-from aggregator.config.types import (
+from aggregator.document.section import Section
+from aggregator.document.types import (
     Amount,
     Count,
     Currency,

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from aggregator.config.public import Pattern
-from aggregator.config.section import Section
-from aggregator.config.types import Interval, LabelName, MetricName, Text, parse_duration, refused
+from aggregator.document.section import Section
+from aggregator.document.types import Interval, LabelName, MetricName, Text, parse_duration, refused
 from aggregator.model.lustre_jobid import JobIdNameError, compile_name
 
 # label, operator, value

@@ -6,12 +6,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from aggregator.config.checks import check
-from aggregator.config.document import Document, read_document, read_text
-from aggregator.config.mistake import ConfigError, KeyPath, Mistake
 from aggregator.config.schema import Config
 from aggregator.config.warning import find_warnings
 from aggregator.config.waste import active_rules, check_exemptions, load_rules
-from aggregator.config.wording import explain
+from aggregator.document.mistake import ConfigError, KeyPath, Mistake
+from aggregator.document.reading import Document, read_document, read_text
+from aggregator.document.wording import explain
 
 
 def load(path: str | PathLike[str]) -> Config:
@@ -39,7 +39,7 @@ def _validate(document: Document, directory: Path) -> tuple[Config | None, list[
     try:
         return Config.model_validate(document.data, context={"directory": directory}), []
     except ValidationError as error:
-        return None, list(explain(error, document))
+        return None, list(explain(error, document, Config))
 
 
 def _collect(document: Document, errors: list[tuple[KeyPath, str]], filename: str) -> list[Mistake]:

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from aggregator.config.energy import OptionalHostlist
-from aggregator.config.section import Section
-from aggregator.config.types import IpAddress, LabelName, Text
+from aggregator.document.section import Section
+from aggregator.document.types import IpAddress, LabelName, Text
 from aggregator.model.node import Kind
 from aggregator.model.nodename import NodeRule
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from aggregator.config.section import Section
-from aggregator.config.types import Text, must_be
+from aggregator.document.section import Section
+from aggregator.document.types import Text, must_be
 from aggregator.model.software import Software as KnownSoftware
 
 

@@ -11,9 +11,9 @@ from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
 from aggregator.config.public import Public
-from aggregator.config.secrets import DatabaseUrl, StateUrl
-from aggregator.config.section import PasswordSection, Section
-from aggregator.config.types import (
+from aggregator.document.secrets import DatabaseUrl, StateUrl
+from aggregator.document.section import PasswordSection, Section
+from aggregator.document.types import (
     Address,
     ClusterName,
     Connections,

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from aggregator.config.connection import Tls
-from aggregator.config.mistake import KeyPath, format_path
 from aggregator.config.schema import Config
-from aggregator.config.secrets import SecretFile
+from aggregator.document.mistake import KeyPath, format_path
+from aggregator.document.secrets import SecretFile
 
 NOT_YET: Final = (
     "energy.gpu_classes",

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, ValidationError, ValidationInfo
 
-from aggregator.config.document import quote, read_document, read_text
-from aggregator.config.mistake import ConfigError, KeyPath
 from aggregator.config.schema import Exemption, WasteExemption
-from aggregator.config.section import Section
-from aggregator.config.types import (
+from aggregator.document.mistake import ConfigError, KeyPath
+from aggregator.document.reading import quote, read_document, read_text
+from aggregator.document.section import Section
+from aggregator.document.types import (
     Duration,
     NotEmpty,
     Ratio,
@@ -26,7 +26,7 @@ from aggregator.config.types import (
     read_ratio,
     read_size,
 )
-from aggregator.config.wording import explain
+from aggregator.document.wording import explain
 from aggregator.model.waste import FIELDS, SEVERITIES, Condition, Level, Operator, Resource, Rule, Unit
 
 SHIPPED: Final = Path(__file__).parent / "waste_rules.yml"

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from aggregator.config.file import load_section
-from aggregator.config.section import Section
-from aggregator.config.types import File, refused
+from aggregator.document.file import load_section
+from aggregator.document.section import Section
+from aggregator.document.types import File, refused
 
 _BCRYPT_PREFIXES = ("$2a$", "$2b$", "$2y$")
 

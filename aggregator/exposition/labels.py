@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def shorten(value: str, size: int) -> str:
@@ -13,4 +13,9 @@ def shorten(value: str, size: int) -> str:
 
 def fragment(names: Sequence[str], values: Sequence[str]) -> str:
     """Write label pairs with escaped values; an empty value is no label, as Prometheus sees it."""
-    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True) if value)
+    return ",".join(f'{name}="{value.translate(ESCAPES)}"' for name, value in zip(names, values, strict=True) if value)
+
+
+def escape_help(text: str) -> str:
+    """Escape a help text for the HELP line, for the text format and for OpenMetrics alike."""
+    return text.replace("\\", r"\\").replace("\n", r"\n")

@@ -3,22 +3,22 @@
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from isal import igzip
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from aggregator import executors
 from aggregator.engine.column import Listing
 from aggregator.engine.exposition import Member, compress, head
+from aggregator.exposition.own import OwnFamilies
 
 SERVICE_GROUP = "service"
 _OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
 _GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
-_END = b"# EOF\n"
+_END = compress(b"# EOF\n")
 _SLICE_BYTES = 256 * 1024
 _BATCH_BYTES = 64 * 1024
 
@@ -31,18 +31,18 @@ class _Scope:
 
 
 class Page:
-    """Serve `/metrics` from compressed members of these families; the service's own ones are rendered per scrape.
+    """Serve `/metrics` from compressed members of these families; the service's `own` families come last.
 
     is_late tells at each scrape of which scopes the members are too old to be shown.
     """
 
     def __init__(
         self,
-        registry: CollectorRegistry,
+        own: Sequence[OwnFamilies[Any]],
         families: Sequence[Listing],
         is_late: Callable[[tuple[str, str]], bool] = lambda scope: False,
     ) -> None:
-        self._registry = registry
+        self._own = own
         self._listed = families
         self._is_late = is_late
         self._scopes: dict[tuple[str, str], _Scope] = {}
@@ -84,7 +84,11 @@ class Page:
                 "Vary": "Accept, Accept-Encoding",
             }
         )
-        members = [*self._families(groups, openmetrics), *self._service(groups, openmetrics)]
+        # All of it is of one moment: no await before the last look.
+        own = [families.member(openmetrics) for families in self._own] if _has_own(groups) else []
+        members = list(self._families(groups, openmetrics))
+        members += [await member for member in own]
+        members += [_END] if openmetrics else []
         encoding = request.headers.get("Accept-Encoding", "")
         if "gzip" in encoding and not _GZIP_REFUSED.search(encoding):
             response.headers["Content-Encoding"] = "gzip"
@@ -103,17 +107,9 @@ class Page:
     def _shown(self) -> Sequence[_Scope]:
         return [members for scope, members in self._scopes.items() if not self._is_late(scope)]
 
-    def _service(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
-        if groups is None or SERVICE_GROUP in groups:
-            yield compress(_render_registry(self._registry, openmetrics))
-        elif openmetrics:
-            yield compress(_END)
 
-
-def _render_registry(registry: CollectorRegistry, openmetrics: bool) -> bytes:
-    generate = generate_openmetrics if openmetrics else generate_latest
-    content: bytes = generate(registry)
-    return content
+def _has_own(groups: frozenset[str] | None) -> bool:
+    return groups is None or SERVICE_GROUP in groups
 
 
 async def _send(request: web.Request, response: web.StreamResponse, parts: list[bytes]) -> web.StreamResponse:

@@ -1,12 +1,14 @@
-"""hpc_aggregator_*: the service's own state, rendered by prometheus_client at each scrape."""
+"""hpc_aggregator_*: the service's own state: its sources and refreshes, its configuration, and its HTTP clients."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import aggregator
 from aggregator.build import python_version, revision
+from aggregator.exposition.own import OwnFamilies
 from aggregator.model.view import Snapshot, SourceStatus
 
 _PREFIX = "hpc_aggregator"
@@ -22,8 +24,30 @@ REFUSALS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the families of sources, refreshes and configuration show; equal states are shown alike.
+
+    times and ends have the evaluation time of each view and the end of each cluster's last ledger window by
+    (cluster, file system), in epoch seconds; told counts fetches and failures.
+    """
+
+    sources: Mapping[tuple[str, str], SourceStatus]
+    times: Mapping[tuple[str, ...], float]
+    ends: Mapping[tuple[str, ...], float]
+    stages: Mapping[tuple[str, ...], float]
+    series: Mapping[str, int]
+    reload_succeeded: bool
+    reload_time: float
+    restart_needed: tuple[str, ...]
+    told: int
+
+
 class ServiceMetrics:
-    """Own the registry of the service's own families; snapshot and series counts are read when scraped."""
+    """Own the counters of the service; snapshot and series counts are read when scraped.
+
+    `registry` has what changes with every request.
+    """
 
     def __init__(
         self, snapshot: Callable[[], Snapshot], series: Callable[[], Mapping[str, int]] = dict, *, now: float = 0.0
@@ -36,32 +60,33 @@ class ServiceMetrics:
         self.restart_needed: Collection[str] = ()
         self._snapshot = snapshot
         self.series = series
-        self.fetch_duration = Histogram(
+        self._told = 0
+        self._refreshes = CollectorRegistry(auto_describe=False)
+        self._fetch_duration = Histogram(
             f"{_PREFIX}_source_fetch_duration_seconds", "Time that a fetch took.", ("source", "cluster", "filesystem"),
-            buckets=_FETCH_BUCKETS, registry=self.registry,
+            buckets=_FETCH_BUCKETS, registry=self._refreshes,
         )  # fmt: skip
-        self.http_duration = Histogram(
+        self._refresh_failures = Counter(
+            f"{_PREFIX}_refresh_failures", "Refreshes given up by a bug; the log has the trace.",
+            ("cluster", "filesystem"), registry=self._refreshes,
+        )  # fmt: skip
+        self._http_duration = Histogram(
             f"{_PREFIX}_http_request_duration_seconds", "Time that an HTTP request took.", ("route", "method", "code"),
             buckets=_HTTP_BUCKETS, registry=self.registry,
         )  # fmt: skip
-        self.refresh_failures = Counter(
-            f"{_PREFIX}_refresh_failures", "Refreshes given up by a bug; the log has the trace.",
-            ("cluster", "filesystem"), registry=self.registry,
-        )  # fmt: skip
-        self.http_connections = Gauge(
+        self._http_connections = Gauge(
             f"{_PREFIX}_http_connections", "Connections of HTTP clients that are open.", registry=self.registry
         )
-        self.http_in_flight = Gauge(
+        self._http_in_flight = Gauge(
             f"{_PREFIX}_http_requests_in_flight", "HTTP requests that are being answered.", registry=self.registry
         )
-        self.http_refused = Counter(
+        self._http_refused = Counter(
             f"{_PREFIX}_http_refused", "Connections and requests that were turned away, by reason (docs/runbook.md).",
             ("reason",), registry=self.registry,
         )  # fmt: skip
         for reason in REFUSALS:
-            self.http_refused.labels(reason)
-        self._stage_seconds: dict[tuple[str, str, str], float] = {}
-        self.registry.register(self)
+            self._http_refused.labels(reason)
+        self._stage_seconds: dict[tuple[str, ...], float] = {}
 
     def observe_stage(self, cluster: str, filesystem: str, stage: str, seconds: float) -> None:
         """Remember how long a stage of the last refresh took."""
@@ -69,78 +94,100 @@ class ServiceMetrics:
 
     def count_failure(self, cluster: str, filesystem: str) -> None:
         """Count one refresh that was given up."""
-        self.refresh_failures.labels(cluster, filesystem).inc()
+        self._told += 1
+        self._refresh_failures.labels(cluster, filesystem).inc()
 
     def count_refused(self, reason: str) -> None:
         """Count one connection or request that was turned away."""
-        self.http_refused.labels(reason).inc()
+        self._http_refused.labels(reason).inc()
 
     def watch_http(self, connections: Callable[[], int], in_flight: Callable[[], int]) -> None:
         """Show how many connections are open, and how many requests are being answered, at each scrape."""
-        self.http_connections.set_function(connections)
-        self.http_in_flight.set_function(in_flight)
+        self._http_connections.set_function(connections)
+        self._http_in_flight.set_function(in_flight)
 
     def observe_fetch(self, source: str, scope: str, seconds: float) -> None:
         """Count one fetch's duration."""
-        self.fetch_duration.labels(source, *_scope_labels(source, scope)).observe(seconds)
+        self._told += 1
+        self._fetch_duration.labels(source, *_scope_labels(source, scope)).observe(seconds)
 
     def observe_request(self, route: str, method: str, code: str, seconds: float) -> None:
         """Count one HTTP request's duration."""
-        self.http_duration.labels(route, method, code).observe(seconds)
+        self._http_duration.labels(route, method, code).observe(seconds)
 
-    def describe(self) -> Iterable[Metric]:
-        """Describe nothing: collect() must not run at registration."""
-        return ()
+    def families(self) -> OwnFamilies[State]:
+        """Give the families of sources, refreshes and configuration: written again when one of these has changed."""
+        return OwnFamilies(self._look, self._collect)
 
-    def collect(self) -> Iterable[Metric]:
-        """Make the families from the current snapshot."""
+    def _look(self) -> State:
         snapshot = self._snapshot()
+        clusters, filesystems, clouds = snapshot.clusters, snapshot.filesystems, snapshot.clouds
+        times = {(name, ""): view.time for name, view in clusters.items()}
+        times |= {("", name): view.time for name, view in filesystems.items()}
+        times |= {(name, ""): view.time for name, view in clouds.items()}
+        return State(
+            sources=snapshot.sources,
+            times={labels: time for labels, time in times.items() if time},
+            ends={(name,): view.ledger_end for name, view in clusters.items() if view.ledger_end},
+            stages=dict(self._stage_seconds),
+            series=self.series(),
+            reload_succeeded=self.reload_succeeded,
+            reload_time=self.reload_time,
+            restart_needed=tuple(self.restart_needed),
+            told=self._told,
+        )
+
+    def _collect(self, state: State) -> Iterable[Metric]:
+        yield from self._refreshes.collect()
         yield _gauge(
             "build_info", "Version and revision of the service, and of Python, always 1.",
             ("version", "revision", "pythonversion"),
-            [((aggregator.__version__, revision(), python_version()), 1)],
+            {(aggregator.__version__, revision(), python_version()): 1}.items(),
         )  # fmt: skip
-        yield from _sources(snapshot.sources.values())
-        yield from self._refreshes(snapshot)
-        yield _gauge(
-            "series", "Series on the page by family.", ("family",),
-            [((name,), count) for name, count in self.series().items()],
-        )  # fmt: skip
-        yield _gauge(
-            "config_last_reload_successful", "Whether the last reload of the configuration succeeded.", (),
-            [((), float(self.reload_succeeded))],
-        )  # fmt: skip
-        yield _gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", (),
-            [((), self.reload_time)],
-        )  # fmt: skip
-        yield _gauge(
-            "config_restart_needed", "1 for a key of the configuration whose new value needs a restart.", ("key",),
-            [((key,), 1) for key in self.restart_needed],
-        )  # fmt: skip
+        yield from _sources(state.sources.values())
+        yield from _refreshes(state)
+        yield from _configuration(state)
 
-    def _refreshes(self, snapshot: Snapshot) -> Iterable[Metric]:
-        yield _gauge(
-            "refresh_duration_seconds", "Time of the last refresh by stage.", ("cluster", "filesystem", "stage"),
-            list(self._stage_seconds.items()),
-        )  # fmt: skip
-        times = [((view.cluster, ""), view.time) for view in snapshot.clusters.values() if view.time]
-        times += [(("", view.name), view.time) for view in snapshot.filesystems.values() if view.time]
-        times += [((view.name, ""), view.time) for view in snapshot.clouds.values() if view.time]
-        yield _gauge(
-            "snapshot_timestamp_seconds", "Evaluation time of the current snapshot.", ("cluster", "filesystem"), times
-        )
-        ends = [((view.cluster,), view.ledger_end) for view in snapshot.clusters.values() if view.ledger_end]
-        yield _gauge(
-            "ledger_window_timestamp_seconds", "The end of the ledger's last closed window.", ("cluster",), ends
-        )
+
+def _refreshes(state: State) -> Iterable[Metric]:
+    yield _gauge(
+        "refresh_duration_seconds", "Time of the last refresh by stage.", ("cluster", "filesystem", "stage"),
+        state.stages.items(),
+    )  # fmt: skip
+    yield _gauge(
+        "snapshot_timestamp_seconds", "Evaluation time of the current snapshot.", ("cluster", "filesystem"),
+        state.times.items(),
+    )  # fmt: skip
+    yield _gauge(
+        "ledger_window_timestamp_seconds", "The end of the ledger's last closed window.", ("cluster",),
+        state.ends.items(),
+    )  # fmt: skip
+    yield _gauge(
+        "series", "Series on the page by family.", ("family",),
+        [((name,), count) for name, count in state.series.items()],
+    )  # fmt: skip
+
+
+def _configuration(state: State) -> Iterable[Metric]:
+    yield _gauge(
+        "config_last_reload_successful", "Whether the last reload of the configuration succeeded.", (),
+        [((), float(state.reload_succeeded))],
+    )  # fmt: skip
+    yield _gauge(
+        "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded.", (),
+        [((), state.reload_time)],
+    )  # fmt: skip
+    yield _gauge(
+        "config_restart_needed", "1 for a key of the configuration whose new value needs a restart.", ("key",),
+        [((key,), 1) for key in state.restart_needed],
+    )  # fmt: skip
 
 
 def _scope_labels(source: str, scope: str) -> tuple[str, str]:
     return ("", scope) if source in _OF_FILESYSTEMS else (scope, "")
 
 
-def _gauge(name: str, help: str, labels: tuple[str, ...], samples: Sequence[tuple[tuple[str, ...], float]]) -> Metric:
+def _gauge(name: str, help: str, labels: tuple[str, ...], samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
     family = GaugeMetricFamily(f"{_PREFIX}_{name}", help, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)

@@ -228,7 +228,7 @@ class SourceStatus:
         return self.source not in ("state", "ledger", "slurmacct_replica")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Snapshot:
     """All that is known now; replaced whole, never changed.
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from aggregator import executors
-from aggregator.config.document import read_document
-from aggregator.config.types import Size
+from aggregator.document.reading import read_document
+from aggregator.document.types import Size
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.sources.base import FetchError
 

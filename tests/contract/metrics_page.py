@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 
 from aggregator.app.layouts import FAMILIES
-from aggregator.exposition import ServiceMetrics, VitalsCollector
+from aggregator.exposition import ServiceMetrics, Vitals, vitals_families
 from aggregator.model.view import Snapshot, SourceStatus
 
 _HEAD = """# Metrics
@@ -58,6 +58,5 @@ def _service() -> Iterator[str]:
 def service_families() -> list[Metric]:
     """Collect the service's own families over a snapshot that has one source."""
     snapshot = Snapshot(sources={("prometheus", "c"): SourceStatus("prometheus", "c", up=True)})
-    registry = ServiceMetrics(lambda: snapshot, dict).registry
-    VitalsCollector().register(registry)
-    return list(registry.collect())
+    metrics = ServiceMetrics(lambda: snapshot, dict)
+    return [*metrics.families().collect(), *vitals_families(Vitals, metrics.registry).collect()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from aggregator.api import setup_routes
+from aggregator.api.application import setup_routes
 from aggregator.api.areas import AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from tests.faults.identities import ANYBODY, PROXIED, SIGNED_ON, TOKENS, configure
 from tests.scenarios.site import Site

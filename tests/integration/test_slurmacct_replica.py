@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from aggregator.api import ApiSettings, create_app
 from aggregator.api.access import AREAS
-from aggregator.app.check import Outcome, connect
+from aggregator.api.application import create_app
+from aggregator.api.keys import ApiSettings
+from aggregator.app.check_report import Outcome
+from aggregator.app.connect import connect
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site

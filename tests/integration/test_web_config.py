@@ -10,11 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
-from aggregator.app.auth import open_areas
-from aggregator.app.http import StartError, listen, server_tls
+from aggregator.api.keys import ApiSettings
+from aggregator.app.errors import StartError
+from aggregator.app.http import listen
+from aggregator.app.openness import open_areas
 from aggregator.app.service import Service
+from aggregator.app.tls import server_tls
 from aggregator.config import Bounds, ListenAddress, State, WebConfig, load_web
 from aggregator.state import StateStore
 from tests.lab.packages import ensure_packages

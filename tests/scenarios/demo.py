@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from aggregator.api import setup_routes
+from aggregator.api.application import setup_routes
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service

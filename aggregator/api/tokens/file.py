@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 
-from aggregator.api.envelope import rfc3339
 from aggregator.api.tokens.scope import ScopeError, check_scopes
-from aggregator.config.document import Document, read_document
-from aggregator.config.mistake import KeyPath, Mistake, format_path
-from aggregator.config.section import Section
-from aggregator.config.types import must_be, refused
-from aggregator.config.wording import explain
+from aggregator.document.mistake import KeyPath, Mistake, format_path
+from aggregator.document.reading import Document, read_document
+from aggregator.document.section import Section
+from aggregator.document.types import must_be, refused
+from aggregator.document.wording import explain
+from aggregator.model.moment import rfc3339
 from aggregator.model.token import ID_LENGTH
 
 NEVER = "never"

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from aggregator.config.types import CLUSTER_NAME
+from aggregator.model.clustername import is_cluster_name
 
 METRICS: Final = "metrics"
 READ_ALL: Final = "read:all"
@@ -51,5 +51,5 @@ def _is_known(scope: str) -> bool:
         account = scope.removeprefix(_ACCOUNT)
         return bool(account) and account.isprintable() and not any(letter in account for letter in ' ,$"')
     if scope.startswith(_INGEST):
-        return CLUSTER_NAME.fullmatch(scope.removeprefix(_INGEST)) is not None
+        return is_cluster_name(scope.removeprefix(_INGEST))
     return scope in (METRICS, READ_ALL, READ_OWN)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aggregator import executors
-from aggregator.api.envelope import rfc3339
 from aggregator.api.errors import InvalidToken
 from aggregator.api.tokens.file import TokenEntry, TokenFileError, read_tokens
+from aggregator.model.moment import rfc3339
 from aggregator.model.token import TokenError, hash_token, token_id_of
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.api.keys import ApiSettings
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.calendar import Rolled

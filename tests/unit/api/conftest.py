@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
-from aggregator.api import create_app
+from aggregator.api.application import create_app
 from aggregator.config import State
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries

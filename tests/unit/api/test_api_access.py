@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from aggregator.api import setup_routes
+from aggregator.api.application import setup_routes
 from aggregator.api.areas import (
     API,
     AREA_OF_ROUTE,
@@ -17,7 +17,7 @@ from aggregator.api.areas import (
     STAFF,
     WHOAMI,
 )
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 
 from .builders import FakeReload, make_status
 from .conftest import Service

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import JobState
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency

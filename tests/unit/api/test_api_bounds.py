@@ -13,7 +13,7 @@ from aggregator.api.bounds import Allowances
 from aggregator.api.errors import RateLimited
 from aggregator.api.identity import TrustedProxy
 from aggregator.api.origin import own_names
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.config import ConfigError, parse
 
 from .builders import make_job, publish_jobs

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.series import Line, Subject
 from tests.clouds import IDLE, Instance, join_cloud, make_cloud_use, make_instance
 

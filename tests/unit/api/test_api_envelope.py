@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientPayloadError, web
 
-from aggregator.api.envelope import rfc3339
+from aggregator.model.moment import rfc3339
 
 from .builders import FETCH_ERROR, JOBS, NOW, make_job, publish_jobs
 from .conftest import Service

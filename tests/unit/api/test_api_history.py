@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.view import NO_USE, Efficiency, JobUse

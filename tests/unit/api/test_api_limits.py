@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.join.limits import join_limits
 from aggregator.model.accounting import Account
 from aggregator.model.association import Associations, Qos

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account
 from aggregator.model.lustre import LustreIo, LustreSums, LustreView
 from aggregator.model.series import Line, Subject

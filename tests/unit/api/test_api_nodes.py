@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account, JobState
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.energy import NodeTotals

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.script import RecordedScript, ScriptRecord
 
 from .builders import JOBS, NOW, make_job, make_run, publish_jobs

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aggregator.api.access import AREAS, CLUSTERS, HEALTH, METRICS
 from aggregator.api.identity import TrustedProxy
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.model.token import format_token
 

@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.measures import MEASURES
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.model.accounting import JobState
 from aggregator.model.energy import Totals

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Rolled
 from aggregator.model.usage import UsageCatalog

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from aggregator.api.errors import InvalidToken
-from aggregator.api.tokens import TokenFileError, TokenStore, read_tokens, update_tokens
+from aggregator.api.tokens.file import TokenFileError, read_tokens, update_tokens
+from aggregator.api.tokens.store import TokenStore
 from aggregator.model.token import format_token
 
 from .builders import NOW

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.api.access import HEALTH
 from aggregator.api.identity import OPEN, Identity
-from aggregator.api.tokens import TokenStore
+from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules, Sight, is_staff, sight_of, with_children
 from aggregator.model.accounting import Account
 from aggregator.model.view import ClusterView, Snapshot, Sums

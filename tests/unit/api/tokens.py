@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from aggregator.api.tokens import TokenEntry, update_tokens
+from aggregator.api.tokens.file import TokenEntry, update_tokens
 from aggregator.model.token import format_token, hash_token
 
 from .builders import NOW

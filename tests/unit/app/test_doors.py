@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.api import ApiSettings
 from aggregator.api.access import AREAS
+from aggregator.api.keys import ApiSettings
 from aggregator.app.doors import Doors
 from aggregator.app.http import listen
 from aggregator.app.service import Service

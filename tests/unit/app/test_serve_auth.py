@@ -7,8 +7,8 @@ import bcrypt
 import pytest
 
 from aggregator.api.access import AREAS, CLUSTERS, HEALTH, METRICS
-from aggregator.app.auth import open_areas, openness
-from aggregator.app.http import StartError
+from aggregator.app.errors import StartError
+from aggregator.app.openness import open_areas, openness
 from aggregator.app.serve import ConfiguredService
 from aggregator.config import Auth, ListenAddress, WebConfig, load
 

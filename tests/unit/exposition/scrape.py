@@ -4,12 +4,11 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from aggregator.app.layouts import CLOUDS, FAMILIES, FILESYSTEMS
 from aggregator.engine.view import View as Frames
-from aggregator.exposition import Page, Renderer
+from aggregator.exposition import OwnFamilies, Page, Renderer
 from aggregator.families.spec import View
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -29,8 +28,8 @@ def samples_of(families: Iterable[Metric]) -> dict[str, Any]:
     return found
 
 
-def make_page(views: Collection[View | Frames], registry: CollectorRegistry | None = None) -> Page:
-    page = Page(registry or CollectorRegistry(), FAMILIES)
+def make_page(views: Collection[View | Frames], *own: OwnFamilies[Any]) -> Page:
+    page = Page(own, FAMILIES)
     for view in views:
         if isinstance(view, Frames):
             layout = FILESYSTEMS if "filesystem" in view.frames else CLOUDS

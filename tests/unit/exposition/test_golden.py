@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scrape import make_page
 
-from aggregator.exposition import ServiceMetrics
+from aggregator.exposition import ServiceMetrics, Vitals, vitals_families
 from aggregator.model.view import ClusterView, Snapshot
 from tests.builders import NOW, make_status, rich_cluster
 from tests.clouds import rich_cloud
@@ -53,7 +53,7 @@ async def test_promtool_has_nothing_to_say_about_the_service_families(scrape: An
     metrics.observe_fetch("robinhood", "project", 0.5)
     metrics.observe_request("/metrics", "GET", "200", 0.01)
     metrics.observe_stage("narval", "", "join", 0.25)
-    body, _ = await scrape(make_page([], metrics.registry))
+    body, _ = await scrape(make_page([], metrics.families(), vitals_families(Vitals, metrics.registry)))
     assert 'hpc_aggregator_source_up{cluster="narval",filesystem="",source="prometheus"} 0.0' in body
     assert "hpc_aggregator_rejected_values_total{" in body
     assert 'hpc_aggregator_source_up{cluster="",filesystem="project",source="robinhood"} 1.0' in body

@@ -2,7 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from scrape import OPENMETRICS, make_app, make_page, samples_of
 
 from aggregator.app.layouts import FAMILIES
-from aggregator.exposition import Page
+from aggregator.exposition import OwnFamilies, Page
 from tests.builders import HOSTILE_NAMES, rich_cluster
 from tests.clouds import rich_cloud
 from tests.reference import expected_registry
@@ -20,6 +20,7 @@ VIEWS = (
     rich_cluster(HOSTILE_NAMES), rich_cluster(cluster="rorqual"), rich_filesystem(HOSTILE_NAMES),
     rich_filesystem(filesystem="nearline"), rich_cloud(HOSTILE_NAMES), rich_cloud(cloud="beluga"),
 )  # fmt: skip
+MOONS = OwnFamilies(object, lambda _: [GaugeMetricFamily("hpc_aggregator_moons", "Moons.", 1)])
 
 
 @pytest.fixture
@@ -101,9 +102,7 @@ async def test_gzip_is_given_to_who_accepts_it(scrape: Any, page: Page, encoding
 
 @pytest.mark.parametrize("groups", [["jobs"], ["users", "accounts"], ["storage"], ["jobs", "service"], ["service"]])
 async def test_an_answer_is_limited_to_the_groups_that_are_named(scrape: Any, groups: list[str]) -> None:
-    registry = CollectorRegistry()
-    Gauge("hpc_aggregator_moons", "Moons.", registry=registry).set(1)
-    page = make_page(VIEWS, registry)
+    page = make_page(VIEWS, MOONS)
     body, _ = await scrape(page, "/metrics?" + "&".join(f"collect[]={group}" for group in groups))
     wanted = {family.openmetrics_name for family in FAMILIES if family.collect in groups}
     wanted |= {"hpc_aggregator_moons"} if "service" in groups else set()
@@ -111,15 +110,13 @@ async def test_an_answer_is_limited_to_the_groups_that_are_named(scrape: Any, gr
 
 
 async def test_the_service_is_on_the_whole_page(scrape: Any) -> None:
-    registry = CollectorRegistry()
-    Gauge("hpc_aggregator_moons", "Moons.", registry=registry).set(1)
-    body, _ = await scrape(make_page(VIEWS, registry))
+    body, _ = await scrape(make_page(VIEWS, MOONS))
     assert "hpc_aggregator_moons 1.0" in body
 
 
 async def test_a_page_of_nothing_is_an_empty_answer(scrape: Any) -> None:
-    assert (await scrape(Page(CollectorRegistry(), FAMILIES)))[0] == ""
-    assert (await scrape(Page(CollectorRegistry(), FAMILIES), Accept_Encoding="gzip"))[0] == ""
+    assert (await scrape(Page((), FAMILIES)))[0] == ""
+    assert (await scrape(Page((), FAMILIES), Accept_Encoding="gzip"))[0] == ""
 
 
 async def test_a_published_scope_replaces_its_last_one(scrape: Any) -> None:

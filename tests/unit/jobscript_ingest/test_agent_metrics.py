@@ -10,13 +10,13 @@ from jobscript_ingest.metrics import AgentMetrics
 from jobscript_ingest.rules import load_rules
 from jobscript_ingest.script import Version
 from jobscript_ingest.spool import Spool
-from jobscript_ingest.web import create_app
+from jobscript_ingest.web import answers
 from tests.unit.jobscript_ingest.builders import make_script
 
 
 @pytest.fixture
-async def client(metrics: AgentMetrics, aiohttp_client: Any) -> Any:
-    return await aiohttp_client(create_app(metrics.registry))
+async def client(metrics: AgentMetrics, aiohttp_client: Any, aiohttp_raw_server: Any) -> Any:
+    return await aiohttp_client(await aiohttp_raw_server(answers(metrics.registry)))
 
 
 async def families(client: Any) -> dict[str, Any]:
@@ -76,3 +76,14 @@ async def test_openmetrics_is_answered_to_who_asks(client: Any) -> None:
 
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
     assert (await answer.text()).endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/-/healthy", 200), ("HEAD", "/metrics", 200), ("GET", "/", 404), ("GET", "/metrics/", 404),
+     ("GET", "/../metrics%00", 404), ("POST", "/metrics", 405), ("DELETE", "/-/healthy", 405)],
+)  # fmt: skip
+async def test_there_are_two_pages_to_be_read(client: Any, method: str, path: str, status: int) -> None:
+    response = await client.request(method, path)
+    assert response.status == status
+    assert (await response.read() == b"") is (method == "HEAD")

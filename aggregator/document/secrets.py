@@ -6,8 +6,8 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
-from aggregator.config.document import quote
-from aggregator.config.types import directory, must_be, refused, split_url
+from aggregator.document.reading import quote
+from aggregator.document.types import directory, must_be, refused, split_url
 
 MASK: Final = "<secret>"
 SCHEMES: Final = ("sqlite", "mysql", "mariadb", "postgresql")

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from aggregator.config.document import Document, read_document, read_text
-from aggregator.config.mistake import ConfigError, KeyPath
-from aggregator.config.section import Section
-from aggregator.config.wording import explain
+from aggregator.document.mistake import ConfigError, KeyPath
+from aggregator.document.reading import Document, read_document, read_text
+from aggregator.document.section import Section
+from aggregator.document.wording import explain
 
 S = TypeVar("S", bound=Section)
 

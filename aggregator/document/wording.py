@@ -9,10 +9,9 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aggregator.config.document import Document, Origin, quote
-from aggregator.config.mistake import KeyPath, format_key
-from aggregator.config.schema import Config
-from aggregator.config.section import Section
+from aggregator.document.mistake import KeyPath, format_key
+from aggregator.document.reading import Document, Origin, quote
+from aggregator.document.section import Section
 
 _MAPPING: Final = "a mapping"
 _LIST: Final = "a list"
@@ -28,7 +27,7 @@ WANTED: Final[Mapping[str, str]] = {
 }
 
 
-def explain(error: ValidationError, document: Document, root: Any = Config) -> Iterator[tuple[KeyPath, str]]:
+def explain(error: ValidationError, document: Document, root: Any) -> Iterator[tuple[KeyPath, str]]:
     """Give the path and the message of each error in a document; its schema is `root`, a section or a list of them."""
     for details in error.errors(include_url=False, include_input=False):
         path = details["loc"]

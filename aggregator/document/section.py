@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from aggregator.config.secrets import SecretFilePath, SecretSource, SecretText
+from aggregator.document.secrets import SecretFilePath, SecretSource, SecretText
 
 
 class Section(BaseModel):

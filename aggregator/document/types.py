@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from aggregator.model.clustername import is_cluster_name
+
 LARGEST: Final = 2**63 - 1
 
 _MILLISECONDS: Final = {
@@ -35,7 +37,6 @@ _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):([0-9]
 
 LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 METRIC_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-CLUSTER_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,10}")
@@ -312,7 +313,7 @@ def _read_month_day(value: object) -> tuple[int, int]:
 
 
 def _check_cluster_name(name: str) -> str:
-    if CLUSTER_NAME.fullmatch(name) is None:
+    if not is_cluster_name(name):
         raise refused(
             'a cluster\'s name must be at most 40 letters, digits, "_" and "-", not beginning with "-", '
             "since it enters SQL text as the prefix of Slurm's tables"

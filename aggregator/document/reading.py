@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
-from aggregator.config.mistake import ConfigError, KeyPath, Mistake, format_path
+from aggregator.document.mistake import ConfigError, KeyPath, Mistake, format_path
 
 MAX_DEPTH = 50
 MAX_NODES = 200_000

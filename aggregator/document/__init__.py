@@ -1,0 +1,1 @@
+"""YAML files, read strictly: every mistake in one is told with its line."""

@@ -1,0 +1,213 @@
+"""Conditional requests: who has the answer of now is told so without it being made, and nobody else is."""
+
+import gc
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+import aggregator.api.jobs as jobs
+from aggregator.api.access import HEALTH
+from aggregator.api.keys import SETTINGS
+from aggregator.api.tokens.store import TokenStore
+from aggregator.api.visibility import Rules
+from aggregator.model.view import SpaceUsed, Sums
+from tests.builders import make_instance
+
+from .builders import JOBS, NOW, STALE_AFTER, make_job, make_status, publish_jobs, publish_space
+from .conftest import Service
+from .test_api_cloud import publish_cloud
+from .tokens import bearer, make_token
+
+CLUSTER = "/api/v1/clusters/narval"
+SPACE = SpaceUsed("project", "def-kim")
+OF_SNAPSHOT = (
+    JOBS, f"{JOBS}?user=alice", f"{CLUSTER}/top?by=cpus", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
+    f"{CLUSTER}/accounts", f"{CLUSTER}/accounts/def-kim", f"{CLUSTER}/qos", f"{CLUSTER}/partitions", "/api/v1/storage",
+    "/api/v1/storage/project", "/api/v1/storage/project/groups/def-kim", "/api/v1/storage/project/users",
+    "/api/v1/cloud/projects", "/api/v1/cloud/projects/def-kim-dev", "/api/v1/cloud/projects/def-kim-dev/instances",
+    "/api/v1/cloud/projects/def-kim-dev/instances/u1",
+)  # fmt: skip
+
+
+class Made:
+    """How many jobs were written into answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.jobs = 0
+        self._write = jobs.joined_job_json
+        monkeypatch.setattr(jobs, "joined_job_json", self.write)
+
+    def write(self, *arguments: Any) -> Any:
+        self.jobs += 1
+        return self._write(*arguments)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    return Made(monkeypatch)
+
+
+@pytest.fixture
+async def guarded(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> dict[str, dict[str, str]]:
+    """Headers of three who see different things."""
+    file = tmp_path / "tokens.yml"
+    tokens = {name: bearer(make_token(file, f"{name}00000"[:8], "read:own", user=name)) for name in ("alice", "bob")}
+    tokens["staff"] = bearer(make_token(file, "staff000", "read:all"))
+    publish_jobs(idle_service.store, make_job(1, user="alice"), make_job(2, user="bob"))
+    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
+    idle_service.client = await aiohttp_client(app)
+    return tokens
+
+
+def publish_all(service: Service) -> None:
+    sums = Sums("def-kim", "", {"running": 1}, 8)
+    publish_jobs(service.store, make_job(1, user="alice"), accounts=(sums,), users=(replace(sums, user="alice"),))
+    publish_space(service.store, SPACE)
+    publish_cloud(service, make_instance(uuid="u1"))
+
+
+async def ask(service: Service, path: str, etag: str = "", **headers: str) -> Any:
+    conditional = {"If-None-Match": etag} if etag else {}
+    response = await service.get(path, headers={**headers, **conditional})
+    return response.status, response.headers.get("ETag", ""), await response.read(), response
+
+
+@pytest.mark.parametrize("path", OF_SNAPSHOT)
+async def test_who_has_the_answer_is_told_so_as_often_as_it_asks(service: Service, path: str) -> None:
+    publish_all(service)
+    status, etag, body, plain = await ask(service, path)
+    assert (status, bool(body)) == (200, True)
+    for _ in range(2):
+        again = await ask(service, path, f'"other", {etag}')
+        assert again[:3] == (304, etag, b"")
+        for name in ("Cache-Control", "Vary", "Content-Security-Policy"):
+            assert again[3].headers[name] == plain.headers[name]
+    assert (await ask(service, path, "*"))[0] == 304
+    assert (await ask(service, path, 'W/"other"'))[:3] == (200, etag, body)
+    assert (await ask(service, path))[:3] == (200, etag, body)
+
+
+async def test_an_answer_that_is_had_is_not_made_again(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1), make_job(2))
+    _, etag, _, _ = await ask(service, JOBS)
+    assert made.jobs == 2
+    for _ in range(3):
+        assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 2
+
+
+async def test_after_a_refresh_it_is_made_once_though_it_may_be_the_same(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    _, etag, _, _ = await ask(service, JOBS)
+    publish_jobs(service.store, make_job(1))
+    for _ in range(3):
+        assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 2
+    publish_jobs(service.store, make_job(1), make_job(2))
+    assert (await ask(service, JOBS, etag))[0] == 200
+
+
+async def test_another_query_is_another_answer(service: Service) -> None:
+    publish_jobs(service.store, make_job(1, user="alice"), make_job(2, user="bob"))
+    _, etag, _, _ = await ask(service, f"{JOBS}?user=alice")
+    assert (await ask(service, f"{JOBS}?user=bob", etag))[0] == 200
+    assert (await ask(service, f"{JOBS}?user=alice", etag))[0] == 304
+
+
+async def test_each_has_answers_of_its_own(
+    idle_service: Service, guarded: dict[str, dict[str, str]], made: Made
+) -> None:
+    of = {name: (await ask(idle_service, JOBS, **headers))[1] for name, headers in guarded.items()}
+    assert len(set(of.values())) == 3
+    for asker, headers in guarded.items():
+        for owner, etag in of.items():
+            assert (await ask(idle_service, JOBS, etag, **headers))[0] == (304 if asker == owner else 200)
+    # Even "whatever there is" is answered by what the asker may see.
+    assert (await ask(idle_service, JOBS, "*", **guarded["bob"]))[1] == of["bob"]
+    assert (await ask(idle_service, JOBS, of["staff"]))[0] == 401
+
+
+async def test_a_look_is_in_the_log_though_nothing_new_is_shown(
+    idle_service: Service, guarded: dict[str, dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "aggregator.audit")
+    _, etag, _, _ = await ask(idle_service, JOBS, **guarded["staff"])
+    (first,) = caplog.messages
+    caplog.clear()
+    assert (await ask(idle_service, JOBS, etag, **guarded["staff"]))[0] == 304
+    assert caplog.messages == [first]
+    assert "whose=['alice', 'bob']" in first
+
+
+async def test_data_that_are_too_old_by_now_are_not_confirmed(service: Service) -> None:
+    publish_jobs(service.store, make_job(1), status=make_status(last_success=NOW))
+    _, etag, _, _ = await ask(service, JOBS)
+    service.now = NOW + STALE_AFTER + 1
+    assert (await ask(service, JOBS, etag))[0] == 503
+    service.now = NOW + STALE_AFTER - 1
+    assert (await ask(service, JOBS, etag))[0] == 304
+
+
+async def test_a_snapshot_that_may_not_be_shown_any_more_is_not_confirmed(service: Service) -> None:
+    publish_jobs(service.store, make_job(1))
+    _, etag, _, _ = await ask(service, JOBS)
+    service.store.publish_cluster(service.store.latest.clusters["narval"], seconds=-1)
+    assert (await ask(service, JOBS, etag))[0] != 304
+
+
+@pytest.mark.parametrize("query", ["since=now-1h", "since=1&until=2"])
+async def test_what_is_not_of_the_snapshot_is_looked_up_each_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    publish_jobs(service.store)
+    looked: list[str] = []
+    list_ended = jobs.list_ended
+
+    async def noticed(request: web.Request, *arguments: Any) -> web.Response:
+        looked.append(request.query_string)
+        return await list_ended(request, *arguments)
+
+    monkeypatch.setattr(jobs, "list_ended", noticed)
+    _, etag, _, _ = await ask(service, f"{JOBS}?{query}")
+    assert (await ask(service, f"{JOBS}?{query}", etag))[0] == 304
+    assert looked == [query, query]
+
+
+async def test_a_mistake_is_a_mistake_each_time(service: Service) -> None:
+    publish_jobs(service.store, make_job(1))
+    for path in (f"{JOBS}?limit=0", f"{CLUSTER}/users/nobody", "/api/v1/clusters/other/jobs"):
+        for _ in range(2):
+            assert (await ask(service, path, "*"))[0] in (400, 404)
+
+
+async def test_a_reload_forgets_what_was_made_with_other_settings(
+    idle_service: Service, guarded: dict[str, dict[str, str]], made: Made
+) -> None:
+    _, etag, _, _ = await ask(idle_service, JOBS, **guarded["alice"])
+    before = made.jobs
+    settings = app_of(idle_service)[SETTINGS]
+    settings.rules = Rules(staff_users=frozenset({"alice"}))
+    assert (await ask(idle_service, JOBS, etag, **guarded["alice"]))[0] == 200
+    settings.rules = Rules()
+    assert (await ask(idle_service, JOBS, etag, **guarded["alice"]))[0] == 304
+    assert made.jobs == before + 3
+
+
+def app_of(service: Service) -> web.Application:
+    assert service.client is not None
+    app = service.client.app
+    assert app is not None
+    return app
+
+
+async def test_an_old_snapshot_is_not_kept_for_those_who_may_ask_again(service: Service) -> None:
+    publish_jobs(service.store, make_job(1))
+    await ask(service, JOBS)
+    old = weakref.ref(service.store.latest)
+    publish_jobs(service.store, make_job(2))
+    gc.collect()
+    assert old() is None
