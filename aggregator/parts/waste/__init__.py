@@ -1,0 +1,1 @@
+"""Which running jobs hold more than they use, by rules that a site can change."""
