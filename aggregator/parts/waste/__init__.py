@@ -1,1 +1,1 @@
-"""Which running jobs hold more than they use, by rules that a site can change."""
+"""Which running jobs waste what is allocated to them, by rules that a site can change."""

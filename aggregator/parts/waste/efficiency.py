@@ -1,4 +1,4 @@
-"""How much of what a run holds it uses, and what is wasted: columns of `jobs` computed from its other columns."""
+"""How much of its allocation a run uses, and what is wasted: columns of `jobs` computed from its other columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import polars as pl
 COVERAGE_FLOOR: Final = 0.8
 # Of a run of which less was seen until its newest sample, nothing is said about the whole.
 OBSERVED_FLOOR: Final = 0.5
-# A run that uses more than this many times what it holds is not kept to it: Slurm does not manage that resource there.
+# A run that uses more than this many times its allocation is not limited to it: Slurm does not manage that resource.
 MOST_OF_ALLOCATED: Final = 10.0
-# What is held up to this much above the fair share is not worth anybody's time.
+# An allocation up to this much above the fair share is not worth anybody's time.
 FAIR_SHARE_MARGIN: Final = 1.1
 
 _CPUS: Final = pl.col("allocated_cpus")
@@ -31,12 +31,12 @@ class FairShare:
     cpus_per_gpu: float = 12
 
     def memory(self) -> pl.Expr:
-        """Give the bytes that a run with these CPUs and GPUs may hold without asking for too much."""
+        """Give the bytes that are no more than the share of a run's CPUs, or of its GPUs if it has any."""
         of_gpus, of_cpus = _GPUS * self.memory_per_gpu, _CPUS * self.memory_per_cpu
         return pl.when(_GPUS > 0).then(of_gpus).when(_GPUS == 0).then(of_cpus) * FAIR_SHARE_MARGIN
 
     def cpus(self) -> pl.Expr:
-        """Give the CPUs that a run with these GPUs may hold, busy or not; none without GPUs."""
+        """Give the CPUs that are no more than the share of a run's GPUs; 0 without GPUs."""
         return _GPUS * self.cpus_per_gpu * FAIR_SHARE_MARGIN
 
 
@@ -65,13 +65,13 @@ def efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
 
 
 def observed_ratio() -> pl.Expr:
-    """Give the share of the run's time that its counters tell of; null where that is too little to speak of it."""
+    """Give the share of the run's time that its counters cover; null where that is too little."""
     known = _observed("cpu_seconds").is_not_null() | _observed("memory_peak_bytes").is_not_null()
     return pl.when(known).then(_seen() / _ELAPSED)
 
 
 def cpus_now() -> pl.Expr:
-    """Give the CPUs that a run keeps from others now: slurmctld gives those of a suspended one away."""
+    """Give the CPUs that others cannot use now: slurmctld gives those of a suspended run away."""
     return pl.when(_SUSPENDED).then(0.0).when(~_SUSPENDED).then(_CPUS)
 
 
@@ -85,37 +85,37 @@ def _most(one: pl.Expr, other: pl.Expr) -> pl.Expr:
 
 
 def _seen() -> pl.Expr:
-    """Give the seconds of the run that its counters tell of: what ran on unseen since is neither used nor wasted."""
+    """Give the seconds that the run's counters cover: time after the newest sample is neither used nor wasted."""
     return _least(pl.col("observed_seconds"), _ELAPSED)
 
 
 def _observed(column: str) -> pl.Expr:
-    """Give a column that tells of the whole run, where enough of the run was observed."""
+    """Give a total of the whole run, where enough of the run was observed."""
     enough = (_seen() > 0) & (_seen() >= OBSERVED_FLOOR * _ELAPSED)
     return pl.when(enough).then(pl.col(column))
 
 
 def _ratio(used: pl.Expr, allocated: pl.Expr) -> pl.Expr:
-    """Give used ÷ allocated; null of nothing, and where so much more is used that Slurm cannot be managing it."""
+    """Give used ÷ allocated; null where nothing is allocated, or where Slurm cannot be managing the resource."""
     return pl.when((allocated > 0) & (used <= MOST_OF_ALLOCATED * allocated)).then(used / allocated)
 
 
 def _time_limit_used() -> pl.Expr:
-    """Give elapsed ÷ limit; the limit is the job's, of which a resize has ended earlier runs."""
+    """Give elapsed ÷ limit. The limit is for the job: time before a resize counts."""
     before = pl.col("start_timestamp_seconds") - pl.col("job_start_timestamp_seconds")
     limit = pl.col("time_limit_seconds")
     return pl.when(limit > 0).then((_ELAPSED + before.fill_null(0.0)) / limit)
 
 
 def _wasted_cpus() -> pl.Expr:
-    """Give the CPUs that are held and not busy, on the nodes that were seen."""
+    """Give the allocated CPUs that are not busy, on the nodes that were seen."""
     coverage = pl.col("cpu_coverage_ratio")
     idle = (cpus_now() * coverage - pl.col("used_cpus")).clip(lower_bound=0.0)
     return pl.when((coverage >= COVERAGE_FLOOR) & (_CPUS > 0)).then(idle)
 
 
 def _wasted_gpus() -> pl.Expr:
-    """Give the GPUs that the run could have used, which it cannot while it is suspended."""
+    """Give the GPUs that the run could have used; a suspended run cannot use any."""
     judged = pl.col("gpus_judged")
     # A utilisation may read a little over 1.
     idle = (judged - pl.col("gpu_utilization_ratio") * judged).clip(lower_bound=0.0)

@@ -1,4 +1,4 @@
-"""Runs that no rule, or not every rule, is about: an exemption as an expression over the columns of `jobs`."""
+"""Runs that are exempt from rules: an exemption as an expression over the columns of `jobs`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -9,11 +9,10 @@ from aggregator.model.waste import Exemption
 
 _ANY, _NONE = r"[\x{0}-\x{10FFFF}]", r"[^\x{0}-\x{10FFFF}]"
 _WILDCARDS: Final = {"*": _ANY + "*", "?": _ANY}
-_Range = tuple[str, str]
 
 
 def exempts(exemption: Exemption) -> pl.Expr:
-    """Tell whether the exemption is about a run: all its parts that are not empty match; none of an empty one."""
+    """Tell whether a run is exempt: all parts that are not empty must match; an empty exemption is for no run."""
     parts = [pl.col(column).is_in(sorted(names)) for column, names in _names(exemption).items()]
     if exemption.job_names:
         parts.append(pl.col("job_name").str.contains(_pattern(exemption.job_names)))
@@ -34,9 +33,9 @@ def _names(exemption: Exemption) -> Mapping[str, frozenset[str]]:
 
 
 def _pattern(shell_patterns: tuple[str, ...]) -> str:
-    """Write shell patterns, of which one must match the whole name, as a regular expression of polars.
+    """Write shell patterns, one of which must match the whole name, as a regular expression for polars.
 
-    What `fnmatch.translate` writes is for Python's `re` alone.
+    polars cannot read what `fnmatch.translate` writes.
     """
     return rf"\A(?:{'|'.join(map(_translate, shell_patterns))})\z"
 
@@ -63,7 +62,7 @@ def _set(content: str) -> str:
     return f"[{'^' * negated}{''.join(ranges)}]"
 
 
-def _ranges(content: str) -> Iterator[_Range]:
+def _ranges(content: str) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(content):
         is_range = content.startswith("-", at + 1) and at + 2 < len(content)

@@ -19,14 +19,14 @@ BLIND: Final = "blind"
 _NO_MEMORY = "Slurm does not manage memory where it runs"
 _GPUS: Final = pl.col("allocated_gpus")
 _GPU_COVERAGE: Final = pl.col("gpu_coverage_ratio")
-# Where idle GPUs do not look like used ones or the other way round.
+# Otherwise idle GPUs would look busy, or the other way round.
 _TELLS_OF_GPUS: Final = (pl.col("suspended_seconds") == 0) & ~pl.col(BLIND)
 Words = Callable[[Row, Observation], str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """The share (0–1) that was observed of something that a field rests on, and what to say where it is too little."""
+    """The observed share (0–1) of what a field rests on, and what to say where it is too little."""
 
     ratio: pl.Expr
     missing: Callable[[float, Row, Observation], str]
@@ -87,15 +87,15 @@ def facts(fair_share: FairShare) -> Mapping[str, Fact]:
 
 
 def _since_start(value: pl.Expr) -> Fact:
-    """Give a sum or mean of the ledger, which covers what was observed of all GPU time that the run has held."""
+    """Give a sum or mean of the ledger; its share is the observed part of all GPU time of the run."""
     share = _of_gpu_time(_GPUS * pl.col("elapsed_seconds"))
     return Fact(pl.when(_TELLS_OF_GPUS).then(value), _no_ledger, (share,))
 
 
 def _idle(idle_column: str, unseen_column: str, all_busy: pl.Expr) -> Fact:
-    """Give how long fewer than `all_busy` GPUs have been busy, which needs sight of the GPUs until now."""
+    """Give how long fewer than `all_busy` GPUs have been busy; they must be observed until now."""
     idle, unseen = pl.col(idle_column), pl.col(unseen_column)
-    # The snapshot is newer than the ledger's last closed window; where it shows none of the GPUs, none is busy in it.
+    # The snapshot is newer than the ledger's last closed window. Where it shows no GPU, it shows no busy one.
     busy_now = (pl.col("gpus_busy") >= all_busy) & (_GPU_COVERAGE > 0)
     value = pl.when(busy_now).then(0.0).when(~busy_now).then(idle)
     # Ten idle minutes before and after an hour in the dark are not twenty idle minutes.
@@ -143,18 +143,18 @@ def _no_total(run: Row, observation: Observation, input_name: str) -> str:
     return "it uses far more than it holds, so that Slurm cannot be managing that"
 
 
-def _no_sight(run: Row, observation: Observation) -> str:
-    """Say why idle GPUs would look like used ones or the other way round, "" where they do not."""
+def _why_blind(run: Row, observation: Observation) -> str:
+    """Say why idle GPUs would look busy or the other way round, "" where they do not."""
     if run["suspended_seconds"]:
         return "it has been suspended, which looks like idle GPUs"
     return "no exporter of the cluster shows any GPU" if observation.is_blind else ""
 
 
 def _no_ledger(run: Row, observation: Observation) -> str:
-    return _no_sight(run, observation) or "nothing has been added up of its GPUs yet"
+    return _why_blind(run, observation) or "nothing has been added up of its GPUs yet"
 
 
 def _no_idle_time(run: Row, observation: Observation) -> str:
     if run["ledger_since_seconds"] is None:
         return _no_ledger(run, observation)
-    return _no_sight(run, observation) or _no_gpus_now(run, observation)
+    return _why_blind(run, observation) or _no_gpus_now(run, observation)

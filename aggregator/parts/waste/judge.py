@@ -20,7 +20,7 @@ def explain(run: Row, reasons: Row, compiled: Compiled, observation: Observation
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Reads what the expressions have decided; it decides nothing itself."""
+    """Put into words what the expressions have decided."""
 
     compiled: Compiled
     observation: Observation
