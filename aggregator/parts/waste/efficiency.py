@@ -102,9 +102,9 @@ def _ratio(used: pl.Expr, allocated: pl.Expr) -> pl.Expr:
 
 def _time_limit_used() -> pl.Expr:
     """Give elapsed ÷ limit. The limit is for the job: time before a resize counts."""
-    before = pl.col("start_timestamp_seconds") - pl.col("job_start_timestamp_seconds")
-    limit = pl.col("time_limit_seconds")
-    return pl.when(limit > 0).then((_ELAPSED + before.fill_null(0.0)) / limit)
+    job_start, limit = pl.col("job_start_timestamp_seconds"), pl.col("time_limit_seconds")
+    before = pl.when(job_start.is_null()).then(0.0).otherwise(pl.col("start_timestamp_seconds") - job_start)
+    return pl.when(limit > 0).then((_ELAPSED + before) / limit)
 
 
 def _wasted_cpus() -> pl.Expr:

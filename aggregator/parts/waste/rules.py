@@ -20,7 +20,8 @@ from aggregator.parts.waste.facts import BLIND, Fact, facts
 
 SEVERITY: Final = pl.Enum(SEVERITIES[::-1])
 FINDINGS: Final = pl.Schema({
-    "run_id": pl.UInt64, "reason": pl.String, "severity": SEVERITY, "value": pl.Float64, "coverage": pl.Float64,
+    "run_id": pl.UInt64(), "reason": pl.String(), "severity": SEVERITY, "value": pl.Float64(),
+    "coverage": pl.Float64(),
 })  # fmt: skip
 _COMPARE: Final[Mapping[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,

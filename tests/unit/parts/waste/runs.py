@@ -150,8 +150,10 @@ def _ledger(random: Random, run: Run) -> RunLedger:
     elapsed = run.elapsed(NOW)
     since = NOW - elapsed * random.choice([0.0, 0.25, 0.5, 1.0, 1.0, 1.0])
     until = random.choice([NOW, NOW, max(since, NOW - 60.0)])
-    seconds = run.allocated.gpu_count * random.choice([elapsed, until - since]) * _share(random, 1.005)
-    idle = [random.choice([0.0, 3599.0, 3600.0, 7199.0, 7200.0, 1e5]) for _ in range(2)]
+    seconds = (
+        run.allocated.gpu_count * random.choice([elapsed, until - since]) * random.choice([1.0, _share(random, 1.005)])
+    )
+    idle = [random.choice([0.0, 0.0, 3599.0, 3600.0, 7199.0, 7200.0, 1e5]) for _ in range(2)]
     unseen = [random.choice([0.0, 0.0, 0.0, 400.0, 900.0, 1e5]) for _ in range(2)]
     if run.allocated.gpu_count == 1:
         # Of a single GPU there is nothing between idle and busy.

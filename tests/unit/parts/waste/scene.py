@@ -28,8 +28,8 @@ NUMBERS = (
 )  # fmt: skip
 NAMES = ("user", "account", "partition", "qos", "state", "job_name")
 JOBS = pl.Schema({
-    "run_id": pl.UInt64, "job_id": pl.Int64, **dict.fromkeys(NAMES, pl.String), "nodes": pl.List(pl.String),
-    **dict.fromkeys(NUMBERS, pl.Float64),
+    "run_id": pl.UInt64(), "job_id": pl.Int64(), **dict.fromkeys(NAMES, pl.String()), "nodes": pl.List(pl.String),
+    **dict.fromkeys(NUMBERS, pl.Float64()),
 })  # fmt: skip
 HEALTHY = Observation(healthy_nodes=frozenset({"node01", "node02"}), gpu_nodes=frozenset({"node01", "node02"}))
 # Of such a run nothing is known but what slurmacct says.

@@ -39,6 +39,7 @@ def test_memory_efficiency_is_the_peak_per_memory_held(held: float | None, ratio
     ("changes", "ratio"),
     [
         ({}, 0.5), ({"time_limit_seconds": None}, None), ({"elapsed_seconds": None}, None),
+        ({"job_start_timestamp_seconds": RUN["start_timestamp_seconds"], "start_timestamp_seconds": None}, None),
         ({"job_start_timestamp_seconds": RUN["start_timestamp_seconds"] - 1800.0}, 0.75),
     ],
 )  # fmt: skip
