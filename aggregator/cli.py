@@ -36,7 +36,11 @@ _CHECK = """Without --connect nothing is asked of any server. With it, each line
   warn  it answers, and something that is configured is not there
   down  it does not answer, or refuses"""
 _CHECK_FAILED = "with --connect: something that serve needs does not answer"
-_DEMO = """The same seed gives the same cluster. It listens on loopback only."""
+_DEMO = """The same seed and size give the same cluster. It listens on loopback only.
+More jobs (--jobs) have more nodes, GPUs, users, accounts and pending jobs. With more than 5,000 running jobs the site
+is refreshed every 30 s, else every 5 s. A larger one begins with a shorter past: 4 h up to 1,250 running jobs, 15 min
+with 20,000. With --state.dir it is the same cluster again for four times that long."""
+_DEMO_JOBS, _MOST_JOBS = 900, 200_000
 _ABOUT_TOKENS = (
     """The service takes a changed file over within seconds. Make tokens as the user that the service runs as."""
 )
@@ -139,11 +143,21 @@ def _add_web(command: argparse.ArgumentParser) -> None:
 def _add_demo(command: argparse.ArgumentParser) -> None:
     _add_listen(command)
     _add_log(command)
+    command.add_argument(
+        "--jobs", type=_jobs, default=_DEMO_JOBS, metavar="N",
+        help="about so many running jobs, all else of the cluster in proportion (default: %(default)s)",
+    )  # fmt: skip
     command.add_argument("--demo.seed", dest="seed", type=int, default=1, help="another seed, another cluster")
     command.add_argument(
         "--state.dir", dest="folder", type=Path, metavar="DIR", help="keep the state here (default: a temporary folder)"
     )
     command.set_defaults(run=_demo)
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_JOBS):
+        raise argparse.ArgumentTypeError(f"must be from 1 to {_MOST_JOBS}, got {text!r}")
+    return int(text)
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
@@ -300,5 +314,5 @@ def _demo(flags: argparse.Namespace) -> int:
     set_up_logging(flags.level or "warn", flags.format or "logfmt")
     with ExitStack() as stack:
         folder = flags.folder or Path(stack.enter_context(TemporaryDirectory(prefix="hpc-aggregator-demo-")))
-        asyncio.run(demo(flags.addresses or [_DEMO_ADDRESS], flags.seed, folder))
+        asyncio.run(demo(flags.addresses or [_DEMO_ADDRESS], flags.seed, flags.jobs, folder))
     return OK

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
+import polars as pl
+
 from aggregator.join.cloud import join_cloud
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
@@ -13,7 +15,7 @@ from aggregator.model.cloud import Activity, CloudUse, CloudView, IdleRule, Inst
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
 from aggregator.model.node import Held, NodeView, Scheduler, Told
-from aggregator.model.storage import Award, FilesystemUsage, StorageEntry, StorageQuota
+from aggregator.model.storage import ENTRIES, Award, FilesystemUsage
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import UsageSums, UsageView
 from aggregator.model.use import Gpu, Use
@@ -22,14 +24,12 @@ from aggregator.model.view import (
     ClusterView,
     Efficiency,
     EnergySums,
-    FilesystemView,
     GpuUse,
     Job,
     JobEnergy,
     JobUse,
     NodeEnergy,
     SourceStatus,
-    SpaceUsed,
     Sums,
 )
 from aggregator.model.waste import Condition, Finding, Judgement, Level, NotJudged, Rule
@@ -109,17 +109,18 @@ def make_ledger_view(runs: Mapping[int, RunLedger]) -> LedgerView:
     return LedgerView(Prices(), Ledger(NOW, runs))
 
 
-def make_entry(**changes: Any) -> StorageEntry:
+def make_entry(**changes: Any) -> dict[str, Any]:
     """Make one group of ACCT_STAT: ten files of 1 MiB on disk only."""
     defaults: dict[str, Any] = {
         "user": "alice", "group": "def-kim", "type": "file", "hsm_state": "", "size_bytes": 10 * 2**20,
         "disk_bytes": 10 * 2**20, "inodes": 10, "size_bins": (0, 0, 0, 0, 0, 10, 0, 0, 0, 0),
     }  # fmt: skip
-    return StorageEntry(**{**defaults, **changes})
+    return {**defaults, **changes}
 
 
-def make_usage(*entries: StorageEntry, **changes: Any) -> FilesystemUsage:
-    return FilesystemUsage(**{"filesystem": "project", "time": NOW, "entries": entries, "updated": NOW - 9, **changes})
+def make_usage(*entries: Mapping[str, Any], **changes: Any) -> FilesystemUsage:
+    frame = pl.DataFrame(entries, schema=ENTRIES)
+    return FilesystemUsage(**{"filesystem": "project", "time": NOW, "entries": frame, "updated": NOW - 9, **changes})
 
 
 def make_status(**changes: Any) -> SourceStatus:
@@ -271,21 +272,3 @@ def rich_cloud(names: tuple[str, ...] = ("alice", "bob"), cloud: str = "arbutus"
     instances += [make_instance(uuid=f"{name}-2", name=name, project=name, activity=IDLE_ACTIVITY) for name in names]
     use = CloudUse(time=NOW, instances=tuple(instances), hypervisors={"hv01": True, "hv02": False})
     return join_cloud(cloud, use, IdleRule(), {name: frozenset({name}) for name in names})
-
-
-def rich_space(name: str, user: str = "") -> SpaceUsed:
-    return SpaceUsed(
-        filesystem="project", group=name, user=user, used_bytes={"disk": 2**63 + 2**20, "tape": 2**66},
-        inodes={("file", "disk"): 12, ("dir", "disk"): 3, ("file", "tape"): 4},
-        hsm_bytes={"released": 2**66, "unknown": 0}, file_size_bins=(1, 2, 3, 4, 5, 6, 7, 8, 9, 12),
-        file_size_sum=2**67, quota=StorageQuota(10**15, 1_000_000, 10**16, 2_000_000), quota_source="allocations",
-        in_doubt={"bytes": 5, "inodes": 0},
-    )  # fmt: skip
-
-
-def rich_filesystem(names: tuple[str, ...] = ("alice", "bob"), filesystem: str = "project") -> FilesystemView:
-    """Make a view in which every family of a file system has samples."""
-    return FilesystemView(
-        filesystem=filesystem, time=NOW, groups=tuple(rich_space(name) for name in names),
-        users=tuple(rich_space(name, name) for name in names), updated=NOW - 30.0, scan_running=True, hsm=True,
-    )  # fmt: skip

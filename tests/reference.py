@@ -6,6 +6,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from aggregator.app.layouts import FILESYSTEMS
+from aggregator.engine.column import Sample
+from aggregator.engine.view import View as Frames
 from aggregator.families import ALL
 from aggregator.families.spec import Family, View
 
@@ -13,8 +16,9 @@ from aggregator.families.spec import Family, View
 class Expected:
     """Collect the families of views the slow way, through prometheus_client's own classes."""
 
-    def __init__(self, views: Iterable[View]) -> None:
+    def __init__(self, views: Iterable[View | Frames]) -> None:
         self._views = tuple(views)
+        self._old = [view for view in self._views if not isinstance(view, Frames)]
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -24,11 +28,12 @@ class Expected:
             metric = self._histogram(family) if family.histogram else self._numbers(family)
             if metric.samples:
                 yield metric
+        yield from _of_tables([view for view in self._views if isinstance(view, Frames)])
 
     def _numbers(self, family: Family[Any]) -> Metric:
         kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
         metric = kind(family.name, family.help, labels=family.all_labels)
-        for view in self._views:
+        for view in self._old:
             for entity in family.entity.of(view):
                 base = family.entity.label_values(view, entity)
                 if family.value:
@@ -43,7 +48,7 @@ class Expected:
     def _histogram(self, family: Family[Any]) -> Metric:
         metric = HistogramMetricFamily(family.name, family.help, labels=family.all_labels)
         assert family.histogram
-        for view in self._views:
+        for view in self._old:
             for entity in family.entity.of(view):
                 if histogram := family.histogram(entity):
                     buckets = [
@@ -53,12 +58,38 @@ class Expected:
         return metric
 
 
+def _of_tables(views: Iterable[Frames]) -> Iterator[Metric]:
+    """Collect the families of frames, row by row."""
+    metrics: dict[str, Any] = {}
+    for table in FILESYSTEMS.tables.values():
+        for family in table.families:
+            kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+            labels = ("filesystem", *table.labels, *family.labels)
+            metrics[family.name] = kinds[family.type](family.name, family.help, labels=labels)
+        for view in views:
+            for row in view[table.name].iter_rows(named=True):
+                for column in table.columns:
+                    if column.sample and row[column.name] is not None:
+                        base = (view.name, *(row[name] for name in table.labels.values()))
+                        _add(metrics[column.sample.family.name], base, column.sample, row, column.name)
+    yield from (metric for metric in metrics.values() if metric.samples)
+
+
+def _add(metric: Any, base: tuple[str, ...], sample: Sample, row: dict[str, Any], name: str) -> None:
+    if sample.total:
+        edges = (*map(repr, sample.family.edges), "+Inf")
+        metric.add_metric(base, list(zip(edges, row[name], strict=True)), row[sample.total])
+        return
+    own = {label: row[column] for label, column in sample.label_columns.items()} | dict(sample.labels)
+    metric.add_metric((*base, *(own[label] for label in sample.family.labels)), 1.0 if sample.constant else row[name])
+
+
 def _cut(label: str, value: str) -> str:
     """Cut a job's name to the default of limits.job_name_bytes."""
     return value.encode()[:128].decode(errors="ignore") if label == "job_name" else value
 
 
-def expected_registry(views: Iterable[View]) -> CollectorRegistry:
+def expected_registry(views: Iterable[View | Frames]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Expected(views))
     return registry

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from aggregator.api.envelope import rfc3339
+from aggregator.engine.view import View
 from aggregator.model.view import Snapshot, SourceStatus
 
 ACCOUNTING = "slurmacct"
@@ -46,9 +47,13 @@ def storage_failure(snapshot: Snapshot, filesystem: str) -> str | None:
     """
     statuses = [status for name in STORAGE if (status := snapshot.sources.get((name, filesystem)))]
     view = snapshot.filesystems.get(filesystem)
-    if not statuses or (view is not None and (view.groups or view.users or any(each.up for each in statuses))):
+    if not statuses or (view is not None and (_has_rows(view) or any(each.up for each in statuses))):
         return None
     return "; ".join(map(describe_failure, statuses))
+
+
+def _has_rows(view: View) -> bool:
+    return not (view["groups"].is_empty() and view["users"].is_empty())
 
 
 def cloud_failure(snapshot: Snapshot, cloud: str) -> str | None:

@@ -1,8 +1,8 @@
 """GET /api/v1/storage/{filesystem}/groups/… and /users/…: who has how much of a quota, and had."""
 
-from collections.abc import Sequence
 from typing import Final
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.audit import audit
@@ -12,14 +12,14 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import find_filesystem
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.representation import Json, times
-from aggregator.api.selection import select_sums
+from aggregator.api.representation import Json
+from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
-from aggregator.api.storage_representation import quota_json, space_json
+from aggregator.api.storage_representation import head_json, quota_json, spaces_json
 from aggregator.api.visibility import Sight, sight_of
+from aggregator.engine.view import View
 from aggregator.model.series import Subject
-from aggregator.model.view import FilesystemView, SpaceUsed
 from aggregator.queries.series import quota_key
 
 # Quotas are looked at over months.
@@ -31,29 +31,30 @@ async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
     view, sight = _look(request)
-    space = _find_group(request, view, sight)
-    data = {**_head(view), "group": space.group, **_space(space)}
+    row = _find_group(request, view, sight)
+    (space,) = spaces_json(view, "group", [row])
+    data = {**head_json(view), "group": row["group"], **space, "quota": quota_json(row)}
     return success(request, data, storage_warnings(request.app[STORE].current, view))
 
 
 async def list_group_users(request: web.Request) -> web.Response:
     """Answer with the users in one group, by name, page by page."""
     view, sight = _look(request)
-    group = _find_group(request, view, sight).group
-    return _users(request, view, [each for each in view.users if each.group == group and sight.sees_space(each)])
+    group = _find_group(request, view, sight)["group"]
+    return _users(request, view, sight.spaces_of(view).filter(pl.col("group") == group))
 
 
 async def list_space(request: web.Request) -> web.Response:
     """Answer with what users have, by group and name, page by page; without group is what is of all groups."""
     view, sight = _look(request)
-    return _users(request, view, [each for each in view.users if sight.sees_space(each)])
+    return _users(request, view, sight.spaces_of(view))
 
 
 async def get_group_series(request: web.Request) -> web.Response:
     """Answer with a graph of a group's quota, by default of the last 90 days."""
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
-    group = _find_group(request, view, sight).group
+    group = _find_group(request, view, sight)["group"]
     return await _series(request, asked, view, "group", group)
 
 
@@ -62,46 +63,42 @@ async def get_space_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
     user = request.match_info["user"]
-    if not any(each.user == user and sight.sees_space(each) for each in view.users):
-        raise NotFound(f'user "{user[:_SHOWN]}": not known on file system "{view.filesystem}"')
+    if sight.spaces_of(view).filter(pl.col("user") == user).is_empty():
+        raise NotFound(f'user "{user[:_SHOWN]}": not known on file system "{view.name}"')
     audit(request, (user,))
     return await _series(request, asked, view, "user", user)
 
 
-def _look(request: web.Request) -> tuple[FilesystemView, Sight]:
+def _look(request: web.Request) -> tuple[View, Sight]:
     view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules)
 
 
-def _find_group(request: web.Request, view: FilesystemView, sight: Sight) -> SpaceUsed:
-    """Give the group of the path; one that may not be seen is as one that is not known."""
-    name, seen = request.match_info["group"], sight.groups_seen(view.users, view.members)
-    for space in view.groups:
-        if space.group == name and (seen is None or name in seen):
-            return space
-    raise NotFound(f'group "{name[:_SHOWN]}": not known on file system "{view.filesystem}"')
+def _find_group(request: web.Request, view: View, sight: Sight) -> Json:
+    """Give the row of the group of the path; one that may not be seen is as one that is not known."""
+    name = request.match_info["group"]
+    for row in sight.groups_of(view).filter(pl.col("group") == name).iter_rows(named=True):
+        return row
+    raise NotFound(f'group "{name[:_SHOWN]}": not known on file system "{view.name}"')
 
 
-def _users(request: web.Request, view: FilesystemView, users: Sequence[SpaceUsed]) -> web.Response:
+def _users(request: web.Request, view: View, users: pl.DataFrame) -> web.Response:
     asked = Parameters(request, "limit", "cursor")
-    page, last = select_sums(users, lambda each: (each.group, each.user), asked.cursor(str, 2), asked.limit())
-    audit(request, (each.user for each in page))
+    page, last = select_rows(users, ("group", "user"), asked.cursor(str, 2), asked.limit())
+    audit(request, page["user"])
+    rows = page.to_dicts()
+    shown = zip(rows, spaces_json(view, "user", rows), strict=True)
     data = {
-        **_head(view),
-        "users": [{"group": each.group or None, "user": each.user, **_space(each)} for each in page],
+        **head_json(view),
+        "users": [
+            {"group": row["group"] or None, "user": row["user"], **space, "quota": quota_json(row)}
+            for row, space in shown
+        ],
         "next_cursor": write_cursor(*last) if last else None,
     }
     return success(request, data, storage_warnings(request.app[STORE].current, view))
 
 
-async def _series(request: web.Request, asked: Parameters, view: FilesystemView, kind: str, owner: str) -> web.Response:
-    reader, subject = Reader(quota_key(view.filesystem)), Subject(labels=((kind, owner),))
+async def _series(request: web.Request, asked: Parameters, view: View, kind: str, owner: str) -> web.Response:
+    reader, subject = Reader(quota_key(view.name)), Subject(labels=((kind, owner),))
     return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)
-
-
-def _head(view: FilesystemView) -> Json:
-    return {"filesystem": view.filesystem, **times("as_of", view.time), **times("updated", view.updated)}
-
-
-def _space(space: SpaceUsed) -> Json:
-    return {**space_json(space), "quota": quota_json(space)}

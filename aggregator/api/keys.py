@@ -27,6 +27,11 @@ Clock = Callable[[], float]
 class MetricsPage(Protocol):
     """What answers /metrics."""
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Give the groups of families by which an answer can be limited."""
+        ...
+
     async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
         """Answer with the families of these groups, or with all of them when groups is None."""
         ...

@@ -7,7 +7,8 @@ from aiohttp import web
 from aggregator.api.errors import ApiError, NotFound, Starting, Unavailable
 from aggregator.api.freshness import STORAGE, accounting_failure, storage_failure
 from aggregator.api.keys import CLOCK, REPLICAS, SETTINGS
-from aggregator.model.view import ClusterView, FilesystemView, Snapshot
+from aggregator.engine.view import View
+from aggregator.model.view import ClusterView, Snapshot
 
 _SHOWN = 100
 
@@ -43,7 +44,7 @@ def replica_warnings(request: web.Request, cluster: str) -> Sequence[str]:
     return replica.notes() if replica else ()
 
 
-def find_filesystem(snapshot: Snapshot, name: str) -> FilesystemView:
+def find_filesystem(snapshot: Snapshot, name: str) -> View:
     """Give the file system's view, whose data are known; how old they are, the view itself says.
 
     Raises NotFound, or Unavailable naming the source and its error.

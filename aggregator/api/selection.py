@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+import polars as pl
+
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.jobid import JobId
-from aggregator.model.view import Job, SpaceUsed
+from aggregator.model.view import Job
 from aggregator.model.waste import Finding
 
 JobKey = tuple[int, ...]
@@ -76,21 +78,20 @@ def select_jobs(
     return page, (page[-1].run.job_id, page[-1].run.run_id) if more else None
 
 
-def select_groups(
-    groups: Sequence[SpaceUsed], seen: frozenset[str] | None, wanted: frozenset[str], after: str | None, limit: int
-) -> tuple[list[SpaceUsed], str | None]:
-    """Give one page of groups, which are sorted by name, and the name after which the next begins.
+def select_rows(
+    frame: pl.DataFrame, keys: Sequence[str], after: tuple[str, ...] | None, limit: int
+) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
+    """Give one page of a frame, which is sorted by these columns, and their values after which the next begins."""
+    rest = frame if after is None else frame.filter(_is_after(keys, after))
+    page = rest.head(limit)
+    return page, tuple(page.select(keys).row(-1)) if rest.height > limit else None
 
-    seen holds the groups that may be seen, None means all.
-    """
-    start = 0 if after is None else bisect_right(groups, after, key=lambda space: space.group)
-    matching = (
-        space
-        for space in islice(groups, start, None)
-        if (not wanted or space.group in wanted) and (seen is None or space.group in seen)
-    )
-    page, more = _cut(matching, limit)
-    return page, page[-1].group if more else None
+
+def _is_after(keys: Sequence[str], after: tuple[str, ...]) -> pl.Expr:
+    first, last = pl.col(keys[0]), after[0]
+    if len(keys) == 1:
+        return first > last
+    return (first > last) | ((first == last) & _is_after(keys[1:], after[1:]))
 
 
 def select_sums(

@@ -1,5 +1,6 @@
 """GET /api/v1/storage and /api/v1/storage/{filesystem}."""
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.audit import audit
@@ -9,10 +10,11 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import filesystem_names, find_filesystem
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.selection import select_groups
+from aggregator.api.selection import select_rows
 from aggregator.api.storage_representation import filesystem_json, groups_json
 from aggregator.api.visibility import sight_of
-from aggregator.model.view import FilesystemView, Snapshot
+from aggregator.engine.view import View
+from aggregator.model.view import Snapshot
 
 
 async def list_filesystems(request: web.Request) -> web.Response:
@@ -32,25 +34,26 @@ async def get_filesystem(request: web.Request) -> web.Response:
     snapshot = request.app[STORE].current
     view = find_filesystem(snapshot, request.match_info["filesystem"])
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules)
-    seen = sight.groups_seen(view.users, view.members)
-    page, last = select_groups(view.groups, seen, groups, after[0] if after else None, limit)
-    shown = {space.group for space in page}
-    users = [user for user in view.users if user.group in shown and sight.sees_space(user)]
-    audit(request, (user.user for user in users))
+    seen = sight.groups_of(view)
+    asked_for = seen.filter(pl.col("group").is_in(list(groups))) if groups else seen
+    page, last = select_rows(asked_for, ("group",), after, limit)
+    users = sight.spaces_of(view).join(page.select("group"), on="group", how="semi", maintain_order="left")
+    audit(request, users["user"])
     data = {
         **filesystem_json(view),
-        "groups": groups_json(page, users),
-        "next_cursor": write_cursor(last) if last is not None else None,
+        "groups": groups_json(view, page.to_dicts(), users),
+        "next_cursor": write_cursor(*last) if last is not None else None,
     }
     return success(request, data, storage_warnings(snapshot, view))
 
 
-def storage_warnings(snapshot: Snapshot, view: FilesystemView) -> list[str]:
+def storage_warnings(snapshot: Snapshot, view: View) -> list[str]:
     """Say what is missing from an answer about a file system."""
-    warnings = list(source_warnings(snapshot, view.filesystem))
-    if view.untrusted_profiles:
+    warnings = list(source_warnings(snapshot, view.name))
+    untrusted = view["filesystem"]["untrusted_profiles"].sum()
+    if untrusted:
         warnings.append(
-            f"size_profile is null for {view.untrusted_profiles} of {len(view.groups)} groups: "
+            f"size_profile is null for {untrusted} of {view['groups'].height} groups: "
             "their bins do not add up to their files (Robinhood before 3.2 miscounts empty files)"
         )
     return warnings

@@ -1,16 +1,15 @@
 """Who may see what: pure functions of an identity, the site's rules and the snapshot."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+
+import polars as pl
 
 from aggregator.api.identity import Identity
 from aggregator.api.tokens.scope import READ_OWN, accounts_of
+from aggregator.engine.view import View
 from aggregator.model.accounting import Account, Run
-from aggregator.model.view import ClusterView, Snapshot, SpaceUsed, Sums
-
-NOBODY: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
+from aggregator.model.view import ClusterView, Snapshot, Sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +52,18 @@ class Sight:
             return sums.account in self.memberships
         return sums.user == self.user or (self.members_see_members and sums.account in self.memberships)
 
-    def sees_space(self, space: SpaceUsed) -> bool:
-        """Tell whether the space of a user is shown."""
-        return self.everything or space.user == self.user
+    def spaces_of(self, filesystem: View) -> pl.DataFrame:
+        """Give the users of a file system whose space is shown."""
+        users = filesystem["users"]
+        return users if self.everything else users.filter(pl.col("user") == self.user)
 
-    def groups_seen(
-        self, users: Iterable[SpaceUsed], members: Mapping[str, frozenset[str]] = NOBODY
-    ) -> frozenset[str] | None:
-        """List the groups that are shown, those in which the user has something or is a member; None for all."""
+    def groups_of(self, filesystem: View) -> pl.DataFrame:
+        """Give the groups of a file system that are shown: those in which the user has something or is a member."""
         if self.everything:
-            return None
-        listed = frozenset(group for group, of in members.items() if self.user in of)
-        return listed | {space.group for space in users if self.sees_space(space)}
+            return filesystem["groups"]
+        listed = filesystem["members"].filter(pl.col("user") == self.user)
+        own = pl.concat([listed.select("group"), self.spaces_of(filesystem).select("group")])
+        return filesystem["groups"].join(own, on="group", how="semi", maintain_order="left")
 
     def sees_project(self, members: Collection[str]) -> bool:
         """Tell whether a project of a cloud is shown, all of it: to its members."""

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import aggregator
@@ -27,9 +26,9 @@ from aggregator.model.cloud import IdleRule
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.software import Software
-from aggregator.sources.synthetic import (
+from aggregator.state import StateStore
+from aggregator.synthetic import (
     LOGIN_NODE,
-    PAST_SECONDS,
     SyntheticAccounting,
     SyntheticAllocations,
     SyntheticAround,
@@ -45,10 +44,12 @@ from aggregator.sources.synthetic import (
     SyntheticStorage,
     SyntheticUsage,
     SyntheticUse,
+    past_seconds,
+    past_share,
 )
-from aggregator.state import StateStore
 
-INTERVAL_SECONDS = 5.0
+# A refresh of a large site takes seconds.
+_INTERVAL_SECONDS, _INTERVAL_OF_LARGE_SITES, _LARGE_SITE_JOBS = 5.0, 30.0, 5000
 # About two seconds at the start.
 _REPLAY_SECONDS = 16 * 3600.0
 # Made up, as everything here: the carbon of a grid of hydro and gas, and prices in the order of a real site's.
@@ -63,13 +64,19 @@ _SOFTWARE = tuple(
 # Who tries a front end on it asks for everything at once, and harms nobody.
 _BOUNDS = Bounds(requests_per_second=1000, burst=10_000)
 # Enough for the rules that ask for two hours of idle GPUs; each hour is a second of work.
-TIMING = Timing(interval=INTERVAL_SECONDS, prices=PRICES, backfill=2.5 * 3600.0)
+_BACKFILL_SECONDS = 2.5 * 3600.0
 
 
 @asynccontextmanager
-async def open_synthetic_site(seed: int, start: float, since: float | None = None) -> AsyncIterator[Site]:
+async def open_synthetic_site(seed: int, jobs: int, start: float, since: float | None = None) -> AsyncIterator[Site]:
+    """Make the synthetic site, off the event loop: a large one takes seconds."""
+    yield await executors.run(executors.REFRESH, make_synthetic_site, seed, jobs, start, since)
+
+
+def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None) -> Site:
     """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
-    cluster = SyntheticCluster(seed=seed, start=start, since=since)
+    cluster = SyntheticCluster(seed=seed, running=jobs, start=start, since=since)
+    interval = interval_of(jobs)
     sources = ClusterSources(
         SyntheticAccounting(cluster),
         SyntheticUse(cluster),
@@ -86,22 +93,35 @@ async def open_synthetic_site(seed: int, start: float, since: float | None = Non
     )
     rule, quotas = IdleRule(), SyntheticQuotas(cluster)
     cloud = SyntheticCloud(cluster, rule)
-    homes = QuotaSources(counts=quotas, source="gpfs", of_users=True, series=quotas)
-    yield Site(
+    homes = QuotaSources(counts=quotas, has_limits=True, series=quotas)
+    return Site(
         {cluster.name: sources},
         {
             **{
-                name: FilesystemSources(SyntheticStorage(cluster, name), INTERVAL_SECONDS, hsm=hsm, has_quotas=True)
+                name: FilesystemSources(SyntheticStorage(cluster, name), interval, hsm=hsm, has_quotas=True)
                 for name, hsm in (("project", True), ("scratch", False))
             },
-            "home": FilesystemSources(None, INTERVAL_SECONDS, hsm=False, has_quotas=False, quotas=homes),
+            "home": FilesystemSources(None, interval, hsm=False, has_quotas=False, quotas=homes),
         },
         SyntheticAllocations(cluster),
-        {"demo-cloud": CloudSources(use=cloud, interval=INTERVAL_SECONDS, rule=rule, series=cloud)},
+        {"demo-cloud": CloudSources(use=cloud, interval=interval, rule=rule, series=cloud)},
     )
 
 
-async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> None:
+def interval_of(jobs: int) -> float:
+    """Give the seconds between two refreshes of a site with so many running jobs."""
+    return _INTERVAL_SECONDS if jobs <= _LARGE_SITE_JOBS else _INTERVAL_OF_LARGE_SITES
+
+
+def timing_of(jobs: int) -> Timing:
+    """Give the times, rules and prices of a site with so many running jobs."""
+    return Timing(
+        interval=interval_of(jobs), prices=PRICES, backfill=_BACKFILL_SECONDS * past_share(jobs),
+        judge=Judge(active_rules(load_rules())),
+    )  # fmt: skip
+
+
+async def demo(addresses: Sequence[ListenAddress], seed: int, jobs: int, folder: Path) -> None:
     """Serve the synthetic site until SIGTERM or SIGINT, with its state in a folder, and say what to open.
 
     Raises StartError.
@@ -117,15 +137,15 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, folder: Path) -> N
     async with listen(service, settings, addresses) as ended:
         end_in_time()
         start = time.time()
-        since = running_since(folder, seed, start)
-        timing = replace(TIMING, judge=Judge(active_rules(load_rules())))
-        await service.start(lambda: open_synthetic_site(seed, start, since), timing)
-        print(_welcome(addresses[0]), file=sys.stderr, flush=True)
+        since = running_since(folder, seed, jobs, start)
+        timing = timing_of(jobs)
+        await service.start(lambda: open_synthetic_site(seed, jobs, start, since), timing)
+        print(_welcome(addresses[0], timing.interval), file=sys.stderr, flush=True)
         async with watch(service):
             await ended.wait()
 
 
-def running_since(folder: Path, seed: int, now: float) -> float:
+def running_since(folder: Path, seed: int, jobs: int, now: float) -> float:
     """Tell since when the cluster runs: after a restart with the same state it is the same cluster, with all its jobs.
 
     One that began too long ago to be played again begins anew, with other job ids.
@@ -134,10 +154,11 @@ def running_since(folder: Path, seed: int, now: float) -> float:
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(file.read_text(encoding="utf-8"))
         since = float(kept["since"])
-        if kept["seed"] == seed and since <= now <= since + _REPLAY_SECONDS:
+        same = (kept["seed"], kept["jobs"]) == (seed, jobs)
+        if same and since <= now <= since + _REPLAY_SECONDS * past_share(jobs):
             return since
-    since = now - PAST_SECONDS
-    file.write_text(json.dumps({"seed": seed, "since": since}), encoding="utf-8")
+    since = now - past_seconds(jobs)
+    file.write_text(json.dumps({"seed": seed, "jobs": jobs, "since": since}), encoding="utf-8")
     return since
 
 
@@ -145,11 +166,11 @@ async def _nothing_to_reload() -> str | None:
     return "the demo has no configuration file"
 
 
-def _welcome(address: ListenAddress) -> str:
+def _welcome(address: ListenAddress, interval: float) -> str:
     base = f"http://{address}"
     return "\n".join(
         (
-            f"hpc-aggregator {aggregator.__version__} demo: a synthetic site, refreshed every {INTERVAL_SECONDS:g} s",
+            f"hpc-aggregator {aggregator.__version__} demo: a synthetic site, refreshed every {interval:g} s",
             f"  overview        {base}/",
             f"  gauges          {base}/metrics",
             f"  wasted GPUs     {base}/metrics?collect[]=users",

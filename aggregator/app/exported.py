@@ -40,11 +40,10 @@ class CloudSources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaSources:
-    """The source of one file system's quotas, what it is called, and of their graphs."""
+    """The source of one file system's quotas, and of their graphs; has_limits: the limits come with them."""
 
     counts: Source[QuotaCounts]
-    source: str
-    of_users: bool
+    has_limits: bool
     series: SeriesReader
 
 
@@ -77,8 +76,7 @@ def open_quotas(
     reader = PrometheusSeries(client, matchers, {exporter: settings}, nodes)
     return QuotaSources(
         counts=PrometheusQuotas(client, matchers, settings, nodes, series, patience=patience),
-        source=quota.source,
-        of_users=quota.of == "user",
+        has_limits=quota.source == "gpfs",
         series=QuotaHistory(reader, series),
     )
 

@@ -7,7 +7,10 @@ from typing import TypeVar
 
 from aggregator import executors
 from aggregator.app.exported import CloudSources
+from aggregator.app.layouts import FILESYSTEMS
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
+from aggregator.engine.part import Layout
+from aggregator.engine.view import View
 from aggregator.exposition import Page, Renderer, ServiceMetrics
 from aggregator.exposition.render import JOB_NAME_BYTES
 from aggregator.join.efficiency import FairShare
@@ -17,15 +20,16 @@ from aggregator.model.cloud import CloudView
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
-from aggregator.model.view import ClusterView, FilesystemView, Snapshot, SourceStatus
+from aggregator.model.view import ClusterView, Snapshot, SourceStatus
+from aggregator.parts.storage.inputs import Filesystem
 from aggregator.refresh.cloud import CloudRefresher
 from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
 from aggregator.refresh.fetch import Feed, Fetches
-from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.memory import Memory
+from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.progress import STALLED_AFTER
 from aggregator.refresh.replica import ReplicaRefresher
 from aggregator.refresh.silence import doubt, vanished
@@ -37,7 +41,7 @@ from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
-V = TypeVar("V", ClusterView, FilesystemView, CloudView)
+V = TypeVar("V", ClusterView, CloudView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,16 @@ class Outlets:
             # No await between the two: page and API show the same snapshot.
             show(view, stale_after)
             self.page.publish((kind, name), members)
+
+        return publish
+
+    def parts_publisher(self, layout: Layout, show: Callable[[View, float], None], stale_after: float) -> Publish[View]:
+        """Make the same for what is made of parts."""
+
+        async def publish(view: View) -> None:
+            members = await executors.run(executors.REFRESH, layout.render, view.name, view.frames)
+            show(view, stale_after)
+            self.page.publish((layout.kind, view.name), members)
 
         return publish
 
@@ -234,23 +248,24 @@ def _cluster(
 
 def _filesystem(
     name: str, sources: FilesystemSources, allocations: Fetches[Allocations], timing: Timing, outlets: Outlets
-) -> FilesystemRefresher:
+) -> PartsRefresher:
     if name not in outlets.store.current.filesystems:
-        outlets.store.publish_filesystem(FilesystemView(filesystem=name, time=0.0))
-    patient = _patient(timing, sources.interval)
-    return FilesystemRefresher(
+        outlets.store.publish_filesystem(View(name, 0.0, FILESYSTEMS.empty()))
+    patient, quotas = _patient(timing, sources.interval), sources.quotas
+    publish = outlets.parts_publisher(FILESYSTEMS, outlets.store.publish_filesystem, patient.stale_after)
+    return PartsRefresher(
+        "file system",
         name,
-        usage=_feed(sources.usage, name, patient, outlets) if sources.usage else None,
-        quotas=Quotas(
-            counts=_feed(sources.quotas.counts, name, patient, outlets),
-            source=sources.quotas.source,
-            of_users=sources.quotas.of_users,
-        )
-        if sources.quotas
-        else None,
-        allocations=allocations if sources.has_quotas else None,
-        hsm=sources.hsm,
-        publish=outlets.publisher("filesystem", name, outlets.store.publish_filesystem, patient.stale_after),
+        layout=FILESYSTEMS,
+        facts=Filesystem(
+            name, hsm=sources.hsm, scanned=sources.usage is not None, has_own_limits=bool(quotas and quotas.has_limits)
+        ),
+        feeds=(
+            _feed(sources.usage, name, patient, outlets) if sources.usage else None,
+            _feed(quotas.counts, name, patient, outlets) if quotas else None,
+            allocations if sources.has_quotas else None,
+        ),
+        publish=publish,
         stages=outlets.stages("", name),
     )
 

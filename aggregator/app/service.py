@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.lag import Lag
+from aggregator.app.layouts import FAMILIES
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
 from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
 from aggregator.app.site import AccountingSource, Key, Site
@@ -40,7 +41,7 @@ class Service:
         self.state = state
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
-        self.page = Page(self.metrics.registry, self.store.is_late)
+        self.page = Page(self.metrics.registry, FAMILIES, self.store.is_late)
         self.metrics.series = self.page.series
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)

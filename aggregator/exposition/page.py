@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONT
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from aggregator import executors
-from aggregator.exposition.render import Member, compress, head
-from aggregator.families import ALL
+from aggregator.engine.column import Listing
+from aggregator.engine.exposition import Member, compress, head
 
 SERVICE_GROUP = "service"
 _OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
@@ -31,20 +31,31 @@ class _Scope:
 
 
 class Page:
-    """Serve `/metrics` from compressed members; the service's own small families are rendered per scrape.
+    """Serve `/metrics` from compressed members of these families; the service's own ones are rendered per scrape.
 
     is_late tells at each scrape of which scopes the members are too old to be shown.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, is_late: Callable[[tuple[str, str]], bool] = lambda scope: False
+        self,
+        registry: CollectorRegistry,
+        families: Sequence[Listing],
+        is_late: Callable[[tuple[str, str]], bool] = lambda scope: False,
     ) -> None:
         self._registry = registry
+        self._listed = families
         self._is_late = is_late
         self._scopes: dict[tuple[str, str], _Scope] = {}
         self._heads = {
-            (family.name, openmetrics): head(family, openmetrics) for family in ALL for openmetrics in (False, True)
+            (family.name, openmetrics): head(family, openmetrics)
+            for family in families
+            for openmetrics in (False, True)
         }
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Give the groups of families by which an answer can be limited."""
+        return frozenset(family.collect for family in self._listed) | {SERVICE_GROUP}
 
     def publish(self, scope: tuple[str, str], members: Mapping[str, Member]) -> None:
         """Replace the members of one scope, such as ("cluster", "narval")."""
@@ -82,8 +93,8 @@ class Page:
 
     def _families(self, groups: frozenset[str] | None, openmetrics: bool) -> Iterable[bytes]:
         scopes = self._shown()
-        for family in ALL:
-            if groups is None or family.entity.group in groups:
+        for family in self._listed:
+            if groups is None or family.collect in groups:
                 found = [scope.members[family.name].content for scope in scopes if family.name in scope.members]
                 if found:
                     yield self._heads[family.name, openmetrics]

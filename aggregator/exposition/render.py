@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from isal import igzip
 
-from aggregator.exposition.labels import escape_help, fragment, shorten
+from aggregator.engine.exposition import Member, compress
+from aggregator.exposition.labels import fragment, shorten
 from aggregator.families import ALL
 from aggregator.families.spec import Entity, Family, Histogram, View
 
@@ -20,15 +20,6 @@ MAX_EXTRAS = 200_000
 JOB_NAME = "job_name"
 # Anybody chooses the name of a job, and one label that is too long for a Prometheus costs it the whole page.
 JOB_NAME_BYTES = 128
-_LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """The samples of one family in one view, compressed, without HELP and TYPE; series counts them."""
-
-    content: bytes
-    series: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +28,6 @@ class _Column:
 
     entities: Sequence[Any]
     fragments: Sequence[str]
-
-
-def head(family: Family[Any], openmetrics: bool) -> bytes:
-    """Compress a family's HELP and TYPE lines, the only ones that differ between the two formats."""
-    name = family.openmetrics_name if openmetrics else family.name
-    lines = f"# HELP {name} {escape_help(family.help)}\n# TYPE {name} {family.type}\n"
-    return compress(lines.encode())
-
-
-def compress(content: bytes) -> bytes:
-    """Make one gzip member; without a time stamp, so that equal content gives equal bytes."""
-    return igzip.compress(content, compresslevel=_LEVEL, mtime=0)
 
 
 class Renderer:

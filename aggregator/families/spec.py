@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from aggregator.engine.column import Kind, Listing, Stability
 from aggregator.model.cloud import CloudView
-from aggregator.model.view import ClusterView, FilesystemView
+from aggregator.model.view import ClusterView
 
 E = TypeVar("E")
-View = ClusterView | FilesystemView | CloudView
+View = ClusterView | CloudView
 Group = Literal["jobs", "users", "accounts", "nodes", "storage", "cloud"]
-Stability = Literal["STABLE", "EXPERIMENTAL"]
 LabelValues = tuple[str, ...]
 
 _NAME = re.compile(r"hpc_[a-z][a-z0-9_]*")
@@ -74,7 +74,7 @@ class Family(Generic[E]):
             raise FamilyError(f"{self.name}: extra labels go with samples, and only with them")
 
     @property
-    def type(self) -> str:
+    def type(self) -> Kind:
         """Give Prometheus's word for the type."""
         if self.is_counter:
             return "counter"
@@ -86,9 +86,12 @@ class Family(Generic[E]):
         return self.name.endswith(_COUNTER_SUFFIX)
 
     @property
-    def openmetrics_name(self) -> str:
-        """Give the name in OpenMetrics's HELP and TYPE lines, where a counter's has no suffix."""
-        return self.name.removesuffix(_COUNTER_SUFFIX)
+    def listing(self) -> Listing:
+        """Give it as it is on the page."""
+        return Listing(
+            name=self.name, type=self.type, labels=self.all_labels, help=self.help, cost=self.cost, source=self.source,
+            stability=self.stability, collect=self.entity.group,
+        )  # fmt: skip
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ class Family(Generic[E]):
 
 
 def cluster_of(view: View) -> str:
-    """Name the view's cluster; a file system's view has none, and no entity of a cluster either."""
+    """Name the view's cluster; a cloud's view has none, and no entity of a cluster either."""
     return view.cluster if isinstance(view, ClusterView) else ""
 
 

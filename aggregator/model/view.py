@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aggregator.engine.view import View
 from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
 from aggregator.model.cloud import CloudView
@@ -10,7 +11,7 @@ from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.node import NodeView, Scheduler
 from aggregator.model.nodename import NodeRule
-from aggregator.model.storage import Award, StorageQuota
+from aggregator.model.storage import Award
 from aggregator.model.usage import UsageView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
 
@@ -203,66 +204,6 @@ class ClusterView:
 
 
 @dataclass(frozen=True, slots=True)
-class SpaceUsed:
-    """Space of one group, or of one user in it (user "" for the whole group).
-
-    used_bytes and inodes are by tier: `disk` is what the blocks occupy and every inode; `tape` is the current
-    copies on tape. hsm_bytes (apparent) by HSM state. size_bins is cumulative by SIZE_BIN_EDGES, None when the
-    profile cannot be trusted. counted is what the quota's own source (counted_by) says is used, by resource (bytes,
-    inodes), in_doubt what it has not settled yet. group is "" for what a user has in all groups.
-    """
-
-    filesystem: str
-    group: str
-    user: str = ""
-    used_bytes: Mapping[str, int] = field(default_factory=dict)
-    inodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    hsm_bytes: Mapping[str, int] = field(default_factory=dict)
-    file_size_bins: tuple[int, ...] | None = None
-    file_size_sum: int | None = None
-    quota: StorageQuota | None = None
-    quota_source: str = ""
-    counted: Mapping[str, int] = field(default_factory=dict)
-    counted_by: str = ""
-    in_doubt: Mapping[str, int] = field(default_factory=dict)
-
-    def quota_used(self) -> dict[str, float]:
-        """Give used ÷ quota on disk by resource (bytes, inodes), for the limits that there are and are not 0.
-
-        What the quota's own source counts is what the file system enforces; without it the sums tell.
-        """
-        limits = {"bytes": self.quota.bytes, "inodes": self.quota.inodes} if self.quota else {}
-        used = self.counted if self.counted_by else self._summed()
-        return {name: used[name] / limit for name, limit in limits.items() if limit and name in used}
-
-    def _summed(self) -> dict[str, int]:
-        if not self.used_bytes and not self.inodes:
-            return {}
-        inodes = sum(count for (_, tier), count in self.inodes.items() if tier == "disk")
-        return {"bytes": self.used_bytes.get("disk", 0), "inodes": inodes}
-
-
-@dataclass(frozen=True, slots=True)
-class FilesystemView:
-    """One file system at one time: its groups, the users in them, and how fresh the numbers are.
-
-    scanned: Robinhood reads it; else all is from its quotas. members are the users who may see a group.
-    """
-
-    filesystem: str
-    time: float
-    groups: tuple[SpaceUsed, ...] = ()
-    users: tuple[SpaceUsed, ...] = ()
-    updated: float | None = None
-    scan_running: bool = False
-    path: str = ""
-    hsm: bool = False
-    untrusted_profiles: int = 0
-    scanned: bool = True
-    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """The last attempt to fetch one source for one cluster or file system; times are epoch seconds.
 
@@ -296,6 +237,6 @@ class Snapshot:
     """
 
     clusters: Mapping[str, ClusterView] = field(default_factory=dict)
-    filesystems: Mapping[str, FilesystemView] = field(default_factory=dict)
+    filesystems: Mapping[str, View] = field(default_factory=dict)
     clouds: Mapping[str, CloudView] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], SourceStatus] = field(default_factory=dict)

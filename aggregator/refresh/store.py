@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import inf
 
+from aggregator.engine.view import View
 from aggregator.model.cloud import CloudView
-from aggregator.model.view import ClusterView, FilesystemView, Snapshot, SourceStatus
+from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 
 _log = logging.getLogger(__name__)
 # What is shown of one cluster, file system or cloud, such as ("cluster", "narval").
@@ -48,10 +49,10 @@ class SnapshotStore:
         self._until["cluster", view.cluster] = self._now() + seconds
         self.latest = replace(self.latest, clusters={**self.latest.clusters, view.cluster: view})
 
-    def publish_filesystem(self, view: FilesystemView, seconds: float = inf) -> None:
+    def publish_filesystem(self, view: View, seconds: float = inf) -> None:
         """Replace one file system's view, to be shown for so long."""
-        self._until["filesystem", view.filesystem] = self._now() + seconds
-        self.latest = replace(self.latest, filesystems={**self.latest.filesystems, view.filesystem: view})
+        self._until["filesystem", view.name] = self._now() + seconds
+        self.latest = replace(self.latest, filesystems={**self.latest.filesystems, view.name: view})
 
     def publish_cloud(self, view: CloudView, seconds: float = inf) -> None:
         """Replace one cloud's view, to be shown for so long."""
@@ -97,8 +98,7 @@ def _blanked(snapshot: Snapshot, late: Collection[Scope]) -> Snapshot:
         if kind == "cluster" and name in clusters:
             clusters[name] = ClusterView(name, clusters[name].time, names=clusters[name].names)
         elif kind == "filesystem" and name in filesystems:
-            view = filesystems[name]
-            filesystems[name] = FilesystemView(name, view.time, path=view.path, hsm=view.hsm, scanned=view.scanned)
+            filesystems[name] = filesystems[name].blank()
         elif kind == "cloud" and name in clouds:
             clouds[name] = CloudView(cloud=name, time=clouds[name].time, rule=clouds[name].rule)
     times = {("cluster", name): view.time for name, view in clusters.items()}

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from aggregator.model.storage import FilesystemUsage, StorageEntry
+import polars as pl
+
+from aggregator import executors
+from aggregator.model.storage import ENTRIES, FilesystemUsage
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Database, Row, SchemaError, text
 
@@ -89,7 +93,7 @@ class Robinhood:
         return FilesystemUsage(
             filesystem=self._filesystem,
             time=at,
-            entries=tuple(parse_entry(row) for row in rows),
+            entries=await executors.run(executors.REFRESH, parse_entries, rows),
             updated=parse_updated(values),
             scan_running=is_scanning(values, at),
             path=values.get("FS_Path", ""),
@@ -116,19 +120,17 @@ def parse_layout(rows: Iterable[Row], key: str) -> Layout:
     return Layout(user, group, hsm, set(SIZE_COLUMNS) <= columns, {"varname", "value"} <= variables)
 
 
-def parse_entry(row: Row) -> StorageEntry:
+def parse_entries(rows: Iterable[Row]) -> pl.DataFrame:
+    """Parse the rows of `Layout.statement`: ENTRIES."""
+    return pl.DataFrame([_parse_entry(row) for row in rows], schema=ENTRIES, orient="row")
+
+
+def _parse_entry(row: Row) -> tuple[Any, ...]:
     """Parse one group; sums come as DECIMAL or NULL."""
     user, group, kind, state, size, blocks, count, *bins = row
-    return StorageEntry(
-        user=text(user),
-        group=text(group),
-        type=text(kind),
-        hsm_state=_hsm_state(text(state)),
-        size_bytes=int(size or 0),
-        disk_bytes=int(blocks or 0) * BLOCK_BYTES,
-        inodes=int(count or 0),
-        size_bins=tuple(int(inodes or 0) for inodes in bins),
-    )
+    names = text(user), text(group), text(kind), _hsm_state(text(state))
+    sums = int(size or 0), int(blocks or 0) * BLOCK_BYTES, int(count or 0)
+    return (*names, *sums, [int(inodes or 0) for inodes in bins])
 
 
 def _hsm_state(state: str) -> str:

@@ -21,8 +21,8 @@ from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
 from aggregator.model.energy import Ledger, Prices, RunLedger
 from aggregator.model.view import ClusterView
-from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticPower, SyntheticUse
 from aggregator.state import StateStore
+from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticPower, SyntheticUse
 from tests.bench import slurmacct
 from tests.reference import expected_registry
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
+from aggregator.app.layouts import FAMILIES
 from aggregator.exposition import ServiceMetrics, VitalsCollector
-from aggregator.families import ALL
 from aggregator.model.view import Snapshot, SourceStatus
 
 _HEAD = """# Metrics
@@ -37,9 +37,9 @@ def _families() -> Iterator[str]:
     for group, title in _TITLES.items():
         yield f"## {title}\n"
         yield "| family | type | labels | meaning | series | source | stability |\n|---|---|---|---|---|---|---|"
-        for family in ALL:
-            if family.entity.group == group:
-                labels = ", ".join(family.all_labels)
+        for family in FAMILIES:
+            if family.collect == group:
+                labels = ", ".join(family.labels)
                 yield (
                     f"| `{family.name}` | {family.type} | {labels} | {family.help} | {family.cost} "
                     f"| {family.source} | {family.stability} |"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.families import ALL, BY_NAME
+from aggregator.app.layouts import BY_NAME, FAMILIES
 
 LINES = (Path(__file__).parent / "families.txt").read_text().splitlines()
 PROMISED = {words[0]: tuple(words[1:]) for line in LINES if (words := line.split()) and not line.startswith("#")}
@@ -12,17 +12,17 @@ PROMISED = {words[0]: tuple(words[1:]) for line in LINES if (words := line.split
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_a_promised_family_exists_with_exactly_its_labels(name: str) -> None:
-    assert BY_NAME[name].all_labels == PROMISED[name]
+    assert BY_NAME[name].labels == PROMISED[name]
 
 
 def test_no_family_takes_a_name_of_slurm() -> None:
-    assert not [family.name for family in ALL if family.name.startswith("slurm")]
+    assert not [family.name for family in FAMILIES if family.name.startswith("slurm")]
 
 
-@pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_names_follow_the_conventions(family: object) -> None:
-    name, labels = family.name, family.all_labels  # type: ignore[attr-defined]
-    group = family.entity.group.removesuffix("s")  # type: ignore[attr-defined]
+    name, labels = family.name, family.labels  # type: ignore[attr-defined]
+    group = family.collect.removesuffix("s")  # type: ignore[attr-defined]
     # A cluster's power is its nodes'; what is in a cloud has names of its own.
     others = {"node": ("hpc_cluster_",), "cloud": ("hpc_instance_", "hpc_project_")}.get(group, ())
     assert name.startswith((f"hpc_{group}_", *others))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aggregator.families import BY_NAME
+from aggregator.app.layouts import BY_NAME
 from tests.contract.metrics_page import service_families
 from tests.rules.contract import CONTRACT, INPUTS, NEWEST
 from tests.rules.files import OWN, ROOT, RULES, alerts, rule_files, rules, run
@@ -115,7 +115,7 @@ def test_an_alert_names_families_and_labels_that_exist(rule: dict[str, Any]) -> 
     for word, matchers in re.findall(r"([\w:]+)\{([^}]*)\}", rule["expr"]):
         name = word.replace(":", "_")
         if name in BY_NAME:
-            assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= set(BY_NAME[name].all_labels)
+            assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= set(BY_NAME[name].labels)
 
 
 def test_a_wrong_name_would_be_found() -> None:

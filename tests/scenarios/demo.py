@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from aiohttp import web
 
 from aggregator.api import setup_routes
@@ -23,13 +25,13 @@ _NEEDED = {"/top": "by=wasted_cpus", "/jobs/summary": "since=now-1d"}
 class Demo:
     """`python -m aggregator demo` on a free port; one that is started again has the same state."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *flags: str) -> None:
         port = free_port()
         state = root / "state"
         state.mkdir()
         command = [
             sys.executable, "-m", "aggregator", "demo", f"--web.listen-address={LOOPBACK}:{port}",
-            f"--state.dir={state}",
+            f"--state.dir={state}", *flags,
         ]  # fmt: skip
         self.service = Service(SimpleNamespace(root=root, service_port=port), root, command)  # type: ignore[arg-type]
 
@@ -128,3 +130,51 @@ def answer(demo: Demo, path: str) -> Any:
     status, body = demo.service.get(path)
     assert status == 200, f"{path}: {status} {body[:300]!r}"
     return json.loads(body)["data"] if path.startswith("/api/") else body.decode()
+
+
+def assert_nodes(demo: Demo) -> list[dict[str, Any]]:
+    """Hold what runs have on each node against what it has and what slurmctld says; give the nodes."""
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for run in (run for run in demo.runs() if run["state"] == "running"):
+        assert run["allocated"]["nodes"] == len(set(run["nodes"]))
+        for node in run["nodes"]:
+            amounts = {"cpus": run["allocated"]["cpus"], "memory_bytes": run["allocated"]["memory_bytes"]}
+            amounts["gpus"] = sum(run["allocated"]["gpus"].values())
+            held[node].update({name: amount // len(run["nodes"]) for name, amount in amounts.items()})
+    nodes = [node for node in demo.rows(f"{CLUSTER}/nodes", "nodes") if node["kind"] == "compute"]
+    for node in nodes:
+        capacity = node["capacity"]
+        assert all(held[node["node"]][name] <= capacity[name] for name in capacity), node
+        assert node["slurmctld"]["allocated_cpus"] == node["allocated"]["cpus"]
+        assert (node["state"] in ("idle", "down", "drained")) <= (node["jobs"] == 0)
+        assert (node["state"] == "allocated") <= (node["allocated"]["cpus"] >= capacity["cpus"])
+    return nodes
+
+
+def assert_sums(demo: Demo) -> dict[str, float]:
+    """Hold the sums of one scrape, and give the counters."""
+    families = demo.service.families()
+
+    def total(family: str, **labels: str) -> float:
+        found = families[family.removesuffix("_total")].samples if family.removesuffix("_total") in families else []
+        return sum(each.value for each in found if each.name == family and labels.items() <= each.labels.items())
+
+    for name in ("allocated_cpus", "allocated_memory_bytes", "allocated_gpus", "used_cpus", "used_gpus", "wasted_cpus",
+                 "wasted_memory_bytes", "wasted_gpus", "jobs", "power_watts"):  # fmt: skip
+        assert total(f"hpc_user_{name}") == pytest.approx(total(f"hpc_account_{name}")), name
+        assert total(f"hpc_user_{name}") > 0, name
+    watts = total("hpc_cluster_power_watts", component="jobs")
+    assert total("hpc_node_power_watts", component="jobs") == pytest.approx(watts)
+    # Jobs that have ended since the window closed have no gauge any more.
+    assert total("hpc_user_power_watts") == pytest.approx(watts)
+    joules = total("hpc_cluster_energy_joules_total", component="jobs")
+    for family in ("hpc_user_energy_joules_total", "hpc_account_energy_joules_total"):
+        assert total(family) == pytest.approx(joules, rel=1e-9), family
+    assert total("hpc_node_energy_joules_total", component="jobs") == pytest.approx(joules, rel=1e-9)
+    return {
+        f"{each.name}{sorted(each.labels.items())}": each.value
+        for family in families.values()
+        if family.type == "counter" and not family.name.startswith("hpc_job")
+        for each in family.samples
+        if each.name.endswith("_total")
+    }

@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ _numbers = count(1)
 _USER, _PASSWORD = "scenario", "only for tests"
 _TRES = ((1, "cpu", ""), (2, "mem", ""), (3, "energy", ""), (4, "node", ""), (5, "billing", ""), (6, "fs", "disk"),
          (1001, "gres", "gpu"), (1002, "gres", "gpu:a100"))  # fmt: skip
-_JOB: Row = {
+# A row of the job table: each test changes what it is about.
+JOB: Row = {
     "mod_time": 0, "account": "phys", "cpus_req": 4, "job_name": "x", "id_assoc": 10, "id_user": 1000, "id_group": 1,
     "id_qos": 1, "id_resv": 0, "id_wckey": 0, "id_array_job": 0, "id_array_task": NO_VAL, "het_job_id": 0,
     "het_job_offset": NO_VAL, "mem_req": 0, "nodes_alloc": 1, "partition": "cpu", "priority": 1, "state": 1,
@@ -102,7 +104,7 @@ class Site:
         end = 0 if ended is None else int(self.samples.zero + ended)
         state = {} if ended is None else {"state": 3}
         times = {"time_submit": start - 60, "time_eligible": start - 60, "time_start": start, "time_end": end}
-        row = {**_JOB, "job_db_inx": next(self._rows), "id_job": id_job, "mod_time": max(start, end), **times, **state}
+        row = {**JOB, "job_db_inx": next(self._rows), "id_job": id_job, "mod_time": max(start, end), **times, **state}
         self.insert(f"{self.cluster}_job_table", [{**row, **changes}])
 
     def end(self, id_job: int, at: float, state: int = 3) -> None:
@@ -117,10 +119,11 @@ class Site:
         known = {name for (name,) in self.mariadb.execute(
             "SELECT column_name FROM information_schema.columns WHERE table_schema=%s AND table_name=%s", None,
             [self.database, table])}  # fmt: skip
-        for row in rows:
-            used = {name: value for name, value in row.items() if name in known}
-            columns, places = ", ".join(f"`{name}`" for name in used), ", ".join(["%s"] * len(used))
-            self.execute(f"INSERT INTO `{table}` ({columns}) VALUES ({places})", *used.values())
+        with closing(self.mariadb.connect(self.database)) as connection, connection.cursor() as cursor:
+            for names, alike in groupby(rows, lambda row: [name for name in row if name in known]):
+                columns, places = ", ".join(f"`{name}`" for name in names), ", ".join(["%s"] * len(names))
+                values = [[row[name] for name in names] for row in alike]
+                cursor.executemany(f"INSERT INTO `{table}` ({columns}) VALUES ({places})", values)
 
     def execute(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self.mariadb.execute(sql, self.database, parameters or None)

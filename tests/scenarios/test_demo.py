@@ -1,7 +1,7 @@
 """The demo is a believable cluster in every answer: limits hold, all sums add up, histories stay the same."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.config import active_rules, load_rules
 from tests.lab.process import wait_until
-from tests.scenarios.demo import CLUSTER, Demo, answer, graphs, paths, routes
+from tests.scenarios.demo import CLUSTER, Demo, answer, assert_nodes, assert_sums, graphs, paths, routes
 
 _SCRAPES = 3
 # A list that may be empty on a site like this: nothing says that the thing should be there.
@@ -85,20 +85,7 @@ def test_no_account_user_or_qos_uses_more_than_its_limits(demo: Demo) -> None:
 
 
 def test_no_node_holds_more_than_it_has_and_slurmctld_says_the_same(demo: Demo) -> None:
-    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for run in (run for run in demo.runs() if run["state"] == "running"):
-        assert run["allocated"]["nodes"] == len(set(run["nodes"]))
-        for node in run["nodes"]:
-            amounts = {"cpus": run["allocated"]["cpus"], "memory_bytes": run["allocated"]["memory_bytes"]}
-            amounts["gpus"] = sum(run["allocated"]["gpus"].values())
-            held[node].update({name: amount // len(run["nodes"]) for name, amount in amounts.items()})
-    nodes = [node for node in demo.rows(f"{CLUSTER}/nodes", "nodes") if node["kind"] == "compute"]
-    for node in nodes:
-        capacity = node["capacity"]
-        assert all(held[node["node"]][name] <= capacity[name] for name in capacity), node
-        assert node["slurmctld"]["allocated_cpus"] == node["allocated"]["cpus"]
-        assert (node["state"] in ("idle", "down", "drained")) <= (node["jobs"] == 0)
-        assert (node["state"] == "allocated") <= (node["allocated"]["cpus"] >= capacity["cpus"])
+    nodes = assert_nodes(demo)
     assert {node["state"] for node in nodes} >= {"allocated", "mixed", "drained", "down"}
     assert all(node["reason"] for node in nodes if node["state"] in ("drained", "down"))
 
@@ -110,35 +97,6 @@ def test_jobs_are_in_the_partition_whose_nodes_they_have(demo: Demo) -> None:
 
 
 # -- sums
-
-
-def assert_sums(demo: Demo) -> dict[str, float]:
-    """Hold the sums of one scrape, and give the counters."""
-    families = demo.service.families()
-
-    def total(family: str, **labels: str) -> float:
-        found = families[family.removesuffix("_total")].samples if family.removesuffix("_total") in families else []
-        return sum(each.value for each in found if each.name == family and labels.items() <= each.labels.items())
-
-    for name in ("allocated_cpus", "allocated_memory_bytes", "allocated_gpus", "used_cpus", "used_gpus", "wasted_cpus",
-                 "wasted_memory_bytes", "wasted_gpus", "jobs", "power_watts"):  # fmt: skip
-        assert total(f"hpc_user_{name}") == pytest.approx(total(f"hpc_account_{name}")), name
-        assert total(f"hpc_user_{name}") > 0, name
-    watts = total("hpc_cluster_power_watts", component="jobs")
-    assert total("hpc_node_power_watts", component="jobs") == pytest.approx(watts)
-    # Jobs that have ended since the window closed have no gauge any more.
-    assert total("hpc_user_power_watts") == pytest.approx(watts)
-    joules = total("hpc_cluster_energy_joules_total", component="jobs")
-    for family in ("hpc_user_energy_joules_total", "hpc_account_energy_joules_total"):
-        assert total(family) == pytest.approx(joules, rel=1e-9), family
-    assert total("hpc_node_energy_joules_total", component="jobs") == pytest.approx(joules, rel=1e-9)
-    return {
-        f"{each.name}{sorted(each.labels.items())}": each.value
-        for family in families.values()
-        if family.type == "counter" and not family.name.startswith("hpc_job")
-        for each in family.samples
-        if each.name.endswith("_total")
-    }
 
 
 def test_users_accounts_nodes_and_cluster_add_up_at_every_scrape_and_counters_never_go_back(demo: Demo) -> None:

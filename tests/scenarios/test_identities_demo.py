@@ -1,17 +1,14 @@
 """Identities on the page of the demo, scrape after scrape: a stranger's first page adds up."""
 
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from tests.identities import Page, problems, steps_back
-from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service
+from tests.scenarios.demo import Demo
 
 # It has hours of energy to add up at first.
 pytestmark = pytest.mark.timeout(900)
@@ -20,16 +17,12 @@ SCRAPES = 4
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    port = free_port()
-    command = [sys.executable, "-m", "aggregator", "demo", f"--web.listen-address={LOOPBACK}:{port}"]
-    place = SimpleNamespace(root=Path(tmp_path_factory.mktemp("demo")), service_port=port)
-    service = Service(place, place.root, command)  # type: ignore[arg-type]
-    service.start()
+    running = Demo(tmp_path_factory.mktemp("demo"))
     try:
-        wait_until(lambda: bool(service.samples("hpc_job_power_watts")), 280, "the demo's power")
-        yield service
+        running.start()
+        yield running.service
     finally:
-        service.stop()
+        running.service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
 from tests.lab.service import Service
 from tests.scenarios.proxy import Proxy
-from tests.scenarios.site import NO_VAL, Row, Servers, Site
+from tests.scenarios.site import JOB, NO_VAL, Row, Servers, Site
 from tests.simulation.builder import USERS, Builder
 from tests.simulation.cpu_jobs import add_cpu_jobs
 from tests.simulation.cpu_jobs import add_ended_jobs as add_ended_cpu_jobs
@@ -143,12 +143,7 @@ def _fill_database(simulation: Simulation) -> None:
         for number, (user, account, parent) in enumerate(trees) if user not in ("ann", "ben", "cora")
     ])  # fmt: skip
     associations = dict(site.execute(f"SELECT user, id_assoc FROM `{cluster}_assoc_table`"))
-    rows = [_row(job, simulation.zero, associations) for job in simulation.world.jobs]
-    # At once: one by one they take a minute.
-    columns, places = ", ".join(f"`{name}`" for name in rows[0]), ", ".join(["%s"] * len(rows[0]))
-    with closing(site.mariadb.connect(site.database)) as connection, connection.cursor() as cursor:
-        sql = f"INSERT INTO `{cluster}_job_table` ({columns}) VALUES ({places})"
-        cursor.executemany(sql, [tuple(row.values()) for row in rows])
+    site.insert(f"{cluster}_job_table", [_row(job, simulation.zero, associations) for job in simulation.world.jobs])
 
 
 def _row(job: Job, zero: float, associations: dict[str, int]) -> Row:
@@ -159,16 +154,13 @@ def _row(job: Job, zero: float, associations: dict[str, int]) -> Row:
     held = f"1={cpus},2={memory},4={len(job.nodes)},5={cpus}" + (f",{job.tres}" if job.tres else "")
     array, task = job.array or (0, NO_VAL)
     return {
-        "job_db_inx": RUN_IDS + job.number, "id_job": job.job_id, "account": job.account, "job_name": "sim",
-        "id_assoc": associations[job.user], "id_user": 1000, "id_group": 1, "id_qos": 1, "partition": "cpu",
-        "id_resv": 0, "id_wckey": 0, "wckey": "", "id_array_job": array, "id_array_task": task, "array_max_tasks": 0,
-        "array_task_pending": 0, "het_job_id": 0, "het_job_offset": NO_VAL, "cpus_req": cpus, "mem_req": 0,
-        "nodes_alloc": len(job.nodes), "nodelist": ",".join(job.nodes), "priority": 1, "timelimit": 6000,
-        "state": job.state if job.state is not None else (1 if job.is_open else 3), "exit_code": 0, "derived_ec": 0,
-        "time_submit": submit, "time_eligible": submit, "time_end": end, "mod_time": max(start, end), "deleted": 0,
-        "time_start": start if job.row_start is None else int(zero + job.row_start), "state_reason_prev": 0,
-        "time_suspended": _suspended(job, zero), "tres_alloc": held, "tres_req": held, "work_dir": "/",
-        "submit_line": "sbatch x",
+        **JOB, "job_db_inx": RUN_IDS + job.number, "id_job": job.job_id, "account": job.account, "job_name": "sim",
+        "id_assoc": associations[job.user], "id_array_job": array, "id_array_task": task, "cpus_req": cpus,
+        "nodes_alloc": len(job.nodes), "nodelist": ",".join(job.nodes), "timelimit": 6000,
+        "state": job.state if job.state is not None else (1 if job.is_open else 3),
+        "time_submit": submit, "time_eligible": submit, "time_end": end, "mod_time": max(start, end),
+        "time_start": start if job.row_start is None else int(zero + job.row_start),
+        "time_suspended": _suspended(job, zero), "tres_alloc": held, "tres_req": held,
     }  # fmt: skip
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+import polars as pl
+
 from aggregator.model.series import Lines, Offer, Span, Subject
-from aggregator.model.storage import QuotaCount, QuotaCounts
+from aggregator.model.storage import QUOTA_COUNTS, QuotaCounts
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import Matcher, PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import gpfs_exporter, lfs_quota_exporter
@@ -36,6 +38,11 @@ class QuotaSeries:
     exporter: Literal["lfs_quota_exporter", "gpfs_exporter"]
     owner: Owner
     labels: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def source(self) -> str:
+        """Name the source of quotas as the configuration does."""
+        return "lfs_quota" if self.exporter == "lfs_quota_exporter" else "gpfs"
 
     @property
     def kind(self) -> str:
@@ -107,8 +114,10 @@ class PrometheusQuotas:
         self.rows = sum(map(len, vectors.values()))
         rejected: Counter[str] = Counter()
         kept = self._kept.fill(at, self._queries, vectors).values
-        counts = tuple(self._counts(kept, rejected))
-        return QuotaCounts(time=at, counts=counts, failed=failed, rejected=rejected)
+        return QuotaCounts(
+            time=at, counts=self._counts(kept, rejected), source=self._series.source,
+            of_users=self._series.owner == "user", failed=failed, rejected=rejected,
+        )  # fmt: skip
 
     def _nothing(self, vectors: Mapping[str, Sequence[Sample]]) -> str:
         """Say why there are no series, as far as it can be told."""
@@ -116,14 +125,14 @@ class PrometheusQuotas:
             return "gpfs_exporter: mmrepquota failed or timed out (gpfs_exporter_collect_error, _timeout)"
         return f"no series for {self._queries['used_bytes']}: check quota and that {self._series.exporter} is scraped"
 
-    def _counts(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> Iterator[QuotaCount]:
-        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    def _counts(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> pl.DataFrame:
+        found: defaultdict[str, dict[str, str | int]] = defaultdict(dict)
         for name, graph in self._graphs.items():
             for owner, value in values_by(self._label, graph, name, vectors.get(name, ()), rejected):
                 if owner:
                     found[owner][_FIELDS[name]] = round(value)
-        for owner in sorted(found):
-            yield QuotaCount(owner=owner, **found[owner])
+        rows = [{**values, "owner": owner} for owner, values in sorted(found.items())]
+        return pl.DataFrame(rows, schema=QUOTA_COUNTS)
 
 
 class QuotaHistory:

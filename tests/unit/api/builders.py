@@ -19,10 +19,11 @@ from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
-from aggregator.model.view import ClusterView, Efficiency, FilesystemView, GpuUse, Job, JobUse, SourceStatus, SpaceUsed
+from aggregator.model.view import ClusterView, Efficiency, GpuUse, Job, JobUse, SourceStatus
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError, Plan
 from aggregator.state import StateError
+from tests.spaces import Space, make_filesystem
 
 NOW = 1_700_000_000.0
 STALE_AFTER = 300.0
@@ -83,9 +84,9 @@ def publish_jobs(store: SnapshotStore, *jobs: Job, status: SourceStatus | None =
     store.publish_source(status or make_status())
 
 
-def publish_space(store: SnapshotStore, *groups: SpaceUsed, status: SourceStatus | None = None, **view: Any) -> None:
+def publish_space(store: SnapshotStore, *groups: Space, status: SourceStatus | None = None, **view: Any) -> None:
     """Publish the file system `project`."""
-    store.publish_filesystem(FilesystemView(filesystem="project", time=NOW - 10, groups=groups, **view))
+    store.publish_filesystem(make_filesystem(*groups, time=NOW - 10, **view))
     store.publish_source(status or make_status("robinhood", "project"))
 
 
@@ -143,6 +144,7 @@ class FakeSeries:
 class FakePage:
     """The metrics page: remembers the groups that were asked for."""
 
+    groups = frozenset({"jobs", "users", "accounts", "nodes", "storage", "cloud", "service"})
     asked: list[frozenset[str] | None] = field(default_factory=list)
     error: Exception | None = None
 

@@ -128,6 +128,8 @@ async def test_an_answer_that_breaks_half_way_is_not_followed_by_another(
     idle_service: Service, aiohttp_client: Any
 ) -> None:
     class BreakingPage:
+        groups = frozenset[str]()
+
         async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Length": "100000"})
             await response.prepare(request)

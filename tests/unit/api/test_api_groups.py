@@ -10,7 +10,7 @@ from aggregator.api.access import HEALTH
 from aggregator.api.tokens import TokenStore
 from aggregator.model.series import Subject
 from aggregator.model.storage import StorageQuota
-from aggregator.model.view import SpaceUsed
+from tests.spaces import Space
 
 from .builders import NOW, FakeSeries, make_status, publish_space
 from .conftest import Service
@@ -20,10 +20,10 @@ PROJECT = "/api/v1/storage/project"
 HOSTILE = 'a"b/c \\ 🦙\n'
 
 
-def counted(group: str = "def-kim", user: str = "") -> SpaceUsed:
+def counted(group: str = "def-kim", user: str = "") -> Space:
     """Make what GPFS says of a group or user."""
-    return SpaceUsed(
-        "project", group, user, used_bytes={"disk": 50}, inodes={("any", "disk"): 5},
+    return Space(
+        group, user, used_bytes={"disk": 50}, inodes={("any", "disk"): 5},
         quota=StorageQuota(bytes=100, hard_bytes=120), quota_source="gpfs",
         counted={"bytes": 50, "inodes": 5}, counted_by="gpfs", in_doubt={"bytes": 3},
     )  # fmt: skip

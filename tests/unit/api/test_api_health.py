@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.api.metrics import GROUPS
 from aggregator.config import Bounds
-from aggregator.exposition.page import SERVICE_GROUP
-from aggregator.families import GROUPS as FAMILY_GROUPS
 from aggregator.model.view import ClusterView
 
 from .builders import NOW, FakeReload, make_status, publish_jobs
@@ -136,10 +133,6 @@ async def test_a_mistaken_group_is_refused_as_text(service: Service, query: str,
     response = await service.get(f"/metrics?{query}")
 
     assert (response.status, response.content_type, await response.text()) == (400, "text/plain", text)
-
-
-def test_the_groups_are_those_that_the_page_knows() -> None:
-    assert FAMILY_GROUPS | {SERVICE_GROUP} == GROUPS
 
 
 async def test_status_tells_all_about_the_sources(service: Service) -> None:

@@ -1,5 +1,5 @@
 from aggregator.model.storage import StorageQuota
-from aggregator.model.view import SpaceUsed
+from tests.spaces import Space
 
 from .builders import NOW, make_status, publish_space
 from .conftest import Service
@@ -8,7 +8,7 @@ PROJECT = "/api/v1/storage/project"
 PROFILE = tuple(range(1, 11))
 
 
-def make_space(group: str = "def-kim", user: str = "", **changes: object) -> SpaceUsed:
+def make_space(group: str = "def-kim", user: str = "", **changes: object) -> Space:
     fields = {
         "used_bytes": {"disk": 50, "tape": 200},
         "inodes": {("file", "disk"): 9, ("file", "tape"): 4, ("dir", "disk"): 1},
@@ -17,11 +17,13 @@ def make_space(group: str = "def-kim", user: str = "", **changes: object) -> Spa
         "file_size_sum": 240,
         **changes,
     }
-    return SpaceUsed("project", group, user, **fields)  # type: ignore[arg-type]
+    return Space(group, user, **fields)  # type: ignore[arg-type]
 
 
 async def test_a_file_system_shows_its_sums_and_freshness(service: Service) -> None:
-    publish_space(service.store, make_space("a"), make_space("b"), updated=NOW - 60, scan_running=True, hsm=True)
+    publish_space(
+        service.store, make_space("a"), make_space("b"), updated_timestamp_seconds=NOW - 60, scan_running=True, hsm=True
+    )
 
     (filesystem,) = (await service.data("/api/v1/storage"))["filesystems"]
 

@@ -14,7 +14,8 @@ from aggregator.api.identity import OPEN, Identity
 from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules, Sight, is_staff, sight_of, with_children
 from aggregator.model.accounting import Account
-from aggregator.model.view import ClusterView, Snapshot, SpaceUsed, Sums
+from aggregator.model.view import ClusterView, Snapshot, Sums
+from tests.spaces import Space
 
 from .builders import FETCH_ERROR, JOBS, NOW, make_job, make_run, make_status, publish_jobs, publish_space
 from .conftest import Service
@@ -164,8 +165,8 @@ async def test_a_user_sees_own_rows_of_storage_and_the_groups_that_have_them(ali
     rows = [("def-kim", "alice"), ("def-kim", "bob"), ("def-lee", "bob"), ("def-zed", "alice")]
     publish_space(
         alice.store,
-        *(SpaceUsed("project", group, used_bytes={"disk": 10}) for group in ("def-kim", "def-lee", "def-zed")),
-        users=tuple(SpaceUsed("project", group, user, used_bytes={"disk": 5}) for group, user in rows),
+        *(Space(group, used_bytes={"disk": 10}) for group in ("def-kim", "def-lee", "def-zed")),
+        users=tuple(Space(group, user, used_bytes={"disk": 5}) for group, user in rows),
     )
     data = await alice.data("/api/v1/storage/project")
     assert [(group["group"], [user["user"] for user in group["users"]]) for group in data["groups"]] == [

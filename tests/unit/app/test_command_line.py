@@ -12,6 +12,7 @@ import pytest
 
 import aggregator
 from aggregator.cli import _parser, main
+from aggregator.synthetic import USUAL_RUNNING
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,3 +104,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     assert main(["rules", f"--output={tmp_path}/file"]) == 2
     assert capsys.readouterr().err.startswith(f"--output: cannot write {tmp_path}/file/")
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("jobs", ["0", "-3", "1e3", "900.5", "200001", "²", ""])
+def test_a_size_of_the_demo_that_cannot_be_is_refused(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["demo", f"--jobs={jobs}"])
+    assert refused.value.code == 2
+    assert f"argument --jobs: must be from 1 to 200000, got {jobs!r}" in capsys.readouterr().err
+
+
+def test_the_demo_is_of_the_usual_size_unless_told_otherwise() -> None:
+    assert _parser().parse_args(["demo"]).jobs == USUAL_RUNNING
+    assert _parser().parse_args(["demo", "--jobs", "20000"]).jobs == 20_000

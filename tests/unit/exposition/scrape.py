@@ -7,9 +7,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from aggregator.app.layouts import FAMILIES, FILESYSTEMS
+from aggregator.engine.view import View as Frames
 from aggregator.exposition import Page, Renderer
 from aggregator.families.spec import View
-from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -29,17 +30,20 @@ def samples_of(families: Iterable[Metric]) -> dict[str, Any]:
     return found
 
 
-def make_page(views: Collection[View], registry: CollectorRegistry | None = None) -> Page:
-    page = Page(registry or CollectorRegistry())
+def make_page(views: Collection[View | Frames], registry: CollectorRegistry | None = None) -> Page:
+    page = Page(registry or CollectorRegistry(), FAMILIES)
     for view in views:
-        page.publish(_scope(view), Renderer().render(view))
+        if isinstance(view, Frames):
+            page.publish(("filesystem", view.name), FILESYSTEMS.render(view.name, view.frames))
+        else:
+            page.publish(_scope(view), Renderer().render(view))
     return page
 
 
 def _scope(view: View) -> tuple[str, str]:
     if isinstance(view, ClusterView):
         return "cluster", view.cluster
-    return ("cloud", view.cloud) if isinstance(view, CloudView) else ("filesystem", view.filesystem)
+    return "cloud", view.cloud
 
 
 def make_app(page: Page, groups: frozenset[str] | None = None) -> web.Application:

@@ -8,9 +8,10 @@ import pytest
 from scrape import make_page
 
 from aggregator.exposition import ServiceMetrics
-from aggregator.model.view import ClusterView, FilesystemView, Snapshot
-from tests.builders import NOW, make_status, rich_cloud, rich_cluster, rich_filesystem
+from aggregator.model.view import ClusterView, Snapshot
+from tests.builders import NOW, make_status, rich_cloud, rich_cluster
 from tests.lab.packages import promtool
+from tests.spaces import make_filesystem, rich_filesystem
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics.prom"
 CLUSTER, FILESYSTEM = rich_cluster(("alice", 'o"brien\n')), rich_filesystem(("def-kim", "78901"))
@@ -38,7 +39,7 @@ def test_promtool_has_nothing_to_say_about_the_golden_page() -> None:
 async def test_promtool_has_nothing_to_say_about_the_service_families(scrape: Any) -> None:
     snapshot = Snapshot(
         clusters={"narval": ClusterView("narval", NOW)},
-        filesystems={"project": FilesystemView("project", NOW)},
+        filesystems={"project": make_filesystem()},
         sources={
             ("slurmacct", "narval"): make_status(features={"het_job_id": True}),
             ("prometheus", "narval"): make_status(

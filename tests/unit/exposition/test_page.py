@@ -9,10 +9,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from scrape import OPENMETRICS, make_app, make_page, samples_of
 
+from aggregator.app.layouts import FAMILIES
 from aggregator.exposition import Page
-from aggregator.families import ALL
-from tests.builders import HOSTILE_NAMES, rich_cloud, rich_cluster, rich_filesystem
+from tests.builders import HOSTILE_NAMES, rich_cloud, rich_cluster
 from tests.reference import expected_registry
+from tests.spaces import rich_filesystem
 
 VIEWS = (
     rich_cluster(HOSTILE_NAMES), rich_cluster(cluster="rorqual"), rich_filesystem(HOSTILE_NAMES),
@@ -103,7 +104,7 @@ async def test_an_answer_is_limited_to_the_groups_that_are_named(scrape: Any, gr
     Gauge("hpc_aggregator_moons", "Moons.", registry=registry).set(1)
     page = make_page(VIEWS, registry)
     body, _ = await scrape(page, "/metrics?" + "&".join(f"collect[]={group}" for group in groups))
-    wanted = {family.openmetrics_name for family in ALL if family.entity.group in groups}
+    wanted = {family.openmetrics_name for family in FAMILIES if family.collect in groups}
     wanted |= {"hpc_aggregator_moons"} if "service" in groups else set()
     assert {family.name for family in parse_text(body)} == wanted
 
@@ -116,8 +117,8 @@ async def test_the_service_is_on_the_whole_page(scrape: Any) -> None:
 
 
 async def test_a_page_of_nothing_is_an_empty_answer(scrape: Any) -> None:
-    assert (await scrape(Page(CollectorRegistry())))[0] == ""
-    assert (await scrape(Page(CollectorRegistry()), Accept_Encoding="gzip"))[0] == ""
+    assert (await scrape(Page(CollectorRegistry(), FAMILIES)))[0] == ""
+    assert (await scrape(Page(CollectorRegistry(), FAMILIES), Accept_Encoding="gzip"))[0] == ""
 
 
 async def test_a_published_scope_replaces_its_last_one(scrape: Any) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from aggregator.exposition.render import Renderer
-from aggregator.families import ALL, BY_NAME, GROUPS
+from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import Family, View
 from aggregator.model.accounting import JobState
 from aggregator.model.cloud import CloudView
-from aggregator.model.view import ClusterView, FilesystemView, GpuUse, JobUse, SpaceUsed
+from aggregator.model.view import ClusterView, GpuUse, JobUse
 from aggregator.model.waste import Judgement
 from tests.builders import (
     NOW,
@@ -22,12 +22,11 @@ from tests.builders import (
     make_ledger,
     rich_cloud,
     rich_cluster,
-    rich_filesystem,
 )
 
-VIEWS: tuple[View, ...] = (rich_cluster(), rich_filesystem(), rich_cloud())
+VIEWS: tuple[View, ...] = (rich_cluster(), rich_cloud())
 EMPTY: tuple[View, ...] = (
-    ClusterView("narval", NOW), FilesystemView("project", NOW), CloudView(cloud="arbutus", time=NOW),
+    ClusterView("narval", NOW), CloudView(cloud="arbutus", time=NOW),
 )  # fmt: skip
 every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 
@@ -97,10 +96,6 @@ def test_a_view_of_nothing_gives_nothing_but_the_file_system_itself(family: Fami
         assert found == []
 
 
-def test_the_groups_are_those_that_an_answer_can_be_limited_to() -> None:
-    assert {"jobs", "users", "accounts", "nodes", "storage", "cloud"} == GROUPS
-
-
 def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:
     found = replace(make_job(), waste=Judgement((make_finding(name="cpu_low"),)))
     view = ClusterView("narval", NOW, series=(found, make_job(job_id=2)))
@@ -116,16 +111,6 @@ def test_idle_time_is_known_once_the_ledger_has_seen_a_gpu() -> None:
     assert [(labels["slurmjobid"], value) for labels, value in samples_of("hpc_job_gpu_idle_seconds", view)] == [
         ("2", 0.0), ("3", 90.0),
     ]  # fmt: skip
-
-
-def test_histograms_are_cumulative_and_end_in_infinity() -> None:
-    for labels, histogram in samples_of("hpc_storage_file_size_bytes", rich_filesystem()):
-        counts = [count for _, count in histogram.buckets]
-        edges = [edge for edge, _ in histogram.buckets]
-        assert counts == sorted(counts), labels
-        assert edges == sorted(edges)
-        assert edges[-1] == math.inf
-        assert histogram.total == 2**67
 
 
 @pytest.mark.parametrize(
@@ -169,11 +154,6 @@ def test_zero_is_a_sample_and_not_known_is_none() -> None:
     names = ("hpc_job_gpus_observed", "hpc_job_gpus_busy", "hpc_job_gpu_utilization_ratio")
     assert [samples_of(name, ClusterView("n", NOW, series=(known,)))[0][1] for name in names] == [0, 0, 0.0]
     assert [samples_of(name, ClusterView("n", NOW, series=(unknown,))) for name in names] == [[], [], []]
-
-
-def test_a_profile_that_cannot_be_trusted_is_no_sample() -> None:
-    view = FilesystemView("project", NOW, groups=(SpaceUsed("project", "kim", file_size_bins=None),))
-    assert samples_of("hpc_storage_file_size_bytes", view) == []
 
 
 def test_the_page_counts_the_series_that_it_has() -> None:

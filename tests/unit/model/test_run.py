@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState
 from aggregator.model.jobid import parse_job_id
-from aggregator.model.storage import StorageQuota
-from aggregator.model.view import GpuUse, SpaceUsed
+from aggregator.model.view import GpuUse
 from tests.builders import NOW, make_run
 
 TASK = make_run(job_id=124, array_job_id=123, array_task_id=4)
@@ -94,15 +93,3 @@ def test_only_started_runs_that_have_not_ended_hold_resources(changes: dict[str,
 def test_gpus_used_are_the_sum_of_the_judged_ones() -> None:
     assert GpuUse(coverage=1.0, judged=4.0, utilization=0.5).used == 2.0
     assert GpuUse(coverage=0.0).used is None
-
-
-def test_a_quota_of_zero_or_none_has_no_ratio() -> None:
-    space = SpaceUsed("project", "kim", used_bytes={"disk": 5, "tape": 100}, quota=StorageQuota(bytes=10, inodes=0))
-    assert space.quota_used() == {"bytes": 0.5}
-    assert SpaceUsed("project", "kim").quota_used() == {}
-
-
-def test_a_quota_counts_the_inodes_of_all_types_on_disk_only() -> None:
-    inodes = {("file", "disk"): 6, ("dir", "disk"): 2, ("file", "tape"): 5}
-    space = SpaceUsed("project", "kim", inodes=inodes, quota=StorageQuota(inodes=16))
-    assert space.quota_used() == {"inodes": 0.5}

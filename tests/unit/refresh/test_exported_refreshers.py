@@ -4,14 +4,17 @@ from typing import Any
 
 from fakes import Outcomes
 
+from aggregator.app.layouts import FILESYSTEMS
+from aggregator.engine.view import View
 from aggregator.model.cloud import CloudUse, CloudView, IdleRule
-from aggregator.model.storage import Allocations, QuotaCount, QuotaCounts, StorageQuota
-from aggregator.model.view import FilesystemView
+from aggregator.model.storage import Allocations, StorageQuota
+from aggregator.parts.storage.inputs import Filesystem
 from aggregator.refresh.cloud import CloudRefresher
-from aggregator.refresh.filesystem import FilesystemRefresher, Quotas
+from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.stages import Stages
 from aggregator.sources.base import FetchError
 from tests.builders import NOW, make_entry, make_instance, make_usage
+from tests.unit.parts.storage.owners import counts
 
 DOWN = FetchError("down")
 ALICE = frozenset({"alice"})
@@ -19,20 +22,23 @@ ALLOCATIONS = Allocations(
     NOW, {"project": {"def-kim": StorageQuota(bytes=100)}},
     group_members={"project": {"def-kim": ALICE}}, project_members={"arbutus": {"def-kim-dev": ALICE}},
 )  # fmt: skip
-COUNTS = QuotaCounts(time=NOW, counts=(QuotaCount(owner="def-kim", used_bytes=50, soft_bytes=60),))
+COUNTS = counts({"owner": "def-kim", "used_bytes": 50, "soft_bytes": 60})
 
 
 def filesystem(
-    views: list[Any], counts: list[object], usage: list[object] | None = None, source: str = "gpfs", **quotas: Any
-) -> FilesystemRefresher:
+    views: list[Any], counted: list[object], usage: list[object] | None = None, *, own_limits: bool = True
+) -> PartsRefresher:
     async def publish(view: object) -> None:
         views.append(view)
 
-    return FilesystemRefresher(
-        "project", usage=None if usage is None else Outcomes().feed(*usage),
-        quotas=Quotas(counts=Outcomes().feed(*counts, stale_after=0.0), source=source, **quotas),
-        allocations=Outcomes().feed(ALLOCATIONS, ALLOCATIONS), hsm=False, publish=publish,
-        stages=Stages(lambda *_: None),
+    return PartsRefresher(
+        "file system", "project", layout=FILESYSTEMS,
+        facts=Filesystem("project", scanned=usage is not None, has_own_limits=own_limits),
+        feeds=(
+            None if usage is None else Outcomes().feed(*usage), Outcomes().feed(*counted, stale_after=0.0),
+            Outcomes().feed(ALLOCATIONS, ALLOCATIONS),
+        ),
+        publish=publish, stages=Stages(lambda *_: None),
     )  # fmt: skip
 
 
@@ -47,45 +53,46 @@ def cloud(views: list[Any], outcomes: Outcomes, *use: object) -> CloudRefresher:
 
 
 async def test_a_file_system_without_robinhood_is_known_by_its_quotas() -> None:
-    views: list[FilesystemView] = []
+    views: list[View] = []
     await filesystem(views, [COUNTS]).refresh(NOW)
     (view,) = views
-    assert (view.scanned, view.members) == (False, {"def-kim": ALICE})
-    assert (view.groups[0].used_bytes, view.groups[0].quota_used()) == ({"disk": 50}, {"bytes": 50 / 60})
+    assert view["members"].rows() == [("def-kim", "alice")]
+    assert view["groups"].select("disk_used_bytes", "quota_used_ratio_bytes").rows() == [(50, 50 / 60)]
 
 
 async def test_gpfs_has_its_own_limits_and_lfs_quota_those_of_the_allocations() -> None:
-    views: list[FilesystemView] = []
-    plain = QuotaCounts(time=NOW, counts=(QuotaCount(owner="def-kim", used_bytes=50),))
+    views: list[View] = []
+    plain = counts({"owner": "def-kim", "used_bytes": 50})
     await filesystem(views, [plain]).refresh(NOW)
-    await filesystem(views, [plain], source="lfs_quota").refresh(NOW)
-    assert [view.groups[0].quota for view in views] == [None, StorageQuota(bytes=100)]
-    assert views[1].groups[0].quota_source == "allocations"
+    await filesystem(views, [plain], own_limits=False).refresh(NOW)
+    found = [view["groups"].select("quota_bytes", "quota_source").row(0) for view in views]
+    assert found == [(None, None), (100, "allocations")]
 
 
 async def test_quotas_that_cannot_be_read_leave_robinhoods_numbers_and_the_other_way_round() -> None:
-    views: list[FilesystemView] = []
+    views: list[View] = []
     await filesystem(views, [DOWN], [make_usage(make_entry())]).refresh(NOW)
     await filesystem(views, [COUNTS], [DOWN]).refresh(NOW)
     without_quota, without_use = views
-    assert [(space.group, space.quota) for space in without_quota.groups] == [("def-kim", None)]
-    (space,) = without_use.groups
-    assert (space.used_bytes, space.quota_used()) == ({}, {"bytes": 50 / 60}), "what Robinhood counts is not known"
+    assert without_quota["groups"].select("group", "quota_bytes").rows() == [("def-kim", None)]
+    found = without_use["groups"].select("disk_used_bytes", "quota_used_ratio_bytes").rows()
+    assert found == [(None, 50 / 60)], "what Robinhood counts is not known"
 
 
 async def test_quotas_that_are_stale_disappear() -> None:
-    views: list[FilesystemView] = []
+    views: list[View] = []
     refresher = filesystem(views, [COUNTS, DOWN])
     await refresher.refresh(NOW)
     await refresher.refresh(NOW + 1)
-    assert [len(view.groups) for view in views] == [1, 0]
+    assert [len(view["groups"]) for view in views] == [1, 0]
 
 
 async def test_quotas_of_users_are_shown_of_users() -> None:
-    views: list[FilesystemView] = []
-    await filesystem(views, [COUNTS], of_users=True).refresh(NOW)
-    assert [(space.group, space.user) for space in views[0].users] == [("", "def-kim")]
-    assert views[0].groups == ()
+    views: list[View] = []
+    of_users = counts({"owner": "def-kim", "used_bytes": 50}, of_users=True)
+    await filesystem(views, [of_users]).refresh(NOW)
+    assert views[0]["users"].select("group", "user").rows() == [("", "def-kim")]
+    assert views[0]["groups"].is_empty()
 
 
 async def test_a_cloud_is_joined_with_its_members() -> None:

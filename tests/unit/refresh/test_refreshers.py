@@ -4,17 +4,20 @@ from typing import Any
 
 from fakes import Outcomes
 
+from aggregator.app.layouts import FILESYSTEMS
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting, JobState
 from aggregator.model.storage import Allocations, Award, StorageQuota
-from aggregator.model.view import ClusterView, FilesystemView, JobUse
+from aggregator.model.view import ClusterView, JobUse
+from aggregator.parts.storage.inputs import Filesystem
 from aggregator.refresh.cluster import ClusterRefresher
-from aggregator.refresh.filesystem import FilesystemRefresher
 from aggregator.refresh.loop import Scheduled, run_loops
+from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.stages import Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError
 from tests.builders import FAIR_SHARE, NOW, make_entry, make_run, make_status, make_usage, make_use
+from tests.spaces import make_filesystem
 
 DOWN = FetchError("down")
 ALLOCATIONS = Allocations(NOW, {"project": {"def-kim": StorageQuota(bytes=100)}}, {"def-kim": Award(cpus=5.0)})
@@ -43,10 +46,11 @@ def cluster_refresher(views: Views, accounting: list[object], use: list[object] 
     })  # fmt: skip
 
 
-def filesystem_refresher(views: Views, usage: list[object], **changes: Any) -> FilesystemRefresher:
-    return FilesystemRefresher(**{
-        "filesystem": "project", "usage": Outcomes().feed(*usage), "allocations": None, "hsm": True,
-        "publish": views.publish, "stages": Stages(lambda *_: None), **changes,
+def filesystem_refresher(views: Views, usage: list[object], *others: Any, **changes: Any) -> PartsRefresher:
+    return PartsRefresher("file system", "project", **{
+        "layout": FILESYSTEMS, "facts": Filesystem("project", hsm=True),
+        "feeds": (Outcomes().feed(*usage), *others), "publish": views.publish, "stages": Stages(lambda *_: None),
+        **changes,
     })  # fmt: skip
 
 
@@ -100,15 +104,14 @@ async def test_a_reload_keeps_the_last_use_of_the_previous_refresher() -> None:
 
 async def test_a_file_system_has_its_quotas() -> None:
     views = Views()
-    await filesystem_refresher(views, [make_usage(make_entry())], allocations=Outcomes().feed(ALLOCATIONS)).refresh(NOW)
-    assert views[0].groups[0].quota == StorageQuota(bytes=100)
-    assert views[0].groups[0].quota_source == "allocations"
+    await filesystem_refresher(views, [make_usage(make_entry())], Outcomes().feed(ALLOCATIONS)).refresh(NOW)
+    assert views[0]["groups"].select("quota_bytes", "quota_source").rows() == [(100, "allocations")]
 
 
 async def test_a_file_system_that_cannot_be_read_has_no_groups_rather_than_empty_ones() -> None:
     views = Views()
-    await filesystem_refresher(views, [DOWN], allocations=Outcomes().feed(ALLOCATIONS)).refresh(NOW)
-    assert views == [FilesystemView("project", NOW, hsm=True)]
+    await filesystem_refresher(views, [DOWN], None).refresh(NOW)
+    assert [len(view["groups"]) for view in views] == [0]
 
 
 class Gate:
@@ -172,7 +175,7 @@ def test_a_publication_replaces_one_view_and_leaves_what_readers_took() -> None:
     taken = store.current
     store.publish_cluster(ClusterView("narval", NOW + 30))
     store.publish_cluster(ClusterView("rorqual", NOW))
-    store.publish_filesystem(FilesystemView("project", NOW))
+    store.publish_filesystem(make_filesystem())
     assert {name: view.time for name, view in taken.clusters.items()} == {"narval": NOW}
     assert {name: view.time for name, view in store.current.clusters.items()} == {"narval": NOW + 30, "rorqual": NOW}
     assert store.current.filesystems.keys() == {"project"}
@@ -191,7 +194,7 @@ def test_what_is_not_configured_any_more_is_forgotten() -> None:
     store = SnapshotStore()
     for name in ("narval", "rorqual"):
         store.publish_cluster(ClusterView(name, NOW))
-        store.publish_filesystem(FilesystemView(name, NOW))
+        store.publish_filesystem(make_filesystem(name=name))
     for scope in ("narval", "rorqual"):
         store.publish_source(make_status(scope=scope))
     store.keep_only({"narval"}, {"rorqual"})
@@ -233,5 +236,6 @@ async def test_withdrawing_shows_nothing_and_is_counted() -> None:
     stages = Stages(lambda *_: None, lambda: failures.append(1))
     await cluster_refresher(views, [DOWN], stages=stages).withdraw(NOW)
     await filesystem_refresher(views, [DOWN], stages=stages).withdraw(NOW)
-    assert views == [ClusterView("narval", NOW), FilesystemView(filesystem="project", time=NOW, hsm=True)]
+    assert views[0] == ClusterView("narval", NOW)
+    assert all(frame.is_empty() for frame in views[1].frames.values())
     assert len(failures) == 2

@@ -14,7 +14,7 @@ from aggregator.model.view import ClusterView
 from aggregator.refresh.loop import Scheduled, run_loops
 from aggregator.refresh.usage import INTERVAL_SECONDS, STALE_SECONDS, UsageRefresher, UsageWindows
 from aggregator.sources.base import FetchError
-from aggregator.sources.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUsage
+from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUsage
 from tests.builders import NOW, make_job
 
 from .fakes import Outcomes

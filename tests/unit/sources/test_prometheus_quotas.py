@@ -2,13 +2,13 @@
 
 from typing import Literal
 
+import polars as pl
 import pytest
 from aiohttp import web
 from fake_prometheus import FakePrometheus, vector
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.storage import QuotaCount
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusQuotas, QuotaSeries
 from aggregator.sources.prometheus.client import selector
@@ -30,6 +30,10 @@ def make_source(client: PrometheusClient, series: QuotaSeries = LFS, **settings:
     return PrometheusQuotas(client, {"cluster": "narval"}, exporter, NodeNames(), series)
 
 
+def known(counts: pl.DataFrame) -> list[dict[str, object]]:
+    return [{name: value for name, value in row.items() if value is not None} for row in counts.to_dicts()]
+
+
 async def test_lfs_quota_is_kib_of_a_path_by_the_sites_label(
     prometheus: FakePrometheus, client: PrometheusClient
 ) -> None:
@@ -38,9 +42,10 @@ async def test_lfs_quota_is_kib_of_a_path_by_the_sites_label(
         "lfs_quota_inodes": vector(({"project": "def-kim"}, "441208")),
     }
     found = await make_source(client, labels={"group": "project"}).fetch(NOW)
-    assert found.counts == (
-        QuotaCount(owner="def-kim", used_bytes=7680, used_inodes=441_208), QuotaCount(owner=HOSTILE, used_bytes=1024),
-    )  # fmt: skip
+    assert known(found.counts) == [
+        {"owner": "def-kim", "used_bytes": 7680, "used_inodes": 441_208}, {"owner": HOSTILE, "used_bytes": 1024},
+    ]  # fmt: skip
+    assert (found.source, found.of_users) == ("lfs_quota", False)
     query = next(form["query"] for form in prometheus.queries if "kbytes" in form["query"])
     assert query == 'max by (project) (lfs_quota_kbytes{cluster="narval",path="/lustre07/scratch/"})'
 
@@ -55,11 +60,12 @@ async def test_gpfs_has_soft_and_hard_limits_and_what_is_in_doubt(
              "in_doubt_files")
         )
     }  # fmt: skip
-    (count,) = (await make_source(client, gpfs()).fetch(NOW)).counts
-    assert count == QuotaCount(
-        owner="3021723", used_bytes=0, used_inodes=1, soft_bytes=2, soft_inodes=3, hard_bytes=4, hard_inodes=5,
-        in_doubt_bytes=6, in_doubt_inodes=7,
-    )  # fmt: skip
+    found = await make_source(client, gpfs()).fetch(NOW)
+    assert known(found.counts) == [
+        {"owner": "3021723", "used_bytes": 0, "used_inodes": 1, "soft_bytes": 2, "soft_inodes": 3, "hard_bytes": 4,
+         "hard_inodes": 5, "in_doubt_bytes": 6, "in_doubt_inodes": 7},
+    ]  # fmt: skip
+    assert (found.source, found.of_users) == ("gpfs", True)
 
 
 async def test_the_failure_of_a_collection_is_asked_of_its_own_collector_only(
@@ -88,7 +94,7 @@ async def test_limits_that_cannot_be_read_are_missing_and_named(
 ) -> None:
     prometheus.answers = {"gpfs_user_used_bytes": vector(({"user": "a"}, "5")), "gpfs_user_quota_bytes": FAILURE}
     found = await make_source(client, gpfs()).fetch(NOW)
-    assert found.counts == (QuotaCount(owner="a", used_bytes=5),)
+    assert known(found.counts) == [{"owner": "a", "used_bytes": 5}]
     assert found.failed.keys() == {"quota_bytes"}
 
 
@@ -104,7 +110,7 @@ async def test_an_impossible_count_is_dropped_and_counted(
 ) -> None:
     prometheus.answers = {"lfs_quota_kbytes": vector(({"group": "a"}, value), ({"group": "b"}, "1"), ({}, "2"))}
     found = await make_source(client).fetch(NOW)
-    assert [count.owner for count in found.counts] == ["b"], "nor has what has no owner one"
+    assert found.counts["owner"].to_list() == ["b"], "nor has what has no owner one"
     assert found.rejected == {"used_bytes out of range": 1}
 
 

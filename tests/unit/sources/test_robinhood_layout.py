@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.storage import StorageEntry
 from aggregator.sources.base import FetchError
-from aggregator.sources.robinhood import SIZE_COLUMNS, Layout, parse_entry, parse_layout, parse_updated
+from aggregator.sources.robinhood import SIZE_COLUMNS, Layout, parse_entries, parse_layout, parse_updated
 
 KEY = "filesystems.project.robinhood"
 SUMS = ("size", "blocks", "count", *SIZE_COLUMNS)
@@ -88,30 +87,38 @@ def test_a_layout_that_no_release_makes_is_named(columns: tuple[str, ...], lacks
         layout(*columns)
 
 
-def entry(*values: Any) -> StorageEntry:
+def parse_entry(row: tuple[Any, ...]) -> dict[str, Any]:
+    (found,) = parse_entries([row]).to_dicts()
+    return found
+
+
+def entry(*values: Any) -> dict[str, Any]:
     defaults = (b"alice", b"def-kim", b"file", b"synchro", Decimal(4096), Decimal(16), Decimal(2))
     return parse_entry((*values, *defaults[len(values) :]))
 
 
 def test_a_group_has_its_bytes() -> None:
     found = parse_entry((b"alice", b"def-kim", b"file", b"synchro", Decimal(1), Decimal(3), Decimal(2), *range(10)))
-    assert found == StorageEntry("alice", "def-kim", "file", "synchro", 1, 1536, 2, tuple(range(10)))
+    assert found == {
+        "user": "alice", "group": "def-kim", "type": "file", "hsm_state": "synchro", "size_bytes": 1,
+        "disk_bytes": 1536, "inodes": 2, "size_bins": list(range(10)),
+    }  # fmt: skip
 
 
 def test_sums_beyond_64_bits_are_exact() -> None:
     found = entry(b"a", b"b", b"file", b"", Decimal(2**64 + 1), Decimal(2**64), Decimal(2**63))
-    assert (found.size_bytes, found.disk_bytes, found.inodes) == (2**64 + 1, 2**73, 2**63)
+    assert (found["size_bytes"], found["disk_bytes"], found["inodes"]) == (2**64 + 1, 2**73, 2**63)
 
 
 def test_sums_of_nothing_are_zero() -> None:
     """Robinhood 2.5's sums default to NULL."""
     found = parse_entry((b"a", b"b", b"file", b"", None, None, None, None))
-    assert (found.size_bytes, found.disk_bytes, found.inodes, found.size_bins) == (0, 0, 0, (0,))
+    assert (found["size_bytes"], found["disk_bytes"], found["inodes"], found["size_bins"]) == (0, 0, 0, [0])
 
 
 @pytest.mark.parametrize("owner", [b"78901", b"-2", b"unknown", "été".encode(), b"a" * 127])
 def test_owners_are_kept_as_they_are_written(owner: bytes) -> None:
-    assert entry(owner).user == owner.decode()
+    assert entry(owner)["user"] == owner.decode()
 
 
 @pytest.mark.parametrize(
@@ -120,12 +127,12 @@ def test_owners_are_kept_as_they_are_written(owner: bytes) -> None:
      (b"6", "released"), (b"8", ""), (b"99", "")],
 )  # fmt: skip
 def test_states_of_robinhood_2_5_are_numbers(number: bytes, state: str) -> None:
-    assert entry(b"a", b"b", b"file", number).hsm_state == state
+    assert entry(b"a", b"b", b"file", number)["hsm_state"] == state
 
 
 @pytest.mark.parametrize("state", [b"", None, b"new", b"released", b"archiving"])
 def test_states_of_robinhood_3_are_words(state: bytes | None) -> None:
-    assert entry(b"a", b"b", b"file", state).hsm_state == (state or b"").decode()
+    assert entry(b"a", b"b", b"file", state)["hsm_state"] == (state or b"").decode()
 
 
 def commit(*steps: str) -> dict[str, str]:

@@ -1,0 +1,170 @@
+"""What a column is: one fact of each row of a frame, declared once for `/metrics`, the API and the documentation."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import polars as pl
+
+DType = pl.DataType | type[pl.DataType]
+Stability = Literal["STABLE", "EXPERIMENTAL"]
+Kind = Literal["gauge", "counter", "histogram"]
+
+_FAMILY = re.compile(r"hpc_[a-z][a-z0-9_]*")
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
+_COUNTER_SUFFIX = "_total"
+_NOT_KNOWN: Final = "not known"
+
+
+class DeclarationError(ValueError):
+    """A column, family or table is declared in a way that would show something wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One family of `/metrics`: a counter if its name ends in `_total`, else a gauge or a histogram.
+
+    cost says how many series there are, source where the numbers come from (table, series or formula). labels are those
+    beside the table's. edges are the upper edges of a histogram's buckets without the last, which is +Inf.
+    """
+
+    name: str
+    help: str
+    cost: str
+    source: str
+    labels: tuple[str, ...] = ()
+    stability: Stability = "STABLE"
+    edges: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _FAMILY.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
+            raise DeclarationError(f"{self.name}: not a name for a family")
+        if not self.help.endswith("."):
+            raise DeclarationError(f"{self.name}: the help must be a sentence")
+        if self.edges and self.name.endswith(_COUNTER_SUFFIX):
+            raise DeclarationError(f"{self.name}: a histogram is no counter")
+
+    @property
+    def type(self) -> Kind:
+        """Give Prometheus's word for the type."""
+        if self.edges:
+            return "histogram"
+        return "counter" if self.name.endswith(_COUNTER_SUFFIX) else "gauge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A family as it is on the page: with all its labels, and the group by which `?collect[]=` picks it."""
+
+    name: str
+    type: Kind
+    labels: tuple[str, ...]
+    help: str
+    cost: str
+    source: str
+    stability: Stability
+    collect: str
+
+    @property
+    def openmetrics_name(self) -> str:
+        """Give the name in OpenMetrics's HELP and TYPE lines, where a counter's has no suffix."""
+        return self.name.removesuffix(_COUNTER_SUFFIX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """How a column's values are samples of a family.
+
+    labels have one value for the whole column; label_columns (label → column) have a value in each row. A `constant`
+    sample is 1 wherever the column is known. where is a column of truth values: other rows have no sample. A
+    histogram's column is a list of cumulative counts, and total the column with the sum of what was counted.
+    """
+
+    family: Family
+    labels: Mapping[str, str] = field(default_factory=dict)
+    label_columns: Mapping[str, str] = field(default_factory=dict)
+    constant: bool = False
+    where: str = ""
+    total: str = ""
+
+    def __post_init__(self) -> None:
+        if {*self.labels, *self.label_columns} != set(self.family.labels):
+            raise DeclarationError(f"{self.family.name}: its labels are {self.family.labels}")
+        if bool(self.total) != bool(self.family.edges):
+            raise DeclarationError(f"{self.family.name}: a histogram has a total, and nothing else has")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One fact of each row: its name is the API's field, null says what a row without it means."""
+
+    name: str
+    dtype: DType
+    help: str
+    null: str = _NOT_KNOWN
+    sample: Sample | None = None
+
+    def __post_init__(self) -> None:
+        if not _COLUMN.fullmatch(self.name):
+            raise DeclarationError(f"{self.name}: not a name for a column")
+        if not self.help.endswith("."):
+            raise DeclarationError(f"{self.name}: the help must be a sentence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A frame of things of one kind, one row each.
+
+    of is the thing, collect the name by which `?collect[]=` picks it. labels are those of all its families beside the
+    name of what it belongs to (a cluster, a file system, a cloud), each with the column that has its values. where is a
+    column of truth values: other rows are in the API only, and have no sample.
+    """
+
+    name: str
+    of: str
+    collect: str
+    labels: Mapping[str, str]
+    columns: tuple[Column, ...]
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise DeclarationError(f"{self.name}: two columns have one name")
+        used = {*self.labels.values(), self.where}
+        for sample in self.samples:
+            used |= {*sample.label_columns.values(), sample.total, sample.where}
+        if missing := used - {*names, ""}:
+            raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Give the frame's names and types."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Give how its columns are shown, in the order of the columns."""
+        return [column.sample for column in self.columns if column.sample is not None]
+
+    @property
+    def families(self) -> Sequence[Family]:
+        """Give the families that its columns are samples of, each once."""
+        return list({sample.family.name: sample.family for sample in self.samples}.values())
+
+    def listings(self, scope: str) -> Sequence[Listing]:
+        """Give its families as they are on the page; scope is the label of what they belong to, such as `cluster`."""
+        return [
+            Listing(
+                name=family.name, type=family.type, labels=(scope, *self.labels, *family.labels), help=family.help,
+                cost=family.cost, source=family.source, stability=family.stability, collect=self.collect,
+            )
+            for family in self.families
+        ]  # fmt: skip
+
+
+def schema(columns: Mapping[str, DType]) -> pl.Schema:
+    """Declare a frame that is no table: an input, or what is between two steps of a join."""
+    return pl.Schema(columns)

@@ -1,0 +1,57 @@
+"""Frames and the rules of null: null is "not known", and what rests on nothing known is not known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from aggregator.engine.column import Table
+
+# The frames of a view, by their tables' names.
+Frames = Mapping[str, pl.DataFrame]
+
+
+def frame_of(table: Table, columns: Mapping[str, Sequence[Any] | pl.Series]) -> pl.DataFrame:
+    """Make a table's frame of what is known of its columns; the others are null, NaN is no value and is null."""
+    frame = pl.DataFrame(columns, schema={name: table.schema[name] for name in columns}, strict=False)
+    return conform(table, frame)
+
+
+def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """Give a frame the columns of its table, in their order and of their types; one that is missing is null."""
+    found = [
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in table.schema.items()
+    ]
+    return frame.select(found).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def empty(table: Table) -> pl.DataFrame:
+    """Make a table's frame without rows."""
+    return pl.DataFrame(schema=table.schema)
+
+
+def total(column: str | pl.Expr) -> pl.Expr:
+    """Add up what is known of a group; null where nothing is: the engine's own sum of nothing is 0."""
+    values = pl.col(column) if isinstance(column, str) else column
+    return pl.when(values.count() > 0).then(values.sum())
+
+
+def totals(columns: Iterable[str]) -> list[pl.Expr]:
+    """Add up columns of a group, each as `total` does."""
+    return [total(column).alias(column) for column in columns]
+
+
+def ratio(part: str | pl.Expr, whole: str | pl.Expr) -> pl.Expr:
+    """Divide; null where either is not known, or where the whole is 0."""
+    divisor = pl.col(whole) if isinstance(whole, str) else whole
+    dividend = pl.col(part) if isinstance(part, str) else part
+    return pl.when(divisor > 0).then(dividend / divisor)
+
+
+def add_columns(frame: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]) -> pl.DataFrame:
+    """Join the columns of another frame to the rows of this one; a row of this one is never doubled.
+
+    Raises polars.exceptions.ComputeError where the other frame has two rows of one key.
+    """
+    return frame.join(more, on=on, how="left", validate="m:1", nulls_equal=True, maintain_order="left")

@@ -1,0 +1,21 @@
+"""How long runs have run, as expressions over the columns of RUNS."""
+
+import polars as pl
+
+IS_OPEN = pl.col("end").is_null()
+# On its nodes now: started, not ended.
+HOLDS = IS_OPEN & pl.col("start").is_not_null() & pl.col("state").is_in(["running", "suspended"])
+
+
+def elapsed(at: pl.Expr) -> pl.Expr:
+    """Give the seconds that a run has run by a time, suspensions apart; 0 before it has started."""
+    until = pl.min_horizontal(pl.col("end"), at)
+    running = until - pl.col("start") - pl.col("suspended_seconds")
+    suspended = pl.min_horizontal(until, pl.col("suspended_since")) - pl.col("start")
+    seconds = pl.when(pl.col("suspended_since").is_null()).then(running).otherwise(suspended)
+    return pl.when(pl.col("start").is_null()).then(0.0).otherwise(pl.max_horizontal(0.0, seconds))
+
+
+def limited_seconds(at: pl.Expr) -> pl.Expr:
+    """Give the seconds that count against the time limit, which is the job's, by a time."""
+    return elapsed(at) + (pl.col("start") - pl.col("job_start")).fill_null(0.0)

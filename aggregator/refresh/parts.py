@@ -1,0 +1,48 @@
+"""Refresh what is made of parts: fetch their inputs, join, publish."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aggregator import executors
+from aggregator.engine.part import Inputs, Layout
+from aggregator.engine.view import View
+from aggregator.refresh.fetch import Fetches, fetch_optional
+from aggregator.refresh.stages import Publish, Stages
+
+
+class PartsRefresher:
+    """Keep the view of one file system or cloud current; what its configuration says is an input like others."""
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        *,
+        layout: Layout,
+        facts: object,
+        feeds: Sequence[Fetches[Any] | None],
+        publish: Publish[View],
+        stages: Stages,
+    ) -> None:
+        self.name = f"{kind} {name}"
+        self._of = name
+        self._layout = layout
+        self._facts = facts
+        self._feeds = feeds
+        self._publish = publish
+        self._stages = stages
+
+    async def refresh(self, at: float) -> None:
+        """Do one refresh at time `at`; what could not be read disappears from the page, it is not 0."""
+        with self._stages.measure("fetch"):
+            found = await asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds))
+        with self._stages.measure("join"):
+            joined = await executors.run(executors.REFRESH, self._layout.join, Inputs(self._facts, *found), at)
+        with self._stages.measure("publish"):
+            await self._publish(View(self._of, at, joined.frames, joined.failed))
+
+    async def withdraw(self, at: float) -> None:
+        """Show nothing of it, and count the failure."""
+        self._stages.failed()
+        await self._publish(View(self._of, at, self._layout.empty()))

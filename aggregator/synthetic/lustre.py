@@ -1,0 +1,81 @@
+"""What the servers of a synthetic cluster's two Lustre file systems show."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from aggregator import executors
+from aggregator.model.lustre import KINDS, Kind, LustreUse, Sender
+from aggregator.synthetic.cluster import SyntheticCluster
+from aggregator.synthetic.liverun import LiveRun
+from aggregator.synthetic.waves import Wave, shares
+
+INTERVAL: Final = 90.0
+_FILESYSTEMS: Final = ("project", "scratch")
+# Of one CPU: bytes and operations per second.
+_PER_CPU: Final[Mapping[Kind, float]] = {"read": 3e6, "write": 1.2e6, "metadata": 2.5}
+_ON_LOGIN_NODES: Final = 5
+_UNKNOWN: Final[Mapping[Kind, float]] = {"read": 4e5, "write": 9e5, "metadata": 12.0}
+
+
+def run_waves(live: LiveRun, kind: Kind) -> Iterator[tuple[str, Wave]]:
+    """Give the wave of a run's rate on its file system, if it does anything."""
+    if _load(live):
+        yield _filesystem(live), Wave(_level(live, kind), _phase(live))
+
+
+class SyntheticLustre:
+    """Rates of all jobs, of some users on login nodes, and of job ids that nobody understands."""
+
+    name = "lustre"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self.rows = 0
+        self.features: Mapping[str, bool] = {}
+
+    async def fetch(self, at: float) -> LustreUse:
+        """Compute the rates at `at`, off the event loop."""
+        await self._cluster.reach(at)
+        rates = await executors.run(executors.REFRESH, self._rates, at, self._cluster.live())
+        self.rows = sum(map(len, rates.values()))
+        coverage = dict.fromkeys(_FILESYSTEMS, 1.0)
+        return LustreUse(
+            at, INTERVAL, 4 * INTERVAL, rates["read"], rates["write"], rates["metadata"], coverage=coverage
+        )
+
+    def _rates(self, at: float, lives: Sequence[LiveRun]) -> dict[Kind, dict[Sender, float]]:
+        lives = [live for live in lives if _load(live)]
+        senders = [Sender(_filesystem(live), job_id=live.run.job_id) for live in lives]
+        of_level = shares([_phase(live) for live in lives], at)
+        rates: dict[Kind, dict[Sender, float]] = {}
+        for kind in KINDS:
+            of_jobs = [_level(live, kind) * share for live, share in zip(lives, of_level, strict=True)]
+            rates[kind] = dict(zip(senders, of_jobs, strict=True)) | self._of_others(kind)
+        return rates
+
+    def _of_others(self, kind: Kind) -> dict[Sender, float]:
+        """Give the rates of users on login nodes, and of nobody."""
+        users = self._cluster.population.users[:_ON_LOGIN_NODES]
+        of_users = {
+            Sender("project", uid=user.uid, user=user.name): _PER_CPU[kind] * (number + 1)
+            for number, user in enumerate(users)
+        }
+        return {**of_users, Sender("scratch"): _UNKNOWN[kind]}
+
+
+def _load(live: LiveRun) -> int:
+    """Tell how much a run reads and writes for its size: one of five does nothing."""
+    return live.run.run_id % 5
+
+
+def _level(live: LiveRun, kind: Kind) -> float:
+    return live.run.allocated.cpus * _PER_CPU[kind] * _load(live)
+
+
+def _phase(live: LiveRun) -> float:
+    return float(live.run.run_id % 97)
+
+
+def _filesystem(live: LiveRun) -> str:
+    """Name where a run works: every third one on `project`."""
+    return _FILESYSTEMS[min(1, live.run.run_id % 3)]

@@ -1,0 +1,143 @@
+"""The sources of a synthetic cluster, in place of slurmacct, Prometheus, Robinhood and the allocations file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from aggregator import executors
+from aggregator.model.accounting import Accounting, Run
+from aggregator.model.jobid import JobId
+from aggregator.model.script import RecordedScript
+from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
+from aggregator.model.use import Use
+from aggregator.synthetic.cluster import SyntheticCluster
+from aggregator.synthetic.exporters import Exporters
+from aggregator.synthetic.liverun import LiveRun
+from aggregator.synthetic.script import write_script
+from aggregator.synthetic.storage import entries_of, make_owners, synthetic_allocations
+from aggregator.synthetic.use import Columns, gpus_of
+
+ENDED_SECONDS = 900.0
+_INTERVAL = 30.0
+_DAY = 86400.0
+
+
+class SyntheticAccounting:
+    """The runs of a synthetic cluster, as slurmacct would give them."""
+
+    name = "slurmacct"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self._nodes = tuple(node.name for node in cluster.nodes)
+        self._members = {user.name: frozenset(user.accounts) for user in cluster.population.users}
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"gpus": True}
+
+    async def fetch(self, at: float) -> Accounting:
+        """Give the open runs and those ended in the last quarter of an hour."""
+        await self._cluster.reach(at)
+        runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
+        self.rows = len(runs)
+        accounts = self._cluster.population.accounts
+        return Accounting(at, runs, accounts, self._members, self._cluster.associations, self._nodes)
+
+    async def ended_since(self, since: float) -> tuple[Run, ...]:
+        """Give the runs that ended at or after `since`, at most a day back."""
+        return self._cluster.ended_runs(since)
+
+    async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
+        """Find the runs that are meant by an id, ended ones up to a day back."""
+        return tuple(run for run in self._cluster.runs_of(asked.job_id) if run.is_meant_by(asked))
+
+    async def script_of(self, run: Run) -> RecordedScript:
+        """Write the script that the run's kind of job would have."""
+        return RecordedScript(write_script(run).encode())
+
+
+class SyntheticUse:
+    """The use of a synthetic cluster's jobs, as Prometheus would give it; some nodes' exporters are down."""
+
+    name = "prometheus"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._cluster = cluster
+        self._exporters = Exporters(cluster)
+        self._nodes = frozenset(node.name for node in cluster.nodes)
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}
+
+    async def fetch(self, at: float) -> Use:
+        """Compute the series that are there at `at`, off the event loop."""
+        await self._cluster.reach(at)
+        silent = self._exporters.silent(at)
+        use = await executors.run(executors.REFRESH, self._use, at, self._cluster.live(), silent)
+        self.rows = _count_samples(use)
+        return use
+
+    def _use(self, at: float, lives: Sequence[LiveRun], silent: frozenset[str]) -> Use:
+        # Others are not scraped yet.
+        lives = [live for live in lives if live.run.elapsed(at) >= _INTERVAL]
+        columns = Columns(lives)
+        gpus = {live.run.job_id: gpus_of(live, at, silent) for live in lives if live.shape.gpus}
+        return Use(
+            time=at,
+            interval=_INTERVAL,
+            cpus=columns.by_job(columns.cpus(at), silent),
+            cpu_seconds=columns.by_job(columns.cpu_seconds(at), silent),
+            memory_bytes=columns.by_job(columns.memory_bytes(at), silent),
+            memory_peak_bytes=columns.by_job(columns.memory_peak_bytes(at), silent),
+            threads=columns.by_job(columns.threads(), silent),
+            gpus={job_id: found for job_id, found in gpus.items() if found},
+            healthy_nodes=self._nodes - silent,
+            gpu_nodes=self._nodes,
+        )
+
+
+class SyntheticStorage:
+    """One file system of a synthetic cluster, as Robinhood would give it: `project` has HSM, `scratch` has not."""
+
+    name = "robinhood"
+
+    def __init__(self, cluster: SyntheticCluster, filesystem: str = "project") -> None:
+        self._cluster = cluster
+        self._filesystem = filesystem
+        self._hsm = filesystem == "project"
+        self._owners = make_owners(cluster, filesystem)
+        self._updated = 0.0
+        self._entries = pl.DataFrame(schema=ENTRIES)
+        self.rows = 0
+        self.features: Mapping[str, bool] = {"hsm": self._hsm}
+
+    async def fetch(self, at: float) -> FilesystemUsage:
+        """Give all owners' rows as of the last five minutes; a scan runs in the first hour of each day."""
+        updated = at - at % 300
+        if updated != self._updated:
+            days = max(0.0, updated - self._cluster.epoch) / _DAY
+            self._entries, self._updated = entries_of(self._owners, self._hsm, days), updated
+        self.rows = len(self._entries)
+        return FilesystemUsage(
+            filesystem=self._filesystem, time=at, entries=self._entries, updated=updated, scan_running=at % _DAY < 3600,
+            path=f"/{self._filesystem}",
+        )  # fmt: skip
+
+
+def _count_samples(use: Use) -> int:
+    inputs = (use.cpus, use.cpu_seconds, use.memory_bytes, use.memory_peak_bytes, use.threads, use.gpus)
+    return sum(len(values) for samples in inputs for values in (samples or {}).values())
+
+
+class SyntheticAllocations:
+    """The quotas and awards of a synthetic cluster, as an allocations file would give them."""
+
+    name = "allocations"
+
+    def __init__(self, cluster: SyntheticCluster) -> None:
+        self._allocations = synthetic_allocations(cluster)
+        self.rows = sum(map(len, self._allocations.quotas.values())) + len(self._allocations.awards)
+        self.features: Mapping[str, bool] = {}
+
+    async def fetch(self, at: float) -> Allocations:
+        """Give the allocations, which never change."""
+        return replace(self._allocations, time=at)

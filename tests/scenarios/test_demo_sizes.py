@@ -1,0 +1,37 @@
+"""The demo of another size is as believable: what it shows adds up, and no node holds more than it has."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.identities import Page, problems
+from tests.scenarios.demo import CLUSTER, Demo, assert_nodes, assert_sums
+
+JOBS = 300
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = Demo(tmp_path_factory.mktemp("demo"), f"--jobs={JOBS}")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.service.stop()
+
+
+def test_it_has_about_as_many_running_jobs_as_asked_for_and_jobs_that_wait(demo: Demo) -> None:
+    jobs = demo.data(CLUSTER)["jobs"]
+    assert jobs["running"] == pytest.approx(JOBS, rel=0.1)
+    assert jobs["pending"] > JOBS / 10
+
+
+def test_its_jobs_users_accounts_and_nodes_add_up(demo: Demo) -> None:
+    assert problems(Page.asked(demo.service)) == []
+    assert_sums(demo)
+
+
+def test_no_node_of_it_holds_more_than_it_has(demo: Demo) -> None:
+    nodes = assert_nodes(demo)
+    assert len(nodes) == 26
+    assert any(node["capacity"]["gpus"] for node in nodes)
