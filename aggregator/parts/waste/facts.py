@@ -10,14 +10,14 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.parts.waste.efficiency import FairShare
+from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.waste.observation import Observation, Row
 
 # Whether no exporter of the cluster can show any GPU: a column that is added to `jobs` where facts are computed.
 BLIND: Final = "blind"
 
 _NO_MEMORY = "Slurm does not manage memory where it runs"
-_GPUS: Final = pl.col("allocated_gpus")
+_GPUS: Final = pl.col("granted_gpus").cast(pl.Float64)
 _GPU_COVERAGE: Final = pl.col("gpu_coverage_ratio")
 # Otherwise idle GPUs would look busy, or the other way round.
 _TELLS_OF_GPUS: Final = (pl.col("suspended_seconds") == 0) & ~pl.col(BLIND)
@@ -44,28 +44,28 @@ class Fact:
     shares: tuple[Share, ...] = ()
 
     def columns(self, field: str) -> Iterator[pl.Expr]:
-        """Give the columns `value:` and `share:` of the field."""
-        yield self.value.alias(f"value:{field}")
+        """Give the columns `value_` and `share_` of the field."""
+        yield self.value.alias(f"value_{field}")
         for number, share in enumerate(self.shares):
-            yield share.ratio.alias(f"share:{field}:{number}")
+            yield share.ratio.alias(f"share_{field}_{number}")
 
     def coverage(self, field: str) -> pl.Expr:
-        """Give the column `coverage:`, the least share; null where any is null, which `min_horizontal` would skip."""
-        shares = [pl.col(f"share:{field}:{number}") for number in range(len(self.shares))]
+        """Give the column `coverage_`, the least share; null where any is null, which `min_horizontal` would skip."""
+        shares = [pl.col(f"share_{field}_{number}") for number in range(len(self.shares))]
         least = pl.lit(1.0)
         if shares:
             all_known = pl.all_horizontal(share.is_not_null() for share in shares)
             least = pl.when(all_known).then(pl.min_horizontal(shares))
-        return least.alias(f"coverage:{field}")
+        return least.alias(f"coverage_{field}")
 
 
 def facts(fair_share: FairShare) -> Mapping[str, Fact]:
     """Give every field by the name that rules know it by (model/waste.py: FIELDS)."""
-    cpus, memory = pl.col("allocated_cpus"), pl.col("allocated_memory_bytes")
+    cpus, memory = (pl.col(name).cast(pl.Float64) for name in ("granted_cpus", "granted_memory_bytes"))
     cpu_ratio, ledger_gpu_seconds = pl.col("cpu_efficiency_ratio"), pl.col("ledger_gpu_seconds")
     return {
         "elapsed_seconds": Fact(pl.col("elapsed_seconds")),
-        "nodes": Fact(pl.col("allocated_nodes")),
+        "nodes": Fact(pl.col("granted_nodes").cast(pl.Float64)),
         "cpus_allocated": Fact(cpus),
         "cpus_used_mean": Fact(cpu_ratio * cpus, _no_cpu_seconds),
         "cpu_used_ratio": Fact(cpu_ratio, _no_cpu_seconds),
@@ -123,7 +123,7 @@ _SEEN_NOW: Final = Share(_GPU_COVERAGE, lambda _ratio, run, observation: _no_gpu
 
 
 def _no_memory(run: Row, _observation: Observation) -> str:
-    return _NO_MEMORY if run["allocated_memory_bytes"] is None else ""
+    return _NO_MEMORY if run["granted_memory_bytes"] is None else ""
 
 
 def _no_peak(run: Row, observation: Observation) -> str:

@@ -26,7 +26,7 @@ class _Words:
     observation: Observation
 
     def judgement(self, run: Row) -> Judgement:
-        rules = [each for each in self.compiled.rules if run["allocated_gpus"] or each.rule.resource != "gpu"]
+        rules = [each for each in self.compiled.rules if run["granted_gpus"] or each.rule.resource != "gpu"]
         if not rules:
             return NO_JUDGEMENT
         minimum = min(each.rule.minimum_runtime for each in rules)
@@ -42,7 +42,7 @@ class _Words:
 
     def _exempt(self, run: Row, numbers: Sequence[int]) -> str:
         for number in numbers:
-            if run[f"exempt:{number}"]:
+            if run[f"exempt_{number}"]:
                 return f"exempted: {describe(self.compiled.exemptions[number], run)}"
         return ""
 
@@ -50,18 +50,18 @@ class _Words:
         """Say why a rule is not about the run (yet), or why it is not known whether it holds; "" otherwise."""
         if why := self._exempt(run, each.exemptions) or _too_young(run, each.rule.minimum_runtime):
             return why
-        if run[f"stands:{each.rule.name}"] is not None:
+        if run[f"stands_{each.rule.name}"] is not None:
             return ""
         if why := self._unknown(each, run):
             return why
-        better = next((name for name in each.better if run[f"stands:{name}"] is None), None)
+        better = next((name for name in each.better if run[f"stands_{name}"] is None), None)
         return f"{better} is not judged: {because[better]}" if better else "it is not known whether it is exempted"
 
     def _unknown(self, each: CompiledRule, run: Row) -> str:
         """Say what is not known of the conditions; "" where they hold at one level."""
         name = each.rule.name
-        levels = [run[f"level:{name}:{number}"] for number in range(len(each.levels))]
-        if run[f"common:{name}"] is None:
+        levels = [run[f"level_{name}_{number}"] for number in range(len(each.levels))]
+        if run[f"common_{name}"] is None:
             return self._first_unknown(each.rule.conditions, each.rule, run)
         return "" if True in levels else self._first_unknown(each.levels[levels.index(None)].conditions, each.rule, run)
 
@@ -70,12 +70,12 @@ class _Words:
 
     def _missing(self, field: str, least: float, run: Row) -> str:
         """Say why a field is not known well enough, "" where it is."""
-        fact, coverage = self.compiled.known[field], run[f"coverage:{field}"]
-        if run[f"value:{field}"] is None or coverage is None:
+        fact, coverage = self.compiled.known[field], run[f"coverage_{field}"]
+        if run[f"value_{field}"] is None or coverage is None:
             return fact.missing(run, self.observation) or f"{field} is not known"
         if coverage >= least:
             return ""
-        ratios = [run[f"share:{field}:{number}"] for number in range(len(fact.shares))]
+        ratios = [run[f"share_{field}_{number}"] for number in range(len(fact.shares))]
         share = fact.shares[ratios.index(coverage)]
         return share.missing(coverage, run, self.observation)
 
@@ -83,7 +83,7 @@ class _Words:
 def _finding(each: CompiledRule, run: Row) -> Finding:
     severity = run[each.column]
     condition = next(level.conditions[0] for level in each.levels if level.severity == severity)
-    value, coverage = run[f"value:{condition.field}"], run[f"coverage:{condition.field}"]
+    value, coverage = run[f"value_{condition.field}"], run[f"coverage_{condition.field}"]
     return Finding(each.rule, severity, condition, value, coverage)
 
 

@@ -13,16 +13,13 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.frame import empty
 from aggregator.model.waste import SEVERITIES, Condition, Exemption, Level, Rule
-from aggregator.parts.waste.efficiency import FairShare
+from aggregator.parts.jobs.efficiency import FairShare
+from aggregator.parts.waste.columns import OF_RUN, SEVERITY, WASTE
 from aggregator.parts.waste.exemption import exempts
 from aggregator.parts.waste.facts import BLIND, Fact, facts
 
-SEVERITY: Final = pl.Enum(SEVERITIES[::-1])
-FINDINGS: Final = pl.Schema({
-    "run_id": pl.UInt64(), "reason": pl.String(), "severity": SEVERITY, "value": pl.Float64(),
-    "coverage": pl.Float64(),
-})  # fmt: skip
 _COMPARE: Final[Mapping[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
@@ -35,7 +32,7 @@ class Waste:
     """How all runs are judged.
 
     columns has, row for row as the frame `jobs`, a column `waste_<rule>` for each rule: the severity, null where the
-    rule does not hold or is not judged. findings (schema FINDINGS) has a row for each that holds, with the value and
+    rule does not hold or is not judged. findings (WASTE) has a row for each that holds, with the value and
     the coverage of the condition that decides it, rule by rule. reasons has, row for row, what judge.py puts in words.
     """
 
@@ -48,8 +45,8 @@ class Waste:
 class CompiledRule:
     """A rule with its levels, the worst first, the numbers of exemptions that are about it, and the better rules.
 
-    Its columns are the severity, and what it rests on: `applies:` (the rule is about the run), `common:` (the
-    conditions of every level hold), `level:` (those of one level), and `stands:` (it holds, or a better rule says it;
+    Its columns are the severity, and what it rests on: `applies_` (the rule is about the run), `common_` (the
+    conditions of every level hold), `level_` (those of one level), and `stands_` (it holds, or a better rule says it;
     null where that is not known).
     """
 
@@ -65,30 +62,30 @@ class CompiledRule:
 
     def level(self, number: int) -> pl.Expr:
         """Tell whether the conditions of one level hold."""
-        return pl.col(f"level:{self.rule.name}:{number}")
+        return pl.col(f"level_{self.rule.name}_{number}")
 
     def conditions(self, known: Mapping[str, Fact]) -> Iterator[pl.Expr]:
         """Give the columns that need no other rule."""
         name, rule = self.rule.name, self.rule
         about = [pl.col("running"), pl.col("elapsed_seconds") >= rule.minimum_runtime]
-        about += [~pl.col(f"exempt:{number}") for number in self.exemptions]
+        about += [~pl.col(f"exempt_{number}") for number in self.exemptions]
         if rule.resource == "gpu":
-            about.append(pl.col("allocated_gpus") > 0)
-        yield _all(about).alias(f"applies:{name}")
-        yield self._hold(rule.conditions, known).alias(f"common:{name}")
+            about.append(pl.col("granted_gpus") > 0)
+        yield _all(about).alias(f"applies_{name}")
+        yield self._hold(rule.conditions, known).alias(f"common_{name}")
         for number, level in enumerate(self.levels):
-            yield self._hold(level.conditions, known).alias(f"level:{name}:{number}")
+            yield self._hold(level.conditions, known).alias(f"level_{name}_{number}")
 
     def stands(self) -> pl.Expr:
         """Tell whether the rule holds; not known where it is not known of a better one whether that stands."""
         name, better = self.rule.name, self._better()
         any_level = reduce(operator.or_, map(self.level, range(len(self.levels))))
-        holds = pl.col(f"applies:{name}") & pl.col(f"common:{name}") & any_level
-        return (holds & (better | ~better) if self.better else holds).alias(f"stands:{name}")
+        holds = pl.col(f"applies_{name}") & pl.col(f"common_{name}") & any_level
+        return (holds & (better | ~better) if self.better else holds).alias(f"stands_{name}")
 
     def severity(self) -> pl.Expr:
         """Give the worst severity that is sure, where no better rule says it."""
-        found = pl.col(f"stands:{self.rule.name}") & ~self._better()
+        found = pl.col(f"stands_{self.rule.name}") & ~self._better()
         worst_first = (
             pl.when(found & self.level(number)).then(pl.lit(level.severity, dtype=SEVERITY))
             for number, level in enumerate(self.levels)
@@ -96,28 +93,28 @@ class CompiledRule:
         return pl.coalesce(worst_first).alias(self.column)
 
     def finding(self) -> _Expressions:
-        """Give the columns FINDINGS of a finding: what decides it is the first condition of the level that holds."""
+        """Give the columns WASTE of a finding: what decides it is the first condition of the level that holds."""
         severity, reason = pl.col(self.column), pl.lit(self.rule.name)
         decides = [(severity == level.severity, level.conditions[0].field) for level in self.levels]
         value, coverage = (
             pl.coalesce(pl.when(here).then(pl.col(what + field)) for here, field in decides)
-            for what in ("value:", "coverage:")
+            for what in ("value_", "coverage_")
         )
         named = {"reason": reason, "severity": severity, "value": value, "coverage": coverage}
-        return pl.col("run_id"), *(column.alias(name) for name, column in named.items())
+        return pl.col(OF_RUN), *(column.alias(name) for name, column in named.items())
 
     def _better(self) -> pl.Expr:
-        return reduce(operator.or_, (pl.col(f"stands:{name}") for name in self.better), pl.lit(False))
+        return reduce(operator.or_, (pl.col(f"stands_{name}") for name in self.better), pl.lit(False))
 
     def _hold(self, conditions: Iterable[Condition], known: Mapping[str, Fact]) -> pl.Expr:
         return _all(self._holds(condition, known[condition.field]) for condition in conditions)
 
     def _holds(self, condition: Condition, fact: Fact) -> pl.Expr:
         """Compare a field where enough of it was observed; elsewhere it is not known."""
-        comparison = _COMPARE[condition.operator](pl.col(f"value:{condition.field}"), condition.threshold)
+        comparison = _COMPARE[condition.operator](pl.col(f"value_{condition.field}"), condition.threshold)
         if not fact.shares:
             return comparison
-        return pl.when(pl.col(f"coverage:{condition.field}") >= self.rule.coverage).then(comparison)
+        return pl.when(pl.col(f"coverage_{condition.field}") >= self.rule.coverage).then(comparison)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +138,9 @@ class Compiled:
         for stage in others:
             frame = frame.with_columns(stage)
         reasons = frame.collect()
-        found = (reasons.lazy().filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
-        findings = pl.concat([pl.LazyFrame(schema=FINDINGS), *found]).collect()
+        judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
+        found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
+        findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
         return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
 
 
@@ -186,9 +184,9 @@ def _stages(
 ) -> tuple[_Expressions, ...]:
     rules = [rule for step in steps for rule in step]
     inputs = (
-        pl.col("run_id", "elapsed_seconds", "allocated_gpus"),
+        pl.col("elapsed_seconds", "granted_gpus"),
         _running().alias("running"),
-        *(exempts(each).alias(f"exempt:{number}") for number, each in enumerate(exemptions)),
+        *(exempts(each).alias(f"exempt_{number}") for number, each in enumerate(exemptions)),
         *(column for field, fact in known.items() for column in fact.columns(field)),
     )
     return (

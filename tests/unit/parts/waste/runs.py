@@ -13,11 +13,10 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import RunLedger
 from aggregator.model.use import Use
 from aggregator.model.view import NO_USE, Efficiency, GpuUse, Job, JobUse
-from aggregator.parts.waste.efficiency import FairShare, efficiencies
 from aggregator.parts.waste.observation import Observation
 from tests.builders import FAIR_SHARE, GIB, HOSTILE_NAMES, NOW, make_allocation, make_run, make_use
 
-from .scene import JOBS
+from .scene import INPUTS, with_computed
 
 NODES = tuple(f"node{number:02}" for number in range(6))
 NAMES = ("", "train.sh", "bench-1", *HOSTILE_NAMES)
@@ -49,10 +48,12 @@ class Seen:
             "run_id": run.run_id, "job_id": run.job_id, "user": run.user, "account": run.account,
             "partition": run.partition, "qos": run.qos, "state": run.state.name.lower(), "job_name": run.name,
             "nodes": run.nodes, "start_timestamp_seconds": run.start, "end_timestamp_seconds": run.end,
-            "job_start_timestamp_seconds": run.job_start, "time_limit_seconds": run.time_limit_seconds,
-            "elapsed_seconds": None if run.start is None else self.elapsed, "suspended_seconds": run.suspended_seconds,
-            "allocated_cpus": run.allocated.cpus, "allocated_memory_bytes": run.allocated.memory_bytes,
-            "allocated_nodes": run.allocated.nodes, "allocated_gpus": run.allocated.gpu_count, "used_cpus": use.cpus,
+            "job_start": run.job_start, "time_limit_seconds": run.time_limit_seconds,
+            "elapsed_seconds": self.elapsed, "suspended_seconds": run.suspended_seconds,
+            "granted_cpus": run.allocated.cpus, "granted_memory_bytes": run.allocated.memory_bytes,
+            "granted_nodes": run.allocated.nodes, "granted_gpus": run.allocated.gpu_count, "used_cpus": use.cpus,
+            "allocated_cpus": run.held.cpus if run.start is not None and run.allocated.cpus else None,
+            "is_owner": True,
             "cpu_seconds": use.cpu_seconds, "memory_used_bytes": use.memory_bytes,
             "memory_peak_bytes": use.memory_peak_bytes, "running_threads": use.threads,
             "observed_seconds": use.observed_seconds, "cpu_coverage_ratio": use.cpu_coverage,
@@ -74,8 +75,7 @@ class Seen:
 
 def jobs_frame(seen: Iterable[Seen]) -> pl.DataFrame:
     """Give the frame `jobs` of these runs."""
-    rows = pl.DataFrame([each.row() for each in seen], schema=JOBS, strict=False)
-    return rows.with_columns(**efficiencies(FairShare()))
+    return with_computed(pl.DataFrame([each.row() for each in seen], schema=INPUTS, strict=False))
 
 
 def random_runs(random: Random, count: int) -> list[Seen]:

@@ -8,7 +8,9 @@ import polars as pl
 
 from aggregator.config import active_rules, load_rules
 from aggregator.model.waste import Condition, Exemption, Judgement, Level, Rule
-from aggregator.parts.waste.efficiency import FairShare, efficiencies
+from aggregator.parts.jobs.columns import JOBS
+from aggregator.parts.jobs.efficiency import FairShare, efficiencies, wasted_gpu_seconds
+from aggregator.parts.waste.columns import WASTE
 from aggregator.parts.waste.judge import explain
 from aggregator.parts.waste.observation import Observation
 from aggregator.parts.waste.rules import Compiled, compile_rules
@@ -16,35 +18,30 @@ from tests.builders import GIB, NOW, make_rule
 
 SHIPPED = active_rules(load_rules())
 HOURS = 3600.0
-# The columns that slurmacct, the exporters and the ledger bring.
-NUMBERS = (
-    "start_timestamp_seconds", "end_timestamp_seconds", "job_start_timestamp_seconds", "time_limit_seconds",
-    "elapsed_seconds", "suspended_seconds", "allocated_cpus", "allocated_memory_bytes", "allocated_nodes",
-    "allocated_gpus", "used_cpus", "cpu_seconds", "memory_used_bytes", "memory_peak_bytes", "running_threads",
-    "observed_seconds", "cpu_coverage_ratio", "memory_coverage_ratio", "gpu_coverage_ratio", "gpus_observed",
-    "gpus_busy", "gpus_judged", "gpu_utilization_ratio", "gpu_memory_used_bytes", "ledger_since_seconds",
-    "ledger_until_seconds", "ledger_gpu_seconds", "ledger_gpu_used_seconds", "gpu_idle_seconds",
+_LEDGER = (
+    "ledger_since_seconds", "ledger_until_seconds", "ledger_gpu_seconds", "ledger_gpu_used_seconds", "gpu_idle_seconds",
     "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds",
 )  # fmt: skip
-NAMES = ("user", "account", "partition", "qos", "state", "job_name")
-JOBS = pl.Schema({
-    "run_id": pl.UInt64(), "job_id": pl.Int64(), **dict.fromkeys(NAMES, pl.String()), "nodes": pl.List(pl.String),
-    **dict.fromkeys(NUMBERS, pl.Float64()),
-})  # fmt: skip
+# The columns that slurmacct, the exporters and the ledger bring.
+INPUTS = pl.Schema({**JOBS.schema, **dict.fromkeys(("job_start", *_LEDGER), pl.Float64())})
 HEALTHY = Observation(healthy_nodes=frozenset({"node01", "node02"}), gpu_nodes=frozenset({"node01", "node02"}))
 # Of such a run nothing is known but what slurmacct says.
 RUN: Mapping[str, Any] = {
     "run_id": 101, "job_id": 4711, "user": "alice", "account": "def-kim", "partition": "cpu", "qos": "normal",
     "state": "running", "job_name": "train.sh", "nodes": ["node01"], "start_timestamp_seconds": NOW - HOURS,
-    "elapsed_seconds": HOURS, "suspended_seconds": 0.0, "allocated_cpus": 8.0, "allocated_memory_bytes": 64.0 * GIB,
-    "allocated_nodes": 1.0, "allocated_gpus": 0.0, "time_limit_seconds": 2 * HOURS,
+    "elapsed_seconds": HOURS, "suspended_seconds": 0.0, "granted_cpus": 8, "granted_memory_bytes": 64 * GIB,
+    "granted_nodes": 1, "granted_gpus": 0, "allocated_cpus": 8.0, "time_limit_seconds": 2 * HOURS, "is_owner": True,
 }  # fmt: skip
 
 
 def make_jobs(*changes: Mapping[str, Any]) -> pl.DataFrame:
     """Make the frame `jobs` of runs that have been running for an hour on node01, with these changes."""
-    rows = pl.DataFrame([{**RUN, **each} for each in changes], schema=JOBS)
-    return rows.with_columns(**efficiencies(FairShare()))
+    return with_computed(pl.DataFrame([{**RUN, **each} for each in changes], schema=INPUTS))
+
+
+def with_computed(inputs: pl.DataFrame) -> pl.DataFrame:
+    """Compute the columns that the rules need beside the inputs."""
+    return inputs.with_columns(**efficiencies(FairShare()), wasted_gpu_seconds=wasted_gpu_seconds())
 
 
 def explain_all(jobs: pl.DataFrame, compiled: Compiled, observation: Observation) -> list[Judgement]:
@@ -66,8 +63,10 @@ def judge_row(
     assert waste.columns.to_dict(as_series=False) == {
         f"waste_{each.rule.name}": [severities.get(each.rule.name)] for each in compiled.rules
     }
-    rows = [(101, each.reason, each.severity, each.value, each.coverage) for each in judgement.findings]
-    assert waste.findings.rows() == rows
+    assert waste.findings.schema == WASTE.schema
+    assert waste.findings.drop("job_id", "user", "account", "is_owner").rows() == [
+        (101, each.reason, each.severity, each.value, each.coverage) for each in judgement.findings
+    ]
     return judgement
 
 
@@ -97,8 +96,8 @@ def make_scene(
     """
     now, seconds = tuple(utilization), observed * gpus * elapsed
     run = {
-        "start_timestamp_seconds": NOW - elapsed, "elapsed_seconds": elapsed, "allocated_cpus": float(cpus),
-        "allocated_memory_bytes": float(memory), "allocated_gpus": float(gpus),
+        "start_timestamp_seconds": NOW - elapsed, "elapsed_seconds": elapsed, "granted_cpus": cpus,
+        "granted_memory_bytes": int(memory), "granted_gpus": gpus,
     }  # fmt: skip
     seen = {
         "cpu_seconds": cpu * cpus * elapsed, "memory_peak_bytes": peak * memory, "observed_seconds": elapsed,

@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.waste import Condition, Level, Rule
-from aggregator.parts.waste.efficiency import FairShare, efficiencies
+from aggregator.parts.waste.columns import OF_RUN
 from aggregator.parts.waste.rules import compile_rules
 from tests.builders import make_rule
 
 from .runs import jobs_frame, observation_of, random_fetch, random_runs
-from .scene import HEALTHY, JOBS, explain_all, make_jobs
+from .scene import HEALTHY, INPUTS, explain_all, make_jobs, with_computed
 from .test_as_before import EFFICIENCIES, random_rules
 
 TRUTH = (True, False, None)
 # What each value of these columns makes of the condition that the field is at least 1.
 COLUMNS = {
-    "nodes": "allocated_nodes", "cpus_allocated": "allocated_cpus", "memory_allocated_bytes": "allocated_memory_bytes",
+    "nodes": "granted_nodes", "cpus_allocated": "granted_cpus", "memory_allocated_bytes": "granted_memory_bytes",
     "gpus_observed": "gpus_observed",
 }  # fmt: skip
-VALUES = {True: 2.0, False: 0.0, None: None}
+VALUES = {True: 2, False: 0, None: None}
 BETTER, COMMON, CRITICAL, WARNING = (Condition(field, ">=", 1.0) for field in COLUMNS)
 
 
@@ -79,7 +79,7 @@ def test_what_a_rule_says_for_another_counts_for_a_third(chain: int) -> None:
         make_rule(name=name, levels=(Level("warning", (BETTER,)),), unless=frozenset(names[:number]))
         for number, name in enumerate(names)
     ]
-    jobs = make_jobs(*({"allocated_nodes": value} for value in VALUES.values()))
+    jobs = make_jobs(*({"granted_nodes": value} for value in VALUES.values()))
     columns = compile_rules(rules[::-1]).judge(jobs, blind=False).columns
     assert columns["waste_r0"].to_list() == ["warning", None, None]
     assert all(columns[f"waste_{name}"].null_count() == len(VALUES) for name in names[1:])
@@ -93,7 +93,7 @@ def test_a_value_is_known_from_the_rules_coverage_on(coverage: float | None, sev
 
 
 # Null is no gap in knowledge there: a run that has not ended, and one that no resize has made.
-FACTS = sorted(JOBS.keys() - {"end_timestamp_seconds", "job_start_timestamp_seconds", "run_id"})
+FACTS = sorted(INPUTS.keys() - {"end_timestamp_seconds", "job_start", *OF_RUN})
 SEEDS = st.integers(0, 2**32)
 
 
@@ -117,7 +117,7 @@ def test_what_is_not_known_never_makes_a_finding(seed: int) -> None:
     seen, rules, observation = random_runs(random, 20), random_rules(random), observation_of(random_fetch(random))
     before, blind = jobs_frame(seen), observation.is_blind
     less = lose(random, before)
-    for each in (less, less.with_columns(**efficiencies(FairShare()))):
+    for each in (less, with_computed(less)):
         assert judged(rules, each, blind=blind) <= judged(rules, before, blind=blind)
         for judgement in explain_all(each, compile_rules(rules), observation):
             assert all(not_judged.because for not_judged in judgement.not_judged)
@@ -127,7 +127,7 @@ def test_what_is_not_known_never_makes_a_finding(seed: int) -> None:
 def test_what_is_computed_of_less_is_the_same_or_not_known(seed: int) -> None:
     random = Random(seed)
     before = jobs_frame(random_runs(random, 20))
-    less = lose(random, before).with_columns(**efficiencies(FairShare()))
+    less = with_computed(lose(random, before))
     for column in EFFICIENCIES:
         pairs = zip(before[column], less[column], strict=True)
         assert all(now is None or now == then for then, now in pairs), column
@@ -136,7 +136,7 @@ def test_what_is_computed_of_less_is_the_same_or_not_known(seed: int) -> None:
 def test_of_nothing_nothing_is_said() -> None:
     jobs = make_jobs({}).clear()
     waste = compile_rules(RULES).judge(jobs, blind=False)
-    assert (waste.columns.shape, waste.findings.shape) == ((0, 2), (0, 5))
+    assert (waste.columns.shape, waste.findings.shape) == ((0, 2), (0, 9))
     assert explain_all(jobs, compile_rules(RULES), HEALTHY) == []
     assert compile_rules(()).judge(make_jobs({}), blind=False).findings.is_empty()
 
@@ -144,9 +144,11 @@ def test_of_nothing_nothing_is_said() -> None:
 def test_a_finding_has_the_value_and_the_coverage_of_its_first_condition() -> None:
     by_level = make_rule(levels=(Level("warning", (COMMON, WARNING)), Level("critical", (WARNING, BETTER))))
     jobs = make_jobs(
-        {"run_id": 1, "allocated_cpus": 3.0, "gpus_observed": 2.0, "gpu_coverage_ratio": 0.9},
-        {"run_id": 2, "allocated_cpus": 3.0, "gpus_observed": 2.0, "gpu_coverage_ratio": 0.9, "allocated_nodes": 0.0},
+        {"run_id": 1, "granted_cpus": 3, "gpus_observed": 2.0, "gpu_coverage_ratio": 0.9},
+        {"run_id": 2, "granted_cpus": 3, "gpus_observed": 2.0, "gpu_coverage_ratio": 0.9, "granted_nodes": 0},
     )
-    assert compile_rules([by_level]).judge(jobs, blind=False).findings.rows() == [
+    assert compile_rules([by_level]).judge(jobs, blind=False).findings.select(
+        "run_id", "reason", "severity", "value", "coverage"
+    ).rows() == [
         (1, "holds", "critical", 2.0, 0.9), (2, "holds", "warning", 3.0, 1.0),
     ]  # fmt: skip

@@ -144,6 +144,24 @@ def test_time_in_the_dark_since_a_gpu_was_busy_is_no_idle_time() -> None:
     assert found(seen) == {"gpu_unused": "warning"}
 
 
+def test_time_in_the_dark_since_all_gpus_were_busy_is_that_of_the_partly_unused() -> None:
+    one_of_four = {"gpus": 4, "utilization": [0.9, 0.0, 0.0, 0.0], "partly_idle": HOURS}
+    dark = make_scene(**one_of_four, gpu_partly_unseen_seconds=HOURS)
+    assert reasons(dark)["gpu_partly_unused"] == "only 50 % of the time since a GPU was busy was observed"
+
+
+def test_idle_time_of_which_a_share_is_not_known_is_not_judged() -> None:
+    assert found(make_scene(**WASTEFUL["gpu_unused"], gpu_unseen_seconds=None)) == {}
+    assert found(make_scene(**WASTEFUL["gpu_unused"], ledger_since_seconds=None)) == {}
+
+
+def test_the_least_share_is_named_and_of_equal_ones_the_first() -> None:
+    equal = make_scene(gpus=1, utilization=[0.0], idle=HOURS, observed=0.5, gpu_coverage_ratio=0.5)
+    assert reasons(equal)["gpu_unused"] == "only 50 % of the GPU time was observed"
+    least = make_scene(gpus=1, up=False, idle=0.0, gpu_unseen_seconds=HOURS)
+    assert reasons(least)["gpu_unused"] == "only 0 % of the time since a GPU was busy was observed"
+
+
 @pytest.mark.parametrize(("name", "column"), [("cpu_low", "cpu_seconds"), ("cpu_serial", "cpu_seconds"),
                                                ("memory_overrequested", "memory_peak_bytes")])  # fmt: skip
 def test_a_cpu_or_memory_rule_needs_every_node(name: str, column: str) -> None:
@@ -322,7 +340,7 @@ def test_who_uses_far_more_than_is_held_is_not_kept_to_it() -> None:
 
 
 def test_where_slurm_does_not_manage_memory_nothing_is_said_of_it() -> None:
-    judgement = make_scene(allocated_memory_bytes=None)
+    judgement = make_scene(granted_memory_bytes=None)
     assert reasons(judgement) == {"memory_overrequested": "Slurm does not manage memory where it runs"}
 
 

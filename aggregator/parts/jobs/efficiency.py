@@ -6,6 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.parts.jobs.columns import OPEN, fact, gauge
+
 # Below this share of expected samples nothing is called wasted.
 COVERAGE_FLOOR: Final = 0.8
 # Of a run of which less was seen until its newest sample, nothing is said about the whole.
@@ -15,11 +17,36 @@ MOST_OF_ALLOCATED: Final = 10.0
 # An allocation up to this much above the fair share is not worth anybody's time.
 FAIR_SHARE_MARGIN: Final = 1.1
 
-_CPUS: Final = pl.col("allocated_cpus")
-_MEMORY: Final = pl.col("allocated_memory_bytes")
-_GPUS: Final = pl.col("allocated_gpus")
-_ELAPSED: Final = pl.col("elapsed_seconds")
-_SUSPENDED: Final = pl.col("state") == "suspended"
+_EXPORTER: Final = "slurm-job-exporter"
+_TOO_LITTLE: Final = "not known, or too little of the run was seen"
+EFFICIENCY: Final = (
+    fact("observed_ratio", pl.Float64, "Share of the run's time on which its ratios and wasted CPU time rest.",
+         "too little of the run was seen"),
+    gauge("cpu_efficiency_ratio", "CPU time used ÷ held until the newest sample; absent if less than half was seen.",
+          f"{_EXPORTER} slurm_job_core_usage_total ÷ (observed time × tres_alloc cpu)", null=_TOO_LITTLE),
+    gauge("memory_efficiency_ratio", "Peak memory ÷ memory held; absent where Slurm does not manage memory.",
+          f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", null=_TOO_LITTLE),
+    gauge("time_limit_used_ratio", "Elapsed time ÷ time limit.", "slurmacct job_table time_start, timelimit",
+          null="not started, or unlimited"),
+    gauge("wasted_cpus", "CPUs held and not busy now, at least 0; absent below a coverage of 0.8.",
+          "allocated − used", where=OPEN),
+    gauge("wasted_memory_bytes", "Memory held above both the fair share and the peak.",
+          "allocated − max(peak, fair share)", null=_TOO_LITTLE, where=OPEN),
+    gauge("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
+          "judged GPUs − Σ utilisation", where=OPEN),
+    gauge("wasted_cpu_seconds", "CPU time held and not used until the newest sample, at least 0.",
+          f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE),
+)  # fmt: skip
+WASTED_GPU_SECONDS: Final = gauge(
+    "wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
+    "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
+)  # fmt: skip
+_CPUS: Final = pl.col("granted_cpus").cast(pl.Float64)
+_MEMORY: Final = pl.col("granted_memory_bytes").cast(pl.Float64)
+_GPUS: Final = pl.col("granted_gpus").cast(pl.Float64)
+_START: Final = pl.col("start_timestamp_seconds")
+_ELAPSED: Final = pl.when(_START.is_not_null()).then(pl.col("elapsed_seconds"))
+_CAN_USE_GPUS: Final = pl.col("state") != "suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +68,15 @@ class FairShare:
 
 
 def efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
-    """Give the ratios and wasted amounts of every run by column; each is null where something that it needs is null.
+    """Give the columns EFFICIENCY over those of JOBS and `job_start` of RUNS.
 
-    They read what slurmacct says (`state` in lower case, `allocated_*` as allocated, suspended or not,
-    `elapsed_seconds`, `time_limit_seconds`, `start_timestamp_seconds`, `job_start_timestamp_seconds`), what the
-    exporters show, and the ledger's columns. Ratios are used ÷ allocated; wasted CPUs, memory and GPUs are those of
-    now, wasted seconds those of the run so far. `observed_ratio` is the share of the run's time on which the ratios and
-    the wasted CPU time rest.
+    Each is null where something that it needs is null. Ratios are used ÷ allocated; wasted CPUs, memory and GPUs are
+    those of now, wasted seconds those of the run so far.
     """
     cpu_seconds, peak = _observed("cpu_seconds"), _observed("memory_peak_bytes")
     cpu_time = _seen() * _CPUS
     return {
-        "observed_ratio": observed_ratio(),
+        "observed_ratio": _observed_ratio(),
         "cpu_efficiency_ratio": _ratio(cpu_seconds, cpu_time),
         "memory_efficiency_ratio": _ratio(peak, _MEMORY),
         "time_limit_used_ratio": _time_limit_used(),
@@ -60,19 +84,19 @@ def efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
         "wasted_memory_bytes": (_MEMORY - _most(peak, fair_share.memory())).clip(lower_bound=0.0),
         "wasted_gpus": _wasted_gpus(),
         "wasted_cpu_seconds": pl.when(_CPUS > 0).then((cpu_time - cpu_seconds).clip(lower_bound=0.0)),
-        "wasted_gpu_seconds": _wasted_gpu_seconds(),
     }
 
 
-def observed_ratio() -> pl.Expr:
+def wasted_gpu_seconds() -> pl.Expr:
+    """Give the GPU time that was observed and not used, over the ledger's columns."""
+    seconds = pl.col("ledger_gpu_seconds")
+    return pl.when(seconds > 0).then((seconds - pl.col("ledger_gpu_used_seconds")).clip(lower_bound=0.0))
+
+
+def _observed_ratio() -> pl.Expr:
     """Give the share of the run's time that its counters cover; null where that is too little."""
     known = _observed("cpu_seconds").is_not_null() | _observed("memory_peak_bytes").is_not_null()
     return pl.when(known).then(_seen() / _ELAPSED)
-
-
-def cpus_now() -> pl.Expr:
-    """Give the CPUs that others cannot use now: slurmctld gives those of a suspended run away."""
-    return pl.when(_SUSPENDED).then(0.0).when(~_SUSPENDED).then(_CPUS)
 
 
 def _least(one: pl.Expr, other: pl.Expr) -> pl.Expr:
@@ -102,16 +126,16 @@ def _ratio(used: pl.Expr, allocated: pl.Expr) -> pl.Expr:
 
 def _time_limit_used() -> pl.Expr:
     """Give elapsed ÷ limit. The limit is for the job: time before a resize counts."""
-    job_start, limit = pl.col("job_start_timestamp_seconds"), pl.col("time_limit_seconds")
-    before = pl.when(job_start.is_null()).then(0.0).otherwise(pl.col("start_timestamp_seconds") - job_start)
+    job_start, limit = pl.col("job_start"), pl.col("time_limit_seconds")
+    before = pl.when(job_start.is_null()).then(0.0).otherwise(_START - job_start)
     return pl.when(limit > 0).then((_ELAPSED + before) / limit)
 
 
 def _wasted_cpus() -> pl.Expr:
     """Give the allocated CPUs that are not busy, on the nodes that were seen."""
     coverage = pl.col("cpu_coverage_ratio")
-    idle = (cpus_now() * coverage - pl.col("used_cpus")).clip(lower_bound=0.0)
-    return pl.when((coverage >= COVERAGE_FLOOR) & (_CPUS > 0)).then(idle)
+    idle = (pl.col("allocated_cpus") * coverage - pl.col("used_cpus")).clip(lower_bound=0.0)
+    return pl.when(coverage >= COVERAGE_FLOOR).then(idle)
 
 
 def _wasted_gpus() -> pl.Expr:
@@ -119,9 +143,4 @@ def _wasted_gpus() -> pl.Expr:
     judged = pl.col("gpus_judged")
     # A utilisation may read a little over 1.
     idle = (judged - pl.col("gpu_utilization_ratio") * judged).clip(lower_bound=0.0)
-    return pl.when((pl.col("gpu_coverage_ratio") >= COVERAGE_FLOOR) & ~_SUSPENDED).then(idle)
-
-
-def _wasted_gpu_seconds() -> pl.Expr:
-    seconds = pl.col("ledger_gpu_seconds")
-    return pl.when(seconds > 0).then((seconds - pl.col("ledger_gpu_used_seconds")).clip(lower_bound=0.0))
+    return pl.when((pl.col("gpu_coverage_ratio") >= COVERAGE_FLOOR) & _CAN_USE_GPUS).then(idle)

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from aggregator.parts.waste.efficiency import FairShare, cpus_now, efficiencies
+from aggregator.parts.jobs.efficiency import EFFICIENCY, WASTED_GPU_SECONDS, FairShare, efficiencies
 from tests.builders import GIB
-
-from .runs import jobs_frame, random_runs
-from .scene import RUN, make_jobs
+from tests.unit.parts.waste.runs import jobs_frame, random_runs
+from tests.unit.parts.waste.scene import RUN, make_jobs
 
 
 def known(column: str, **changes: Any) -> Any:
@@ -30,17 +29,17 @@ def test_suspensions_are_no_time_held() -> None:
     assert known("cpu_efficiency_ratio", cpu_seconds=1800.0 * 8, **changes) == 1.0
 
 
-@pytest.mark.parametrize(("held", "ratio"), [(64.0 * GIB, 0.25), (None, None), (0.0, None), (GIB, None)])
-def test_memory_efficiency_is_the_peak_per_memory_held(held: float | None, ratio: float | None) -> None:
-    assert known("memory_efficiency_ratio", memory_peak_bytes=16.0 * GIB, allocated_memory_bytes=held) == ratio
+@pytest.mark.parametrize(("held", "ratio"), [(64 * GIB, 0.25), (None, None), (0, None), (GIB, None)])
+def test_memory_efficiency_is_the_peak_per_memory_held(held: int | None, ratio: float | None) -> None:
+    assert known("memory_efficiency_ratio", memory_peak_bytes=16.0 * GIB, granted_memory_bytes=held) == ratio
 
 
 @pytest.mark.parametrize(
     ("changes", "ratio"),
     [
         ({}, 0.5), ({"time_limit_seconds": None}, None), ({"elapsed_seconds": None}, None),
-        ({"job_start_timestamp_seconds": RUN["start_timestamp_seconds"], "start_timestamp_seconds": None}, None),
-        ({"job_start_timestamp_seconds": RUN["start_timestamp_seconds"] - 1800.0}, 0.75),
+        ({"job_start": RUN["start_timestamp_seconds"], "start_timestamp_seconds": None}, None),
+        ({"job_start": RUN["start_timestamp_seconds"] - 1800.0}, 0.75),
     ],
 )  # fmt: skip
 def test_time_limit_used_is_what_the_job_has_run_per_limit(changes: dict[str, Any], ratio: float | None) -> None:
@@ -56,8 +55,8 @@ def test_time_limit_used_is_what_the_job_has_run_per_limit(changes: dict[str, An
         ({"cpu_coverage_ratio": 0.79}, None),
         ({"cpu_coverage_ratio": None}, None),
         ({"used_cpus": None}, None),
-        ({"allocated_cpus": 0.0}, None),
-        ({"state": "suspended"}, 0.0),
+        ({"allocated_cpus": None}, None),
+        ({"allocated_cpus": 0.0, "state": "suspended"}, 0.0),
     ],
 )
 def test_wasted_cpus_are_held_and_not_busy_on_the_nodes_that_were_seen(changes: dict[str, Any], wasted: Any) -> None:
@@ -67,13 +66,13 @@ def test_wasted_cpus_are_held_and_not_busy_on_the_nodes_that_were_seen(changes: 
 @pytest.mark.parametrize(
     ("changes", "wasted"),
     [
-        ({"allocated_cpus": 16.0, "allocated_memory_bytes": 70.0 * GIB}, 0.0),
-        ({"allocated_cpus": 1.0}, (64 - 4.4) * GIB),
-        ({"allocated_cpus": 1.0, "memory_peak_bytes": 60.0 * GIB}, 4.0 * GIB),
-        ({"allocated_cpus": 1.0, "allocated_memory_bytes": 128.0 * GIB, "allocated_gpus": 1.0}, 0.0),
-        ({"allocated_cpus": 64.0, "allocated_memory_bytes": 300.0 * GIB, "allocated_gpus": 2.0}, 18.4 * GIB),
+        ({"granted_cpus": 16, "granted_memory_bytes": 70 * GIB}, 0.0),
+        ({"granted_cpus": 1}, (64 - 4.4) * GIB),
+        ({"granted_cpus": 1, "memory_peak_bytes": 60.0 * GIB}, 4.0 * GIB),
+        ({"granted_cpus": 1, "granted_memory_bytes": 128 * GIB, "granted_gpus": 1}, 0.0),
+        ({"granted_cpus": 64, "granted_memory_bytes": 300 * GIB, "granted_gpus": 2}, 18.4 * GIB),
         ({"memory_peak_bytes": None}, None),
-        ({"allocated_memory_bytes": None}, None),
+        ({"granted_memory_bytes": None}, None),
     ],
 )
 def test_memory_above_both_the_fair_share_and_the_peak_is_wasted(changes: dict[str, Any], wasted: Any) -> None:
@@ -102,7 +101,7 @@ def test_wasted_gpus_are_those_that_the_run_could_have_used(changes: dict[str, A
         ({}, 3600.0 * 6),
         ({"cpu_seconds": 3600.0 * 9}, 0.0),
         ({"cpu_seconds": None}, None),
-        ({"allocated_cpus": 0.0}, None),
+        ({"granted_cpus": 0}, None),
     ],
 )
 def test_wasted_cpu_time_is_held_and_not_used_since_the_start(changes: dict[str, Any], wasted: Any) -> None:
@@ -128,19 +127,19 @@ def test_wasted_gpu_time_is_what_the_ledger_saw_unused(seconds: float, used: flo
     assert known("wasted_gpu_seconds", **ledger) == wasted
 
 
-def test_a_suspended_run_keeps_no_cpus_from_others() -> None:
-    jobs = make_jobs({"state": "running"}, {"state": "suspended"}, {"state": None})
-    assert jobs.select(now=cpus_now())["now"].to_list() == [8.0, 0.0, None]
+def test_every_column_is_declared_and_computed() -> None:
+    assert [column.name for column in EFFICIENCY] == list(efficiencies(FairShare()))
 
 
 def test_no_number_is_ever_negative() -> None:
     jobs = jobs_frame(random_runs(Random(7), 1000))
-    for column in efficiencies(FairShare()):
-        values = jobs[column].drop_nulls()
+    for column in (*EFFICIENCY, WASTED_GPU_SECONDS):
+        values = jobs[column.name].drop_nulls()
         assert len(values) > 100, column
         assert (values >= 0).all(), column
 
 
 def test_of_a_run_that_has_not_started_nothing_is_computed() -> None:
-    jobs = make_jobs({"state": "pending", "start_timestamp_seconds": None, "elapsed_seconds": None})
-    assert jobs.select(*efficiencies(FairShare())).row(0) == (None,) * 9
+    pending = {"state": "pending", "start_timestamp_seconds": None, "elapsed_seconds": 0.0, "allocated_cpus": None}
+    jobs = make_jobs(pending)
+    assert jobs.select(column.name for column in EFFICIENCY).row(0) == (None,) * len(EFFICIENCY)
