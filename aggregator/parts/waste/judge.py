@@ -26,7 +26,7 @@ class _Words:
     observation: Observation
 
     def judgement(self, run: Row) -> Judgement:
-        rules = [each for each in self.compiled.rules if run["granted_gpus"] or each.rule.resource != "gpu"]
+        rules = [each for each in self.compiled.rules if run["granted_gpus"] != 0 or each.rule.resource != "gpu"]
         if not rules:
             return NO_JUDGEMENT
         minimum = min(each.rule.minimum_runtime for each in rules)
@@ -54,8 +54,10 @@ class _Words:
             return ""
         if why := self._unknown(each, run):
             return why
-        better = next((name for name in each.better if run[f"stands_{name}"] is None), None)
-        return f"{better} is not judged: {because[better]}" if better else "it is not known whether it is exempted"
+        for better in each.better:
+            if run[f"stands_{better}"] is None:
+                return f"{better} is not judged: {because[better]}"
+        return "it is not known whether the rule is about it"
 
     def _unknown(self, each: CompiledRule, run: Row) -> str:
         """Say what is not known of the conditions; "" where they hold at one level."""

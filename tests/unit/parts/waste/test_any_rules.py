@@ -142,7 +142,15 @@ def test_a_value_that_nothing_explains_is_just_not_known() -> None:
 
 def test_a_rule_of_which_it_is_not_known_whether_it_is_about_the_run_is_not_judged() -> None:
     one = rule("r", TRUE, exemptions=(Exemption(users=frozenset({"alice"})),))
-    assert reasons(judge_row([one], user=None)) == {"r": "it is not known whether it is exempted"}
+    assert reasons(judge_row([one], user=None)) == {"r": "it is not known whether the rule is about it"}
+
+
+def test_a_rule_waits_for_a_better_one_of_which_it_is_not_known_whether_it_is_about_the_run() -> None:
+    better, worse = rule("better", TRUE, resource="gpu"), rule("worse", TRUE, unless=frozenset({"better"}))
+    assert reasons(judge_row([better, worse], granted_gpus=None)) == {
+        "better": "it is not known whether the rule is about it",
+        "worse": "better is not judged: it is not known whether the rule is about it",
+    }
 
 
 def test_which_samples_are_missing_is_said_where_the_exporter_is_healthy() -> None:

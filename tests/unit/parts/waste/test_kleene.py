@@ -5,7 +5,7 @@ from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.model.waste import Condition, Level, Rule
@@ -110,6 +110,7 @@ def judged(rules: list[Rule], jobs: pl.DataFrame, *, blind: bool) -> set[tuple[i
     return set(findings.select("run_id", "reason").rows())
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(SEEDS)
 def test_what_is_not_known_never_makes_a_finding(seed: int) -> None:
     """Of inputs, and of the columns that are computed from them."""
