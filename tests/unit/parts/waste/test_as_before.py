@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.join.waste import Judge
@@ -51,7 +51,7 @@ def check_frames(compiled: Compiled, seen: list[Seen], before: list[Judgement], 
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_many_runs_are_judged_as_before(seed: int) -> None:
     """Each shipped rule holds for some of them, at either severity, and is not judged for others."""
     random = Random(seed)
@@ -100,16 +100,10 @@ def _exemption(random: Random, rules: tuple[str, ...] = ()) -> Exemption:
     return Exemption(*of_parts, patterns, frozenset(random.sample(rules, random.randint(0, len(rules)))))
 
 
-@settings(max_examples=settings.default.max_examples // 2)
-@given(st.randoms(use_true_random=False), st.integers(0, 4))
-def test_any_rules_say_what_they_have_said(random: Random, count: int) -> None:
-    check_efficiencies(seen := random_runs(random, count))
+@given(st.integers(0, 2**32))
+def test_any_rules_say_what_they_have_said(seed: int) -> None:
+    random = Random(seed)
+    seen = random_runs(random, 30)
+    check_efficiencies(seen)
     exemptions = [_exemption(random, RULES) for _ in range(random.choice([0, 1, 2]))]
     check_judgements(random, seen, random_rules(random), exemptions)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_many_runs_are_judged_by_any_rules_as_before(seed: int) -> None:
-    random = Random(seed)
-    exemptions = [_exemption(random, RULES) for _ in range(random.choice([0, 1, 2]))]
-    check_judgements(random, random_runs(random, 200), random_rules(random), exemptions)
