@@ -6,12 +6,10 @@ from zlib import crc32
 
 import polars as pl
 
-from aggregator.join.cloud import join_cloud
 from aggregator.join.efficiency import FairShare
 from aggregator.join.energy import LedgerView
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.association import Association, Fairshare, Limit, LimitsView, Standing
-from aggregator.model.cloud import Activity, CloudUse, CloudView, IdleRule, Instance, Rates
 from aggregator.model.energy import Ledger, NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreIo, LustreSums, LustreView
 from aggregator.model.node import Held, NodeView, Scheduler, Told
@@ -246,29 +244,3 @@ def rich_usage(names: tuple[str, ...]) -> UsageView:
         tuple(UsageSums(name, name, seconds) for name in names),
         {("cpu", "idle", "1d"): 1e9, ("cpu", "over", "1d"): 0.0},
     )  # fmt: skip
-
-
-def make_instance(**changes: Any) -> Instance:
-    """Make an instance of 2 vCPUs and 4 GiB of which everything is known."""
-    rates = Rates(
-        vcpus=2.0, used_cpus=0.5, memory_bytes=4.0 * GIB, memory_used_bytes=1.0 * GIB, disk_read_bytes_per_second=10.0,
-        disk_write_bytes_per_second=20.0, network_receive_bytes_per_second=30.0,
-        network_transmit_bytes_per_second=40.0,
-    )  # fmt: skip
-    defaults: dict[str, Any] = {
-        "uuid": "0d7c2f5e", "name": "web-1", "project": "def-kim-dev", "user": "alice", "flavor": "p2-4gb",
-        "hypervisor": "hv01", "rates": rates,
-        "activity": Activity(cpu_seconds=43_200.0, network_bytes=1e12, coverage=1.0),
-    }  # fmt: skip
-    return Instance(**{**defaults, **changes})
-
-
-IDLE_ACTIVITY = Activity(cpu_seconds=86.4, network_bytes=864.0, coverage=1.0)
-
-
-def rich_cloud(names: tuple[str, ...] = ("alice", "bob"), cloud: str = "arbutus") -> CloudView:
-    """Make a view in which every family of a cloud has samples: each name's project has a busy and an idle instance."""
-    instances = [make_instance(uuid=f"{name}-1", name=name, project=name, user=name, flavor=name) for name in names]
-    instances += [make_instance(uuid=f"{name}-2", name=name, project=name, activity=IDLE_ACTIVITY) for name in names]
-    use = CloudUse(time=NOW, instances=tuple(instances), hypervisors={"hv01": True, "hv02": False})
-    return join_cloud(cloud, use, IdleRule(), {name: frozenset({name}) for name in names})

@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from aggregator.app.layouts import FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, FILESYSTEMS
 from aggregator.engine.column import Sample
 from aggregator.engine.view import View as Frames
 from aggregator.families import ALL
@@ -61,12 +61,11 @@ class Expected:
 def _of_tables(views: Iterable[Frames]) -> Iterator[Metric]:
     """Collect the families of frames, row by row."""
     metrics: dict[str, Any] = {}
-    for table in FILESYSTEMS.tables.values():
-        for family in table.families:
-            kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
-            labels = ("filesystem", *table.labels, *family.labels)
-            metrics[family.name] = kinds[family.type](family.name, family.help, labels=labels)
-        for view in views:
+    kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+    for layout, table in ((each, table) for each in (FILESYSTEMS, CLOUDS) for table in each.tables.values()):
+        for family in table.listings(layout.kind):
+            metrics[family.name] = kinds[family.type](family.name, family.help, labels=family.labels)
+        for view in (view for view in views if view.frames.keys() == layout.tables.keys()):
             for row in view[table.name].iter_rows(named=True):
                 for column in table.columns:
                     if column.sample and row[column.name] is not None:

@@ -1,8 +1,9 @@
 """GET /api/v1/cloud/…: projects, their instances, and what these use and used."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.audit import audit
@@ -14,10 +15,11 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.selection import select_sums
+from aggregator.api.representation import Json
+from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.model.cloud import CloudView, Instance, ProjectSums
+from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.model.view import Snapshot
 from aggregator.queries.series import cloud_key
@@ -32,11 +34,13 @@ async def list_projects(request: web.Request) -> web.Response:
     asked = Parameters(request, "cloud", "project", "limit", "cursor")
     names, after, limit = asked.many("project"), asked.cursor(str, 2), asked.limit()
     sight, views = _sight(request), _views(request, asked)
-    found = [(view.cloud, sums) for view in views for sums in _seen(view, sight) if not names or sums.project in names]
-    page, last = select_sums(found, lambda each: (each[0], each[1].project), after, limit)
+    seen = [sight.projects_of(view).with_columns(cloud=pl.lit(view.name)) for view in views]
+    found = pl.concat(seen) if seen else pl.DataFrame(schema={"cloud": pl.String, "project": pl.String})
+    asked_for = found.filter(pl.col("project").is_in(list(names))) if names else found
+    page, last = select_rows(asked_for, ("cloud", "project"), after, limit)
     data = {
         "clouds": [cloud_json(view, staff=sight.everything) for view in views],
-        "projects": [project_json(cloud, sums) for cloud, sums in page],
+        "projects": [project_json(sums["cloud"], sums) for sums in page.iter_rows(named=True)],
         "next_cursor": write_cursor(*last) if last else None,
     }
     return success(request, data, _warnings(request.app[STORE].current, asked))
@@ -46,7 +50,7 @@ async def get_project(request: web.Request) -> web.Response:
     """Answer with one project."""
     asked = Parameters(request, "cloud")
     view, sums = _find_project(request, asked)
-    return success(request, project_json(view.cloud, sums), _warnings_of(request, view))
+    return success(request, project_json(view.name, sums), _warnings_of(request, view))
 
 
 async def list_instances(request: web.Request) -> web.Response:
@@ -59,16 +63,14 @@ async def list_instances(request: web.Request) -> web.Response:
         asked.limit(),
     )
     view, sums = _find_project(request, asked)
-    found = [
-        each
-        for each in _instances(view, sums.project)
-        if (not users or each.user in users) and (idle is None or each.idleness.idle is _IDLE[idle])
-    ]
-    page, last = select_sums(found, lambda each: (each.project, each.uuid), after, limit)
+    found = _instances(view, sums["project"])
+    found = found.filter(pl.col("user").is_in(list(users))) if users else found
+    found = found.filter(pl.col("idle") == _IDLE[idle]) if idle else found
+    page, last = select_rows(found, ("project", "uuid"), after, limit)
     _audit(request, page)
     staff = _sight(request).everything
     data = {
-        "instances": [instance_json(view.cloud, each, staff=staff) for each in page],
+        "instances": [instance_json(view.name, each, staff=staff) for each in page.iter_rows(named=True)],
         "next_cursor": write_cursor(*last) if last else None,
     }
     return success(request, data, _warnings_of(request, view))
@@ -79,12 +81,12 @@ async def get_instance(request: web.Request) -> web.Response:
     asked = Parameters(request, "cloud")
     view, sums = _find_project(request, asked)
     uuid = request.match_info["uuid"]
-    for instance in _instances(view, sums.project):
-        if instance.uuid == uuid:
-            _audit(request, (instance,))
-            data = instance_json(view.cloud, instance, staff=_sight(request).everything)
-            return success(request, data, _warnings_of(request, view))
-    raise NotFound(f'instance "{uuid[:_SHOWN]}": not running in project "{sums.project[:_SHOWN]}"')
+    found = _instances(view, sums["project"]).filter(pl.col("uuid") == uuid)
+    if found.is_empty():
+        raise NotFound(f'instance "{uuid[:_SHOWN]}": not running in project "{sums["project"][:_SHOWN]}"')
+    _audit(request, found)
+    data = instance_json(view.name, found.row(0, named=True), staff=_sight(request).everything)
+    return success(request, data, _warnings_of(request, view))
 
 
 async def get_cloud_series(request: web.Request) -> web.Response:
@@ -92,7 +94,7 @@ async def get_cloud_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS, "cloud")
     views = _views(request, asked)
     if len(views) > 1:
-        raise BadData(f"cloud: there are {', '.join(view.cloud for view in views)}: say which")
+        raise BadData(f"cloud: there are {', '.join(view.name for view in views)}: say which")
     if not views:
         raise _missing(request, asked, "cloud", "any")
     return await _series(request, asked, views[0], "cloud", Subject())
@@ -102,8 +104,8 @@ async def get_project_series(request: web.Request) -> web.Response:
     """Answer with a graph of a project's instances, by default of its last week."""
     asked = Parameters(request, *PARAMETERS, "cloud")
     view, sums = _find_project(request, asked)
-    _audit(request, _instances(view, sums.project))
-    return await _series(request, asked, view, "project", Subject(labels=(("project_name", sums.project),)))
+    _audit(request, _instances(view, sums["project"]))
+    return await _series(request, asked, view, "project", Subject(labels=(("project_name", sums["project"]),)))
 
 
 async def get_instance_series(request: web.Request) -> web.Response:
@@ -111,16 +113,14 @@ async def get_instance_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS, "cloud")
     view, sums = _find_project(request, asked)
     uuid = request.match_info["uuid"]
-    _audit(request, [each for each in _instances(view, sums.project) if each.uuid == uuid])
+    _audit(request, _instances(view, sums["project"]).filter(pl.col("uuid") == uuid))
     # Always with the project: an instance of another one is none of this.
-    subject = Subject(labels=(("project_name", sums.project), ("uuid", uuid)))
+    subject = Subject(labels=(("project_name", sums["project"]), ("uuid", uuid)))
     return await _series(request, asked, view, "instance", subject)
 
 
-async def _series(
-    request: web.Request, asked: Parameters, view: CloudView, kind: str, subject: Subject
-) -> web.Response:
-    reader = Reader(cloud_key(view.cloud))
+async def _series(request: web.Request, asked: Parameters, view: View, kind: str, subject: Subject) -> web.Response:
+    reader = Reader(cloud_key(view.name))
     return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)
 
 
@@ -140,26 +140,26 @@ def _asked_clouds(snapshot: Snapshot, asked: Parameters) -> list[str]:
     return sorted(wanted or snapshot.clouds)
 
 
-def _views(request: web.Request, asked: Parameters) -> list[CloudView]:
+def _views(request: web.Request, asked: Parameters) -> list[View]:
     """Give the clouds that are asked for and can be told about."""
     snapshot = request.app[STORE].current
     names = _asked_clouds(snapshot, asked)
     return [snapshot.clouds[name] for name in names if cloud_failure(snapshot, name) is None]
 
 
-def _seen(view: CloudView, sight: Sight) -> Iterator[ProjectSums]:
-    return (sums for sums in view.projects if sight.sees_project(view.members.get(sums.project, ())))
-
-
-def _find_project(request: web.Request, asked: Parameters) -> tuple[CloudView, ProjectSums]:
+def _find_project(request: web.Request, asked: Parameters) -> tuple[View, Json]:
     """Give the project of the path; one that may not be seen is as one that is not known.
 
     Raises NotFound, BadData when several clouds have one of that name, Unavailable when a cloud cannot be read.
     """
     name, sight = request.match_info["project"], _sight(request)
-    found = [(view, sums) for view in _views(request, asked) for sums in _seen(view, sight) if sums.project == name]
+    found = [
+        (view, sums)
+        for view in _views(request, asked)
+        for sums in sight.projects_of(view).filter(pl.col("project") == name).iter_rows(named=True)
+    ]
     if len(found) > 1:
-        clouds = ", ".join(view.cloud for view, _ in found)
+        clouds = ", ".join(view.name for view, _ in found)
         raise BadData(f'cloud: project "{name[:_SHOWN]}" is on {clouds}: say which')
     if not found:
         raise _missing(request, asked, "project", name)
@@ -175,27 +175,26 @@ def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> A
     return absent(snapshot, f'{what} "{name[:_SHOWN]}": not known')
 
 
-def _instances(view: CloudView, project: str) -> list[Instance]:
-    return [each for each in view.instances if each.project == project]
+def _instances(view: View, project: str) -> pl.DataFrame:
+    return view["instances"].filter(pl.col("project") == project)
 
 
-def _audit(request: web.Request, instances: Sequence[Instance]) -> None:
-    audit(request, (each.user for each in instances if each.user))
+def _audit(request: web.Request, instances: pl.DataFrame) -> None:
+    audit(request, filter(None, instances["user"]))
 
 
 def _warnings(snapshot: Snapshot, asked: Parameters) -> list[str]:
     return [text for name in _asked_clouds(snapshot, asked) for text in _cloud_warnings(snapshot, name)]
 
 
-def _warnings_of(request: web.Request, view: CloudView) -> list[str]:
-    return list(_cloud_warnings(request.app[STORE].current, view.cloud))
+def _warnings_of(request: web.Request, view: View) -> list[str]:
+    return list(_cloud_warnings(request.app[STORE].current, view.name))
 
 
 def _cloud_warnings(snapshot: Snapshot, name: str) -> Iterator[str]:
     """Name what is missing: inputs, and instances of hypervisors that do not answer."""
     yield from source_warnings(snapshot, name)
     view = snapshot.clouds.get(name)
-    down = sum(not up for up in view.hypervisors.values()) if view else 0
-    if view and down:
-        every = len(view.hypervisors)
-        yield f'cloud "{name}": {down} of {every} hypervisors do not answer: their instances are missing'
+    up = view["hypervisors"]["up"] if view else pl.Series(dtype=pl.Boolean)
+    if not up.all():
+        yield f'cloud "{name}": {(~up).sum()} of {len(up)} hypervisors do not answer: their instances are missing'

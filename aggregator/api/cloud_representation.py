@@ -1,54 +1,69 @@
 """How instances and projects of a cloud look in JSON: read from one source, so plain values."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from typing import Any
 
 from aggregator.api.representation import Json, times
-from aggregator.join.cloud import add_up_project
-from aggregator.model.cloud import CloudView, Instance, ProjectSums
+from aggregator.engine.view import View
+from aggregator.model.cloud import RATES
+
+_Row = Mapping[str, Any]
 
 
-def cloud_json(view: CloudView, *, staff: bool) -> Json:
+def cloud_json(view: View, *, staff: bool) -> Json:
     """Show one cloud: how fresh it is, by which rule instances idle; to the staff its hypervisors and totals."""
-    down = sorted(name for name, up in view.hypervisors.items() if not up)
-    shown = {"hypervisors": len(view.hypervisors), "hypervisors_down": down} if staff else {}
-    totals = {"totals": project_json(view.cloud, add_up_project("", view.instances))} if staff else {}
-    return {"cloud": view.cloud, **times("as_of", view.time), "idle_rule": asdict(view.rule), **shown, **totals}
+    totals = view["cloud"].row(0, named=True)
+    rule = {
+        "duration": totals["rule_duration_seconds"],
+        "cpu_ratio": totals["rule_cpu_ratio"],
+        "network_bytes_per_second": totals["rule_network_bytes_per_second"],
+    }
+    shown = _of_staff(view, totals) if staff else {}
+    return {"cloud": view.name, **times("as_of", view.time), "idle_rule": rule, **shown}
 
 
-def project_json(cloud: str, sums: ProjectSums) -> Json:
+def _of_staff(view: View, totals: _Row) -> Json:
+    hypervisors = view["hypervisors"]
+    return {
+        "hypervisors": hypervisors.height,
+        "hypervisors_down": sorted(hypervisors.filter(~hypervisors["up"])["hypervisor"]),
+        "totals": project_json(view.name, {"project": "", **totals}),
+    }
+
+
+def project_json(cloud: str, sums: _Row) -> Json:
     """Show what the running instances of a project add up to."""
     return {
         "cloud": cloud,
-        "project": sums.project or None,
-        "instances": sums.instances,
-        **asdict(sums.rates),
-        "memory_used_coverage": sums.memory_coverage,
+        "project": sums["project"] or None,
+        "instances": sums["instances"],
+        **{name: sums[name] for name in RATES},
+        "memory_used_coverage": sums["memory_coverage_ratio"],
         "idle": {
-            "instances": sums.idle if sums.judged else None,
-            "judged": sums.judged,
-            "vcpus": sums.idle_vcpus,
-            "memory_bytes": sums.idle_memory_bytes,
+            "instances": sums["idle_instances"],
+            "judged": sums["judged"],
+            "vcpus": sums["idle_vcpus"],
+            "memory_bytes": sums["idle_memory_bytes"],
         },
     }
 
 
-def instance_json(cloud: str, instance: Instance, *, staff: bool) -> Json:
+def instance_json(cloud: str, instance: _Row, *, staff: bool) -> Json:
     """Show one running instance, to the staff with its hypervisor."""
-    idleness = instance.idleness
     return {
         "cloud": cloud,
-        "project": instance.project or None,
-        "uuid": instance.uuid,
-        "instance_name": instance.name,
-        "user": instance.user or None,
-        "flavor": instance.flavor or None,
-        **({"hypervisor": instance.hypervisor or None} if staff else {}),
-        **asdict(instance.rates),
+        "project": instance["project"] or None,
+        "uuid": instance["uuid"],
+        "instance_name": instance["instance_name"],
+        "user": instance["user"] or None,
+        "flavor": instance["flavor"] or None,
+        **({"hypervisor": instance["hypervisor"] or None} if staff else {}),
+        **{name: instance[name] for name in RATES},
         "idle": {
-            "idle": idleness.idle,
-            "because": idleness.because or None,
-            "cpu_ratio": idleness.cpu_ratio,
-            "network_bytes_per_second": idleness.network_bytes_per_second,
-            "coverage": idleness.coverage,
+            "idle": instance["idle"],
+            "because": instance["idle_because"],
+            "cpu_ratio": instance["cpu_ratio"],
+            "network_bytes_per_second": instance["network_bytes_per_second"],
+            "coverage": instance["coverage_ratio"],
         },
     }

@@ -59,7 +59,7 @@ def _has_rows(view: View) -> bool:
 def cloud_failure(snapshot: Snapshot, cloud: str) -> str | None:
     """Say why nothing can be told about the cloud; None when something can."""
     status, view = snapshot.sources.get((CLOUD, cloud)), snapshot.clouds.get(cloud)
-    if status is None or (view is not None and (view.instances or status.up)):
+    if status is None or (view is not None and (view["instances"].height or status.up)):
         return None
     return describe_failure(status)
 

@@ -1,6 +1,6 @@
 """Who may see what: pure functions of an identity, the site's rules and the snapshot."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -55,19 +55,25 @@ class Sight:
     def spaces_of(self, filesystem: View) -> pl.DataFrame:
         """Give the users of a file system whose space is shown."""
         users = filesystem["users"]
-        return users if self.everything else users.filter(pl.col("user") == self.user)
+        return users if self.everything else self._own(users)
 
     def groups_of(self, filesystem: View) -> pl.DataFrame:
         """Give the groups of a file system that are shown: those in which the user has something or is a member."""
+        groups, members = filesystem["groups"], filesystem["members"]
         if self.everything:
-            return filesystem["groups"]
-        listed = filesystem["members"].filter(pl.col("user") == self.user)
-        own = pl.concat([listed.select("group"), self.spaces_of(filesystem).select("group")])
-        return filesystem["groups"].join(own, on="group", how="semi", maintain_order="left")
+            return groups
+        own = pl.concat([self._own(members).select("group"), self.spaces_of(filesystem).select("group")])
+        return groups.join(own, on="group", how="semi", maintain_order="left")
 
-    def sees_project(self, members: Collection[str]) -> bool:
-        """Tell whether a project of a cloud is shown, all of it: to its members."""
-        return self.everything or self.user in members
+    def projects_of(self, cloud: View) -> pl.DataFrame:
+        """Give the projects of a cloud that are shown, each all of it: to its members."""
+        projects = cloud["projects"]
+        if self.everything:
+            return projects
+        return projects.join(self._own(cloud["members"]), on="project", how="semi", maintain_order="left")
+
+    def _own(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.col("user") == pl.lit(self.user, dtype=pl.String))
 
 
 def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:

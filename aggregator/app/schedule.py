@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from aggregator import executors
 from aggregator.app.exported import CloudSources
-from aggregator.app.layouts import FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, FILESYSTEMS
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
@@ -16,13 +16,12 @@ from aggregator.exposition.render import JOB_NAME_BYTES
 from aggregator.join.efficiency import FairShare
 from aggregator.join.waste import Judge
 from aggregator.model.accounting import Run
-from aggregator.model.cloud import CloudView
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
+from aggregator.parts.cloud.inputs import Cloud
 from aggregator.parts.storage.inputs import Filesystem
-from aggregator.refresh.cloud import CloudRefresher
 from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
 from aggregator.refresh.fetch import Feed, Fetches
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
@@ -41,7 +40,6 @@ from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
-V = TypeVar("V", ClusterView, CloudView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +99,23 @@ class Outlets:
             partial(metrics.observe_stage, cluster, filesystem), partial(metrics.count_failure, cluster, filesystem)
         )
 
-    def publisher(
-        self,
-        kind: str,
-        name: str,
-        show: Callable[[V, float], None],
-        stale_after: float,
-        job_name_bytes: int = JOB_NAME_BYTES,
-    ) -> Publish[V]:
-        """Make the function that renders a view off the event loop and then publishes view and page together.
+    def publisher(self, name: str, stale_after: float, job_name_bytes: int) -> Publish[ClusterView]:
+        """Make the function that renders a cluster's view off the event loop and then publishes view and page together.
 
         Both are shown for `stale_after` seconds, should no other follow.
         """
         renderer = Renderer(job_name_bytes)
 
-        async def publish(view: V) -> None:
+        async def publish(view: ClusterView) -> None:
             members = await executors.run(executors.REFRESH, renderer.render, view)
             # No await between the two: page and API show the same snapshot.
-            show(view, stale_after)
-            self.page.publish((kind, name), members)
+            self.store.publish_cluster(view, stale_after)
+            self.page.publish(("cluster", name), members)
 
         return publish
 
     def parts_publisher(self, layout: Layout, show: Callable[[View, float], None], stale_after: float) -> Publish[View]:
-        """Make the same for what is made of parts."""
+        """Make the same for what is made of parts, which `show` shows in the API."""
 
         async def publish(view: View) -> None:
             members = await executors.run(executors.REFRESH, layout.render, view.name, view.frames)
@@ -237,9 +228,7 @@ def _cluster(
         fair_share=timing.fair_share,
         judge=timing.judge,
         previous={job.run.run_id: job.use for job in known.jobs} if known else {},
-        publish=outlets.publisher(
-            "cluster", name, outlets.store.publish_cluster, timing.stale_after, timing.job_name_bytes
-        ),
+        publish=outlets.publisher(name, timing.stale_after, timing.job_name_bytes),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
     )
@@ -272,16 +261,17 @@ def _filesystem(
 
 def _cloud(
     name: str, sources: CloudSources, allocations: Fetches[Allocations], timing: Timing, outlets: Outlets
-) -> CloudRefresher:
+) -> PartsRefresher:
     if name not in outlets.store.current.clouds:
-        outlets.store.publish_cloud(CloudView(cloud=name, time=0.0))
+        outlets.store.publish_cloud(View(name, 0.0, CLOUDS.empty()))
     patient = _patient(timing, sources.interval)
-    return CloudRefresher(
+    return PartsRefresher(
+        "cloud",
         name,
-        use=_feed(sources.use, name, patient, outlets),
-        allocations=allocations,
-        rule=sources.rule,
-        publish=outlets.publisher("cloud", name, outlets.store.publish_cloud, patient.stale_after),
+        layout=CLOUDS,
+        facts=Cloud(name, sources.rule),
+        feeds=(_feed(sources.use, name, patient, outlets), allocations),
+        publish=outlets.parts_publisher(CLOUDS, outlets.store.publish_cloud, patient.stale_after),
         stages=outlets.stages(name, ""),
     )
 

@@ -19,11 +19,9 @@ def frame_of(table: Table, columns: Mapping[str, Sequence[Any] | pl.Series]) -> 
 
 def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Give a frame the columns of its table, in their order and of their types; one that is missing is null."""
-    found = [
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
-        for name, dtype in table.schema.items()
-    ]
-    return frame.select(found).with_columns(pl.selectors.float().fill_nan(None))
+    missing = {name: None for name in table.schema if name not in frame.columns}
+    found = frame.with_columns(**missing).select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
+    return found.with_columns(pl.selectors.float().fill_nan(None))
 
 
 def empty(table: Table) -> pl.DataFrame:

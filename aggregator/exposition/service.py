@@ -126,7 +126,7 @@ class ServiceMetrics:
         )  # fmt: skip
         times = [((view.cluster, ""), view.time) for view in snapshot.clusters.values() if view.time]
         times += [(("", view.name), view.time) for view in snapshot.filesystems.values() if view.time]
-        times += [((view.cloud, ""), view.time) for view in snapshot.clouds.values() if view.time]
+        times += [((view.name, ""), view.time) for view in snapshot.clouds.values() if view.time]
         yield _gauge(
             "snapshot_timestamp_seconds", "Evaluation time of the current snapshot.", ("cluster", "filesystem"), times
         )

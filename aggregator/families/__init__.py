@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aggregator.families import accounts, cloud, energy, jobs, limits, lustre, nodes, sums, usage
+from aggregator.families import accounts, energy, jobs, limits, lustre, nodes, sums, usage
 from aggregator.families.spec import Family, check_unique
 
 ALL: tuple[Family[Any], ...] = (
@@ -18,6 +18,5 @@ ALL: tuple[Family[Any], ...] = (
     *energy.CLUSTER_FAMILIES,
     *usage.FAMILIES,
     *lustre.FAMILIES,
-    *cloud.FAMILIES,
 )
 BY_NAME = check_unique(ALL)

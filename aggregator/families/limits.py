@@ -17,8 +17,6 @@ def _accounts(view: View) -> Sequence[Standing]:
 
 def _users(view: View) -> Sequence[Standing]:
     """List the users with open jobs by the association that serves every partition: one for each user and account."""
-    if not isinstance(view, ClusterView):
-        return ()
     return [
         standing
         for sums in view.users

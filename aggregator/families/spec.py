@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from aggregator.engine.column import Kind, Listing, Stability
-from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView
 
 E = TypeVar("E")
-View = ClusterView | CloudView
+View = ClusterView
 Group = Literal["jobs", "users", "accounts", "nodes", "storage", "cloud"]
 LabelValues = tuple[str, ...]
 

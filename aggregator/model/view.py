@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from aggregator.engine.view import View
 from aggregator.model.accounting import Account, Run
 from aggregator.model.association import NO_LIMITS, LimitsView
-from aggregator.model.cloud import CloudView
 from aggregator.model.energy import NodeTotals, Prices, RunLedger, Totals
 from aggregator.model.lustre import JobLustre, LustreView
 from aggregator.model.node import NodeView, Scheduler
@@ -238,5 +237,5 @@ class Snapshot:
 
     clusters: Mapping[str, ClusterView] = field(default_factory=dict)
     filesystems: Mapping[str, View] = field(default_factory=dict)
-    clouds: Mapping[str, CloudView] = field(default_factory=dict)
+    clouds: Mapping[str, View] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], SourceStatus] = field(default_factory=dict)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import inf
 
 from aggregator.engine.view import View
-from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 
 _log = logging.getLogger(__name__)
@@ -54,10 +53,10 @@ class SnapshotStore:
         self._until["filesystem", view.name] = self._now() + seconds
         self.latest = replace(self.latest, filesystems={**self.latest.filesystems, view.name: view})
 
-    def publish_cloud(self, view: CloudView, seconds: float = inf) -> None:
+    def publish_cloud(self, view: View, seconds: float = inf) -> None:
         """Replace one cloud's view, to be shown for so long."""
-        self._until["cloud", view.cloud] = self._now() + seconds
-        self.latest = replace(self.latest, clouds={**self.latest.clouds, view.cloud: view})
+        self._until["cloud", view.name] = self._now() + seconds
+        self.latest = replace(self.latest, clouds={**self.latest.clouds, view.name: view})
 
     def publish_source(self, status: SourceStatus) -> None:
         """Replace what is known of one source's last fetch."""
@@ -100,7 +99,7 @@ def _blanked(snapshot: Snapshot, late: Collection[Scope]) -> Snapshot:
         elif kind == "filesystem" and name in filesystems:
             filesystems[name] = filesystems[name].blank()
         elif kind == "cloud" and name in clouds:
-            clouds[name] = CloudView(cloud=name, time=clouds[name].time, rule=clouds[name].rule)
+            clouds[name] = clouds[name].blank()
     times = {("cluster", name): view.time for name, view in clusters.items()}
     times |= {("filesystem", name): view.time for name, view in filesystems.items()}
     times |= {("cloud", name): view.time for name, view in clouds.items()}

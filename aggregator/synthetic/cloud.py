@@ -1,12 +1,14 @@
 """A synthetic cloud of two projects, as its hypervisors' libvirtd_exporters would show it."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from aggregator.model.cloud import Activity, CloudUse, IdleRule, Instance, Rates
+import polars as pl
+
+from aggregator.model.cloud import INSTANCES, CloudUse, IdleRule
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.exporters.libvirtd_exporter import GRAPHS
 
@@ -21,38 +23,39 @@ _FLAVORS: Final = {"p2-3gb": (2, 3 * _GIB), "p4-6gb": (4, 6 * _GIB), "c16-60gb":
 _INSTANCES: Final = 24
 _IDLE_SHARE: Final = 0.25
 _HOUR: Final = 3600.0
-_GRAPHS: Final[Mapping[str, Callable[[Rates], float | None]]] = {
-    "cpu": lambda rates: rates.used_cpus,
-    "vcpus": lambda rates: rates.vcpus,
-    "memory": lambda rates: rates.memory_bytes,
-    "memory_used": lambda rates: rates.memory_used_bytes,
-}
+# Graph → what it shows of an instance.
+_GRAPHS: Final = {
+    "cpu": "used_cpus", "vcpus": "vcpus", "memory": "memory_bytes", "memory_used": "memory_used_bytes",
+}  # fmt: skip
 # The others are sums of a project, or of the whole cloud.
 _BY_INSTANCE: Final = frozenset({"cpu", "memory_used"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Guest:
     """One instance, and the mean share of its CPUs that it uses."""
 
-    instance: Instance
+    uuid: str
+    name: str
+    project: str
+    user: str
+    flavor: str
+    hypervisor: str
+    vcpus: float
+    memory_bytes: float
     busy: float
     reports_memory: bool
 
-    def used_cpus(self, at: float) -> float:
-        """Give its busy CPUs, which come and go with the hours of the day."""
-        swing = 1 + 0.3 * math.sin(at / _HOUR + int(self.instance.uuid[:2], 16))
-        return (self.instance.rates.vcpus or 0.0) * min(1.0, self.busy * swing)
-
-    def rates(self, at: float) -> Rates:
-        """Give what it uses now."""
-        cpus, memory = self.used_cpus(at), self.instance.rates.memory_bytes or 0.0
-        return Rates(
-            vcpus=self.instance.rates.vcpus, used_cpus=cpus, memory_bytes=memory,
-            memory_used_bytes=memory * (0.2 + self.busy / 2) if self.reports_memory else None,
-            disk_read_bytes_per_second=2e5 * cpus, disk_write_bytes_per_second=5e5 * cpus,
-            network_receive_bytes_per_second=3e5 * cpus, network_transmit_bytes_per_second=1e5 * cpus,
-        )  # fmt: skip
+    def rates(self, at: float) -> Mapping[str, float | None]:
+        """Give what it uses now: CPUs come and go with the hours of the day."""
+        swing = 1 + 0.3 * math.sin(at / _HOUR + int(self.uuid[:2], 16))
+        cpus = self.vcpus * min(1.0, self.busy * swing)
+        return {
+            "vcpus": self.vcpus, "used_cpus": cpus, "memory_bytes": self.memory_bytes,
+            "memory_used_bytes": self.memory_bytes * (0.2 + self.busy / 2) if self.reports_memory else None,
+            "disk_read_bytes_per_second": 2e5 * cpus, "disk_write_bytes_per_second": 5e5 * cpus,
+            "network_receive_bytes_per_second": 3e5 * cpus, "network_transmit_bytes_per_second": 1e5 * cpus,
+        }  # fmt: skip
 
 
 class SyntheticCloud:
@@ -68,20 +71,17 @@ class SyntheticCloud:
 
     async def fetch(self, at: float) -> CloudUse:
         """Compute what each instance uses at `at`, and what it did over the rule's duration."""
-        return CloudUse(
-            time=at,
-            instances=tuple(self._at(guest, at) for guest in self._guests),
-            hypervisors=dict.fromkeys(_HYPERVISORS, True),
-        )
+        rows = [self._at(guest, at) for guest in self._guests]
+        hypervisors = dict.fromkeys(_HYPERVISORS, True)
+        return CloudUse(time=at, instances=pl.DataFrame(rows, schema=INSTANCES), hypervisors=hypervisors)
 
-    def _at(self, guest: _Guest, at: float) -> Instance:
-        given, duration = guest.instance, self._rule.duration
-        cpu_seconds = guest.busy * (given.rates.vcpus or 0.0) * duration
-        return Instance(
-            uuid=given.uuid, name=given.name, project=given.project, user=given.user, flavor=given.flavor,
-            hypervisor=given.hypervisor, rates=guest.rates(at),
-            activity=Activity(cpu_seconds=cpu_seconds, network_bytes=4e5 * cpu_seconds, coverage=1.0),
-        )  # fmt: skip
+    def _at(self, guest: _Guest, at: float) -> Mapping[str, str | float | None]:
+        cpu_seconds = guest.busy * guest.vcpus * self._rule.duration
+        return {
+            "uuid": guest.uuid, "instance_name": guest.name, "project": guest.project, "user": guest.user,
+            "flavor": guest.flavor, "hypervisor": guest.hypervisor, **guest.rates(at),
+            "did_cpu_seconds": cpu_seconds, "did_network_bytes": 4e5 * cpu_seconds, "did_coverage": 1.0,
+        }  # fmt: skip
 
     def offers(self, subject: str) -> Mapping[str, Offer]:
         """Give the graphs that the model knows of clouds, projects and instances."""
@@ -103,10 +103,10 @@ class SyntheticCloud:
         times = [span.start + index * span.step for index in range(span.points)]
         sums: dict[tuple[tuple[str, str], ...], list[float]] = {}
         for guest in self._chosen(dict(subject.labels)):
-            values = [value for at in times if (value := _GRAPHS[name](guest.rates(at))) is not None]
+            values = [value for at in times if (value := guest.rates(at)[_GRAPHS[name]]) is not None]
             # A driver that reports no memory never does.
             if values:
-                labels = tuple(_labels(guest.instance, kind, name).items())
+                labels = tuple(_labels(guest, kind, name).items())
                 before = sums.get(labels, [0.0] * len(times))
                 sums[labels] = [old + more for old, more in zip(before, values, strict=True)]
         return Lines(
@@ -117,17 +117,17 @@ class SyntheticCloud:
         return [
             guest
             for guest in self._guests
-            if wanted.get("project_name", guest.instance.project) == guest.instance.project
-            and wanted.get("uuid", guest.instance.uuid) == guest.instance.uuid
+            if wanted.get("project_name", guest.project) == guest.project
+            and wanted.get("uuid", guest.uuid) == guest.uuid
         ]
 
 
-def _labels(instance: Instance, kind: str, name: str) -> Mapping[str, str]:
+def _labels(guest: _Guest, kind: str, name: str) -> Mapping[str, str]:
     """Give the labels of the line that an instance is part of: its own, its project's or the cloud's."""
-    project = {"project_name": instance.project}
+    project = {"project_name": guest.project}
     if kind == "cloud":
         return project if name in _BY_INSTANCE else {}
-    return {**project, "uuid": instance.uuid, "instance_name": instance.name} if name in _BY_INSTANCE else project
+    return {**project, "uuid": guest.uuid, "instance_name": guest.name} if name in _BY_INSTANCE else project
 
 
 def _make_guests(cluster: "SyntheticCluster") -> Iterator[_Guest]:
@@ -138,11 +138,10 @@ def _make_guests(cluster: "SyntheticCluster") -> Iterator[_Guest]:
     for number in range(_INSTANCES):
         flavor = rng.choice(tuple(_FLAVORS))
         vcpus, memory = _FLAVORS[flavor]
-        instance = Instance(
-            uuid=f"{rng.getrandbits(128):032x}", name=f"{rng.choice(('web', 'db', 'worker'))}-{number}",
-            project=projects[number % 2], user=users[number % len(users)].name, flavor=flavor,
-            hypervisor=_HYPERVISORS[number % len(_HYPERVISORS)],
-            rates=Rates(vcpus=float(vcpus), memory_bytes=float(memory)),
+        uuid, name = f"{rng.getrandbits(128):032x}", f"{rng.choice(('web', 'db', 'worker'))}-{number}"
+        yield _Guest(
+            uuid=uuid, name=name, project=projects[number % 2], user=users[number % len(users)].name, flavor=flavor,
+            hypervisor=_HYPERVISORS[number % len(_HYPERVISORS)], vcpus=float(vcpus), memory_bytes=float(memory),
+            busy=rng.uniform(1e-5, 1e-3) if rng.random() < _IDLE_SHARE else rng.uniform(0.1, 0.7),
+            reports_memory=number % 5 > 0,
         )  # fmt: skip
-        busy = rng.uniform(1e-5, 1e-3) if rng.random() < _IDLE_SHARE else rng.uniform(0.1, 0.7)
-        yield _Guest(instance, busy, reports_memory=number % 5 > 0)

@@ -5,7 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.engine.part import Frames, Inputs
+from aggregator.engine.frame import Frames
+from aggregator.engine.part import Inputs
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage, QuotaCounts
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.parts.storage.profile import size_profile

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from aggregator.model.cloud import Activity, CloudUse, IdleRule, Instance, Rates
+import polars as pl
+
+from aggregator.model.cloud import INSTANCES, CloudUse, IdleRule
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd
@@ -17,16 +19,23 @@ from aggregator.sources.prometheus.nodes import NodeNames
 
 # What instances did over a whole day does not change within minutes, and is dear to ask.
 IDLE_EVERY_SECONDS: Final = 600.0
-_RATES = tuple(each.name for each in fields(Rates))
+_RATES = tuple(item.name for item in libvirtd.INSTANCE_INPUTS)
 _Values = Mapping[str, float]
+# Column → label.
+_NAMES: Final = {
+    "uuid": "uuid", "instance_name": "instance_name", "project": "project_name", "user": "user_name",
+    "flavor": "instance_type",
+}  # fmt: skip
+# What instances did, by uuid and column.
+_Did = Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What every instance did, by uuid, and when that was asked."""
+    """What every instance did, and when that was asked."""
 
     at: float
-    activities: Mapping[str, Activity]
+    activities: _Did
     failed: Mapping[str, str]
 
 
@@ -47,7 +56,7 @@ class PrometheusCloud:
     ) -> None:
         self.rows = 0
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
-        self._kept_activities: LastGood[Mapping[str, Activity]] = LastGood(patience)
+        self._kept_activities: LastGood[_Did] = LastGood(patience)
         self.memory = (self._kept, self._kept_activities)
         self._client = client
         self._exporter = exporter
@@ -82,7 +91,7 @@ class PrometheusCloud:
         kept = self._kept.fill(at, self._queries, vectors).values
         use = CloudUse(
             time=at,
-            instances=tuple(self._instances(kept, looked.activities, rejected)),
+            instances=self._instances(kept, looked.activities, rejected),
             hypervisors=self._hypervisors(kept, rejected),
             failed={**failed, **looked.failed},
             rejected=rejected,
@@ -92,7 +101,7 @@ class PrometheusCloud:
 
     def _check(self, use: CloudUse) -> None:
         """Raise FetchError when nothing is seen because nobody answers: that is no empty cloud."""
-        if not use.instances and not any(use.hypervisors.values()):
+        if use.instances.is_empty() and not any(use.hypervisors.values()):
             if use.hypervisors:
                 raise FetchError("no hypervisor's libvirtd_exporter answers")
             raise FetchError(
@@ -110,55 +119,48 @@ class PrometheusCloud:
             known = self._looked = _Looked(at, kept.get("activities", {}), answers.failed)
         return known
 
-    def _activities(self, vectors: Mapping[str, Sequence[Sample]]) -> Mapping[str, Activity]:
+    def _activities(self, vectors: Mapping[str, Sequence[Sample]]) -> _Did:
         ignored: Counter[str] = Counter()
         found = {name: self._by_uuid(item, vectors[name], ignored) for name, item in self._idle_inputs.items()}
         points = self._rule.duration / libvirtd.idle_resolution(self._rule.duration)
         return {
-            uuid: Activity(
-                cpu_seconds=found["cpu_seconds"].get(uuid),
-                network_bytes=found["network_bytes"].get(uuid),
-                coverage=min(1.0, seen / points),
-            )
+            uuid: {
+                "did_cpu_seconds": found["cpu_seconds"].get(uuid),
+                "did_network_bytes": found["network_bytes"].get(uuid),
+                "did_coverage": min(1.0, seen / points),
+            }
             for uuid, seen in found["seen"].items()
         }
 
     def _instances(
-        self, vectors: Mapping[str, Sequence[Sample]], activities: Mapping[str, Activity], rejected: Counter[str]
-    ) -> list[Instance]:
+        self, vectors: Mapping[str, Sequence[Sample]], activities: _Did, rejected: Counter[str]
+    ) -> pl.DataFrame:
         found = {name: self._by_uuid(self._inputs[name], vectors.get(name, ()), rejected) for name in _RATES}
-        return [
-            replace(
-                instance,
-                rates=Rates(**{name: found[name].get(uuid) for name in _RATES}),
-                activity=activities.get(uuid),
-            )
-            for uuid, instance in self._identities(vectors[libvirtd.IDENTITY.name], rejected).items()
+        rows = [
+            {**identity, **{name: found[name].get(uuid) for name in _RATES}, **activities.get(uuid, {})}
+            for uuid, identity in self._identities(vectors[libvirtd.IDENTITY.name], rejected).items()
         ]
+        return pl.DataFrame(rows, schema=INSTANCES)
 
-    def _identities(self, vector: Sequence[Sample], rejected: Counter[str]) -> Mapping[str, Instance]:
+    def _identities(self, vector: Sequence[Sample], rejected: Counter[str]) -> Mapping[str, Mapping[str, str]]:
         """Name each instance as its newest sample does: it may have been renamed, or have come from elsewhere."""
-        newest: dict[str, tuple[float, Instance]] = {}
+        newest: dict[str, tuple[tuple[Any, ...], Mapping[str, str]]] = {}
         for sample in vector:
-            instance = self._identity(sample)
-            if not instance.uuid:
+            identity = self._identity(sample)
+            if not identity["uuid"]:
                 rejected["an instance without uuid"] += 1
                 continue
             # Of equally new ones always the same.
-            key = (float(sample.value[1]), instance.hypervisor, instance.name)
-            known = newest.get(instance.uuid)
-            if known is None or key > (known[0], known[1].hypervisor, known[1].name):
-                newest[instance.uuid] = key[0], instance
-        return {uuid: instance for uuid, (_, instance) in newest.items()}
+            key = (float(sample.value[1]), identity["hypervisor"], identity["instance_name"])
+            known = newest.get(identity["uuid"])
+            if known is None or key > known[0]:
+                newest[identity["uuid"]] = key, identity
+        return {uuid: identity for uuid, (_, identity) in newest.items()}
 
-    def _identity(self, sample: Sample) -> Instance:
-        def label(name: str) -> str:
-            return sample.metric.get(self._exporter.labels.get(name, name), "")
-
-        return Instance(
-            uuid=label("uuid"), name=label("instance_name"), project=label("project_name"), user=label("user_name"),
-            flavor=label("instance_type"), hypervisor=self._nodes.of_labels(sample.metric),
-        )  # fmt: skip
+    def _identity(self, sample: Sample) -> Mapping[str, str]:
+        labels = {column: self._exporter.labels.get(name, name) for column, name in _NAMES.items()}
+        named = {column: sample.metric.get(label, "") for column, label in labels.items()}
+        return {**named, "hypervisor": self._nodes.of_labels(sample.metric)}
 
     def _hypervisors(self, vectors: Mapping[str, Sequence[Sample]], rejected: Counter[str]) -> Mapping[str, bool]:
         """Tell which hypervisors answer; one with two names answers when either does."""

@@ -8,10 +8,8 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens import TokenStore
-from aggregator.join.cloud import join_cloud
-from aggregator.model.cloud import CloudUse, IdleRule, Instance
 from aggregator.model.series import Line, Subject
-from tests.builders import IDLE_ACTIVITY, make_instance
+from tests.clouds import IDLE, Instance, join_cloud, make_cloud_use, make_instance
 
 from .builders import NOW, FakeSeries, make_status, publish_jobs
 from .conftest import Service
@@ -27,15 +25,15 @@ def publish_cloud(
     service: Service, *instances: Instance, cloud: str = "arbutus", down: bool = False, **status: Any
 ) -> None:
     hypervisors = {"hv01": True, "hv02": not down}
-    use = CloudUse(time=NOW - 10, instances=instances, hypervisors=hypervisors)
-    members = {name: users for name, users in MEMBERS.items() if any(each.project == name for each in instances)}
-    service.store.publish_cloud(join_cloud(cloud, use, IdleRule(), members))
+    use = make_cloud_use(*instances, time=NOW - 10, hypervisors=hypervisors)
+    members = {name: users for name, users in MEMBERS.items() if any(each["project"] == name for each in instances)}
+    service.store.publish_cloud(join_cloud(use, members, cloud))
     service.store.publish_source(make_status("cloud", cloud, **status))
 
 
 INSTANCES = (
-    make_instance(uuid="u1"), make_instance(uuid="u2", user="bob", activity=IDLE_ACTIVITY),
-    make_instance(uuid="u3", project=HOSTILE, name=HOSTILE, user="carol"),
+    make_instance(uuid="u1"), make_instance(uuid="u2", user="bob", **IDLE),
+    make_instance(uuid="u3", project=HOSTILE, instance_name=HOSTILE, user="carol"),
 )  # fmt: skip
 
 

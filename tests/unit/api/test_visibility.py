@@ -15,7 +15,7 @@ from aggregator.api.tokens import TokenStore
 from aggregator.api.visibility import Rules, Sight, is_staff, sight_of, with_children
 from aggregator.model.accounting import Account
 from aggregator.model.view import ClusterView, Snapshot, Sums
-from tests.spaces import Space
+from tests.spaces import Space, make_filesystem
 
 from .builders import FETCH_ERROR, JOBS, NOW, make_job, make_run, make_status, publish_jobs, publish_space
 from .conftest import Service
@@ -72,7 +72,7 @@ def test_staff_see_everything() -> None:
         assert sees(sight, "anybody")
         assert sight.sees_script(make_run())
         assert sight.sees_sums(Sums(account="x", user="y"))
-        assert sight.groups_seen([]) is None
+        assert sight.groups_of(make_filesystem(Space("a")))["group"].to_list() == ["a"]
 
 
 def test_a_scope_that_does_not_let_read_sees_nothing_even_of_its_user() -> None:

@@ -7,11 +7,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from aggregator.app.layouts import FAMILIES, FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, FAMILIES, FILESYSTEMS
 from aggregator.engine.view import View as Frames
 from aggregator.exposition import Page, Renderer
 from aggregator.families.spec import View
-from aggregator.model.view import ClusterView
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -34,16 +33,11 @@ def make_page(views: Collection[View | Frames], registry: CollectorRegistry | No
     page = Page(registry or CollectorRegistry(), FAMILIES)
     for view in views:
         if isinstance(view, Frames):
-            page.publish(("filesystem", view.name), FILESYSTEMS.render(view.name, view.frames))
+            layout = FILESYSTEMS if "filesystem" in view.frames else CLOUDS
+            page.publish((layout.kind, view.name), layout.render(view.name, view.frames))
         else:
-            page.publish(_scope(view), Renderer().render(view))
+            page.publish(("cluster", view.cluster), Renderer().render(view))
     return page
-
-
-def _scope(view: View) -> tuple[str, str]:
-    if isinstance(view, ClusterView):
-        return "cluster", view.cluster
-    return "cloud", view.cloud
 
 
 def make_app(page: Page, groups: frozenset[str] | None = None) -> web.Application:

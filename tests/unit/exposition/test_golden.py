@@ -9,7 +9,8 @@ from scrape import make_page
 
 from aggregator.exposition import ServiceMetrics
 from aggregator.model.view import ClusterView, Snapshot
-from tests.builders import NOW, make_status, rich_cloud, rich_cluster
+from tests.builders import NOW, make_status, rich_cluster
+from tests.clouds import rich_cloud
 from tests.lab.packages import promtool
 from tests.spaces import make_filesystem, rich_filesystem
 

@@ -11,7 +11,8 @@ from scrape import OPENMETRICS, make_app, make_page, samples_of
 
 from aggregator.app.layouts import FAMILIES
 from aggregator.exposition import Page
-from tests.builders import HOSTILE_NAMES, rich_cloud, rich_cluster
+from tests.builders import HOSTILE_NAMES, rich_cluster
+from tests.clouds import rich_cloud
 from tests.reference import expected_registry
 from tests.spaces import rich_filesystem
 

@@ -20,10 +20,10 @@ from aggregator.exposition.render import Renderer, render_family
 from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import View
 from aggregator.model.view import ClusterView, JobUse
-from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cloud, rich_cluster
+from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cluster
 from tests.reference import expected_registry
 
-RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES), rich_cloud(HOSTILE_NAMES))
+RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES),)
 
 
 def page_of(*views: View, openmetrics: bool = False) -> str:

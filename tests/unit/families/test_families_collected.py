@@ -11,7 +11,6 @@ from aggregator.exposition.render import Renderer
 from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import Family, View
 from aggregator.model.accounting import JobState
-from aggregator.model.cloud import CloudView
 from aggregator.model.view import ClusterView, GpuUse, JobUse
 from aggregator.model.waste import Judgement
 from tests.builders import (
@@ -20,14 +19,11 @@ from tests.builders import (
     make_finding,
     make_job,
     make_ledger,
-    rich_cloud,
     rich_cluster,
 )
 
-VIEWS: tuple[View, ...] = (rich_cluster(), rich_cloud())
-EMPTY: tuple[View, ...] = (
-    ClusterView("narval", NOW), CloudView(cloud="arbutus", time=NOW),
-)  # fmt: skip
+VIEWS: tuple[View, ...] = (rich_cluster(),)
+EMPTY: tuple[View, ...] = (ClusterView("narval", NOW),)
 every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 
 

@@ -1,19 +1,20 @@
 """Clouds and file systems that are known from Prometheus: each source fails alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fakes import Outcomes
 
-from aggregator.app.layouts import FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, FILESYSTEMS
 from aggregator.engine.view import View
-from aggregator.model.cloud import CloudUse, CloudView, IdleRule
 from aggregator.model.storage import Allocations, StorageQuota
+from aggregator.parts.cloud.inputs import Cloud
 from aggregator.parts.storage.inputs import Filesystem
-from aggregator.refresh.cloud import CloudRefresher
 from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.stages import Stages
 from aggregator.sources.base import FetchError
-from tests.builders import NOW, make_entry, make_instance, make_usage
+from tests.builders import NOW, make_entry, make_usage
+from tests.clouds import make_cloud_use, make_instance
 from tests.unit.parts.storage.owners import counts
 
 DOWN = FetchError("down")
@@ -42,13 +43,13 @@ def filesystem(
     )  # fmt: skip
 
 
-def cloud(views: list[Any], outcomes: Outcomes, *use: object) -> CloudRefresher:
+def cloud(views: list[Any], feed: Any, failed: Callable[[], None] = lambda: None) -> PartsRefresher:
     async def publish(view: object) -> None:
         views.append(view)
 
-    return CloudRefresher(
-        "arbutus", use=outcomes.feed(*use), allocations=Outcomes().feed(ALLOCATIONS), rule=IdleRule(),
-        publish=publish, stages=Stages(lambda *_: None),
+    return PartsRefresher(
+        "cloud", "arbutus", layout=CLOUDS, facts=Cloud("arbutus"), feeds=(feed, Outcomes().feed(ALLOCATIONS)),
+        publish=publish, stages=Stages(lambda *_: None, failed),
     )  # fmt: skip
 
 
@@ -96,37 +97,30 @@ async def test_quotas_of_users_are_shown_of_users() -> None:
 
 
 async def test_a_cloud_is_joined_with_its_members() -> None:
-    views: list[CloudView] = []
-    await cloud(views, Outcomes(), CloudUse(time=NOW, instances=(make_instance(),))).refresh(NOW)
-    assert [sums.project for sums in views[0].projects] == ["def-kim-dev"]
-    assert views[0].members == {"def-kim-dev": ALICE}
+    views: list[View] = []
+    await cloud(views, Outcomes().feed(make_cloud_use(make_instance()))).refresh(NOW)
+    assert views[0]["projects"]["project"].to_list() == ["def-kim-dev"]
+    assert views[0]["members"].rows() == [("def-kim-dev", "alice")]
 
 
 async def test_a_cloud_that_cannot_be_read_is_not_empty_but_unknown() -> None:
-    views: list[CloudView] = []
-    await cloud(views, Outcomes(), DOWN).refresh(NOW)
-    assert views == [CloudView(cloud="arbutus", time=NOW)]
-    assert views[0].projects == (), "though one has members: nothing is known of it"
+    views: list[View] = []
+    await cloud(views, Outcomes().feed(DOWN)).refresh(NOW)
+    (view,) = views
+    assert all(frame.is_empty() for frame in view.frames.values()), "though a project has members"
 
 
 async def test_what_is_wrong_with_a_clouds_series_is_told() -> None:
     outcomes = Outcomes()
-    use = CloudUse(time=NOW, instances=(make_instance(),), failed={"vcpus": "timeout"}, rejected={"cpu": 2})
-    await cloud([], outcomes, use).refresh(NOW)
+    use = make_cloud_use(make_instance(), failed={"vcpus": "timeout"}, rejected={"cpu": 2})
+    await cloud([], outcomes.feed(use)).refresh(NOW)
     assert (outcomes.status.up, outcomes.status.failed_inputs) == (False, {"vcpus": "timeout"})
     assert outcomes.status.rejected == {"cpu": 2}
 
 
 async def test_withdrawing_a_cloud_shows_nothing_and_is_counted() -> None:
-    views, failures = list[CloudView](), list[int]()
-
-    async def publish(view: CloudView) -> None:
-        views.append(view)
-
-    refresher = CloudRefresher(
-        "arbutus", use=Outcomes().feed(), allocations=None, rule=IdleRule(), publish=publish,
-        stages=Stages(lambda *_: None, lambda: failures.append(1)),
-    )  # fmt: skip
-    await refresher.withdraw(NOW)
-    assert views == [CloudView(cloud="arbutus", time=NOW)]
+    views, failures = list[View](), list[int]()
+    await cloud(views, Outcomes().feed(), lambda: failures.append(1)).withdraw(NOW)
+    (view,) = views
+    assert all(frame.is_empty() for frame in view.frames.values())
     assert len(failures) == 1

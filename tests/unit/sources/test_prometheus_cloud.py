@@ -55,15 +55,14 @@ def answers(prometheus: FakePrometheus) -> dict[str, object]:
 
 async def test_values_come_in_base_units(client: PrometheusClient) -> None:
     use = await fetch(client)
-    (found,) = use.instances
-    assert (found.uuid, found.name, found.project, found.user, found.flavor) == ("u1", "web", "p", "alice", "m1")
-    assert (found.hypervisor, use.hypervisors) == ("hv01", {"hv01": True})
-    assert (found.rates.vcpus, found.rates.used_cpus) == (2.0, pytest.approx(1.5))
-    assert (found.rates.memory_bytes, found.rates.memory_used_bytes) == (2.0**20, 2.0**19)
-    assert found.rates.network_receive_bytes_per_second == 10.0
-    assert found.rates.disk_read_bytes_per_second is None, "what has no series is not known"
-    assert found.activity is not None
-    assert (found.activity.cpu_seconds, found.activity.network_bytes, found.activity.coverage) == (40.0, 7e3, 1.0)
+    assert use.hypervisors == {"hv01": True}
+    assert use.instances.to_dicts() == [{
+        "uuid": "u1", "instance_name": "web", "project": "p", "user": "alice", "flavor": "m1", "hypervisor": "hv01",
+        "vcpus": 2.0, "used_cpus": pytest.approx(1.5), "memory_bytes": 2.0**20, "memory_used_bytes": 2.0**19,
+        "disk_read_bytes_per_second": None, "disk_write_bytes_per_second": None,
+        "network_receive_bytes_per_second": 10.0, "network_transmit_bytes_per_second": None,
+        "did_cpu_seconds": 40.0, "did_network_bytes": 7e3, "did_coverage": 1.0,
+    }], "what has no series is not known"  # fmt: skip
     assert (use.failed, use.rejected) == ({}, {})
 
 
@@ -88,7 +87,7 @@ async def test_an_instance_on_two_hypervisors_is_there_once_where_it_was_seen_la
         instance(at=NOW - 1, hypervisor="hv02:9474", instance_name="new"), instance(at=NOW - 20), instance("u2")
     )
     use = await fetch(client)
-    assert [(each.uuid, each.hypervisor, each.name) for each in use.instances] == [
+    assert use.instances.select("uuid", "hypervisor", "instance_name").rows() == [
         ("u1", "hv02", "new"),
         ("u2", "hv01", "web"),
     ]
@@ -99,7 +98,7 @@ async def test_use_of_what_does_not_run_any_more_is_not_shown(
 ) -> None:
     """A rate looks back: it has values of instances that have gone."""
     answers[USED] = vector(of("1e9", "gone"), of("2e9"))
-    assert [each.uuid for each in (await fetch(client)).instances] == ["u1"]
+    assert (await fetch(client)).instances["uuid"].to_list() == ["u1"]
 
 
 @pytest.mark.parametrize("value", ["NaN", "-1", "+Inf", "9.3e18", ""])
@@ -108,14 +107,14 @@ async def test_an_impossible_value_is_dropped_and_counted(
 ) -> None:
     answers[CURRENT] = vector(of(value))
     use = await fetch(client)
-    assert use.instances[0].rates.memory_bytes is None
+    assert use.instances["memory_bytes"].to_list() == [None]
     assert use.rejected == {"memory_bytes out of range": 1}
 
 
 async def test_an_input_that_fails_is_unknown_and_named(client: PrometheusClient, answers: dict[str, object]) -> None:
     answers[VCPUS] = FAILURE
     use = await fetch(client)
-    assert use.instances[0].rates.vcpus is None
+    assert use.instances["vcpus"].to_list() == [None]
     assert use.failed.keys() == {"vcpus"}
 
 
@@ -123,7 +122,7 @@ async def test_half_a_look_back_is_none(client: PrometheusClient, answers: dict[
     """Without its traffic or its CPU time an instance would look idle."""
     answers[NETWORK] = FAILURE
     use = await fetch(client)
-    assert use.instances[0].activity is None
+    assert use.instances.select("did_cpu_seconds", "did_coverage").row(0) == (None, None)
     assert use.failed.keys() == {"network_bytes"}
 
 
@@ -131,9 +130,7 @@ async def test_an_instance_that_was_seen_for_half_of_the_time_says_so(
     client: PrometheusClient, answers: dict[str, object]
 ) -> None:
     answers[SEEN] = vector(of("50"))
-    activity = (await fetch(client)).instances[0].activity
-    assert activity is not None
-    assert activity.coverage == 0.5
+    assert (await fetch(client)).instances["did_coverage"].to_list() == [0.5]
 
 
 async def test_without_identities_the_fetch_fails(client: PrometheusClient, answers: dict[str, object]) -> None:
@@ -146,7 +143,7 @@ async def test_an_empty_cloud_is_empty_and_one_that_does_not_answer_is_not(
     client: PrometheusClient, answers: dict[str, object]
 ) -> None:
     answers[IDENTITY] = vector()
-    assert (await fetch(client)).instances == ()
+    assert (await fetch(client)).instances.is_empty()
     answers[HYPERVISORS] = vector(({"instance": "hv01:9474"}, "0"))
     with pytest.raises(FetchError, match="no hypervisor's libvirtd_exporter answers"):
         await fetch(client)
@@ -158,7 +155,7 @@ async def test_an_empty_cloud_is_empty_and_one_that_does_not_answer_is_not(
 async def test_an_instance_without_uuid_is_counted(client: PrometheusClient, answers: dict[str, object]) -> None:
     answers[IDENTITY] = vector(instance(""), instance())
     use = await fetch(client)
-    assert ([each.uuid for each in use.instances], use.rejected) == (["u1"], {"an instance without uuid": 1})
+    assert (use.instances["uuid"].to_list(), use.rejected) == (["u1"], {"an instance without uuid": 1})
 
 
 async def test_the_sites_names_are_read(client: PrometheusClient, prometheus: FakePrometheus) -> None:
@@ -170,5 +167,5 @@ async def test_the_sites_names_are_read(client: PrometheusClient, prometheus: Fa
     cloud = make_cloud(
         client, metrics={"libvirtd_domain_domain_state": "vm_state"}, labels={"uuid": "id", "project_name": "tenant"}
     )
-    (found,) = (await cloud.fetch(NOW)).instances
-    assert (found.uuid, found.project, found.rates.vcpus) == ("u9", "t", 3.0)
+    found = (await cloud.fetch(NOW)).instances
+    assert found.select("uuid", "project", "vcpus").rows() == [("u9", "t", 3.0)]
