@@ -139,7 +139,7 @@ class _Prepared:
         common = self._all(self.common, facts)
         if common is False:
             return None
-        unknown = "" if common is True else common
+        unknown = ""
         for severity, tests in self.levels:
             holds = self._all(tests, facts)
             if holds is True and common is True:
@@ -148,7 +148,7 @@ class _Prepared:
                 assert fact.value is not None
                 return Finding(self.rule, severity, condition, fact.value, fact.coverage)
             if holds is not False:
-                unknown = unknown or (holds if isinstance(holds, str) else "")
+                unknown = unknown or next(why for why in (common, holds) if isinstance(why, str))
         return unknown or None
 
     def _all(self, tests: tuple[_Test, ...], facts: Facts) -> bool | str:

@@ -68,6 +68,7 @@ def test_an_unknown_value_is_not_judged_unless_another_condition_fails_anyway() 
     )  # fmt: skip
     assert judge(rule("r", UNKNOWN, FALSE)) == Judgement()
     assert judge(rule("r", FALSE, UNKNOWN)) == Judgement()
+    assert judge(rule("r", FALSE, conditions=(Condition(*UNKNOWN),))) == Judgement()
 
 
 def test_the_worst_severity_that_is_sure_counts() -> None:

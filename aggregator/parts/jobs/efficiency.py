@@ -1,0 +1,146 @@
+"""How much of its allocation a run uses, and what is wasted: columns of `jobs` computed from its other columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from aggregator.parts.jobs.columns import OPEN, fact, gauge
+
+# Below this share of expected samples nothing is called wasted.
+COVERAGE_FLOOR: Final = 0.8
+# Of a run of which less was seen until its newest sample, nothing is said about the whole.
+OBSERVED_FLOOR: Final = 0.5
+# A run that uses more than this many times its allocation is not limited to it: Slurm does not manage that resource.
+MOST_OF_ALLOCATED: Final = 10.0
+# An allocation up to this much above the fair share is not worth anybody's time.
+FAIR_SHARE_MARGIN: Final = 1.1
+
+_EXPORTER: Final = "slurm-job-exporter"
+_TOO_LITTLE: Final = "not known, or too little of the run was seen"
+EFFICIENCY: Final = (
+    fact("observed_ratio", pl.Float64, "Share of the run's time on which its ratios and wasted CPU time rest.",
+         "too little of the run was seen"),
+    gauge("cpu_efficiency_ratio", "CPU time used ÷ held until the newest sample; absent if less than half was seen.",
+          f"{_EXPORTER} slurm_job_core_usage_total ÷ (observed time × tres_alloc cpu)", null=_TOO_LITTLE),
+    gauge("memory_efficiency_ratio", "Peak memory ÷ memory held; absent where Slurm does not manage memory.",
+          f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", null=_TOO_LITTLE),
+    gauge("time_limit_used_ratio", "Elapsed time ÷ time limit.", "slurmacct job_table time_start, timelimit",
+          null="not started, or unlimited"),
+    gauge("wasted_cpus", "CPUs held and not busy now, at least 0; absent below a coverage of 0.8.",
+          "allocated − used", where=OPEN),
+    gauge("wasted_memory_bytes", "Memory held above both the fair share and the peak.",
+          "allocated − max(peak, fair share)", null=_TOO_LITTLE, where=OPEN),
+    gauge("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
+          "judged GPUs − Σ utilisation", where=OPEN),
+    gauge("wasted_cpu_seconds", "CPU time held and not used until the newest sample, at least 0.",
+          f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE),
+)  # fmt: skip
+WASTED_GPU_SECONDS: Final = gauge(
+    "wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
+    "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
+)  # fmt: skip
+_CPUS: Final = pl.col("granted_cpus").cast(pl.Float64)
+_MEMORY: Final = pl.col("granted_memory_bytes").cast(pl.Float64)
+_GPUS: Final = pl.col("granted_gpus").cast(pl.Float64)
+_START: Final = pl.col("start_timestamp_seconds")
+_ELAPSED: Final = pl.when(_START.is_not_null()).then(pl.col("elapsed_seconds"))
+_CAN_USE_GPUS: Final = pl.col("state") != "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class FairShare:
+    """A node's normal memory per CPU and per GPU in bytes, and its CPUs per GPU: within it, nobody else loses."""
+
+    memory_per_cpu: float = 4 * 2**30
+    memory_per_gpu: float = 128 * 2**30
+    cpus_per_gpu: float = 12
+
+    def memory(self) -> pl.Expr:
+        """Give the bytes that are no more than the share of a run's CPUs, or of its GPUs if it has any."""
+        of_gpus, of_cpus = _GPUS * self.memory_per_gpu, _CPUS * self.memory_per_cpu
+        return pl.when(_GPUS > 0).then(of_gpus).when(_GPUS == 0).then(of_cpus) * FAIR_SHARE_MARGIN
+
+    def cpus(self) -> pl.Expr:
+        """Give the CPUs that are no more than the share of a run's GPUs; 0 without GPUs."""
+        return _GPUS * self.cpus_per_gpu * FAIR_SHARE_MARGIN
+
+
+def efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
+    """Give the columns EFFICIENCY over those of JOBS and `job_start` of RUNS.
+
+    Each is null where something that it needs is null. Ratios are used ÷ allocated; wasted CPUs, memory and GPUs are
+    those of now, wasted seconds those of the run so far.
+    """
+    cpu_seconds, peak = _observed("cpu_seconds"), _observed("memory_peak_bytes")
+    cpu_time = _seen() * _CPUS
+    return {
+        "observed_ratio": _observed_ratio(),
+        "cpu_efficiency_ratio": _ratio(cpu_seconds, cpu_time),
+        "memory_efficiency_ratio": _ratio(peak, _MEMORY),
+        "time_limit_used_ratio": _time_limit_used(),
+        "wasted_cpus": _wasted_cpus(),
+        "wasted_memory_bytes": (_MEMORY - _most(peak, fair_share.memory())).clip(lower_bound=0.0),
+        "wasted_gpus": _wasted_gpus(),
+        "wasted_cpu_seconds": pl.when(_CPUS > 0).then((cpu_time - cpu_seconds).clip(lower_bound=0.0)),
+    }
+
+
+def wasted_gpu_seconds() -> pl.Expr:
+    """Give the GPU time that was observed and not used, over the ledger's columns."""
+    seconds = pl.col("ledger_gpu_seconds")
+    return pl.when(seconds > 0).then((seconds - pl.col("ledger_gpu_used_seconds")).clip(lower_bound=0.0))
+
+
+def _observed_ratio() -> pl.Expr:
+    """Give the share of the run's time that its counters cover; null where that is too little."""
+    known = _observed("cpu_seconds").is_not_null() | _observed("memory_peak_bytes").is_not_null()
+    return pl.when(known).then(_seen() / _ELAPSED)
+
+
+def _least(one: pl.Expr, other: pl.Expr) -> pl.Expr:
+    """Give the lesser of the two; null where either is null, which `min_horizontal` would skip."""
+    return pl.when(one < other).then(one).when(one >= other).then(other)
+
+
+def _most(one: pl.Expr, other: pl.Expr) -> pl.Expr:
+    return pl.when(one > other).then(one).when(one <= other).then(other)
+
+
+def _seen() -> pl.Expr:
+    """Give the seconds that the run's counters cover: time after the newest sample is neither used nor wasted."""
+    return _least(pl.col("observed_seconds"), _ELAPSED)
+
+
+def _observed(column: str) -> pl.Expr:
+    """Give a total of the whole run, where enough of the run was observed."""
+    enough = (_seen() > 0) & (_seen() >= OBSERVED_FLOOR * _ELAPSED)
+    return pl.when(enough).then(pl.col(column))
+
+
+def _ratio(used: pl.Expr, allocated: pl.Expr) -> pl.Expr:
+    """Give used ÷ allocated; null where nothing is allocated, or where Slurm cannot be managing the resource."""
+    return pl.when((allocated > 0) & (used <= MOST_OF_ALLOCATED * allocated)).then(used / allocated)
+
+
+def _time_limit_used() -> pl.Expr:
+    """Give elapsed ÷ limit. The limit is for the job: time before a resize counts."""
+    job_start, limit = pl.col("job_start"), pl.col("time_limit_seconds")
+    before = pl.when(job_start.is_null()).then(0.0).otherwise(_START - job_start)
+    return pl.when(limit > 0).then((_ELAPSED + before) / limit)
+
+
+def _wasted_cpus() -> pl.Expr:
+    """Give the allocated CPUs that are not busy, on the nodes that were seen."""
+    coverage = pl.col("cpu_coverage_ratio")
+    idle = (pl.col("allocated_cpus") * coverage - pl.col("used_cpus")).clip(lower_bound=0.0)
+    return pl.when(coverage >= COVERAGE_FLOOR).then(idle)
+
+
+def _wasted_gpus() -> pl.Expr:
+    """Give the GPUs that the run could have used; a suspended run cannot use any."""
+    judged = pl.col("gpus_judged")
+    # A utilisation may read a little over 1.
+    idle = (judged - pl.col("gpu_utilization_ratio") * judged).clip(lower_bound=0.0)
+    return pl.when((pl.col("gpu_coverage_ratio") >= COVERAGE_FLOOR) & _CAN_USE_GPUS).then(idle)

@@ -1,0 +1,1 @@
+"""Which running jobs waste what is allocated to them, by rules that a site can change."""
