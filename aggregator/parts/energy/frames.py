@@ -11,6 +11,7 @@ from aggregator.model.energy import COMPONENTS, METERS, MODELS
 
 # The better meter has the smaller number.
 METER: Final = pl.Enum(METERS)
+COST_COMPONENTS: Final = ("electricity", "cooling", "hardware")
 _F: Final = pl.Float64
 
 
@@ -87,10 +88,15 @@ class Windows:
         )
 
 
-def known_sum(column: str | pl.Expr) -> pl.Expr:
-    """Add up what is known: null where nothing is, for polars gives 0 then."""
-    values = pl.col(column) if isinstance(column, str) else column
-    return pl.when(values.count() > 0).then(values.sum())
+def sum_by(keys: str | Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
+    """Add up all other columns by these: null where nothing is known, for polars gives 0 then."""
+    keys = [keys] if isinstance(keys, str) else list(keys)
+    names = [name for name in frame.columns if name not in keys]
+    gaps = [name for name in names if frame[name].null_count()]
+    known = [pl.col(name).count().alias(f"{name} known") for name in gaps]
+    sums = frame.group_by(keys, maintain_order=True).agg(pl.col(names).sum(), *known)
+    masked = [pl.when(pl.col(f"{name} known") > 0).then(name).alias(name) for name in gaps]
+    return sums.with_columns(masked).select(keys + names)
 
 
 def known_add(before: pl.Expr, more: pl.Expr) -> pl.Expr:
@@ -122,10 +128,12 @@ _JOB = Column("job_id", pl.Int64, "Slurm's job id, as series have it")
 _NODE = Column("node", pl.String, "name of the node, by the configured rule")
 _USER = Column("user", pl.String, "user of the run")
 _ACCOUNT = Column("account", pl.String, "account of the run")
-_PRICE = (
-    Column("component", pl.String, "electricity, cooling or hardware"),
-    Column("currency", pl.String, "currency of the amount"),
-    Column("cost", _F, "what it has cost", "currency"),
+_COSTS = (
+    Column("currency", pl.String, "currency of the amounts"),
+    *(
+        Column(f"{component}_cost", _F, f"what {component} has cost", "currency", "nothing that has a price")
+        for component in COST_COMPONENTS
+    ),
 )
 
 # What goes in: slurmacct's part.
@@ -208,7 +216,7 @@ RUN_GAINS: Final = Frame("run_gains", 1, (
     Column("was_all_busy", pl.Boolean, "all were: the same of gpu_partly_…"),
 ))  # fmt: skip
 NODE_GAINS: Final = Frame("node_gains", 1, _NODE_SUMS)
-RUN_COSTS: Final = Frame("run_costs", 3, (_RUN, *_PRICE))
+RUN_COSTS: Final = Frame("run_costs", 2, (_RUN, *_COSTS))
 RUN_POWER: Final = Frame("run_power", 1, (
     _RUN,
     *(Column(f"{model}_watts", _F, f"mean power without GPUs over the window, by {model}", "watts")
@@ -231,7 +239,7 @@ USER_TOTALS: Final = Frame("user_totals", 2, (
     Column("joules", _F, "energy by the chosen model, GPUs included", "joules", "nothing was measured"),
     Column("co2_grams", _F, "CO2 equivalent", "grams", "nothing was measured, or no factor"),
 ))  # fmt: skip
-USER_COSTS: Final = Frame("user_costs", 4, (_USER, _ACCOUNT, *_PRICE))
+USER_COSTS: Final = Frame("user_costs", 3, (_USER, _ACCOUNT, *_COSTS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,84 +10,73 @@ import polars as pl
 
 from aggregator.join.efficiency import COVERAGE_FLOOR
 
-_IN_WINDOW: Final = ["run", "window"]
+_SHOWN: Final = ("shown", "used", "busy", "trusted")
 
 
-def gpu_time(runs: pl.DataFrame, present: pl.DataFrame, tenants: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
-    """Give the gains of each run with GPUs: its row in `runs` and the gpu_… columns of RUN_GAINS.
+def gpu_time(runs: pl.DataFrame, present: pl.DataFrame, gpu_tenants: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
+    """Give the gains of each run with GPUs: `run`, and the gpu_… and was_… columns of RUN_GAINS.
 
     An allocated GPU without a series counts as idle only where the node's exporter can be trusted to show it; how many
     GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
     """
     holders = runs.filter((pl.col("allocated_gpus") > 0) & ~pl.col("is_suspended")).select(
-        "run", "job_id", "nodes", "nodes_count", "allocated_gpus"
+        "run", "job_id", "nodes_count", "allocated_gpus"
     )
     windows = present.select("run", "window", "seconds", "is_whole").join(holders, on="run", validate="m:1")
-    own = _own(windows, gpus)
-    return _sums(_judged(windows, own, _visible(tenants, own)))
+    is_trusted = pl.col("vouches_gpus").fill_null(value=False) | (pl.col("shown") > 0)
+    on_nodes = gpu_tenants.select("run", "window", *_SHOWN[:3], trusted=is_trusted.cast(pl.UInt32))
+    shown = pl.concat([on_nodes, _nowhere(windows, gpus)]).group_by("run", "window").agg(pl.col(_SHOWN).sum())
+    return _sums(_judged(windows.join(shown, on=["run", "window"], how="left", validate="1:1")))
 
 
-def _own(windows: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
-    """List the GPUs with a utilisation that are on a run's nodes; all of the job's, where its nodes are not known."""
-    is_own = (pl.col("nodes_count") == 0) | pl.col("nodes").list.contains(pl.col("node"))
-    shown = gpus.filter(pl.col("utilization").is_not_null())
-    return windows.join(shown, on=["window", "job_id"]).filter(is_own).select("run", "window", "node", "utilization")
-
-
-def _visible(tenants: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """Count the run's nodes whose exporters can be trusted to show its GPUs, or do show one."""
-    shown = own.select("run", "window", "node", shown=pl.lit(value=True)).unique()
-    on_nodes = tenants.filter(pl.col("allocated_gpus") > 0).select("run", "window", "node", "vouches_gpus")
-    trusted = (pl.col("vouches_gpus") | pl.col("shown")).fill_null(value=False)
+def _nowhere(windows: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
+    """List the GPUs of the jobs of runs whose nodes are not known: they are all taken to be the run's."""
+    utilization = pl.col("utilization")
     return (
-        on_nodes.join(shown, on=["run", "window", "node"], how="left", validate="m:1")
-        .group_by(_IN_WINDOW)
-        .agg(trusted_nodes=trusted.sum())
-    )
+        windows.filter(pl.col("nodes_count") == 0)
+        .join(gpus.filter(utilization.is_not_null()), on=["window", "job_id"])
+        .select(
+            "run", "window", shown=pl.lit(1, dtype=pl.UInt32), used=utilization,
+            busy=(utilization > 0).cast(pl.UInt32), trusted=pl.lit(0, dtype=pl.UInt32),
+        )
+    )  # fmt: skip
 
 
-def _judged(windows: pl.DataFrame, own: pl.DataFrame, visible: pl.DataFrame) -> pl.DataFrame:
-    """Add how many GPUs are judged, used and busy in each window; null where nothing was observed.
+def _judged(windows: pl.DataFrame) -> pl.DataFrame:
+    """Add how many GPUs are judged and how many of them used; null where nothing was observed.
 
     A leftover series may show a GPU that the run does not hold any more: no more are judged than it holds.
     """
-    utilization, allocated = pl.col("utilization"), pl.col("allocated_gpus")
-    by_run = own.group_by(_IN_WINDOW).agg(
-        pl.len().cast(pl.Float64).alias("own"), used=utilization.sum(), busy=(utilization > 0).sum()
-    )
-    share = pl.when(pl.col("nodes_count") > 0).then(pl.col("trusted_nodes") / pl.col("nodes_count")).fill_null(0.0)
-    shown = pl.max_horizontal("own", allocated * share)
-    return (
-        windows.join(by_run, on=_IN_WINDOW, how="left", validate="1:1")
-        .join(visible, on=_IN_WINDOW, how="left", validate="1:1")
-        .with_columns(pl.col("own", "used", "busy").fill_null(0))
-        .with_columns(shown=pl.when(pl.col("is_whole") & (shown > 0)).then(shown))
-        .with_columns(judged=pl.min_horizontal(pl.col("shown"), pl.when(pl.col("shown").is_not_null()).then(allocated)))
-        .with_columns(used=pl.col("used") / pl.col("shown") * pl.col("judged"))
+    allocated, share = pl.col("allocated_gpus"), pl.col("trusted") / pl.col("nodes_count")
+    expected = pl.when(pl.col("nodes_count") > 0).then(allocated * share)
+    seen = pl.max_horizontal(pl.col("shown").cast(pl.Float64), expected)
+    return windows.with_columns(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns(
+        judged=pl.when(pl.col("seen") > allocated).then(allocated).otherwise("seen"),
+        used=pl.col("used") / pl.col("seen") * pl.min_horizontal("seen", allocated),
     )
 
 
 def _sums(judged: pl.DataFrame) -> pl.DataFrame:
     """Add up windows; idle and unseen stretches are those since the last window that ended them."""
-    seconds, is_seen = pl.col("seconds"), pl.col("judged").is_not_null()
-    is_trusted = is_seen & (pl.col("judged") / pl.col("allocated_gpus") >= COVERAGE_FLOOR)
+    seconds, allocated = pl.col("seconds"), pl.col("allocated_gpus")
+    is_seen = pl.col("judged").is_not_null()
     judged = judged.with_columns(
-        is_trusted=is_trusted.fill_null(value=False),
-        is_busy=(is_seen & (pl.col("busy") > 0)),
-        is_all_busy=(is_seen & (pl.col("busy") >= pl.col("allocated_gpus"))),
+        is_sure=(pl.col("judged") / allocated >= COVERAGE_FLOOR).fill_null(value=False),
+        is_busy=(is_seen & (pl.col("busy") > 0)).fill_null(value=False),
+        is_all_busy=(is_seen & (pl.col("busy") >= allocated)).fill_null(value=False),
     ).with_columns(
         last_busy=pl.col("window").filter("is_busy").max().over("run").fill_null(-1),
         last_all_busy=pl.col("window").filter("is_all_busy").max().over("run").fill_null(-1),
     )
     since, since_all = pl.col("window") > pl.col("last_busy"), pl.col("window") > pl.col("last_all_busy")
-    trusted = pl.col("is_trusted")
+    is_sure = pl.col("is_sure")
     return judged.group_by("run").agg(
         gpu_seconds=(pl.col("judged") * seconds).sum(),
         gpu_used_seconds=(pl.col("used") * seconds).sum(),
-        gpu_idle_seconds=seconds.filter(since & trusted).sum(),
-        gpu_partly_idle_seconds=seconds.filter(since_all & trusted).sum(),
-        gpu_unseen_seconds=seconds.filter(since & ~trusted).sum(),
-        gpu_partly_unseen_seconds=seconds.filter(since_all & ~trusted).sum(),
+        gpu_idle_seconds=seconds.filter(since & is_sure).sum(),
+        gpu_partly_idle_seconds=seconds.filter(since_all & is_sure).sum(),
+        gpu_unseen_seconds=seconds.filter(since & ~is_sure).sum(),
+        gpu_partly_unseen_seconds=seconds.filter(since_all & ~is_sure).sum(),
         was_busy=pl.col("is_busy").any(),
         was_all_busy=pl.col("is_all_busy").any(),
     )

@@ -3,7 +3,7 @@
 import polars as pl
 
 from aggregator.model.energy import Prices
-from aggregator.parts.energy.frames import RUN_COSTS
+from aggregator.parts.energy.frames import COST_COMPONENTS
 
 _JOULES_PER_KWH = 3.6e6
 _HOUR = 3600.0
@@ -17,20 +17,26 @@ def co2_grams(prices: Prices) -> pl.Expr:
 def costs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
     """Give the frame RUN_COSTS of runs with joules, seconds on their nodes, and active_seconds: not suspended.
 
-    Nothing is given for a price that is not known. Hardware is the hours of a run's GPUs, whose price is their node's,
-    else of its CPUs, which a suspended run does not keep.
+    Runs without anything that has a price are left out. Hardware is the hours of a run's GPUs, whose price is their
+    node's, else of its CPUs, which a suspended run does not keep.
     """
     electricity = pl.col("joules") / _JOULES_PER_KWH * prices.pue * pl.lit(prices.per_kwh, dtype=pl.Float64)
     of_cpus = pl.col("allocated_cpus") * pl.lit(prices.cpu_hour, dtype=pl.Float64) * pl.col("active_seconds")
     of_gpus = pl.col("gpus_hour") * pl.col("seconds")
-    amounts = runs.join(_gpus_hour(allocated_gpus, prices), on="run_id", how="left", validate="1:1").select(
-        "run_id",
-        electricity=electricity,
-        cooling=electricity * pl.lit(prices.cooling_share, dtype=pl.Float64),
-        hardware=pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR,
+    amounts = {
+        "electricity": electricity,
+        "cooling": electricity * pl.lit(prices.cooling_share, dtype=pl.Float64),
+        "hardware": pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR,
+    }
+    return (
+        runs.join(_gpus_hour(allocated_gpus, prices), on="run_id", how="left", validate="1:1")
+        .select(
+            "run_id",
+            pl.lit(prices.currency, dtype=pl.String).alias("currency"),
+            *(amounts[name].alias(f"{name}_cost") for name in COST_COMPONENTS),
+        )
+        .filter(pl.any_horizontal(pl.selectors.float().is_not_null()))
     )
-    long = amounts.unpivot(index="run_id", variable_name="component", value_name="cost").drop_nulls("cost")
-    return RUN_COSTS.of(long.with_columns(currency=pl.lit(prices.currency, dtype=pl.String)))
 
 
 def _gpus_hour(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:

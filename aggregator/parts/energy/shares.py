@@ -80,7 +80,7 @@ def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) ->
         allocated_cpu_seconds=pl.col("allocated_cpus") * time,
         allocated_gpu_seconds=pl.col("allocated_gpus") * time,
         own_gpu_joules=pl.col("own_gpu_watts").fill_null(0.0) * time,
-        unseen_gpu_seconds=pl.col("unseen_gpus") * time,
+        unseen_gpu_seconds=pl.col("unseen_gpus").fill_null(0.0) * time,
     )
 
 

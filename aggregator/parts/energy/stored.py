@@ -7,7 +7,16 @@ import polars as pl
 from polars._typing import PolarsDataType
 
 from aggregator.model.energy import COMPONENTS, METERS, MODELS
-from aggregator.parts.energy.frames import METER, NODE_TOTALS, RUN_COSTS, RUN_TOTALS, USER_COSTS, USER_TOTALS, Frame
+from aggregator.parts.energy.frames import (
+    COST_COMPONENTS,
+    METER,
+    NODE_TOTALS,
+    RUN_COSTS,
+    RUN_TOTALS,
+    USER_COSTS,
+    USER_TOTALS,
+    Frame,
+)
 from aggregator.parts.energy.totals import LedgerTotals
 
 _F: Final = pl.Float64
@@ -78,8 +87,11 @@ def _written(kind: Frame, totals: pl.DataFrame, since: float) -> pl.DataFrame:
 
 
 def _with_costs(kind: Frame, totals: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
-    amount = pl.concat_list("component", "currency", pl.col("cost").cast(pl.String))
-    lists = costs.group_by(kind.keys).agg(cost=amount)
+    amounts = [f"{component}_cost" for component in COST_COMPONENTS]
+    long = costs.unpivot(amounts, index=[*kind.keys, "currency"], variable_name="component", value_name="amount")
+    component = pl.col("component").str.strip_suffix("_cost")
+    price = pl.concat_list(component, "currency", pl.col("amount").cast(pl.String))
+    lists = long.drop_nulls("amount").group_by(kind.keys, maintain_order=True).agg(cost=price)
     return totals.join(lists, on=kind.keys, how="left", validate="1:1").with_columns(
         pl.col("cost").fill_null(pl.lit([], dtype=_COST))
     )
@@ -144,12 +156,13 @@ def _culprit(kind: Frame, stored: pl.DataFrame) -> str:
 
 
 def _read_costs(kind: Frame, totals: pl.DataFrame) -> pl.DataFrame:
-    keys = [name for name in kind.keys if name not in ("component", "currency")]
+    keys = [name for name in kind.keys if name != "currency"]
     price = pl.col("cost").list
     costs = (
         totals.select(*keys, "cost")
-        .filter(pl.col("cost").list.len() > 0)
+        .filter(price.len() > 0)
         .explode("cost")
-        .select(*keys, component=price.get(0), currency=price.get(1), cost=price.get(2).cast(_F))
+        .select(*keys, currency=price.get(1), component=price.get(0), cost=price.get(2).cast(_F))
     )
-    return kind.of(costs)
+    amounts = {f"{name}_cost": pl.col("cost").filter(component=name).first() for name in COST_COMPONENTS}
+    return kind.of(costs.group_by(kind.keys).agg(**amounts))

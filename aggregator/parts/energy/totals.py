@@ -1,6 +1,5 @@
 """What has been added up of one cluster until the end of the last closed window."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +14,7 @@ from aggregator.parts.energy.frames import (
     USER_TOTALS,
     Frame,
     known_add,
-    known_sum,
+    sum_by,
 )
 from aggregator.parts.energy.window import Gains
 
@@ -28,6 +27,9 @@ _SINCE_BUSY: Final = {
     "gpu_partly_idle_seconds": "was_all_busy",
     "gpu_partly_unseen_seconds": "was_all_busy",
 }
+_KEPT: Final = ("since",)
+# A gain knows the best meter before it.
+_REPLACED: Final = ("until", "meter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +60,40 @@ def no_totals(window_end: float) -> LedgerTotals:
 
 def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
     """Add what the next windows add; runs that ended long ago are left out, nobody asks a snapshot for them."""
-    runs = _add_runs(totals.runs, gains.runs).filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
-    costs = _add_up(RUN_COSTS, [totals.run_costs, gains.costs]).join(runs, on="run_id", how="semi")
-    who = gains.runs.select("run_id", "user", "account", "joules", "co2_grams", until="last_window_end")
-    of_users = gains.costs.join(who, on="run_id", how="left", validate="m:1")
+    runs = _added(RUN_TOTALS, totals.runs, gains.runs)
+    runs = runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
+    run_costs = _added(RUN_COSTS, totals.run_costs, gains.costs).join(runs, on="run_id", how="semi")
+    who = gains.runs.select("run_id", "user", "account")
+    users = gains.runs.group_by("user", "account").agg(until=pl.col("last_window_end").max())
+    amounts = sum_by(["user", "account"], gains.runs.select("user", "account", "joules", "co2_grams"))
+    user_costs = gains.costs.join(who, on="run_id", how="left", validate="m:1").drop("run_id")
     return LedgerTotals(
         gains.window_end,
         runs,
-        costs,
-        _add_up(USER_TOTALS, [totals.users, who]),
-        _add_up(USER_COSTS, [totals.user_costs, of_users]),
-        _add_up(NODE_TOTALS, [totals.nodes, gains.nodes]),
+        run_costs,
+        _added(USER_TOTALS, totals.users, users.join(amounts, on=["user", "account"], validate="1:1")),
+        _added(USER_COSTS, totals.user_costs, sum_by(USER_COSTS.keys, user_costs)),
+        _added(NODE_TOTALS, totals.nodes, gains.nodes),
     )
 
 
-def _add_runs(before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    def sum_of(name: str) -> pl.Expr:
-        added, gain = known_add(pl.col(name), pl.col(f"{name}_more")), pl.col(f"{name}_more")
-        if name in _SINCE_BUSY:
-            return pl.when(pl.col(_SINCE_BUSY[name])).then(gain).otherwise(added).alias(name)
-        return added.alias(name)
-
-    summed = [name for name in RUN_TOTALS.schema if name not in ("run_id", "since", "until")]
-    more = more.rename({name: f"{name}_more" for name in ("since", "until", *summed)})
-    joined = before.join(more, on="run_id", how="full", coalesce=True, validate="1:1", maintain_order="left_right")
-    return joined.select(
-        "run_id", pl.coalesce("since", "since_more"), pl.coalesce("until_more", "until").alias("until"),
-        *map(sum_of, summed),
-    )  # fmt: skip
-
-
-def _add_up(kind: Frame, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Add up rows of the same key, in the order in which they first come; of meters the best is kept."""
-
-    def expression(name: str) -> pl.Expr:
-        if name == "meter":
-            return pl.col(name).min()
-        return pl.col(name).max() if name == "until" else known_sum(name).alias(name)
-
-    rows = pl.concat([kind.of(frame) for frame in frames])
+def _added(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Add rows to those of the same key; what neither knows stays unknown."""
     values = [name for name in kind.schema if name not in kind.keys]
-    return rows.group_by(kind.keys, maintain_order=True).agg(map(expression, values))
+    joined = before.join(
+        more.rename({name: f"{name} more" for name in values}),
+        on=kind.keys, how="full", coalesce=True, validate="1:1", maintain_order="left_right",
+    )  # fmt: skip
+    return joined.select(*kind.keys, *(_sum_of(name).alias(name) for name in values))
+
+
+def _sum_of(name: str) -> pl.Expr:
+    """Add a gain to what there was; of times and meters there is one."""
+    before, more = pl.col(name), pl.col(f"{name} more")
+    if name in _KEPT:
+        return pl.coalesce(before, more)
+    if name in _REPLACED:
+        return pl.coalesce(more, before)
+    if name in _SINCE_BUSY:
+        return pl.when(_SINCE_BUSY[name]).then(more).otherwise(known_add(before, more))
+    return known_add(before, more)

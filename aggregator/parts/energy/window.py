@@ -18,18 +18,20 @@ from aggregator.parts.energy.frames import (
     NODE_GAINS,
     NODE_POWER,
     NODES,
+    RUN_COSTS,
     RUN_GAINS,
     RUN_POWER,
     RUNS,
     USED,
     Readings,
     Windows,
-    known_sum,
+    sum_by,
 )
 from aggregator.parts.energy.gpu_time import gpu_time
+from aggregator.parts.energy.gpus import gpu_tenants
 from aggregator.parts.energy.prices import co2_grams, costs
 from aggregator.parts.energy.shares import share
-from aggregator.parts.energy.tenants import presences, tenants, with_gpus
+from aggregator.parts.energy.tenants import presences, present_runs, tenants
 
 _JOULES: Final = tuple(f"{part}_joules" for part in (*MODELS, "gpu"))
 _RESETS: Final = ("was_busy", "was_all_busy")
@@ -37,6 +39,7 @@ _GPU_TIME: Final = (
     "gpu_seconds", "gpu_used_seconds", "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
     "gpu_partly_unseen_seconds",
 )  # fmt: skip
+_IS_COVERED: Final = pl.col("is_known") & pl.col("is_best_meter")
 _SIZES: Final = ("cpus", "memory_bytes", "gpus")
 
 
@@ -69,19 +72,23 @@ def gains(
     windows, allocated_gpus = readings.windows, ALLOCATED_GPUS.of(allocated_gpus)
     nodes = _with_best_meter(_measurable(NODES.of(readings.nodes)), BEST_METERS.of(meters)).with_row_index("place")
     readings = Readings(windows, nodes, USED.of(readings.used), GPUS.of(readings.gpus))
-    runs = with_gpus(RUNS.of(runs), allocated_gpus)
+    runs = present_runs(RUNS.of(runs), allocated_gpus, windows)
     present = presences(runs, windows)
     on_nodes = tenants(runs, present, readings)
-    nodes, parts = share(nodes, on_nodes.filter(pl.col("is_measured")), windows.seconds, prices.model)
+    with_gpus = gpu_tenants(on_nodes, readings.gpus, windows.seconds)
+    on_measured = on_nodes.filter(pl.col("is_measured")).join(
+        with_gpus.select("tenant", "own_gpu_watts", "unseen_gpus"), on="tenant", how="left", validate="1:1"
+    )
+    nodes, parts = share(nodes, on_measured, windows.seconds, prices.model)
     nodes = nodes.filter(pl.col("watts").is_not_null())
     of_runs = _of_runs(runs, present, parts, prices).join(
-        gpu_time(runs, present, on_nodes, readings.gpus), on="run", how="left", validate="1:1"
+        gpu_time(runs, present, with_gpus, readings.gpus), on="run", how="left", validate="1:1"
     )
     is_last = pl.col("window") == windows.count - 1
     return Gains(
         windows.end,
         RUN_GAINS.of(of_runs.with_columns(pl.col(_GPU_TIME).fill_null(0.0), pl.col(_RESETS).fill_null(value=False))),
-        costs(of_runs, allocated_gpus, prices),
+        RUN_COSTS.of(costs(of_runs, allocated_gpus, prices)),
         NODE_GAINS.of(_of_nodes(nodes, windows)),
         RUN_POWER.of(_run_power(runs, parts.filter(is_last), windows.seconds)),
         NODE_POWER.of(_node_power(nodes.filter(is_last), windows.seconds)),
@@ -101,8 +108,9 @@ def _with_best_meter(nodes: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     own = pl.when(pl.col("watts").is_not_null()).then(pl.col("meter").to_physical())
     known = before.select("node", before=pl.col("meter").to_physical())
     return (
-        nodes.join(known, on="node", how="left", validate="m:1", maintain_order="left")
-        .with_columns(best=pl.min_horizontal("before", own.cum_min().over("node", order_by="window")))
+        nodes.sort("window")
+        .join(known, on="node", how="left", validate="m:1", maintain_order="left")
+        .with_columns(best=pl.min_horizontal("before", own.cum_min().over("node")))
         .with_columns(is_best_meter=own == pl.col("best"))
         .drop("before")
     )
@@ -110,57 +118,62 @@ def _with_best_meter(nodes: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 def _of_runs(runs: pl.DataFrame, present: pl.DataFrame, parts: pl.DataFrame, prices: Prices) -> pl.DataFrame:
     """Add up each run's parts; what was not measured is not 0 joules."""
-    covered = pl.col("covered")
+    covered, meter = pl.col("covered"), pl.col("meter")
     time = pl.col("seconds") * covered / pl.col("nodes_count")
-    sums = parts.group_by("run").agg(
-        *((pl.col(name) * covered).sum() for name in _JOULES),
-        *(known_sum(time.filter(pl.col("meter") == meter)).alias(f"{meter}_seconds") for meter in METERS),
-        power_seconds=time.filter(pl.col("is_known") & pl.col("is_best_meter")).sum(),
+    sums = sum_by(
+        "run",
+        parts.select(
+            "run",
+            *(pl.col(name) * covered for name in _JOULES),
+            *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
+            power_seconds=pl.when(_IS_COVERED).then(time).otherwise(0.0),
+        ),
     )
+    away = present.filter(pl.col("is_suspended")).group_by("run").agg(away_seconds=pl.col("seconds").sum())
+    seconds = pl.col("until") - pl.col("since")
     return (
-        runs.join(_spans(present), on="run", validate="1:1", maintain_order="left")
-        .join(sums, on="run", how="left", validate="1:1", maintain_order="left")
+        runs.join(sums, on="run", how="left", validate="1:1")
+        .join(away, on="run", how="left", validate="1:1")
         .with_columns(
-            pl.col("power_seconds").fill_null(0.0), joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules")
+            pl.col("power_seconds").fill_null(0.0),
+            joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules"),
+            seconds=seconds,
+            active_seconds=seconds - pl.col("away_seconds").fill_null(0.0),
         )
         .with_columns(co2_grams=co2_grams(prices))
     )
 
 
-def _spans(present: pl.DataFrame) -> pl.DataFrame:
-    """Give from when to when each run was on nodes in the windows, and for how long it kept its CPUs."""
-    return present.group_by("run").agg(
-        pl.col("seconds").sum(),
-        since=pl.col("begin").min(),
-        until=pl.col("end").max(),
-        last_window_end=pl.col("window_end").max(),
-        active_seconds=pl.col("seconds").filter(~pl.col("is_suspended")).sum(),
-    )
-
-
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """Add up the covered part of each node's windows."""
-    covered = pl.col("covered")
+    covered, is_best = pl.col("covered"), pl.col("is_best_meter")
     time = covered * windows.seconds
-    return nodes.group_by("node").agg(
-        *((pl.col(f"{name}_joules") * covered).sum() for name in COMPONENTS),
-        until=windows.begin + (pl.col("window").max() + 1) * windows.seconds,
-        power_seconds=time.filter("is_best_meter").sum(),
-        fallback_seconds=time.filter(~pl.col("is_best_meter")).sum(),
-        meter=pl.col("best").min().cat.to(METER),
-    )
+    return (
+        nodes.select(
+            "node", "window", "best",
+            *(pl.col(f"{name}_joules") * covered for name in COMPONENTS),
+            power_seconds=pl.when(is_best).then(time).otherwise(0.0),
+            fallback_seconds=pl.when(is_best).then(0.0).otherwise(time),
+        )
+        .group_by("node")
+        .agg(
+            pl.col(*(f"{name}_joules" for name in COMPONENTS), "power_seconds", "fallback_seconds").sum(),
+            until=windows.begin + (pl.col("window").max() + 1) * windows.seconds,
+            meter=pl.col("best").min().cat.to(METER),
+        )
+    )  # fmt: skip
 
 
 def _run_power(runs: pl.DataFrame, parts: pl.DataFrame, seconds: float) -> pl.DataFrame:
     """Give each run's mean power over the whole window on the nodes that were measured, so that runs add up to them."""
-    known = pl.col("covered").filter(pl.col("is_known") & pl.col("is_best_meter")).sum()
-    watts = pl.col("gpu_joules").sum() / seconds
-    power = parts.group_by("run").agg(
-        *((pl.col(f"{model}_joules").sum() / seconds).alias(f"{model}_watts") for model in MODELS),
-        gpu_watts=pl.when(watts != 0).then(watts),
-        coverage=known / pl.col("nodes_count").first() * (pl.col("seconds").first() / seconds).clip(0.0, 1.0),
+    part = (pl.col("seconds") / seconds).clip(0.0, 1.0)
+    sums = parts.select(
+        "run",
+        *((pl.col(f"{of}_joules") / seconds).alias(f"{of}_watts") for of in (*MODELS, "gpu")),
+        coverage=pl.when(_IS_COVERED).then(pl.col("covered") / pl.col("nodes_count") * part).otherwise(0.0),
     )
-    return runs.select("run", "run_id").join(power, on="run", validate="1:1")
+    power = sum_by("run", sums)
+    return power.with_columns(runs["run_id"].gather(power["run"]), pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
 
 
 def _node_power(nodes: pl.DataFrame, seconds: float) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import METERS, MODELS, Ledger, NodePower, Power, PowerWindow
 from aggregator.model.tres import Allocation
 from aggregator.model.use import Gpu, Use
+from aggregator.parts.energy.frames import COST_COMPONENTS
 from tests.unit.parts.energy.ledger_site import BEGIN, Row, Site
 
 _OF_NODE = ("watts", "gpu_watts", "static_watts", "cpus", "busy_cpus", "memory_bytes", "gpus", "dram_share", "covered",
@@ -78,13 +79,14 @@ def run_rows(ledger: Ledger) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def cost_rows(costs: Mapping[Any, Mapping[tuple[str, str], float]]) -> dict[Any, dict[str, float]]:
-    """Give costs by (key…, component, currency)."""
-    return {
-        (*(key if isinstance(key, tuple) else (key,)), *price): {"cost": amount}
-        for key, of in costs.items()
-        for price, amount in of.items()
-    }
+def cost_rows(costs: Mapping[Any, Mapping[tuple[str, str], float]]) -> dict[Any, dict[str, float | None]]:
+    """Give costs by (key…, currency) as RUN_COSTS and USER_COSTS have them."""
+    rows: dict[Any, dict[str, float | None]] = {}
+    for key, of in costs.items():
+        for (component, currency), amount in of.items():
+            whose = (*(key if isinstance(key, tuple) else (key,)), currency)
+            rows.setdefault(whose, {f"{name}_cost": None for name in COST_COMPONENTS})[f"{component}_cost"] = amount
+    return rows
 
 
 def user_rows(ledger: Ledger) -> dict[tuple[str, str], dict[str, Any]]:

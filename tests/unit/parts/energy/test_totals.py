@@ -55,9 +55,9 @@ def test_what_is_not_known_adds_nothing_and_stays_unknown() -> None:
 def test_amounts_in_two_currencies_are_two_amounts() -> None:
     first = add(no_totals(BEGIN), SITE.gains(None, 0, 1))
     euros = replace(SITE, prices=replace(PRICES, currency="EUR"))
-    costs = add(first, euros.gains(first, 1, 2)).user_costs.filter(component="electricity")
+    costs = add(first, euros.gains(first, 1, 2)).user_costs
 
-    assert dict(costs.select("currency", "cost").iter_rows()) == pytest.approx(
+    assert dict(costs.select("currency", "electricity_cost").iter_rows()) == pytest.approx(
         dict.fromkeys(("CAD", "EUR"), 9_000.0 / 3.6e6 * 1.2 * 0.1)
     )
 
@@ -126,7 +126,7 @@ def test_totals_are_read_as_far_as_they_are_known() -> None:
     run = totals.runs.row(0, named=True)
 
     assert (run["usage_joules"], run["two_part_joules"], run["gpu_seconds"]) == (4.5, None, 0.0)
-    assert totals.run_costs.rows() == [(3, "hardware", "CAD", 0.1)]
+    assert totals.run_costs.rows() == [(3, "CAD", None, None, 0.1)]
     assert totals.nodes.row(0) == ("n1", 2.0, 0.0, 1.0, 0.0, 0.0, 0.0, "rapl")
 
 
