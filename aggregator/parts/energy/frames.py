@@ -54,12 +54,13 @@ class Frame:
         Raises ValueError for a column that is missing, has another dtype, or has a null that means nothing. That keys
         are unique is checked where frames are joined.
         """
+        found = frame.schema
         for column in self.columns:
-            if column.name not in frame.columns:
+            if column.name not in found:
                 raise ValueError(f"{self.name}: the column {column.name} is missing")
-            if frame.schema[column.name] != column.dtype:
-                raise ValueError(f"{self.name}.{column.name}: {frame.schema[column.name]} instead of {column.dtype}")
-            if not column.null and frame[column.name].null_count():
+            if found[column.name] != column.dtype:
+                raise ValueError(f"{self.name}.{column.name}: {found[column.name]} instead of {column.dtype}")
+            if not column.null and frame.get_column(column.name).null_count():
                 raise ValueError(f"{self.name}.{column.name}: null has no meaning here")
         return frame.select(column.name for column in self.columns)
 
@@ -88,15 +89,31 @@ class Windows:
         )
 
 
-def sum_by(keys: str | Sequence[str], frame: pl.DataFrame) -> pl.DataFrame:
-    """Add up all other columns by these: null where nothing is known, for polars gives 0 then."""
-    keys = [keys] if isinstance(keys, str) else list(keys)
-    names = [name for name in frame.columns if name not in keys]
+def known_sum(column: str) -> pl.Expr:
+    """Add up what is known: null where nothing is, for polars gives 0 then."""
+    return pl.when(pl.col(column).count() > 0).then(pl.col(column).sum())
+
+
+def sum_by(key: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Add up all other columns by a key, as known_sum does; for many groups that is faster."""
+    names = [name for name in frame.columns if name != key]
     gaps = [name for name in names if frame[name].null_count()]
     known = [pl.col(name).count().alias(f"{name} known") for name in gaps]
-    sums = frame.group_by(keys, maintain_order=True).agg(pl.col(names).sum(), *known)
+    sums = frame.group_by(key).agg(pl.col(names).sum(), *known)
     masked = [pl.when(pl.col(f"{name} known") > 0).then(name).alias(name) for name in gaps]
-    return sums.with_columns(masked).select(keys + names)
+    return sums.with_columns(masked).select(key, *names)
+
+
+def rows_by_number(numbers: pl.Series, count: int, of_what: str) -> pl.Series:
+    """Give for each number below `count` the row that has it, null where none has: a join by a gather.
+
+    Raises ValueError where two rows have one number.
+    """
+    rows = pl.int_range(len(numbers), dtype=pl.UInt32, eager=True)
+    found = pl.repeat(None, count, dtype=pl.UInt32, eager=True).scatter(numbers, rows)
+    if count - found.null_count() != len(numbers):
+        raise ValueError(f"{of_what}: two rows of one key")
+    return found
 
 
 def known_add(before: pl.Expr, more: pl.Expr) -> pl.Expr:
@@ -209,14 +226,19 @@ _NODE_SUMS = (
     Column("meter", METER, "the best meter that has ever measured it"),
 )
 RUN_GAINS: Final = Frame("run_gains", 1, (
-    _RUN, _USER, _ACCOUNT, *_RUN_SUMS,
-    Column("last_window_end", _F, "end of the last window that it touched", "epoch seconds"),
-    Column("joules", _F, "energy by the chosen model, GPUs included", "joules", "nothing was measured"),
+    _RUN, *_RUN_SUMS, *_COSTS,
     Column("was_busy", pl.Boolean, "a GPU was busy: gpu_idle_seconds and gpu_unseen_seconds are those since then"),
     Column("was_all_busy", pl.Boolean, "all were: the same of gpu_partly_…"),
 ))  # fmt: skip
+_USER_SUMS = (
+    _USER,
+    _ACCOUNT,
+    Column("until", _F, "end of the last window in which they had a run", "epoch seconds"),
+    Column("joules", _F, "energy by the chosen model, GPUs included", "joules", "nothing was measured"),
+    Column("co2_grams", _F, "CO2 equivalent", "grams", "nothing was measured, or no factor"),
+)
+USER_GAINS: Final = Frame("user_gains", 2, (*_USER_SUMS, *_COSTS))
 NODE_GAINS: Final = Frame("node_gains", 1, _NODE_SUMS)
-RUN_COSTS: Final = Frame("run_costs", 2, (_RUN, *_COSTS))
 RUN_POWER: Final = Frame("run_power", 1, (
     _RUN,
     *(Column(f"{model}_watts", _F, f"mean power without GPUs over the window, by {model}", "watts")
@@ -233,12 +255,8 @@ NODE_POWER: Final = Frame("node_power", 1, (
 # What is kept.
 RUN_TOTALS: Final = Frame("run_totals", 1, (_RUN, *_RUN_SUMS))
 NODE_TOTALS: Final = Frame("node_totals", 1, _NODE_SUMS)
-USER_TOTALS: Final = Frame("user_totals", 2, (
-    _USER, _ACCOUNT,
-    Column("until", _F, "end of the last window in which they had a run", "epoch seconds"),
-    Column("joules", _F, "energy by the chosen model, GPUs included", "joules", "nothing was measured"),
-    Column("co2_grams", _F, "CO2 equivalent", "grams", "nothing was measured, or no factor"),
-))  # fmt: skip
+USER_TOTALS: Final = Frame("user_totals", 2, _USER_SUMS)
+RUN_COSTS: Final = Frame("run_costs", 2, (_RUN, *_COSTS))
 USER_COSTS: Final = Frame("user_costs", 3, (_USER, _ACCOUNT, *_COSTS))
 
 

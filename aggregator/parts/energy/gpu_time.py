@@ -9,23 +9,23 @@ from typing import Final
 import polars as pl
 
 from aggregator.join.efficiency import COVERAGE_FLOOR
+from aggregator.parts.energy.frames import Readings
+from aggregator.parts.energy.tenants import SPAN, presences
 
 _SHOWN: Final = ("shown", "used", "busy", "trusted")
 
 
-def gpu_time(runs: pl.DataFrame, present: pl.DataFrame, gpu_tenants: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
+def gpu_time(runs: pl.DataFrame, gpu_tenants: pl.DataFrame, readings: Readings) -> pl.DataFrame:
     """Give the gains of each run with GPUs: `run`, and the gpu_… and was_… columns of RUN_GAINS.
 
     An allocated GPU without a series counts as idle only where the node's exporter can be trusted to show it; how many
     GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
     """
-    holders = runs.filter((pl.col("allocated_gpus") > 0) & ~pl.col("is_suspended")).select(
-        "run", "job_id", "nodes_count", "allocated_gpus"
-    )
-    windows = present.select("run", "window", "seconds", "is_whole").join(holders, on="run", validate="m:1")
+    holders = runs.filter((pl.col("allocated_gpus") > 0) & ~pl.col("is_suspended"))
+    windows = presences(holders.select("run", "job_id", "nodes_count", "allocated_gpus", *SPAN), readings.windows)
     is_trusted = pl.col("vouches_gpus").fill_null(value=False) | (pl.col("shown") > 0)
     on_nodes = gpu_tenants.select("run", "window", *_SHOWN[:3], trusted=is_trusted.cast(pl.UInt32))
-    shown = pl.concat([on_nodes, _nowhere(windows, gpus)]).group_by("run", "window").agg(pl.col(_SHOWN).sum())
+    shown = pl.concat([on_nodes, _nowhere(windows, readings.gpus)]).group_by("run", "window").agg(pl.col(_SHOWN).sum())
     return _sums(_judged(windows.join(shown, on=["run", "window"], how="left", validate="1:1")))
 
 

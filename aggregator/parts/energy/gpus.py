@@ -5,33 +5,38 @@ from typing import Final
 import polars as pl
 
 from aggregator.join.boards import Viewer, own_gpu_watts
+from aggregator.parts.energy.frames import Readings
+from aggregator.parts.energy.tenants import rows_of_slots
 
-_ON_NODE: Final = ["window", "job_id", "node"]
+_COUNTS: Final = ("shown", "used", "busy")
 
 
-def gpu_tenants(tenants: pl.DataFrame, gpus: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    """Give the tenants that hold or show GPUs, in windows of that many seconds.
+def gpu_tenants(slots: pl.DataFrame, tenants: pl.DataFrame, readings: Readings) -> pl.DataFrame:
+    """Give the tenants that hold or show GPUs, and their row in `tenants` (`tenant`).
 
     own_gpu_watts is the power of those of a run's GPUs on the node that have series (null: none has), unseen_gpus
     counts the others: on all of its nodes no more than it lacks. shown are the GPUs with a utilisation, used the sum
     of these, and busy those that are above 0.
     """
-    holders = tenants.join(_shown(gpus), on=_ON_NODE, how="left", validate="m:1").filter(
-        (pl.col("boards") > 0) | pl.col("shown").is_not_null()
+    shown = _shown(readings.gpus)
+    rows = rows_of_slots(shown, slots, readings.windows, "gpus").gather(tenants["number"]).alias("row")
+    holders = (
+        tenants.with_row_index("tenant").hstack([rows]).filter((pl.col("boards") > 0) | pl.col("row").is_not_null())
     )
+    holders = holders.hstack(shown.drop("window", "job_id", "node").select(pl.all().gather(holders["row"])))
     seen = pl.col("seen_gpus").fill_null(0)
     lacking = (pl.col("boards") - seen.sum().over("run", "window")).clip(0.0)
     counted = holders.with_columns(
-        pl.col("shown", "used", "busy").fill_null(0),
+        pl.col(_COUNTS).fill_null(0),
         unseen_gpus=pl.min_horizontal(lacking, (pl.col("allocated_gpus") - seen).clip(0.0)),
     )
-    return _with_shared_boards(counted, seconds)
+    return _with_shared_boards(counted, readings.windows.seconds)
 
 
 def _shown(gpus: pl.DataFrame) -> pl.DataFrame:
     """Add up what each job shows on a node."""
     watts, utilization = pl.col("watts"), pl.col("utilization")
-    return gpus.group_by(_ON_NODE).agg(
+    return gpus.group_by("window", "job_id", "node").agg(
         own_gpu_watts=pl.when(watts.count() > 0).then(watts.sum()),
         seen_gpus=watts.count(),
         each_watts=watts.drop_nulls(),

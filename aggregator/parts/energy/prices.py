@@ -3,7 +3,6 @@
 import polars as pl
 
 from aggregator.model.energy import Prices
-from aggregator.parts.energy.frames import COST_COMPONENTS
 
 _JOULES_PER_KWH = 3.6e6
 _HOUR = 3600.0
@@ -14,32 +13,24 @@ def co2_grams(prices: Prices) -> pl.Expr:
     return pl.col("joules") / _JOULES_PER_KWH * prices.pue * pl.lit(prices.grams_per_kwh, dtype=pl.Float64)
 
 
-def costs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
-    """Give the frame RUN_COSTS of runs with joules, seconds on their nodes, and active_seconds: not suspended.
+def costs(prices: Prices) -> list[pl.Expr]:
+    """Give the columns currency and …_cost of runs; null for a price that is not known.
 
-    Runs without anything that has a price are left out. Hardware is the hours of a run's GPUs, whose price is their
-    node's, else of its CPUs, which a suspended run does not keep.
+    They have joules, seconds on their nodes, active_seconds: not suspended, and gpus_hour. Hardware is the hours of a
+    run's GPUs, whose price is their node's, else of its CPUs, which a suspended run does not keep.
     """
     electricity = pl.col("joules") / _JOULES_PER_KWH * prices.pue * pl.lit(prices.per_kwh, dtype=pl.Float64)
     of_cpus = pl.col("allocated_cpus") * pl.lit(prices.cpu_hour, dtype=pl.Float64) * pl.col("active_seconds")
     of_gpus = pl.col("gpus_hour") * pl.col("seconds")
-    amounts = {
-        "electricity": electricity,
-        "cooling": electricity * pl.lit(prices.cooling_share, dtype=pl.Float64),
-        "hardware": pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR,
-    }
-    return (
-        runs.join(_gpus_hour(allocated_gpus, prices), on="run_id", how="left", validate="1:1")
-        .select(
-            "run_id",
-            pl.lit(prices.currency, dtype=pl.String).alias("currency"),
-            *(amounts[name].alias(f"{name}_cost") for name in COST_COMPONENTS),
-        )
-        .filter(pl.any_horizontal(pl.selectors.float().is_not_null()))
-    )
+    return [
+        pl.lit(prices.currency, dtype=pl.String).alias("currency"),
+        electricity.alias("electricity_cost"),
+        (electricity * pl.lit(prices.cooling_share, dtype=pl.Float64)).alias("cooling_cost"),
+        (pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR).alias("hardware_cost"),
+    ]
 
 
-def _gpus_hour(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
+def gpus_hour(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
     """Give what an hour of each run's GPUs costs; null where the price of one is not known."""
     of_types = pl.DataFrame(
         {"gpu_type": [*prices.gpu_hour], "price": [*prices.gpu_hour.values()]},

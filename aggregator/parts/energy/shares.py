@@ -5,7 +5,7 @@ The node's own GPUs apart, each model divides the host's energy into pots and sh
 """
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from operator import add
 from typing import Final
 
@@ -17,11 +17,12 @@ from aggregator.parts.energy.pots import Pot, even, own_gpus, reserved, used
 EVEN_SHARE: Final = 0.1
 _HOST: Final = pl.col("host_joules")
 _SUMMED: Final = (
-    "seconds", "allocated_part", "dominant_part", "cpu_seconds", "memory_seconds", "allocated_cpu_seconds",
-    "allocated_gpu_seconds", "own_gpu_joules", "unseen_gpu_seconds",
+    "seconds", "allocated_part", "dominant_part", "cpu_seconds", "cpu_seconds_unknown", "memory_seconds",
+    "memory_seconds_unknown", "allocated_cpu_seconds", "allocated_gpu_seconds", "own_gpu_joules", "unseen_gpu_seconds",
 )  # fmt: skip
 
 
+@cache
 def _models(seconds: float) -> dict[str, tuple[Pot, ...]]:
     """Give the pots of each model's host; a node whose power at rest is not known is all at rest."""
     static = pl.min_horizontal(_HOST, pl.col("static_watts") * seconds)
@@ -65,6 +66,7 @@ def share(nodes: pl.DataFrame, tenants: pl.DataFrame, seconds: float, model: str
 def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) -> pl.DataFrame:
     """Add what tenants share by, each times its seconds there, and what their nodes are."""
     part, time = pl.col("seconds") / seconds, pl.col("seconds")
+    allocated = pl.col("allocated_cpus") * time
     of_cpus, of_gpus = pl.col("allocated_cpus") / pl.col("cpus"), pl.col("allocated_gpus") / pl.col("gpus")
     of_memory = (pl.col("allocated_memory_bytes") / pl.col("memory_bytes")).fill_null(0.0)
     dominant = pl.when(pl.col("cpus").is_not_null()).then(pl.max_horizontal(of_cpus, of_memory))
@@ -76,8 +78,10 @@ def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) ->
         allocated_part=reserved_part * part,
         dominant_part=dominant * part,
         cpu_seconds=pl.col("used_cpus") * time,
+        cpu_seconds_unknown=pl.when(pl.col("used_cpus").is_null()).then(allocated).otherwise(0.0),
         memory_seconds=pl.col("used_memory_bytes") * time,
-        allocated_cpu_seconds=pl.col("allocated_cpus") * time,
+        memory_seconds_unknown=pl.when(pl.col("used_memory_bytes").is_null()).then(allocated).otherwise(0.0),
+        allocated_cpu_seconds=allocated,
         allocated_gpu_seconds=pl.col("allocated_gpus") * time,
         own_gpu_joules=pl.col("own_gpu_watts").fill_null(0.0) * time,
         unseen_gpu_seconds=pl.col("unseen_gpus").fill_null(0.0) * time,
@@ -86,14 +90,9 @@ def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) ->
 
 def _with_sums(nodes: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
     """Add the sums of each node's tenants, 0 for an empty node, in columns of the same names."""
-    allocated = pl.col("allocated_cpu_seconds")
     sums = tenants.group_by("place").agg(
         pl.col(_SUMMED).sum(),
         *(pl.col(part).null_count().alias(f"{part}_unknown") for part in ("allocated_part", "dominant_part")),
-        *(
-            allocated.filter(pl.col(amount).is_null()).sum().alias(f"{amount}_unknown")
-            for amount in ("cpu_seconds", "memory_seconds")
-        ),
     )
     added = [name for name in sums.columns if name != "place"]
     return nodes.join(sums, on="place", how="left", validate="1:1", maintain_order="left").with_columns(

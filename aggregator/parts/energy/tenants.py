@@ -3,10 +3,15 @@
 slurmacct says what a run holds altogether and on which nodes: it is taken as spread evenly over them.
 """
 
+from typing import Final
+
 import polars as pl
 
 from aggregator.model.tres import board_part
-from aggregator.parts.energy.frames import Readings, Windows
+from aggregator.parts.energy.frames import Readings, Windows, rows_by_number
+
+# When a run was on its nodes, and what it kept there.
+SPAN: Final = ("since", "until", "is_suspended", "suspended_since")
 
 
 def present_runs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -16,15 +21,15 @@ def present_runs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Wind
     touched; allocated_gpus counts its GPUs, boards takes a slice as a part of one; nodes_count counts its nodes.
     """
     present = (
-        runs.join(_gpus_of_runs(allocated_gpus), on="run_id", how="left", validate="1:1")
-        .with_columns(
-            pl.col("allocated_gpus", "boards").fill_null(0.0),
+        runs.with_columns(
             since=pl.col("start").clip(windows.begin),
             until=pl.col("end").fill_null(windows.end).clip(None, windows.end),
             nodes_count=pl.col("nodes").list.len().cast(pl.Float64),
         )
         .filter(pl.col("until") > pl.col("since"))
-        .with_columns(run=pl.int_range(pl.len(), dtype=pl.UInt32))
+        .join(_gpus_of_runs(allocated_gpus), on="run_id", how="left", validate="1:1")
+        .with_columns(pl.col("allocated_gpus", "boards").fill_null(0.0))
+        .with_row_index("run")
     )
     ends = windows.frame()["window_end"]
     return present.with_columns(last_window_end=ends.gather(ends.search_sorted(present["until"])))
@@ -43,61 +48,91 @@ def _gpus_of_runs(allocated_gpus: pl.DataFrame) -> pl.DataFrame:
 
 
 def presences(runs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-    """List the windows in which each run was on its nodes: run, window, and for how many seconds.
+    """List the windows in which each of these was on its nodes, and for how many seconds; window after window.
 
-    is_whole: it filled the window. is_suspended: it kept no CPUs when the window began.
+    is_whole: it filled the window. is_away: it was suspended when the window began, and kept no CPUs.
     """
     begin, end = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
-    away = pl.col("is_suspended") & (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True)
+    was_suspended = (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True)
     return (
-        runs.lazy()
-        .select("run", "since", "until", "is_suspended", "suspended_since")
-        .join(windows.frame().lazy(), how="cross")
-        .select(
-            "run", "window", seconds=end - begin, is_suspended=away,
+        windows.frame()
+        .lazy()
+        .join(runs.lazy(), how="cross")
+        .with_columns(
+            seconds=end - begin,
             is_whole=(begin == pl.col("window_begin")) & (end == pl.col("window_end")),
+            is_away=pl.col("is_suspended") & was_suspended,
         )
+        .drop(*SPAN, "window_begin", "window_end")
         .filter(pl.col("seconds") > 0)
         .collect()
-    )  # fmt: skip
+    )
 
 
-def tenants(runs: pl.DataFrame, present: pl.DataFrame, readings: Readings) -> pl.DataFrame:
-    """List the runs on each node in each window, numbered (`tenant`), with the node's row in `readings`.
-
-    place is that row, null where nothing is known of the node. allocated_… and used_… are of the run on the node.
-    """
+def slots(runs: pl.DataFrame) -> pl.DataFrame:
+    """List the nodes of each run, numbered (`slot`), with what it holds there."""
     count = pl.col("nodes_count")
-    slots = (
-        runs.lazy()
-        .filter(count > 0)
-        .select(
-            "run", "job_id", "boards", "nodes_count", node="nodes",
+    return (
+        runs.select(
+            "run", "job_id", *SPAN, "boards", "nodes_count", node="nodes",
             cpus=pl.col("allocated_cpus") / count,
             allocated_memory_bytes=pl.col("allocated_memory_bytes").fill_null(0.0) / count,
             allocated_gpus=pl.col("boards") / count,
         )
+        .filter(count > 0)
         .explode("node")
+        .with_row_index("slot")
     )  # fmt: skip
-    places = readings.nodes.lazy().select(
-        "window", "node", "place", "vouches_cpus", "vouches_memory", "vouches_gpus",
-        is_measured=pl.col("watts").is_not_null(),
-    )  # fmt: skip
+
+
+def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows, name: str) -> pl.Series:
+    """Find the row of each slot in each window, in a frame of that name with window, job_id and node; null where none.
+
+    The result is in the order of windows × slots. Runs of one job id on one node have the same row.
+    """
+    found = (
+        readings.select("window", "job_id", "node")
+        .with_row_index("row")
+        .join(slots.select("slot", "job_id", "node"), on=["job_id", "node"])
+    )
+    numbers = found["window"] * len(slots) + found["slot"]
+    return found["row"].gather(rows_by_number(numbers, windows.count * len(slots), name))
+
+
+def tenants(slots: pl.DataFrame, readings: Readings) -> pl.DataFrame:
+    """List the runs on each node in each window: the slots, with what they used there.
+
+    number is that of the slot in the order of windows × slots, place the node's row in the readings; null where nothing
+    is known of the node.
+    """
+    present = presences(slots, readings.windows)
+    number = (present["window"] * len(slots) + present["slot"]).alias("number")
+    rows = rows_of_slots(readings.used, slots, readings.windows, "used").gather(number)
+    used = readings.used.select(pl.col("used_cpus", "used_memory_bytes").gather(rows))
+    of_node = readings.nodes.select(
+        "place", "vouches_cpus", "vouches_memory", "vouches_gpus", is_measured=pl.col("watts").is_not_null()
+    ).select(pl.all().gather(_places(present, readings)))
     return (
-        present.lazy()
-        .join(slots, on="run")
-        .join(places, on=["window", "node"], how="left", validate="m:1")
-        .join(readings.used.lazy(), on=["window", "job_id", "node"], how="left", validate="m:1")
+        present.hstack([number, *used, *of_node])
         .with_columns(
-            tenant=pl.int_range(pl.len(), dtype=pl.UInt32),
             is_measured=pl.col("is_measured").fill_null(value=False),
-            allocated_cpus=pl.when(pl.col("is_suspended")).then(0.0).otherwise(pl.col("cpus")),
+            allocated_cpus=pl.when("is_away").then(0.0).otherwise("cpus"),
             used_cpus=_or_none_used("used_cpus", "vouches_cpus"),
             used_memory_bytes=_or_none_used("used_memory_bytes", "vouches_memory"),
         )
-        .drop("cpus", "is_whole", "is_suspended", "vouches_cpus", "vouches_memory")
-        .collect()
+        .drop("cpus", "is_whole", "is_away", "vouches_cpus", "vouches_memory")
     )
+
+
+def _places(present: pl.DataFrame, readings: Readings) -> pl.Series:
+    """Find the row of each tenant's node."""
+    names = readings.nodes.select(pl.col("node").unique()).with_row_index("of_node")
+    of_row = readings.nodes.select("window", "node").join(names, on="node", how="left", maintain_order="left")
+    of_tenant = present.select("window", "node").join(names, on="node", how="left", maintain_order="left")
+    rows = rows_by_number(
+        of_row["window"] * len(names) + of_row["of_node"], readings.windows.count * len(names), "nodes"
+    )
+    return rows.gather(of_tenant["window"] * len(names) + of_tenant["of_node"])
 
 
 def _or_none_used(used: str, vouches: str) -> pl.Expr:

@@ -14,7 +14,6 @@ from aggregator.parts.energy.frames import (
     USER_TOTALS,
     Frame,
     known_add,
-    sum_by,
 )
 from aggregator.parts.energy.window import Gains
 
@@ -60,19 +59,15 @@ def no_totals(window_end: float) -> LedgerTotals:
 
 def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
     """Add what the next windows add; runs that ended long ago are left out, nobody asks a snapshot for them."""
-    runs = _added(RUN_TOTALS, totals.runs, gains.runs)
-    runs = runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
-    run_costs = _added(RUN_COSTS, totals.run_costs, gains.costs).join(runs, on="run_id", how="semi")
-    who = gains.runs.select("run_id", "user", "account")
-    users = gains.runs.group_by("user", "account").agg(until=pl.col("last_window_end").max())
-    amounts = sum_by(["user", "account"], gains.runs.select("user", "account", "joules", "co2_grams"))
-    user_costs = gains.costs.join(who, on="run_id", how="left", validate="m:1").drop("run_id")
+    all_runs = _added(RUN_TOTALS, totals.runs, gains.runs)
+    runs = all_runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
+    costs = _added_costs(RUN_COSTS, totals.run_costs, gains.runs)
     return LedgerTotals(
         gains.window_end,
         runs,
-        run_costs,
-        _added(USER_TOTALS, totals.users, users.join(amounts, on=["user", "account"], validate="1:1")),
-        _added(USER_COSTS, totals.user_costs, sum_by(USER_COSTS.keys, user_costs)),
+        costs if len(runs) == len(all_runs) else costs.join(runs, on="run_id", how="semi"),
+        _added(USER_TOTALS, totals.users, gains.users),
+        _added_costs(USER_COSTS, totals.user_costs, gains.users),
         _added(NODE_TOTALS, totals.nodes, gains.nodes),
     )
 
@@ -85,6 +80,19 @@ def _added(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFram
         on=kind.keys, how="full", coalesce=True, validate="1:1", maintain_order="left_right",
     )  # fmt: skip
     return joined.select(*kind.keys, *(_sum_of(name).alias(name) for name in values))
+
+
+def _added_costs(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Add costs, which have one currency now; those of another that there was before stay as they are."""
+    amounts = [name for name in kind.schema if name.endswith("_cost")]
+    more = more.filter(pl.any_horizontal(pl.col(amounts).is_not_null()))
+    if more.is_empty():
+        return before
+    currency = pl.lit(more["currency"][0])
+    is_now = pl.col("currency") == currency
+    of_one = Frame(kind.name, kind.key - 1, tuple(column for column in kind.columns if column.name != "currency"))
+    added = _added(of_one, before.filter(is_now), more)
+    return pl.concat([before.filter(~is_now), kind.of(added.with_columns(currency=currency))])
 
 
 def _sum_of(name: str) -> pl.Expr:

@@ -13,27 +13,29 @@ from aggregator.model.energy import COMPONENTS, METERS, MODELS, Prices
 from aggregator.parts.energy.frames import (
     ALLOCATED_GPUS,
     BEST_METERS,
+    COST_COMPONENTS,
     GPUS,
     METER,
     NODE_GAINS,
     NODE_POWER,
     NODES,
-    RUN_COSTS,
     RUN_GAINS,
     RUN_POWER,
     RUNS,
     USED,
+    USER_GAINS,
     Readings,
     Windows,
+    known_sum,
     sum_by,
 )
 from aggregator.parts.energy.gpu_time import gpu_time
 from aggregator.parts.energy.gpus import gpu_tenants
-from aggregator.parts.energy.prices import co2_grams, costs
+from aggregator.parts.energy.prices import co2_grams, costs, gpus_hour
 from aggregator.parts.energy.shares import share
-from aggregator.parts.energy.tenants import presences, present_runs, tenants
+from aggregator.parts.energy.tenants import SPAN, presences, present_runs, slots, tenants
 
-_JOULES: Final = tuple(f"{part}_joules" for part in (*MODELS, "gpu"))
+_PARTS: Final = (*MODELS, "gpu")
 _RESETS: Final = ("was_busy", "was_all_busy")
 _GPU_TIME: Final = (
     "gpu_seconds", "gpu_used_seconds", "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
@@ -47,13 +49,13 @@ _SIZES: Final = ("cpus", "memory_bytes", "gpus")
 class Gains:
     """What windows add, and the power of the last one of them.
 
-    runs is the frame RUN_GAINS, costs RUN_COSTS, nodes NODE_GAINS, run_power RUN_POWER and node_power NODE_POWER;
+    runs is the frame RUN_GAINS, users USER_GAINS, nodes NODE_GAINS, run_power RUN_POWER and node_power NODE_POWER;
     window_end is epoch seconds.
     """
 
     window_end: float
     runs: pl.DataFrame
-    costs: pl.DataFrame
+    users: pl.DataFrame
     nodes: pl.DataFrame
     run_power: pl.DataFrame
     node_power: pl.DataFrame
@@ -73,26 +75,32 @@ def gains(
     nodes = _with_best_meter(_measurable(NODES.of(readings.nodes)), BEST_METERS.of(meters)).with_row_index("place")
     readings = Readings(windows, nodes, USED.of(readings.used), GPUS.of(readings.gpus))
     runs = present_runs(RUNS.of(runs), allocated_gpus, windows)
-    present = presences(runs, windows)
-    on_nodes = tenants(runs, present, readings)
-    with_gpus = gpu_tenants(on_nodes, readings.gpus, windows.seconds)
-    on_measured = on_nodes.filter(pl.col("is_measured")).join(
-        with_gpus.select("tenant", "own_gpu_watts", "unseen_gpus"), on="tenant", how="left", validate="1:1"
-    )
-    nodes, parts = share(nodes, on_measured, windows.seconds, prices.model)
+    of_runs = slots(runs)
+    on_nodes = tenants(of_runs, readings)
+    with_gpus = gpu_tenants(of_runs, on_nodes, readings)
+    nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
     nodes = nodes.filter(pl.col("watts").is_not_null())
-    of_runs = _of_runs(runs, present, parts, prices).join(
-        gpu_time(runs, present, with_gpus, readings.gpus), on="run", how="left", validate="1:1"
+    parts = _of_runs(parts, windows)
+    gained = _gained(runs, parts, allocated_gpus, windows, prices).join(
+        gpu_time(runs, with_gpus, readings), on="run", how="left", validate="1:1"
     )
-    is_last = pl.col("window") == windows.count - 1
     return Gains(
         windows.end,
-        RUN_GAINS.of(of_runs.with_columns(pl.col(_GPU_TIME).fill_null(0.0), pl.col(_RESETS).fill_null(value=False))),
-        RUN_COSTS.of(costs(of_runs, allocated_gpus, prices)),
+        RUN_GAINS.of(gained.with_columns(pl.col(_GPU_TIME).fill_null(0.0), pl.col(_RESETS).fill_null(value=False))),
+        USER_GAINS.of(_of_users(gained)),
         NODE_GAINS.of(_of_nodes(nodes, windows)),
-        RUN_POWER.of(_run_power(runs, parts.filter(is_last), windows.seconds)),
-        NODE_POWER.of(_node_power(nodes.filter(is_last), windows.seconds)),
+        RUN_POWER.of(_run_power(runs, parts)),
+        NODE_POWER.of(_node_power(nodes, windows)),
     )
+
+
+def _measured(on_nodes: pl.DataFrame, with_gpus: pl.DataFrame) -> pl.DataFrame:
+    """Give the tenants of measured nodes, with the power of their own GPUs."""
+    watts, unseen = (pl.repeat(value, len(on_nodes), dtype=pl.Float64, eager=True) for value in (None, 0.0))
+    return on_nodes.with_columns(
+        watts.scatter(with_gpus["tenant"], with_gpus["own_gpu_watts"]).alias("own_gpu_watts"),
+        unseen.scatter(with_gpus["tenant"], with_gpus["unseen_gpus"]).alias("unseen_gpus"),
+    ).filter(pl.col("is_measured"))
 
 
 def _measurable(nodes: pl.DataFrame) -> pl.DataFrame:
@@ -116,32 +124,53 @@ def _with_best_meter(nodes: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_runs(runs: pl.DataFrame, present: pl.DataFrame, parts: pl.DataFrame, prices: Prices) -> pl.DataFrame:
-    """Add up each run's parts; what was not measured is not 0 joules."""
-    covered, meter = pl.col("covered"), pl.col("meter")
+def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+    """Add up each run's parts: of the covered time, and the mean power over the last window on its measured nodes.
+
+    So runs add up to nodes, in joules and in watts. Of a run without a measured node in the last window watts are null.
+    """
+    covered, meter, is_last = pl.col("covered"), pl.col("meter"), pl.col("window") == windows.count - 1
     time = pl.col("seconds") * covered / pl.col("nodes_count")
-    sums = sum_by(
+    whole = pl.when(is_last)
+    return sum_by(
         "run",
         parts.select(
             "run",
-            *(pl.col(name) * covered for name in _JOULES),
+            *(pl.col(f"{of}_joules") * covered for of in _PARTS),
             *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
+            *(whole.then(pl.col(f"{of}_joules") / windows.seconds).alias(f"{of}_watts") for of in _PARTS),
             power_seconds=pl.when(_IS_COVERED).then(time).otherwise(0.0),
+            coverage=pl.when(_IS_COVERED & is_last).then(time / windows.seconds).otherwise(0.0),
         ),
     )
-    away = present.filter(pl.col("is_suspended")).group_by("run").agg(away_seconds=pl.col("seconds").sum())
+
+
+def _gained(
+    runs: pl.DataFrame, parts: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Windows, prices: Prices
+) -> pl.DataFrame:
+    """Add what each run gains; what was not measured is not 0 joules."""
+    suspended = runs.filter(pl.col("is_suspended")).select("run", *SPAN)
+    away = presences(suspended, windows).filter(pl.col("is_away")).group_by("run").agg(away_seconds=pl.sum("seconds"))
     seconds = pl.col("until") - pl.col("since")
     return (
-        runs.join(sums, on="run", how="left", validate="1:1")
+        runs.join(parts, on="run", how="left", validate="1:1")
         .join(away, on="run", how="left", validate="1:1")
+        .join(gpus_hour(allocated_gpus, prices), on="run_id", how="left", validate="1:1")
         .with_columns(
             pl.col("power_seconds").fill_null(0.0),
             joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules"),
             seconds=seconds,
             active_seconds=seconds - pl.col("away_seconds").fill_null(0.0),
         )
-        .with_columns(co2_grams=co2_grams(prices))
+        .with_columns(*costs(prices), co2_grams=co2_grams(prices))
     )
+
+
+def _of_users(gained: pl.DataFrame) -> pl.DataFrame:
+    """Add up each user's runs under each account; there are few users, so null can be told from 0 in the sums."""
+    costs = [f"{component}_cost" for component in COST_COMPONENTS]
+    sums = [known_sum(name).alias(name) for name in ("joules", "co2_grams", *costs)]
+    return gained.group_by("user", "account").agg(pl.first("currency"), *sums, until=pl.max("last_window_end"))
 
 
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -164,17 +193,12 @@ def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _run_power(runs: pl.DataFrame, parts: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    """Give each run's mean power over the whole window on the nodes that were measured, so that runs add up to them."""
-    part = (pl.col("seconds") / seconds).clip(0.0, 1.0)
-    sums = parts.select(
-        "run",
-        *((pl.col(f"{of}_joules") / seconds).alias(f"{of}_watts") for of in (*MODELS, "gpu")),
-        coverage=pl.when(_IS_COVERED).then(pl.col("covered") / pl.col("nodes_count") * part).otherwise(0.0),
-    )
-    power = sum_by("run", sums)
+def _run_power(runs: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    power = parts.filter(pl.col("gpu_watts").is_not_null())
     return power.with_columns(runs["run_id"].gather(power["run"]), pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
 
 
-def _node_power(nodes: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    return nodes.with_columns((pl.col(f"{name}_joules") / seconds).alias(f"{name}_watts") for name in COMPONENTS)
+def _node_power(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+    return nodes.filter(pl.col("window") == windows.count - 1).with_columns(
+        (pl.col(f"{name}_joules") / windows.seconds).alias(f"{name}_watts") for name in COMPONENTS
+    )

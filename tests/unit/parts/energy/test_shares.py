@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from aggregator.model.energy import COMPONENTS, MODELS
-from aggregator.parts.energy.frames import NODE_GAINS, NODE_POWER, RUN_COSTS, RUN_GAINS, RUN_POWER
+from aggregator.parts.energy.frames import NODE_GAINS, NODE_POWER, RUN_GAINS, RUN_POWER, USER_GAINS
 from tests.unit.parts.energy.ledger_site import Row, Site, gpu_row, node_row, rows_of, run_row, sites, used_row
 
 WINDOW = 60.0
@@ -48,8 +48,9 @@ def test_runs_and_idle_and_unattributed_add_up_to_what_was_measured(site: Site) 
     """Of every model; and what runs gain of all nodes is what the nodes gave to jobs."""
     for model in MODELS:
         gained = replace(site, prices=replace(site.prices, model=model)).gains()
-        jobs = gained.runs["joules"].sum()
-        assert jobs == pytest.approx(gained.nodes["jobs_joules"].sum(), rel=1e-9, abs=1e-6)
+        of_runs = gained.runs[f"{model}_joules"].sum() + gained.runs["gpu_joules"].sum()
+        of_nodes = pytest.approx(gained.nodes["jobs_joules"].sum(), rel=1e-9, abs=1e-6)
+        assert (of_runs, gained.users["joules"].sum()) == (of_nodes, of_nodes)
         watts = gained.node_power.select(pl.sum_horizontal(f"{part}_watts" for part in COMPONENTS)).to_series()
         for node, ours in zip(gained.node_power["node"], watts, strict=True):
             assert ours == pytest.approx(measured(site, node), rel=1e-9, abs=1e-9)
@@ -68,7 +69,7 @@ def measured(site: Site, node: str) -> float:
 @given(site=sites())
 def test_nothing_is_negative_or_not_a_number_and_no_key_comes_twice(site: Site) -> None:
     gained = site.gains()
-    frames = {RUN_GAINS: gained.runs, RUN_COSTS: gained.costs, NODE_GAINS: gained.nodes, RUN_POWER: gained.run_power,
+    frames = {RUN_GAINS: gained.runs, USER_GAINS: gained.users, NODE_GAINS: gained.nodes, RUN_POWER: gained.run_power,
               NODE_POWER: gained.node_power}  # fmt: skip
     for kind, frame in frames.items():
         values = frame.select(pl.selectors.float().fill_null(0.0))

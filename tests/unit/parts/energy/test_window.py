@@ -18,6 +18,10 @@ def run_of(site: Site, number: int = 0) -> dict[str, Any]:
     return site.gains().runs.row(number, named=True)
 
 
+def costs(gained: pl.DataFrame) -> list[tuple[float | None, ...]]:
+    return gained.select("electricity_cost", "cooling_cost", "hardware_cost").rows()
+
+
 def two(first: Row, second: Row, **changes: Any) -> Site:
     return replace(SITE, windows=2, nodes=(first, second), used=(used_row(), used_row(1)), **changes)
 
@@ -32,7 +36,7 @@ def test_a_run_gains_its_share_of_the_static_power_and_all_that_it_causes() -> N
 def test_a_site_without_runs_gains_the_idle_power_of_its_nodes() -> None:
     gained = replace(SITE, runs=()).gains()
 
-    assert (len(gained.runs), len(gained.costs), len(gained.run_power)) == (0, 0, 0)
+    assert (len(gained.runs), len(gained.users), len(gained.run_power)) == (0, 0, 0)
     assert gained.nodes.select("jobs_joules", "idle_joules", "unattributed_joules").row(0) == (0.0, 12_000.0, 0.0)
 
 
@@ -40,7 +44,7 @@ def test_where_nothing_is_known_nothing_is_gained_but_time() -> None:
     gained = Site(2, (run_row(),)).gains()
 
     assert (len(gained.nodes), len(gained.node_power), len(gained.run_power)) == (0, 0, 0)
-    assert gained.runs.select("until", "power_seconds", "joules", "redfish_seconds").row(0) == (
+    assert gained.runs.select("until", "power_seconds", "gpu_joules", "redfish_seconds").row(0) == (
         BEGIN + 120, 0.0, None, None,
     )  # fmt: skip
 
@@ -50,14 +54,15 @@ def test_co2_and_cost_follow_from_the_energy_and_the_factors() -> None:
 
     assert gained.runs["co2_grams"].to_list() == pytest.approx([kwh * 1.2 * 30])
     electricity = kwh * 1.2 * 0.1
-    assert gained.costs.row(0)[2:] == pytest.approx((electricity, electricity * 0.25, 16 * 0.01 / 60))
-    assert gained.costs["currency"].to_list() == ["CAD"]
+    assert costs(gained.runs) == [pytest.approx((electricity, electricity * 0.25, 16 * 0.01 / 60))]
+    assert gained.runs["currency"].to_list() == ["CAD"]
 
 
 def test_without_factors_nothing_is_priced() -> None:
     gained = replace(SITE, prices=Prices()).gains()
 
-    assert (gained.runs["co2_grams"].to_list(), len(gained.costs)) == ([None], 0)
+    assert (gained.runs["co2_grams"].to_list(), costs(gained.runs)) == ([None], [(None, None, None)])
+    assert costs(gained.users) == [(None, None, None)]
 
 
 def test_the_hours_of_gpus_are_priced_by_type_or_not_at_all() -> None:
@@ -65,8 +70,8 @@ def test_the_hours_of_gpus_are_priced_by_type_or_not_at_all() -> None:
     site = Site(1, (run_row(1), run_row(2)), prices=prices, gpus_of={1: {"a100": 2}, 2: {"h100": 1, "a100": 1}})
     any_type = replace(site, prices=replace(prices, gpu_hour={"a100": 0.6, "default": 6.0}))
 
-    assert site.gains().costs.rows() == [(1, "CAD", None, None, pytest.approx(0.02))]
-    assert sorted(any_type.gains().costs["hardware_cost"]) == pytest.approx([0.02, 0.11])
+    assert site.gains().runs["hardware_cost"].to_list() == [pytest.approx(0.02), None]
+    assert any_type.gains().runs["hardware_cost"].to_list() == pytest.approx([0.02, 0.11])
 
 
 def test_a_node_that_was_not_measured_gives_no_energy_which_is_not_zero() -> None:
@@ -74,14 +79,14 @@ def test_a_node_that_was_not_measured_gives_no_energy_which_is_not_zero() -> Non
     gpus = (gpu_row(watts=150.0),)
     gained = replace(SITE, nodes=(node_row(watts=None),), gpus=gpus, gpus_of={1: {"": 1}}).gains()
 
-    assert gained.runs.select("joules", "gpu_joules", "power_seconds").row(0) == (None, None, 0.0)
-    assert (len(gained.nodes), gained.costs["electricity_cost"].to_list()) == (0, [])
+    assert gained.runs.select("two_part_joules", "gpu_joules", "power_seconds").row(0) == (None, None, 0.0)
+    assert (len(gained.nodes), gained.users["joules"].to_list(), costs(gained.runs)[0][0]) == (0, [None], None)
 
 
 def test_zero_watts_are_measured() -> None:
     gained = replace(SITE, nodes=(node_row(watts=0.0),)).gains()
 
-    assert gained.runs.select("joules", "co2_grams", "power_seconds").row(0) == (0.0, 0.0, 60.0)
+    assert gained.runs.select("two_part_joules", "co2_grams", "power_seconds").row(0) == (0.0, 0.0, 60.0)
 
 
 def test_a_run_pays_for_its_part_of_a_window_only() -> None:
@@ -147,7 +152,7 @@ def test_a_meter_that_shows_nothing_is_not_the_nodes_best() -> None:
 def test_a_job_whose_use_is_not_known_is_not_covered() -> None:
     run = run_of(replace(SITE, nodes=(node_row(vouches_cpus=False),), used=()))
 
-    assert (run["power_seconds"], run["joules"]) == (0.0, pytest.approx(60 * 50))
+    assert (run["power_seconds"], run["two_part_joules"]) == (0.0, pytest.approx(60 * 50))
 
 
 def test_a_job_without_series_does_nothing_where_the_exporter_answers_unless_it_has_just_begun() -> None:
@@ -162,7 +167,7 @@ def test_a_suspended_run_holds_no_cpus_from_when_it_was_suspended() -> None:
     gained = two(node_row(), node_row(1), runs=(run,)).gains()
 
     assert gained.runs["allocation_joules"].to_list() == [200 * 16 / 32 * 60]
-    assert gained.costs["hardware_cost"].to_list() == pytest.approx([16 * 0.01 / 60])
+    assert gained.runs["hardware_cost"].to_list() == pytest.approx([16 * 0.01 / 60])
     assert run_of(replace(SITE, runs=(run_row(is_suspended=True),)))["allocation_joules"] == 0.0
 
 
@@ -176,7 +181,7 @@ def test_two_runs_of_one_job_id_have_what_it_used_while_they_were_there() -> Non
 
 def refused(**changes: pl.DataFrame) -> str:
     readings = replace(SITE.readings(), **changes)
-    with pytest.raises((ValueError, pl.exceptions.ComputeError)) as error:
+    with pytest.raises(ValueError, match=".") as error:
         gains(readings, SITE.runs_frame(), SITE.allocated_gpus(), no_totals(BEGIN).meters, PRICES)
     return str(error.value)
 
@@ -189,5 +194,5 @@ def test_frames_that_are_not_as_declared_are_refused() -> None:
     assert refused(nodes=site.nodes.drop("watts")) == "nodes: the column watts is missing"
     assert refused(used=site.used.cast({"used_cpus": pl.String})) == "used.used_cpus: String instead of Float64"
     assert refused(nodes=gaps) == "nodes.covered: null has no meaning here"
-    assert "m:1" in refused(nodes=site.nodes.vstack(site.nodes))
-    assert "m:1" in refused(used=site.used.vstack(site.used))
+    assert refused(nodes=site.nodes.vstack(site.nodes)) == "nodes: two rows of one key"
+    assert refused(used=site.used.vstack(site.used)) == "used: two rows of one key"
