@@ -9,31 +9,31 @@ from typing import Final
 import polars as pl
 
 from aggregator.join.efficiency import COVERAGE_FLOOR
-from aggregator.parts.energy.frames import Readings
+from aggregator.parts.energy.frames import Windows
 from aggregator.parts.energy.tenants import SPAN, presences
 
 _SHOWN: Final = ("shown", "used", "busy", "trusted")
 
 
-def gpu_time(runs: pl.DataFrame, gpu_tenants: pl.DataFrame, readings: Readings) -> pl.DataFrame:
+def gpu_time(runs: pl.DataFrame, gpu_tenants: pl.DataFrame, gpus: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """Give the gains of each run with GPUs: `run`, and the gpu_… and was_… columns of RUN_GAINS.
 
     An allocated GPU without a series counts as idle only where the node's exporter can be trusted to show it; how many
     GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
     """
     holders = runs.filter((pl.col("allocated_gpus") > 0) & ~pl.col("is_suspended"))
-    windows = presences(holders.select("run", "job_id", "nodes_count", "allocated_gpus", *SPAN), readings.windows)
+    present = presences(holders.select("run", "job_id", "nodes_count", "allocated_gpus", *SPAN), windows)
     is_trusted = pl.col("vouches_gpus").fill_null(value=False) | (pl.col("shown") > 0)
     on_nodes = gpu_tenants.select("run", "window", *_SHOWN[:3], trusted=is_trusted.cast(pl.UInt32))
-    shown = pl.concat([on_nodes, _nowhere(windows, readings.gpus)]).group_by("run", "window").agg(pl.col(_SHOWN).sum())
-    return _sums(_judged(windows.join(shown, on=["run", "window"], how="left", validate="1:1")))
+    shown = pl.concat([on_nodes, _nowhere(present, gpus)]).group_by("run", "window").agg(pl.col(_SHOWN).sum())
+    return _sums(_judged(present.join(shown, on=["run", "window"], how="left", validate="1:1")))
 
 
-def _nowhere(windows: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
+def _nowhere(present: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
     """List the GPUs of the jobs of runs whose nodes are not known: they are all taken to be the run's."""
     utilization = pl.col("utilization")
     return (
-        windows.filter(pl.col("nodes_count") == 0)
+        present.filter(pl.col("nodes_count") == 0)
         .join(gpus.filter(utilization.is_not_null()), on=["window", "job_id"])
         .select(
             "run", "window", shown=pl.lit(1, dtype=pl.UInt32), used=utilization,
@@ -42,7 +42,7 @@ def _nowhere(windows: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _judged(windows: pl.DataFrame) -> pl.DataFrame:
+def _judged(present: pl.DataFrame) -> pl.DataFrame:
     """Add how many GPUs are judged and how many of them used; null where nothing was observed.
 
     A leftover series may show a GPU that the run does not hold any more: no more are judged than it holds.
@@ -50,7 +50,7 @@ def _judged(windows: pl.DataFrame) -> pl.DataFrame:
     allocated, share = pl.col("allocated_gpus"), pl.col("trusted") / pl.col("nodes_count")
     expected = pl.when(pl.col("nodes_count") > 0).then(allocated * share)
     seen = pl.max_horizontal(pl.col("shown").cast(pl.Float64), expected)
-    return windows.with_columns(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns(
+    return present.with_columns(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns(
         judged=pl.when(pl.col("seen") > allocated).then(allocated).otherwise("seen"),
         used=pl.col("used") / pl.col("seen") * pl.min_horizontal("seen", allocated),
     )

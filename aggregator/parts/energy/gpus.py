@@ -23,7 +23,7 @@ def gpu_tenants(slots: pl.DataFrame, tenants: pl.DataFrame, readings: Readings) 
     holders = (
         tenants.with_row_index("tenant").hstack([rows]).filter((pl.col("boards") > 0) | pl.col("row").is_not_null())
     )
-    holders = holders.hstack(shown.drop("window", "job_id", "node").select(pl.all().gather(holders["row"])))
+    holders = holders.hstack(shown.drop("window", "key").select(pl.all().gather(holders["row"])))
     seen = pl.col("seen_gpus").fill_null(0)
     lacking = (pl.col("boards") - seen.sum().over("run", "window")).clip(0.0)
     counted = holders.with_columns(
@@ -36,7 +36,7 @@ def gpu_tenants(slots: pl.DataFrame, tenants: pl.DataFrame, readings: Readings) 
 def _shown(gpus: pl.DataFrame) -> pl.DataFrame:
     """Add up what each job shows on a node."""
     watts, utilization = pl.col("watts"), pl.col("utilization")
-    return gpus.group_by("window", "job_id", "node").agg(
+    return gpus.group_by("window", "key").agg(
         own_gpu_watts=pl.when(watts.count() > 0).then(watts.sum()),
         seen_gpus=watts.count(),
         each_watts=watts.drop_nulls(),

@@ -24,15 +24,14 @@ class Pot:
 _NOTHING = pl.lit(0.0)
 
 
-def reserved(name: str, joules: pl.Expr, part: str) -> Pot:
+def reserved(name: str, joules: pl.Expr, part: str, is_known: pl.Expr) -> Pot:
     """Share by the part of the node that each reserved; what nobody did is idle.
 
     Where the part of one is not known (a node of unknown size), all of it is unattributed.
     """
-    is_known = pl.col(f"{part}_unknown") == 0
     # Dominant parts, or a node with more CPUs in Slurm than it has, add up to more than the node.
     each = pl.when(is_known).then(joules / pl.max_horizontal(1.0, part)).otherwise(0.0)
-    share = pl.col(f"{name}_each") * pl.col(part).fill_null(0.0)
+    share = pl.col(f"{name}_each") * pl.col(part)
     return Pot(
         columns=(each.alias(f"{name}_each"),),
         share=share,

@@ -11,14 +11,16 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.parts.energy.frames import sum_by
 from aggregator.parts.energy.pots import Pot, even, own_gpus, reserved, used
 
 # The part of a node's energy that its jobs share evenly in the model `usage` (CEEMS's choice).
 EVEN_SHARE: Final = 0.1
 _HOST: Final = pl.col("host_joules")
 _SUMMED: Final = (
-    "seconds", "allocated_part", "dominant_part", "cpu_seconds", "cpu_seconds_unknown", "memory_seconds",
-    "memory_seconds_unknown", "allocated_cpu_seconds", "allocated_gpu_seconds", "own_gpu_joules", "unseen_gpu_seconds",
+    "seconds", "allocated_part", "allocated_part_unknown", "dominant_part", "cpu_seconds", "cpu_seconds_unknown",
+    "memory_seconds", "memory_seconds_unknown", "allocated_cpu_seconds", "allocated_gpu_seconds", "own_gpu_joules",
+    "unseen_gpu_seconds",
 )  # fmt: skip
 
 
@@ -29,14 +31,14 @@ def _models(seconds: float) -> dict[str, tuple[Pot, ...]]:
     by_use, dram = _HOST * (1 - EVEN_SHARE), pl.col("dram_share").fill_null(0.0)
     busy = pl.col("busy_cpus").fill_null(0.0) * seconds
     return {
-        "allocation": (reserved("allocation", _HOST, "allocated_part"),),
+        "allocation": (reserved("allocation", _HOST, "allocated_part", pl.col("allocated_part_unknown") == 0),),
         "usage": (
             even("usage", _HOST * EVEN_SHARE),
             used("usage_cpu", by_use * (1 - dram), "cpu_seconds"),
             used("usage_memory", by_use * dram, "memory_seconds"),
         ),
         "two_part": (
-            reserved("static", static, "dominant_part"),
+            reserved("static", static, "dominant_part", pl.col("cpus").is_not_null()),
             used("dynamic", _HOST - static, "cpu_seconds", busy),
         ),
     }
@@ -75,11 +77,12 @@ def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) ->
         tenants["place"]
     ]
     return tenants.hstack(sizes).with_columns(
-        allocated_part=reserved_part * part,
-        dominant_part=dominant * part,
-        cpu_seconds=pl.col("used_cpus") * time,
+        allocated_part=(reserved_part * part).fill_null(0.0),
+        allocated_part_unknown=reserved_part.is_null().cast(pl.Float64),
+        dominant_part=(dominant * part).fill_null(0.0),
+        cpu_seconds=pl.col("used_cpus").fill_null(0.0) * time,
         cpu_seconds_unknown=pl.when(pl.col("used_cpus").is_null()).then(allocated).otherwise(0.0),
-        memory_seconds=pl.col("used_memory_bytes") * time,
+        memory_seconds=pl.col("used_memory_bytes").fill_null(0.0) * time,
         memory_seconds_unknown=pl.when(pl.col("used_memory_bytes").is_null()).then(allocated).otherwise(0.0),
         allocated_cpu_seconds=allocated,
         allocated_gpu_seconds=pl.col("allocated_gpus") * time,
@@ -90,13 +93,9 @@ def _with_weights(tenants: pl.DataFrame, nodes: pl.DataFrame, seconds: float) ->
 
 def _with_sums(nodes: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
     """Add the sums of each node's tenants, 0 for an empty node, in columns of the same names."""
-    sums = tenants.group_by("place").agg(
-        pl.col(_SUMMED).sum(),
-        *(pl.col(part).null_count().alias(f"{part}_unknown") for part in ("allocated_part", "dominant_part")),
-    )
-    added = [name for name in sums.columns if name != "place"]
+    sums = sum_by("place", tenants.select("place", *_SUMMED))
     return nodes.join(sums, on="place", how="left", validate="1:1", maintain_order="left").with_columns(
-        pl.col(added).fill_null(0)
+        pl.col(_SUMMED).fill_null(0.0)
     )
 
 

@@ -54,19 +54,21 @@ def presences(runs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """
     begin, end = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
     was_suspended = (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True)
-    return (
+    spans = runs.lazy().select(*SPAN).with_row_index("row")
+    present = (
         windows.frame()
         .lazy()
-        .join(runs.lazy(), how="cross")
-        .with_columns(
+        .join(spans, how="cross")
+        .select(
+            "row", "window",
             seconds=end - begin,
             is_whole=(begin == pl.col("window_begin")) & (end == pl.col("window_end")),
             is_away=pl.col("is_suspended") & was_suspended,
         )
-        .drop(*SPAN, "window_begin", "window_end")
         .filter(pl.col("seconds") > 0)
         .collect()
-    )
+    )  # fmt: skip
+    return present.drop("row").hstack(runs.drop(SPAN)[present["row"]])
 
 
 def slots(runs: pl.DataFrame) -> pl.DataFrame:
@@ -85,16 +87,33 @@ def slots(runs: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows, name: str) -> pl.Series:
-    """Find the row of each slot in each window, in a frame of that name with window, job_id and node; null where none.
+def with_numbers(slots: pl.DataFrame, readings: Readings) -> tuple[pl.DataFrame, Readings]:
+    """Name nodes by numbers from 0 (`node_number`), and jobs on nodes (`key`): these are found faster than names.
 
-    The result is in the order of windows × slots. Runs of one job id on one node have the same row.
+    What is used on nodes that no run is on, and of which nothing else is known, is left out.
     """
-    found = (
-        readings.select("window", "job_id", "node")
-        .with_row_index("row")
-        .join(slots.select("slot", "job_id", "node"), on=["job_id", "node"])
+    names = pl.concat([readings.nodes["node"], slots["node"]]).unique()
+    number = pl.col("node").cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64)
+    key = pl.col("job_id") * len(names) + number
+
+    def numbered(frame: pl.DataFrame, *columns: pl.Expr) -> pl.DataFrame:
+        return frame.with_columns(columns, node_number=number).drop("node")
+
+    return numbered(slots, key.alias("key")), Readings(
+        readings.windows,
+        numbered(readings.nodes),
+        numbered(readings.used, key.alias("key")),
+        numbered(readings.gpus, key.alias("key")),
     )
+
+
+def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows, name: str) -> pl.Series:
+    """Find the row of each slot in each window, in a frame of that name with window and key.
+
+    The result is in the order of windows × slots, null where there is none. Runs of one job id on one node have the
+    same row.
+    """
+    found = readings.select("window", "key").with_row_index("row").join(slots.select("slot", "key"), on="key")
     numbers = found["window"] * len(slots) + found["slot"]
     return found["row"].gather(rows_by_number(numbers, windows.count * len(slots), name))
 
@@ -126,13 +145,11 @@ def tenants(slots: pl.DataFrame, readings: Readings) -> pl.DataFrame:
 
 def _places(present: pl.DataFrame, readings: Readings) -> pl.Series:
     """Find the row of each tenant's node."""
-    names = readings.nodes.select(pl.col("node").unique()).with_row_index("of_node")
-    of_row = readings.nodes.select("window", "node").join(names, on="node", how="left", maintain_order="left")
-    of_tenant = present.select("window", "node").join(names, on="node", how="left", maintain_order="left")
-    rows = rows_by_number(
-        of_row["window"] * len(names) + of_row["of_node"], readings.windows.count * len(names), "nodes"
+    count = 1 + max(frame["node_number"].max() or 0 for frame in (present, readings.nodes))
+    numbers = readings.nodes["window"] * count + readings.nodes["node_number"]
+    return rows_by_number(numbers, readings.windows.count * count, "nodes").gather(
+        present["window"] * count + present["node_number"]
     )
-    return rows.gather(of_tenant["window"] * len(names) + of_tenant["of_node"])
 
 
 def _or_none_used(used: str, vouches: str) -> pl.Expr:

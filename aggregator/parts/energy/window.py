@@ -33,7 +33,7 @@ from aggregator.parts.energy.gpu_time import gpu_time
 from aggregator.parts.energy.gpus import gpu_tenants
 from aggregator.parts.energy.prices import co2_grams, costs, gpus_hour
 from aggregator.parts.energy.shares import share
-from aggregator.parts.energy.tenants import SPAN, presences, present_runs, slots, tenants
+from aggregator.parts.energy.tenants import SPAN, presences, present_runs, slots, tenants, with_numbers
 
 _PARTS: Final = (*MODELS, "gpu")
 _RESETS: Final = ("was_busy", "was_all_busy")
@@ -73,16 +73,16 @@ def gains(
     """
     windows, allocated_gpus = readings.windows, ALLOCATED_GPUS.of(allocated_gpus)
     nodes = _with_best_meter(_measurable(NODES.of(readings.nodes)), BEST_METERS.of(meters)).with_row_index("place")
-    readings = Readings(windows, nodes, USED.of(readings.used), GPUS.of(readings.gpus))
+    gpus = GPUS.of(readings.gpus)
     runs = present_runs(RUNS.of(runs), allocated_gpus, windows)
-    of_runs = slots(runs)
-    on_nodes = tenants(of_runs, readings)
-    with_gpus = gpu_tenants(of_runs, on_nodes, readings)
+    of_runs, numbered = with_numbers(slots(runs), Readings(windows, nodes, USED.of(readings.used), gpus))
+    on_nodes = tenants(of_runs, numbered)
+    with_gpus = gpu_tenants(of_runs, on_nodes, numbered)
     nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
     nodes = nodes.filter(pl.col("watts").is_not_null())
     parts = _of_runs(parts, windows)
     gained = _gained(runs, parts, allocated_gpus, windows, prices).join(
-        gpu_time(runs, with_gpus, readings), on="run", how="left", validate="1:1"
+        gpu_time(runs, with_gpus, gpus, windows), on="run", how="left", validate="1:1"
     )
     return Gains(
         windows.end,
