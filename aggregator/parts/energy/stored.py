@@ -77,7 +77,7 @@ def _json_schema(kind: Frame) -> dict[str, PolarsDataType]:
 def _written(kind: Frame, totals: pl.DataFrame, since: float) -> pl.DataFrame:
     objects, schema = _objects(kind), _json_schema(kind)
     fields = [
-        pl.struct(**{key: pl.col(column) for key, column in objects[name].items()}).alias(name)
+        pl.struct(pl.col(column).alias(key) for key, column in objects[name].items()).alias(name)
         if name in objects
         else pl.col(name)
         for name in schema

@@ -54,10 +54,9 @@ def presences(runs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """
     begin, end = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
     was_suspended = (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True)
-    spans = runs.lazy().select(*SPAN).with_row_index("row")
+    spans = runs.select(SPAN).with_row_index("row")
     present = (
         windows.frame()
-        .lazy()
         .join(spans, how="cross")
         .select(
             "row", "window",
@@ -66,7 +65,6 @@ def presences(runs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
             is_away=pl.col("is_suspended") & was_suspended,
         )
         .filter(pl.col("seconds") > 0)
-        .collect()
     )  # fmt: skip
     return present.drop("row").hstack(runs.drop(SPAN)[present["row"]])
 
@@ -87,10 +85,10 @@ def slots(runs: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def with_numbers(slots: pl.DataFrame, readings: Readings) -> tuple[pl.DataFrame, Readings]:
+def with_numbers(slots: pl.DataFrame, readings: Readings) -> tuple[pl.DataFrame, Readings, int]:
     """Name nodes by numbers from 0 (`node_number`), and jobs on nodes (`key`): these are found faster than names.
 
-    What is used on nodes that no run is on, and of which nothing else is known, is left out.
+    Gives the slots, the readings, and how many nodes there are.
     """
     names = pl.concat([readings.nodes["node"], slots["node"]]).unique()
     number = pl.col("node").cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64)
@@ -99,12 +97,9 @@ def with_numbers(slots: pl.DataFrame, readings: Readings) -> tuple[pl.DataFrame,
     def numbered(frame: pl.DataFrame, *columns: pl.Expr) -> pl.DataFrame:
         return frame.with_columns(columns, node_number=number).drop("node")
 
-    return numbered(slots, key.alias("key")), Readings(
-        readings.windows,
-        numbered(readings.nodes),
-        numbered(readings.used, key.alias("key")),
-        numbered(readings.gpus, key.alias("key")),
-    )
+    used, gpus = (numbered(frame, key.alias("key")) for frame in (readings.used, readings.gpus))
+    nodes = numbered(readings.nodes)
+    return numbered(slots, key.alias("key")), Readings(readings.windows, nodes, used, gpus), len(names)
 
 
 def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows, name: str) -> pl.Series:
@@ -118,7 +113,7 @@ def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows,
     return found["row"].gather(rows_by_number(numbers, windows.count * len(slots), name))
 
 
-def tenants(slots: pl.DataFrame, readings: Readings) -> pl.DataFrame:
+def tenants(slots: pl.DataFrame, readings: Readings, nodes_count: int) -> pl.DataFrame:
     """List the runs on each node in each window: the slots, with what they used there.
 
     number is that of the slot in the order of windows × slots, place the node's row in the readings; null where nothing
@@ -130,7 +125,7 @@ def tenants(slots: pl.DataFrame, readings: Readings) -> pl.DataFrame:
     used = readings.used.select(pl.col("used_cpus", "used_memory_bytes").gather(rows))
     of_node = readings.nodes.select(
         "place", "vouches_cpus", "vouches_memory", "vouches_gpus", is_measured=pl.col("watts").is_not_null()
-    ).select(pl.all().gather(_places(present, readings)))
+    ).select(pl.all().gather(_places(present, readings, nodes_count)))
     return (
         present.hstack([number, *used, *of_node])
         .with_columns(
@@ -143,13 +138,11 @@ def tenants(slots: pl.DataFrame, readings: Readings) -> pl.DataFrame:
     )
 
 
-def _places(present: pl.DataFrame, readings: Readings) -> pl.Series:
+def _places(present: pl.DataFrame, readings: Readings, nodes_count: int) -> pl.Series:
     """Find the row of each tenant's node."""
-    count = 1 + max(frame["node_number"].max() or 0 for frame in (present, readings.nodes))
-    numbers = readings.nodes["window"] * count + readings.nodes["node_number"]
-    return rows_by_number(numbers, readings.windows.count * count, "nodes").gather(
-        present["window"] * count + present["node_number"]
-    )
+    nodes, count = readings.nodes, readings.windows.count * nodes_count
+    rows = rows_by_number(nodes["window"] * nodes_count + nodes["node_number"], count, "nodes")
+    return rows.gather(present["window"] * nodes_count + present["node_number"])
 
 
 def _or_none_used(used: str, vouches: str) -> pl.Expr:

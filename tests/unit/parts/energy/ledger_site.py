@@ -117,8 +117,10 @@ def rows_of(kind: Frame, of: pl.DataFrame) -> dict[Any, dict[str, Any]]:
 _NODE_NAMES = ("n1", "n2", "n3")
 _GPU_TYPES = ("a100", "", "a100_3g.20gb", "h100_1g.10gb")
 _chance = st.integers(0, 3).map(lambda number: number == 0)
-_watts = st.sampled_from([None, 0.0, 100.0, 250.0]) | st.floats(0, 1e4)
-_amount = st.sampled_from([None, 0.0, 4.0, 16.0]) | st.floats(0, 128)
+# Above 0 nothing is so small that products of it lose digits.
+_LEAST = 1e-6
+_watts = st.sampled_from([None, 0.0, 100.0, 250.0]) | st.floats(_LEAST, 1e4)
+_amount = st.sampled_from([None, 0.0, 4.0, 16.0]) | st.floats(_LEAST, 128)
 _sizes = st.sampled_from([None, 0.0, 4.0, 32.0])
 _time = st.sampled_from([-400.0, 0.0, 60.0, 120.0]) | st.floats(-100, 400)
 
@@ -174,7 +176,7 @@ def _window(draw: st.DrawFn, window: int, job_ids: list[int]) -> tuple[list[Row]
 
 
 _ratio = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
-_board = st.sampled_from([50.0, 50.0005, 300.0]) | st.floats(0, 1000)
+_board = st.sampled_from([0.0, 50.0, 50.0005, 300.0]) | st.floats(_LEAST, 1000)
 
 
 @st.composite

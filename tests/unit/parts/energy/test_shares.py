@@ -42,7 +42,7 @@ def cpus(count: float, **changes: Any) -> Row:
     return {"allocated_cpus": float(count), "allocated_memory_bytes": 0.0, **changes}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(site=sites())
 def test_runs_and_idle_and_unattributed_add_up_to_what_was_measured(site: Site) -> None:
     """Of every model; and what runs gain of all nodes is what the nodes gave to jobs."""
@@ -65,7 +65,7 @@ def measured(site: Site, node: str) -> float:
     return row["watts"] + own
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(site=sites())
 def test_nothing_is_negative_or_not_a_number_and_no_key_comes_twice(site: Site) -> None:
     gained = site.gains()
@@ -126,6 +126,11 @@ def test_usage_shares_a_tenth_evenly_and_the_rest_by_cpu_time() -> None:
     node = {"watts": 100.0, "cpus": None}
 
     assert share("usage", node, cpus(4, used_cpus=3.0), cpus(4, used_cpus=1.0)) == pytest.approx([72.5, 27.5, 0, 0])
+
+
+@pytest.mark.parametrize("least", [5e-324, 1e-300])
+def test_of_use_that_is_next_to_nothing_the_parts_are_right(least: float) -> None:
+    assert share("usage", {"watts": 100.0}, cpus(4, used_cpus=least), cpus(4, used_cpus=0.0)) == [95.0, 5.0, 0.0, 0.0]
 
 
 def test_usage_gives_the_memorys_part_to_those_who_use_memory() -> None:
