@@ -181,7 +181,7 @@ def test_two_runs_of_one_job_id_have_what_it_used_while_they_were_there() -> Non
 
 def refused(**changes: pl.DataFrame) -> str:
     readings = replace(SITE.readings(), **changes)
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=r".") as error:
         gains(readings, SITE.runs_frame(), SITE.allocated_gpus(), no_totals(BEGIN).meters, PRICES)
     return str(error.value)
 
