@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
-from polars._typing import PolarsDataType
 
 from aggregator.model.energy import COMPONENTS, METERS, MODELS
 
@@ -15,12 +14,15 @@ COST_COMPONENTS: Final = ("electricity", "cooling", "hardware")
 _F: Final = pl.Float64
 
 
+DataType = pl.DataType | type[pl.DataType]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its unit ("" for none), and what null means ("" where there is none)."""
 
     name: str
-    dtype: PolarsDataType
+    dtype: DataType
     meaning: str
     unit: str = ""
     null: str = ""
@@ -40,7 +42,7 @@ class Frame:
         return tuple(column.name for column in self.columns[: self.key])
 
     @property
-    def schema(self) -> dict[str, PolarsDataType]:
+    def schema(self) -> dict[str, DataType]:
         """Give dtypes by name, as polars takes them."""
         return {column.name: column.dtype for column in self.columns}
 
@@ -83,9 +85,9 @@ class Windows:
 
     def frame(self) -> pl.DataFrame:
         """List them: window, window_begin, window_end."""
-        begin = self.begin + pl.col("window") * self.seconds
+        number = pl.col("window")
         return pl.DataFrame({"window": pl.int_range(self.count, dtype=pl.Int32, eager=True)}).with_columns(
-            window_begin=begin, window_end=begin + self.seconds
+            window_begin=self.begin + number * self.seconds, window_end=self.begin + (number + 1) * self.seconds
         )
 
 

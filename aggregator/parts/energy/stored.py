@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
-from polars._typing import PolarsDataType
 
 from aggregator.model.energy import COMPONENTS, METERS, MODELS
 from aggregator.parts.energy.frames import (
@@ -15,6 +14,7 @@ from aggregator.parts.energy.frames import (
     RUN_TOTALS,
     USER_COSTS,
     USER_TOTALS,
+    DataType,
     Frame,
 )
 from aggregator.parts.energy.totals import LedgerTotals
@@ -65,7 +65,7 @@ def _objects(kind: Frame) -> dict[str, Mapping[str, str]]:
     return {name: fields for name, fields in _OBJECTS.items() if set(fields.values()) <= kind.schema.keys()}
 
 
-def _json_schema(kind: Frame) -> dict[str, PolarsDataType]:
+def _json_schema(kind: Frame) -> dict[str, DataType]:
     """Give the dtypes of the JSON's fields: those of the frame but for its key, objects, and the costs."""
     objects = _objects(kind)
     within = {column for fields in objects.values() for column in fields.values()}

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from aggregator.model.energy import Prices
+from aggregator.parts.energy.frames import Windows
 from aggregator.parts.energy.totals import no_totals
 from aggregator.parts.energy.window import gains
 from tests.unit.parts.energy.ledger_site import BEGIN, PRICES, Row, Site, gpu_row, node_row, run_row, used_row
@@ -108,6 +109,24 @@ def test_the_coverage_of_a_run_is_the_time_in_which_its_nodes_were_measured() ->
     wide = two(node_row(), node_row(1, watts=None), runs=(run_row(nodes=["n1", "n2"]),))
 
     assert run_of(wide)["power_seconds"] == 0.25 * 120
+
+
+def test_what_a_run_holds_is_spread_evenly_over_its_nodes() -> None:
+    nodes = (node_row(), node_row(node="n2", watts=100.0))
+    run = run_of(replace(SITE, runs=(run_row(nodes=["n1", "n2"]),), nodes=nodes))
+
+    assert run["allocation_joules"] == pytest.approx(60 * (200 + 100) * 8 / 32)
+
+
+def test_windows_need_not_last_whole_seconds() -> None:
+    """The end of the last window is the same number, however it is computed."""
+    windows = Windows(0.1, 0.7, 29)
+    runs = SITE.runs_frame().with_columns(start=pl.lit(0.0))
+    gained = gains(
+        replace(Site(1).readings(), windows=windows), runs, SITE.allocated_gpus(), no_totals(0.1).meters, PRICES
+    )
+
+    assert (gained.runs["until"].to_list(), gained.users["until"].to_list()) == ([windows.end], [windows.end])
 
 
 def test_the_power_of_a_run_on_two_nodes_is_that_of_those_measured_and_says_so() -> None:
