@@ -91,13 +91,8 @@ class Windows:
         )
 
 
-def known_sum(column: str) -> pl.Expr:
-    """Add up what is known: null where nothing is, for polars gives 0 then."""
-    return pl.when(pl.col(column).count() > 0).then(pl.col(column).sum())
-
-
 def sum_by(key: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Add up all other columns by a key, as known_sum does; for many groups that is faster."""
+    """Add up all other columns by a key, as engine.frame.total does; for many groups that is faster."""
     names = [name for name in frame.columns if name != key]
     gaps = [name for name in names if frame[name].null_count()]
     known = [pl.col(name).count().alias(f"{name} known") for name in gaps]

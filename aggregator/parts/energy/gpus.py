@@ -4,6 +4,7 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.frame import total
 from aggregator.join.boards import Viewer, own_gpu_watts
 from aggregator.parts.energy.frames import Readings
 from aggregator.parts.energy.tenants import rows_of_slots
@@ -37,7 +38,7 @@ def _shown(gpus: pl.DataFrame) -> pl.DataFrame:
     """Add up what each job shows on a node."""
     watts, utilization = pl.col("watts"), pl.col("utilization")
     return gpus.group_by("window", "key").agg(
-        own_gpu_watts=pl.when(watts.count() > 0).then(watts.sum()),
+        own_gpu_watts=total("watts"),
         seen_gpus=watts.count(),
         each_watts=watts.drop_nulls(),
         shown=utilization.count(),

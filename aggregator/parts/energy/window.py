@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.frame import totals
 from aggregator.model.energy import COMPONENTS, METERS, MODELS, Prices
 from aggregator.parts.energy.frames import (
     ALLOCATED_GPUS,
@@ -26,7 +27,6 @@ from aggregator.parts.energy.frames import (
     USER_GAINS,
     Readings,
     Windows,
-    known_sum,
     sum_by,
 )
 from aggregator.parts.energy.gpu_time import gpu_time
@@ -167,10 +167,11 @@ def _gained(
 
 
 def _of_users(gained: pl.DataFrame) -> pl.DataFrame:
-    """Add up each user's runs under each account; there are few users, so null can be told from 0 in the sums."""
+    """Add up each user's runs under each account."""
     costs = [f"{component}_cost" for component in COST_COMPONENTS]
-    sums = [known_sum(name).alias(name) for name in ("joules", "co2_grams", *costs)]
-    return gained.group_by("user", "account").agg(pl.first("currency"), *sums, until=pl.max("last_window_end"))
+    return gained.group_by("user", "account").agg(
+        pl.first("currency"), *totals(["joules", "co2_grams", *costs]), until=pl.max("last_window_end")
+    )
 
 
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:

@@ -41,7 +41,7 @@ def _nearly(value: Any) -> Any:
     return pytest.approx(value, rel=1e-9, abs=_ROUNDING) if isinstance(value, float) else value
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(site=sites(), cut=st.integers(0, 4))
 def test_all_totals_are_those_of_the_objects(site: Site, cut: int) -> None:
     ours, theirs = site.totals(min(cut, site.windows)), book(site).ledger()
@@ -54,7 +54,7 @@ def test_all_totals_are_those_of_the_objects(site: Site, cut: int) -> None:
     same(rows_of(NODE_TOTALS, ours.nodes), node_rows(theirs))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(site=sites())
 def test_the_power_of_the_last_window_is_that_of_the_objects(site: Site) -> None:
     ours, theirs = site.gains(), book(site).power
