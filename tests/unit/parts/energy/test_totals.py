@@ -36,6 +36,10 @@ def test_users_and_nodes_gain_what_runs_gain() -> None:
     assert totals.window_end == BEGIN + 120
 
 
+def test_a_run_keeps_its_beginning_and_moves_its_end() -> None:
+    assert SITE.totals(1).runs.select("since", "until").row(0) == (BEGIN, BEGIN + 120)
+
+
 def test_a_user_has_the_runs_of_an_account_and_until_when_they_ran() -> None:
     runs = (run_row(1), run_row(2, end=BEGIN + 5), run_row(3, user="bob", end=BEGIN + 90))
     users = replace(SITE, runs=runs).totals().users

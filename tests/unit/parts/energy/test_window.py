@@ -174,6 +174,12 @@ def test_a_job_whose_use_is_not_known_is_not_covered() -> None:
     assert (run["power_seconds"], run["two_part_joules"]) == (0.0, pytest.approx(60 * 50))
 
 
+def test_a_node_of_unknown_size_is_measured_and_covers_nothing() -> None:
+    run = run_of(replace(SITE, nodes=(node_row(cpus=None),)))
+
+    assert (run["power_seconds"], run["redfish_seconds"]) == (0.0, 60.0)
+
+
 def test_a_job_without_series_does_nothing_where_the_exporter_answers_unless_it_has_just_begun() -> None:
     young = run_of(replace(SITE, runs=(run_row(start=BEGIN + 1),), used=()))
 
