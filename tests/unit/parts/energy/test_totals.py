@@ -40,6 +40,12 @@ def test_a_run_keeps_its_beginning_and_moves_its_end() -> None:
     assert SITE.totals(1).runs.select("since", "until").row(0) == (BEGIN, BEGIN + 120)
 
 
+def test_the_best_meter_of_a_node_is_remembered() -> None:
+    nodes = replace(SITE, nodes=(node_row(), node_row(1, meter="rapl"))).totals(1).nodes
+
+    assert nodes.select("meter", "power_seconds", "fallback_seconds").row(0) == ("redfish", 60.0, 60.0)
+
+
 def test_a_user_has_the_runs_of_an_account_and_until_when_they_ran() -> None:
     runs = (run_row(1), run_row(2, end=BEGIN + 5), run_row(3, user="bob", end=BEGIN + 90))
     users = replace(SITE, runs=runs).totals().users
