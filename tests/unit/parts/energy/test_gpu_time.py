@@ -74,6 +74,14 @@ def test_half_of_the_nodes_is_not_enough_to_call_gpus_idle() -> None:
     assert seconds(gpu_time(site((1.0,), run=wide)), "unseen", "partly_unseen", "used") == [0.0, 60.0, 60.0]
 
 
+def test_four_of_five_gpus_are_enough_to_call_them_idle() -> None:
+    names = [f"n{number}" for number in range(1, 6)]
+    nodes = tuple(node_row(node=name, vouches_gpus=name != "n5") for name in names)
+    five = Site(1, (run_row(nodes=names),), nodes, gpus_of={1: {"a100": 5}})
+
+    assert seconds(gpu_time(five), "idle", "unseen") == [60.0, 0.0]
+
+
 def test_the_gpus_of_a_run_whose_nodes_are_not_known_are_those_of_its_job() -> None:
     assert seconds(gpu_time(site((0.0, 1.0), run=run_row(nodes=[]))), "used", "partly_idle") == [60.0, 60.0]
 

@@ -122,6 +122,13 @@ def test_a_job_whose_use_is_not_known_leaves_its_part_unattributed() -> None:
     )
 
 
+def test_the_whole_nodes_use_counts_without_the_part_of_those_whose_own_is_not_known() -> None:
+    """Of 16 busy CPUs the silent job, with a quarter of what is allocated, has 4; of the other 12 the first has 8."""
+    node = {"watts": 400.0, "static_watts": 0.0, "busy_cpus": 16.0}
+
+    assert share("two_part", node, cpus(24, used_cpus=8.0), cpus(8)) == pytest.approx([200.0, 0.0, 0.0, 200.0])
+
+
 def test_usage_shares_a_tenth_evenly_and_the_rest_by_cpu_time() -> None:
     node = {"watts": 100.0, "cpus": None}
 
