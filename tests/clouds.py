@@ -8,7 +8,8 @@ import polars as pl
 from aggregator.app.layouts import CLOUDS
 from aggregator.engine.part import Inputs
 from aggregator.engine.view import View
-from aggregator.model.cloud import INSTANCES, RATES, CloudUse, IdleRule
+from aggregator.model.cloud import RATES, IdleRule
+from aggregator.model.instances import INSTANCES, CloudUse
 from aggregator.model.storage import Allocations
 from aggregator.parts.cloud.inputs import Cloud
 from tests.builders import GIB, NOW

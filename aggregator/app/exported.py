@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from aggregator.app.stored import settings_of
 from aggregator.config import Cloud, Cluster, Nodes, Quota, SlowExporter
-from aggregator.model.cloud import CloudUse, IdleRule
+from aggregator.model.cloud import IdleRule
+from aggregator.model.instances import CloudUse
 from aggregator.model.storage import QuotaCounts
 from aggregator.queries.series import SeriesReader
 from aggregator.sources.base import Source

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
-from aggregator.model.cloud import CloudUse
+from aggregator.model.instances import CloudUse
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Hosts, Scheduler
 from aggregator.model.replication import Replication

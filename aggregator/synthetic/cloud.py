@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from aggregator.model.cloud import INSTANCES, CloudUse, IdleRule
+from aggregator.model.cloud import IdleRule
+from aggregator.model.instances import INSTANCES, CloudUse
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.sources.prometheus.exporters.libvirtd_exporter import GRAPHS
 

@@ -6,7 +6,8 @@ import polars as pl
 
 from aggregator.engine.frame import Frames, ratio, total, totals
 from aggregator.engine.part import Inputs
-from aggregator.model.cloud import RATES, CloudUse, IdleRule
+from aggregator.model.cloud import RATES, IdleRule
+from aggregator.model.instances import CloudUse
 from aggregator.model.storage import Allocations
 from aggregator.parts.cloud.idle import judge
 from aggregator.parts.cloud.inputs import Cloud

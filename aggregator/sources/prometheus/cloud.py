@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from aggregator.model.cloud import INSTANCES, RATES, CloudUse, IdleRule
+from aggregator.model.cloud import RATES, IdleRule
+from aggregator.model.instances import INSTANCES, CloudUse
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import libvirtd_exporter as libvirtd

@@ -14,8 +14,9 @@ from aggregator.api.access import HEALTH
 from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
-from aggregator.model.view import SpaceUsed, Sums
-from tests.builders import make_instance
+from aggregator.model.view import Sums
+from tests.clouds import make_instance
+from tests.spaces import Space
 
 from .builders import JOBS, NOW, STALE_AFTER, make_job, make_status, publish_jobs, publish_space
 from .conftest import Service
@@ -23,7 +24,7 @@ from .test_api_cloud import publish_cloud
 from .tokens import bearer, make_token
 
 CLUSTER = "/api/v1/clusters/narval"
-SPACE = SpaceUsed("project", "def-kim")
+SPACE = Space("def-kim")
 OF_SNAPSHOT = (
     JOBS, f"{JOBS}?user=alice", f"{CLUSTER}/top?by=cpus", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
     f"{CLUSTER}/accounts", f"{CLUSTER}/accounts/def-kim", f"{CLUSTER}/qos", f"{CLUSTER}/partitions", "/api/v1/storage",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from aggregator.app.parts import parts_of
 from aggregator.app.serve import ConfiguredService, timing_of
@@ -34,8 +35,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Give the value once for each key in it, with that key changed, and the key's path."""
     if isinstance(value, Section):
-        for key in type(value).model_fields:
-            for inner, changed in variants(getattr(value, key), f"{path}.{key}".lstrip(".")):
+        for key, field in type(value).model_fields.items():
+            of_key, now = f"{path}.{key}".lstrip("."), getattr(value, key)
+            new = absent(field) if now is None else None
+            for inner, changed in variants(now, of_key) if new is None else [(of_key, new)]:
                 yield inner, value.model_copy(update={key: changed})
     elif isinstance(value, Mapping) and value:
         for key, item in value.items():
@@ -43,6 +46,11 @@ def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 yield inner, {**value, key: changed}
     else:
         yield path, other(value)
+
+
+def absent(field: FieldInfo) -> Section | None:
+    """Give a section that is not in the configuration, as it would be without any key."""
+    return next((kind.model_construct() for kind in sections(field.annotation)), None)
 
 
 # The first type that fits; the result is of the same type where that matters to who reads it.

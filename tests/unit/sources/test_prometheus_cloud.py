@@ -4,7 +4,8 @@ import pytest
 from aiohttp import web
 from fake_prometheus import FakePrometheus, vector
 
-from aggregator.model.cloud import CloudUse, IdleRule
+from aggregator.model.cloud import IdleRule
+from aggregator.model.instances import CloudUse
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusCloud
 from tests.builders import NOW
