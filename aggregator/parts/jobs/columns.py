@@ -1,44 +1,20 @@
 """The columns of `jobs`: a row per run, of which the one that owns its job id is shown at `/metrics`."""
 
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from aggregator.engine.column import Column, Family, Sample, Table
+from aggregator.engine.column import Family, Sample, Table
+from aggregator.parts.jobs.declare import OPEN, coverage, fact, gauge
+from aggregator.parts.jobs.efficiency import EFFICIENCY
 
 _SLURMACCT: Final = "slurmacct job_table"
 _TRES: Final = f"{_SLURMACCT} tres_alloc"
 _EXPORTER: Final = "slurm-job-exporter"
-# Of now: a run that has ended has none of it any more.
-OPEN: Final = "is_open"
 _INFO: Final = Family(
     name="hpc_job_info", help="Facts of the job as labels, always 1.", cost="jobs", source=_SLURMACCT,
     labels=("partition", "qos", "state", "job_name", "array_job_id", "array_task_id", "het_job_id", "gpu_type"),
 )  # fmt: skip
-COVERAGE: Final = Family(
-    name="hpc_job_coverage_ratio",
-    help="Samples seen ÷ expected: nodes with a series, judged GPUs, time that energy rests on, Lustre's targets.",
-    cost="3–5 × running jobs", source=f"{_EXPORTER}; power: the ledger; lustre: lustre_exporter", labels=("input",),
-)  # fmt: skip
-
-
-def fact(name: str, dtype: Any, help: str, null: str = "not known", sample: Sample | None = None) -> Column:
-    """Declare a column that is in the API."""
-    return Column(name=name, dtype=dtype, help=help, null=null, sample=sample)
-
-
-def gauge(name: str, help: str, source: str, *, null: str = "not known", where: str = "", cost: str = "jobs") -> Column:
-    """Declare a number of each job that is a family of its own: `hpc_job_` and the column's name."""
-    family = Family(name=f"hpc_job_{name}", help=help, cost=cost, source=source)
-    return fact(name, pl.Float64, help, null, Sample(family=family, where=where))
-
-
-def coverage(name: str, what: str) -> Column:
-    """Declare which share of what an input should say of each job it does say."""
-    return fact(
-        f"{name}_coverage_ratio", pl.Float64, f"Share of {what}.", "not a job of which it is asked, or not read",
-        Sample(family=COVERAGE, labels={"input": name}),
-    )  # fmt: skip
 
 
 _OF_INFO: Final = {
@@ -118,7 +94,7 @@ _USE: Final = (
 )  # fmt: skip
 JOBS: Final = Table(
     name="jobs", of="job", collect="jobs", labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE), where="is_owner",
+    columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE, *EFFICIENCY), where="is_owner",
 )  # fmt: skip
 JOB_GPUS: Final = Table(
     name="job_gpus", of="GPU type of a job", collect="jobs",

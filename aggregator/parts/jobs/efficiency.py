@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.parts.jobs.columns import OPEN, fact, gauge
+from aggregator.parts.jobs.declare import OPEN, fact, gauge
 
 # Below this share of expected samples nothing is called wasted.
 COVERAGE_FLOOR: Final = 0.8

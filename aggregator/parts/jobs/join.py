@@ -4,12 +4,15 @@ import polars as pl
 
 from aggregator.engine.frame import add_columns, conform
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
+from aggregator.parts.jobs.efficiency import FairShare, efficiencies
 from aggregator.parts.jobs.time import IS_OPEN, elapsed
 
 _HAS_STARTED = pl.col("start").is_not_null()
 
 
-def join_jobs(runs: pl.DataFrame, use: pl.DataFrame, at: float, job_name_bytes: int) -> pl.DataFrame:
+def join_jobs(
+    runs: pl.DataFrame, use: pl.DataFrame, at: float, fair_share: FairShare, job_name_bytes: int
+) -> pl.DataFrame:
     """Join runs (RUNS) with their use (USE) as of a time: JOBS, the newest job first.
 
     The label with a job's name is cut to `job_name_bytes`: anybody chooses it, and one label that is too long for a
@@ -35,7 +38,8 @@ def join_jobs(runs: pl.DataFrame, use: pl.DataFrame, at: float, job_name_bytes: 
             pl.col("granted_gpu_equivalents")
         ),
     )
-    return conform(JOBS, with_owners(rows).sort("job_id", "run_id", descending=True))
+    judged = with_owners(rows).with_columns(**efficiencies(fair_share))
+    return conform(JOBS, judged.sort("job_id", "run_id", descending=True))
 
 
 def join_job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,7 @@ _ADDED: Final = {
     **{
         name: pl.col(name)
         for name in (
-            "wasted_cpus", "wasted_memory_bytes", "wasted_gpus", "wasted_cpu_seconds", "wasted_gpu_seconds",
+            "wasted_cpus", "wasted_memory_bytes", "wasted_gpus", "wasted_cpu_seconds",
         )
     },
 }  # fmt: skip

@@ -13,10 +13,11 @@ from aggregator.engine.frame import conform
 from aggregator.exposition import Renderer
 from aggregator.exposition.render import JOB_NAME_BYTES
 from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
+from aggregator.join.efficiency import FairShare as Share
 from aggregator.model.accounting import Accounting, Run
 from aggregator.model.use import Base, Use
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
+from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.jobs.join import join_job_gpus, join_jobs
 from aggregator.parts.jobs.owners import ACCOUNT_GPUS, ACCOUNT_STATES, ACCOUNTS, USER_GPUS, USER_STATES, USERS
 from aggregator.parts.jobs.sums import count_gpus, count_states, sum_jobs
@@ -49,12 +50,12 @@ def _of(tables: tuple[tuple[Table, pl.DataFrame], ...]) -> _Samples:
 @given(runs(), uses(), bases())
 def test_jobs(found: list[Run], use: Use, of: dict[int, Base]) -> None:
     view = join_cluster(
-        "narval", NOW, Accounting(NOW, tuple(found)), use, previous={}, bases=of, fair_share=FairShare(), awards={}
+        "narval", NOW, Accounting(NOW, tuple(found)), use, previous={}, bases=of, fair_share=Share(), awards={}
     )
     names = {family.name for table in (JOBS, JOB_GPUS) for family in table.families}
     theirs = _samples(Renderer().render(view), names)
     used = use_of_runs(runs_frame(found), use_frames(use), bases_frame(of), pl.DataFrame(schema=USE))
-    jobs = join_jobs(runs_frame(found), used, NOW, JOB_NAME_BYTES)
+    jobs = join_jobs(runs_frame(found), used, NOW, FairShare(), JOB_NAME_BYTES)
     ours = _of(((JOBS, jobs), (JOB_GPUS, join_job_gpus(jobs, run_gpus_frame(found)))))
     assert ours.keys() == theirs.keys()
     assert ours == pytest.approx(theirs, rel=1e-9)
@@ -63,10 +64,10 @@ def test_jobs(found: list[Run], use: Use, of: dict[int, Base]) -> None:
 @given(runs(), uses(), bases())
 def test_users_and_accounts(found: list[Run], use: Use, of: dict[int, Base]) -> None:
     view = join_cluster(
-        "narval", NOW, Accounting(NOW, tuple(found)), use, previous={}, bases=of, fair_share=FairShare(), awards={}
+        "narval", NOW, Accounting(NOW, tuple(found)), use, previous={}, bases=of, fair_share=Share(), awards={}
     )
     used = use_of_runs(runs_frame(found), use_frames(use), bases_frame(of), pl.DataFrame(schema=USE))
-    jobs, gpus = join_jobs(runs_frame(found), used, NOW, JOB_NAME_BYTES), run_gpus_frame(found)
+    jobs, gpus = join_jobs(runs_frame(found), used, NOW, FairShare(), JOB_NAME_BYTES), run_gpus_frame(found)
     users, accounts = ["user", "account"], ["account"]
     ours = _of(
         (
@@ -79,6 +80,6 @@ def test_users_and_accounts(found: list[Run], use: Use, of: dict[int, Base]) -> 
         )
     )
     tables = (USERS, ACCOUNTS, USER_STATES, ACCOUNT_STATES, USER_GPUS, ACCOUNT_GPUS)
-    names = {family.name for table in tables for family in table.families if "wasted" not in family.name}
+    names = {family.name for table in tables for family in table.families}
     theirs = _samples(Renderer().render(view), names)
     assert ours == pytest.approx(theirs, rel=1e-9)
