@@ -1,0 +1,91 @@
+"""The demo as a process at several sizes: what a refresh costs, what requests cost, what memory it takes."""
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+from aggregator.synthetic import SyntheticCluster
+from tests.bench import peer, questions, throughput
+from tests.bench.child import alone
+from tests.bench.clocks import memory_megabytes
+from tests.bench.figures import Figure, Point
+from tests.bench.running import Running
+from tests.bench.sizes import Sizes
+
+CLUSTER = "demo"
+_MICROSECONDS = 1e6
+# A refresh of a larger site takes more than the interval of a small one.
+_SECONDS_OF_A_JOB = 3e-4
+
+
+def running(root: Path, jobs: int, interval: float) -> Running:
+    """Prepare a demo with so many running jobs."""
+    state = root / "state"
+    state.mkdir(parents=True)
+    return Running(root, CLUSTER, ["demo", f"--jobs={jobs}", f"--state.dir={state}"], [f"--interval={interval}"])
+
+
+def measure(sizes: Sizes, root: Path, program: str | None) -> tuple[dict[str, Figure], list[Point]]:
+    """Measure each size of the curve; the working point and the largest have questions of their own.
+
+    *program* is query-exporter, None without one.
+    """
+    found, curve = dict[str, Figure](), list[Point]()
+    for jobs in sizes.curve:
+        interval = max(sizes.interval, jobs * _SECONDS_OF_A_JOB)
+        with running(root / f"demo-{jobs}", jobs, interval) as place:
+            place.start()
+            # The first has all to make anew.
+            place.next_refresh()
+            curve.append(_point(place, jobs, place.refresh_cost(sizes.refreshes, interval)))
+            if jobs == sizes.jobs:
+                found |= _at_the_working_point(place, sizes, curve[-1], program)
+            if jobs == sizes.curve[-1]:
+                found |= _at_the_largest(place, sizes, jobs)
+    return found | _linear(curve), curve
+
+
+def flat(sizes: Sizes, root: Path) -> dict[str, Figure]:
+    """Let a small demo refresh many times, and compare its memory late with that early."""
+    with running(root, sizes.flat_jobs, sizes.flat_interval) as place:
+        place.start()
+        first, found = place.moment().fetches, list[float]()
+        while place.moment().fetches < first + sizes.flat_refreshes:
+            found.append(place.memory()[0])
+            time.sleep(sizes.flat_interval)
+    quarter = len(found) // 4
+    early, late = statistics.median(found[quarter : 2 * quarter] or found), statistics.median(found[-quarter:])
+    return {"memory_flat": Figure(late, early, f"{sizes.flat_refreshes} refreshes of {sizes.flat_jobs:,} running jobs")}
+
+
+def _point(place: Running, jobs: int, seconds: float) -> Point:
+    samples, page = place.page_size()
+    counts = place.data(place.below(""))["jobs"]
+    return Point(jobs, sum(counts.values()), samples, seconds, place.memory()[0], page / 1e6)
+
+
+def _at_the_working_point(place: Running, sizes: Sizes, point: Point, program: str | None) -> dict[str, Figure]:
+    found = {"refresh_synthetic": Figure(point.seconds, note=f"{point.samples:,} samples, {point.runs:,} jobs open")}
+    return found | throughput.measure(place, sizes.seconds) | peer.measure(place, point, sizes.repeats, program)
+
+
+def _at_the_largest(place: Running, sizes: Sizes, jobs: int) -> dict[str, Figure]:
+    resident, _ = place.memory()
+    model = alone(_memory_of_the_model, jobs)
+    note = f"{resident:.0f} MB with its model"
+    return {"memory_large": Figure(resident - model, note=note)} | questions.measure(place, sizes.repeats)
+
+
+def _memory_of_the_model(jobs: int) -> float:
+    """Give the megabytes that the demo's cluster alone takes."""
+    before, _ = memory_megabytes(os.getpid())
+    cluster = SyntheticCluster(running=jobs, start=time.time())
+    after, _ = memory_megabytes(os.getpid())
+    assert cluster.live()
+    return after - before
+
+
+def _linear(curve: list[Point]) -> dict[str, Figure]:
+    costs = [point.seconds / point.jobs * _MICROSECONDS for point in curve]
+    return {"linear": Figure(costs[-1], costs[1] if len(costs) > 2 else costs[0])}

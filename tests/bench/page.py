@@ -1,0 +1,71 @@
+"""docs/performance.md and its picture, written by the bench itself."""
+
+from pathlib import Path
+
+from tests.bench.chart import draw
+from tests.bench.figures import Row
+from tests.bench.report import Result, cells
+
+_FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGE, PICTURE = _FOLDER / "performance.md", _FOLDER / "performance.svg"
+_INTRODUCTION = """\
+# Performance
+
+`make bench` measures every row of this page on your machine, and `python -m tests.bench --write-docs` writes the page.
+The reference is measured in the same run: compare ratios, not seconds, between machines. CPU is the CPU time of the
+process, so that it does not depend on what else runs. A row without a reference has a target for ours alone.
+"""
+
+
+def write(result: Result) -> None:
+    """Write the page and its picture."""
+    PAGE.write_text(render(result))
+    PICTURE.write_text(draw(result.curve))
+
+
+def render(result: Result) -> str:
+    """Give the page."""
+    sizes = result.sizes
+    return "\n".join(
+        (
+            _INTRODUCTION,
+            f"Measured on {result.date} with {result.edition} on {result.machine}.",
+            f"Working point: {sizes.jobs:,} running jobs, a refresh every {sizes.interval:g} s;",
+            f"{sizes.open_rows:,} of {sizes.rows:,} rows in slurmacct are open.",
+            "",
+            "## Figures",
+            "",
+            "| measure | ours | reference | ratio | target | met |",
+            "|---|---|---|---|---|---|",
+            *(_row(row) for row in result.rows),
+            "",
+            "## Cost by size",
+            "",
+            "What a refresh of the demo costs without its synthetic sources, and the memory of its process with them:",
+            "",
+            "![CPU of a refresh and memory by running jobs](performance.svg)",
+            "",
+            "| running jobs | all jobs | samples | CPU of a refresh | each job | memory | page, gzip |",
+            "|---|---|---|---|---|---|---|",
+            *(
+                f"| {point.jobs:,} | {point.runs:,} | {point.samples:,} | {point.seconds:.2f} s"
+                f" | {point.seconds / point.jobs * 1e6:.1f} µs | {point.memory:.0f} MB | {point.page:.1f} MB |"
+                for point in result.curve
+            ),
+            "",
+            "## How each is measured",
+            "",
+            *(_how(row) for row in result.rows),
+            "",
+        )
+    )
+
+
+def _row(row: Row) -> str:
+    return f"| {' | '.join(cells(row))} |"
+
+
+def _how(row: Row) -> str:
+    reference = f" Reference: {row.measure.reference}." if row.measure.reference else ""
+    note = f" In this run: {' '.join(row.figure.note.split())}." if row.figure.note else ""
+    return f"- **{row.measure.name}**: {row.measure.how}.{reference}{note}"
