@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write what the flags ask for; 1 when a part could not be measured."""
     flags = _parser().parse_args(arguments)
     sizes = _sizes(flags)
-    figures, curve, failed = _measure(flags.only or _PARTS, sizes, flags.query_exporter)
-    result = Result(figures, curve, sizes)
+    load, _, _ = os.getloadavg()
+    figures, curve, failed = _measure(flags.only or _PARTS, sizes, flags.query_exporter or None)
+    result = Result(figures, curve, sizes, load)
     print(result.text())
     if flags.json:
         flags.json.write_text(json.dumps(result.json(), indent=2, ensure_ascii=False) + "\n")
@@ -39,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, help=f"running jobs of the working point (default: {DEFAULT.jobs:,})")
     parser.add_argument("--rows", type=int, help=f"rows of slurmacct's job table (default: {DEFAULT.rows:,})")
     parser.add_argument("--curve", type=_numbers, metavar="N,N,…", help="running jobs of the cost curve's sizes")
+    parser.add_argument("--flat", type=int, metavar="N", dest="flat_refreshes",
+                        help=f"refreshes for memory to be flat over (default: {DEFAULT.flat_refreshes})")  # fmt: skip
     parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part; may be repeated")
+    parser.add_argument("--load-on", choices=("real", "demos"), help="whose service is put under load (default: real)")
     parser.add_argument("--query-exporter", metavar="FILE", default=shutil.which("query-exporter"),
                         help="the command of query-exporter (default: that of PATH)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to a file, too")
@@ -53,7 +58,11 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _sizes(flags: argparse.Namespace) -> Sizes:
     """Give the sizes that the flags ask for; the working point is one of the curve."""
-    given = {name: getattr(flags, name) for name in ("jobs", "rows", "curve") if getattr(flags, name)}
+    given = {
+        name: getattr(flags, name)
+        for name in ("jobs", "rows", "curve", "flat_refreshes", "load_on")
+        if getattr(flags, name)
+    }
     sizes = replace(QUICK if flags.quick else DEFAULT, **given)
     return replace(sizes, curve=tuple(sorted({*sizes.curve, sizes.jobs})))
 
@@ -61,31 +70,27 @@ def _sizes(flags: argparse.Namespace) -> Sizes:
 def _measure(
     parts: Sequence[str], sizes: Sizes, program: str | None
 ) -> tuple[Mapping[str, Figure], Sequence[Point], bool]:
-    """Measure one part after the other; one that fails leaves the rows of the others."""
+    """Measure one part after the other; one that fails leaves what was found before."""
     figures, curve, failed = dict[str, Figure](), list[Point](), False
     with tempfile.TemporaryDirectory(prefix="hpc-aggregator-bench-") as folder:
         root = Path(folder)
         root.chmod(0o755)
 
-        def demo() -> dict[str, Figure]:
-            found, points = demos.measure(sizes, root, program)
-            curve.extend(points)
-            return found
-
-        work: Mapping[str, Callable[[], Mapping[str, Figure]]] = {
-            "rendering": lambda: rendering.measure(sizes),
-            "ledger": lambda: ledger.measure(sizes),
+        work: Mapping[str, Callable[[], Iterable[Mapping[str, Figure]]]] = {
+            "rendering": lambda: [rendering.measure(sizes)],
+            "ledger": lambda: [ledger.measure(sizes)],
             "real": lambda: real.measure(sizes, root),
-            "demos": demo,
+            "demos": lambda: demos.measure(sizes, root, program, curve),
         }
         for part in parts:
             began = time.monotonic()
             try:
-                figures |= work[part]()
+                for found in work[part]():
+                    figures |= found
+                    print(f"{time.monotonic() - began:>5.0f} s {part}: {', '.join(found)}", file=sys.stderr)
             except Exception:
                 failed = True
                 traceback.print_exc()
-            print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return figures, curve, failed
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from tests.bench.figures import Point
 
 _WIDTH, _HEIGHT = 720, 260
+# Room for the number at the first point.
+_MARGIN = 25
 _STYLE = """\
 text { font: 12px sans-serif; fill: #333 } .axis { stroke: #999 } .grid { stroke: #ddd }
 .line { fill: none; stroke: #1668b8; stroke-width: 2 } .dot { fill: #1668b8 }
@@ -43,7 +45,7 @@ def draw(curve: Sequence[Point]) -> str:
 
 
 def _chart(box: _Box, title: str, points: Sequence[tuple[float, float]]) -> str:
-    across = _scale([jobs for jobs, _ in points], box.left, box.right)
+    across = _scale([jobs for jobs, _ in points], box.left + _MARGIN, box.right - _MARGIN)
     up = _scale([value for _, value in points], box.bottom, box.top)
     places = [(across(jobs), up(value)) for jobs, value in points]
     parts = [f'<text x="{box.left}" y="{box.top - 18}">{escape(title)}</text>']

@@ -3,6 +3,7 @@
 import os
 import statistics
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aggregator.synthetic import SyntheticCluster
@@ -12,6 +13,7 @@ from tests.bench.clocks import memory_megabytes
 from tests.bench.figures import Figure, Point
 from tests.bench.running import Running
 from tests.bench.sizes import Sizes
+from tests.bench.under_load import under_load
 
 CLUSTER = "demo"
 _MICROSECONDS = 1e6
@@ -26,12 +28,11 @@ def running(root: Path, jobs: int, interval: float) -> Running:
     return Running(root, CLUSTER, ["demo", f"--jobs={jobs}", f"--state.dir={state}"], [f"--interval={interval}"])
 
 
-def measure(sizes: Sizes, root: Path, program: str | None) -> tuple[dict[str, Figure], list[Point]]:
-    """Measure each size of the curve; the working point and the largest have questions of their own.
+def measure(sizes: Sizes, root: Path, program: str | None, curve: list[Point]) -> Iterator[Mapping[str, Figure]]:
+    """Measure each size of the curve, and add its point to it; give figures as they are found.
 
-    *program* is query-exporter, None without one.
+    The working point and the largest have questions of their own. *program* is query-exporter, None without one.
     """
-    found, curve = dict[str, Figure](), list[Point]()
     for jobs in sizes.curve:
         interval = max(sizes.interval, jobs * _SECONDS_OF_A_JOB)
         with running(root / f"demo-{jobs}", jobs, interval) as place:
@@ -40,10 +41,10 @@ def measure(sizes: Sizes, root: Path, program: str | None) -> tuple[dict[str, Fi
             place.next_refresh()
             curve.append(_point(place, jobs, place.refresh_cost(sizes.refreshes, interval)))
             if jobs == sizes.jobs:
-                found |= _at_the_working_point(place, sizes, curve[-1], program)
+                yield from _at_the_working_point(place, sizes, curve[-1], program)
             if jobs == sizes.curve[-1]:
-                found |= _at_the_largest(place, sizes, jobs)
-    return found | _linear(curve), curve
+                yield from _at_the_largest(place, sizes, jobs)
+    yield _linear(curve)
 
 
 def flat(sizes: Sizes, root: Path) -> dict[str, Figure]:
@@ -65,16 +66,23 @@ def _point(place: Running, jobs: int, seconds: float) -> Point:
     return Point(jobs, sum(counts.values()), samples, seconds, place.memory()[0], page / 1e6)
 
 
-def _at_the_working_point(place: Running, sizes: Sizes, point: Point, program: str | None) -> dict[str, Figure]:
-    found = {"refresh_synthetic": Figure(point.seconds, note=f"{point.samples:,} samples, {point.runs:,} jobs open")}
-    return found | throughput.measure(place, sizes.seconds) | peer.measure(place, point, sizes.repeats, program)
+def _at_the_working_point(
+    place: Running, sizes: Sizes, point: Point, program: str | None
+) -> Iterator[Mapping[str, Figure]]:
+    yield {"refresh_synthetic": Figure(point.seconds, note=f"{point.samples:,} samples, {point.runs:,} jobs open")}
+    if sizes.load_on == "demos":
+        # Its jobs come and go by themselves.
+        yield under_load(place, sizes, lambda ended: None)
+    yield throughput.measure(place, sizes.seconds)
+    yield peer.measure(place, point, sizes.repeats, program)
 
 
-def _at_the_largest(place: Running, sizes: Sizes, jobs: int) -> dict[str, Figure]:
+def _at_the_largest(place: Running, sizes: Sizes, jobs: int) -> Iterator[Mapping[str, Figure]]:
     resident, _ = place.memory()
     model = alone(_memory_of_the_model, jobs)
     note = f"{resident:.0f} MB with its model"
-    return {"memory_large": Figure(resident - model, note=note)} | questions.measure(place, sizes.repeats)
+    yield {"memory_large": Figure(resident - model, note=note)}
+    yield questions.measure(place, sizes.repeats)
 
 
 def _memory_of_the_model(jobs: int) -> float:

@@ -5,6 +5,7 @@ from tests.bench.figures import Measure, Ratio, Target
 _PROMETHEUS_CLIENT = "prometheus_client, plain text"
 _AIOHTTP = "bare aiohttp, the same bytes"
 _QUERY_EXPORTER = "query-exporter, the same jobs"
+# Or of the demo, by --load-on.
 _LOAD = "4 scrapers every second and 4 clients of the API, over at least 10 refreshes of the real site"
 _REST = "the demo at rest (its sources wait), so that all CPU is the requests'"
 

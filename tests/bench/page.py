@@ -32,6 +32,8 @@ def render(result: Result) -> str:
             f"Measured on {result.date} with {result.edition} on {result.machine}.",
             f"Working point: {sizes.jobs:,} running jobs, a refresh every {sizes.interval:g} s;",
             f"{sizes.open_rows:,} of {sizes.rows:,} rows in slurmacct are open.",
+            f"The load average before the run was {result.load:.1f}. On a machine that has much else to do,",
+            "what is measured in ms by the clock on the wall (lateness, scrapes, the API) says little.",
             "",
             "## Figures",
             "",

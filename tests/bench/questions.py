@@ -3,6 +3,7 @@
 import statistics
 import time
 
+from tests.bench.clocks import cpu_seconds
 from tests.bench.figures import Figure
 from tests.bench.running import Running
 
@@ -25,20 +26,22 @@ def measure(place: Running, repeats: int) -> dict[str, Figure]:
     runs = sum(place.data(place.below(""))["jobs"].values())
     with place.at_rest():
         began = time.monotonic()
-        seconds = {name: _median(place, place.below(path), repeats) for name, path in paths.items()}
+        found = {name: _ask(place, place.below(path), repeats) for name, path in paths.items()}
         ended = time.monotonic()
     late, own = (max(place.board.lateness(began, ended, own=own), default=0.0) for own in (False, True))
-    slowest = max(seconds, key=lambda name: seconds[name])
+    name, (seconds, cpu) = max(found.items(), key=lambda item: item[1])
+    note = f"{name}, {cpu * _MILLISECONDS:.1f} ms of CPU; {runs:,} jobs open"
     return {
-        "question": Figure(seconds[slowest] * _MILLISECONDS, note=f"{slowest}; {runs:,} jobs open"),
+        "question": Figure(seconds * _MILLISECONDS, note=note),
         "question_late": Figure(late * _MILLISECONDS, note=f"{own * _MILLISECONDS:.1f} ms without waiting for a CPU"),
     }
 
 
-def _median(place: Running, path: str, repeats: int) -> float:
-    seconds = list[float]()
+def _ask(place: Running, path: str, repeats: int) -> tuple[float, float]:
+    """Give the median seconds until the answer, and the mean of the service's CPU for it."""
+    before, seconds = cpu_seconds(place.pid), list[float]()
     while len(seconds) < repeats and sum(seconds) < _MOST_SECONDS:
         began = time.perf_counter()
         place.data(path)
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+    return statistics.median(seconds), (cpu_seconds(place.pid) - before) / len(seconds)

@@ -14,16 +14,17 @@ from tests.bench.figures import Figure, Measure, Point, Ratio, Row
 from tests.bench.measures import MEASURES
 from tests.bench.sizes import Sizes
 
-_WIDTHS = (44, 11, 11, 9, 9, 4)
+_WIDTHS = (46, 10, 11, 10, 9, 4)
 _HEAD = ("measure", "ours", "reference", "ratio", "target", "met")
 _MET = {True: "yes", False: "no", None: "–"}
 _UNMEASURED = "–"
 
 
 class Result:
-    """The rows and the cost curve of a run, with when, where and at which sizes it was made."""
+    """The rows and the cost curve of a run; when, where, by which edition and at which sizes it was made."""
 
-    def __init__(self, figures: Mapping[str, Figure], curve: Sequence[Point], sizes: Sizes) -> None:
+    def __init__(self, figures: Mapping[str, Figure], curve: Sequence[Point], sizes: Sizes, load: float) -> None:
+        """*load* is the machine's load average before the run: what else there was to do."""
         self.rows = [
             Row(measure, figures.get(measure.key, Figure(note="not measured in this run"))) for measure in MEASURES
         ]
@@ -32,11 +33,13 @@ class Result:
         self.date = datetime.now(UTC).date().isoformat()
         self.edition = f"{aggregator.__version__} ({commit()})"
         self.machine = machine()
+        self.load = load
 
     def json(self) -> dict[str, Any]:
         """Give all of it for a file."""
         return {
-            "date": self.date, "edition": self.edition, "machine": self.machine, "sizes": asdict(self.sizes),
+            "date": self.date, "edition": self.edition, "machine": self.machine, "load": self.load,
+            "sizes": asdict(self.sizes),
             "rows": [
                 {"key": row.measure.key, "name": row.measure.name, "unit": row.measure.unit, **row.figure._asdict(),
                  "ratio": row.ratio, "target": target_of(row.measure), "met": row.met}
@@ -47,7 +50,7 @@ class Result:
 
     def text(self) -> str:
         """Give the table for a terminal."""
-        lines = [f"{self.date}, {self.edition}, {self.machine}", _line(_HEAD)]
+        lines = [f"{self.date}, {self.edition}, {self.machine}, load average before {self.load:.1f}", _line(_HEAD)]
         lines += [f"{_line(cells(row))}  {row.figure.note}".rstrip() for row in self.rows]
         lines += [
             "",

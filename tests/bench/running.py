@@ -17,8 +17,9 @@ from tests.lab.service import Service
 
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _READY_SECONDS = 900.0
-# Below so many seconds of CPU in one second the service does nothing but wait.
-_QUIET, _QUIET_SECONDS = 0.05, 120.0
+# With less than this share of a CPU, over this time, the service does nothing but wait.
+_QUIET, _QUIET_SECONDS = 0.05, 0.5
+_REST_SECONDS = 120.0
 _SUCCESSES = "hpc_aggregator_source_fetch_duration_seconds_count"
 _SNAPSHOT = "hpc_aggregator_snapshot_timestamp_seconds"
 _LEDGER = "hpc_aggregator_ledger_window_timestamp_seconds"
@@ -83,15 +84,15 @@ class Running:
         """Let the synthetic sources wait, so that no refresh runs."""
         self.board.held = True
         try:
-            wait_until(self._is_quiet, _QUIET_SECONDS, "the service to come to rest")
+            wait_until(self._is_quiet, _REST_SECONDS, "the service to come to rest")
             yield
         finally:
             self.board.held = False
 
     def _is_quiet(self) -> bool:
         before = cpu_seconds(self.pid)
-        time.sleep(1.0)
-        return cpu_seconds(self.pid) - before < _QUIET
+        time.sleep(_QUIET_SECONDS)
+        return cpu_seconds(self.pid) - before < _QUIET * _QUIET_SECONDS
 
     # -- its clocks
 

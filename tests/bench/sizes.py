@@ -9,6 +9,7 @@ class Sizes:
 
     jobs is the working point, rows the whole of slurmacct's job table, pending the share of jobs that wait beside each
     one that runs. The curve has a refresh's cost at each of its sizes, the last of which is asked the questions.
+    load_on is the part whose service is put under load.
     """
 
     jobs: int = 20_000
@@ -19,6 +20,7 @@ class Sizes:
     refreshes: int = 4
     load_refreshes: int = 10
     load_most: float = 180.0
+    load_on: str = "real"
     flat_jobs: int = 2_000
     flat_refreshes: int = 200
     flat_interval: float = 0.5
@@ -35,5 +37,5 @@ DEFAULT = Sizes()
 # All that is measured, in less than a minute: what it finds says nothing but that it can be measured.
 QUICK = Sizes(
     jobs=300, rows=20_000, curve=(100, 300), interval=0.5, refreshes=2, load_refreshes=3, load_most=10.0, flat_jobs=100,
-    flat_refreshes=12, flat_interval=0.1, seconds=0.2, repeats=1,
+    flat_refreshes=8, flat_interval=0.1, seconds=0.2, repeats=1,
 )  # fmt: skip

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parents[2]
 PEER = {"peer_scrape", "peer_memory"}
 
 
+# How long it takes is the machine's affair.
+@pytest.mark.timeout(1200)
 def test_every_row_is_printed_with_its_numbers(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "tests.bench", "--quick", f"--json={file}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(file.read_text())
     rows = {row["key"]: row for row in result["rows"]}

@@ -45,7 +45,7 @@ def test_without_both_figures_a_target_is_neither_met_nor_missed(figure: Figure)
 
 
 def test_a_run_in_which_nothing_was_measured_has_every_row_and_says_so() -> None:
-    result = Result({}, [], QUICK)
+    result = Result({}, [], QUICK, 0.1)
     assert result.text().count("not measured") == len(MEASURES)
     assert all(f"| {each.name} | – | – | – |" in render(result) for each in MEASURES)
 
@@ -74,7 +74,7 @@ def test_the_picture_is_xml_with_each_point_twice(curve: list[Point]) -> None:
 
 def test_a_remark_cannot_break_the_page() -> None:
     note = "p50 1.2 | <b> \n"
-    page = render(Result({"late_p99": Figure(1.0, note=note)}, CURVE, Sizes()))
+    page = render(Result({"late_p99": Figure(1.0, note=note)}, CURVE, Sizes(), 0.1))
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert all(line.endswith(" |") for line in rows)
     assert {line.count(" | ") for line in rows} <= {5, 6}
