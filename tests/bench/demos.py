@@ -17,8 +17,8 @@ from tests.bench.under_load import under_load
 
 CLUSTER = "demo"
 _MICROSECONDS = 1e6
-# A refresh of a larger site takes more than the interval of a small one.
-_SECONDS_OF_A_JOB = 3e-4
+# Intervals go with the size, so that small sizes are soon measured; no refresh takes as long as its interval.
+_INTERVAL_SHARE, _SECONDS_OF_A_JOB = 0.25, 3e-4
 
 
 def running(root: Path, jobs: int, interval: float) -> Running:
@@ -34,7 +34,7 @@ def measure(sizes: Sizes, root: Path, program: str | None, curve: list[Point]) -
     The working point and the largest have questions of their own. *program* is query-exporter, None without one.
     """
     for jobs in sizes.curve:
-        interval = max(sizes.interval, jobs * _SECONDS_OF_A_JOB)
+        interval = max(_INTERVAL_SHARE * sizes.interval, jobs * _SECONDS_OF_A_JOB)
         with running(root / f"demo-{jobs}", jobs, interval) as place:
             place.start()
             # The first has all to make anew.

@@ -35,9 +35,8 @@ def _measure(site: RealSite, place: Running, sizes: Sizes) -> Iterator[Mapping[s
     cpu, seconds = place.start()
     yield {"start": Figure(cpu, note=f"in {seconds:.1f} s")}
     yield _cost(site, place, sizes)
-    site.series.write(site.prometheus.url)
     if sizes.load_on == "real":
-        yield under_load(place, sizes, site.table.change)
+        yield under_load(place, sizes, site.go_on)
     resident, most = place.memory()
     yield {"memory": Figure(resident, note=f"at most {most:.0f} MB")}
 

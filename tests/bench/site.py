@@ -83,6 +83,11 @@ class RealSite:
         add_series(self.series, self.table.first_open, self._sizes.jobs, self.now)
         self.series.write(self.prometheus.url)
 
+    def go_on(self, ended: int) -> None:
+        """End some jobs, so many of them by now, and change others; write the series of the next minutes when due."""
+        self.table.change(ended)
+        self.series.write(self.prometheus.url)
+
     def configure(self, interval: float) -> Path:
         """Write the service's configuration."""
         path = self.root / "config.yml"

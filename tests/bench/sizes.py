@@ -17,7 +17,7 @@ class Sizes:
     pending: float = 2.0
     curve: tuple[int, ...] = (1_000, 5_000, 20_000, 100_000)
     interval: float = 10.0
-    refreshes: int = 4
+    refreshes: int = 3
     load_refreshes: int = 10
     load_most: float = 180.0
     load_on: str = "real"

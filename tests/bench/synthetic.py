@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial, wraps
 from typing import Any
 
+from aggregator import executors
 from tests.bench.board import Board
 
 PACKAGE = "aggregator.synthetic"
@@ -21,6 +22,7 @@ _PAUSE_SECONDS = 0.05
 def watch(board: Board) -> None:
     """Add what all methods of the synthetic sources take to the board, from now on; let them wait when it says so."""
     meter = Meter(board)
+    executors.run = followed(executors.run, meter)
     for name, value in vars(importlib.import_module(PACKAGE)).items():
         if name.startswith("Synthetic") and isinstance(value, type):
             for method, function in list(vars(value).items()):
@@ -36,9 +38,14 @@ class Meter:
         self._inside = threading.local()
         self._lock = threading.Lock()
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether this thread is in such a call."""
+        return bool(getattr(self._inside, "deep", False))
+
     def run(self, call: Callable[[], Any]) -> Any:
         """Make a call and add its CPU time, whatever becomes of it."""
-        if getattr(self._inside, "deep", False):
+        if self.is_inside:
             return call()
         self._inside.deep, began = True, time.thread_time()
         try:
@@ -47,6 +54,17 @@ class Meter:
             self._inside.deep = False
             with self._lock:
                 self.board.spent += time.thread_time() - began
+
+
+def followed(run: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+    """Let what a source gives to other threads count as its own."""
+
+    @wraps(run)
+    async def follow(threads: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        call = partial(function, *args, **kwargs)
+        return await run(threads, partial(meter.run, call) if meter.is_inside else call)
+
+    return follow
 
 
 def watched(function: Callable[..., Any], meter: Meter, waits: bool) -> Callable[..., Any]:

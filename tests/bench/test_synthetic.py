@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.bench.board import Board
-from tests.bench.synthetic import Meter, watched
+from tests.bench.synthetic import Meter, followed, watched
 
 WORK = 0.02
 
@@ -18,7 +20,13 @@ def burn() -> None:
         pass
 
 
+async def in_thread(threads: object, call: Callable[[], Any]) -> Any:
+    return await asyncio.to_thread(call)
+
+
 class Source:
+    run: Callable[..., Any]
+
     def inner(self) -> None:
         burn()
 
@@ -31,6 +39,10 @@ class Source:
         await asyncio.sleep(0)
         burn()
         return at
+
+    async def in_a_thread(self, call: Callable[[], None]) -> None:
+        await asyncio.sleep(0)
+        await self.run(None, call)
 
     async def fails(self) -> None:
         await asyncio.sleep(0)
@@ -45,8 +57,9 @@ def board(tmp_path: Path) -> Board:
 @pytest.fixture
 def source(board: Board, monkeypatch: pytest.MonkeyPatch) -> Source:
     meter = Meter(board)
-    for name in ("inner", "outer", "fetch", "fails"):
+    for name in ("inner", "outer", "fetch", "fails", "in_a_thread"):
         monkeypatch.setattr(Source, name, watched(vars(Source)[name], meter, waits=name == "fetch"))
+    monkeypatch.setattr(Source, "run", staticmethod(followed(in_thread, meter)), raising=False)
     return Source()
 
 
@@ -64,6 +77,16 @@ async def test_what_others_do_while_a_source_waits_is_not_its_own(source: Source
     found, _ = await asyncio.gather(source.fetch(3.0), other())
     assert found == 3.0
     assert 2 * WORK <= board.spent < 4 * WORK
+
+
+async def test_what_a_source_gives_to_another_thread_is_its_own_and_what_others_give_is_not(
+    source: Source, board: Board
+) -> None:
+    await source.in_a_thread(burn)
+    assert WORK <= board.spent < 2 * WORK
+    before = board.spent
+    await source.run(None, burn)
+    assert board.spent == before
 
 
 async def test_an_error_of_a_source_comes_through(source: Source) -> None:
