@@ -88,6 +88,9 @@ def _measure(
                 for found in work[part]():
                     figures |= found
                     print(f"{time.monotonic() - began:>5.0f} s {part}: {', '.join(found)}", file=sys.stderr)
+            except KeyboardInterrupt:
+                # What was found until then is worth seeing.
+                return figures, curve, True
             except Exception:
                 failed = True
                 traceback.print_exc()

@@ -1,10 +1,12 @@
 """docs/performance.md and its picture, written by the bench itself."""
 
 from pathlib import Path
+from textwrap import fill
 
 from tests.bench.chart import draw
 from tests.bench.figures import Row
 from tests.bench.report import Result, cells
+from tests.bench.sizes import DEFAULT
 
 _FOLDER = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PICTURE = _FOLDER / "performance.md", _FOLDER / "performance.svg"
@@ -15,6 +17,8 @@ _INTRODUCTION = """\
 The reference is measured in the same run: compare ratios, not seconds, between machines. CPU is the CPU time of the
 process, so that it does not depend on what else runs. A row without a reference has a target for ours alone.
 """
+_SMALL = f"**The targets are for {DEFAULT.jobs:,} running jobs: at this size, one that is met says nothing.**"
+_WIDTH = 120
 
 
 def write(result: Result) -> None:
@@ -34,6 +38,7 @@ def render(result: Result) -> str:
             f"{sizes.open_rows:,} of {sizes.rows:,} rows in slurmacct are open.",
             f"The load average before the run was {result.load:.1f}. On a machine that has much else to do,",
             "what is measured in ms by the clock on the wall (lateness, scrapes, the API) says little.",
+            *([_SMALL] if sizes.jobs < DEFAULT.jobs else []),
             "",
             "## Figures",
             "",
@@ -70,4 +75,5 @@ def _row(row: Row) -> str:
 def _how(row: Row) -> str:
     reference = f" Reference: {row.measure.reference}." if row.measure.reference else ""
     note = f" In this run: {' '.join(row.figure.note.split())}." if row.figure.note else ""
-    return f"- **{row.measure.name}**: {row.measure.how}.{reference}{note}"
+    text = f"- **{row.measure.name}**: {row.measure.how}.{reference}{note}"
+    return fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -72,6 +72,15 @@ def test_the_picture_is_xml_with_each_point_twice(curve: list[Point]) -> None:
     assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) == 2 * len(curve)
 
 
+def test_lines_of_the_page_are_short_but_for_tables_and_a_small_run_is_said_to_be_one() -> None:
+    small, whole = (
+        render(Result({"render": Figure(1.0, 2.0, "word " * 50)}, CURVE, each, 0.1)) for each in (QUICK, Sizes())
+    )
+    assert [line for line in whole.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+    assert "at this size, one that is met says nothing" in small
+    assert "at this size" not in whole
+
+
 def test_a_remark_cannot_break_the_page() -> None:
     note = "p50 1.2 | <b> \n"
     page = render(Result({"late_p99": Figure(1.0, note=note)}, CURVE, Sizes(), 0.1))
