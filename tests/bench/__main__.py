@@ -23,16 +23,23 @@ _PARTS = ("rendering", "ledger", "real", "demos")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write what the flags ask for; 1 when a part could not be measured."""
     flags = _parser().parse_args(arguments)
-    sizes = _sizes(flags)
-    load, _, _ = os.getloadavg()
-    figures, curve, failed = _measure(flags.only or _PARTS, sizes, flags.query_exporter or None)
-    result = Result(figures, curve, sizes, load)
+    result, failed = _earlier(flags.earlier) if flags.earlier else _new(flags)
     print(result.text())
     if flags.json:
         flags.json.write_text(json.dumps(result.json(), indent=2, ensure_ascii=False) + "\n")
     if flags.write_docs:
         page.write(result)
     return int(failed)
+
+
+def _earlier(file: Path) -> tuple[Result, bool]:
+    return Result.of_json(json.loads(file.read_text())), False
+
+
+def _new(flags: argparse.Namespace) -> tuple[Result, bool]:
+    sizes, (load, _, _) = _sizes(flags), os.getloadavg()
+    figures, curve, failed = _measure(flags.only or _PARTS, sizes, flags.query_exporter or None)
+    return Result(figures, curve, sizes, load), failed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--query-exporter", metavar="FILE", default=shutil.which("query-exporter"),
                         help="the command of query-exporter (default: that of PATH)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to a file, too")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="earlier",
+                        help="measure nothing: take the result that --json wrote")  # fmt: skip
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its picture")
     return parser
 

@@ -35,6 +35,15 @@ class Result:
         self.machine = machine()
         self.load = load
 
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> "Result":
+        """Make the result that `json` gave; what has become a row since was not measured."""
+        figures = {row["key"]: Figure(row["ours"], row["reference"], row["note"]) for row in found["rows"]}
+        sizes = Sizes(**{**found["sizes"], "curve": tuple(found["sizes"]["curve"])})
+        result = cls(figures, [Point(**point) for point in found["curve"]], sizes, found["load"])
+        result.date, result.edition, result.machine = found["date"], found["edition"], found["machine"]
+        return result
+
     def json(self) -> dict[str, Any]:
         """Give all of it for a file."""
         return {

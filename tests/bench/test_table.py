@@ -1,5 +1,6 @@
 """The rows of the table: ratios, targets, what is not known, and what becomes of them on paper."""
 
+import json
 from xml.etree import ElementTree
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_run_in_which_nothing_was_measured_has_every_row_and_says_so() -> None
     result = Result({}, [], QUICK, 0.1)
     assert result.text().count("not measured") == len(MEASURES)
     assert all(f"| {each.name} | – | – | – |" in render(result) for each in MEASURES)
+
+
+def test_the_page_can_be_written_later_from_the_file_of_a_run() -> None:
+    result = Result({"render": Figure(0.1, 4.0, "a | remark")}, CURVE, QUICK, 2.5)
+    result.date, result.edition, result.machine = "2026-01-02", "1.2 (abc)", "3 × that, 4 GB, Python 3.11"
+    again = Result.of_json(json.loads(json.dumps(result.json())))
+    assert (again.json(), render(again)) == (result.json(), render(result))
 
 
 def test_keys_and_names_of_rows_are_unique() -> None:
