@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -107,4 +108,6 @@ def _measure(
 
 
 if __name__ == "__main__":
+    # The servers end with it, however it is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
