@@ -37,7 +37,8 @@ def measure(sizes: Sizes, root: Path, program: str | None, curve: list[Point]) -
         interval = max(_INTERVAL_SHARE * sizes.interval, jobs * _SECONDS_OF_A_JOB)
         with running(root / f"demo-{jobs}", jobs, interval) as place:
             place.start()
-            # The first has all to make anew.
+            # The first refreshes have all to make anew, and the past to catch up with.
+            place.catch_up()
             place.next_refresh()
             curve.append(_point(place, jobs, place.refresh_cost(sizes.refreshes, interval)))
             if jobs == sizes.jobs:

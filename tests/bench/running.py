@@ -20,6 +20,8 @@ _READY_SECONDS = 900.0
 # With less than this share of a CPU, over this time, the service does nothing but wait.
 _QUIET, _QUIET_SECONDS = 0.05, 0.5
 _REST_SECONDS = 120.0
+# A window of a minute is closed and has settled, and a refresh has come by.
+_LEDGER_SECONDS = 200.0
 _SUCCESSES = "hpc_aggregator_source_fetch_duration_seconds_count"
 _SNAPSHOT = "hpc_aggregator_snapshot_timestamp_seconds"
 _LEDGER = "hpc_aggregator_ledger_window_timestamp_seconds"
@@ -113,6 +115,10 @@ class Running:
         last = self.snapshot_time()
         wait_until(lambda: _paused(self.snapshot_time) != last, timeout, "a refresh")
         return self.moment()
+
+    def catch_up(self) -> None:
+        """Wait until the ledger has all windows that have closed."""
+        wait_until(lambda: _paused(self.ledger_time) > time.time() - _LEDGER_SECONDS, _READY_SECONDS, "the ledger")
 
     def refresh_cost(self, refreshes: int, interval: float) -> float:
         """Give the CPU seconds of one refresh, the mean of some that follow each other."""
