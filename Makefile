@@ -45,7 +45,7 @@ soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then ev
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
 	$(BIN)/python -m tests.lab
 
-bench: $(VENV)/.test  ## measure ours against the reference in one run
+bench: $(VENV)/.test  ## measure every row of docs/performance.md on this machine, in a quarter of an hour
 	$(BIN)/python -m tests.bench
 
 differential: $(VENV)/.test  ## compare every sample of /metrics with those of the edition before, on the same inputs

@@ -1,6 +1,6 @@
 """A job table of millions of rows in a real MariaDB, and what reading it costs the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aggregator.sources.mysql import Database
 from tests.lab.mariadb import MariaDB
@@ -8,7 +8,7 @@ from tests.slurm_schema import create_tables
 
 CLUSTER, NOW = "narval-2", 1_700_000_000
 # Indexes that no statement of a fetch can use: without them the table is filled faster.
-_UNUSED = (
+UNUSED = (
     "wckey", "qos", "association", "array_job", "het_job", "reserv", "sacct_def", "sacct_def2", "old_tuple",
     "nodes_alloc", "env_hash_inx", "script_hash_inx", "sluid",
 )  # fmt: skip
@@ -16,18 +16,28 @@ _TABLE, _FIRST, _STEP = f"`{CLUSTER}_job_table`", 9223373136366403584, 500_000
 
 
 class LargeTable:
-    """One run has ended each second until NOW, and the others are open."""
+    """One run has ended each second until *now*, and the others are open; *unused* are the indexes that it lacks."""
 
-    def __init__(self, mariadb: MariaDB, database: str, ended: int, open_rows: int) -> None:
+    def __init__(
+        self,
+        mariadb: MariaDB,
+        database: str,
+        ended: int,
+        open_rows: int,
+        now: int = NOW,
+        unused: Sequence[str] = UNUSED,
+    ) -> None:
         self.open_rows = open_rows
+        self.now = now
         self._mariadb = mariadb
         self._database = database
         self._ended = ended
+        self._unused = unused
 
     def fill(self, progress: Callable[[int], None] = lambda rows: None) -> None:
         """Make the tables of the newest release and fill them, some rows at a time."""
         create_tables(self._mariadb, self._database, "26.05", CLUSTER)
-        self._execute(f"ALTER TABLE {_TABLE} {', '.join(f'DROP INDEX {index}' for index in _UNUSED)}")
+        self._execute(f"ALTER TABLE {_TABLE} {', '.join(f'DROP INDEX {index}' for index in self._unused)}")
         rows = self._ended + self.open_rows
         for first in range(1, rows + 1, _STEP):
             last = min(rows, first + _STEP - 1)
@@ -38,13 +48,18 @@ class LargeTable:
     def change(self, step: int) -> None:
         """End the 30 oldest open runs, and change the time limit of the 30 newest that have not been changed."""
         for assignments, last in (
-            (f"state=3, time_end={NOW + step}", _FIRST + self._ended + step),
+            (f"state=3, time_end={self.now + step}", _FIRST + self._ended + step),
             ("timelimit=120", _FIRST + self._ended + self.open_rows - step + 30),
         ):
             self._execute(f"UPDATE {_TABLE} SET {assignments} WHERE job_db_inx>{last - 30} AND job_db_inx<={last}")
 
+    @property
+    def first_open(self) -> int:
+        """The job id of the oldest open run; ids and keys go up by one."""
+        return self._ended + 1
+
     def _insert(self, first: int, last: int) -> str:
-        begin = NOW - self._ended
+        begin = self.now - self._ended
         return f"""
             INSERT INTO {_TABLE} (job_db_inx, mod_time, account, cpus_req, job_name, id_assoc, id_job, id_qos, id_resv,
               id_wckey, id_user, id_group, het_job_id, het_job_offset, mem_req, nodelist, nodes_alloc, `partition`,

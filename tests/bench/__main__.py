@@ -1,128 +1,113 @@
-"""`make bench`: the performance table, measured on this machine in this run."""
+"""`make bench`: every row of the performance table, measured on this machine in this run."""
 
 import argparse
-import asyncio
-import resource
-import statistics
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
 import time
-from collections.abc import Callable
-from tempfile import TemporaryDirectory
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from prometheus_client import generate_latest
+from tests.bench import demos, ledger, page, real, rendering
+from tests.bench.figures import Figure, Point
+from tests.bench.report import Result
+from tests.bench.sizes import DEFAULT, QUICK, Sizes
 
-from aggregator.config import State, active_rules, load_rules
-from aggregator.exposition import Renderer
-from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
-from aggregator.join.energy import LedgerView
-from aggregator.join.facts import Observed
-from aggregator.join.ledger import LedgerBook
-from aggregator.join.waste import Judge
-from aggregator.model.accounting import Accounting
-from aggregator.model.energy import Ledger, Prices, RunLedger
-from aggregator.model.view import ClusterView
-from aggregator.state import StateStore
-from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticPower, SyntheticUse
-from tests.bench import slurmacct
-from tests.reference import expected_registry
-
-START = 1_700_000_000.0
+_PARTS = ("rendering", "ledger", "real", "demos")
 
 
-def main() -> None:
-    """Measure rendering and refreshing at the given size."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write what the flags ask for; 1 when a part could not be measured."""
+    flags = _parser().parse_args(arguments)
+    result, failed = _earlier(flags.earlier) if flags.earlier else _new(flags)
+    print(result.text())
+    if flags.json:
+        flags.json.write_text(json.dumps(result.json(), indent=2, ensure_ascii=False) + "\n")
+    if flags.write_docs:
+        page.write(result)
+    return int(failed)
+
+
+def _earlier(file: Path) -> tuple[Result, bool]:
+    return Result.of_json(json.loads(file.read_text())), False
+
+
+def _new(flags: argparse.Namespace) -> tuple[Result, bool]:
+    sizes, (load, _, _) = _sizes(flags), os.getloadavg()
+    figures, curve, failed = _measure(flags.only or _PARTS, sizes, flags.query_exporter or None)
+    return Result(figures, curve, sizes, load), failed
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=20_000, help="running jobs (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=5, help="repetitions; the median counts (default: %(default)s)")
-    parser.add_argument(
-        "--rows", type=int, default=5_000_000, help="rows of slurmacct's job table, 0 for none (default: %(default)s)"
-    )
-    flags = parser.parse_args()
-    view, refresh = asyncio.run(_refresh(flags.jobs, flags.runs))
-    renderer = Renderer()
-    members = renderer.render(view)
-    series = sum(member.series for member in members.values())
-    ours = _median(lambda: renderer.render(view), flags.runs)
-    registry = expected_registry([view])
-    reference = _median(lambda: generate_latest(registry), max(1, flags.runs // 3))
-    size = sum(len(member.content) for member in members.values())
-    print(f"{len(view.jobs):,} jobs ({flags.jobs:,} running), {series:,} series, {size / 2**20:.1f} MiB of gzip")
-    print(f"{'measure':<44}{'ours':>10}{'reference':>12}{'ratio':>8}")
-    print(f"{'render all families':<44}{ours:>9.2f}s{reference:>11.2f}s{reference / ours:>7.1f}x")
-    print(f"{'  ours with gzip; reference prometheus_client, plain':<44}")
-    for stage, seconds in refresh.items():
-        print(f"{stage:<44}{seconds:>9.2f}s{seconds / flags.jobs * 1e6:>9.1f}µs for each running job")
-    if flags.rows:
-        # All of slurmacct's open rows: as many pending ones again.
-        slurmacct.measure(flags.rows, 2 * flags.jobs, flags.runs)
-    print(f"{'peak memory of this process':<44}{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:>7.0f}MiB")
+    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute: only whether it works")
+    parser.add_argument("--jobs", type=int, help=f"running jobs of the working point (default: {DEFAULT.jobs:,})")
+    parser.add_argument("--rows", type=int, help=f"rows of slurmacct's job table (default: {DEFAULT.rows:,})")
+    parser.add_argument("--curve", type=_numbers, metavar="N,N,…", help="running jobs of the cost curve's sizes")
+    parser.add_argument("--flat", type=int, metavar="N", dest="flat_refreshes",
+                        help=f"refreshes for memory to be flat over (default: {DEFAULT.flat_refreshes})")  # fmt: skip
+    parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part; may be repeated")
+    parser.add_argument("--load-on", choices=("real", "demos"), help="whose service is put under load (default: real)")
+    parser.add_argument("--query-exporter", metavar="FILE", default=shutil.which("query-exporter"),
+                        help="the command of query-exporter (default: that of PATH)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to a file, too")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="earlier",
+                        help="measure nothing: take the result that --json wrote")  # fmt: skip
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its picture")
+    return parser
 
 
-async def _refresh(jobs: int, runs: int) -> tuple[ClusterView, dict[str, float]]:
-    """Fetch from the synthetic cluster and join, as a refresh does."""
-    cluster = SyntheticCluster(
-        nodes=max(60, jobs * 3 // 40), gpu_nodes=max(12, jobs // 100), running=jobs, start=START, since=START - 900
-    )
-    accounting = await SyntheticAccounting(cluster).fetch(START)
-    use = await SyntheticUse(cluster).fetch(START)
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(sorted(int(number) for number in text.split(",")))
 
-    ledger, judge = LedgerView(Prices(), Ledger(START, _ledger(accounting))), Judge(active_rules(load_rules()))
 
-    def join() -> ClusterView:
-        return join_cluster(
-            cluster.name, START, accounting, use, previous={}, fair_share=FairShare(), awards={}, ledger=ledger,
-            judge=judge,
-        )  # fmt: skip
-
-    view = join()
-    running = [job for job in view.jobs if job.run.holds_resources]
-    observed = Observed(START, FairShare(), use)
-    return view, {
-        "join (runs with use, waste, sums)": _median(join, runs),
-        "judge waste by the shipped rules": _median(lambda: [judge.judge(job, observed) for job in running], runs),
-        **await _ledger_seconds(cluster, runs),
+def _sizes(flags: argparse.Namespace) -> Sizes:
+    """Give the sizes that the flags ask for; the working point is one of the curve."""
+    given = {
+        name: getattr(flags, name)
+        for name in ("jobs", "rows", "curve", "flat_refreshes", "load_on")
+        if getattr(flags, name)
     }
+    sizes = replace(QUICK if flags.quick else DEFAULT, **given)
+    return replace(sizes, curve=tuple(sorted({*sizes.curve, sizes.jobs})))
 
 
-async def _ledger_seconds(cluster: SyntheticCluster, runs: int) -> dict[str, float]:
-    """Add one window to a ledger that has seen every run, and save it."""
-    end = START + 60 - START % 60
-    first, second = await SyntheticPower(cluster).windows(end, 2)
-    present = [live.run for live in cluster.ran_since(first.begin)]
-    seen = LedgerBook(Ledger(first.begin), Prices())
-    seen.add(first, present)
-    before = seen.ledger()
-    with TemporaryDirectory() as folder:
-        state = StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"}))
-        await state.open()
-        started = time.perf_counter()
-        await state.ledger.save("bench", before, None)
-        saved = time.perf_counter() - started
-        await state.close()
-    return {
-        "ledger: add one window of 60 s": _median(lambda: LedgerBook(before, Prices()).add(second, present), runs),
-        "ledger: save one window in SQLite": saved,
-    }
+def _measure(
+    parts: Sequence[str], sizes: Sizes, program: str | None
+) -> tuple[Mapping[str, Figure], Sequence[Point], bool]:
+    """Measure one part after the other; one that fails leaves what was found before."""
+    figures, curve, failed = dict[str, Figure](), list[Point](), False
+    with tempfile.TemporaryDirectory(prefix="hpc-aggregator-bench-") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
 
-
-def _ledger(accounting: Accounting) -> dict[int, RunLedger]:
-    """Make a ledger that has seen every GPU run from its start, well enough that every rule is applied."""
-    ledger = {}
-    for run in accounting.runs:
-        if run.holds_resources and run.start is not None and run.allocated.gpus:
-            seconds = 0.95 * run.allocated.gpu_count * run.elapsed(START)
-            ledger[run.run_id] = RunLedger(run.start, START, gpu_seconds=seconds, gpu_used_seconds=0.2 * seconds)
-    return ledger
-
-
-def _median(work: Callable[[], object], runs: int) -> float:
-    seconds = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+        work: Mapping[str, Callable[[], Iterable[Mapping[str, Figure]]]] = {
+            "rendering": lambda: [rendering.measure(sizes)],
+            "ledger": lambda: [ledger.measure(sizes)],
+            "real": lambda: real.measure(sizes, root),
+            "demos": lambda: demos.measure(sizes, root, program, curve),
+        }
+        for part in parts:
+            began = time.monotonic()
+            try:
+                for found in work[part]():
+                    figures |= found
+                    print(f"{time.monotonic() - began:>5.0f} s {part}: {', '.join(found)}", file=sys.stderr)
+            except KeyboardInterrupt:
+                # What was found until then is worth seeing.
+                return figures, curve, True
+            except Exception:
+                failed = True
+                traceback.print_exc()
+    return figures, curve, failed
 
 
 if __name__ == "__main__":
-    main()
+    # The servers end with it, however it is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

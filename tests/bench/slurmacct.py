@@ -1,101 +1,82 @@
-"""What a refresh reads of slurmacct: by the feed, and whole, from a job table of millions of rows in a real MariaDB."""
+"""What a refresh reads of slurmacct, measured inside: the source alone, in front of the real site's MariaDB."""
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
-from tests.lab.mariadb import MariaDB
-from tests.large_table import CLUSTER, NOW, LargeTable, handled
+from tests.bench.board import Board
+from tests.bench.child import alone
+from tests.bench.figures import Figure
+from tests.bench.probe import Ticker
+from tests.bench.site import DATABASE, PASSWORD, USER, RealSite
+from tests.large_table import CLUSTER
 
-DATABASE, USER, PASSWORD = "slurm_acct_bench", "bench", "only for the bench"
-RETENTION, INTERVAL = 600.0, 30
-# Those that end between two refreshes, and those of the feed's overlap: one run ends each second.
-_ENDED_ROWS = INTERVAL + 120
-# The ratio that a refresh must keep to.
-LIMIT = 1.2
-
-
-class Read(NamedTuple):
-    """The seconds of one fetch, and what the server read for it."""
-
-    seconds: float
-    rows: int
+_RETENTION, _INTERVAL = 600.0, 30.0
+# After so many seconds the small tables are read again.
+_TABLES_SECONDS = 300.0
+_MILLISECONDS = 1e3
 
 
-def measure(rows: int, open_rows: int, runs: int) -> None:
-    """Fill a table, fetch from it in both ways and print what it took."""
-    with tempfile.TemporaryDirectory(prefix="hpc-aggregator-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = MariaDB(Path(folder))
-        server.start()
-        try:
-            server.execute("SET GLOBAL innodb_buffer_pool_size=2*1024*1024*1024")
-            table = LargeTable(server, DATABASE, rows - open_rows, open_rows)
-            _fill(table, rows)
-            server.create_user(USER, PASSWORD, [f"SELECT ON `{DATABASE}`.*"])
-            feed, whole = asyncio.run(_fetches(server, table, runs))
-        finally:
-            server.stop()
-    _print(table, feed, whole)
+class _Fetches(NamedTuple):
+    """Seconds of CPU of the first fetch and of later ones, and the loop's worst lateness in the later ones."""
+
+    first: float
+    unchanged: float
+    small_tables: float
+    late: float
+    late_own: float
 
 
-def _fill(table: LargeTable, rows: int) -> None:
-    started = time.perf_counter()
+def measure(site: RealSite, repeats: int) -> dict[str, Figure]:
+    """Fetch from the site's slurmacct in a process of its own."""
+    found = alone(_run, site.mariadb.port, float(site.now), repeats)
+    return {
+        "fetch": Figure(found.unchanged, found.first, f"with the small tables {found.small_tables:.2f} s"),
+        "fetch_late": Figure(
+            found.late * _MILLISECONDS, note=f"{found.late_own * _MILLISECONDS:.1f} ms without waiting for a CPU"
+        ),
+    }
 
-    def progress(done: int) -> None:
-        took = time.perf_counter() - started
-        print(f"\rfilling the job table: {done:,} of {rows:,} rows, {took:.0f} s", end="", file=sys.stderr, flush=True)
 
-    table.fill(progress)
-    print(file=sys.stderr)
+def _run(port: int, now: float, repeats: int) -> _Fetches:
+    return asyncio.run(_fetch(port, now, repeats))
 
 
-async def _fetches(server: MariaDB, table: LargeTable, runs: int) -> tuple[list[Read], list[Read]]:
-    """Fetch again and again, 30 runs ending and 30 changing in between, by one source and by a new one each time."""
+async def _fetch(port: int, now: float, repeats: int) -> _Fetches:
+    async with _database(port) as database:
+        source = SlurmAcct(CLUSTER, database, "bench", _RETENTION)
+        first = await _cpu(source, now)
+        with tempfile.TemporaryDirectory() as folder:
+            board, began = Board(Path(folder) / "board"), time.monotonic()
+            Ticker(asyncio.get_running_loop(), board).start()
+            unchanged = [await _cpu(source, now + number * _INTERVAL) for number in range(1, repeats + 1)]
+            small_tables = await _cpu(source, now + repeats * _INTERVAL + _TABLES_SECONDS)
+            # The tick that is due now comes first.
+            await asyncio.sleep(0.01)
+            ended = time.monotonic()
+            late = [max(board.lateness(began, ended, own=own), default=0.0) for own in (False, True)]
+    return _Fetches(first, statistics.median(unchanged), small_tables, *late)
+
+
+@asynccontextmanager
+async def _database(port: int) -> AsyncIterator[Database]:
     database = Database(
-        Connection(key="bench", host="127.0.0.1", port=server.port, user=USER, password=lambda: PASSWORD,
-                   database=DATABASE, pool_size=1)
-    )  # fmt: skip
-    source = SlurmAcct(CLUSTER, database, "bench", RETENTION)
-    await source.fetch(NOW)
-    feed, whole = list[Read](), list[Read]()
-    for step in range(INTERVAL, (runs + 1) * INTERVAL, INTERVAL):
-        table.change(step)
-        feed.append(await _fetch(source, database, step))
-        new = SlurmAcct(CLUSTER, database, "bench", RETENTION)
-        # Its schema is found once for all refreshes.
-        await new.known()
-        whole.append(await _fetch(new, database, step))
-    await database.close()
-    return feed, whole
-
-
-async def _fetch(source: SlurmAcct, database: Database, step: int) -> Read:
-    before, started = await handled(database), time.perf_counter()
-    await source.fetch(NOW + step)
-    seconds = time.perf_counter() - started
-    return Read(seconds, await handled(database) - before)
-
-
-def _print(table: LargeTable, feed: list[Read], whole: list[Read]) -> None:
-    needed = table.open_rows + _ENDED_ROWS
-    by_feed, by_whole = _median(feed), _median(whole)
-    print(f"{'slurmacct: measure':<44}{'feed':>10}{'whole':>12}{'ratio':>8}")
-    print(
-        f"{'refresh, time':<44}{by_feed.seconds:>9.2f}s{by_whole.seconds:>11.2f}s"
-        f"{by_whole.seconds / by_feed.seconds:>7.1f}x"
+        Connection(key="bench", host="127.0.0.1", port=port, user=USER, password=lambda: PASSWORD, database=DATABASE)
     )
-    print(f"{'refresh, rows examined':<44}{by_feed.rows:>10,}{by_whole.rows:>12,}{by_whole.rows / by_feed.rows:>7.1f}x")
-    ratio = by_feed.rows / needed
-    verdict = "" if ratio <= LIMIT else "  TOO MANY"
-    print(f"{'  rows examined / (open + ended rows)':<44}{ratio:>10.2f}  limit {LIMIT}{verdict}")
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
-def _median(reads: list[Read]) -> Read:
-    return Read(statistics.median(read.seconds for read in reads), int(statistics.median(read.rows for read in reads)))
+async def _cpu(source: SlurmAcct, at: float) -> float:
+    before = time.process_time()
+    await source.fetch(at)
+    return time.process_time() - before

@@ -15,7 +15,12 @@ Written = tuple[Mapping[str, str], Sequence[tuple[float, float]]]
 
 def remote_write(url: str, series: Iterable[Written]) -> None:
     """Write series to the address that takes remote writes."""
-    message = b"".join(_field(1, _series(labels, samples)) for labels, samples in series)
+    send(url, (encode_labels(labels) + encode_samples(samples) for labels, samples in series))
+
+
+def send(url: str, series: Iterable[bytes]) -> None:
+    """Write series that are encoded already: each its labels, then its samples."""
+    message = b"".join(_field(1, each) for each in series)
     headers = {
         "Content-Encoding": "snappy",
         "Content-Type": "application/x-protobuf",
@@ -27,9 +32,16 @@ def remote_write(url: str, series: Iterable[Written]) -> None:
         pass
 
 
-def _series(labels: Mapping[str, str], samples: Sequence[tuple[float, float]]) -> bytes:
-    pairs = [_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(labels.items())]
-    return b"".join((*pairs, *(_field(2, _sample(time, value)) for time, value in samples)))
+def encode_labels(labels: Mapping[str, str]) -> bytes:
+    """Encode the labels of a series, with __name__."""
+    return b"".join(
+        _field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(labels.items())
+    )
+
+
+def encode_samples(samples: Iterable[tuple[float, float]]) -> bytes:
+    """Encode samples, which many series may have in common."""
+    return b"".join(_field(2, _sample(time, value)) for time, value in samples)
 
 
 def _sample(time: float, value: float) -> bytes:

@@ -1,0 +1,82 @@
+"""Rendering, measured inside: the renderer of the service, and prometheus_client on the same samples."""
+
+import asyncio
+import gc
+import statistics
+import time
+from collections.abc import Callable
+
+from isal import igzip
+from prometheus_client import generate_latest
+
+from aggregator.config import active_rules, load_rules
+from aggregator.exposition import Renderer
+from aggregator.exposition.render import head
+from aggregator.families import ALL
+from aggregator.join.cluster import join_cluster
+from aggregator.join.efficiency import FairShare
+from aggregator.join.energy import LedgerView
+from aggregator.join.waste import Judge
+from aggregator.model.accounting import Accounting
+from aggregator.model.energy import Ledger, Prices, RunLedger
+from aggregator.model.view import ClusterView
+from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
+from tests.bench.child import alone
+from tests.bench.figures import Figure
+from tests.bench.reference import Page
+from tests.bench.sizes import Sizes
+
+_START = 1_700_000_000.0
+
+
+def measure(sizes: Sizes) -> dict[str, Figure]:
+    """Render the working point in a process of its own."""
+    ours, reference, samples = alone(_render, sizes.jobs, sizes.repeats)
+    return {"render": Figure(ours, reference, f"{samples:,} samples")}
+
+
+def _render(jobs: int, repeats: int) -> tuple[float, float, int]:
+    renderer, view = Renderer(), asyncio.run(_view(jobs))
+    members = renderer.render(view)
+    ours = _median(lambda: renderer.render(view), repeats)
+    compressed = [part for family in ALL if family.name in members
+                  for part in (head(family, False), members[family.name].content)]  # fmt: skip
+    page = b"".join(igzip.decompress(part) for part in compressed).decode()
+    registry = Page(page).registry()
+    samples = sum(not line.startswith("#") for line in page.splitlines())
+    text = generate_latest(registry)
+    assert sum(not line.startswith(b"#") for line in text.splitlines()) == samples, "not the same samples"
+    return ours, _median(lambda: generate_latest(registry), max(1, repeats // 3)), samples
+
+
+async def _view(jobs: int) -> ClusterView:
+    """Join what the synthetic sources say."""
+    cluster = SyntheticCluster(running=jobs, start=_START)
+    accounting = await SyntheticAccounting(cluster).fetch(_START)
+    use = await SyntheticUse(cluster).fetch(_START)
+    ledger = LedgerView(Prices(), Ledger(_START, _ledger(accounting)))
+    return join_cluster(
+        cluster.name, _START, accounting, use, previous={}, fair_share=FairShare(), awards={}, ledger=ledger,
+        judge=Judge(active_rules(load_rules())),
+    )  # fmt: skip
+
+
+def _ledger(accounting: Accounting) -> dict[int, RunLedger]:
+    """Make a ledger that has seen every GPU run from its start, well enough that every rule is applied."""
+    ledger = {}
+    for run in accounting.runs:
+        if run.holds_resources and run.start is not None and run.allocated.gpus:
+            seconds = 0.95 * run.allocated.gpu_count * run.elapsed(_START)
+            ledger[run.run_id] = RunLedger(run.start, _START, gpu_seconds=seconds, gpu_used_seconds=0.2 * seconds)
+    return ledger
+
+
+def _median(work: Callable[[], object], repeats: int) -> float:
+    """Give the median of the CPU seconds; garbage is collected before each."""
+    seconds = []
+    for _ in range(repeats):
+        gc.collect()
+        began = time.process_time()
+        work()
+        seconds.append(time.process_time() - began)
+    return statistics.median(seconds)
