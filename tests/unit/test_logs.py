@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
@@ -46,16 +45,6 @@ def test_what_a_terminal_would_obey_is_escaped_and_letters_are_not() -> None:
     assert json.loads(as_json)["msg"] == message
 
 
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("_logging_as_before")
 def test_who_looked_at_whose_data_is_written_at_every_level(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("error", "logfmt")
     logging.getLogger("aggregator.audit").info("read: who=%r", "token a (b)")
@@ -65,7 +54,6 @@ def test_who_looked_at_whose_data_is_written_at_every_level(capsys: pytest.Captu
     assert "not shown" not in err
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_a_clients_broken_body_is_not_an_error_of_the_service(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("info", "logfmt")
     for error in (web.RequestPayloadError("not gzip"), ValueError("ours")):
