@@ -10,8 +10,8 @@ from isal import igzip
 from prometheus_client import generate_latest
 
 from aggregator.config import active_rules, load_rules
+from aggregator.engine.exposition import head
 from aggregator.exposition import Renderer
-from aggregator.exposition.render import head
 from aggregator.families import ALL
 from aggregator.join.cluster import join_cluster
 from aggregator.join.efficiency import FairShare
@@ -40,7 +40,7 @@ def _render(jobs: int, repeats: int) -> tuple[float, float, int]:
     members = renderer.render(view)
     ours = _median(lambda: renderer.render(view), repeats)
     compressed = [part for family in ALL if family.name in members
-                  for part in (head(family, False), members[family.name].content)]  # fmt: skip
+                  for part in (head(family.listing, openmetrics=False), members[family.name].content)]  # fmt: skip
     page = b"".join(igzip.decompress(part) for part in compressed).decode()
     registry = Page(page).registry()
     samples = sum(not line.startswith("#") for line in page.splitlines())

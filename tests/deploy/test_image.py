@@ -102,7 +102,8 @@ print(json.dumps([len(sources), missing]))
 
 
 def test_it_adds_little_to_its_base(image: Image) -> None:
-    assert 20e6 < image.added_bytes < 120e6
+    # Two thirds of it are polars.
+    assert 20e6 < image.added_bytes < 300e6
 
 
 def test_it_checks_a_configuration(image: Image, tmp_path: Path) -> None:
