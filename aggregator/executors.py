@@ -80,8 +80,8 @@ class Threads(ThreadPoolExecutor):
                 self.busy -= 1
 
 
-# Two at least: what one is busy with for long must not stop the rest.
-_WORKERS: Final = max(2, min(usable_cpus(), 8))
+# Four at least: what two of them hang with must not stop the rest.
+_WORKERS: Final = max(4, min(usable_cpus(), 8))
 # Names of hosts, nothing else: asyncio resolves them by its default executor, and a silent server keeps a thread for
 # half a minute.
 DNS: Final = Threads("dns", 16)
