@@ -1,6 +1,6 @@
 """Frames and the rules of null: null is "not known", and what rests on nothing known is not known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,12 @@ def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 def empty(table: Table) -> pl.DataFrame:
     """Make a table's frame without rows."""
     return pl.DataFrame(schema=table.schema)
+
+
+def pairs(of: Mapping[str, Collection[str]], key: str, member: str) -> pl.DataFrame:
+    """Put each key and each of its members into a row, under these names."""
+    rows = [(each, name) for each, members in of.items() for name in sorted(members)]
+    return pl.DataFrame(rows, schema={key: pl.String, member: pl.String}, orient="row")
 
 
 def total(column: str | pl.Expr) -> pl.Expr:

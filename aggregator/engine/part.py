@@ -1,6 +1,5 @@
 """What a part declares: the tables that it makes, the columns that it adds to others, and how it joins them."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -11,7 +10,6 @@ from aggregator.engine.column import Column, DeclarationError, Listing, Table
 from aggregator.engine.exposition import Member, render
 from aggregator.engine.frame import Frames, conform, empty
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -42,10 +40,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The frames of all tables, and what went wrong by part."""
+    """The frames of all tables, and the error of each part that failed, by its name."""
 
     frames: Frames
-    failed: Mapping[str, str]
+    failed: Mapping[str, Exception]
 
 
 class Layout:
@@ -78,14 +76,13 @@ class Layout:
     def join(self, inputs: Inputs, at: float) -> Joined:
         """Join everything as of a time. A part that fails leaves the frames as they are, and its own columns null."""
         frames = self.empty()
-        failed: dict[str, str] = {}
+        failed: dict[str, Exception] = {}
         for part in self.parts:
             try:
                 made = part.join(frames, inputs, at)
                 frames |= {name: conform(self.tables[name], frame) for name, frame in made.items()}
             except Exception as error:
-                _log.exception("a part failed, what it shows is withdrawn: part=%s", part.name)
-                failed[part.name] = f"{type(error).__name__}: {error}"
+                failed[part.name] = error
         return Joined(frames, failed)
 
 

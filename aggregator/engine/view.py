@@ -1,7 +1,6 @@
 """What is shown of one cluster, file system or cloud."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -10,12 +9,11 @@ from aggregator.engine.frame import Frames
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The frames of one thing at one time (epoch seconds; 0.0 before the first refresh), and which parts failed."""
+    """The frames of one thing at one time (epoch seconds; 0.0 before the first refresh)."""
 
     name: str
     time: float
     frames: Frames
-    failed: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, table: str) -> pl.DataFrame:
         return self.frames[table]

@@ -14,8 +14,3 @@ def shorten(value: str, size: int) -> str:
 def fragment(names: Sequence[str], values: Sequence[str]) -> str:
     """Write label pairs with escaped values; an empty value is no label, as Prometheus sees it."""
     return ",".join(f'{name}="{value.translate(ESCAPES)}"' for name, value in zip(names, values, strict=True) if value)
-
-
-def escape_help(text: str) -> str:
-    """Escape a help text for the HELP line, for the text format and for OpenMetrics alike."""
-    return text.replace("\\", r"\\").replace("\n", r"\n")

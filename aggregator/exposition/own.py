@@ -7,8 +7,8 @@ from prometheus_client.core import Metric
 from prometheus_client.utils import floatToGoString
 
 from aggregator import executors
-from aggregator.engine.exposition import compress
-from aggregator.exposition.labels import ESCAPES, escape_help
+from aggregator.engine.exposition import compress, escape_help
+from aggregator.exposition.labels import ESCAPES
 
 T = TypeVar("T")
 

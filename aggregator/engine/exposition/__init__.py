@@ -1,5 +1,5 @@
 """How frames are written for Prometheus."""
 
-from aggregator.engine.exposition.render import Member, compress, head, render
+from aggregator.engine.exposition.render import Member, compress, escape_help, head, render
 
-__all__ = ["Member", "compress", "head", "render"]
+__all__ = ["Member", "compress", "escape_help", "head", "render"]

@@ -28,8 +28,12 @@ class Member:
 def head(family: Listing, openmetrics: bool) -> bytes:
     """Compress a family's HELP and TYPE lines, the only ones that differ between the two formats."""
     name = family.openmetrics_name if openmetrics else family.name
-    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
-    return compress(f"# HELP {name} {text}\n# TYPE {name} {family.type}\n".encode())
+    return compress(f"# HELP {name} {escape_help(family.help)}\n# TYPE {name} {family.type}\n".encode())
+
+
+def escape_help(text: str) -> str:
+    """Escape a help text for the HELP line, for the text format and for OpenMetrics alike."""
+    return text.replace("\\", r"\\").replace("\n", r"\n")
 
 
 def compress(content: bytes) -> bytes:

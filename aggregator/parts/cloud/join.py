@@ -1,10 +1,8 @@
 """Which instances idle, and what do the instances of a project add up to?"""
 
-from collections.abc import Collection, Mapping
-
 import polars as pl
 
-from aggregator.engine.frame import Frames, ratio, total, totals
+from aggregator.engine.frame import Frames, pairs, ratio, total, totals
 from aggregator.engine.part import Inputs
 from aggregator.model.cloud import RATES, IdleRule
 from aggregator.model.instances import CloudUse
@@ -19,7 +17,7 @@ def join_cloud(frames: Frames, inputs: Inputs, at: float) -> Frames:
     if use is None:
         return {}
     cloud, allocations = inputs.get(Cloud) or Cloud(""), inputs.get(Allocations) or Allocations(at)
-    members = _members(allocations.project_members.get(cloud.name, {}))
+    members = pairs(allocations.project_members.get(cloud.name, {}), "project", "user")
     instances = use.instances.with_columns(judge(cloud.rule))
     hypervisors = pl.DataFrame(
         {"hypervisor": list(use.hypervisors), "up": list(use.hypervisors.values())},
@@ -72,8 +70,3 @@ def _states(hypervisors: pl.DataFrame) -> pl.DataFrame:
     up = hypervisors["up"].sum()
     counts = pl.DataFrame({"state": ["up", "down"], "count": [up, hypervisors.height - up]})
     return counts if hypervisors.height else counts.clear()
-
-
-def _members(members: Mapping[str, Collection[str]]) -> pl.DataFrame:
-    rows = [(project, user) for project, users in members.items() for user in sorted(users)]
-    return pl.DataFrame(rows, schema={"project": pl.String, "user": pl.String}, orient="row")

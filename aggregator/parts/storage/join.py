@@ -1,11 +1,11 @@
 """Who uses how much space, on which tier, out of which quota?"""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import Frames
+from aggregator.engine.frame import Frames, pairs
 from aggregator.engine.part import Inputs
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage, QuotaCounts
 from aggregator.parts.storage.inputs import Filesystem
@@ -41,7 +41,7 @@ def join_storage(frames: Frames, inputs: Inputs, at: float) -> Frames:
         "user_inodes": user_inodes,
         "group_hsm": _hsm(entries, _GROUP, hsm=configured.hsm),
         "user_hsm": _hsm(entries, _USER, hsm=configured.hsm),
-        "members": _members(allocations.group_members.get(configured.name, {})),
+        "members": pairs(allocations.group_members.get(configured.name, {}), "group", "user"),
         "filesystem": _filesystem(groups, configured, usage),
     }
 
@@ -69,11 +69,6 @@ def _hsm(entries: pl.DataFrame, by: Sequence[str], *, hsm: bool) -> pl.DataFrame
     state = pl.when(pl.col("hsm_state") == "").then(pl.lit("unknown")).otherwise(pl.col("hsm_state"))
     files = entries.filter(_IS_FILE & hsm).with_columns(state=state)
     return files.group_by(*by, "state").agg(hsm_bytes=pl.col("size_bytes").sum())
-
-
-def _members(members: Mapping[str, Collection[str]]) -> pl.DataFrame:
-    rows = [(group, user) for group, users in members.items() for user in sorted(users)]
-    return pl.DataFrame(rows, schema={"group": pl.String, "user": pl.String}, orient="row")
 
 
 def _filesystem(groups: pl.DataFrame, configured: Filesystem, usage: FilesystemUsage | None) -> pl.DataFrame:

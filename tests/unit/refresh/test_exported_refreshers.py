@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
+import pytest
 from fakes import Outcomes
 
 from aggregator.app.layouts import CLOUDS, FILESYSTEMS
+from aggregator.engine.column import Column, Table
+from aggregator.engine.frame import Frames
+from aggregator.engine.part import Inputs, Layout, Part
 from aggregator.engine.view import View
 from aggregator.model.storage import Allocations, StorageQuota
+from aggregator.parts import cloud as cloud_part
 from aggregator.parts.cloud.inputs import Cloud
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.refresh.parts import PartsRefresher
@@ -43,12 +49,15 @@ def filesystem(
     )  # fmt: skip
 
 
-def cloud(views: list[Any], feed: Any, failed: Callable[[], None] = lambda: None) -> PartsRefresher:
+def cloud(
+    views: list[Any], feed: Any, failed: Callable[[], None] = lambda: None, layout: Layout = CLOUDS
+) -> PartsRefresher:
     async def publish(view: object) -> None:
         views.append(view)
 
     return PartsRefresher(
-        "cloud", "arbutus", layout=CLOUDS, facts=Cloud("arbutus"), feeds=(feed, Outcomes().feed(ALLOCATIONS)),
+        "cloud", "arbutus", layout=layout, facts=Cloud("arbutus"),
+        feeds=(feed, Outcomes().feed(ALLOCATIONS, ALLOCATIONS, ALLOCATIONS)),
         publish=publish, stages=Stages(lambda *_: None, failed),
     )  # fmt: skip
 
@@ -124,3 +133,33 @@ async def test_withdrawing_a_cloud_shows_nothing_and_is_counted() -> None:
     (view,) = views
     assert all(frame.is_empty() for frame in view.frames.values())
     assert len(failures) == 1
+
+
+async def test_a_part_that_fails_is_counted_each_time_and_said_once_and_the_others_are_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    broken = True
+
+    def join(frames: Frames, inputs: Inputs, at: float) -> Frames:
+        if broken:
+            raise ZeroDivisionError("a bug")
+        return {"rooms": pl.DataFrame({"room": ["r1"]})}
+
+    column = Column(name="room", dtype=pl.String, help="The room.")
+    rooms = Table(name="rooms", of="room", collect="cloud", labels={}, columns=(column,))
+    layout = Layout("cloud", (cloud_part.PART, Part(name="rooms", join=join, tables=(rooms,))))
+    views, failures = list[View](), list[int]()
+    feeds = [Outcomes().feed(*[make_cloud_use(make_instance())] * 3)]
+    refresher = cloud(views, *feeds, lambda: failures.append(1), layout)
+    await refresher.refresh(NOW)
+    await refresher.refresh(NOW + 30)
+    assert [view["instances"].height for view in views] == [1, 1]
+    assert [view["rooms"].height for view in views] == [0, 0]
+    assert len(failures) == 2
+    assert caplog.text.count("part failed, what it shows is withdrawn: of=cloud arbutus part=rooms") == 1
+    assert caplog.text.count("ZeroDivisionError: a bug") == 1, "with the trace"
+    broken = False
+    await refresher.refresh(NOW + 60)
+    assert (views[-1]["rooms"].height, len(failures)) == (1, 2)
+    assert "part succeeded: of=cloud arbutus part=rooms" in caplog.text
