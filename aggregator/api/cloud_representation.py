@@ -12,7 +12,8 @@ _Row = Mapping[str, Any]
 
 def cloud_json(view: View, *, staff: bool) -> Json:
     """Show one cloud: how fresh it is, by which rule instances idle; to the staff its hypervisors and totals."""
-    totals = view["cloud"].row(0, named=True)
+    # Of a cloud that was not joined yet nothing is known.
+    totals = next(view["cloud"].iter_rows(named=True), dict.fromkeys(view["cloud"].columns))
     rule = {
         "duration": totals["rule_duration_seconds"],
         "cpu_ratio": totals["rule_cpu_ratio"],

@@ -8,6 +8,8 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
+from aggregator.app.layouts import CLOUDS
+from aggregator.engine.view import View
 from aggregator.model.series import Line, Subject
 from tests.clouds import IDLE, Instance, join_cloud, make_cloud_use, make_instance
 
@@ -223,3 +225,15 @@ async def test_members_do_not_learn_on_which_hypervisor_they_are(
 ) -> None:
     (first, _) = (await idle_service.data(f"{DEV}/instances", headers=guarded["alice"]))["instances"]
     assert "hypervisor" not in first
+
+
+async def test_a_cloud_that_was_read_and_not_joined_yet_is_unknown_and_not_zero(
+    idle_service: Service, aiohttp_client: Any
+) -> None:
+    await serve(idle_service, aiohttp_client)
+    idle_service.store.publish_cloud(View("arbutus", 0.0, CLOUDS.empty()))
+    data = await idle_service.data(PROJECTS)
+    (cloud,) = data["clouds"]
+    assert data["projects"] == []
+    assert (cloud["hypervisors"], cloud["totals"]["instances"], cloud["totals"]["vcpus"]) == (0, None, None)
+    assert cloud["idle_rule"]["duration"] is None
