@@ -30,7 +30,7 @@ test: check  ## every test, on real servers (installs missing Debian packages as
 	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
 	$(PYTEST) --durations=15 -m "(mariadb or not unit) and not soak" --no-skips --ignore=tests/lab_tests tests
 
-check: $(VENV)/.test  ## lint, types, layers and unit tests, about a minute
+check: $(VENV)/.test  ## lint, types, layers and unit tests, about two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
