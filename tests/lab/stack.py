@@ -16,7 +16,7 @@ from tests.lab.behaviours import BEHAVIOURS
 from tests.lab.feed import JobFeed
 from tests.lab.jobs import submit_all
 from tests.lab.mariadb import MariaDB
-from tests.lab.notifications import INHIBITING, Notifications
+from tests.lab.notifications import Notifications, inhibits
 from tests.lab.packages import ALERTMANAGER, DATABASE, PROMETHEUS, SLURM, ensure_packages
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import kill_strays, wait_until
@@ -132,13 +132,16 @@ class Lab:
         evaluation after the start: its series lasts for five minutes, and Alertmanager believes it for four. A test
         has to wait for this before it kills Prometheus, and when it has broken something.
         """
-        wait_until(lambda: not self._inhibiting(), 60, "the alerts on sources to be over")
+        try:
+            wait_until(lambda: not self._inhibiting(), 60, "the alerts on sources to be over")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {', '.join(self._inhibiting())}") from error
 
-    def _inhibiting(self) -> set[str]:
+    def _inhibiting(self) -> list[str]:
         firing = self.prometheus.query('ALERTS{alertstate="firing"}')
         known = [series["metric"] for series in firing] + self.prometheus.alerts()
         known += [alert["labels"] for alert in self.notifications.alertmanager.alerts()]
-        return {labels["alertname"] for labels in known} & INHIBITING
+        return sorted(f"{labels['alertname']} {labels.get('source', '')}" for labels in known if inhibits(labels))
 
     def wait_accounted(self) -> None:
         """Wait until slurmdbd has written what slurmctld knows: which jobs run, each row whole."""

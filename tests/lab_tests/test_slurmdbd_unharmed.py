@@ -25,10 +25,11 @@ SELECT blocker.user FROM information_schema.innodb_lock_waits waits
 JOIN information_schema.innodb_trx trx ON trx.trx_id = waits.blocking_trx_id
 JOIN information_schema.processlist blocker ON blocker.id = trx.trx_mysql_thread_id
 """
+# trx_started and NOW() are whole seconds: their difference may be a second more than a transaction's time, never less.
 _OLD_TRANSACTIONS = f"""
-SELECT process.user FROM information_schema.innodb_trx trx
+SELECT CONCAT_WS(' ', trx.trx_started, NOW(), process.command, trx.trx_query) FROM information_schema.innodb_trx trx
 JOIN information_schema.processlist process ON process.id = trx.trx_mysql_thread_id
-WHERE process.user = '{USER}' AND TIMESTAMPDIFF(SECOND, trx.trx_started, NOW()) >= {LONGEST_TRANSACTION}
+WHERE process.user = '{USER}' AND TIMESTAMPDIFF(SECOND, trx.trx_started, NOW()) > {LONGEST_TRANSACTION}
 """
 _WAITING_FOR_METADATA = """
 SELECT time_ms FROM information_schema.processlist
@@ -42,7 +43,7 @@ class Watch:
 
     samples: int = 0
     blockers: list[str] = field(default_factory=list)
-    old_transactions: int = 0
+    old_transactions: list[str] = field(default_factory=list)
     waits_ms: list[float] = field(default_factory=list)
 
 
@@ -60,7 +61,7 @@ def watched(lab: Lab) -> Iterator[Watch]:
 
             while not ended.wait(0.01):
                 watch.blockers += ask(_BLOCKERS)
-                watch.old_transactions += len(ask(_OLD_TRANSACTIONS))
+                watch.old_transactions += ask(_OLD_TRANSACTIONS)
                 watch.waits_ms += map(float, ask(_WAITING_FOR_METADATA))
                 watch.samples += 1
 
@@ -93,7 +94,7 @@ def fast(lab: Lab, service: Service) -> Iterator[Service]:
 def assert_unharmed(lab: Lab, watch: Watch) -> None:
     assert watch.samples > 20
     assert USER not in watch.blockers
-    assert watch.old_transactions == 0
+    assert watch.old_transactions == []
     # Our statements take milliseconds, and an ALTER waits for those that are under way.
     assert max(watch.waits_ms, default=0.0) < LONGEST_TRANSACTION * 1000
     log = (lab.slurm.folder / "slurmdbd.log").read_text()
