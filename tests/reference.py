@@ -6,11 +6,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from aggregator.app.layouts import CLOUDS, FILESYSTEMS
-from aggregator.engine.column import Sample
+from aggregator.app.layouts import CLOUDS, CLUSTERS, FILESYSTEMS
+from aggregator.engine.column import Sample, Table
 from aggregator.engine.view import View as Frames
 from aggregator.families import ALL
 from aggregator.families.spec import Family, View
+from aggregator.model.view import ClusterView
 
 
 class Expected:
@@ -28,7 +29,8 @@ class Expected:
             metric = self._histogram(family) if family.histogram else self._numbers(family)
             if metric.samples:
                 yield metric
-        yield from _of_tables([view for view in self._views if isinstance(view, Frames)])
+        clusters = [Frames(view.cluster, view.time, view.frames) for view in self._old if isinstance(view, ClusterView)]
+        yield from _of_tables([*clusters, *(view for view in self._views if isinstance(view, Frames))])
 
     def _numbers(self, family: Family[Any]) -> Metric:
         kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
@@ -62,14 +64,14 @@ def _of_tables(views: Iterable[Frames]) -> Iterator[Metric]:
     """Collect the families of frames, row by row."""
     metrics: dict[str, Any] = {}
     kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
-    for layout, table in ((each, table) for each in (FILESYSTEMS, CLOUDS) for table in each.tables.values()):
+    for layout, table in ((each, table) for each in (CLUSTERS, FILESYSTEMS, CLOUDS) for table in each.tables.values()):
         for family in table.listings(layout.kind):
             metrics[family.name] = kinds[family.type](family.name, family.help, labels=family.labels)
         for view in (view for view in views if view.frames.keys() == layout.tables.keys()):
             for row in view[table.name].iter_rows(named=True):
                 for column in table.columns:
-                    if column.sample and row[column.name] is not None:
-                        base = (view.name, *(row[name] for name in table.labels.values()))
+                    if column.sample and _is_shown(table, column.sample, row) and row[column.name] is not None:
+                        base = (view.name, *(_text(row[name]) for name in table.labels.values()))
                         _add(metrics[column.sample.family.name], base, column.sample, row, column.name)
     yield from (metric for metric in metrics.values() if metric.samples)
 
@@ -79,8 +81,16 @@ def _add(metric: Any, base: tuple[str, ...], sample: Sample, row: dict[str, Any]
         edges = (*map(repr, sample.family.edges), "+Inf")
         metric.add_metric(base, list(zip(edges, row[name], strict=True)), row[sample.total])
         return
-    own = {label: row[column] for label, column in sample.label_columns.items()} | dict(sample.labels)
+    own = {label: _text(row[column]) for label, column in sample.label_columns.items()} | dict(sample.labels)
     metric.add_metric((*base, *(own[label] for label in sample.family.labels)), 1.0 if sample.constant else row[name])
+
+
+def _is_shown(table: Table, sample: Sample, row: dict[str, Any]) -> bool:
+    return all(row[name] for name in (table.where, sample.where) if name)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _cut(label: str, value: str) -> str:

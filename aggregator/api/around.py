@@ -4,44 +4,46 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.around_representation import around_json, step_efficiency_json
 from aggregator.api.keys import AROUND, CLOCK
 from aggregator.api.lookup import replica_warnings
-from aggregator.api.representation import Json
+from aggregator.api.representation import Json, Row
 from aggregator.api.visibility import Sight
-from aggregator.join.steps import recorded_use, step_efficiency
+from aggregator.model.accounting import Run
 from aggregator.model.around import Around
-from aggregator.model.view import Job
+from aggregator.parts.jobs.steps import recorded_use, step_efficiency
 
 # The id of an array means all its tasks: an answer is not made of thousands of reads.
 MAX_RUNS: Final = 4
 
 
 async def around_of(
-    request: web.Request, cluster: str, jobs: Sequence[Job], sight: Sight, *, readable: bool
+    request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, sight: Sight, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
     """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept.
 
-    Nothing is read where slurmacct is known not to be `readable`.
+    jobs has the runs' rows in their order. Nothing is read where slurmacct is known not to be `readable`.
     """
     queries, now = request.app[AROUND], request.app[CLOCK]()
-    chosen = jobs[-MAX_RUNS:] if readable and queries.offers(cluster) else []
-    found = await asyncio.gather(*(queries.around(job.run, now) for job in chosen))
-    more: dict[int, Json] = {job.run.run_id: {"around": None} for job in jobs}
-    for job, around in zip(chosen, found, strict=True):
-        more[job.run.run_id] = {"around": around_json(job.run, around, sight), **_efficiency(job, around)}
+    chosen = runs[-MAX_RUNS:] if readable and queries.offers(cluster) else []
+    found = await asyncio.gather(*(queries.around(run, now) for run in chosen))
+    more: dict[int, Json] = {run.run_id: {"around": None} for run in runs}
+    rows = jobs.tail(len(chosen)).iter_rows(named=True)
+    for run, row, around in zip(chosen, rows, found, strict=True):
+        more[run.run_id] = {"around": around_json(run, around, sight), **_efficiency(run, row, around)}
     warnings = list(dict.fromkeys(warning for around in found for warning in around.warnings))
     if chosen:
         warnings += replica_warnings(request, cluster)
-    if 0 < len(chosen) < len(jobs):
-        warnings.append(f"around: only the newest {MAX_RUNS} of {len(jobs)} runs have it")
+    if 0 < len(chosen) < len(runs):
+        warnings.append(f"around: only the newest {MAX_RUNS} of {len(runs)} runs have it")
     return more, warnings
 
 
-def _efficiency(job: Job, around: Around) -> Json:
-    kept = job.efficiency.cpu is not None or job.efficiency.memory is not None
-    if kept or around.recorded is None or job.run.is_open:
+def _efficiency(run: Run, row: Row, around: Around) -> Json:
+    kept = row["cpu_efficiency_ratio"] is not None or row["memory_efficiency_ratio"] is not None
+    if kept or around.recorded is None or run.is_open:
         return {}
-    return {"efficiency": step_efficiency_json(job, step_efficiency(job.run, recorded_use(around.recorded)))}
+    return {"efficiency": step_efficiency_json(row, step_efficiency(run, recorded_use(around.recorded)))}

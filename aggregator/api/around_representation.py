@@ -4,15 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from aggregator.api.representation import COMPLETE, HELD, Json, efficiency_json, times, value
+from aggregator.api.representation import COMPLETE, HELD, Json, Row, efficiency_json, times, value
 from aggregator.api.visibility import Sight
-from aggregator.join.steps import recorded_use
 from aggregator.model.accounting import Run
 from aggregator.model.around import Around, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
-from aggregator.model.steps import Exit, Recorded, Step
-from aggregator.model.view import Efficiency, Job
+from aggregator.model.steps import Exit, Recorded, Step, StepEfficiency
+from aggregator.parts.jobs.steps import recorded_use
 
 STEPS: Final = "slurmdbd steps"
 
@@ -134,11 +133,11 @@ def _run(run: Run) -> Json:
     return {"id": run.display_id, "run_id": str(run.run_id), "state": run.state.name.lower(), "name": run.name}
 
 
-def step_efficiency_json(job: Job, efficiency: Efficiency) -> Json:
+def step_efficiency_json(row: Row, efficiency: StepEfficiency) -> Json:
     """Show the efficiency that an ended run's steps give."""
     source = f"{STEPS} ÷ {HELD}"
     return {
-        **efficiency_json(job.efficiency),
+        **efficiency_json(row),
         "cpu": value(efficiency.cpu, "ratio", COMPLETE, source),
         "memory": value(efficiency.memory, "ratio", COMPLETE, source),
     }

@@ -11,8 +11,8 @@ from aggregator.api.lookup import find_cluster, missing_accounting
 from aggregator.api.node_representation import scheduler_json
 from aggregator.api.parameters import Parameters
 from aggregator.api.provenance import STORED, as_stored
-from aggregator.api.representation import Json, freshness_json, sums_json, times
-from aggregator.api.totals import total
+from aggregator.api.representation import Json, freshness_json, times
+from aggregator.api.totals import total_json
 from aggregator.model.view import ClusterView, Snapshot
 
 _UNKNOWN: Json = {"jobs": None, "allocated": None, "used": None, "wasted": None, "power": None, "waste_jobs": None}
@@ -53,8 +53,8 @@ def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -
     return {
         "cluster": view.cluster,
         **times("as_of", view.time),
-        **(sums_json(total(view.accounts)) if known else _UNKNOWN),
-        "slurmctld": scheduler_json(view.scheduler),
+        **(total_json(view.frames) if known else _UNKNOWN),
+        "slurmctld": scheduler_json(view.frames),
         "energy": cluster_energy_json(view),
         "sources": [{**freshness_json(status, now, stale_after), **hidden} for status in statuses],
     }

@@ -2,62 +2,50 @@
 
 from collections.abc import Mapping
 
-from aggregator.api.lustre_representation import job_lustre_json
-from aggregator.api.representation import LEDGER, Json, job_json, times, value
-from aggregator.join.energy import by_component
-from aggregator.model.energy import MODELS, Price, Prices, RunLedger, Totals
+from aggregator.api.representation import LEDGER, Json, Row, times, value
+from aggregator.model.energy import COMPONENTS, METERS, MODELS, Price, Prices
 from aggregator.model.moment import rfc3339
-from aggregator.model.view import ClusterView, Job, JobEnergy
+from aggregator.model.view import ClusterView
 
 
-def joined_job_json(job: Job, view: ClusterView) -> Json:
-    """Show one run with its use, its input and output, and its energy."""
-    return {
-        **job_json(job, view.time),
-        "lustre": job_lustre_json(job.lustre),
-        "energy": job_energy_json(job, view.prices),
-    }
-
-
-def job_energy_json(job: Job, prices: Prices | None) -> Json | None:
+def job_energy_json(row: Row, costs: Mapping[Price, float], prices: Prices | None) -> Json | None:
     """Show one run's power, its energy by every model, and what it costs; None while the ledger has not seen it."""
-    totals, energy = job.ledger, job.energy
-    if totals is None or prices is None:
+    if row["ledger_since_seconds"] is None or prices is None:
         return None
-    coverage = totals.power_coverage
+    coverage = row["power_coverage_ratio"]
     return {
         "model": prices.model,
-        "energy": value(totals.joules(prices.model), "joules", coverage, LEDGER),
-        "by_model": {model: value(totals.joules(model), "joules", coverage, LEDGER) for model in MODELS},
-        "gpu_energy": value(totals.gpu_joules or None, "joules", None, LEDGER),
-        "meters": _meters_json(totals),
-        "power": _power_json(energy),
-        "gpu_utilization": value(totals.gpu_utilization, "ratio", _gpu_coverage(job, totals), LEDGER),
-        **_costs_json(totals.co2_grams, totals.cost, coverage),
-        **times("since", totals.since),
-        **times("until", totals.until),
+        "energy": value(row["energy_joules_total"], "joules", coverage, LEDGER),
+        "by_model": {model: value(row[f"{model}_energy_joules"], "joules", coverage, LEDGER) for model in MODELS},
+        "gpu_energy": value(row["gpu_energy_joules"], "joules", None, LEDGER),
+        "meters": _meters_json(row),
+        "power": _power_json(row),
+        "gpu_utilization": value(row["gpu_efficiency_ratio"], "ratio", _gpu_coverage(row), LEDGER),
+        **_costs_json(row["co2_grams_total"], costs, coverage),
+        **times("since", row["ledger_since_seconds"]),
+        **times("until", row["ledger_until_seconds"]),
     }
 
 
-def _meters_json(totals: RunLedger) -> Json:
+def _meters_json(row: Row) -> Json:
     """Name the meters that its energy is of, with the share of its time on nodes that each has measured."""
-    seen = totals.until - totals.since
-    return {meter: min(1.0, seconds / seen) for meter, seconds in sorted(totals.meters.items()) if seconds and seen > 0}
+    shares = {meter: row[f"{meter}_coverage_ratio"] for meter in sorted(METERS)}
+    return {meter: share for meter, share in shares.items() if share is not None}
 
 
-def _power_json(energy: JobEnergy | None) -> Json | None:
-    if energy is None or energy.watts is None:
+def _power_json(row: Row) -> Json | None:
+    if row["node_watts"] is None and row["gpu_watts"] is None:
         return None
-    coverage = energy.power_coverage
+    coverage = row["watts_coverage_ratio"]
     return {
-        "node": value(energy.node_watts, "watts", coverage, LEDGER),
-        "gpu": value(energy.gpu_watts, "watts", coverage, LEDGER),
+        "node": value(row["node_watts"], "watts", coverage, LEDGER),
+        "gpu": value(row["gpu_watts"], "watts", coverage, LEDGER),
     }
 
 
-def _gpu_coverage(job: Job, totals: RunLedger) -> float | None:
-    held = job.run.allocated.gpu_count * (totals.until - totals.since)
-    return min(1.0, totals.gpu_seconds / held) if held else None
+def _gpu_coverage(row: Row) -> float | None:
+    allocated = row["granted_gpus"] * (row["ledger_until_seconds"] - row["ledger_since_seconds"])
+    return min(1.0, row["ledger_gpu_seconds"] / allocated) if allocated else None
 
 
 def _costs_json(co2_grams: float | None, cost: Mapping[Price, float], coverage: float | None) -> Json:
@@ -70,12 +58,12 @@ def _costs_json(co2_grams: float | None, cost: Mapping[Price, float], coverage: 
     }
 
 
-def totals_json(totals: Totals) -> Json:
-    """Show what the ledger has added up of a user or an account."""
+def totals_json(row: Row, costs: Mapping[Price, float]) -> Json:
+    """Show what the ledger has added up of a user or an account, a row of `user_energy` or `account_energy`."""
     return {
-        "energy": value(totals.joules, "joules", None, LEDGER),
-        **_costs_json(totals.co2_grams, totals.cost, None),
-        **times("until", totals.until),
+        "energy": value(row["energy_joules_total"], "joules", None, LEDGER),
+        **_costs_json(row["co2_grams_total"], costs, None),
+        **times("until", row["until_seconds"]),
     }
 
 
@@ -83,12 +71,19 @@ def cluster_energy_json(view: ClusterView) -> Json | None:
     """Show the power and energy of a cluster's measured nodes by component, and the factors that are used."""
     if view.prices is None:
         return None
+    row = next(view.frames["cluster_energy"].iter_rows(named=True), {})
     return {
         "window_end_time": rfc3339(view.ledger_end),
-        "power_watts": by_component(node.watts or {} for node in view.nodes),
-        "energy_joules": by_component(node.totals.joules for node in view.nodes),
+        "power_watts": by_component(row, "watts"),
+        "energy_joules": by_component(row, "joules"),
         "prices": prices_json(view.prices),
     }
+
+
+def by_component(row: Row, unit: str) -> dict[str, float]:
+    """Give the watts or joules of a row of `node_energy` or `cluster_energy` by component, as far as they are known."""
+    amounts = {component: row.get(f"{component}_{unit}") for component in COMPONENTS}
+    return {component: amount for component, amount in amounts.items() if amount is not None}
 
 
 def prices_json(prices: Prices) -> Json:

@@ -15,7 +15,7 @@ from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.visibility import sight_of
 from aggregator.join.series import OTHERS
 from aggregator.model.series import Line, Subject
-from aggregator.model.view import ClusterView, Snapshot, Sums
+from aggregator.model.view import ClusterView, Snapshot
 
 _KIND: Final = "filesystem"
 _SHOWN: Final = 100
@@ -29,7 +29,7 @@ async def get_filesystem_series(request: web.Request) -> web.Response:
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        seen = [line for line in lines if "user" not in line.labels or sight.sees_sums(Sums("", line.labels["user"]))]
+        seen = [line for line in lines if "user" not in line.labels or sight.sees_sums("", line.labels["user"])]
         audit(request, {line.labels["user"] for line in seen if line.labels.get("user", OTHERS) != OTHERS})
         return seen
 
@@ -42,7 +42,7 @@ def _find(request: web.Request, name: str, cluster: str | None) -> ClusterView:
     Raises NotFound for a file system that is neither configured nor seen, BadData when the cluster must be named.
     """
     snapshot = request.app[STORE].current
-    seen = {each.cluster for each in snapshot.clusters.values() if each.lustre and name in each.lustre.filesystems}
+    seen = {each.cluster for each in snapshot.clusters.values() if _shows(each, name)}
     if not seen and name not in snapshot.filesystems:
         raise NotFound(f'file system "{name[:_SHOWN]}": neither configured nor shown by Lustre\'s servers')
     if cluster is not None:
@@ -52,6 +52,10 @@ def _find(request: web.Request, name: str, cluster: str | None) -> ClusterView:
         known = ", ".join(clusters) or "none, for no cluster has clusters.*.exporters.lustre_exporter"
         raise BadData(f"cluster: name the one whose Prometheus has the servers of {name[:_SHOWN]}: {known}")
     return snapshot.clusters[clusters[0]]
+
+
+def _shows(view: ClusterView, filesystem: str) -> bool:
+    return filesystem in view.frames["cluster_lustre"]["filesystem"]
 
 
 def _offering(request: web.Request, snapshot: Snapshot) -> list[str]:

@@ -1,25 +1,26 @@
 """GET …/jobs?since=…: the finished runs of a time, read from slurmacct in bounded pages."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
+import polars as pl
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.audit import audit
-from aggregator.api.energy_representation import joined_job_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
+from aggregator.api.job_rows import jobs_json
 from aggregator.api.keys import CLOCK, HISTORY
 from aggregator.api.lookup import replica_warnings
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.recorded import join_kept
+from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import times
 from aggregator.api.selection import JobFilter
 from aggregator.api.visibility import Sight, with_children
-from aggregator.model.accounting import Run
 from aggregator.model.history import RunKey, Search
+from aggregator.model.job_inputs import RUNS
 from aggregator.model.view import ClusterView
 from aggregator.queries.history import PAGE_ROWS, HistoryPage
 
@@ -27,8 +28,8 @@ WINDOW: Final = ("since", "until", "time")
 MAX_WINDOW_SECONDS: Final = 366 * 86_400.0
 # A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
 _FUTURE_SECONDS: Final = 86_400.0
-Event = Literal["ended", "started", "submitted"]
-_EVENTS: Final[dict[str, Event]] = {"ended": "ended", "started": "started", "submitted": "submitted"}
+# An event of a run → the column of RUNS with its time.
+_EVENTS: Final = {"ended": "end", "started": "start", "submitted": "submit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class Window:
 
     since: float
     until: float
-    event: Event
+    event: str
     now: float
 
-    def holds(self, run: Run) -> bool:
-        """Tell whether the run's event falls in it."""
-        at = {"ended": run.end, "started": run.start, "submitted": run.submit}[self.event]
-        return at is not None and self.since <= at < self.until
+    def holds(self) -> pl.Expr:
+        """Tell of which runs (RUNS) the event falls in it."""
+        at = pl.col(_EVENTS[self.event])
+        return (at >= self.since) & (at < self.until)
 
     def ends(self) -> tuple[int, int]:
         """Give the time in which such runs end: what starts later than `since` ends later, and may do so until now."""
@@ -68,7 +69,7 @@ def read_window(asked: Parameters, now: float) -> Window:
         raise BadData(f"since: must be at most {MAX_WINDOW_SECONDS / 86_400:g} days before until")
     if len(events) > 1:
         raise BadData("time: must be given once")
-    return Window(since, until, _EVENTS[next(iter(events), "ended")], now)
+    return Window(since, until, next(iter(events), "ended"), now)
 
 
 async def list_ended(
@@ -82,10 +83,12 @@ async def list_ended(
     place = None if after is None else (after[0], after[1], after[2])
     wanted = replace(wanted, accounts=with_children(wanted.accounts, view.tree))
     page = await find_ended(request, view, window, wanted, sight, place, limit)
-    audit(request, (run.user for run in page.runs))
-    jobs, warnings = await join_kept(request, view.cluster, page.runs)
+    audit(request, page.runs["user"])
+    frames, warnings = await join_kept(request, view, page.runs)
+    jobs = frames["jobs"]
+    judgements = dict.fromkeys(jobs["run_id"], RECORDED)
     data = {
-        "jobs": [joined_job_json(job, view) for job in jobs],
+        "jobs": await executors.run(executors.ANSWERS, jobs_json, view, jobs, frames["job_costs"], judgements),
         "next_cursor": write_cursor(*page.last) if page.last else None,
         "examined": page.examined,
         "event": window.event,
@@ -114,16 +117,13 @@ async def find_ended(
         raise NotFound(f'cluster "{view.cluster}": finished runs are not kept')
     users, accounts = _narrow(wanted, sight)
     if users is None:
-        return HistoryPage((), None, 0)
+        return HistoryPage(pl.DataFrame(schema=RUNS), None, 0)
     since, until = window.ends()
     search = Search(since=since, until=until, ids=wanted.ids, arrays=frozenset() if wanted.ids else wanted.arrays)
     if not wanted.ids and not wanted.arrays:
         search = replace(search, uids=await queries.uids(view.cluster, users, accounts))
-    return await queries.page(view.cluster, search, _shown(window, wanted, sight), after, limit, rows)
-
-
-def _shown(window: Window, wanted: JobFilter, sight: Sight) -> Callable[[Run], bool]:
-    return lambda run: window.holds(run) and wanted.matches_run(run) and sight.sees_run(run)
+    shown = window.holds() & wanted.matches() & sight.seen
+    return await queries.page(view.cluster, search, shown, after, limit, rows)
 
 
 def _narrow(wanted: JobFilter, sight: Sight) -> tuple[frozenset[str] | None, frozenset[str]]:
@@ -131,7 +131,7 @@ def _narrow(wanted: JobFilter, sight: Sight) -> tuple[frozenset[str] | None, fro
 
     The users are None when nothing that is asked for may be seen.
     """
-    seen = sight.accounts | (sight.memberships if sight.members_see_members else frozenset())
+    seen = sight.whole_accounts
     if sight.everything or (seen and sight.user):
         return wanted.users, wanted.accounts
     if seen:
@@ -145,6 +145,6 @@ def _narrow(wanted: JobFilter, sight: Sight) -> tuple[frozenset[str] | None, fro
 def _page_warnings(page: HistoryPage, limit: int) -> list[str]:
     if page.cut:
         return ["there are more runs of these ids and arrays than one read gives: the oldest are missing"]
-    if page.last and len(page.runs) < limit:
+    if page.last and page.runs.height < limit:
         return [f"the page is short: {page.examined} rows were examined, and next_cursor goes on from there"]
     return []

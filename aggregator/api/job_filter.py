@@ -9,6 +9,7 @@ from aggregator.model.accounting import JobState
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import SEVERITIES
+from aggregator.parts.waste.rules import Compiled
 
 FILTERS: Final = ("user", "account", "partition", "qos", "node", "name", "id", "array", "state", "waste", "severity")
 # Each is a read of its own when they are looked for in slurmacct.
@@ -27,17 +28,18 @@ def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
     arrays = frozenset(read_job_id(text) for text in _few(asked, "array"))
     if any(array != JobId(array.job_id) for array in arrays):
         raise BadData("array: must be the id of a whole array such as 123")
+    rules = view.context.get(Compiled)
     return JobFilter(
         users=asked.many("user"),
         accounts=asked.many("account"),
-        states=frozenset(JobState[name.upper()] for name in asked.choices("state", _STATES)),
+        states=asked.choices("state", _STATES),
         partitions=asked.many("partition"),
         qos=asked.many("qos"),
         nodes=frozenset(view.names.each(asked.many("node"))),
         names=asked.many("name"),
         arrays=frozenset(array.job_id for array in arrays),
         ids=ids,
-        reasons=asked.choices("waste", frozenset(view.rules)),
+        reasons=asked.choices("waste", rules.names if rules else frozenset()),
         severities=asked.choices("severity", _SEVERITIES),
     )
 

@@ -1,28 +1,31 @@
 """GET /api/v1/clusters/{cluster}/jobs and /api/v1/clusters/{cluster}/jobs/{job_id}."""
 
-from collections.abc import Iterable
-
+import polars as pl
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.around import around_of
 from aggregator.api.audit import audit
-from aggregator.api.energy_representation import joined_job_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.freshness import source_warnings
 from aggregator.api.history import WINDOW, list_ended
 from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import FILTERS, read_filter, read_job_id
+from aggregator.api.job_rows import jobs_json, judge, live_json
 from aggregator.api.keys import JOBS, SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.recorded import join_kept
-from aggregator.api.selection import select_jobs
+from aggregator.api.recorded import RECORDED, join_kept
+from aggregator.api.representation import Json
+from aggregator.api.selection import JobKey, means, select_jobs
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
+from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import runs_of
 from aggregator.model.jobid import JobId
-from aggregator.model.view import ClusterView, Job
+from aggregator.model.view import ClusterView
 from aggregator.sources.base import FetchError
 
 
@@ -43,12 +46,15 @@ async def _list_known(request: web.Request) -> web.Response:
     snapshot = request.app[STORE].current
     view = find_accounted_cluster(request, snapshot)
     wanted, sight = read_filter(asked, view), _sight(request, view)
-    page, last = select_jobs(view.jobs, sight.sees_run, wanted, asked.cursor(int, 2), asked.limit())
-    audit(request, (job.run.user for job in page))
-    data = {
-        "jobs": [joined_job_json(job, view) for job in page],
-        "next_cursor": write_cursor(*last) if last else None,
-    }
+    after, limit = asked.cursor(int, 2), asked.limit()
+
+    def select() -> tuple[pl.DataFrame, JobKey | None, list[Json]]:
+        page, last = select_jobs(wanted.choose(view.frames, sight.seen), after, limit)
+        return page, last, live_json(view, page)
+
+    page, last, rows = await executors.run(executors.ANSWERS, select)
+    audit(request, page["user"])
+    data = {"jobs": rows, "next_cursor": write_cursor(*last) if last else None}
     return success(request, data, list(source_warnings(snapshot, view.cluster)))
 
 
@@ -57,21 +63,31 @@ async def get_job(request: web.Request) -> web.Response:
     Parameters(request)
     text = request.match_info["job_id"]
     asked = read_job_id(text)
-    snapshot = request.app[STORE].current
-    view = find_cluster(snapshot, request.match_info["cluster"])
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     sight = _sight(request, view)
-    live = [job for job in view.jobs if job.run.is_meant_by(asked) and sight.sees_run(job.run)]
-    recorded, warnings = await _read_recorded(request, view.cluster, asked, live)
-    # What is not to be seen is as what is not there: the same text, the same status.
-    kept, more_warnings = await join_kept(request, view.cluster, [run for run in recorded if sight.sees_run(run)])
-    jobs = _join_runs(kept, live)
-    if not jobs:
+    live = view.frames["jobs"].filter(means(asked) & sight.seen)
+    recorded, warnings = await _read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
+    # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
+    others = runs_of([run for run in recorded if sight.sees_run(run)]).runs.join(live, on="run_id", how="anti")
+    kept, more_warnings = await join_kept(request, view, others)
+    jobs = pl.concat([kept["jobs"], live], how="diagonal").sort("submit_timestamp_seconds", "run_id")
+    if jobs.is_empty():
         raise unknown_job(text, view)
-    audit(request, (job.run.user for job in jobs))
-    around, around_warnings = await around_of(request, view.cluster, jobs, sight, readable=not warnings)
-    runs = [{**joined_job_json(job, view), **around[job.run.run_id]} for job in jobs]
+    audit(request, jobs["user"])
+    known = {run.run_id: run for run in recorded}
+    runs = [view.runs.get(run_id) or known[run_id] for run_id in jobs["run_id"]]
+    around, around_warnings = await around_of(request, view.cluster, runs, jobs, sight, readable=not warnings)
+    rows = await executors.run(executors.ANSWERS, _rows, view, jobs, kept, live)
+    shown = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
     warnings += [*more_warnings, *around_warnings, *view.warnings]
-    return success(request, {"job_id": text, "runs": runs}, warnings)
+    return success(request, {"job_id": text, "runs": shown}, warnings)
+
+
+def _rows(view: ClusterView, jobs: pl.DataFrame, kept: Frames, live: pl.DataFrame) -> list[Json]:
+    """Show runs, of which some are only in slurmacct (kept) and the others in the snapshot."""
+    costs = pl.concat([kept["job_costs"], view.frames["job_costs"]])
+    judgements = {**dict.fromkeys(kept["jobs"]["run_id"], RECORDED), **judge(view, live)}
+    return jobs_json(view, jobs, costs, judgements)
 
 
 def unknown_job(text: str, view: ClusterView) -> NotFound:
@@ -84,19 +100,12 @@ def _sight(request: web.Request, view: ClusterView) -> Sight:
 
 
 async def _read_recorded(
-    request: web.Request, cluster: str, asked: JobId, live: list[Job]
+    request: web.Request, cluster: str, asked: JobId, *, has_live: bool
 ) -> tuple[tuple[Run, ...], list[str]]:
     """Read the runs that slurmacct keeps; when it fails, the snapshot's are better than none."""
     try:
         return await request.app[JOBS].runs_of(cluster, asked), []
     except FetchError as error:
-        if not live:
+        if not has_live:
             raise
         return (), [f"earlier runs may be missing: {error}"]
-
-
-def _join_runs(recorded: Iterable[Job], live: Iterable[Job]) -> list[Job]:
-    """Put them together by run; the snapshot's is newer and has the use."""
-    jobs = {job.run.run_id: job for job in recorded}
-    jobs.update((job.run.run_id, job) for job in live)
-    return sorted(jobs.values(), key=lambda job: (job.run.submit, job.run.run_id))

@@ -14,7 +14,6 @@ from aggregator.api.representation import Json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.association import Limit, LimitsView, Standing
-from aggregator.model.view import Sums
 
 PARENT = "parent"
 
@@ -43,7 +42,7 @@ def account_json(limits: LimitsView, account: str, sight: Sight) -> Json:
     return {
         "shares": shares_json(standing) if standing else None,
         "fair_share": fair_share_json(standing) if standing else None,
-        "limits": _limits_json((standing,) if standing else (), sight, sight.sees_sums(Sums(account))),
+        "limits": _limits_json((standing,) if standing else (), sight, sight.sees_sums(account)),
         "coordinators": sorted(limits.coordinators.get(account, ())),
     }
 
@@ -96,7 +95,7 @@ def limit_json(limit: Limit, *, seen: bool) -> Json:
 def _limits_json(standings: Sequence[Standing], sight: Sight, sees_qos: bool) -> list[Json]:
     return [
         {
-            **limit_json(limit, seen=sees_qos if limit.qos else sight.sees_sums(Sums(limit.account, limit.user))),
+            **limit_json(limit, seen=sees_qos if limit.qos else sight.sees_sums(limit.account, limit.user)),
             "partition": standing.partition or None,
         }
         for standing in standings

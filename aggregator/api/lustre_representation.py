@@ -1,33 +1,26 @@
 """How input and output on Lustre looks in JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from aggregator.api.representation import Json, value
-from aggregator.model.lustre import JobLustre, LustreIo, LustreSums
+from aggregator.api.representation import Json, Row, value
 from aggregator.sources.prometheus.provenance import LUSTRE
 
 _BYTES: Final = "bytes per second"
 _SOURCES: Final = {name: each.text() for name, each in LUSTRE.items()}
 
 
-def job_lustre_json(lustre: JobLustre | None) -> Json | None:
-    """Show one run's rates by file system; null where they are not known."""
-    return _filesystems_json(lustre.filesystems, lustre.coverage) if lustre else None
+def lustre_json(rows: Iterable[Row]) -> Json:
+    """Show somebody's rates by file system: rows of `job_lustre`, `user_lustre` or `account_lustre`."""
+    return {row["filesystem"]: _rates_json(row) for row in rows}
 
 
-def sums_lustre_json(sums: LustreSums | None) -> Json | None:
-    """Show the rates of a user or an account by file system; null where there are none."""
-    return _filesystems_json(sums.filesystems, None) if sums else None
-
-
-def _filesystems_json(filesystems: Mapping[str, LustreIo], coverage: float | None) -> Json:
-    return {name: _io_json(rates, coverage) for name, rates in sorted(filesystems.items())}
-
-
-def _io_json(rates: LustreIo, coverage: float | None) -> Json:
+def _rates_json(row: Row) -> Json:
+    coverage = row.get("coverage_ratio")
     return {
-        "read": value(rates.read, _BYTES, coverage, _SOURCES["read"]),
-        "write": value(rates.write, _BYTES, coverage, _SOURCES["write"]),
-        "metadata": value(rates.metadata, "operations per second", coverage, _SOURCES["metadata"]),
+        "read": value(row["read_bytes_per_second"], _BYTES, coverage, _SOURCES["read"]),
+        "write": value(row["write_bytes_per_second"], _BYTES, coverage, _SOURCES["write"]),
+        "metadata": value(
+            row["metadata_operations_per_second"], "operations per second", coverage, _SOURCES["metadata"]
+        ),
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.around_representation import events_json
@@ -15,24 +16,25 @@ from aggregator.api.freshness import source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import AROUND, CLOCK, HISTORY, SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster
-from aggregator.api.node_representation import node_json, partitions_json, reservation_json, run_on_node_json
+from aggregator.api.node_representation import nodes_json, partitions_json, reservation_json, run_on_node_json
+from aggregator.api.node_states import with_states
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.representation import times
+from aggregator.api.representation import Json, times
 from aggregator.api.runs import period_of
-from aggregator.api.selection import select_sums
+from aggregator.api.selection import select_rows
 from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.join.nodestate import State, state_of
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
-from aggregator.model.around import NodeEvent
 from aggregator.model.history import Search
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.job_inputs import RUNS, runs_of
 from aggregator.model.moment import rfc3339
-from aggregator.model.node import NodeView
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView
+from aggregator.parts.jobs.rows import plain_rows
+from aggregator.parts.owners.sums import HOLDS
 from aggregator.queries.history import HistoryPage
 from aggregator.sources.base import FetchError
 
@@ -52,45 +54,51 @@ _HIDDEN: Final = "lines of jobs that may not be seen, or have ended, are left ou
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
+    """The node that is asked for: its row of `nodes`, and those of the runs on it in `node_runs`, by run id."""
+
     view: ClusterView
     sight: Sight
-    node: NodeView
+    node: pl.DataFrame
+    runs: Mapping[int, Json]
+
+    @property
+    def name(self) -> str:
+        return str(self.node["node"].item())
 
 
 async def list_nodes(request: web.Request) -> web.Response:
     """Answer with the nodes by name, page by page."""
     asked = Parameters(request, "kind", "state", "node", "limit", "cursor")
     kinds, states = asked.choices("kind", _KINDS), asked.many("state")
-    after, limit = asked.cursor(str, 2), asked.limit()
+    after, limit = asked.cursor(str, 1), asked.limit()
     view = find_accounted_cluster(request, request.app[STORE].current)
-    names = view.names.each(asked.many("node"))
-    chosen = [node for node in view.hosts if (not kinds or node.kind in kinds) and (not names or node.name in names)]
-    warnings = _warnings(request, view)
+    names, warnings = view.names.each(asked.many("node")), _warnings(request, view)
+    chosen = view.frames["nodes"]
+    chosen = chosen.filter(pl.col("kind").is_in(list(kinds))) if kinds else chosen
+    chosen = chosen.filter(pl.col("node").is_in(names)) if names else chosen
     if states:
-        known = await _states(request, view, chosen, warnings)
-        chosen = [node for node in chosen if known[node.name].word in states]
-    page, last = select_sums(chosen, lambda node: (node.name, ""), after, limit)
-    known = await _states(request, view, page, warnings)
-    power = {node.node: node for node in view.nodes}
-    rows = [node_json(node, known[node.name], power.get(node.name)) for node in page]
-    return success(request, {"nodes": rows, "next_cursor": write_cursor(*last) if last else None}, warnings)
+        chosen = await _with_states(request, view, chosen, warnings)
+        chosen = chosen.filter(pl.col("state").is_in(list(states)))
+    page, last = select_rows(chosen, ("node",), after, limit)
+    page = page if states else await _with_states(request, view, page, warnings)
+    data = {"nodes": nodes_json(view, page), "next_cursor": write_cursor(*last) if last else None}
+    return success(request, data, warnings)
 
 
 async def get_node(request: web.Request) -> web.Response:
     """Answer with one node and the jobs on it that may be seen."""
     Parameters(request)
     looked = _look(request)
-    view, node, now = looked.view, looked.node, request.app[CLOCK]()
+    view, now = looked.view, request.app[CLOCK]()
     warnings = list(source_warnings(request.app[STORE].current, view.cluster))
-    state = (await _states(request, view, [node], warnings))[node.name]
-    on_it = [job.run for job in view.jobs if job.run.holds_resources and node.name in job.run.nodes]
-    seen = [run for run in on_it if looked.sight.sees_run(run)]
-    audit(request, {run.user for run in seen})
-    energy = next((each for each in view.nodes if each.node == node.name), None)
+    (node,) = nodes_json(view, await _with_states(request, view, looked.node, warnings))
+    on_it = _runs(view, HOLDS & pl.col("nodes").list.contains(looked.name))
+    seen = on_it.filter(looked.sight.seen)
+    audit(request, seen["user"].unique())
     data = {
-        **node_json(node, state, energy),
-        "running": [run_on_node_json(run, node, now) for run in seen],
-        "hidden_jobs": len(on_it) - len(seen),
+        **node,
+        "running": _runs_json(looked, seen, now),
+        "hidden_jobs": on_it.height - seen.height,
     }
     return success(request, data, warnings)
 
@@ -101,22 +109,21 @@ async def get_node_jobs(request: web.Request) -> web.Response:
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _JOBS_SECONDS)
     after, limit = asked.cursor(int, 3), asked.limit()
-    open_ones = [] if after else _open_runs(looked, start, end)
     page = await _ended(request, looked, start, end, after, limit)
-    ended = {run.run_id for run in page.runs}
-    runs = [*(run for run in open_ones if run.run_id not in ended), *page.runs]
-    seen = [run for run in runs if looked.sight.sees_run(run)]
-    audit(request, {run.user for run in seen})
+    open_ones = pl.DataFrame(schema=RUNS) if after else _open_runs(looked, start, end)
+    runs = pl.concat([open_ones.join(page.runs, on="run_id", how="anti"), page.runs])
+    seen = runs.filter(looked.sight.seen)
+    audit(request, seen["user"].unique())
     data = {
-        "node": looked.node.name,
+        "node": looked.name,
         **times("start", start),
         **times("end", end),
-        "jobs": [run_on_node_json(run, looked.node, now) for run in seen],
-        "hidden_jobs": len(runs) - len(seen),
+        "jobs": _runs_json(looked, seen, now),
+        "hidden_jobs": runs.height - seen.height,
         "next_cursor": write_cursor(*page.last) if page.last else None,
         "examined": page.examined,
     }
-    more = ["there is more: go on with next_cursor"] if page.last and len(page.runs) < limit else []
+    more = ["there is more: go on with next_cursor"] if page.last and page.runs.height < limit else []
     return success(request, data, more)
 
 
@@ -125,11 +132,11 @@ async def get_node_events(request: web.Request) -> web.Response:
     asked = Parameters(request, "start", "end")
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _EVENTS_SECONDS)
-    found = await request.app[AROUND].node_events(looked.view.cluster, [looked.node.name], start, end, MAX_EVENTS)
+    found = await request.app[AROUND].node_events(looked.view.cluster, [looked.name], start, end, MAX_EVENTS)
     if found is None:
         raise NotFound(f'cluster "{looked.view.cluster}": slurmdbd\'s events are not there, or not granted')
     data = {
-        "node": looked.node.name, **times("start", start), **times("end", end), "events": events_json(found),
+        "node": looked.name, **times("start", start), **times("end", end), "events": events_json(found),
         "complete": not found.cut,
     }  # fmt: skip
     return success(request, data, [f"only the newest {MAX_EVENTS} records were read"] if found.cut else [])
@@ -142,10 +149,9 @@ async def get_node_series(request: web.Request) -> web.Response:
     """
     asked = Parameters(request, *PARAMETERS)
     view, sight = _view(request)
-    nodes = _named(view, request.match_info["node"])
-    names = tuple(node.name for node in nodes)
-    seen = [job.run for job in view.jobs if sight.sees_run(job.run)]
-    on_them = {job_id for node in nodes for job_id in node.jobs}
+    names = _named(view, request.match_info["node"])
+    seen = [view.runs[run_id] for run_id in view.frames["jobs"].filter(sight.seen)["run_id"]]
+    on_them = frozenset(view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"])
     audit(request, {run.user for run in seen if run.job_id in on_them})
     now = request.app[CLOCK]()
 
@@ -195,28 +201,28 @@ def _view(request: web.Request) -> tuple[ClusterView, Sight]:
 
 def _warnings(request: web.Request, view: ClusterView) -> list[str]:
     """Say what is missing, and what of slurmctld's words was put right."""
-    repairs = view.scheduler.repairs if view.scheduler else ()
+    repairs = view.frames["slurmctld"]["repairs"].explode(empty_as_null=True).drop_nulls()
     return [*source_warnings(request.app[STORE].current, view.cluster), *repairs]
 
 
 def _look(request: web.Request) -> _Looked:
     view, sight = _view(request)
     name = request.match_info["node"]
-    wanted = view.names.normalize(name)
-    node = next((node for node in view.hosts if node.name == wanted), None)
-    if node is None:
+    is_wanted = pl.col("node") == view.names.normalize(name)
+    node, runs = (view.frames[table].filter(is_wanted) for table in ("nodes", "node_runs"))
+    if node.is_empty():
         raise _unknown(name, view)
-    return _Looked(view, sight, node)
+    return _Looked(view, sight, node, {row["run_id"]: row for row in runs.iter_rows(named=True)})
 
 
-def _named(view: ClusterView, text: str) -> list[NodeView]:
+def _named(view: ClusterView, text: str) -> tuple[str, ...]:
     """Find the nodes that a name or a host list means.
 
     Raises BadData for too many or none, NotFound naming the first that is not known.
     """
-    known = {node.name: node for node in view.hosts}
+    known = frozenset(view.frames["nodes"]["node"])
     if (name := view.names.normalize(text)) in known:
-        return [known[name]]
+        return (name,)
     try:
         names = view.names.each(expand_hostlist(text))
     except HostlistError as error:
@@ -226,35 +232,26 @@ def _named(view: ClusterView, text: str) -> list[NodeView]:
     for name in names or (text,):
         if name not in known:
             raise _unknown(name, view)
-    return [known[name] for name in names]
+    return names
 
 
 def _unknown(name: str, view: ClusterView) -> NotFound:
     return NotFound(f'node "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
 
-async def _states(
-    request: web.Request, view: ClusterView, nodes: Sequence[NodeView], warnings: list[str]
-) -> Mapping[str, State]:
-    """Give each node's state, with reasons from slurmdbd; when that fails, say so and go on without."""
+async def _with_states(
+    request: web.Request, view: ClusterView, nodes: pl.DataFrame, warnings: list[str]
+) -> pl.DataFrame:
+    """Add the nodes' states, with reasons from slurmdbd; when that fails, say so and go on without."""
     at = request.app[CLOCK]() // _STATE_SECONDS * _STATE_SECONDS
-    names = [node.name for node in nodes if node.kind == "compute"]
-    by_node: dict[str, list[NodeEvent]] | None = None
+    names = nodes.filter(pl.col("kind") == "compute")["node"].to_list()
+    found = None
     try:
-        found = (
-            await request.app[AROUND].node_events(view.cluster, names, at, at + _STATE_SECONDS, _OPEN_EVENTS)
-            if names
-            else None
-        )
+        if names:
+            found = await request.app[AROUND].node_events(view.cluster, names, at, at + _STATE_SECONDS, _OPEN_EVENTS)
     except FetchError as error:
-        found = None
         warnings.append(f"reasons of nodes are missing: {error}")
-    if found is not None:
-        by_node = {}
-        for event in found.events:
-            if event.end is None:
-                by_node.setdefault(event.node, []).append(event)
-    return {node.name: state_of(node, None if by_node is None else by_node.get(node.name, ())) for node in nodes}
+    return with_states(nodes, None if found is None else [event for event in found.events if event.end is None])
 
 
 def _range(asked: Parameters, now: float, seconds: float) -> tuple[float, float]:
@@ -273,15 +270,24 @@ def _range(asked: Parameters, now: float, seconds: float) -> tuple[float, float]
     return start, end
 
 
-def _open_runs(looked: _Looked, start: float, end: float) -> list[Run]:
-    runs: Iterable[Run] = (job.run for job in looked.view.jobs)
-    return [run for run in runs if run.is_open and _was_there(run, looked.node.name, start, end)]
+def _open_runs(looked: _Looked, start: float, end: float) -> pl.DataFrame:
+    return _runs(looked.view, pl.col("is_open")).filter(_was_there(looked.name, start, end))
 
 
-def _was_there(run: Run, node: str, start: float, end: float) -> bool:
-    if run.start is None or node not in run.nodes:
-        return False
-    return run.start < end and (run.end is None or run.end > start)
+def _runs(view: ClusterView, chosen: pl.Expr) -> pl.DataFrame:
+    """Give the snapshot's runs (RUNS) that are chosen by the columns of `jobs`."""
+    return runs_of([view.runs[run_id] for run_id in view.frames["jobs"].filter(chosen)["run_id"]]).runs
+
+
+def _runs_json(looked: _Looked, runs: pl.DataFrame, now: float) -> list[Json]:
+    (node,) = looked.node.iter_rows(named=True)
+    rows = plain_rows(runs, now).iter_rows(named=True)
+    return [run_on_node_json(row, looked.view.cluster, node, looked.runs.get(row["run_id"])) for row in rows]
+
+
+def _was_there(node: str, start: float, end: float) -> pl.Expr:
+    began, ended = pl.col("start"), pl.col("end")
+    return pl.col("nodes").list.contains(node) & (began < end) & (ended.is_null() | (ended > start))
 
 
 async def _ended(
@@ -293,9 +299,7 @@ async def _ended(
     """
     queries, view = request.app[HISTORY], looked.view
     if not queries.offers(view.cluster):
-        return HistoryPage((), None, 0)
+        return HistoryPage(pl.DataFrame(schema=RUNS), None, 0)
     place = None if after is None else (after[0], after[1], after[2])
     search = Search(since=max(1, math.floor(start)), until=math.ceil(request.app[CLOCK]() + 86_400))
-    return await queries.page(
-        view.cluster, search, lambda run: _was_there(run, looked.node.name, start, end), place, limit
-    )
+    return await queries.page(view.cluster, search, _was_there(looked.name, start, end), place, limit)

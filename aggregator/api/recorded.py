@@ -1,54 +1,62 @@
-"""Ended runs joined with what the state has kept of them."""
+"""Runs that are not in the snapshot, joined as it is, with what the state has kept of those that have ended."""
 
-from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+import polars as pl
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.keys import JOBS
-from aggregator.join.efficiency import FairShare, efficiency
-from aggregator.model.accounting import Run
-from aggregator.model.energy import RunLedger
-from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
+from aggregator.engine.frame import Frames
+from aggregator.engine.part import Before, Inputs, Layout
+from aggregator.ledger.totals import no_totals
+from aggregator.model.energy import Prices
+from aggregator.model.job_inputs import Runs
+from aggregator.model.ledger import LedgerTotals, LedgerView
+from aggregator.model.view import ClusterView
 from aggregator.model.waste import Judgement, NotJudged
+from aggregator.parts import energy, jobs
+from aggregator.parts.jobs.kept import KEPT, with_kept
 from aggregator.state import StateError
 
 # Rules are applied to the snapshot's running jobs only.
-_RECORDED: Final = Judgement((), (NotJudged("", "it is not among the running jobs"),))
-Kept = Mapping[int, tuple[JobUse, Efficiency]]
+RECORDED: Final = Judgement((), (NotJudged("", "it is not among the running jobs"),))
+_LAYOUT: Final = Layout("cluster", (jobs.PART, energy.PART))
 
 
-async def join_kept(request: web.Request, cluster: str, runs: Collection[Run]) -> tuple[list[Job], list[str]]:
-    """Join runs with their kept use and what the ledger has of them; without the state, their facts are an answer."""
-    kept, warnings = await read_use(request, cluster, runs)
-    totals, more = await _read_ledger(request, cluster, runs)
-    return list(_join(runs, kept, totals)), warnings + more
+async def join_kept(request: web.Request, view: ClusterView, runs: pl.DataFrame) -> tuple[Frames, list[str]]:
+    """Join runs (RUNS) with their kept use and what the ledger has of them: `jobs` in the same order, and `job_costs`.
+
+    Without the state, their facts are an answer.
+    """
+    if runs.is_empty():
+        return _LAYOUT.empty(), []
+    kept, warnings = await read_use(request, view.cluster, runs)
+    totals, more = await _read_ledger(request, view.cluster, runs)
+    frames = await executors.run(executors.ANSWERS, _join, view, runs, kept, totals)
+    return frames, warnings + more
 
 
-async def read_use(request: web.Request, cluster: str, runs: Collection[Run]) -> tuple[Kept, list[str]]:
-    """Read what the ended runs used, as far as it was kept."""
+async def read_use(request: web.Request, cluster: str, runs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Read what the ended ones of runs (RUNS) used, as far as it was kept (KEPT)."""
     try:
         return await request.app[JOBS].summaries(cluster, runs), []
     except StateError as error:
-        return {}, [f"the use of ended runs is missing: {error}"]
+        return pl.DataFrame(schema=KEPT), [f"the use of ended runs is missing: {error}"]
 
 
-async def _read_ledger(
-    request: web.Request, cluster: str, runs: Collection[Run]
-) -> tuple[Mapping[int, RunLedger], list[str]]:
+async def _read_ledger(request: web.Request, cluster: str, runs: pl.DataFrame) -> tuple[LedgerTotals, list[str]]:
     try:
         return await request.app[JOBS].ledger(cluster, runs), []
     except StateError as error:
-        return {}, [f"the energy of ended runs is missing: {error}"]
+        return no_totals(0.0), [f"the energy of ended runs is missing: {error}"]
 
 
-def _join(runs: Iterable[Run], kept: Kept, totals: Mapping[int, RunLedger]) -> Iterable[Job]:
-    for run in runs:
-        ledger = totals.get(run.run_id)
-        use, efficient = kept.get(run.run_id) or (NO_USE, _plain(run, ledger))
-        yield Job(run, use, efficient, ledger=ledger, waste=_RECORDED)
-
-
-def _plain(run: Run, ledger: RunLedger | None) -> Efficiency:
-    """Give what is known of an ended run without its use: the share of its time limit, and what the ledger has."""
-    return Efficiency() if run.end is None else efficiency(run, NO_USE, FairShare(), run.end, ledger=ledger)
+def _join(view: ClusterView, runs: pl.DataFrame, kept: pl.DataFrame, totals: LedgerTotals) -> Frames:
+    # One may have ended since the snapshot.
+    at = max([view.time, *runs["end"].drop_nulls()])
+    joined = _LAYOUT.join(Inputs(Runs(runs), Before({"jobs": kept}), LedgerView(view.prices or Prices(), totals)), at)
+    for error in joined.failed.values():
+        raise error
+    rows = with_kept(joined.frames["jobs"], kept)
+    return {**joined.frames, "jobs": runs.select("run_id").join(rows, on="run_id", maintain_order="left")}

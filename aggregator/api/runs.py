@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from aiohttp import web
 
 from aggregator.api.keys import JOBS
+from aggregator.api.selection import means
 from aggregator.model.accounting import Run
 from aggregator.model.jobid import JobId
 from aggregator.model.view import ClusterView
@@ -12,7 +13,7 @@ from aggregator.model.view import ClusterView
 
 def live_runs(view: ClusterView, asked: JobId) -> Sequence[Run]:
     """Give those of the snapshot."""
-    return [job.run for job in view.jobs if job.run.is_meant_by(asked)]
+    return [view.runs[run_id] for run_id in view.frames["jobs"].filter(means(asked))["run_id"]]
 
 
 async def read_runs(request: web.Request, view: ClusterView, asked: JobId, sees: Callable[[Run], bool]) -> list[Run]:

@@ -1,17 +1,15 @@
 """Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import polars as pl
 
-from aggregator.model.accounting import JobState, Run
+from aggregator.engine.frame import Frames
 from aggregator.model.jobid import JobId
-from aggregator.model.view import Job
-from aggregator.model.waste import Finding
 
 JobKey = tuple[int, ...]
 T = TypeVar("T")
@@ -19,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """What a run must be; an empty set asks for nothing."""
+    """What a run must be; an empty set asks for nothing. states are Slurm's words in lower case."""
 
     users: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
-    states: frozenset[JobState] = frozenset()
+    states: frozenset[str] = frozenset()
     partitions: frozenset[str] = frozenset()
     qos: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
@@ -33,49 +31,56 @@ class JobFilter:
     reasons: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
 
-    def matches(self, job: Job) -> bool:
-        """Tell whether the job is asked for."""
-        return self.matches_run(job.run) and (
-            not (self.reasons or self.severities) or any(map(self._matches_finding, job.waste.findings))
-        )
-
-    def _matches_finding(self, finding: Finding) -> bool:
-        return (not self.reasons or finding.reason in self.reasons) and (
-            not self.severities or finding.severity in self.severities
-        )
-
-    def matches_run(self, run: Run) -> bool:
-        """Tell whether the run is asked for, whatever it wastes."""
-        return self._matches_owner(run) and self._matches_place(run) and self._matches_job(run)
-
-    def _matches_owner(self, run: Run) -> bool:
-        return (not self.users or run.user in self.users) and (not self.accounts or run.account in self.accounts)
-
-    def _matches_place(self, run: Run) -> bool:
-        return (
+    def matches(self) -> pl.Expr:
+        """Tell which rows of RUNS or `jobs` are asked for, whatever they waste."""
+        equal = {
+            "user": self.users, "account": self.accounts, "state": self.states, "qos": self.qos,
+            "job_name": self.names, "array_job_id": self.arrays,
+        }  # fmt: skip
+        return pl.all_horizontal(
+            pl.lit(True),
+            *(pl.col(name).is_in(list(wanted)) for name, wanted in equal.items() if wanted),
             # A pending run may name several partitions: it waits in each of them.
-            (not self.partitions or not self.partitions.isdisjoint(run.partition.split(",")))
-            and (not self.qos or run.qos in self.qos)
-            and (not self.nodes or not self.nodes.isdisjoint(run.nodes))
+            *_any(pl.col("partition").str.split(",").list.contains(name) for name in self.partitions),
+            *_any(pl.col("nodes").list.contains(name) for name in self.nodes),
+            *_any(map(means, self.ids)),
         )
 
-    def _matches_job(self, run: Run) -> bool:
-        return (
-            (not self.states or run.state in self.states)
-            and (not self.names or run.name in self.names)
-            and (not self.arrays or run.array_job_id in self.arrays)
-            and (not self.ids or any(map(run.is_meant_by, self.ids)))
-        )
+    def choose(self, frames: Frames, sees: pl.Expr) -> pl.DataFrame:
+        """Give the rows of `jobs` that are asked for, of those that may be seen."""
+        jobs = frames["jobs"].filter(self.matches() & sees)
+        if not (self.reasons or self.severities):
+            return jobs
+        wanted = {"reason": self.reasons, "severity": self.severities}
+        holds = (pl.col(name).cast(pl.String).is_in(list(names)) for name, names in wanted.items() if names)
+        return jobs.join(frames["waste"].filter(*holds), on="run_id", how="semi", maintain_order="left")
 
 
-def select_jobs(
-    jobs: Sequence[Job], sees: Callable[[Run], bool], wanted: JobFilter, after: JobKey | None, limit: int
-) -> tuple[list[Job], JobKey | None]:
-    """Give one page of the jobs, sorted newest first, that may be seen, and the key after which the next begins."""
-    start = 0 if after is None else bisect_right(jobs, (-after[0], -after[1]), key=_descending)
-    matching = (job for job in islice(jobs, start, None) if wanted.matches(job) and sees(job.run))
-    page, more = _cut(matching, limit)
-    return page, (page[-1].run.job_id, page[-1].run.run_id) if more else None
+def means(asked: JobId) -> pl.Expr:
+    """Tell which runs somebody means who writes this id (an array's id means all its tasks)."""
+    job_id, array, component = asked.job_id, pl.col("array_job_id"), pl.col("het_job_id")
+    if asked.array_task is not None:
+        return (array == job_id) & (pl.col("array_task_id") == asked.array_task)
+    if asked.het_offset is not None:
+        return (component == job_id) & (pl.col("het_offset") == asked.het_offset)
+    return (pl.col("job_id") == job_id) | (array == job_id) | (component == job_id)
+
+
+def select_jobs(jobs: pl.DataFrame, after: JobKey | None, limit: int) -> tuple[pl.DataFrame, JobKey | None]:
+    """Give one page of jobs, sorted newest first, and the key after which the next begins."""
+    rest = jobs if after is None else jobs.filter(_is_older(*after))
+    page = rest.head(limit)
+    return page, page.select("job_id", "run_id").row(-1) if rest.height > limit else None
+
+
+def _is_older(job_id: int, run_id: int) -> pl.Expr:
+    job, run = _within(job_id, 63, pl.Int64), _within(run_id, 64, pl.UInt64)
+    return (pl.col("job_id") < job) | ((pl.col("job_id") == job) & (pl.col("run_id") < run))
+
+
+def _within(number: int, bits: int, dtype: type[pl.DataType]) -> pl.Expr:
+    """Write a number of a cursor, which anybody may have made, as the column has it."""
+    return pl.lit(min(max(number, 0), 2**bits - 1), dtype=dtype)
 
 
 def select_rows(
@@ -103,11 +108,13 @@ def select_sums(
     return page, key(page[-1]) if more else None
 
 
-def _descending(job: Job) -> tuple[int, int]:
-    return -job.run.job_id, -job.run.run_id
-
-
 def _cut(matching: Iterator[T], limit: int) -> tuple[list[T], bool]:
     """Take one more than the page holds: only that tells whether there is a next page."""
     found = list(islice(matching, limit + 1))
     return found[:limit], len(found) > limit
+
+
+def _any(conditions: Iterable[pl.Expr]) -> Iterator[pl.Expr]:
+    """Give one condition that holds where any of these does; none where there are none."""
+    if found := list(conditions):
+        yield pl.any_horizontal(found)

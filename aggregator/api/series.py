@@ -23,7 +23,7 @@ from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
 from aggregator.model.series import Line, Offer, Span, Subject
-from aggregator.model.view import ClusterView, Sums
+from aggregator.model.view import ClusterView
 from aggregator.queries.series import TooManyPointsError, plan
 from aggregator.sources.base import FetchError
 
@@ -113,12 +113,12 @@ async def get_user_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
     user = request.match_info["user"]
-    if not any(sight.sees_sums(Sums(account, user)) for account in view.members.get(user, ())):
+    if not any(sight.sees_sums(account, user) for account in view.members.get(user, ())):
         raise NotFound(f'user "{user[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (user,))
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return [line for line in lines if sight.sees_sums(Sums(line.labels.get("account", ""), user))]
+        return [line for line in lines if sight.sees_sums(line.labels.get("account", ""), user)]
 
     return await answer_series(request, asked, view, "user", Subject(labels=(("user", user),)), show)
 
@@ -128,12 +128,12 @@ async def get_account_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
     account = request.match_info["account"]
-    if account not in view.tree or not sight.sees_sums(Sums(account)):
+    if account not in view.tree or not sight.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         users = {line.labels.get("user", "") for line in lines}
-        if not all(sight.sees_sums(Sums(account, user)) for user in users):
+        if not all(sight.sees_sums(account, user) for user in users):
             return add_up(lines, "user")
         audit(request, users - {""})
         return lines
@@ -148,7 +148,7 @@ async def get_cluster_series(request: web.Request) -> web.Response:
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return [line for line in lines if "account" not in line.labels or sight.sees_sums(Sums(line.labels["account"]))]
+        return [line for line in lines if "account" not in line.labels or sight.sees_sums(line.labels["account"])]
 
     return await answer_series(request, asked, view, "cluster", Subject(), show)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
@@ -17,9 +18,9 @@ from aggregator.api.recorded import read_use
 from aggregator.api.representation import Json, times, value
 from aggregator.api.selection import JobFilter
 from aggregator.api.visibility import Sight, sight_of, with_children
-from aggregator.join.history import summarize
 from aggregator.model.history import Known, RunsSummary
-from aggregator.model.view import ClusterView, Sums
+from aggregator.model.view import ClusterView
+from aggregator.parts.jobs.history import summarize
 from aggregator.queries.history import SUMMARY_ROWS
 
 _SHOWN: Final = 100
@@ -46,7 +47,7 @@ async def get_account_summary(request: web.Request) -> web.Response:
     """
     view, sight = _look(request)
     name = request.match_info["account"]
-    if name not in view.tree or not sight.sees_sums(Sums(name)):
+    if name not in view.tree or not sight.sees_sums(name):
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     accounts = frozenset({name})
     with_below = sight.everything or name in sight.accounts
@@ -68,14 +69,14 @@ async def _summary(request: web.Request, view: ClusterView, wanted: JobFilter, s
     kept, warnings = await read_use(request, view.cluster, page.runs)
     warnings = [*warnings, *replica_warnings(request, view.cluster)]
     if page.last is not None:
-        warnings.append(f"truncated: the newest {len(page.runs)} runs; {page.examined} rows were examined")
+        warnings.append(f"truncated: the newest {page.runs.height} runs; {page.examined} rows were examined")
     data = {
-        **summary_json(summarize(page.runs, kept)),
+        **summary_json(await executors.run(executors.ANSWERS, summarize, page.runs, kept)),
         "event": window.event,
         **times("since", window.since),
         **times("until", window.until),
         "truncated": page.last is not None,
-        **times("oldest_end", min((run.end for run in page.runs if run.end is not None), default=None)),
+        **times("oldest_end", min(page.runs["end"], default=None)),
     }
     return data, warnings
 

@@ -1,10 +1,12 @@
 """GET …/users, …/accounts of a cluster, and one of each: what their open runs add up to, and their energy."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, Final, Literal
 
+import polars as pl
 from aiohttp import web
 
+from aggregator import executors
 from aggregator.api.audit import audit
 from aggregator.api.energy_representation import totals_json
 from aggregator.api.envelope import success
@@ -14,58 +16,32 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.limits import account_json, user_json
 from aggregator.api.lookup import find_accounted_cluster
-from aggregator.api.lustre_representation import sums_lustre_json
+from aggregator.api.lustre_representation import lustre_json
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.representation import Json, sums_json
-from aggregator.api.selection import select_sums
+from aggregator.api.representation import Json, Row, sums_json
+from aggregator.api.selection import select_rows
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.model.energy import Totals
-from aggregator.model.lustre import LustreSums
-from aggregator.model.view import ClusterView, EnergySums, Sums
+from aggregator.engine.frame import total
+from aggregator.model.energy import Price
+from aggregator.model.view import ClusterView
 
-_SHOWN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SumsRow:
-    """The live sums of an account, or of a user in it, what the ledger has added up of them, and Lustre's rates."""
-
-    live: Sums
-    totals: Totals | None = None
-    lustre: LustreSums | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Give account and user."""
-        return self.live.account, self.live.user
-
-    def json(self) -> Json:
-        """Show what is known of them."""
-        return {
-            "account": self.live.account,
-            **({"user": self.live.user} if self.live.user else {}),
-            **sums_json(self.live),
-            "lustre": sums_lustre_json(self.lustre),
-            "energy": totals_json(self.totals) if self.totals else None,
-        }
+Owner = Literal["user", "account"]
+# Account and user, which is "" for the account itself.
+Key = tuple[str, str]
+KEY: Final = ("account", "user")
+_SHOWN: Final = 100
 
 
 @of_snapshot
 async def list_users(request: web.Request) -> web.Response:
     """Answer with the users under each of their accounts that may be seen, by account and name, page by page."""
     asked = Parameters(request, "user", "account", "limit", "cursor")
-    users, accounts, after, limit = asked.many("user"), asked.many("account"), asked.cursor(str, 2), asked.limit()
-    view, sight = _look(request)
-    found = [
-        sums
-        for sums in users_of(view, sight)
-        if (not users or sums.live.user in users) and (not accounts or sums.live.account in accounts)
-    ]
-    page, last = select_sums(found, lambda sums: sums.key, after, limit)
-    audit(request, (sums.live.user for sums in page))
-    data = {"users": [sums.json() for sums in page], "next_cursor": write_cursor(*last) if last else None}
-    return success(request, data, _warnings(request, view))
+    wanted = {"user": asked.many("user"), "account": asked.many("account")}
+    page, rows, last = await _page(request, asked, "user", wanted)
+    audit(request, page["user"])
+    data = {"users": rows, "next_cursor": write_cursor(*last) if last else None}
+    return success(request, data, _warnings(request))
 
 
 @of_snapshot
@@ -74,30 +50,23 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    found = {sums.live.account: sums for sums in users_of(view, sight) if sums.live.user == name}
-    members = (Sums(account, name) for account, user in view.limits.users if user == name)
-    found = {sums.account: SumsRow(sums) for sums in members if sight.sees_sums(sums)} | found
+    members = [key for key in view.limits.users if key[1] == name]
+    is_asked = pl.col("user") == name
+    found = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked, members)
     if not found:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
-    rows = [{**sums.json(), **user_json(view.limits, account, name, sight)} for account, sums in sorted(found.items())]
-    data = {"user": name, "accounts": rows}
-    return success(request, data, _warnings(request, view))
+    rows = [{**row, **user_json(view.limits, row["account"], name, sight)} for row in found]
+    return success(request, {"user": name, "accounts": rows}, _warnings(request))
 
 
 @of_snapshot
 async def list_accounts(request: web.Request) -> web.Response:
     """Answer with the accounts that may be seen, by name, page by page."""
     asked = Parameters(request, "account", "limit", "cursor")
-    accounts, after, limit = asked.many("account"), asked.cursor(str, 2), asked.limit()
-    view, sight = _look(request)
-    found = [sums for sums in accounts_of(view, sight) if not accounts or sums.live.account in accounts]
-    page, last = select_sums(found, lambda sums: sums.key, after, limit)
-    data = {
-        "accounts": [_account_json(sums, view) for sums in page],
-        "next_cursor": write_cursor(*last) if last else None,
-    }
-    return success(request, data, _warnings(request, view))
+    _, rows, last = await _page(request, asked, "account", {"account": asked.many("account")})
+    data = {"accounts": rows, "next_cursor": write_cursor(*last) if last else None}
+    return success(request, data, _warnings(request))
 
 
 @of_snapshot
@@ -106,21 +75,18 @@ async def get_account(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["account"]
-    of_account = {sums.live.account: sums for sums in accounts_of(view, sight)}
-    known = of_account.get(name) or (SumsRow(Sums(name)) if name in view.tree and sight.sees_sums(Sums(name)) else None)
-    if known is None:
+    in_tree = [(name, "")] if name in view.tree else []
+    is_asked = pl.col("account") == name
+    known = await executors.run(executors.ANSWERS, _rows, view, "account", sight, is_asked, in_tree)
+    if not known:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
-    users = [sums for sums in users_of(view, sight) if sums.live.account == name]
+    users = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked)
     of_account_itself = account_json(view.limits, name, sight)
-    audit(request, {*(sums.live.user for sums in users), *of_account_itself["coordinators"]})
+    audit(request, {*(user["user"] for user in users), *of_account_itself["coordinators"]})
     children = sorted(account.name for account in view.tree.values() if account.parent == name)
-    data = {
-        **_account_json(known, view),
-        **of_account_itself,
-        "children": children,
-        "users": [sums.json() for sums in users],
-    }
-    return success(request, data, _warnings(request, view))
+    (of_account,) = _placed(view, known)
+    data = {**of_account, **of_account_itself, "children": children, "users": users}
+    return success(request, data, _warnings(request))
 
 
 def _look(request: web.Request) -> tuple[ClusterView, Sight]:
@@ -128,36 +94,122 @@ def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def users_of(view: ClusterView, sight: Sight) -> list[SumsRow]:
-    """Give the sums of every user under each account that may be seen."""
-    return _join(view.users, view.energy_users, view.lustre.users if view.lustre else (), sight)
+async def _page(
+    request: web.Request, asked: Parameters, of: Owner, wanted: Mapping[str, frozenset[str]]
+) -> tuple[pl.DataFrame, list[Json], tuple[str, ...] | None]:
+    """Give one page of sums, as rows and as JSON, and the key after which the next begins."""
+    after, limit = asked.cursor(str, 2), asked.limit()
+    view, sight = _look(request)
+
+    def select() -> tuple[pl.DataFrame, list[Json], tuple[str, ...] | None]:
+        chosen = (pl.col(name).is_in(list(names)) for name, names in wanted.items() if names)
+        page, last = select_rows(sums_of(view, of, sight).filter(*chosen), KEY, after, limit)
+        rows = rows_json(view, of, page)
+        return page, _placed(view, rows) if of == "account" else rows, last
+
+    return await executors.run(executors.ANSWERS, select)
 
 
-def accounts_of(view: ClusterView, sight: Sight) -> list[SumsRow]:
-    """Give the sums of every account that may be seen."""
-    return _join(view.accounts, view.energy_accounts, view.lustre.accounts if view.lustre else (), sight)
+def _rows(view: ClusterView, of: Owner, sight: Sight, chosen: pl.Expr, also: Iterable[Key] = ()) -> list[Json]:
+    return rows_json(view, of, sums_of(view, of, sight, also).filter(chosen))
 
 
-def _join(
-    live: Sequence[Sums], energy: Iterable[EnergySums], lustre: Iterable[LustreSums], sight: Sight
-) -> list[SumsRow]:
-    """Put live sums, totals and rates together, by account and user; who has no open run may have the others.
+def sums_of(view: ClusterView, of: Owner, sight: Sight, also: Iterable[Key] = ()) -> pl.DataFrame:
+    """Give the sums of every user under each account, or of every account, that may be seen, by account and user.
 
-    What a user does outside of jobs is under the account "".
+    Beside the columns of `users` and `accounts`: allocated_gpus, energy_joules, lustre_bytes and lustre_metadata. Who
+    has no open run may have the last ones, and who is named in `also` has a row in any case. What a user does outside
+    of jobs is under the account "".
     """
-    totals: Mapping[tuple[str, str], Totals] = {(sums.account, sums.user): sums.totals for sums in energy}
-    rates = {(sums.account, sums.user): sums for sums in lustre}
-    by_key = {(sums.account, sums.user): sums for sums in live}
-    keys = sorted(by_key.keys() | totals.keys() | rates.keys())
-    every = ((key, by_key.get(key, Sums(*key))) for key in keys)
-    return [SumsRow(sums, totals.get(key), rates.get(key)) for key, sums in every if sight.sees_sums(sums)]
+    gpus = _keyed(view, of, "gpus").group_by(KEY).agg(allocated_gpus=pl.col("count").sum())
+    found = _keyed(view, of).with_columns(is_live=True)
+    for more in (gpus, _energy(view, of), _lustre(view, of), _frame(also)):
+        found = found.join(more, on=KEY, how="full", coalesce=True)
+    return (
+        found.with_columns(
+            pl.when("is_live").then(name).otherwise(0.0).alias(name)
+            for name in ("allocated_cpus", "allocated_memory_bytes")
+        )
+        .filter(sight.seen if of == "user" else sight.seen_accounts)
+        .sort(KEY)
+    )
 
 
-def _account_json(sums: SumsRow, view: ClusterView) -> Json:
-    known = view.tree.get(sums.live.account)
-    place = {"parent": known.parent or None, "organization": known.organization or None} if known else {}
-    return {**sums.json(), **place}
+def _keyed(view: ClusterView, of: Owner, counts: str = "") -> pl.DataFrame:
+    """Give a table of users or of accounts, with the key of both."""
+    frame = view.frames[f"{of}_{counts}" if counts else f"{of}s"]
+    return frame if of == "user" else frame.with_columns(user=pl.lit(""))
 
 
-def _warnings(request: web.Request, view: ClusterView) -> list[str]:
-    return list(source_warnings(request.app[STORE].current, view.cluster))
+def _energy(view: ClusterView, of: Owner) -> pl.DataFrame:
+    return _keyed(view, of, "energy").select(*KEY, energy_joules="energy_joules_total")
+
+
+def _lustre(view: ClusterView, of: Owner) -> pl.DataFrame:
+    """Give the rates of everybody on all file systems together."""
+    rows = _keyed(view, of, "lustre").with_columns(lustre_metadata="metadata_operations_per_second")
+    moved = [total(f"{kind}_bytes_per_second") for kind in ("read", "write")]
+    known = pl.any_horizontal(each.is_not_null() for each in moved)
+    return rows.group_by(KEY).agg(
+        lustre_bytes=pl.when(known).then(pl.sum_horizontal(moved)), lustre_metadata=total("lustre_metadata")
+    )
+
+
+def _frame(rows: Iterable[Sequence[Any]], *numbers: str) -> pl.DataFrame:
+    schema = {**dict.fromkeys(KEY, pl.String), **dict.fromkeys(numbers, pl.Float64)}
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def rows_json(view: ClusterView, of: Owner, sums: pl.DataFrame) -> list[Json]:
+    """Show rows of `sums_of`."""
+    states, gpus, findings = (_counts(view, of, kind, sums) for kind in ("states", "gpus", "findings"))
+    energy, costs, lustre = (_rows_in(view, of, kind, sums) for kind in ("energy", "costs", "lustre"))
+    rows = []
+    for row in sums.iter_rows(named=True):
+        key = row["account"], row["user"]
+        rows.append(
+            {
+                "account": row["account"],
+                **({"user": row["user"]} if of == "user" else {}),
+                **sums_json(row, states.get(key, {}), gpus.get(key, {}), findings.get(key, {})),
+                "lustre": lustre_json(lustre[key]) if key in lustre else None,
+                "energy": totals_json(energy[key][0], _costs(costs.get(key, ()))) if key in energy else None,
+            }
+        )
+    return rows
+
+
+def _costs(rows: Iterable[Row]) -> Mapping[Price, float]:
+    return {(row["component"], row["currency"]): row["amount"] for row in rows}
+
+
+def _rows_in(view: ClusterView, of: Owner, kind: str, sums: pl.DataFrame) -> Mapping[Key, list[Row]]:
+    """Give the rows of users or accounts in another table, such as those of each file system in `lustre`."""
+    found: dict[Key, list[Row]] = {}
+    own = _keyed(view, of, kind).join(sums.select(KEY), on=KEY, how="semi", maintain_order="left")
+    for row in own.iter_rows(named=True):
+        found.setdefault((row["account"], row["user"]), []).append(row)
+    return found
+
+
+def _counts(view: ClusterView, of: Owner, kind: str, sums: pl.DataFrame) -> Mapping[Key, Mapping[Any, int]]:
+    """Give the counts of users or accounts by what they are counted by."""
+    own = _keyed(view, of, kind).join(sums.select(KEY), on=KEY, how="semi")
+    by = [name for name in own.columns if name not in (*KEY, "count")]
+    found: dict[Key, dict[Any, int]] = {}
+    for account, user, count, *of_what in own.sort(by).select(*KEY, "count", *by).iter_rows():
+        found.setdefault((account, user), {})[of_what[0] if len(by) == 1 else tuple(of_what)] = count
+    return found
+
+
+def _placed(view: ClusterView, accounts: list[Json]) -> list[Json]:
+    """Add where accounts are in the tree, as far as it has them."""
+    known = ((row, view.tree.get(row["account"])) for row in accounts)
+    return [
+        {**row, **({"parent": of.parent or None, "organization": of.organization or None} if of else {})}
+        for row, of in known
+    ]
+
+
+def _warnings(request: web.Request) -> list[str]:
+    return list(source_warnings(request.app[STORE].current, request.match_info["cluster"]))

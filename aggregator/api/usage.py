@@ -19,7 +19,7 @@ from aggregator.join.usage import Point, with_below
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
 from aggregator.model.moment import rfc3339
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
-from aggregator.model.view import ClusterView, Sums
+from aggregator.model.view import ClusterView
 from aggregator.queries.usage import History, NoUsage, Owners, Span
 
 MAX_POINTS: Final = 11_000
@@ -34,7 +34,7 @@ async def get_account_usage(request: web.Request) -> web.Response:
     asked = Parameters(request, *_COMMON, "qos")
     view, sight, catalog = await _look(request)
     account = request.match_info["account"]
-    if account not in catalog.parents or not sight.sees_sums(Sums(account)):
+    if account not in catalog.parents or not sight.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
     below = with_below(account, catalog.parents)
     pairs = frozenset(names for names in catalog.associations.values() if names[1] in below)
@@ -50,7 +50,7 @@ async def get_user_usage(request: web.Request) -> web.Response:
     pairs = frozenset(
         (name, account)
         for name, account in catalog.associations.values()
-        if name == user and (not accounts or account in accounts) and sight.sees_sums(Sums(account, name))
+        if name == user and (not accounts or account in accounts) and sight.sees_sums(account, name)
     )
     if not pairs:
         under = f" under {', '.join(sorted(accounts))[:_SHOWN]}" if accounts else ""
@@ -85,7 +85,7 @@ async def _answer(
 ) -> web.Response:
     span = _span(asked, catalog, request.app[CLOCK]())
     owners = Owners(of=pairs, qos=_qos(asked, catalog))
-    history = await request.app[USAGE].of(view.cluster, owners, span, [job.run for job in view.jobs])
+    history = await request.app[USAGE].of(view.cluster, owners, span, tuple(view.runs.values()))
     data = {
         "cluster": view.cluster,
         **shown,

@@ -9,7 +9,7 @@ from aggregator.api.identity import Identity
 from aggregator.api.tokens.scope import READ_OWN, accounts_of
 from aggregator.engine.view import View
 from aggregator.model.accounting import Account, Run
-from aggregator.model.view import ClusterView, Snapshot, Sums
+from aggregator.model.view import ClusterView, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,26 +31,34 @@ class Sight:
     memberships: frozenset[str] = frozenset()
     members_see_members: bool = False
 
+    @property
+    def whole_accounts(self) -> frozenset[str]:
+        """Give the accounts whose members' jobs are all shown."""
+        return self.accounts | (self.memberships if self.members_see_members else frozenset())
+
+    @property
+    def seen(self) -> pl.Expr:
+        """Tell which rows that are of a user under an account are shown; to everybody else they do not exist."""
+        is_own = (pl.col("user") == pl.lit(self.user, dtype=pl.String)).fill_null(False)
+        return pl.lit(self.everything) | is_own | pl.col("account").is_in(list(self.whole_accounts))
+
+    @property
+    def seen_accounts(self) -> pl.Expr:
+        """Tell of which accounts the sums are shown."""
+        return pl.lit(self.everything) | pl.col("account").is_in(list(self.accounts | self.memberships))
+
     def sees_run(self, run: Run) -> bool:
         """Tell whether the run is shown; to everybody else it does not exist."""
-        return (
-            self.everything
-            or run.user == self.user
-            or run.account in self.accounts
-            or (self.members_see_members and run.account in self.memberships)
-        )
+        return self.everything or run.user == self.user or run.account in self.whole_accounts
 
     def sees_script(self, run: Run) -> bool:
         """Tell whether the run's script is shown: to its owner and the staff, for it may hold secrets."""
         return self.everything or run.user == self.user
 
-    def sees_sums(self, sums: Sums) -> bool:
+    def sees_sums(self, account: str, user: str = "") -> bool:
         """Tell whether the sums of an account, or of a user in it, are shown."""
-        if self.everything or sums.account in self.accounts:
-            return True
-        if not sums.user:
-            return sums.account in self.memberships
-        return sums.user == self.user or (self.members_see_members and sums.account in self.memberships)
+        whole = self.whole_accounts if user else self.accounts | self.memberships
+        return self.everything or account in whole or (bool(user) and user == self.user)
 
     def spaces_of(self, filesystem: View) -> pl.DataFrame:
         """Give the users of a file system whose space is shown."""

@@ -22,11 +22,11 @@ from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
 from aggregator.app.watch import watch
 from aggregator.config import Bounds, ListenAddress, State, active_rules, load_rules
-from aggregator.join.waste import Judge
 from aggregator.model.cloud import IdleRule
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.software import Software
+from aggregator.parts.waste.rules import compile_rules
 from aggregator.state import StateStore
 from aggregator.synthetic import (
     LOGIN_NODE,
@@ -118,7 +118,7 @@ def timing_of(jobs: int) -> Timing:
     """Give the times, rules and prices of a site with so many running jobs."""
     return Timing(
         interval=interval_of(jobs), prices=PRICES, backfill=_BACKFILL_SECONDS * past_share(jobs),
-        judge=Judge(active_rules(load_rules())),
+        rules=compile_rules(active_rules(load_rules())),
     )  # fmt: skip
 
 

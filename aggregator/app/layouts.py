@@ -6,11 +6,14 @@ from typing import Final
 from aggregator import families
 from aggregator.engine.column import Listing
 from aggregator.engine.part import Layout
-from aggregator.parts import cloud, storage
+from aggregator.parts import cloud, energy, jobs, lustre, nodes, owners, storage, waste
 
+# The owners' sums come last: they add up what the parts before have put into the jobs.
+CLUSTERS: Final = Layout("cluster", (jobs.PART, energy.PART, waste.PART, lustre.PART, nodes.PART, owners.PART))
 FILESYSTEMS: Final = Layout("filesystem", (storage.PART,))
 CLOUDS: Final = Layout("cloud", (cloud.PART,))
 FAMILIES: Final[tuple[Listing, ...]] = (
+    *CLUSTERS.listings,
     *(family.listing for family in families.ALL),
     *FILESYSTEMS.listings,
     *CLOUDS.listings,

@@ -26,9 +26,10 @@ def parts_of(config: Config, timing: Timing) -> dict[Key, Part]:
             reads[FILESYSTEM, name] = (sections, digests(sections), config.refresh)
     for name, cloud in config.cloud.items():
         reads[CLOUD, name] = (cloud, digests(cloud), config.refresh)
-    # How jobs are judged and shown, and what they cost, concerns clusters only.
-    judged = (config.refresh, config.energy, config.usage, config.waste, config.waste_rules, config.limits)
+    shown = (config.refresh, config.limits)
+    # How jobs are judged, and what they cost, concerns clusters only.
+    judged = (*shown, config.energy, config.usage, config.waste, config.waste_rules)
     return {
-        key: Part(partial(open_site, config, key), timing, of, judged if key[0] == CLUSTER else config.refresh)
+        key: Part(partial(open_site, config, key), timing, of, judged if key[0] == CLUSTER else shown)
         for key, of in reads.items()
     }

@@ -1,28 +1,29 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from aggregator import executors
 from aggregator.app.exported import CloudSources
-from aggregator.app.layouts import CLOUDS, FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, CLUSTERS, FILESYSTEMS
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
+from aggregator.engine.exposition import Limits, Member
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
-from aggregator.exposition import Page, Renderer, ServiceMetrics
-from aggregator.exposition.render import JOB_NAME_BYTES
-from aggregator.join.efficiency import FairShare
-from aggregator.join.waste import Judge
-from aggregator.model.accounting import Run
+from aggregator.exposition import Budget, Page, Renderer, ServiceMetrics
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.parts.cloud.inputs import Cloud
+from aggregator.parts.jobs.efficiency import FairShare
+from aggregator.parts.jobs.settings import JOB_NAME_BYTES, JobSettings
+from aggregator.parts.nodes.settings import NodeSettings
 from aggregator.parts.storage.inputs import Filesystem
-from aggregator.refresh.cluster import ClusterRefresher, NodeFeeds
+from aggregator.parts.waste.rules import Compiled, compile_rules
+from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Feed, Fetches
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
@@ -45,8 +46,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
-    waste is judged, what things cost, the month and day on which the fiscal year begins, and how long a job's name may
-    be on the page.
+    waste is judged, what things cost, the month and day on which the fiscal year begins, how long a job's name may be
+    on the page, and how many rows of each group of families may have series.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -57,11 +58,12 @@ class Timing:
     timeout: float = 60.0
     retention: Retention = field(default_factory=Retention)
     fair_share: FairShare = field(default_factory=FairShare)
-    judge: Judge = field(default_factory=Judge)
+    rules: Compiled = field(default_factory=lambda: compile_rules(()))
     prices: Prices = field(default_factory=Prices)
     backfill: float = 86_400.0
     fiscal_year: tuple[int, int] | None = None
     job_name_bytes: int = JOB_NAME_BYTES
+    series: Limits = field(default_factory=dict)
 
 
 class SharedAllocations:
@@ -99,30 +101,40 @@ class Outlets:
             partial(metrics.observe_stage, cluster, filesystem), partial(metrics.count_failure, cluster, filesystem)
         )
 
-    def publisher(self, name: str, stale_after: float, job_name_bytes: int) -> Publish[ClusterView]:
+    def publisher(self, name: str, timing: Timing) -> Publish[ClusterView]:
         """Make the function that renders a cluster's view off the event loop and then publishes view and page together.
 
         Both are shown for `stale_after` seconds, should no other follow.
         """
-        renderer = Renderer(job_name_bytes)
+        renderer, budget = Renderer(timing.job_name_bytes), self._budget(CLUSTERS, name, timing)
 
         async def publish(view: ClusterView) -> None:
-            members = await executors.run(executors.REFRESH, renderer.render, view)
+            members = await executors.run(executors.REFRESH, _render, renderer, budget, view)
             # No await between the two: page and API show the same snapshot.
-            self.store.publish_cluster(view, stale_after)
+            self.store.publish_cluster(view, timing.stale_after)
             self.page.publish(("cluster", name), members)
 
         return publish
 
-    def parts_publisher(self, layout: Layout, show: Callable[[View, float], None], stale_after: float) -> Publish[View]:
+    def parts_publisher(
+        self, layout: Layout, name: str, show: Callable[[View, float], None], timing: Timing
+    ) -> Publish[View]:
         """Make the same for what is made of parts, which `show` shows in the API."""
+        budget = self._budget(layout, name, timing)
 
         async def publish(view: View) -> None:
-            members = await executors.run(executors.REFRESH, layout.render, view.name, view.frames)
-            show(view, stale_after)
+            members = await executors.run(executors.REFRESH, budget.render, view.name, view.frames)
+            show(view, timing.stale_after)
             self.page.publish((layout.kind, view.name), members)
 
         return publish
+
+    def _budget(self, layout: Layout, name: str, timing: Timing) -> Budget:
+        return self.memory.keep(f"series of a {layout.kind}", name, Budget(layout, timing.series))
+
+
+def _render(renderer: Renderer, budget: Budget, view: ClusterView) -> Mapping[str, Member]:
+    return {**renderer.render(view), **budget.render(view.cluster, view.frames)}
 
 
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
@@ -203,14 +215,13 @@ def _cluster(
     timing: Timing,
     outlets: Outlets,
 ) -> ClusterRefresher:
-    known = outlets.store.current.clusters.get(name)
-    if known is None:
+    if name not in outlets.store.current.clusters:
         # A cluster that is configured is known, though nothing is known of it yet.
-        outlets.store.publish_cluster(ClusterView(name, 0.0))
+        outlets.store.publish_cluster(ClusterView(name, 0.0, frames=CLUSTERS.empty()))
     cluster = ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
-        use=_feed(sources.use, name, timing, outlets, doubt(partial(_runs, outlets.store, name)))
+        use=_feed(sources.use, name, timing, outlets, doubt(lambda: outlets.store.latest.clusters[name].frames["jobs"]))
         if sources.use
         else None,
         bases=sources.bases,
@@ -219,18 +230,20 @@ def _cluster(
         usage=usage.view if usage else lambda: None,
         levels=_feed(sources.levels, name, timing, outlets, vanished) if sources.levels else None,
         lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
-        nodes=NodeFeeds(
-            scheduler=_feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
-            hosts=_feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
-            kinds=sources.kinds,
-            names=sources.names,
+        feeds=(
+            _feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
+            _feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
         ),
-        fair_share=timing.fair_share,
-        judge=timing.judge,
-        previous={job.run.run_id: job.use for job in known.jobs} if known else {},
-        publish=outlets.publisher(name, timing.stale_after, timing.job_name_bytes),
+        names=sources.names,
+        publish=outlets.publisher(name, timing),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
+        layout=CLUSTERS,
+        facts=(
+            JobSettings(timing.fair_share, timing.job_name_bytes),
+            timing.rules,
+            NodeSettings(sources.kinds),
+        ),
     )
     return outlets.memory.keep("cluster", name, cluster)
 
@@ -241,7 +254,7 @@ def _filesystem(
     if name not in outlets.store.current.filesystems:
         outlets.store.publish_filesystem(View(name, 0.0, FILESYSTEMS.empty()))
     patient, quotas = _patient(timing, sources.interval), sources.quotas
-    publish = outlets.parts_publisher(FILESYSTEMS, outlets.store.publish_filesystem, patient.stale_after)
+    publish = outlets.parts_publisher(FILESYSTEMS, name, outlets.store.publish_filesystem, patient)
     return PartsRefresher(
         "file system",
         name,
@@ -271,7 +284,7 @@ def _cloud(
         layout=CLOUDS,
         facts=Cloud(name, sources.rule),
         feeds=(_feed(sources.use, name, patient, outlets), allocations),
-        publish=outlets.parts_publisher(CLOUDS, outlets.store.publish_cloud, patient.stale_after),
+        publish=outlets.parts_publisher(CLOUDS, name, outlets.store.publish_cloud, patient),
         stages=outlets.stages(name, ""),
     )
 
@@ -279,10 +292,6 @@ def _cloud(
 def _patient(timing: Timing, interval: float) -> Timing:
     """Give the times of what has an interval of its own: what is read every 5 minutes is not stale after 5."""
     return replace(timing, interval=interval, stale_after=max(timing.stale_after, STALE_INTERVALS * interval))
-
-
-def _runs(store: SnapshotStore, cluster: str) -> Iterator[Run]:
-    return (job.run for job in store.latest.clusters[cluster].jobs)
 
 
 def _feed(

@@ -26,9 +26,9 @@ from aggregator.app.turns import Turns
 from aggregator.app.watch import watch
 from aggregator.app.web import CHECK_SECONDS, Reading, Web
 from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, load, needs_restart
-from aggregator.join.efficiency import FairShare
-from aggregator.join.waste import Judge
 from aggregator.model.energy import Prices
+from aggregator.parts.jobs.efficiency import FairShare
+from aggregator.parts.waste.rules import compile_rules
 from aggregator.refresh.summaries import Retention
 from aggregator.state import StateError, StateStore
 
@@ -39,19 +39,20 @@ RELOAD_SECONDS = 1.0
 
 def timing_of(config: Config) -> Timing:
     """Read the refresh's times from the configuration."""
+    shares = config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
+    fair_share = FairShare(*shares)
     return Timing(
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
         stalled_after=config.refresh.stalled_after,
         retention=Retention(summaries=config.state.summary_retention, scripts=config.state.script_retention),
-        fair_share=FairShare(
-            config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
-        ),
-        judge=Judge(config.waste_rules, config.waste_exemptions),
+        fair_share=fair_share,
+        rules=compile_rules(config.waste_rules, config.waste_exemptions, fair_share),
         prices=_prices(config.energy),
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
         job_name_bytes=config.limits.job_name_bytes,
+        series=config.limits.series.model_dump(),
     )
 
 

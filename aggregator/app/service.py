@@ -43,7 +43,7 @@ class Service:
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
         own = (self.metrics.families(), vitals_families(self._vitals, self.metrics.registry))
         self.page = Page(own, FAMILIES, self.store.is_late)
-        self.metrics.series = self.page.series
+        self.metrics.series, self.metrics.folded = self.page.series, self.page.folded
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
         self._histories: dict[str, HistoryReader] = {}

@@ -17,10 +17,11 @@ from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
 from aggregator.model.accounting import Accounting
 from aggregator.model.decay import Decay
-from aggregator.model.energy import NodePower
 from aggregator.model.lustre import LustreUse
-from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.node import Kind
+from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.nodename import NodeRule
+from aggregator.model.readings import NodeSize
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
 from aggregator.model.use import Use
@@ -264,10 +265,10 @@ def _open_lustre(
     return PrometheusLustre(client, section.prometheus.matchers, used, names, patience=patience)
 
 
-def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodePower]:
+def _known_nodes(energy: Energy, names: NodeRule) -> dict[str, NodeSize]:
     """Say what the node classes say of each node."""
     return {
-        node: NodePower(
+        node: NodeSize(
             static_watts=section.idle_watts, cpus=section.cpus, memory_bytes=section.memory, gpus=section.gpus
         )
         for section in energy.node_classes.values()

@@ -168,10 +168,14 @@ class Waste(Section):
 
 
 class SeriesLimits(Section):
-    """Bound the series of the families that grow with the site."""
+    """Bound of how many things there are series, by the group of their families (`?collect[]=`)."""
 
     jobs: Count = 2_000_000
     users: Count = 100_000
+    accounts: Count = 100_000
+    nodes: Count = 100_000
+    storage: Count = 100_000
+    cloud: Count = 100_000
 
 
 class Limits(Section):

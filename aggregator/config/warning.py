@@ -13,10 +13,7 @@ from aggregator.config.schema import Config
 from aggregator.document.mistake import KeyPath, format_path
 from aggregator.document.secrets import SecretFile
 
-NOT_YET: Final = (
-    "energy.gpu_classes",
-    "limits.series",
-)
+NOT_YET: Final = ("energy.gpu_classes",)
 """Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 

@@ -15,6 +15,8 @@ _FAMILY = re.compile(r"hpc_[a-z][a-z0-9_]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
 _COUNTER_SUFFIX = "_total"
+# Two of these make no third: shares, times of the clock, and facts whose value is always 1.
+NO_AMOUNTS = ("_ratio", "_timestamp_seconds", "_info", "_level")
 _NOT_KNOWN: Final = "not known"
 
 
@@ -27,7 +29,8 @@ class Family:
     """One family of `/metrics`: a counter if its name ends in `_total`, else a gauge or a histogram.
 
     cost says how many series there are, source where the numbers come from (table, series or formula). labels are those
-    beside the table's. edges are the upper edges of a histogram's buckets without the last, which is +Inf.
+    beside the table's. edges are the upper edges of a histogram's buckets without the last, which is +Inf. adds_up is
+    false where a sum over rows means nothing though the name does not tell, such as for how long a job may run.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Family:
     labels: tuple[str, ...] = ()
     stability: Stability = "STABLE"
     edges: tuple[float, ...] = ()
+    adds_up: bool = True
 
     def __post_init__(self) -> None:
         if not _FAMILY.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
@@ -45,6 +49,11 @@ class Family:
             raise DeclarationError(f"{self.name}: the help must be a sentence")
         if self.edges and self.name.endswith(_COUNTER_SUFFIX):
             raise DeclarationError(f"{self.name}: a histogram is no counter")
+
+    @property
+    def folds(self) -> bool:
+        """Tell whether rows beyond the budget of series are shown as their sum; else they are left out."""
+        return self.adds_up and not self.edges and not self.name.endswith(NO_AMOUNTS)
 
     @property
     def type(self) -> Kind:
@@ -95,6 +104,11 @@ class Sample:
         if bool(self.total) != bool(self.family.edges):
             raise DeclarationError(f"{self.family.name}: a histogram has a total, and nothing else has")
 
+    def is_shown(self, column: str) -> pl.Expr:
+        """Tell in which rows it is, as the sample of this column."""
+        known = pl.col(column).is_not_null()
+        return known & pl.col(self.where) if self.where else known
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -119,7 +133,9 @@ class Table:
 
     of is the thing, collect the name by which `?collect[]=` picks it. labels are those of all its families beside the
     name of what it belongs to (a cluster, a file system, a cloud), each with the column that has its values. where is a
-    column of truth values: other rows are in the API only, and have no sample.
+    column of truth values: other rows are in the API only, and have no sample. size is the column by which the largest
+    rows keep their series where there are more than the budget has room for; one of several tables of the same things
+    declares it.
     """
 
     name: str
@@ -128,12 +144,13 @@ class Table:
     labels: Mapping[str, str]
     columns: tuple[Column, ...]
     where: str = ""
+    size: str = ""
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise DeclarationError(f"{self.name}: two columns have one name")
-        used = {*self.labels.values(), self.where}
+        used = {*self.labels.values(), self.where, self.size}
         for sample in self.samples:
             used |= {*sample.label_columns.values(), sample.total, sample.where}
         if missing := used - {*names, ""}:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import polars as pl
 
 from aggregator.engine.column import Column, DeclarationError, Listing, Table
-from aggregator.engine.exposition import Member, render
+from aggregator.engine.exposition import Folded, Limits, Member, Rests, fold, render
 from aggregator.engine.frame import Frames, conform, empty
 
 T = TypeVar("T")
@@ -23,6 +24,13 @@ class Inputs:
         """Give the input of a type, None where it could not be read."""
         found: T | None = self._found.get(kind)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """An input of every refresh but the first: the frames of the one before."""
+
+    frames: Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +74,15 @@ class Layout:
         """Give the families of all tables."""
         return [listing for table in self.tables.values() for listing in table.listings(self.kind)]
 
-    def render(self, name: str, frames: Frames) -> Mapping[str, Member]:
+    def fold(self, frames: Frames, limits: Limits, before: Folded) -> Folded:
+        """Choose which rows have series within the budget, after what was shown before."""
+        return fold(self.tables.values(), frames, limits, before)
+
+    def render(self, name: str, frames: Frames, rests: Rests = MappingProxyType({})) -> Mapping[str, Member]:
         """Write every family of one thing that has samples: family name → member."""
         members: dict[str, Member] = {}
         for table in self.tables.values():
-            members |= render(table, frames[table.name], {self.kind: name})
+            members |= render(table, frames[table.name], {self.kind: name}, rests.get(table.name, {}))
         return members
 
     def join(self, inputs: Inputs, at: float) -> Joined:

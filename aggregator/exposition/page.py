@@ -75,6 +75,15 @@ class Page:
                 counts[name] = counts.get(name, 0) + member.series
         return counts
 
+    def folded(self) -> Mapping[str, int]:
+        """Count what has no series of its own because of the budget, by the families in which it would have one."""
+        counts: dict[str, int] = {}
+        for scope in self._shown():
+            for name, member in scope.members.items():
+                if member.folded:
+                    counts[name] = counts.get(name, 0) + member.folded
+        return counts
+
     async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
         """Answer a scrape: text or OpenMetrics, gzip or identity, all groups or those named."""
         openmetrics = bool(_OPENMETRICS.search(request.headers.get("Accept", "")))

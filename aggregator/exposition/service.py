@@ -37,6 +37,7 @@ class State:
     ends: Mapping[tuple[str, ...], float]
     stages: Mapping[tuple[str, ...], float]
     series: Mapping[str, int]
+    folded: Mapping[str, int]
     reload_succeeded: bool
     reload_time: float
     restart_needed: tuple[str, ...]
@@ -60,6 +61,7 @@ class ServiceMetrics:
         self.restart_needed: Collection[str] = ()
         self._snapshot = snapshot
         self.series = series
+        self.folded: Callable[[], Mapping[str, int]] = dict
         self._told = 0
         self._refreshes = CollectorRegistry(auto_describe=False)
         self._fetch_duration = Histogram(
@@ -131,6 +133,7 @@ class ServiceMetrics:
             ends={(name,): view.ledger_end for name, view in clusters.items() if view.ledger_end},
             stages=dict(self._stage_seconds),
             series=self.series(),
+            folded=self.folded(),
             reload_succeeded=self.reload_succeeded,
             reload_time=self.reload_time,
             restart_needed=tuple(self.restart_needed),
@@ -165,6 +168,10 @@ def _refreshes(state: State) -> Iterable[Metric]:
     yield _gauge(
         "series", "Series on the page by family.", ("family",),
         [((name,), count) for name, count in state.series.items()],
+    )  # fmt: skip
+    yield _gauge(
+        "series_folded", "Series that a family would have more without limits.series.", ("family",),
+        [((name,), count) for name, count in state.folded.items()],
     )  # fmt: skip
 
 

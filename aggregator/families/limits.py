@@ -19,8 +19,8 @@ def _users(view: View) -> Sequence[Standing]:
     """List the users with open jobs by the association that serves every partition: one for each user and account."""
     return [
         standing
-        for sums in view.users
-        for standing in view.limits.users.get((sums.account, sums.user), ())
+        for account, user in view.frames["users"].select("account", "user").iter_rows()
+        for standing in view.limits.users.get((account, user), ())
         if not standing.partition
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from aggregator.model.association import Associations
-from aggregator.model.jobid import JobId
+from aggregator.model.jobid import JobId, display_id
 from aggregator.model.tres import NOTHING, Allocation
 
 
@@ -80,13 +80,8 @@ class Run:
 
     @property
     def display_id(self) -> str:
-        """Write the id as sacct does: `123`, `123_4`, `123_[…]`, `123+1`."""
-        if self.array_job_id is not None:
-            task = "[…]" if self.array_task_id is None else str(self.array_task_id)
-            return f"{self.array_job_id}_{task}"
-        if self.het_job_id is not None and self.het_offset is not None:
-            return f"{self.het_job_id}+{self.het_offset}"
-        return str(self.job_id)
+        """Write the id as sacct does."""
+        return display_id(self.job_id, self.array_job_id, self.array_task_id, self.het_job_id, self.het_offset)
 
     @property
     def held(self) -> Allocation:

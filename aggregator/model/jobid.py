@@ -25,6 +25,21 @@ class JobId:
         return f"{self.job_id}+{self.het_offset}" if self.het_offset is not None else str(self.job_id)
 
 
+def display_id(
+    job_id: int,
+    array_job_id: int | None = None,
+    array_task_id: int | None = None,
+    het_job_id: int | None = None,
+    het_offset: int | None = None,
+) -> str:
+    """Write the id as sacct does: `123`, `123_4`, `123_[…]`, `123+1`."""
+    if array_job_id is not None:
+        return f"{array_job_id}_{'[…]' if array_task_id is None else array_task_id}"
+    if het_job_id is not None and het_offset is not None:
+        return f"{het_job_id}+{het_offset}"
+    return str(job_id)
+
+
 def parse_job_id(text: str) -> JobId:
     """Parse one of the three forms, or raise JobIdError."""
     match = _FORM.fullmatch(text)

@@ -60,3 +60,11 @@ class RecordedUse:
     memory_peak_bytes: int | None = None
     energy_joules: int | None = None
     energy_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEfficiency:
+    """Used ÷ allocated over the whole run as its steps tell it (ratios); None where it is not known."""
+
+    cpu: float | None = None
+    memory: float | None = None

@@ -7,11 +7,11 @@ from typing import Final, Protocol, TypeVar
 
 from cachetools import TTLCache
 
-from aggregator.join.steps import close_steps
 from aggregator.model.accounting import Run
 from aggregator.model.around import Around, ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Recorded
+from aggregator.parts.jobs.steps import close_steps
 from aggregator.queries.cache import CachedReads
 from aggregator.queries.jobs import CACHE_SECONDS, JobQueries
 from aggregator.sources.base import FetchError

@@ -1,14 +1,16 @@
 """Pages of finished runs: bounded in rows, cached for a moment, few reads at once."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import polars as pl
 from cachetools import TTLCache
 
-from aggregator.model.accounting import Run
+from aggregator import executors
 from aggregator.model.history import Chunk, RunKey, Search
+from aggregator.model.job_inputs import RUNS, runs_of
 from aggregator.queries.cache import CachedReads
 from aggregator.queries.jobs import CACHE_SECONDS
 
@@ -43,12 +45,12 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Runs in order, the key after which to go on (None: that is all), and how many rows were examined.
+    """Runs in order (RUNS), the key after which to go on (None: that is all), and how many rows were examined.
 
     cut says that a read by id or array was longer than its bound.
     """
 
-    runs: tuple[Run, ...]
+    runs: pl.DataFrame
     last: RunKey | None
     examined: int
     cut: bool = False
@@ -87,28 +89,36 @@ class HistoryQueries:
         self,
         cluster: str,
         search: Search,
-        wanted: Callable[[Run], bool],
+        wanted: pl.Expr,
         after: RunKey | None,
         limit: int,
         rows: int = PAGE_ROWS,
     ) -> HistoryPage:
         """Give at most `limit` wanted runs after a key, newest end first, having examined `rows` rows or a chunk more.
 
-        Raises FetchError.
+        wanted is over the columns of RUNS. Raises FetchError.
         """
-        found: list[tuple[RunKey, Run]] = []
+        pages, keys = [pl.DataFrame(schema=RUNS)], list[RunKey]()
         examined, cut = 0, False
         while True:
             chunk = await self._chunk(cluster, search, after)
             examined, cut = examined + chunk.examined, cut or chunk.cut
-            found += [each for each in chunk.runs if wanted(each[1])]
-            if len(found) > limit:
-                found, after = found[:limit], found[limit - 1][0]
+            found, keys_found = await executors.run(executors.ANSWERS, _choose, chunk, wanted)
+            pages.append(found)
+            keys += keys_found
+            if len(keys) > limit:
+                after = keys[limit - 1]
                 break
             after = chunk.last
             if after is None or examined >= rows:
                 break
-        return HistoryPage(tuple(run for _, run in found), after, examined, cut)
+        return HistoryPage(pl.concat(pages).head(limit), after, examined, cut)
 
     async def _chunk(self, cluster: str, search: Search, after: RunKey | None) -> Chunk:
         return await self._chunks.get((cluster, search, after), lambda: self._readers[cluster].ended(search, after))
+
+
+def _choose(chunk: Chunk, wanted: pl.Expr) -> tuple[pl.DataFrame, list[RunKey]]:
+    """Give the wanted runs of a chunk, and their keys."""
+    runs = runs_of([run for _, run in chunk.runs]).runs.with_row_index("place").filter(wanted)
+    return runs.drop("place"), [chunk.runs[place][0] for place in runs["place"]]

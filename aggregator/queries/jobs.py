@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+import polars as pl
 from cachetools import TTLCache
 
 from aggregator.model.accounting import Run
-from aggregator.model.energy import RunLedger
 from aggregator.model.jobid import JobId
-from aggregator.model.view import Efficiency, JobUse
+from aggregator.model.ledger import LedgerTotals
 from aggregator.queries.cache import CachedReads
 
 # A finished run hardly changes; a live one comes from the snapshot.
@@ -30,8 +30,8 @@ class RunReader(Protocol):
 class SummaryReader(Protocol):
     """Where the use of ended runs is kept."""
 
-    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
-        """Give what is kept of these runs.
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> pl.DataFrame:
+        """Give what is kept of these runs (KEPT).
 
         Raises StateError.
         """
@@ -41,8 +41,8 @@ class SummaryReader(Protocol):
 class LedgerReader(Protocol):
     """Where the ledger's totals of runs are kept."""
 
-    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
-        """Give the totals of these runs.
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> LedgerTotals:
+        """Give the totals of these runs, and of nobody else.
 
         Raises StateError.
         """
@@ -65,16 +65,20 @@ class JobQueries:
         """
         return await self._reads.get((cluster, asked), lambda: self._readers[cluster].runs_of(asked))
 
-    async def summaries(self, cluster: str, runs: Collection[Run]) -> dict[int, tuple[JobUse, Efficiency]]:
-        """Give the last use and efficiency of those ended runs of which they were kept, by run id.
+    async def summaries(self, cluster: str, runs: pl.DataFrame) -> pl.DataFrame:
+        """Give the last use and efficiency of those ended runs (RUNS) of which they were kept (KEPT).
 
         Raises StateError.
         """
-        return await self._summaries.summaries(cluster, [run.run_id for run in runs if not run.is_open])
+        return await self._summaries.summaries(cluster, _ended(runs))
 
-    async def ledger(self, cluster: str, runs: Collection[Run]) -> dict[int, RunLedger]:
-        """Give what the ledger has added up of the ended ones of these runs, by run id.
+    async def ledger(self, cluster: str, runs: pl.DataFrame) -> LedgerTotals:
+        """Give what the ledger has added up of the ended ones of these runs (RUNS).
 
         Raises StateError.
         """
-        return await self._ledger.runs(cluster, [run.run_id for run in runs if not run.is_open])
+        return await self._ledger.runs(cluster, _ended(runs))
+
+
+def _ended(runs: pl.DataFrame) -> Collection[int]:
+    return runs.filter(pl.col("end").is_not_null())["run_id"].to_list()

@@ -1,44 +1,37 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from aggregator import executors
+from aggregator.engine.part import Before, Inputs, Layout
 from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
-from aggregator.join.energy import LedgerView
-from aggregator.join.waste import Judge
 from aggregator.model.accounting import Accounting
-from aggregator.model.lustre import LustreUse
-from aggregator.model.node import Hosts, Kind, Scheduler
+from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.ledger import LedgerView
+from aggregator.model.lustre import LustreUse, UidNames
+from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import UsageView
 from aggregator.model.use import Base, Use
-from aggregator.model.view import ClusterView, JobUse
+from aggregator.model.view import ClusterView
+from aggregator.parts.waste.observation import observation
+from aggregator.parts.waste.rules import Compiled
+from aggregator.refresh import columns
 from aggregator.refresh.bases import BaseReader, Bases
 from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
+from aggregator.refresh.parts import Failing
 from aggregator.refresh.stages import Publish, Stages
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFeeds:
-    """What is read of nodes besides the jobs on them; kinds has the hosts that are no compute nodes, names the rule."""
-
-    scheduler: Feed[Scheduler] | None = None
-    hosts: Feed[Hosts] | None = None
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
-    names: NodeRule = field(default_factory=NodeRule)
-
-    async def fetch(self, at: float) -> tuple[Scheduler | None, Hosts | None]:
-        """Fetch both, as far as they are configured."""
-        return await asyncio.gather(fetch_optional(self.scheduler, at), fetch_optional(self.hosts, at))
+_RULE = NodeRule()
 
 
 class ClusterRefresher:
-    """Keep one cluster's view current."""
+    """Keep one cluster's view current; what `feeds` bring goes to the parts as it is."""
 
     def __init__(
         self,
@@ -52,13 +45,13 @@ class ClusterRefresher:
         usage: Callable[[], UsageView | None] = lambda: None,
         levels: Feed[Mapping[str, float]] | None = None,
         lustre: LustreRefresher | None = None,
-        nodes: NodeFeeds | None = None,
-        fair_share: FairShare,
-        judge: Judge,
-        previous: Mapping[int, JobUse],
+        feeds: Sequence[Fetches[Any] | None] = (),
+        names: NodeRule = _RULE,
         publish: Publish[ClusterView],
         keep: Publish[ClusterView],
         stages: Stages,
+        layout: Layout,
+        facts: Sequence[object] = (),
     ) -> None:
         self.name = f"cluster {cluster}"
         self._cluster = cluster
@@ -70,52 +63,58 @@ class ClusterRefresher:
         self._usage = usage
         self._levels = levels
         self._lustre = lustre
-        self._nodes = nodes or NodeFeeds()
-        self._fair_share = fair_share
-        self._judge = judge
+        self._feeds = feeds
+        self._names = names
         self._publish = publish
         self._keep = keep
         self._stages = stages
-        self._previous = previous
+        self._layout = layout
+        self._facts = facts
+        self._before: Before | None = None
+        self._failing = Failing(self.name, stages.failed)
 
     def take_over(self, before: "ClusterRefresher") -> None:
         """Go on from what another refresher of the same cluster had found out."""
         self._bases.take_over(before._bases)
+        self._before = before._before
         if self._lustre and before._lustre:
             self._lustre.take_over(before._lustre)
 
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations, levels, lustre, (scheduler, hosts) = await asyncio.gather(
+            accounting, use, allocations, levels, lustre, found = await asyncio.gather(
                 self._accounting.fetch(at),
                 fetch_optional(self._use, at),
                 fetch_optional(self._allocations, at),
                 fetch_optional(self._levels, at),
                 fetch_optional(self._lustre, at),
-                self._nodes.fetch(at),
+                asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
             )
-            if self._lustre:
-                await self._lustre.learn(lustre, accounting, at)
+            runs = await executors.run(executors.REFRESH, runs_of, accounting.runs) if accounting else None
+            uid_names = await self._lustre.learn(lustre, runs, at) if self._lustre else None
             ledger = await self._ledger(at) if self._ledger else None
             bases = await self._bases.of(accounting.runs if accounting else (), at)
         with self._stages.measure("join"):
-            view = await executors.run(
+            view, failed = await executors.run(
                 executors.REFRESH,
                 self._join,
                 at,
                 accounting,
+                runs,
                 use,
                 bases,
                 allocations,
                 ledger,
                 levels,
                 lustre,
-                scheduler,
-                hosts,
+                uid_names,
+                found,
             )
-        self._accounting.learn("gpus_agree", view.gpus_agree)
-        self._previous = {job.run.run_id: job.use for job in view.jobs}
+        self._failing.tell(failed)
+        if accounting:
+            self._before = Before(view.frames)
+        self._accounting.learn("gpus_agree", next(iter(view.frames["gpu_agreement"]["agrees"]), None))
         with self._stages.measure("publish"):
             await self._publish(view)
         with self._stages.measure("keep"):
@@ -124,37 +123,55 @@ class ClusterRefresher:
     async def withdraw(self, at: float) -> None:
         """Show no job of this cluster, and count the failure."""
         self._stages.failed()
-        await self._publish(ClusterView(self._cluster, at))
+        await self._publish(ClusterView(self._cluster, at, frames=self._layout.empty()))
 
     def _join(
         self,
         at: float,
         accounting: Accounting | None,
+        runs: Runs | None,
         use: Use | None,
         bases: Mapping[int, Base],
         allocations: Allocations | None,
         ledger: LedgerView | None,
         levels: Mapping[str, float] | None,
         lustre: LustreUse | None,
-        scheduler: Scheduler | None,
-        hosts: Hosts | None,
-    ) -> ClusterView:
-        return join_cluster(
+        uid_names: UidNames | None,
+        found: Sequence[object],
+    ) -> tuple[ClusterView, Mapping[str, Exception]]:
+        view = join_cluster(
             self._cluster,
             at,
             accounting,
             use,
-            previous=self._previous,
-            bases=bases,
-            fair_share=self._fair_share,
             awards=allocations.awards if allocations else {},
-            ledger=ledger,
-            judge=self._judge,
             usage=self._usage(),
             levels=levels,
-            lustre=self._lustre.view(lustre, accounting) if self._lustre else None,
-            scheduler=scheduler,
-            hosts=hosts,
-            kinds=self._nodes.kinds,
-            names=self._nodes.names,
+            names=self._names,
         )
+        used = columns.use_of(use) if use else None
+        inputs = Inputs(
+            *self._facts,
+            self._before,
+            runs,
+            used,
+            ListedNodes(accounting.nodes) if accounting else None,
+            *found,
+            columns.bases_of(bases),
+            ledger,
+            lustre,
+            uid_names,
+        )
+        joined = self._layout.join(inputs, at)
+        context = Inputs(inputs.get(Compiled), observation(used))
+        warnings = (*view.warnings, *joined.frames["gpu_agreement"]["warning"].drop_nulls())
+        view = replace(
+            view,
+            frames=joined.frames,
+            context=context,
+            warnings=warnings,
+            has_jobs=accounting is not None and "jobs" not in joined.failed,
+            ledger_end=ledger.totals.window_end if ledger else None,
+            prices=ledger.prices if ledger else None,
+        )
+        return view, joined.failed

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from aggregator.model.instances import CloudUse
 from aggregator.model.lustre import LustreUse
-from aggregator.model.node import Hosts, Scheduler
+from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.replication import Replication
 from aggregator.model.storage import QuotaCounts
 from aggregator.model.use import Use

@@ -4,15 +4,21 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import polars as pl
+
 from aggregator import executors
-from aggregator.join.energy import LedgerView
-from aggregator.join.ledger import KEEP_ENDED_SECONDS, LedgerBook
-from aggregator.model.accounting import Run
-from aggregator.model.energy import Ledger, Power, PowerWindow, Prices
+from aggregator.ledger.runs import runs_of
+from aggregator.ledger.totals import KEEP_ENDED_SECONDS, add, no_totals
+from aggregator.ledger.window import gains
+from aggregator.model.energy import Prices
+from aggregator.model.job_inputs import Runs
+from aggregator.model.job_inputs import runs_of as columns_of
+from aggregator.model.ledger import LedgerTotals, LedgerView, Power
+from aggregator.model.readings import Readings
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.refresh.blank import complete
 from aggregator.refresh.streak import Streak
@@ -27,6 +33,11 @@ MAX_WINDOWS = 60
 LOAD_SECONDS = 5.0
 # Runs × windows that are fetched at once: some tens of megabytes.
 MAX_POINTS = 300_000
+_ON_NODES = (
+    pl.col("is_open")
+    & pl.col("start_timestamp_seconds").is_not_null()
+    & pl.col("state").is_in(["running", "suspended"])
+)
 
 
 class PowerSource(Protocol):
@@ -47,7 +58,7 @@ class PowerSource(Protocol):
         """
         ...
 
-    async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
+    async def windows(self, first_end: float, count: int) -> Readings:
         """Read `count` windows one after the other, the first of which ends at `first_end`.
 
         Raises FetchError.
@@ -58,14 +69,14 @@ class PowerSource(Protocol):
 class LedgerKeeper(Protocol):
     """Where the ledger is kept."""
 
-    async def load(self, cluster: str, keep_seconds: float) -> Ledger | None:
+    async def load(self, cluster: str, keep_seconds: float) -> LedgerTotals | None:
         """Read a cluster's ledger.
 
         Raises StateError.
         """
         ...
 
-    async def save(self, cluster: str, ledger: Ledger, before: float | None) -> bool:
+    async def save(self, cluster: str, totals: LedgerTotals, before: float | None) -> bool:
         """Move it on from the window that ended at `before`; False when somebody else has.
 
         Raises StateError.
@@ -106,7 +117,7 @@ class LedgerRefresher:
         self._snapshot = snapshot
         self._publish = publish
         self._failed = failed
-        self._ledger: Ledger | None = None
+        self._totals: LedgerTotals | None = None
         self._power: Power | None = None
         self._streak = Streak(_log, "ledger", f"cluster={cluster}")
         self._status = SourceStatus("ledger", cluster, up=False, error="no window is closed yet")
@@ -114,7 +125,7 @@ class LedgerRefresher:
 
     def take_over(self, before: "LedgerRefresher") -> None:
         """Go on from what another refresher of the same cluster knew; the state has the last word when it is saved."""
-        self._ledger, self._power, self._status = before._ledger, before._power, before._status
+        self._totals, self._power, self._status = before._totals, before._power, before._status
         self._publish(self._status)
 
     async def view(self, at: float) -> LedgerView | None:
@@ -122,16 +133,16 @@ class LedgerRefresher:
 
         What is kept is shown from the first snapshot on: counters and findings must not vanish at a restart or reload.
         """
-        if self._ledger is None:
+        if self._totals is None:
             kept = await self._kept()
             # The ledger's own refresh may have been faster, and be further on.
-            self._ledger = self._ledger or kept
-        if self._ledger is None:
+            self._totals = self._totals or kept
+        if self._totals is None:
             return None
         power = self._power
         if power and at - power.window_end > self._settings.stale_after + self._source.settle_seconds:
             power = None
-        return LedgerView(self._settings.prices, self._ledger, power)
+        return LedgerView(self._settings.prices, self._totals, power)
 
     async def refresh(self, at: float) -> None:
         """Add the windows that have closed and settled; a failure is said, and made good at the next refresh."""
@@ -146,7 +157,7 @@ class LedgerRefresher:
     async def withdraw(self, at: float) -> None:
         """Show no power, and read the ledger anew: what is in memory may be half done."""
         self._failed()
-        self._ledger = self._power = None
+        self._totals = self._power = None
         self._tell(at, 0, 0.0, "unexpected error; the log has the details")
 
     async def _advance(self, at: float) -> int:
@@ -154,37 +165,39 @@ class LedgerRefresher:
 
         Raises FetchError and StateError.
         """
-        accounted = self._accounted_until()
-        if accounted is None:
+        # The runs of all batches: a view that is published meanwhile may be one without jobs.
+        jobs, accounted = self._view().frames.get("jobs"), self._accounted_until()
+        if accounted is None or jobs is None:
             return 0
-        newest = await self._newest(at)
+        running = jobs.filter(_ON_NODES).height
+        newest = await self._newest(at, running)
         if newest is None:
             return 0
         settled = min(accounted, newest) - self._source.settle_seconds
         added = 0
         for _ in range(MAX_BATCHES):
-            if self._ledger is None:
-                self._ledger = await self._load(settled)
-            self._refuse_the_future(self._ledger, newest)
-            count = self._missing(self._ledger, settled)
+            if self._totals is None:
+                self._totals = await self._load(settled)
+            self._refuse_the_future(self._totals, newest)
+            count = self._missing(self._totals, settled, running)
             if count <= 0:
                 break
-            added += await self._add(self._ledger, count, newest)
+            added += await self._add(self._totals, count, newest, jobs)
         return added
 
-    async def _newest(self, at: float) -> float | None:
+    async def _newest(self, at: float, running: int) -> float | None:
         """Give the time of the newest sample: our own clock may be wrong, and the samples late.
 
         None while nothing runs and nothing is scraped. Raises FetchError.
         """
         newest = await self._source.newest(at)
-        if newest is None and self._running():
+        if newest is None and running:
             raise FetchError("Prometheus has no sample of `up` in the five minutes before our clock, while jobs run")
         return newest
 
-    def _refuse_the_future(self, ledger: Ledger, newest: float) -> None:
+    def _refuse_the_future(self, totals: LedgerTotals, newest: float) -> None:
         """Raise StateError for a ledger that is further on than what can have been measured."""
-        ahead = ledger.window_end - newest
+        ahead = totals.window_end - newest
         if ahead > self._source.window:
             raise StateError(
                 f"state.url: the ledger is {ahead:.0f} s further on than the newest sample: a clock was wrong "
@@ -194,14 +207,15 @@ class LedgerRefresher:
     def _accounted_until(self) -> float | None:
         """Tell until when the snapshot knows who ran: slurmacct's last success, not the last attempt.
 
-        And not before a view was made of it, which may take long or hang: its jobs are those of the view before.
+        And not before a view was made of it, which may take long or hang: its jobs are those of the view before. A view
+        that has no jobs because something failed tells nothing: every joule would be idle for ever.
         """
         status, view = self._snapshot().sources.get(("slurmacct", self._cluster)), self._view()
-        if status is None or status.last_success is None or not view.time:
+        if status is None or status.last_success is None or not view.has_jobs:
             return None
         return min(status.last_success, view.time)
 
-    async def _kept(self) -> Ledger | None:
+    async def _kept(self) -> LedgerTotals | None:
         """Read what is kept; a state that fails is said by the ledger's own refresh."""
         try:
             async with asyncio.timeout(LOAD_SECONDS):
@@ -209,16 +223,16 @@ class LedgerRefresher:
         except (StateError, TimeoutError):
             return None
 
-    async def _load(self, settled: float) -> Ledger:
+    async def _load(self, settled: float) -> LedgerTotals:
         """Read the ledger, or begin one; where it begins is kept too, so that a restart does not begin later."""
-        ledger = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
-        if ledger is None:
-            first = Ledger(self._floor(settled - self._settings.backfill_seconds))
+        totals = await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS)
+        if totals is None:
+            first = no_totals(self._floor(settled - self._settings.backfill_seconds))
             is_ours = await self._keeper.save(self._cluster, first, None)
-            ledger = first if is_ours else await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or first
-        return ledger
+            totals = first if is_ours else await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or first
+        return totals
 
-    async def _load_or_restore(self, ours: Ledger) -> Ledger:
+    async def _load_or_restore(self, ours: LedgerTotals) -> LedgerTotals:
         """Read what another replica has saved; a state that is behind ours was deleted or replaced, and gets ours.
 
         Counters must not go back. Raises StateError.
@@ -231,43 +245,37 @@ class LedgerRefresher:
             return ours
         return await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or ours
 
-    def _missing(self, ledger: Ledger, settled: float) -> int:
+    def _missing(self, totals: LedgerTotals, settled: float, running: int) -> int:
         window = self._source.window
-        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, self._running())))
-        return min(limit, math.floor((settled - self._next_begin(ledger)) / window))
+        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, running)))
+        return min(limit, math.floor((settled - self._next_begin(totals)) / window))
 
-    def _running(self) -> int:
-        return sum(1 for job in self._view().jobs if job.run.holds_resources)
-
-    def _next_begin(self, ledger: Ledger) -> float:
+    def _next_begin(self, totals: LedgerTotals) -> float:
         """Give where the next window begins: aligned, also when the windows have been given another length."""
         window = self._source.window
-        return math.ceil(ledger.window_end / window) * window
+        return math.ceil(totals.window_end / window) * window
 
     def _floor(self, at: float) -> float:
         return math.floor(at / self._source.window) * self._source.window
 
-    async def _add(self, ledger: Ledger, count: int, newest: float) -> int:
+    async def _add(self, totals: LedgerTotals, count: int, newest: float, jobs: pl.DataFrame) -> int:
         """Read, add and save some windows; 0 when another replica was faster.
 
         Raises FetchError while what jobs must have is missing in the first of them, and StateError.
         """
-        begin = self._next_begin(ledger)
-        windows, ended = await asyncio.gather(
-            self._source.windows(begin + self._source.window, count), self._ended.ended_since(begin)
+        begin, window = self._next_begin(totals), self._source.window
+        readings, ended = await asyncio.gather(
+            self._source.windows(begin + window, count), self._ended.ended_since(begin)
         )
-        # A run that has ended since the snapshot is in both; its end is the newer fact.
-        runs = {job.run.run_id: job.run for job in self._view().jobs} | {run.run_id: run for run in ended}
-        windows = await executors.run(executors.REFRESH, complete, windows, list(runs.values()), ledger, newest)
-        book = await executors.run(
-            executors.REFRESH, _book, ledger, self._settings.prices, windows, list(runs.values())
+        prices = self._settings.prices
+        after, power = await executors.run(
+            executors.REFRESH, lambda: _added(totals, prices, readings, jobs, columns_of(ended), newest)
         )
-        after = book.ledger()
-        is_ours = await self._keeper.save(self._cluster, after, ledger.window_end)
+        is_ours = await self._keeper.save(self._cluster, after, totals.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.
-        self._ledger = after if is_ours else await self._load_or_restore(ledger)
-        self._power = book.power
-        return len(windows) if is_ours else 0
+        self._totals = after if is_ours else await self._load_or_restore(totals)
+        self._power = power
+        return round((after.window_end - begin) / window) if is_ours else 0
 
     def _view(self) -> ClusterView:
         return self._snapshot().clusters[self._cluster]
@@ -288,8 +296,13 @@ class LedgerRefresher:
         self._publish(self._status)
 
 
-def _book(ledger: Ledger, prices: Prices, windows: Sequence[PowerWindow], runs: Sequence[Run]) -> LedgerBook:
-    book = LedgerBook(ledger, prices)
-    for window in windows:
-        book.add(window, runs)
-    return book
+def _added(
+    totals: LedgerTotals, prices: Prices, readings: Readings, jobs: pl.DataFrame, ended: Runs, newest: float
+) -> tuple[LedgerTotals, Power]:
+    """Add the windows that are complete to the totals; give the power of the last one, too.
+
+    Raises FetchError when the first one is not complete.
+    """
+    runs, allocated_gpus = runs_of(jobs, ended)
+    gained = gains(complete(readings, runs, totals, newest), runs, allocated_gpus, totals.meters, prices)
+    return add(totals, gained), Power(gained.window_end, gained.run_power, gained.node_power)

@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Final, Protocol
 
-from aggregator.join.lustre import join_lustre, names_of, unnamed
-from aggregator.model.accounting import Accounting
-from aggregator.model.lustre import LustreUse, LustreView
+import polars as pl
+
+from aggregator import executors
+from aggregator.model.job_inputs import Runs
+from aggregator.model.lustre import UID_NAMES, LustreUse, UidNames
 from aggregator.refresh.fetch import Feed
 from aggregator.sources.base import FetchError
 
 _log = logging.getLogger(__name__)
+_ROOT: Final = 0
 # How many unknown uids are asked for in one refresh, for how long, and when those without a name are asked for again.
 UIDS_AT_ONCE: Final = 100
 NAMES_TIMEOUT: Final = 5.0
@@ -31,7 +34,7 @@ class UserNames(Protocol):
 
 
 class LustreRefresher:
-    """Keep the names of uids between refreshes, and attribute what is fetched."""
+    """Fetch what the servers show, and keep the names of uids between refreshes."""
 
     def __init__(self, feed: Feed[LustreUse], users: UserNames | None = None) -> None:
         self._feed = feed
@@ -51,24 +54,23 @@ class LustreRefresher:
             self._use = await self._feed.fetch(at)
         return self._use
 
-    async def learn(self, use: LustreUse | None, accounting: Accounting | None, at: float) -> None:
+    async def learn(self, use: LustreUse | None, runs: Runs | None, at: float) -> UidNames:
         """Find names for the uids that have none yet: from the runs at hand, else a few at a time from all runs."""
-        if use is None or accounting is None:
-            return
-        self._names.update(names_of(accounting.runs))
-        strangers = (
-            uid
-            for uid in sorted(unnamed(use, self._names))
-            if at - self._asked.get(uid, -AGAIN_SECONDS) >= AGAIN_SECONDS
-        )
-        asked = tuple(islice(strangers, UIDS_AT_ONCE))
-        if asked and self._users is not None:
-            self._names.update(await self._ask(self._users, asked))
-            self._asked.update(dict.fromkeys(asked, at))
+        if use is not None and runs is not None:
+            asked = await executors.run(executors.REFRESH, self._strangers, use, runs, at)
+            if asked and self._users is not None:
+                self._names.update(await self._ask(self._users, asked))
+                self._asked.update(dict.fromkeys(asked, at))
+        return UidNames(pl.DataFrame(list(self._names.items()), schema=UID_NAMES, orient="row"))
 
-    def view(self, use: LustreUse | None, accounting: Accounting | None) -> LustreView | None:
-        """Attribute the rates; without slurmacct nothing can be said of whose they are."""
-        return join_lustre(use, accounting.runs, self._names) if use and accounting else None
+    def _strangers(self, use: LustreUse, runs: Runs, at: float) -> tuple[int, ...]:
+        """Learn the names that the runs tell, and choose some of the uids that have none."""
+        told = runs.runs.select("uid", "user").drop_nulls("uid").unique("uid", keep="last")
+        self._names.update(told.iter_rows())
+        shown = (rates["uid"].drop_nulls().unique() for rates in use.rates.values())
+        unnamed = set().union(*shown) - self._names.keys() - {_ROOT}
+        due = (uid for uid in sorted(unnamed) if at - self._asked.get(uid, -AGAIN_SECONDS) >= AGAIN_SECONDS)
+        return tuple(islice(due, UIDS_AT_ONCE))
 
     async def _ask(self, users: UserNames, uids: Collection[int]) -> Mapping[int, str]:
         try:

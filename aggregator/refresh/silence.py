@@ -4,29 +4,30 @@ Jobs are in slurmacct. A cluster where none has run for long may have no sample;
 process: there Prometheus still has targets.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from aggregator.join.nodes import SETTLE_INTERVALS
-from aggregator.model.accounting import JobState, Run
+import polars as pl
+
+from aggregator.model.job_inputs import SETTLE_INTERVALS
 from aggregator.model.use import Use
 from aggregator.sources.base import NoSamples
 
 _NAMES = ("cpus", "cpu_seconds", "memory_bytes", "memory_peak_bytes", "threads", "gpus", "healthy_nodes")
 
 
-def doubt(runs: Callable[[], Iterable[Run]]) -> Callable[[Use, Use | None], None]:
+def doubt(jobs: Callable[[], pl.DataFrame]) -> Callable[[Use, Use | None], None]:
     """Make what raises NoSamples for a fetch without any sample of any node while jobs run that must have some.
 
-    It is shown the last good fetch, None when that is stale. `runs` gives the runs of the last snapshot.
+    It is shown the last good fetch, None when that is stale. `jobs` gives those of the last snapshot (JOBS).
     """
 
     def believe(use: Use, last: Use | None) -> None:
         # What was there a moment ago does not end for all nodes at once; later on, an answer with targets is the truth.
         suspect = use.is_empty and (not use.reachable or (last is not None and not last.is_empty))
-        if suspect and (jobs := sum(1 for run in runs() if _is_settled(run, use))):
+        if suspect and (settled := jobs().filter(_is_settled(use)).height):
             names = [name for name in _NAMES if getattr(use, name) is not None]
             raise NoSamples(
-                f"no sample of any node while {jobs} jobs run: check prometheus.matchers, its tenant", names
+                f"no sample of any node while {settled} jobs run: check prometheus.matchers, its tenant", names
             )
 
     return believe
@@ -38,5 +39,6 @@ def vanished(levels: Mapping[str, float], last: Mapping[str, float] | None) -> N
         raise NoSamples("no account has a fair share any more", ("levelfs",))
 
 
-def _is_settled(run: Run, use: Use) -> bool:
-    return run.state is JobState.RUNNING and run.is_open and run.elapsed(use.time) >= SETTLE_INTERVALS * use.interval
+def _is_settled(use: Use) -> pl.Expr:
+    elapsed = use.time - pl.col("start_timestamp_seconds") - pl.col("suspended_seconds")
+    return (pl.col("state") == "running") & pl.col("is_open") & (elapsed >= SETTLE_INTERVALS * use.interval)

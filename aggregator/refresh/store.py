@@ -95,7 +95,9 @@ def _blanked(snapshot: Snapshot, late: Collection[Scope]) -> Snapshot:
     clusters, filesystems, clouds = dict(snapshot.clusters), dict(snapshot.filesystems), dict(snapshot.clouds)
     for kind, name in late:
         if kind == "cluster" and name in clusters:
-            clusters[name] = ClusterView(name, clusters[name].time, names=clusters[name].names)
+            known = clusters[name]
+            blank = {table: frame.clear() for table, frame in known.frames.items()}
+            clusters[name] = ClusterView(name, known.time, names=known.names, frames=blank)
         elif kind == "filesystem" and name in filesystems:
             filesystems[name] = filesystems[name].blank()
         elif kind == "cloud" and name in clouds:

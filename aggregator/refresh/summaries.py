@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.model.view import NO_USE, ClusterView, Job, SourceStatus
+import polars as pl
+
+from aggregator import executors
+from aggregator.model.view import ClusterView, SourceStatus
+from aggregator.parts.jobs.kept import to_keep
 from aggregator.refresh.streak import Streak
 from aggregator.state import StateError
 
@@ -32,8 +36,8 @@ class SummaryStore(Protocol):
         """
         ...
 
-    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
-        """Keep the last use and efficiency of ended runs.
+    async def save_summaries(self, cluster: str, ended: pl.DataFrame) -> None:
+        """Keep the last use and efficiency of ended runs: KEPT, and whose and when they were.
 
         Raises StateError.
         """
@@ -64,7 +68,7 @@ class SummaryKeeper:
         self._publish = publish
         self._streak = Streak(_log, "state", "source=state")
         self._status = SourceStatus("state", "", up=True)
-        self._saved: dict[str, set[int]] = {}
+        self._saved: dict[str, pl.DataFrame] = {}
         self._pruned = 0.0
         self._begun = 0
         publish(self._status)
@@ -74,21 +78,21 @@ class SummaryKeeper:
         if self._store.begun != self._begun:
             self._begun = self._store.begun
             self._saved.clear()
-        ended = [job for job in view.jobs if not job.run.is_open and job.use != NO_USE]
-        saved = self._saved.get(view.cluster, set())
-        new = [job for job in ended if job.run.run_id not in saved]
+        ended = await executors.run(executors.REFRESH, to_keep, view.frames["jobs"])
+        saved = self._saved.get(view.cluster, ended.clear())
+        new = ended.join(saved, on="run_id", how="anti")
         started = time.perf_counter()
         try:
             async with asyncio.timeout(SAVE_SECONDS):
                 # When there is nothing to save: whether it could be.
-                await (self._store.save_summaries(view.cluster, new) if new else self._store.check())
+                await (self._store.check() if new.is_empty() else self._store.save_summaries(view.cluster, new))
                 await self._prune(_trusted(view))
         except (StateError, TimeoutError) as error:
             text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"
-            self._tell(view.time, len(new), time.perf_counter() - started, text)
+            self._tell(view.time, new.height, time.perf_counter() - started, text)
             return
-        self._saved[view.cluster] = {job.run.run_id for job in ended}
-        self._tell(view.time, len(new), time.perf_counter() - started, "")
+        self._saved[view.cluster] = ended.select("run_id")
+        self._tell(view.time, new.height, time.perf_counter() - started, "")
 
     async def _prune(self, at: float) -> None:
         if at - self._pruned >= PRUNE_SECONDS:
@@ -112,5 +116,7 @@ class SummaryKeeper:
 
 def _trusted(view: ClusterView) -> float:
     """Give the time by which to delete: our clock may be ahead, and then slurmdbd's newest event is not."""
-    events = [time for job in view.jobs for time in (job.run.submit, job.run.start, job.run.end) if time is not None]
-    return min(view.time, max(events, default=view.time))
+    newest = view.frames["jobs"].select(
+        pl.max_horizontal(pl.col(f"{event}_timestamp_seconds").max() for event in ("submit", "start", "end"))
+    )
+    return min(view.time, newest.item() or view.time)

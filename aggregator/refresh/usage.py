@@ -186,7 +186,7 @@ class UsageRefresher:
                 self._view = None
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
-            runs = [job.run for job in view.jobs]
+            runs = tuple(view.runs.values())
             self._view = await executors.run(executors.REFRESH, _summarize, self._read, runs)
             self._is_new, self._failures = False, 0
 

@@ -1,21 +1,22 @@
 """Keep the ledger: every window is added exactly once, whoever adds it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Final
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aggregator.model.energy import Ledger, NodeTotals, RunLedger, Totals
+from aggregator import executors
+from aggregator.ledger.stored import Rows, from_rows, to_rows
+from aggregator.model.ledger import LedgerTotals
 from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.errors import StateError
 from aggregator.state.tables import LEDGER_NODE, LEDGER_POSITION, LEDGER_RUN, LEDGER_USER
-from aggregator.state.totals import from_json, to_json
 from aggregator.state.upsert import upsert
 
-K = TypeVar("K", int, str, tuple[str, str])
-T = TypeVar("T", RunLedger, Totals, NodeTotals)
+# In the order of the frames of `to_rows`.
+_TABLES: Final = (LEDGER_RUN, LEDGER_USER, LEDGER_NODE)
 # Rows per statement: the event loop gets a turn between statements.
 CHUNK = 500
 
@@ -26,7 +27,7 @@ class LedgerStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self, cluster: str, keep_seconds: float) -> Ledger | None:
+    async def load(self, cluster: str, keep_seconds: float) -> LedgerTotals | None:
         """Read a cluster's ledger, with the runs of the last `keep_seconds`; None before its first window.
 
         Raises StateError.
@@ -39,42 +40,40 @@ class LedgerStore:
             newer = select(runs.run_id, runs.totals).where(runs.cluster == cluster, runs.until >= end - keep_seconds)
             of_users = select(users.user, users.account, users.totals).where(users.cluster == cluster)
             of_nodes = select(nodes.node, nodes.totals).where(nodes.cluster == cluster)
-            return Ledger(
-                end,
-                _read(RunLedger, f"{cluster}: run", await connection.execute(newer)),
-                _read(Totals, f"{cluster}: user", await connection.execute(of_users)),
-                _read(NodeTotals, f"{cluster}: node", await connection.execute(of_nodes)),
-            )
+            found = [tuple(await connection.execute(rows)) for rows in (newer, of_users, of_nodes)]
+        return await executors.run(executors.STATE, _read, cluster, end, *found)
 
-    async def save(self, cluster: str, ledger: Ledger, before: float | None) -> bool:
+    async def save(self, cluster: str, totals: LedgerTotals, before: float | None) -> bool:
         """Move the ledger on from the window that ended at `before` (None: the first), all of it or nothing.
 
         False when somebody else has moved it: what there is must be loaded anew. Raises StateError.
         """
+        # The totals of those that the new windows did not touch have not changed.
+        written = await executors.run(executors.STATE, to_rows, totals, float("-inf") if before is None else before)
         async with self._database.transaction() as connection:
-            if not await _move(connection, cluster, ledger.window_end, before):
+            if not await _move(connection, cluster, totals.window_end, before):
                 return False
-            # The totals of those that the new windows did not touch have not changed.
-            since = float("-inf") if before is None else before
-            for table, rows in _rows(cluster, ledger, since):
+            # In the order of keys: two writers never wait for each other.
+            for table, frame in zip(_TABLES, written, strict=True):
                 statement = upsert(table, connection.dialect.name)
-                for begin in range(0, len(rows), CHUNK):
-                    await connection.execute(statement, rows[begin : begin + CHUNK])
+                for chunk in frame.iter_slices(CHUNK):
+                    rows = [{"cluster": cluster, **row} for row in chunk.iter_rows(named=True)]
+                    await connection.execute(statement, rows)
             return True
 
-    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
-        """Give the totals of these runs; runs without any are left out.
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> LedgerTotals:
+        """Give the totals of these runs, and of nobody else; runs without any are left out.
 
         Raises StateError.
         """
         table, wanted = LEDGER_RUN.c, list(run_ids)
         columns = select(table.run_id, table.totals).where(table.cluster == cluster)
-        found: dict[int, RunLedger] = {}
+        found: list[tuple[int, str]] = []
         async with self._database.transaction(READ_SECONDS) as connection:
             for begin in range(0, len(wanted), CHUNK):
                 rows = await connection.execute(columns.where(table.run_id.in_(wanted[begin : begin + CHUNK])))
-                found.update(_read(RunLedger, f"{cluster}: run", rows))
-        return found
+                found += [(run_id, totals) for run_id, totals in rows]
+        return await executors.run(executors.STATE, _read, cluster, 0.0, found, (), ())
 
     async def prune(self, before: float) -> int:
         """Delete the totals of runs that ended before epoch time `before`, and give their number.
@@ -99,35 +98,12 @@ async def _move(connection: AsyncConnection, cluster: str, end: float, before: f
     return True
 
 
-def _read(kind: type[T], of_whom: str, rows: Iterable[Any]) -> dict[Any, T]:
-    """Read totals by key.
+def _read(cluster: str, window_end: float, runs: Rows, users: Rows, nodes: Rows) -> LedgerTotals:
+    """Read totals.
 
     Raises StateError: a ledger that silently began anew would make counters go back.
     """
-    totals: dict[Any, T] = {}
-    for *key, text in rows:
-        name = tuple(key) if len(key) > 1 else key[0]
-        try:
-            totals[name] = from_json(kind, text)
-        except ValueError as error:
-            raise StateError(
-                f"state.url: the ledger of {of_whom} {name}: its totals cannot be read: {error}"
-            ) from error
-    return totals
-
-
-def _rows(cluster: str, ledger: Ledger, since: float) -> Iterator[tuple[Table, list[dict[str, Any]]]]:
-    """Give what was touched after `since` as rows by table, in key order: two writers never wait for each other."""
-    yield LEDGER_RUN, _changed(cluster, ledger.runs, since, lambda run_id: {"run_id": run_id})
-    yield LEDGER_USER, _changed(cluster, ledger.users, since, lambda key: {"user": key[0], "account": key[1]})
-    yield LEDGER_NODE, _changed(cluster, ledger.nodes, since, lambda node: {"node": node})
-
-
-def _changed(
-    cluster: str, totals: Mapping[K, RunLedger | Totals | NodeTotals], since: float, key: Callable[[K], dict[str, Any]]
-) -> list[dict[str, Any]]:
-    return [
-        {"cluster": cluster, **key(name), "until": of.until, "totals": to_json(of)}
-        for name, of in sorted(totals.items(), key=lambda item: item[0])
-        if of.until > since
-    ]
+    try:
+        return from_rows(window_end, runs, users, nodes)
+    except ValueError as error:
+        raise StateError(f"state.url: the ledger of {cluster}: {error}") from error

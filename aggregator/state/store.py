@@ -1,17 +1,18 @@
 """What the service keeps of runs that have ended."""
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from typing import Any
 
+import polars as pl
 from sqlalchemy import delete, select
 
 from aggregator.config import State
-from aggregator.model.view import NO_USE, Efficiency, Job, JobUse
+from aggregator.parts.jobs.kept import KEPT
 from aggregator.state.database import BUSY_SECONDS, READ_SECONDS, Database
 from aggregator.state.ledger import LedgerStore
 from aggregator.state.scripts import ScriptStore, prune_scripts
-from aggregator.state.summary import VERSION, from_json, to_json
+from aggregator.state.summary import VERSION, Row, from_json, to_json
 from aggregator.state.tables import JOB_SUMMARY
 from aggregator.state.upsert import upsert
 
@@ -62,24 +63,22 @@ class StateStore:
         """Close every connection."""
         await self._database.close()
 
-    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
-        """Keep the last use and efficiency of the ended runs among `jobs`, all or none of them.
+    async def save_summaries(self, cluster: str, ended: pl.DataFrame) -> None:
+        """Keep the last use and efficiency of ended runs, all or none of them: KEPT, and whose and when they were.
 
-        A run of which no use is known is left out: it would erase what another replica, or this one before its
-        restart, has seen. Raises StateError.
+        Raises StateError.
         """
-        ended = {job.run.run_id: job for job in jobs if not job.run.is_open and job.use != NO_USE}
-        if not ended:
+        if ended.is_empty():
             return
         # In one order, so that two writers never wait for each other.
-        ordered = [ended[run_id] for run_id in sorted(ended)]
+        ordered = ended.unique("run_id", keep="last").sort("run_id")
         async with self._database.transaction() as connection:
             statement = upsert(JOB_SUMMARY, connection.dialect.name)
-            for begin in range(0, len(ordered), CHUNK):
-                await connection.execute(statement, [_row(cluster, job) for job in ordered[begin : begin + CHUNK]])
+            for chunk in ordered.iter_slices(CHUNK):
+                await connection.execute(statement, [_row(cluster, row) for row in chunk.iter_rows(named=True)])
 
-    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
-        """Give what is kept of these runs; runs without a summary are left out.
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> pl.DataFrame:
+        """Give what is kept of these runs (KEPT); runs without a summary are left out.
 
         Raises StateError.
         """
@@ -90,7 +89,7 @@ class StateStore:
             for begin in range(0, len(wanted), CHUNK):
                 chunk = table.run_id.in_(wanted[begin : begin + CHUNK])
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
-        return _read(cluster, found)
+        return pl.DataFrame(list(_read(cluster, found)), schema=KEPT)
 
     async def prune(self, before: float, scripts_before: float) -> int:
         """Delete what is kept of runs that ended, and the scripts that came, before these epoch times; count both.
@@ -103,27 +102,24 @@ class StateStore:
             return deleted.rowcount + await prune_scripts(connection, scripts_before)
 
 
-def _row(cluster: str, job: Job) -> dict[str, Any]:
-    run = job.run
+def _row(cluster: str, row: Row) -> dict[str, Any]:
     return {
         "cluster": cluster,
-        "run_id": run.run_id,
-        "job_id": run.job_id,
-        "submitted": run.submit,
-        "started": run.start,
-        "ended": run.end,
-        "user": run.user,
-        "account": run.account,
-        "summary": to_json(job.use, job.efficiency),
+        "run_id": row["run_id"],
+        "job_id": row["job_id"],
+        "submitted": row["submit_timestamp_seconds"] or 0.0,
+        "started": row["start_timestamp_seconds"],
+        "ended": row["end_timestamp_seconds"],
+        "user": row["user"],
+        "account": row["account"],
+        "summary": to_json(row),
         "version": VERSION,
     }
 
 
-def _read(cluster: str, found: dict[int, str]) -> dict[int, tuple[JobUse, Efficiency]]:
-    summaries = {}
+def _read(cluster: str, found: dict[int, str]) -> Iterator[Row]:
     for run_id, text in found.items():
         try:
-            summaries[run_id] = from_json(text)
+            yield {"run_id": run_id, **from_json(text)}
         except ValueError:
             _log.warning("summary is not readable: cluster=%s run_id=%d", cluster, run_id)
-    return summaries

@@ -1,11 +1,13 @@
 """The nodes of a synthetic cluster: what slurmctld would say of them, and node_exporter show."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.node import Hosts, Scheduler, Told
+from aggregator.model.node_inputs import HOSTS, SAID_OF_NODES, SAID_OF_PARTITIONS, Hosts, Scheduler, by_state
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.submission import GIBIBYTE
@@ -32,31 +34,30 @@ class SyntheticScheduler:
     async def fetch(self, at: float) -> Scheduler:
         """Give the states of now."""
         await self._cluster.reach(at)
-        nodes: dict[str, Told] = {}
+        nodes: list[Mapping[str, Any]] = []
         sums: Counter[str] = Counter()
         for pool in self._cluster.pools:
             for node in pool.nodes:
                 used = pool.cpus - node.free_cpus
                 state, flags = self._cluster.outages.state_of(node, used, pool.cpus, bool(pool.reservation))
                 sums.update(cpus=pool.cpus, used=used, gpus=pool.gpus, used_gpus=pool.gpus - node.free_gpus)
-                nodes[node.name] = Told(
-                    state=state, flags=flags, features=pool.gpu_type or "cpu", cpus=pool.cpus, cpus_allocated=used,
-                    memory_bytes=pool.memory_gib * GIBIBYTE, gpus=pool.gpus,
-                    memory_allocated_bytes=(pool.memory_gib - node.free_memory_gib) * GIBIBYTE,
-                    gpus_allocated=pool.gpus - node.free_gpus,
-                )  # fmt: skip
+                nodes.append({
+                    "node": node.name, "state": state, "flags": flags, "features": pool.gpu_type or "cpu",
+                    "cpus": pool.cpus, "cpus_allocated": used, "memory_bytes": pool.memory_gib * GIBIBYTE,
+                    "memory_allocated_bytes": (pool.memory_gib - node.free_memory_gib) * GIBIBYTE,
+                    "gpus": pool.gpus, "gpus_allocated": pool.gpus - node.free_gpus,
+                })  # fmt: skip
         self.rows = len(nodes)
-        states = Counter(told.state for told in nodes.values())
-        return Scheduler(
-            time=at, nodes=nodes, cpus=_amounts(sums["used"], sums["cpus"]),
-            gpus=_amounts(sums["used_gpus"], sums["gpus"]),
-            node_counts={state: float(count) for state, count in states.items()}, partitions=self._partitions(),
-            jobs={"running": float(len(self._cluster.live()))},
-        )  # fmt: skip
+        counted: Mapping[str, Mapping[str, float]] = {
+            "cpus": _amounts(sums["used"], sums["cpus"]), "gpus": _amounts(sums["used_gpus"], sums["gpus"]),
+            "nodes": Counter(node["state"] for node in nodes), "jobs": {"running": len(self._cluster.live())},
+        }  # fmt: skip
+        said = pl.DataFrame(nodes, schema=SAID_OF_NODES, strict=False)
+        return Scheduler(time=at, nodes=said, states=by_state(counted), partitions=self._partitions())
 
-    def _partitions(self) -> dict[str, dict[str, float]]:
+    def _partitions(self) -> pl.DataFrame:
         """Add up the nodes of each partition; `debug` has the nodes of `cpu`."""
-        found: dict[str, dict[str, float]] = {}
+        found: list[Mapping[str, Any]] = []
         for name, of_gpus in (("cpu", False), ("debug", False), ("gpu", True)):
             pools = [pool for pool in self._cluster.pools if bool(pool.gpus) == of_gpus]
             numbers: Counter[str] = Counter()
@@ -65,8 +66,8 @@ class SyntheticScheduler:
                 if of_gpus:
                     numbers.update(gpus=pool.gpus, gpus_allocated=pool.gpus - node.free_gpus)
             if pools:
-                found[name] = {key: float(value) for key, value in numbers.items()}
-        return found
+                found.append({"partition": name, **numbers})
+        return pl.DataFrame(found, schema=SAID_OF_PARTITIONS, strict=False)
 
 
 class SyntheticHosts:
@@ -82,11 +83,11 @@ class SyntheticHosts:
     async def fetch(self, at: float) -> Hosts:
         """Compute what the hosts do at `at`, off the event loop."""
         await self._cluster.reach(at)
-        values = await executors.run(executors.REFRESH, self._values, at, self._cluster.live())
-        self.rows = sum(map(len, values.values()))
-        return Hosts(time=at, values=values)
+        frame = await executors.run(executors.REFRESH, self._hosts, at, self._cluster.live())
+        self.rows = frame.height * (frame.width - 1)
+        return Hosts(time=at, frame=frame)
 
-    def _values(self, at: float, lives: Sequence[LiveRun]) -> dict[str, dict[str, float]]:
+    def _hosts(self, at: float, lives: Sequence[LiveRun]) -> pl.DataFrame:
         columns = Columns(lives)
         busy, memory = columns.by_node(columns.cpus(at)), columns.by_node(columns.memory_bytes(at)[0])
         sizes = {
@@ -97,18 +98,17 @@ class SyntheticHosts:
         }
         sizes[LOGIN_NODE] = _LOGIN_SIZE
         busy[LOGIN_NODE] = _LOGIN_BUSY
-        values: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        for name, (cpus, memory_gib) in sizes.items():
-            of_host = {
-                "load1": busy[name], "cpus": float(cpus), "resting_cpus": max(0.0, cpus - busy[name]),
+        hosts = [
+            {
+                "node": name, "load1": busy[name], "cpus": float(cpus), "resting_cpus": max(0.0, cpus - busy[name]),
                 "memory_total_bytes": float(memory_gib * GIBIBYTE),
                 "memory_available_bytes": max(0.0, memory_gib * GIBIBYTE - memory[name] - _SYSTEM_BYTES),
                 "scratch_bytes": _SCRATCH_BYTES,
                 "scratch_available_bytes": _SCRATCH_BYTES - _scratch_used(busy[name], cpus),
-            }  # fmt: skip
-            for key, value in of_host.items():
-                values[key][name] = value
-        return values
+            }
+            for name, (cpus, memory_gib) in sizes.items()
+        ]  # fmt: skip
+        return pl.DataFrame(hosts, schema=HOSTS)
 
 
 def host_points(

@@ -1,10 +1,12 @@
 """What the servers of a synthetic cluster's two Lustre file systems show."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.lustre import KINDS, Kind, LustreUse, Sender
+from aggregator.model.lustre import KINDS, SENDERS, Kind, LustreUse
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.waves import Wave, shares
@@ -38,29 +40,25 @@ class SyntheticLustre:
         await self._cluster.reach(at)
         rates = await executors.run(executors.REFRESH, self._rates, at, self._cluster.live())
         self.rows = sum(map(len, rates.values()))
-        coverage = dict.fromkeys(_FILESYSTEMS, 1.0)
-        return LustreUse(
-            at, INTERVAL, 4 * INTERVAL, rates["read"], rates["write"], rates["metadata"], coverage=coverage
-        )
+        return LustreUse(at, INTERVAL, 4 * INTERVAL, rates, dict.fromkeys(_FILESYSTEMS, 1.0))
 
-    def _rates(self, at: float, lives: Sequence[LiveRun]) -> dict[Kind, dict[Sender, float]]:
+    def _rates(self, at: float, lives: Sequence[LiveRun]) -> dict[str, pl.DataFrame]:
         lives = [live for live in lives if _load(live)]
-        senders = [Sender(_filesystem(live), job_id=live.run.job_id) for live in lives]
         of_level = shares([_phase(live) for live in lives], at)
-        rates: dict[Kind, dict[Sender, float]] = {}
+        rates: dict[str, pl.DataFrame] = {}
         for kind in KINDS:
-            of_jobs = [_level(live, kind) * share for live, share in zip(lives, of_level, strict=True)]
-            rates[kind] = dict(zip(senders, of_jobs, strict=True)) | self._of_others(kind)
+            of_jobs = [
+                (_filesystem(live), live.run.job_id, None, "", "", _level(live, kind) * share)
+                for live, share in zip(lives, of_level, strict=True)
+            ]
+            rates[kind] = pl.DataFrame([*of_jobs, *self._of_others(kind)], schema=SENDERS, orient="row")
         return rates
 
-    def _of_others(self, kind: Kind) -> dict[Sender, float]:
+    def _of_others(self, kind: Kind) -> Iterator[tuple[Any, ...]]:
         """Give the rates of users on login nodes, and of nobody."""
-        users = self._cluster.population.users[:_ON_LOGIN_NODES]
-        of_users = {
-            Sender("project", uid=user.uid, user=user.name): _PER_CPU[kind] * (number + 1)
-            for number, user in enumerate(users)
-        }
-        return {**of_users, Sender("scratch"): _UNKNOWN[kind]}
+        for number, user in enumerate(self._cluster.population.users[:_ON_LOGIN_NODES]):
+            yield "project", None, user.uid, user.name, "", _PER_CPU[kind] * (number + 1)
+        yield "scratch", None, None, "", "", _UNKNOWN[kind]
 
 
 def _load(live: LiveRun) -> int:

@@ -1,11 +1,15 @@
 """The power of a synthetic cluster's nodes and GPUs, as Prometheus would give its means over windows."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.energy import NodePower, PowerWindow
-from aggregator.model.use import Gpu, Use
+from aggregator.model.energy import METERS
+from aggregator.model.readings import GPUS, NODES, USED, Frame, Readings, Windows
+from aggregator.model.use import Gpu
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.liverun import LiveRun
@@ -27,20 +31,30 @@ class SyntheticPower:
         self.rejected: Mapping[str, int] = Counter()
         self._cluster = cluster
         self._exporters = Exporters(cluster)
+        pools = [(pool, node.name) for pool in cluster.pools for node in pool.nodes]
+        self._nodes = pl.DataFrame([_size(name, pool) for pool, name in pools], infer_schema_length=None)
 
     async def newest(self, at: float) -> float | None:
         """Give the time itself: what is computed is never late."""
         return at
 
-    async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
+    async def windows(self, first_end: float, count: int) -> Readings:
         """Compute `count` windows one after the other, off the event loop."""
         await self._cluster.reach(first_end + (count - 1) * self.window)
         ran = self._cluster.ran_since(first_end - self.window)
         return await executors.run(
-            executors.REFRESH, lambda: [self._window(first_end + number * self.window, ran) for number in range(count)]
+            executors.REFRESH, self._read, Windows(first_end - self.window, self.window, count), ran
         )
 
-    def _window(self, end: float, ran: Sequence[LiveRun]) -> PowerWindow:
+    def _read(self, windows: Windows, ran: Sequence[LiveRun]) -> Readings:
+        ends = windows.frame()["window_end"]
+        nodes, used, gpus = zip(*(self._window(number, end, ran) for number, end in enumerate(ends)), strict=True)
+        return Readings(windows, pl.concat(nodes), pl.concat(used), pl.concat(gpus))
+
+    def _window(
+        self, number: int, end: float, ran: Sequence[LiveRun]
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Compute the frames of one window: NODES, USED and GPUS."""
         begin = end - self.window
         present = [live for live in ran if (live.run.start or end) < end and (live.run.end or end) > begin]
         silent = self._exporters.silent(end)
@@ -50,57 +64,69 @@ class SyntheticPower:
         # A run counts for the part of the window in which it was there.
         parts = [_seconds(live, begin, end) / (end - begin) for live in present]
         busy = [amount * part for amount, part in zip(cpus, columns.spread(parts), strict=True)]
-        nodes = self._nodes(columns.by_node(busy), _load(gpus, parts))
-        shown = {
-            live.run.job_id: tuple(gpu for gpu in found if gpu.node not in silent)
-            for live, found in zip(present, gpus, strict=True)
-            if live.shape.gpus
-        }
-        use = Use(
-            time=end, memory_bytes={}, cpus=columns.by_job(cpus, silent), gpus=shown,
-            healthy_nodes=self._exporters.answering(end),
-            gpu_nodes=frozenset(node.name for node in self._cluster.nodes),
-        )  # fmt: skip
-        return PowerWindow(begin, end, use, nodes, {job_id: _gpu_watts(found) for job_id, found in shown.items()})
+        nodes = self._power(columns.by_node(busy), _load(gpus, parts), self._exporters.answering(end))
+        used = [
+            (job_id, node, value)
+            for job_id, of_nodes in columns.by_job(cpus, silent).items()
+            for node, value in of_nodes.items()
+        ]
+        shown = [row for live, found in zip(present, gpus, strict=True) for row in _shown(live, found, silent)]
+        return (
+            _of(NODES, nodes, number),
+            _of(USED, pl.DataFrame(used, schema=["job_id", "node", "used_cpus"], orient="row"), number),
+            _of(GPUS, pl.DataFrame(shown, schema=["job_id", "node", "utilization", "watts"], orient="row"), number),
+        )
 
-    def _nodes(self, busy: Mapping[str, float], load: Mapping[str, float]) -> dict[str, NodePower]:
+    def _power(self, busy: Mapping[str, float], load: pl.DataFrame, answering: Set[str]) -> pl.DataFrame:
         """Compute the mean power of each node, by its busy CPUs and GPUs."""
-        return {
-            node.name: _power(pool, busy.get(node.name, 0.0), load.get(node.name, 0.0))
-            for pool in self._cluster.pools
-            for node in pool.nodes
-            if node.name != self._exporters.without_power
-        }
+        of_cpus = pl.DataFrame(list(busy.items()), schema={"node": pl.String, "busy": pl.Float64}, orient="row")
+        gpu_watts = pl.col("boards") * GPU_IDLE_WATTS + pl.col("load").fill_null(0.0) * GPU_BUSY_WATTS
+        watts = _STATIC_WATTS + _WATTS_PER_CPU * pl.col("busy").fill_null(0.0) + gpu_watts
+        answers = pl.col("node").is_in(sorted(answering))
+        return (
+            self._nodes.join(of_cpus, on="node", how="left")
+            .join(load, on="node", how="left")
+            .with_columns(
+                watts=pl.when(pl.col("node") != (self._exporters.without_power or "")).then(watts),
+                gpu_watts=pl.when(pl.col("boards") > 0).then(gpu_watts),
+                busy_cpus=pl.col("busy").fill_null(0.0) + 0.2,
+                vouches_cpus=answers, vouches_memory=answers, vouches_gpus=answers,
+            )
+        )  # fmt: skip
+
+
+def _size(node: str, pool: Pool) -> dict[str, Any]:
+    """Say what a node is: the columns of NODES that do not change, and its boards."""
+    return {
+        "node": node, "boards": float(pool.gpus), "static_watts": _STATIC_WATTS, "cpus": float(pool.cpus),
+        "memory_bytes": float(pool.memory_gib * GIBIBYTE), "gpus": float(pool.gpus) if pool.gpus else None,
+        "dram_share": None, "covered": 1.0, "meter": METERS[0], "lacks_gpus": False,
+    }  # fmt: skip
+
+
+def _of(kind: Frame, frame: pl.DataFrame, window: int) -> pl.DataFrame:
+    """Give a window's rows the columns of their kind; those that nobody computes are null."""
+    missing = [name for name in kind.schema if name not in frame.columns]
+    columns = frame.with_columns(pl.lit(None).alias(name) for name in missing).with_columns(window=window)
+    return kind.of(columns.select(pl.col(name).cast(dtype) for name, dtype in kind.schema.items()))
 
 
 def _seconds(live: LiveRun, begin: float, end: float) -> float:
     return min(live.run.end or end, end) - max(live.run.start or begin, begin)
 
 
-def _load(gpus: Sequence[Sequence[Gpu]], parts: Sequence[float]) -> Mapping[str, float]:
+def _load(gpus: Sequence[Sequence[Gpu]], parts: Sequence[float]) -> pl.DataFrame:
     """Add up the utilisation of all GPUs by node."""
-    load: defaultdict[str, float] = defaultdict(float)
-    for found, part in zip(gpus, parts, strict=True):
-        for gpu in found:
-            load[gpu.node] += (gpu.utilization or 0.0) * part
-    return load
+    rows = [
+        (gpu.node, (gpu.utilization or 0.0) * part) for found, part in zip(gpus, parts, strict=True) for gpu in found
+    ]
+    frame = pl.DataFrame(rows, schema={"node": pl.String, "load": pl.Float64}, orient="row")
+    return frame.group_by("node").agg(pl.col("load").sum())
 
 
-def _power(pool: Pool, busy: float, load: float) -> NodePower:
-    gpu_watts = pool.gpus * GPU_IDLE_WATTS + load * GPU_BUSY_WATTS
-    return NodePower(
-        watts=_STATIC_WATTS + _WATTS_PER_CPU * busy + gpu_watts,
-        gpu_watts=gpu_watts if pool.gpus else None,
-        static_watts=_STATIC_WATTS,
-        cpus=float(pool.cpus),
-        busy_cpus=busy + 0.2,
-        memory_bytes=float(pool.memory_gib * GIBIBYTE),
-        gpus=pool.gpus or None,
-    )
-
-
-def _gpu_watts(gpus: Sequence[Gpu]) -> dict[str, list[float]]:
-    watts: dict[str, list[float]] = defaultdict(list)
+def _shown(live: LiveRun, gpus: Sequence[Gpu], silent: Set[str]) -> Iterator[tuple[Any, ...]]:
+    """List the GPUs that exporters show: job, node, utilisation, and the power of the board."""
     for gpu in gpus:
-        watts[gpu.node].append(GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS)
-    return dict(watts)
+        if gpu.node not in silent:
+            watts = GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS
+            yield live.run.job_id, gpu.node, gpu.utilization, watts

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from aggregator.join.steps import EXTERN
 from aggregator.model.accounting import JobState
 from aggregator.model.steps import Exit, Step
+from aggregator.parts.jobs.steps import EXTERN
 from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.use import Columns, gpus_of
 

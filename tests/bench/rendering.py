@@ -4,27 +4,22 @@ import asyncio
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from isal import igzip
 from prometheus_client import generate_latest
 
+from aggregator.app.layouts import CLUSTERS
 from aggregator.config import active_rules, load_rules
 from aggregator.engine.exposition import head
-from aggregator.exposition import Renderer
-from aggregator.families import ALL
-from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
-from aggregator.join.energy import LedgerView
-from aggregator.join.waste import Judge
+from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Accounting
-from aggregator.model.energy import Ledger, Prices, RunLedger
-from aggregator.model.view import ClusterView
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from tests.bench.child import alone
 from tests.bench.figures import Figure
 from tests.bench.reference import Page
 from tests.bench.sizes import Sizes
+from tests.clusters import Row, join_cluster, make_energy
 
 _START = 1_700_000_000.0
 
@@ -36,11 +31,11 @@ def measure(sizes: Sizes) -> dict[str, Figure]:
 
 
 def _render(jobs: int, repeats: int) -> tuple[float, float, int]:
-    renderer, view = Renderer(), asyncio.run(_view(jobs))
-    members = renderer.render(view)
-    ours = _median(lambda: renderer.render(view), repeats)
-    compressed = [part for family in ALL if family.name in members
-                  for part in (head(family.listing, openmetrics=False), members[family.name].content)]  # fmt: skip
+    frames = asyncio.run(_frames(jobs))
+    members = CLUSTERS.render("demo", frames)
+    ours = _median(lambda: CLUSTERS.render("demo", frames), repeats)
+    compressed = [part for family in CLUSTERS.listings if family.name in members
+                  for part in (head(family, openmetrics=False), members[family.name].content)]  # fmt: skip
     page = b"".join(igzip.decompress(part) for part in compressed).decode()
     registry = Page(page).registry()
     samples = sum(not line.startswith("#") for line in page.splitlines())
@@ -49,26 +44,22 @@ def _render(jobs: int, repeats: int) -> tuple[float, float, int]:
     return ours, _median(lambda: generate_latest(registry), max(1, repeats // 3)), samples
 
 
-async def _view(jobs: int) -> ClusterView:
+async def _frames(jobs: int) -> Frames:
     """Join what the synthetic sources say."""
     cluster = SyntheticCluster(running=jobs, start=_START)
     accounting = await SyntheticAccounting(cluster).fetch(_START)
     use = await SyntheticUse(cluster).fetch(_START)
-    ledger = LedgerView(Prices(), Ledger(_START, _ledger(accounting)))
-    return join_cluster(
-        cluster.name, _START, accounting, use, previous={}, fair_share=FairShare(), awards={}, ledger=ledger,
-        judge=Judge(active_rules(load_rules())),
-    )  # fmt: skip
+    ledger = make_energy(*_ledger(accounting))
+    return join_cluster(accounting.runs, use, ledger, rules=active_rules(load_rules()), at=_START)
 
 
-def _ledger(accounting: Accounting) -> dict[int, RunLedger]:
+def _ledger(accounting: Accounting) -> Iterator[Row]:
     """Make a ledger that has seen every GPU run from its start, well enough that every rule is applied."""
-    ledger = {}
     for run in accounting.runs:
         if run.holds_resources and run.start is not None and run.allocated.gpus:
             seconds = 0.95 * run.allocated.gpu_count * run.elapsed(_START)
-            ledger[run.run_id] = RunLedger(run.start, _START, gpu_seconds=seconds, gpu_used_seconds=0.2 * seconds)
-    return ledger
+            span = {"since": run.start, "until": _START, "run_id": run.run_id}
+            yield {**span, "gpu_seconds": seconds, "gpu_used_seconds": 0.2 * seconds}
 
 
 def _median(work: Callable[[], object], repeats: int) -> float:

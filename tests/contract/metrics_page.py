@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
-from aggregator.app.layouts import FAMILIES
+from aggregator.app.layouts import CLOUDS, CLUSTERS, FAMILIES, FILESYSTEMS
+from aggregator.engine.column import NO_AMOUNTS
 from aggregator.exposition import ServiceMetrics, Vitals, vitals_families
 from aggregator.model.view import Snapshot, SourceStatus
 
@@ -21,6 +22,31 @@ In the service's own families the label `cluster` of the sources `cloud` is the 
 
 `hpc_job_*` series belong to one run per job id: the one that is open, else the one submitted last, for
 `refresh.ended_job_retention` after its end. A run younger than one scrape interval of its exporter has no use yet.
+
+## Limits of series
+
+`limits.series` says how many jobs, users, accounts and so on of a cluster, file system or cloud have series of their
+own. Where there are more, the largest keep theirs. They are ranked by one column:
+
+{sizes}
+
+All families of the same things show the same ones, so that their series join. One that is shown gives way only to
+what is more than 10 % larger. Of equals the one that is shown is kept, then the one with the lower id or name. A family
+has as many series of each as it has values of its own labels (state, GPU type …).
+
+The others are one series for each value of the family's own labels. The labels that name the job, user … are `_other`.
+The sum of a gauge over all its series is what it would be without a limit. Where nothing is known of the others there
+is no `_other`. It may be a count: `_other` of `hpc_job_waste` is how many of them have the reason. Where a sum
+would mean nothing there is none: of histograms, of names that end in
+{suffixes}, and of:
+
+{exceptions}
+
+Counters never go back. `_other` of a counter begins at 0 and adds up what the others count while they are folded:
+`increase()` over all series is what it would be without a limit, the values are not. A row has its own series of a
+counter once. When it was folded it counts in `_other` until it ends or the service restarts; its gauges may come back.
+
+`hpc_aggregator_series_folded` says how many series are missing by family. The API has all rows.
 """
 _TITLES = {
     "jobs": "Jobs", "users": "Users (their open runs under one account)", "accounts": "Accounts",
@@ -30,7 +56,17 @@ _TITLES = {
 
 def metrics_page() -> str:
     """Write the whole page."""
-    return "\n".join((_HEAD, *_families(), *_service())).rstrip() + "\n"
+    return "\n".join((_head(), *_families(), *_service())).rstrip() + "\n"
+
+
+def _head() -> str:
+    tables = [table for layout in (CLUSTERS, FILESYSTEMS, CLOUDS) for table in layout.tables.values() if table.labels]
+    sizes = [f"- {table.of}: `{table.size}`" for table in tables if table.size]
+    exceptions = sorted(family.name for table in tables for family in table.families if not family.adds_up)
+    return _HEAD.format(
+        sizes="\n".join(sizes), suffixes=", ".join(f"`{suffix}`" for suffix in NO_AMOUNTS),
+        exceptions="\n".join(f"- `{name}`" for name in exceptions),
+    )  # fmt: skip
 
 
 def _families() -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from aggregator.model.energy import PowerWindow
+from aggregator.model.readings import Readings
 from aggregator.model.series import Lines, Span, Subject
 from aggregator.model.use import Gpu, Use
 from aggregator.sources.base import FetchError
@@ -276,27 +276,26 @@ async def test_recorded_series_that_stopped_are_not(clients: Mapping[str, Promet
     assert features == {"recorded:cpus": False}
 
 
-def window_fields(window: PowerWindow) -> dict[str, Any]:
-    nodes = {name: {slot: getattr(node, slot) for slot in node.__slots__} for name, node in window.nodes.items()}
-    gpus = {job: {gpu.index: gpu.utilization for gpu in found} for job, found in (window.use.gpus or {}).items()}
-    return {"nodes": nodes, "gpus": gpus, "watts": {job: dict(of) for job, of in window.job_gpu_watts.items()},
-            "cpus": {job: dict(of) for job, of in (window.use.cpus or {}).items()},
-            "healthy": window.use.healthy_nodes}  # fmt: skip
+def window_rows(readings: Readings) -> dict[str, list[Any]]:
+    """Give the rows of each frame in one order."""
+    frames = {"nodes": readings.nodes, "used": readings.used, "gpus": readings.gpus}
+    return {name: frame.sort(frame.columns).to_dicts() for name, frame in frames.items()}
 
 
-async def windows(client: PrometheusClient, count: int) -> list[PowerWindow]:
+async def windows(client: PrometheusClient, count: int) -> Readings:
     power = PrometheusPower(client, MATCHERS, EXPORTERS, NODES, 60.0, {})
     # From when every rate has a whole window behind it.
     return await power.windows(BEGIN + 240, count)
 
 
 async def test_the_ledgers_windows_are_the_same(clients: Mapping[str, PrometheusClient]) -> None:
-    found = {name: [window_fields(one) for one in await windows(client, 14)] for name, client in clients.items()}
-    first = reference(found)[0]
-    assert first["nodes"]["n1"]["watts"] > 300
-    assert (first["nodes"]["n1"]["gpu_watts"], first["nodes"]["n1"]["gpus"]) == (500.0, 2)
-    assert first["nodes"]["n3"]["watts"] == pytest.approx(100.0)
-    assert first["watts"] == {4711: {"n1": [250.0, 250.0]}}
+    found = {name: window_rows(await windows(client, 14)) for name, client in clients.items()}
+    first = {row["node"]: row for row in reference(found)["nodes"] if row["window"] == 0}
+    watts = [row["watts"] for row in reference(found)["gpus"] if row["window"] == 0 and row["watts"] is not None]
+    assert first["n1"]["watts"] > 300
+    assert (first["n1"]["gpu_watts"], first["n1"]["gpus"]) == (500.0, 2)
+    assert first["n3"]["watts"] == pytest.approx(100.0)
+    assert watts == [250.0, 250.0]
     for name in ENGINES:
         assert found[name] == flat(reference(found)), name
 

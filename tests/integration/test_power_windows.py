@@ -2,14 +2,15 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from aggregator.model.energy import NodePower, PowerWindow
-from aggregator.model.use import Gpu
+from aggregator.model.readings import NodeSize, Readings
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusPower
 from aggregator.sources.prometheus.client import Endpoint
@@ -108,100 +109,125 @@ async def client(prometheus: PrometheusServer) -> AsyncIterator[PrometheusClient
 
 
 def make_power(
-    client: PrometheusClient, known: dict[str, NodePower] | None = None, **changes: object
+    client: PrometheusClient, known: dict[str, NodeSize] | None = None, **changes: object
 ) -> PrometheusPower:
     exporters = {name: settings for name, settings in {**EXPORTERS, **changes}.items() if settings}
     return PrometheusPower(client, {"cluster": "narval"}, exporters, NodeNames(), 60.0, known or {})
 
 
-async def read(client: PrometheusClient, minute: int, **changes: Any) -> PowerWindow:
-    (window,) = await make_power(client, **changes).windows(BEGIN + 60 * minute, 1)
-    return window
+async def read(client: PrometheusClient, minute: int, **changes: Any) -> Readings:
+    return await make_power(client, **changes).windows(BEGIN + 60 * minute, 1)
+
+
+def nodes_of(readings: Readings, window: int = 0) -> Mapping[str, Any]:
+    """Give the rows of a window by node."""
+    return {row["node"]: row for row in readings.nodes.filter(window=window).iter_rows(named=True)}
+
+
+def shown(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    """Give the rows in which all of these columns are known."""
+    return sorted(frame.select(columns).drop_nulls().rows())
+
+
+async def node(client: PrometheusClient, minute: int, name: str, **changes: Any) -> Any:
+    return nodes_of(await read(client, minute, **changes))[name]
 
 
 async def test_the_members_of_a_bmc_are_added_up_and_two_scrapes_of_it_are_one(client: PrometheusClient) -> None:
-    assert (await read(client, 5)).nodes["n1"].watts == 700.0
+    assert (await node(client, 5, "n1"))["watts"] == 700.0
 
 
 async def test_a_value_holds_for_two_intervals_and_no_longer(client: PrometheusClient) -> None:
     """The last sample is of second 180: it holds until 360, after that the time is not covered."""
     windows = await make_power(client).windows(BEGIN + 60, MINUTES)
-    nodes = [window.nodes.get("n2", NodePower()) for window in windows]
+    found = [nodes_of(windows, number).get("n2", {}) for number in range(MINUTES)]
 
-    assert [node.watts for node in nodes] == [200.0] * 6 + [None] * 4
-    assert [node.covered for node in nodes[:6]] == [1.0] * 5 + [0.5]
+    assert [each.get("watts") for each in found] == [200.0] * 6 + [None] * 4
+    assert [each["covered"] for each in found[:6]] == [1.0] * 5 + [0.5]
 
 
 async def test_a_bmc_that_says_0_is_not_believed_and_rapl_takes_its_place(client: PrometheusClient) -> None:
-    node = (await read(client, 5)).nodes["n3"]
+    found = await node(client, 5, "n3")
 
-    assert node.watts == pytest.approx(100.0)
-    assert node.dram_share == pytest.approx(0.2)
+    assert found["watts"] == pytest.approx(100.0)
+    assert found["dram_share"] == pytest.approx(0.2)
+    assert (found["meter"], found["lacks_gpus"], found["covered"]) == ("rapl", True, 1.0)
 
 
 async def test_the_size_and_the_busy_cpus_of_a_node(client: PrometheusClient) -> None:
-    node = (await read(client, 5)).nodes["n1"]
+    found = await node(client, 5, "n1")
 
-    assert (node.cpus, node.memory_bytes) == (4.0, 2.0**37)
-    assert node.busy_cpus == pytest.approx(1.0)
+    assert (found["cpus"], found["memory_bytes"]) == (4.0, 2.0**37)
+    assert found["busy_cpus"] == pytest.approx(1.0)
 
 
 async def test_a_board_counts_once_whatever_its_slices_say(client: PrometheusClient) -> None:
-    window = await read(client, 5)
+    readings = await read(client, 5)
+    nodes = nodes_of(readings)
 
-    assert (window.nodes["n1"].gpu_watts, window.nodes["n1"].gpus) == (310.0, 2)
-    assert (window.nodes["n4"].gpu_watts, window.nodes["n4"].gpus) == (90.0, 1)
-    assert window.job_gpu_watts == {4711: {"n1": [250.0]}}
+    assert (nodes["n1"]["gpu_watts"], nodes["n1"]["gpus"]) == (310.0, 2)
+    assert (nodes["n4"]["gpu_watts"], nodes["n4"]["gpus"]) == (90.0, 1)
+    assert shown(readings.gpus, "job_id", "node", "watts") == [(4711, "n1", 250.0)]
 
 
 async def test_both_spellings_of_a_label_are_read(client: PrometheusClient) -> None:
     """Without its label two boards, or two members of a BMC, would be one."""
-    node = (await read(client, 5)).nodes["n6"]
+    found = await node(client, 5, "n6")
 
-    assert (node.watts, node.gpu_watts, node.gpus) == (800.0, 310.0, 2)
+    assert (found["watts"], found["gpu_watts"], found["gpus"]) == (800.0, 310.0, 2)
 
 
 async def test_means_over_the_window_and_impossible_values(client: PrometheusClient) -> None:
-    window = await read(client, 2)
+    readings = await read(client, 2)
 
-    assert window.use.gpus == {4711: (Gpu("n1", "0", 0.5),)}
-    assert window.use.cpus == {4711: {"n1": pytest.approx(1.0)}}
-    assert window.use.healthy_nodes == frozenset({"n1"})
+    assert shown(readings.gpus, "job_id", "node", "utilization") == [(4711, "n1", 0.5)]
+    assert shown(readings.used, "job_id", "node", "used_cpus") == [(4711, "n1", pytest.approx(1.0))]
+
+
+async def test_who_answers_vouches_for_what_its_jobs_do_not_show(client: PrometheusClient) -> None:
+    """Of GPUs only an exporter that has shown one."""
+    nodes = nodes_of(await read(client, 2))
+    vouch = {name: [row[f"vouches_{of}"] for of in ("cpus", "memory", "gpus")] for name, row in nodes.items()}
+
+    assert {name for name, of in vouch.items() if any(of)} == {"n1"}
+    assert vouch["n1"] == [True, True, True]
 
 
 async def test_the_power_at_rest_is_asked_at_the_full_hour(client: PrometheusClient) -> None:
     """It is that of the host, without its GPUs. At the hour itself there was one sample, which is its own quantile."""
     windows = await make_power(client).windows(BEGIN + 60, MINUTES)
 
-    assert {window.nodes["n1"].static_watts for window in windows} == {700.0 - 310.0}
+    assert set(windows.nodes.filter(node="n1")["static_watts"]) == {700.0 - 310.0}
 
 
 async def test_what_the_configuration_says_of_a_node_wins(client: PrometheusClient) -> None:
-    window = await read(client, 5, known={"n1": NodePower(cpus=2.0, static_watts=75.0)})
+    found = await node(client, 5, "n1", known={"n1": NodeSize(cpus=2.0, static_watts=75.0)})
 
-    assert (window.nodes["n1"].cpus, window.nodes["n1"].static_watts) == (2.0, 75.0)
-    assert window.nodes["n1"].memory_bytes == 2.0**37
+    assert (found["cpus"], found["static_watts"]) == (2.0, 75.0)
+    assert found["memory_bytes"] == 2.0**37
 
 
 async def test_windows_read_at_once_and_one_by_one_are_equal(client: PrometheusClient) -> None:
     """Or a service that catches up would come to other totals than one that was never stopped."""
     together = await make_power(client).windows(BEGIN + 60, MINUTES)
-    one_by_one = [await read(client, minute) for minute in range(1, MINUTES + 1)]
-
-    assert together == one_by_one
+    for number in range(MINUTES):
+        alone = await read(client, number + 1)
+        for name in ("nodes", "used", "gpus"):
+            part = getattr(together, name).filter(window=number).with_columns(window=pl.lit(0, dtype=pl.Int32))
+            assert_frame_equal(part, getattr(alone, name), check_row_order=False, check_exact=True)
 
 
 async def test_exporters_that_are_not_configured_are_not_asked(client: PrometheusClient) -> None:
-    window = await read(client, 5, redfish_exporter=None, node_exporter=None, dcgm_exporter=None)
+    found = (await read(client, 5, redfish_exporter=None, node_exporter=None, dcgm_exporter=None)).nodes
 
-    assert window.nodes["n1"].watts is None
-    assert set(window.nodes) == {"n1", "n4"}
+    assert found["watts"].null_count() == len(found)
+    assert set(found["node"]) == {"n1", "n4"}
 
 
 async def test_a_time_of_which_prometheus_holds_nothing_is_empty(client: PrometheusClient) -> None:
-    (window,) = await make_power(client).windows(BEGIN - 86_400, 1)
+    readings = await make_power(client).windows(BEGIN - 86_400, 1)
 
-    assert (window.nodes, window.job_gpu_watts, window.use.cpus, window.use.gpus) == ({}, {}, {}, {})
+    assert (len(readings.nodes), len(readings.used), len(readings.gpus)) == (0, 0, 0)
 
 
 async def test_one_query_that_fails_fails_all(client: PrometheusClient) -> None:

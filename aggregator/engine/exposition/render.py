@@ -3,26 +3,43 @@
 Members are gzip streams: concatenated, they are one valid gzip body.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
+from types import MappingProxyType
 
 import polars as pl
 from isal import igzip
 
-from aggregator.engine.column import Column, Family, Listing, Sample, Table
+from aggregator.engine.column import Family, Listing, Sample, Table
+from aggregator.engine.exposition.counter import VALUE
+from aggregator.engine.exposition.fold import Rest
 
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 _FRAGMENT = "fragment"
+# The value of all labels that say what a row is, in the sum of those that are folded.
+OTHER = "_other"
 _ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The samples of one family, compressed, without HELP and TYPE; series counts them."""
+    """The samples of one family, compressed, without HELP and TYPE.
+
+    series counts them, and folded those that have no series of their own.
+    """
 
     content: bytes
     series: int
+    folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The samples of a column, those of a row together, and of how many rows there are none because they are folded."""
+
+    lines: pl.Series
+    folded: int = 0
 
 
 def head(family: Listing, openmetrics: bool) -> bytes:
@@ -41,29 +58,38 @@ def compress(content: bytes) -> bytes:
     return igzip.compress(content, compresslevel=_LEVEL, mtime=0)
 
 
-def render(table: Table, frame: pl.DataFrame, scope: Mapping[str, str]) -> Mapping[str, Member]:
+def render(
+    table: Table, frame: pl.DataFrame, scope: Mapping[str, str], rests: Mapping[str, Rest] = MappingProxyType({})
+) -> Mapping[str, Member]:
     """Write every family of a table that has samples: family name → member.
 
-    scope has the labels of what the frame belongs to, such as `cluster="narval"`.
+    scope has the labels of what the frame belongs to, such as `cluster="narval"`. rests are what columns have beside
+    the frame's rows.
     """
-    labels = {label: pl.lit(value) for label, value in scope.items()}
-    labels |= {label: pl.col(column) for label, column in table.labels.items()}
+    of_scope = {label: pl.lit(value) for label, value in scope.items()}
+    of_rows = {label: pl.col(column) for label, column in table.labels.items()}
+    of_others = {label: pl.lit(OTHER) for label in table.labels}
     shown = frame.filter(pl.col(table.where)) if table.where else frame
-    with_fragments = shown.with_columns(fragment(labels).alias(_FRAGMENT))
-    written: dict[Family, list[pl.Series]] = {}
+    with_fragments = shown.with_columns(fragment({**of_scope, **of_rows}).alias(_FRAGMENT))
+    written: dict[Family, list[_Lines]] = {}
     for column in table.columns:
-        if column.sample is not None:
-            lines = _lines(with_fragments, column, column.sample)
-            written.setdefault(column.sample.family, []).append(lines)
+        if (sample := column.sample) is not None:
+            lines = written.setdefault(sample.family, [])
+            rest = rests.get(column.name)
+            lines.append(_Lines(_lines(with_fragments, column.name, sample), rest.folded if rest else 0))
+            if rest:
+                others = rest.others.with_columns(fragment({**of_scope, **of_others}).alias(_FRAGMENT))
+                lines.append(_Lines(_lines(others, VALUE, replace(sample, constant=False, where=""))))
     members = {family.name: _member(family, columns) for family, columns in written.items()}
-    return {name: member for name, member in members.items() if member.series}
+    return {name: member for name, member in members.items() if member.series or member.folded}
 
 
-def _member(family: Family, columns: list[pl.Series]) -> Member:
+def _member(family: Family, columns: Sequence[_Lines]) -> Member:
     """Put the lines of a family's columns together."""
-    text = "".join(lines.str.join("").item() for lines in columns if len(lines))
+    text = b"".join(column.lines.str.join("").cast(pl.Binary).item() for column in columns if len(column.lines))
     series = len(family.edges) + 3 if family.edges else 1
-    return Member(compress(text.encode()), series * sum(map(len, columns)))
+    count, folded = sum(len(column.lines) for column in columns), sum(column.folded for column in columns)
+    return Member(compress(text), series * count, series * folded)
 
 
 def fragment(labels: Mapping[str, pl.Expr]) -> pl.Expr:
@@ -78,17 +104,16 @@ def _pair(label: str, value: pl.Expr) -> pl.Expr:
     return pl.when(value.fill_null("") == "").then(pl.lit("")).otherwise(pair)
 
 
-def _lines(frame: pl.DataFrame, column: Column, sample: Sample) -> pl.Series:
+def _lines(frame: pl.DataFrame, column: str, sample: Sample) -> pl.Series:
     """Write a column's samples, the lines of one row together; a row in which it is not known has none."""
-    needed = {_FRAGMENT, column.name, *sample.label_columns.values(), *filter(None, (sample.total, sample.where))}
-    is_shown = pl.col(column.name).is_not_null()
-    known = frame.select(needed).filter(is_shown & pl.col(sample.where) if sample.where else is_shown)
+    needed = {_FRAGMENT, column, *sample.label_columns.values(), *filter(None, (sample.total, sample.where))}
+    known = frame.select(needed).filter(sample.is_shown(column))
     own = {label: pl.lit(value) for label, value in sample.labels.items()}
     own |= {label: pl.col(name) for label, name in sample.label_columns.items()}
     labels = _joined(pl.col(_FRAGMENT), fragment(own)) if own else pl.col(_FRAGMENT)
     if sample.total:
-        return known.select(_histogram(column.name, sample, labels)).to_series()
-    value = pl.lit("1.0") if sample.constant else _number(pl.col(column.name))
+        return known.select(_histogram(column, sample, labels)).to_series()
+    value = pl.lit("1.0") if sample.constant else _number(pl.col(column))
     return known.select(_line(sample.family.name, labels, value)).to_series()
 
 
@@ -104,8 +129,8 @@ def _joined(base: pl.Expr, more: pl.Expr) -> pl.Expr:
 def _number(value: pl.Expr) -> pl.Expr:
     """Write numbers: samples are floats, and what the engine writes as `inf` is `+Inf` in both formats."""
     number = value.cast(pl.Float64)
-    text = number.cast(pl.String)
-    return pl.when(number.is_infinite()).then(text.str.replace("inf", "Inf").str.replace("^I", "+I")).otherwise(text)
+    infinite = pl.when(number > 0).then(pl.lit("+Inf")).otherwise(pl.lit("-Inf"))
+    return pl.when(number.is_infinite()).then(infinite).otherwise(number.cast(pl.String))
 
 
 def _histogram(counts: str, sample: Sample, labels: pl.Expr) -> pl.Expr:

@@ -43,7 +43,7 @@ _INFO: Final = Family(
     source=f"{_SOURCE} libvirtd_domain_domain_state", labels=("user", "flavor", "hypervisor"),
 )  # fmt: skip
 INSTANCES: Final = Table(
-    name="instances", of="instance", collect="cloud",
+    name="instances", of="instance", collect="cloud", size="vcpus",
     labels={"project": "project", "uuid": "uuid", "instance_name": "instance_name"},
     columns=(
         Column(name="uuid", dtype=pl.String, help="The instance.", sample=Sample(
@@ -63,7 +63,7 @@ INSTANCES: Final = Table(
     ),
 )  # fmt: skip
 PROJECTS: Final = Table(
-    name="projects", of="project", collect="cloud", labels={"project": "project"},
+    name="projects", of="project", collect="cloud", labels={"project": "project"}, size="vcpus",
     columns=(
         _fact("project", "The project, empty for instances of none."),
         _gauge("hpc_project_instances", "instances", "Running instances of the project.", "projects",

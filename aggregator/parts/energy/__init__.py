@@ -1,1 +1,7 @@
-"""Power, energy, CO2 and cost: what a closed window adds to runs, users, accounts and nodes, in frames."""
+"""Power, energy, CO2 and cost of jobs, users, accounts and nodes, as the ledger has added them up."""
+
+from aggregator.engine.part import Part
+from aggregator.parts.energy.columns import OF_JOBS, TABLES
+from aggregator.parts.energy.join import join_energy
+
+PART = Part(name="energy", join=join_energy, tables=TABLES, columns={"jobs": OF_JOBS})

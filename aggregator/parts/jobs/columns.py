@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.column import Family, Sample, Table
+from aggregator.model.job_inputs import GPUS_BY_TYPE
 from aggregator.parts.jobs.declare import OPEN, coverage, fact, gauge
 from aggregator.parts.jobs.efficiency import EFFICIENCY
 
@@ -49,9 +50,12 @@ _TIMES: Final = (
     gauge("eligible_timestamp_seconds", "When the run became eligible to start.", _SLURMACCT, null="not yet"),
     gauge("start_timestamp_seconds", "When the run started.", _SLURMACCT, null="not yet"),
     gauge("end_timestamp_seconds", "When the run ended.", _SLURMACCT, null="not yet"),
-    gauge("time_limit_seconds", "Time limit of the run, absent when unlimited.", _SLURMACCT, null="unlimited"),
+    gauge("time_limit_seconds", "Time limit of the run, absent when unlimited.", _SLURMACCT, null="unlimited",
+          adds_up=False),
     fact("elapsed_seconds", pl.Float64, "Time that it has run, suspensions apart."),
     fact("suspended_seconds", pl.Float64, "Time that it was suspended."),
+    fact("suspended_since", pl.Float64, "When all its suspensions put together would have begun (epoch seconds).",
+         "not suspended"),
 )  # fmt: skip
 _ALLOCATION: Final = (
     gauge("allocated_cpus", "CPUs that the job holds; none while it is suspended, for Slurm gives them to others.",
@@ -66,6 +70,11 @@ _ALLOCATION: Final = (
     fact("granted_memory_bytes", pl.Int64, "Memory that the run was given.", "Slurm does not manage memory"),
     fact("granted_nodes", pl.Int64, "Nodes that the run was given."),
     fact("granted_gpus", pl.Int64, "GPUs that the run was given."),
+    fact("granted_gpus_by_type", GPUS_BY_TYPE, "GPUs that the run was given, by type."),
+    fact("requested_cpus", pl.Int64, "CPUs that were asked for."),
+    fact("requested_memory_bytes", pl.Int64, "Memory that was asked for.", "Slurm does not manage memory"),
+    fact("requested_nodes", pl.Int64, "Nodes that were asked for."),
+    fact("requested_gpus_by_type", GPUS_BY_TYPE, "GPUs that were asked for, by type."),
 )  # fmt: skip
 _USE: Final = (
     gauge("used_cpus", "CPUs busy now, without time that a hypervisor has stolen.",
@@ -94,7 +103,7 @@ _USE: Final = (
 )  # fmt: skip
 JOBS: Final = Table(
     name="jobs", of="job", collect="jobs", labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE, *EFFICIENCY), where="is_owner",
+    columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE, *EFFICIENCY), where="is_owner", size="allocated_cpus",
 )  # fmt: skip
 JOB_GPUS: Final = Table(
     name="job_gpus", of="GPU type of a job", collect="jobs",

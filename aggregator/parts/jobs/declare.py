@@ -21,10 +21,19 @@ def fact(name: str, dtype: Any, help: str, null: str = "not known", sample: Samp
     return Column(name=name, dtype=dtype, help=help, null=null, sample=sample)
 
 
-def gauge(name: str, help: str, source: str, *, null: str = "not known", where: str = "", cost: str = "jobs") -> Column:
+def gauge(
+    name: str,
+    help: str,
+    source: str,
+    *,
+    null: str = "not known",
+    where: str = "",
+    cost: str = "jobs",
+    adds_up: bool = True,
+) -> Column:
     """Declare a number of each job that is a family of its own: `hpc_job_` and the column's name."""
-    family = Family(name=f"hpc_job_{name}", help=help, cost=cost, source=source)
-    return fact(name, pl.Float64, help, null, Sample(family=family, where=where))
+    family = Family(name=f"hpc_job_{name}", help=help, cost=cost, source=source, adds_up=adds_up)
+    return fact(name, pl.Float64, help, null, Sample(family=family, where=where))  # fmt: skip
 
 
 def coverage(name: str, what: str) -> Column:

@@ -37,10 +37,6 @@ EFFICIENCY: Final = (
     gauge("wasted_cpu_seconds", "CPU time held and not used until the newest sample, at least 0.",
           f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE),
 )  # fmt: skip
-WASTED_GPU_SECONDS: Final = gauge(
-    "wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
-    "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
-)  # fmt: skip
 _CPUS: Final = pl.col("granted_cpus").cast(pl.Float64)
 _MEMORY: Final = pl.col("granted_memory_bytes").cast(pl.Float64)
 _GPUS: Final = pl.col("granted_gpus").cast(pl.Float64)

@@ -6,7 +6,7 @@ import polars as pl
 
 from aggregator.engine.column import schema
 from aggregator.engine.frame import total
-from aggregator.parts.jobs.inputs import GPUS, Use
+from aggregator.model.job_inputs import GPUS, Use
 
 # gpu_utilization_ratio is the mean over the `gpus_judged`: those with a plausible sample, and those without a series on
 # a node whose exporter is up, which count 0. Coverage is judged ÷ granted.

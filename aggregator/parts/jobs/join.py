@@ -1,62 +1,27 @@
-"""From runs and their use to the rows of `jobs`."""
+"""Which runs are there, and what do they use?"""
 
 import polars as pl
 
-from aggregator.engine.frame import add_columns, conform
-from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
-from aggregator.parts.jobs.efficiency import FairShare, efficiencies
-from aggregator.parts.jobs.time import IS_OPEN, elapsed
+from aggregator.engine.frame import Frames
+from aggregator.engine.part import Before, Inputs
+from aggregator.model.job_inputs import BASES, Bases, Runs, Use
+from aggregator.parts.jobs.rows import job_gpus, job_rows
+from aggregator.parts.jobs.settings import JobSettings
+from aggregator.parts.jobs.use import USE, use_of_runs
 
-_HAS_STARTED = pl.col("start").is_not_null()
 
-
-def join_jobs(
-    runs: pl.DataFrame, use: pl.DataFrame, at: float, fair_share: FairShare, job_name_bytes: int
-) -> pl.DataFrame:
-    """Join runs (RUNS) with their use (USE) as of a time: JOBS, the newest job first.
-
-    The label with a job's name is cut to `job_name_bytes`: anybody chooses it, and one label that is too long for a
-    Prometheus costs it the whole page.
-    """
-    is_suspended = pl.col("state") == "suspended"
-    cpus = pl.when(is_suspended).then(0).otherwise(pl.col("granted_cpus"))
-    joined = add_columns(runs, use, on="run_id")
-    rows = joined.with_columns(
-        submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
-        eligible_timestamp_seconds=pl.col("eligible"),
-        start_timestamp_seconds=pl.col("start"),
-        end_timestamp_seconds=pl.col("end"),
-        elapsed_seconds=elapsed(pl.lit(at)),
-        is_open=IS_OPEN,
-        job_name_label=shorten(joined["job_name"], job_name_bytes),
-        # A run without any CPU is one of which slurmdbd does not say.
-        allocated_cpus=pl.when(_HAS_STARTED & (pl.col("granted_cpus") > 0)).then(cpus),
-        allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
-        allocated_nodes=pl.when(_HAS_STARTED).then(pl.col("granted_nodes")),
-        allocated_gpus=pl.when(_HAS_STARTED).then(pl.col("granted_gpus")),
-        allocated_gpu_equivalents=pl.when(_HAS_STARTED & (pl.col("granted_gpus") > 0)).then(
-            pl.col("granted_gpu_equivalents")
-        ),
+def join_jobs(frames: Frames, inputs: Inputs, at: float) -> Frames:
+    """Join the runs of slurmacct with their use; without slurmacct there are no jobs to speak of."""
+    runs = inputs.get(Runs)
+    if runs is None:
+        return {}
+    settings = inputs.get(JobSettings) or JobSettings()
+    bases, before = inputs.get(Bases), inputs.get(Before)
+    use = use_of_runs(
+        runs.runs,
+        inputs.get(Use) or Use(time=at),
+        bases.frame if bases else pl.DataFrame(schema=BASES),
+        before.frames["jobs"].select(USE.names()) if before else pl.DataFrame(schema=USE),
     )
-    judged = with_owners(rows).with_columns(**efficiencies(fair_share))
-    return conform(JOBS, judged.sort("job_id", "run_id", descending=True))
-
-
-def join_job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
-    """Give what each job that has started holds of each type of GPU (RUN_GPUS): JOB_GPUS."""
-    started = jobs.filter(pl.col("start_timestamp_seconds").is_not_null())
-    return conform(JOB_GPUS, started.select("run_id", "job_id", "user", "account", "is_owner").join(gpus, on="run_id"))
-
-
-def with_owners(rows: pl.DataFrame) -> pl.DataFrame:
-    """Choose the run that owns each job id: the open one, else the one submitted last."""
-    ranked = rows.select("job_id", "run_id", "is_open", "submit").sort("is_open", "submit", "run_id")
-    owners = ranked.filter(pl.col("job_id").is_last_distinct()).select("run_id").with_columns(is_owner=True)
-    return add_columns(rows, owners, on="run_id").with_columns(pl.col("is_owner").fill_null(False))
-
-
-def shorten(names: pl.Series, size: int) -> pl.Series:
-    """Cut names to so many bytes of UTF-8, at the end of a character; to none where the size is 0."""
-    too_long = names.filter(names.str.len_bytes() > size).unique()
-    cut = [name.encode()[:size].decode(errors="ignore") for name in too_long]
-    return names.replace(too_long, pl.Series(cut, dtype=pl.String)) if cut else names
+    jobs = job_rows(runs.runs, use, at, settings)
+    return {"jobs": jobs, "job_gpus": job_gpus(jobs, runs.gpus)}

@@ -11,8 +11,8 @@ import polars as pl
 
 from aggregator.engine.column import schema
 from aggregator.engine.frame import total
+from aggregator.model.job_inputs import OF_NODES, Use
 from aggregator.parts.jobs.gpus import GPU_USE, gpu_use
-from aggregator.parts.jobs.inputs import OF_NODES, Use
 from aggregator.parts.jobs.time import HOLDS, IS_OPEN, elapsed
 
 # What is known of a run's use; null is "not known". Coverage is samples seen ÷ expected, 0–1. observed_seconds is how

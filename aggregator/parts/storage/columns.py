@@ -74,7 +74,7 @@ _PROFILE: Final = Family(
 )  # fmt: skip
 _BINS: Final = "Files by size, cumulative."
 GROUPS: Final = Table(
-    name="groups", of="group", collect="storage", labels=_GROUP,
+    name="groups", of="group", collect="storage", labels=_GROUP, size="disk_used_bytes",
     columns=(
         *_keys(_GROUP),
         *_used(Family(
@@ -89,7 +89,7 @@ GROUPS: Final = Table(
     ),
 )  # fmt: skip
 USERS: Final = Table(
-    name="users", of="user in a group", collect="storage", labels=_USER,
+    name="users", of="user in a group", collect="storage", labels=_USER, size="disk_used_bytes",
     columns=(
         *_keys(_USER),
         *_used(Family(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from aggregator.model.waste import NO_JUDGEMENT, Condition, Finding, Judgement, NotJudged, Rule
 from aggregator.parts.waste.exemption import describe
 from aggregator.parts.waste.observation import Observation, Row
@@ -16,6 +18,13 @@ def explain(run: Row, reasons: Row, compiled: Compiled, observation: Observation
     once, without the rule's name. GPU rules are about GPU runs only.
     """
     return _Words(compiled, observation).judgement({**run, **reasons})
+
+
+def explain_all(jobs: pl.DataFrame, compiled: Compiled, observation: Observation) -> Mapping[int, Judgement]:
+    """Say how runs (rows of `jobs`) are judged, by run id."""
+    reasons = compiled.judge(jobs, blind=observation.is_blind).reasons
+    pairs = zip(jobs.iter_rows(named=True), reasons.iter_rows(named=True), strict=True)
+    return {run["run_id"]: explain(run, because, compiled, observation) for run, because in pairs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aggregator.model.job_inputs import Use
+
 _NAMED_NODES = 3
 # One run: its values by column.
 Row = Mapping[str, Any]
@@ -46,6 +48,18 @@ class Observation:
 
     def _vouches_for_gpus(self, node: str) -> bool:
         return node in (self.healthy_nodes or ()) and node in (self.gpu_nodes or ())
+
+
+def observation(use: Use | None) -> Observation:
+    """Say what a fetch could read; None where there was none."""
+    if use is None:
+        return Observation(reachable=False)
+    return Observation(
+        failed=frozenset(use.failed),
+        has_gpus=use.gpus is not None,
+        healthy_nodes=use.healthy_nodes,
+        gpu_nodes=use.gpu_nodes,
+    )
 
 
 def _of_nodes(nodes: Sequence[str], one: str, several: str) -> str:

@@ -131,6 +131,11 @@ class Compiled:
     known: Mapping[str, Fact]
     stages: tuple[_Expressions, ...]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Give the names of the rules."""
+        return frozenset(each.rule.name for each in self.rules)
+
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
         first, *others = self.stages

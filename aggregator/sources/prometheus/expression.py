@@ -1,10 +1,12 @@
 """Expressions as data: what Prometheus is asked, of which metrics, and what its values may be."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import Template
 from typing import Final, NamedTuple
+
+import polars as pl
 
 from aggregator.sources.prometheus.promql import Matcher, selector
 from aggregator.sources.prometheus.settings import ExporterSettings
@@ -140,6 +142,11 @@ class Expression:
             return None
         # A comparison with NaN is false; infinity is over every limit that matters.
         return value if self.low <= value <= self.high and not math.isinf(value) else None
+
+    def plausible_values(self, texts: Sequence[str]) -> pl.Series:
+        """Convert as `plausible` does; null for what cannot be a value."""
+        values = pl.Series(texts, dtype=pl.String).cast(pl.Float64, strict=False) * self.scale
+        return values.set(~(values.is_between(self.low, self.high) & values.is_finite()), None)
 
 
 def largest(

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from aggregator.model.node import Hosts
+from aggregator import executors
+from aggregator.model.node_inputs import Hosts, by_host
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters.node_exporter import HOST_INPUTS
 from aggregator.sources.prometheus.expression import Expression
-from aggregator.sources.prometheus.instant import ask_all, values_by
+from aggregator.sources.prometheus.instant import Answers, ask_all, values_by
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.render import promql
@@ -43,9 +44,12 @@ class PrometheusHosts:
         Raises FetchError when all of them fail, NoSamples when there is no host.
         """
         answers = await ask_all(self._client, self._queries, at)
+        if not answers.vectors:
+            raise FetchError(next(iter(answers.failed.values())))
+        return await executors.run(executors.REFRESH, self._read, at, answers)
+
+    def _read(self, at: float, answers: Answers) -> Hosts:
         vectors, failed = answers.vectors, answers.failed
-        if not vectors:
-            raise FetchError(next(iter(failed.values())))
         rejected: Counter[str] = Counter()
         values = {
             item.name: self._by_host(item, vectors[item.name], rejected) for item in HOST_INPUTS if item.name in vectors
@@ -55,7 +59,7 @@ class PrometheusHosts:
             raise NoSamples("no sample of any host: check prometheus.matchers, its tenant, and the exporter", values)
         kept = self._kept.fill(at, self._queries, values).values
         self.features = {name: bool(found) for name, found in kept.items()}
-        return Hosts(time=at, values=kept, failed=failed, rejected=rejected)
+        return Hosts(time=at, frame=by_host(kept), failed=failed, rejected=rejected)
 
     def _by_host(self, item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> Mapping[str, float]:
         """Give the largest value of each host, which may have two names for a while."""

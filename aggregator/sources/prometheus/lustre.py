@@ -1,10 +1,13 @@
 """Fetch what Lustre's servers show of one cluster: rates by who caused them."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.lustre import LustreUse, Rates, Sender
+from aggregator.model.lustre import KINDS, SENDERS, LustreUse
 from aggregator.model.lustre_jobid import JobIdParser
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
@@ -14,6 +17,10 @@ from aggregator.sources.prometheus.instant import Answers, ask_all, plausible_va
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
+
+# So many samples are read at once: a thread is not kept for long.
+_PIECE_SAMPLES: Final = 5_000
+_KEYS: Final = tuple(name for name in SENDERS if name != "rate")
 
 
 class PrometheusLustre:
@@ -39,7 +46,7 @@ class PrometheusLustre:
         self._client = client
         self._exporter = exporter
         self._parser = JobIdParser(names)
-        self._kept: LastGood[Rates] = LastGood(patience)
+        self._kept: LastGood[pl.DataFrame] = LastGood(patience)
         self._kept_coverage: LastGood[Mapping[str, float]] = LastGood(patience)
         self.memory = (self._kept, self._kept_coverage)
         self._most = most
@@ -61,64 +68,66 @@ class PrometheusLustre:
             raise NoSamples(text, answers.vectors.keys())
         wholes = await ask_all(self._client, self._capped(answers), at)
         self.rows = sum(map(len, answers.vectors.values()))
-        # Tens of thousands of samples: off the event loop.
-        return await executors.run(executors.REFRESH, self._read, at, answers, wholes)
+        failed, rejected = {**answers.failed, **wholes.failed}, Counter[str]()
+        # A kind whose whole could not be read would add up to less than was measured: it is missing.
+        rates: dict[str, pl.DataFrame] = {
+            kind: await self._rates(RATES[kind], answers.vectors[kind], wholes.vectors.get(kind, ()), rejected)
+            for kind in KINDS
+            if kind not in failed
+        }
+        return LustreUse(
+            time=at,
+            interval=self._exporter.interval,
+            window=self._exporter.rate_window,
+            rates=self._kept.fill(at, KINDS, rates).values,
+            coverage=self._coverage(at, answers, rejected),
+            failed=failed,
+            rejected=rejected,
+        )
 
     def _capped(self, answers: Answers) -> Mapping[str, str]:
         """Give the queries for the whole of those inputs that have more senders than were asked for."""
         return {name: query for name, query in self._wholes.items() if len(answers.vectors.get(name, ())) >= self._most}
 
-    def _read(self, at: float, answers: Answers, wholes: Answers) -> LustreUse:
-        rejected: Counter[str] = Counter()
-        vectors, failed = answers.vectors, {**answers.failed, **wholes.failed}
-        # A kind whose whole could not be read would add up to less than was measured: it is missing.
-        rates = {
-            name: self._rates(item, vectors[name], wholes.vectors.get(name, ()), rejected)
-            for name, item in RATES.items()
-            if name not in failed
-        }
-        kept = self._kept.fill(at, self._wholes, rates)
-        seen = (
-            {}
-            if COVERAGE.name in failed
-            else {COVERAGE.name: _by_filesystem(COVERAGE, vectors[COVERAGE.name], rejected)}
-        )
-        coverage = self._kept_coverage.fill(at, (COVERAGE.name,), seen)
-        return LustreUse(
-            time=at,
-            interval=self._exporter.interval,
-            window=self._exporter.rate_window,
-            read=kept.values.get("read"),
-            write=kept.values.get("write"),
-            metadata=kept.values.get("metadata"),
-            coverage=coverage.values.get(COVERAGE.name, {}),
-            failed=failed,
-            rejected=rejected,
-        )
+    def _coverage(self, at: float, answers: Answers, rejected: Counter[str]) -> Mapping[str, float]:
+        name, vectors = COVERAGE.name, answers.vectors
+        seen = {name: _by_filesystem(COVERAGE, vectors[name], rejected)} if name in vectors else {}
+        return self._kept_coverage.fill(at, (name,), seen).values.get(name, {})
 
-    def _rates(
-        self, item: Expression, vector: Sequence[Sample], total: Sequence[Sample], rejected: Counter[str]
-    ) -> Rates:
-        """Add up the plausible rates by sender; what is beyond the cap has a sender of whom nothing is known."""
-        rates: defaultdict[Sender, float] = defaultdict(float)
-        shown: defaultdict[str, float] = defaultdict(float)
-        for sample in vector:
-            value = plausible_value(item, item.name, sample, rejected)
-            if value is not None:
-                sender = self._sender(sample.metric)
-                rates[sender] += value
-                shown[sender.filesystem] += value
-        for filesystem, value in _by_filesystem(item, total, rejected).items():
-            rates[Sender(filesystem)] += max(0.0, value - shown[filesystem])
-        return dict(rates)
+    async def _rates(
+        self, item: Expression, vector: Sequence[Sample], whole: Sequence[Sample], rejected: Counter[str]
+    ) -> pl.DataFrame:
+        """Add up the plausible rates by sender (SENDERS), tens of thousands of them in pieces off the event loop."""
+        pieces = [
+            await executors.run(executors.REFRESH, self._read, item, vector[begin : begin + _PIECE_SAMPLES], rejected)
+            for begin in range(0, len(vector), _PIECE_SAMPLES)
+        ]
+        return await executors.run(executors.REFRESH, _add_up, pieces, _by_filesystem(item, whole, rejected))
 
-    def _sender(self, metric: Mapping[str, str]) -> Sender:
-        filesystem = metric.get("filesystem", "")
+    def _read(self, item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> pl.DataFrame:
+        values = ((sample, plausible_value(item, item.name, sample, rejected)) for sample in vector)
+        rows = [(*self._sender(sample.metric), value) for sample, value in values if value is not None]
+        return pl.DataFrame(rows, schema=SENDERS, orient="row")
+
+    def _sender(self, metric: Mapping[str, str]) -> tuple[str, int | None, int | None, str, str]:
+        """Tell who a series is of, in the columns of SENDERS."""
         origin = self._parser.parse(metric.get(self._labels["jobid"], ""))
-        if origin.job_id is None and origin.uid is None:
-            return Sender(filesystem)
-        user, account = (metric.get(self._labels[label], "") for label in ("user", "account"))
-        return Sender(filesystem, origin.job_id, origin.uid, user, account)
+        is_known = origin.job_id is not None or origin.uid is not None
+        user, account = (metric.get(self._labels[label], "") if is_known else "" for label in ("user", "account"))
+        return metric.get("filesystem", ""), origin.job_id, origin.uid, user, account
+
+
+def _add_up(pieces: Sequence[pl.DataFrame], whole: Mapping[str, float]) -> pl.DataFrame:
+    """Add up the rates of equal senders; what is beyond the cap has a sender of whom nothing is known."""
+    shown = pl.concat([pl.DataFrame(schema=SENDERS), *pieces])
+    of_all = pl.DataFrame(list(whole.items()), schema={"filesystem": pl.String, "whole": pl.Float64}, orient="row")
+    sums = shown.group_by("filesystem").agg(pl.col("rate").sum())
+    beyond = of_all.join(sums, on="filesystem", how="left").select(
+        "filesystem", user=pl.lit(""), account=pl.lit(""),
+        rate=(pl.col("whole") - pl.col("rate").fill_null(0.0)).clip(lower_bound=0.0),
+    )  # fmt: skip
+    every = pl.concat([shown, beyond], how="diagonal")
+    return every.group_by(_KEYS).agg(pl.col("rate").sum()).sort(_KEYS)
 
 
 def _by_filesystem(item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The last good value of each input: one query that fails must not be worse than all of them failing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,7 +41,7 @@ class LastGood(Generic[T]):
         """Give what was read at `at`, and in place of what is missing of `names` what is kept and not too old."""
         filled, times = dict(values), []
         # An answer in which nothing is known of anybody is not one to go back to.
-        good = any(values.values())
+        good = any(len(value) if isinstance(value, Sized) else value for value in values.values())
         for group in self._groups(names):
             if group <= values.keys():
                 if good:

@@ -1,13 +1,14 @@
 """Fetch what the ledger adds up: the means of closed windows, by range queries, a constant number of them."""
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.energy import METERS, NodePower, PowerWindow
-from aggregator.model.use import Gpu, Use
+from aggregator.model.readings import NodeSize, Readings, Windows
 from aggregator.sources.prometheus import named
 from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.exporters import (
@@ -20,8 +21,19 @@ from aggregator.sources.prometheus.exporters import (
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import job_id_of
-from aggregator.sources.prometheus.named import named_gpu, prefer
+from aggregator.sources.prometheus.named import named_gpu
 from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.power_frames import (
+    NODE_VALUES,
+    OF_GPU,
+    OF_JOB,
+    OF_NODE,
+    gpus_frame,
+    nodes_frame,
+    prefer,
+    rest_frame,
+    used_frame,
+)
 from aggregator.sources.prometheus.render import moments, promql
 from aggregator.sources.prometheus.rest import HOUR, RestPower
 from aggregator.sources.prometheus.settings import ExporterSettings
@@ -30,9 +42,6 @@ from aggregator.sources.prometheus.settings import ExporterSettings
 MIN_SETTLE_SECONDS = 5.0
 # Times come with milliseconds.
 _SAME_SECONDS = 0.001
-_NOTHING: Mapping[str, float] = {}
-# What the configuration may say of a node.
-_SAID = ("static_watts", "cpus", "memory_bytes", "gpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +53,13 @@ class _Question:
     moments: int
 
 
-# One answer: by window number, by the series' key, the value.
-_Values = list[dict[str, float]]
-_JobValues = list[dict[int, dict[str, float]]]
+_Answers = Mapping[str, Sequence[Series]]
 
 
 class PrometheusPower:
     """Read the windows of one cluster; exporters has the settings of those in use, slurm_job_exporter among them.
 
-    known is what the configuration says of nodes; it wins over what is measured.
+    known is what the configuration says of nodes, by name; it wins over what is measured.
     """
 
     def __init__(
@@ -62,7 +69,7 @@ class PrometheusPower:
         exporters: Mapping[str, ExporterSettings],
         names: NodeNames,
         window: float,
-        known: Mapping[str, NodePower],
+        known: Mapping[str, NodeSize],
     ) -> None:
         self.rejected: Counter[str] = Counter()
         self.window = window
@@ -98,12 +105,13 @@ class PrometheusPower:
         found = await self._client.query(self._newest, at)
         return max((float(sample.value[1]) for sample in found), default=None)
 
-    async def windows(self, first_end: float, count: int) -> list[PowerWindow]:
+    async def windows(self, first_end: float, count: int) -> Readings:
         """Read `count` windows one after the other, the first of which ends at epoch time `first_end`.
 
         Raises FetchError when any query fails: what is added up once is not corrected later.
         """
-        ends = [first_end + number * self.window for number in range(count)]
+        windows = Windows(first_end - self.window, self.window, count)
+        ends = windows.frame()["window_end"].to_list()
         keys, hours = list(self._questions), sorted({end - end % HOUR for end in ends})
         await self._gpu_nodes.ask(ends[-1])
         answers, rests = await asyncio.gather(
@@ -112,74 +120,63 @@ class PrometheusPower:
         )
         # Tens of thousands of samples: off the event loop.
         at_rest = dict(zip(hours, rests, strict=True))
-        return await executors.run(executors.REFRESH, self._read, ends, dict(zip(keys, answers, strict=True)), at_rest)
+        return await executors.run(
+            executors.REFRESH, self._read, windows, dict(zip(keys, answers, strict=True)), at_rest
+        )
 
     async def _ask(self, question: _Question, ends: Sequence[float]) -> Sequence[Series]:
         return await self._client.query_range(question.promql, ends[0], ends[-1], self.window)
 
-    def _read(
-        self,
-        ends: Sequence[float],
-        answers: Mapping[str, Sequence[Series]],
-        at_rest: Mapping[float, Mapping[str, float]],
-    ) -> list[PowerWindow]:
-        by_node = {key: self._by_node(key, answers[key], ends) for key in _NODE_KEYS if key in answers}
-        by_job = {key: self._by_job(key, answers[key], ends) for key in _JOB_KEYS}
-        shown = self._gpus("gpu_utilization", answers["gpu_utilization"], ends)
-        gpus, boards = shown, self._gpus("job_gpu_watts", answers["job_gpu_watts"], ends)
+    def _read(self, windows: Windows, answers: _Answers, at_rest: Mapping[float, Mapping[str, float]]) -> Readings:
+        by_node = {key: self._by_node(key, answers[key], windows) for key in NODE_VALUES if key in answers}
+        cpus, memory = (self._by_job(key, answers[key], windows) for key in ("busy_cpus", "memory_bytes"))
+        shown = self._by_gpu("gpu_utilization", answers["gpu_utilization"], windows)
+        gpus, boards = shown, self._by_gpu("job_gpu_watts", answers["job_gpu_watts"], windows)
         for utilization, watts in (keys for keys in _NAMED if keys[0] in answers):
-            gpus = list(map(prefer, self._gpus(utilization, answers[utilization], ends), gpus))
-            boards = list(map(prefer, self._gpus(watts, answers[watts], ends), boards))
-        windows = []
-        for number, end in enumerate(ends):
-            seen: dict[str, Mapping[str, float]] = {key: values[number] for key, values in by_node.items()}
-            use = Use(
-                time=end,
-                interval=self._jobs.interval,
-                cpu_window=self._jobs.rate_window,
-                cpus=by_job["busy_cpus"][number],
-                memory_bytes=by_job["memory_bytes"][number],
-                gpus=gpus[number],
-                healthy_nodes=(healthy := frozenset(seen.pop("healthy_nodes"))),
-                gpu_nodes=self._gpu_nodes.update(
-                    end, {gpu.node for of in shown[number].values() for gpu in of}, healthy
-                ),
-            )
-            seen["static_watts"] = at_rest[end - end % HOUR]
-            own = _boards(boards[number])
-            windows.append(PowerWindow(end - self.window, end, use, _nodes(seen, own, self._known), own))
-        return windows
+            gpus = prefer(self._by_gpu(utilization, answers[utilization], windows), gpus)
+            boards = prefer(self._by_gpu(watts, answers[watts], windows), boards)
+        nodes = nodes_frame(
+            by_node,
+            rest_frame(windows, at_rest, HOUR),
+            self._showing_gpus(windows, shown, by_node["healthy_nodes"]),
+            self._known,
+        )
+        return Readings(windows, nodes, used_frame(cpus, memory), gpus_frame(gpus, boards))
 
-    def _by_node(self, key: str, series: Sequence[Series], ends: Sequence[float]) -> _Values:
-        values: _Values = [{} for _ in ends]
-        for labels, number, value in self._values(key, series, ends):
-            node = self._node(labels)
-            if key.endswith("_moments"):
-                value = min(1.0, value / self._questions[key].moments)
-            # Two label values that mean one node are one node: the larger has it all.
-            values[number][node] = max(value, values[number].get(node, value))
-        return values
+    def _showing_gpus(self, windows: Windows, shown: pl.DataFrame, healthy: pl.DataFrame) -> pl.DataFrame:
+        """List the nodes whose exporters can show GPUs in each window, oldest first: what was learned lasts."""
+        of_window, found = windows.frame().select("window", "window_end"), []
+        for window, end in of_window.iter_rows():
+            seen, up = (set(frame.filter(window=window)["node"]) for frame in (shown, healthy))
+            nodes = self._gpu_nodes.update(end, seen, frozenset(up))
+            found.append(pl.DataFrame({"node": sorted(nodes)}, schema={"node": pl.String}).with_columns(window=window))
+        return pl.concat(found).select(pl.col("window").cast(pl.Int32), "node")
 
-    def _by_job(self, key: str, series: Sequence[Series], ends: Sequence[float]) -> _JobValues:
-        values: _JobValues = [defaultdict(dict) for _ in ends]
-        for labels, number, value in self._values(key, series, ends):
-            if (job_id := self._job_id(labels)) is not None:
-                node = self._node(labels)
-                nodes = values[number][job_id]
-                nodes[node] = max(value, nodes.get(node, value))
-        return values
+    def _by_node(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
+        """Give a value by window and node. Two label values that mean one node are one: the larger has it all."""
+        labels = {"node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String)}
+        values = self._values(key, series, labels, windows)
+        if key.endswith("_moments"):
+            values = values.with_columns((pl.col("value") / self._questions[key].moments).clip(None, 1.0))
+        return values.group_by(OF_NODE).agg(pl.col("value").max())
 
-    def _gpus(self, key: str, series: Sequence[Series], ends: Sequence[float]) -> list[dict[int, tuple[Gpu, ...]]]:
-        """Give each job's GPUs with the input's value, which is in `utilization` whatever it is."""
-        found: list[dict[int, dict[tuple[str, str], Gpu]]] = [defaultdict(dict) for _ in ends]
-        for labels, number, value in self._values(key, series, ends):
-            job_id, index = self._gpu_of(key, labels)
-            if job_id is not None:
-                gpu = Gpu(self._node(labels), index, value)
-                known = found[number][job_id].setdefault((gpu.node, gpu.index), gpu)
-                if value > (known.utilization or 0.0):
-                    found[number][job_id][gpu.node, gpu.index] = gpu
-        return [{job_id: tuple(gpus.values()) for job_id, gpus in jobs.items()} for jobs in found]
+    def _by_job(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
+        labels = {
+            "job_id": pl.Series([self._job_id(one.metric) for one in series], dtype=pl.Int64),
+            "node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String),
+        }
+        values = self._values(key, series, labels, windows)
+        return values.drop_nulls("job_id").group_by(OF_JOB).agg(pl.col("value").max())
+
+    def _by_gpu(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
+        gpus = [self._gpu_of(key, one.metric) for one in series]
+        labels = {
+            "job_id": pl.Series([job_id for job_id, _ in gpus], dtype=pl.Int64),
+            "node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String),
+            "gpu": pl.Series([index for _, index in gpus], dtype=pl.String),
+        }
+        values = self._values(key, series, labels, windows)
+        return values.drop_nulls("job_id").group_by(OF_GPU).agg(pl.col("value").max())
 
     def _gpu_of(self, key: str, labels: Mapping[str, str]) -> tuple[int | None, str]:
         """Give the job and the index of a GPU as the input's exporter names them; a slice shows its board's watts."""
@@ -190,20 +187,25 @@ class PrometheusPower:
         return None if name == "job_watts" and gpu.is_slice else gpu.job_id, gpu.gpu
 
     def _values(
-        self, key: str, series: Sequence[Series], ends: Sequence[float]
-    ) -> Iterator[tuple[Mapping[str, str], int, float]]:
-        """Give the plausible values: labels, number of the window, value."""
-        item = self._questions[key].item
-        for one in series:
-            for time, text in one.values:
-                value = item.plausible(text)
-                if value is None:
-                    self.rejected[f"{key} out of range"] += 1
-                    continue
-                number = round((time - ends[0]) / self.window)
-                # An engine that shifts or adds evaluation times would write into windows that are not its own.
-                if number in range(len(ends)) and abs(time - ends[number]) < _SAME_SECONDS:
-                    yield one.metric, number, value
+        self, key: str, series: Sequence[Series], labels: Mapping[str, pl.Series], windows: Windows
+    ) -> pl.DataFrame:
+        """Give the plausible values in base units: window, the labels of their series, value."""
+        values = self._questions[key].item.plausible_values([text for one in series for _, text in one.values])
+        if values.null_count():
+            self.rejected[f"{key} out of range"] += values.null_count()
+        times = pl.Series([time for one in series for time, _ in one.values], dtype=pl.Float64)
+        number = ((pl.col("time") - windows.begin) / windows.seconds).round() - 1
+        end = windows.begin + (number + 1) * windows.seconds
+        of_series = pl.Series([len(one.values) for one in series], dtype=pl.UInt32)
+        rows = pl.int_range(len(series), dtype=pl.UInt32, eager=True).repeat_by(of_series).explode().drop_nulls()
+        return (
+            pl.DataFrame(labels)[rows]
+            .with_columns(times.alias("time"), values.alias("value"))
+            # An engine that shifts or adds evaluation times would write into windows that are not its own.
+            .filter(number.is_between(0, windows.count - 1), (pl.col("time") - end).abs() < _SAME_SECONDS)
+            .drop_nulls("value")
+            .select(number.cast(pl.Int32).alias("window"), *labels, "value")
+        )
 
     def _node(self, labels: Mapping[str, str]) -> str:
         return self._names.of_labels(labels)
@@ -212,7 +214,7 @@ class PrometheusPower:
         return job_id_of(labels.get(self._job_label, ""))
 
 
-# key → exporter, what is asked of it. Keys of nodes and of jobs are told apart by their labels.
+# key → exporter, what is asked of it.
 _INPUTS: Mapping[str, tuple[str, Expression]] = {
     "node_watts": ("redfish_exporter", redfish_exporter.NODE_WATTS),
     "node_moments": ("redfish_exporter", redfish_exporter.NODE_MOMENTS),
@@ -233,65 +235,5 @@ _INPUTS: Mapping[str, tuple[str, Expression]] = {
     "job_gpu_watts": ("slurm_job_exporter", slurm_job_exporter.JOB_GPU_WATTS),
     **{f"{name}:{item.name}": (name, item) for name, of_exporter in named.WINDOW.items() for item in of_exporter},
 }
-_JOB_KEYS = ("busy_cpus", "memory_bytes")
-_NODE_KEYS = tuple(
-    key for key in _INPUTS if key not in (*_JOB_KEYS, "gpu_utilization", "job_gpu_watts") and ":" not in key
-)
 # The keys of those that name a GPU's job: utilisation, watts.
 _NAMED = tuple((f"{name}:job_utilization", f"{name}:job_watts") for name in named.WINDOW)
-_Boards = Mapping[int, Mapping[str, Sequence[float]]]
-
-
-def _boards(gpus: Mapping[int, Sequence[Gpu]]) -> _Boards:
-    """Give the watts of each GPU that a job sees, by job and node."""
-    boards: dict[int, dict[str, list[float]]] = {}
-    for job_id, of_job in gpus.items():
-        nodes = boards.setdefault(job_id, {})
-        for gpu in of_job:
-            nodes.setdefault(gpu.node, []).append(gpu.utilization or 0.0)
-    return boards
-
-
-def _nodes(
-    seen: Mapping[str, Mapping[str, float]], own: _Boards, known: Mapping[str, NodePower]
-) -> dict[str, NodePower]:
-    """Put together what is known of each node."""
-    names = {name for values in seen.values() for name in values} | {name for of_job in own.values() for name in of_job}
-    return {name: _corrected(_node_power(name, seen), known.get(name)) for name in sorted(names)}
-
-
-def _node_power(name: str, seen: Mapping[str, Mapping[str, float]]) -> NodePower:
-    def of(key: str) -> float | None:
-        return seen.get(key, _NOTHING).get(name)
-
-    all_gpus = _first(of("dcgm_gpu_watts"), of("nvidia_gpu_watts"))
-    gpus = _first(of("dcgm_gpus"), of("nvidia_gpus"))
-    package, dram = of("package_watts"), of("dram_watts")
-    cpus, resting = of("cpus"), of("resting_cpus")
-    node = NodePower(
-        watts=of("node_watts"),
-        gpu_watts=all_gpus,
-        static_watts=of("static_watts"),
-        cpus=cpus,
-        busy_cpus=None if cpus is None or resting is None else max(0.0, cpus - resting),
-        memory_bytes=of("memory_total_bytes"),
-        gpus=None if gpus is None else round(gpus),
-        dram_share=dram / (package + dram) if package and dram is not None else None,
-        covered=of("node_moments") or 0.0,
-    )
-    if node.watts is not None or not package:
-        return node
-    # Without a chassis metric the node is its processors, memory and GPUs.
-    watts, covered = package + (dram or 0.0) + (all_gpus or 0.0), of("package_moments") or 0.0
-    return replace(node, watts=watts, covered=covered, meter=METERS[1], lacks_gpus=all_gpus is None)
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _corrected(measured: NodePower, known: NodePower | None) -> NodePower:
-    if known is None:
-        return measured
-    said = {name: getattr(known, name) for name in _SAID}
-    return replace(measured, **{name: value for name, value in said.items() if value is not None})

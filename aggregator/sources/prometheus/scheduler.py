@@ -7,8 +7,12 @@ put right from what it shows node by node, or left out, and said.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from aggregator.model.node import Scheduler, Told
+import polars as pl
+
+from aggregator import executors
+from aggregator.model.node_inputs import SAID_OF_NODES, SAID_OF_PARTITIONS, Scheduler, by_state
 from aggregator.model.nodestate import parse_state
 from aggregator.sources.base import NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
@@ -26,6 +30,9 @@ _OWN_LABELS = (
 # States in which a node takes no jobs first: a node that is shown in two is not available.
 _WORST = ("down", "fail", "failing", "error", "drained", "draining", "maintenance", "unknown")
 _Labels = Mapping[str, str]
+# What is said of each node by columns of SAID_OF_NODES; what is not said is not there.
+_Nodes = Mapping[str, Mapping[str, Any]]
+_Partitions = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(slots=True)
@@ -81,7 +88,7 @@ class PrometheusScheduler:
         if not vector:
             text = "no sample of any node, job or CPU: check prometheus.matchers, its tenant, and slurm_exporter"
             raise NoSamples(text, ("slurm_exporter",))
-        return self.read(at, vector)
+        return await executors.run(executors.REFRESH, self.read, at, vector)
 
     def read(self, at: float, vector: Sequence[Sample]) -> Scheduler:
         """Make sense of what was reported."""
@@ -132,43 +139,40 @@ def _scheduler(at: float, report: _Report) -> Scheduler:
     nodes = _nodes(report)
     _put_right_power_states(report, nodes)
     partitions = _partitions(report)
-    by_state = {
-        state: float(count) for state, count in Counter(node.state for node in nodes.values() if node.state).items()
-    }
-    numbers = _numbers(report, by_node=bool(by_state))
+    states = Counter(node["state"] for node in nodes.values() if "state" in node)
+    numbers = _numbers(report, by_node=bool(states))
     cpus = _with_nodes(numbers["cpus"], nodes, ("cpus_allocated", "cpus_idle", "cpus"))
     _judge_cpu_sum(report, cpus, nodes, partitions)
     _judge_gpus(report, numbers["gpus"], nodes, partitions)
+    gpus = _with_nodes(numbers["gpus"], nodes, ("gpus_allocated", "", "gpus"))
+    counted = {"cpus": cpus, "gpus": gpus, "nodes": states or numbers["nodes"], "jobs": numbers["jobs"]}
     return Scheduler(
         time=at,
-        nodes=nodes,
-        cpus=cpus,
-        gpus=_with_nodes(numbers["gpus"], nodes, ("gpus_allocated", "", "gpus")),
-        node_counts=by_state or numbers["nodes"],
-        jobs=numbers["jobs"],
-        partitions=partitions,
+        nodes=pl.DataFrame([{"node": name, **said} for name, said in nodes.items()], schema=SAID_OF_NODES),
+        states=by_state(counted),
+        partitions=pl.DataFrame(
+            [{"partition": name, **said} for name, said in partitions.items()], schema=SAID_OF_PARTITIONS
+        ),
         repairs=tuple(report.repairs),
         rejected=report.rejected,
     )
 
 
-def _nodes(report: _Report) -> dict[str, Told]:
-    values: defaultdict[str, dict[str, float]] = defaultdict(dict)
+def _nodes(report: _Report) -> _Nodes:
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for metric, (name, factor) in names.NODE_NUMBERS.items():
         for labels, value in report.of(metric):
-            of_node = values[labels.get("node", "")]
+            of_node = found[labels.get("node", "")]
             of_node[name] = max(of_node.get(name, 0.0), value * factor)
     for metric, name in names.NODE_GPUS.items():
         for node, gpus in _gpus(report, metric).items():
-            values[node].setdefault(name, gpus)
-    states = _states(report)
-    features = {labels.get("node", ""): labels.get("features", "") for labels, _ in report.of(names.NODE_FEATURES)}
-    features = {node: text for node, text in features.items() if text not in names.NOTHING}
-    found = {}
-    for node in (values.keys() | states.keys() | features.keys()) - {""}:
-        state, flags = states.get(node, ("", ()))
-        found[node] = Told(state=state, flags=flags, features=features.get(node, ""), **values.get(node, {}))
-    return found
+            found[node].setdefault(name, gpus)
+    for node, (state, flags) in _states(report).items():
+        found[node].update(state=state, flags=list(flags))
+    for labels, _ in report.of(names.NODE_FEATURES):
+        if labels.get("features", "") not in names.NOTHING:
+            found[labels.get("node", "")]["features"] = labels["features"]
+    return {name: said for name, said in found.items() if name}
 
 
 def _gpus(report: _Report, metric: str) -> dict[str, float]:
@@ -233,26 +237,22 @@ def _by_state(report: _Report, metric: str) -> dict[str, float]:
     return found
 
 
-def _with_nodes(
-    numbers: Mapping[str, float], nodes: Mapping[str, Told], fields: tuple[str, str, str]
-) -> dict[str, float]:
+def _with_nodes(numbers: Mapping[str, float], nodes: _Nodes, columns: tuple[str, str, str]) -> dict[str, float]:
     """Add up the nodes where nobody shows the cluster's own numbers."""
     found = dict(numbers)
-    for key, name in zip(("allocated", "idle", "total"), fields, strict=True):
-        values = [value for node in nodes.values() if name and (value := getattr(node, name)) is not None]
+    for key, name in zip(("allocated", "idle", "total"), columns, strict=True):
+        values = [node[name] for node in nodes.values() if name in node]
         if values and key not in found:
             found[key] = sum(values)
     return found
 
 
-def _judge_cpu_sum(
-    report: _Report, cpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
-) -> None:
+def _judge_cpu_sum(report: _Report, cpus: dict[str, float], nodes: _Nodes, partitions: _Partitions) -> None:
     """Use slurmctld's own sum where it cannot have wrapped, and say where it has."""
     said = report.total(names.OWN_CPU_SUM)
     if said is None:
         return
-    of_nodes = sum(node.cpus_allocated or 0.0 for node in nodes.values())
+    of_nodes = sum(node.get("cpus_allocated", 0.0) for node in nodes.values())
     if of_nodes >= names.WRAPPED_AT > said:
         report.rejected[f"{names.OWN_CPU_SUM} wrapped"] += 1
         report.repairs.append(
@@ -266,12 +266,10 @@ def _judge_cpu_sum(
             report.rejected[f"{names.OWN_CPU_SUM} may have wrapped"] += 1
 
 
-def _judge_gpus(
-    report: _Report, gpus: dict[str, float], nodes: Mapping[str, Told], partitions: Mapping[str, Mapping[str, float]]
-) -> None:
+def _judge_gpus(report: _Report, gpus: dict[str, float], nodes: _Nodes, partitions: _Partitions) -> None:
     """Leave out numbers of GPUs that are fewer than those of one partition, or of the nodes: types were not read."""
     of_partitions = (_gpus_of(each) for each in partitions.values())
-    most = max(0.0, sum(node.gpus or 0.0 for node in nodes.values()), *of_partitions)
+    most = max(0.0, sum(node.get("gpus", 0.0) for node in nodes.values()), *of_partitions)
     said = gpus.get("total")
     if said is not None and said < most:
         report.rejected["slurm_gpus_total too small"] += 1
@@ -283,7 +281,7 @@ def _gpus_of(partition: Mapping[str, float]) -> float:
     return partition.get("gpus", partition.get("gpus_allocated", 0.0) + partition.get("gpus_idle", 0.0))
 
 
-def _partitions(report: _Report) -> dict[str, dict[str, float]]:
+def _partitions(report: _Report) -> _Partitions:
     found: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for metric, key in names.PARTITION_NUMBERS.items():
         sums: defaultdict[str, float] = defaultdict(float)
@@ -299,7 +297,7 @@ def _partitions(report: _Report) -> dict[str, dict[str, float]]:
     return dict(found)
 
 
-def _put_right_power_states(report: _Report, nodes: Mapping[str, Told]) -> None:
+def _put_right_power_states(report: _Report, nodes: _Nodes) -> None:
     """Rename what slurmctld's own endpoint shows under the wrong name, and count the nodes that power up, if it can."""
     # osc has no such number: whoever shows it is the endpoint. One that shows both, and differently, is a better one.
     wrong, down = report.total(names.MIXED_UP), report.total(names.POWERING_DOWN)
@@ -308,9 +306,9 @@ def _put_right_power_states(report: _Report, nodes: Mapping[str, Told]) -> None:
     report.drop(names.MIXED_UP, f"{names.MIXED_UP} shows nodes that power down")
     report.add(names.POWERING_DOWN, {}, wrong)
     said = f"{names.MIXED_UP} says {wrong:g}, which are the nodes that power down"
-    shown = [node for node in nodes.values() if node.state]
+    shown = [(node["state"], *node["flags"]) for node in nodes.values() if "state" in node]
     if shown:
-        right = sum("powering_up" in node.flags or node.state == "powering_up" for node in shown)
+        right = sum("powering_up" in words for words in shown)
         report.add(names.MIXED_UP, {}, float(right))
         said += f"; by their states {right} power up"
     report.repairs.append(said)

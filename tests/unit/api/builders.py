@@ -4,22 +4,32 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.access import AREAS
 from aggregator.api.keys import ApiSettings
+from aggregator.app.layouts import CLUSTERS
+from aggregator.engine.frame import Frames, conform
+from aggregator.engine.part import Inputs
+from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.calendar import Rolled
-from aggregator.model.energy import RunLedger
 from aggregator.model.history import Chunk, RunKey, Search, run_key
+from aggregator.model.job_inputs import runs_of
 from aggregator.model.jobid import JobId
+from aggregator.model.ledger import LedgerTotals
 from aggregator.model.script import RecordedScript
 from aggregator.model.series import Line, Lines, Offer, Span, Subject
 from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
-from aggregator.model.view import ClusterView, Efficiency, GpuUse, Job, JobUse, SourceStatus
+from aggregator.model.view import ClusterView, SourceStatus
+from aggregator.model.waste import Rule
+from aggregator.parts.jobs.kept import KEPT
+from aggregator.parts.waste.observation import Observation
+from aggregator.parts.waste.rules import compile_rules
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError, Plan
 from aggregator.state import StateError
@@ -48,17 +58,22 @@ A_RUN = Run(
     requested=Allocation(4, 8 * GIB, 1, {"a100": 2}),
     nodes=("n1",),
 )
-A_USE = JobUse(
-    cpus=1.5,
-    cpu_seconds=5400.0,
-    memory_bytes=1.0 * GIB,
-    memory_peak_bytes=2.0 * GIB,
-    threads=3.0,
-    cpu_coverage=1.0,
-    memory_coverage=0.5,
-    gpu=GpuUse(coverage=1.0, observed=2, busy=1, judged=2.0, utilization=0.25, memory_bytes=5.0),
-)
-AN_EFFICIENCY = Efficiency(0.375, 0.25, 0.5, wasted_cpus=2.5, wasted_memory_bytes=0.0, wasted_gpus=1.5)
+Row = Mapping[str, Any]
+A_USE: Row = {
+    "used_cpus": 1.5, "cpu_seconds": 5400.0, "memory_used_bytes": 1.0 * GIB, "memory_peak_bytes": 2.0 * GIB,
+    "running_threads": 3.0, "cpu_coverage_ratio": 1.0, "memory_coverage_ratio": 0.5, "gpu_coverage_ratio": 1.0,
+    "gpus_observed": 2.0, "gpus_busy": 1.0, "gpus_judged": 2.0, "gpu_utilization_ratio": 0.25,
+    "gpu_memory_used_bytes": 5.0, "cpu_efficiency_ratio": 0.375, "memory_efficiency_ratio": 0.25,
+    "time_limit_used_ratio": 0.5, "wasted_cpus": 2.5, "wasted_memory_bytes": 0.0, "wasted_gpus": 1.5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, and what is known of its use, by column of `jobs`."""
+
+    run: Run
+    use: Row
 
 
 def make_run(job_id: int = 101, **changes: Any) -> Run:
@@ -66,9 +81,14 @@ def make_run(job_id: int = 101, **changes: Any) -> Run:
     return replace(A_RUN, **{"job_id": job_id, "run_id": 8900 + job_id, **changes})
 
 
-def make_job(job_id: int = 101, *, use: JobUse = A_USE, **changes: Any) -> Job:
+def make_job(job_id: int = 101, *, use: Row = A_USE, **changes: Any) -> Job:
     """Make a job that uses something."""
-    return Job(make_run(job_id, **changes), use, AN_EFFICIENCY)
+    return Job(make_run(job_id, **changes), use)
+
+
+def make_kept(kept: Mapping[int, Row]) -> pl.DataFrame:
+    """Make what the state has kept of runs, by run id."""
+    return pl.DataFrame([{"run_id": run_id, **row} for run_id, row in kept.items()], schema=KEPT)
 
 
 def make_status(source: str = "slurmacct", scope: str = "narval", **changes: Any) -> SourceStatus:
@@ -77,11 +97,50 @@ def make_status(source: str = "slurmacct", scope: str = "narval", **changes: Any
     return replace(status, **changes)
 
 
-def publish_jobs(store: SnapshotStore, *jobs: Job, status: SourceStatus | None = None, **view: Any) -> None:
-    """Publish a cluster's jobs, in the order that the join gives them, and its accounting's status."""
-    newest_first = sorted(jobs, key=lambda job: (job.run.job_id, job.run.run_id), reverse=True)
-    store.publish_cluster(ClusterView(cluster="narval", time=NOW - 10, jobs=tuple(newest_first), **view))
+def publish_jobs(
+    store: SnapshotStore,
+    *jobs: Job,
+    status: SourceStatus | None = None,
+    rules: Sequence[Rule] = (),
+    inputs: Sequence[object] = (),
+    frames: Frames | None = None,
+    **view: Any,
+) -> None:
+    """Publish a cluster's jobs, judged and added up as the service does, and its accounting's status.
+
+    The tables of frames that have rows stand for those that are joined.
+    """
+    compiled = compile_rules(rules)
+    given = {name: frame for name, frame in (frames or {}).items() if not frame.is_empty()}
+    shown = {
+        "time": NOW - 10, "runs": {job.run.run_id: job.run for job in jobs},
+        "frames": {**_frames(jobs, compiled, *inputs), **given}, "context": Inputs(compiled, Observation()), **view,
+    }  # fmt: skip
+    store.publish_cluster(ClusterView(cluster="narval", **shown))
     store.publish_source(status or make_status())
+
+
+def _frames(jobs: Sequence[Job], *inputs: object) -> Frames:
+    """Join the parts one after the other, with the use that a test says."""
+    given = Inputs(runs_of([job.run for job in jobs]), *inputs)
+    frames = CLUSTERS.empty()
+    for part in CLUSTERS.parts:
+        made = part.join(frames, given, NOW - 10)
+        frames |= {name: conform(CLUSTERS.tables[name], frame) for name, frame in made.items()}
+        if part.name == "jobs":
+            uses = {job.run.run_id: job.use for job in jobs}
+            rows = [{**row, **uses[row["run_id"]]} for row in frames["jobs"].iter_rows(named=True)]
+            frames["jobs"] = pl.DataFrame(rows, schema=frames["jobs"].schema)
+    return frames
+
+
+def frames_of(**tables: Sequence[Mapping[str, Any]]) -> Frames:
+    """Make the frames of a cluster: these rows, of which what is not given is null; other tables are empty."""
+    given = {
+        name: conform(CLUSTERS.tables[name], pl.DataFrame(list(rows), infer_schema_length=None))
+        for name, rows in tables.items()
+    }
+    return {**CLUSTERS.empty(), **given}
 
 
 def publish_space(store: SnapshotStore, *groups: Space, status: SourceStatus | None = None, **view: Any) -> None:
@@ -186,26 +245,29 @@ class FakeSummaries:
     """A state that keeps what the test gives it, or fails."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, tuple[JobUse, Efficiency]] = {}
+        self.kept: dict[int, Row] = {}
         self.error: StateError | None = None
 
-    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> pl.DataFrame:
         if self.error is not None:
             raise self.error
-        return {run_id: self.kept[run_id] for run_id in run_ids if run_id in self.kept}
+        return make_kept({run_id: self.kept[run_id] for run_id in run_ids if run_id in self.kept})
 
 
 @dataclass
 class FakeLedger:
-    """The ledger's totals by run id, or a state that is down."""
+    """The ledger's totals, or a state that is down."""
 
-    totals: dict[int, RunLedger] = field(default_factory=dict)
+    totals: LedgerTotals = field(default_factory=lambda: no_totals(0.0))
     error: StateError | None = None
 
-    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> LedgerTotals:
         if self.error:
             raise self.error
-        return {run_id: self.totals[run_id] for run_id in run_ids if run_id in self.totals}
+        wanted = pl.col("run_id").is_in(list(run_ids))
+        return replace(
+            self.totals, runs=self.totals.runs.filter(wanted), run_costs=self.totals.run_costs.filter(wanted)
+        )
 
 
 @dataclass

@@ -12,7 +12,6 @@ from aggregator.model.around import ArrayTasks, Dependencies, NodeEvent, NodeEve
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Exit, Recorded, Step
-from aggregator.model.view import JobUse
 from aggregator.sources.base import FetchError
 
 from .builders import GIB, JOBS, NOW, make_job, make_run, publish_jobs
@@ -123,7 +122,7 @@ async def test_steps_of_which_nothing_was_written_accuse_nobody(service: Service
 
 
 async def test_what_was_kept_of_a_run_comes_before_its_steps(service: Service) -> None:
-    publish_jobs(service.store, make_job(**ENDED, use=JobUse()))
+    publish_jobs(service.store, make_job(**ENDED, use={"cpu_efficiency_ratio": 0.375}))
     service.around.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert "slurm-job-exporter" in run["efficiency"]["cpu"]["source"]

@@ -1,16 +1,16 @@
 import pytest
 
-from aggregator.api.totals import total
-from aggregator.join.sums import sum_by_account
-from aggregator.model.view import ClusterView, Sums
+from aggregator.api.totals import total_json
+from aggregator.app.layouts import CLUSTERS
+from aggregator.engine.frame import frame_of
+from aggregator.model.view import ClusterView
 
 from .builders import GIB, JOBS, NOW, make_job, make_status, publish_jobs, publish_space
 from .conftest import Service
 
 
 async def test_a_cluster_shows_its_totals_and_freshness(service: Service) -> None:
-    jobs = make_job(1), make_job(2, account="rrg-lee")
-    publish_jobs(service.store, *jobs, accounts=sum_by_account(jobs))
+    publish_jobs(service.store, make_job(1), make_job(2, account="rrg-lee"))
 
     data = await service.data("/api/v1/clusters/narval")
 
@@ -69,17 +69,23 @@ async def test_a_service_that_has_opened_no_source_yet_cannot_say_what_there_is_
 
 
 def test_coverage_is_weighted_by_what_is_held() -> None:
-    large = Sums("a", allocated_cpus=30, used_cpus=10.0, coverage={"cpu": 1.0})
-    small = Sums("b", allocated_cpus=10, coverage={"cpu": 0.0})
+    accounts = {
+        "account": ["a", "b"], "allocated_cpus": [30.0, 10.0], "used_cpus": [10.0, None],
+        "cpu_coverage_ratio": [1.0, 0.0],
+    }  # fmt: skip
 
-    added = total([large, small])
+    added = total_json({**CLUSTERS.empty(), "accounts": frame_of(CLUSTERS.tables["accounts"], accounts)})
 
-    assert added.coverage == {"cpu": pytest.approx(0.75)}
-    assert (added.used_cpus, added.used_gpus) == (10.0, None)
+    assert (added["used"]["cpus"]["value"], added["used"]["cpus"]["coverage"]) == (10.0, pytest.approx(0.75))
+    assert added["used"]["gpus"] is None
 
 
 def test_the_total_of_nothing_is_nothing() -> None:
-    assert total([]) == Sums("")
+    added = total_json(CLUSTERS.empty())
+
+    assert (added["jobs"], added["waste_jobs"], added["power"]) == ({}, [], None)
+    assert added["allocated"] == {"cpus": 0, "memory_bytes": 0, "gpus": {}}
+    assert {*added["used"].values(), *added["wasted"].values()} == {None}
 
 
 async def test_a_cluster_whose_accounting_nobody_has_tried_is_unavailable(service: Service) -> None:

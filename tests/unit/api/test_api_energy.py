@@ -1,33 +1,34 @@
 """Power, energy, CO2 and cost in answers: every model side by side, null for what was not measured."""
 
-from dataclasses import replace
 from typing import Any
 
 from aggregator.model.accounting import JobState
-from aggregator.model.energy import NodeTotals, Prices, RunLedger
-from aggregator.model.view import JobEnergy, NodeEnergy
+from aggregator.model.energy import Prices
 from aggregator.state import StateError
+from tests.clusters import make_energy
 
-from .builders import JOBS, NOW, make_job, make_run, publish_jobs
+from .builders import JOBS, NOW, frames_of, make_job, make_run, publish_jobs
 from .conftest import Service
 
 PRICES = Prices(pue=1.5, grams_per_kwh=30.0, zone="CA-QC", currency="CAD", per_kwh=0.1)
-LEDGER = RunLedger(
-    NOW - 3600, NOW - 60, power_seconds=1770.0, host_joules={"two_part": 10.0, "allocation": 20.0, "usage": 30.0},
-    gpu_joules=5.0, gpu_seconds=3540.0, gpu_used_seconds=354.0, co2_grams=0.25,
-    cost={("hardware", "CAD"): 2.0, ("electricity", "CAD"): 1.0},
-)  # fmt: skip
-ENERGY = JobEnergy("two_part", 15.0, node_watts=100.0, gpu_watts=50.0)
+A_JOB = make_job()
+LEDGER = {
+    "run_id": A_JOB.run.run_id, "since": NOW - 3600, "until": NOW - 60, "power_seconds": 1770.0,
+    "two_part_joules": 10.0, "allocation_joules": 20.0, "usage_joules": 30.0, "gpu_joules": 5.0, "gpu_seconds": 3540.0,
+    "gpu_used_seconds": 354.0, "co2_grams": 0.25,
+}  # fmt: skip
+COSTS = [(A_JOB.run.run_id, "hardware", "CAD", 2.0), (A_JOB.run.run_id, "electricity", "CAD", 1.0)]
+ENERGY = make_energy({**LEDGER, "node_watts": 100.0, "gpu_watts": 50.0}, costs=COSTS)
 
 
-async def energy_of(service: Service, job_id: int = 101) -> Any:
+async def shown_of(service: Service, job_id: int = 101) -> Any:
     answer = await service.data(f"{JOBS}/{job_id}")
     return answer["runs"][-1]["energy"]
 
 
 async def test_the_three_models_are_shown_side_by_side(service: Service) -> None:
-    publish_jobs(service.store, replace(make_job(), ledger=LEDGER, energy=ENERGY), prices=PRICES)
-    energy = await energy_of(service)
+    publish_jobs(service.store, A_JOB, inputs=[ENERGY], prices=PRICES)
+    energy = await shown_of(service)
 
     assert {model: shown["value"] for model, shown in energy["by_model"].items()} == {
         "allocation": 25.0,
@@ -39,8 +40,8 @@ async def test_the_three_models_are_shown_side_by_side(service: Service) -> None
 
 
 async def test_power_co2_and_cost_come_with_units(service: Service) -> None:
-    publish_jobs(service.store, replace(make_job(), ledger=LEDGER, energy=ENERGY), prices=PRICES)
-    energy = await energy_of(service)
+    publish_jobs(service.store, A_JOB, inputs=[ENERGY], prices=PRICES)
+    energy = await shown_of(service)
 
     assert (energy["power"]["node"]["value"], energy["power"]["gpu"]["value"]) == (100.0, 50.0)
     assert (energy["co2"]["value"], energy["co2"]["unit"]) == (0.25, "grams")
@@ -52,8 +53,9 @@ async def test_power_co2_and_cost_come_with_units(service: Service) -> None:
 
 
 async def test_a_run_that_was_not_measured_has_null_not_zero(service: Service) -> None:
-    publish_jobs(service.store, replace(make_job(), ledger=RunLedger(NOW - 60, NOW)), prices=PRICES)
-    energy = await energy_of(service)
+    unmeasured = make_energy({"run_id": A_JOB.run.run_id, "since": NOW - 60, "until": NOW})
+    publish_jobs(service.store, A_JOB, inputs=[unmeasured], prices=PRICES)
+    energy = await shown_of(service)
 
     assert (energy["energy"], energy["power"], energy["co2"], energy["cost"]) == (None, None, None, [])
 
@@ -61,15 +63,15 @@ async def test_a_run_that_was_not_measured_has_null_not_zero(service: Service) -
 async def test_a_run_that_the_ledger_has_not_seen_has_no_energy(service: Service) -> None:
     publish_jobs(service.store, make_job(), prices=PRICES)
 
-    assert await energy_of(service) is None
+    assert await shown_of(service) is None
 
 
 async def test_the_energy_of_an_ended_run_comes_from_the_state(service: Service) -> None:
     ended = make_run(state=JobState.COMPLETED, end=NOW - 9000)
     service.reader.runs = (ended,)
-    service.ledger.totals = {ended.run_id: LEDGER}
+    service.ledger.totals = make_energy({**LEDGER, "run_id": ended.run_id}).totals
     publish_jobs(service.store, prices=PRICES)
-    energy = await energy_of(service)
+    energy = await shown_of(service)
 
     assert (energy["energy"]["value"], energy["power"]) == (15.0, None)
 
@@ -85,9 +87,9 @@ async def test_a_state_that_is_down_is_a_warning_not_a_missing_job(service: Serv
 
 
 async def test_a_cluster_shows_where_its_power_goes_and_the_factors(service: Service) -> None:
-    totals = NodeTotals(NOW, {"jobs": 6.0, "idle": 3.0, "unattributed": 1.0})
-    nodes = (NodeEnergy("n1", totals, {"jobs": 2.0}), NodeEnergy("n2", totals, {"jobs": 0.5}), NodeEnergy("n3", totals))
-    publish_jobs(service.store, make_job(), prices=PRICES, ledger_end=NOW - 90, nodes=nodes)
+    row = {"window_end_seconds": NOW - 90, "jobs_watts": 2.5, "jobs_joules": 18.0, "idle_joules": 9.0,
+           "unattributed_joules": 3.0}  # fmt: skip
+    publish_jobs(service.store, make_job(), prices=PRICES, ledger_end=NOW - 90, frames=frames_of(cluster_energy=[row]))
     energy = (await service.data("/api/v1/clusters/narval"))["energy"]
 
     assert energy["power_watts"] == {"jobs": 2.5}

@@ -9,7 +9,6 @@ from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account, JobState, Run
 from aggregator.model.jobid import JobId
-from aggregator.model.view import NO_USE, Efficiency, JobUse
 from aggregator.state import StateError
 
 from .builders import FETCH_ERROR, JOBS, NOW, make_job, make_run, publish_jobs
@@ -154,7 +153,7 @@ async def test_what_is_wrong_is_named(service: Service, query: str, text: str) -
 
 async def test_ended_runs_show_what_was_kept_of_them(service: Service) -> None:
     publish(service, ended(10))
-    service.kept.kept = {8910: (JobUse(cpus=3.5, cpu_coverage=1.0), Efficiency(cpu=0.9))}
+    service.kept.kept = {8910: {"used_cpus": 3.5, "cpu_coverage_ratio": 1.0, "cpu_efficiency_ratio": 0.9}}
     (run,) = (await service.data(f"{JOBS}?since={NOW - 1000}"))["jobs"]
     assert (run["use"]["cpus"]["value"], run["efficiency"]["cpu"]["value"]) == (3.5, 0.9)
     service.kept.error = StateError("state.url: locked")
@@ -201,7 +200,7 @@ USERS, ACCOUNTS = "/api/v1/clusters/narval/users", "/api/v1/clusters/narval/acco
 
 async def test_a_summary_adds_up_the_users_finished_runs(service: Service) -> None:
     publish(service, ended(10), ended(20, state=JobState.FAILED), ended(30, user="bob"))
-    service.kept.kept = {8910: (NO_USE, Efficiency(cpu=0.5, wasted_cpu_seconds=7200.0))}
+    service.kept.kept = {8910: {"cpu_efficiency_ratio": 0.5, "wasted_cpu_seconds": 7200.0}}
     data = await service.data(f"{USERS}/alice/jobs/summary?since={NOW - 1000}")
     assert (data["user"], data["runs"], data["states"]) == ("alice", 2, {"completed": 1, "failed": 1})
     assert data["efficiency"]["cpu"] == {

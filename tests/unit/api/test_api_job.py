@@ -1,7 +1,6 @@
 import pytest
 
 from aggregator.model.accounting import JobState
-from aggregator.model.view import Efficiency, GpuUse, JobUse
 from aggregator.state import StateError
 
 from .builders import FETCH_ERROR, GIB, JOBS, NOW, make_job, make_run, make_status, publish_jobs
@@ -44,7 +43,7 @@ async def test_a_run_is_shown_whole(service: Service) -> None:
 
 
 async def test_what_is_not_known_is_null_not_zero(service: Service) -> None:
-    publish_jobs(service.store, make_job(use=JobUse(cpus=0.0, cpu_coverage=1.0, gpu=GpuUse(coverage=0.0))))
+    publish_jobs(service.store, make_job(use={"used_cpus": 0.0, "cpu_coverage_ratio": 1.0, "gpu_coverage_ratio": 0.0}))
 
     use = (await service.data(f"{JOBS}/101"))["runs"][0]["use"]
 
@@ -56,7 +55,7 @@ async def test_what_is_not_known_is_null_not_zero(service: Service) -> None:
 
 
 async def test_a_run_without_gpus_uses_none(service: Service) -> None:
-    publish_jobs(service.store, make_job(use=JobUse()))
+    publish_jobs(service.store, make_job(use={}))
 
     assert (await service.data(f"{JOBS}/101"))["runs"][0]["use"]["gpus"] is None
 
@@ -176,7 +175,7 @@ async def test_a_time_beyond_the_calendar_does_not_spoil_the_answer(service: Ser
 
 async def test_an_ended_run_shows_the_use_that_was_kept_of_it(service: Service) -> None:
     service.reader.runs = (make_run(101, run_id=8, state=JobState.COMPLETED, end=NOW - 90_000),)
-    service.kept.kept = {8: (JobUse(cpus=3.5, cpu_coverage=1.0), Efficiency(cpu=0.9))}
+    service.kept.kept = {8: {"used_cpus": 3.5, "cpu_coverage_ratio": 1.0, "cpu_efficiency_ratio": 0.9}}
     publish_jobs(service.store)
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]

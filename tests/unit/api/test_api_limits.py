@@ -12,7 +12,6 @@ from aggregator.join.limits import join_limits
 from aggregator.model.accounting import Account
 from aggregator.model.association import Associations, Qos
 from aggregator.model.usage import RawUsage
-from aggregator.model.view import Sums
 from tests.builders import HOSTILE_NAMES, make_association
 
 from .builders import GIB, NOW, make_job, make_status, publish_jobs
@@ -49,8 +48,6 @@ def publish(service: Service) -> None:
     publish_jobs(
         service.store,
         *JOBS,
-        users=tuple(Sums(job.run.account, job.run.user, {"running": 1}) for job in JOBS),
-        accounts=tuple(Sums(job.run.account, "", {"running": 1}) for job in JOBS),
         tree={row.account: Account(row.account, row.parent) for row in ROWS if not row.user},
         members={row.user: frozenset({row.account}) for row in ROWS if row.user},
         limits=join_limits(ASSOCIATIONS, [job.run for job in JOBS], NOW, RAW, {"def-lee": float("inf")}),
@@ -126,7 +123,7 @@ async def test_a_user_without_jobs_is_known_by_the_association(service: Service)
 
 
 async def test_without_associations_there_is_no_limit_and_no_share(service: Service) -> None:
-    publish_jobs(service.store, users=(Sums("x", "y"),), accounts=(Sums("x"),))
+    publish_jobs(service.store, make_job(user="y", account="x"))
     account = await service.data(f"{CLUSTER}/accounts/x")
     (row,) = (await service.data(f"{CLUSTER}/users/y"))["accounts"]
 

@@ -6,17 +6,18 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
+from aggregator.app.layouts import CLUSTERS
 from aggregator.model.accounting import Account
-from aggregator.model.lustre import LustreIo, LustreSums, LustreView
+from aggregator.model.lustre import LustreUse
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView
-from tests.builders import rich_job
+from tests.lustre import Sender, io, lustre_frames, senders
 
-from .builders import JOBS, NOW, FakeSeries, publish_jobs
+from .builders import JOBS, NOW, FakeSeries, make_job, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
-IO = LustreIo(read=5.0, metadata=2.0)
+IO = {"filesystem": "scratch", **io(read=5.0, metadata=2.0)}
 PATH = "/api/v1/storage/scratch/series"
 LINES = (
     Line({"user": "alice"}, ((NOW, 1.0),)),
@@ -24,15 +25,16 @@ LINES = (
     Line({"user": "_other"}, ((NOW, 3.0),)),
     Line({"user": ""}, ((NOW, 4.0),)),
 )
-VIEW = LustreView(
-    NOW, {}, (LustreSums("", "alice", {"scratch": IO}), LustreSums("def-kim", "alice", {"scratch": IO})),
-    (LustreSums("def-kim", "", {"scratch": IO}),), {"jobs": {"scratch": IO}},
-)  # fmt: skip
+FRAMES = CLUSTERS.empty() | lustre_frames(
+    user_lustre=[{"user": "alice", "account": account, **IO} for account in ("", "def-kim")],
+    account_lustre=[{"account": "def-kim", **IO}],
+    cluster_lustre=[{"part": "jobs", **IO}],
+)
 
 
 def publish(service: Service, **changes: Any) -> None:
     publish_jobs(service.store, **{
-        "lustre": VIEW, "tree": {"def-kim": Account("def-kim", "root")},
+        "frames": FRAMES, "tree": {"def-kim": Account("def-kim", "root")},
         "members": {"alice": frozenset({"def-kim"})}, **changes,
     })  # fmt: skip
 
@@ -54,8 +56,9 @@ async def served(idle_service: Service, aiohttp_client: Any) -> Service:
 
 
 async def test_a_job_shows_its_rates_by_file_system_with_their_coverage(service: Service) -> None:
-    job = rich_job(1, "alice")
-    publish_jobs(service.store, job)
+    job = make_job()
+    rates = {kind: senders({Sender("scratch", job.run.job_id): 1.5e9}) for kind in ("read", "write")}
+    publish_jobs(service.store, job, inputs=[LustreUse(time=NOW - 10, rates=rates, coverage={"scratch": 0.75})])
     (run,) = (await service.data(f"{JOBS}/{job.run.job_id}"))["runs"]
     assert run["lustre"]["scratch"]["read"] == {
         "value": 1.5e9, "unit": "bytes per second", "coverage": 0.75,
@@ -76,7 +79,7 @@ async def test_a_user_has_rates_under_each_account_and_outside_of_jobs(service: 
 
 
 async def test_where_lustre_is_not_read_there_are_no_rates(service: Service) -> None:
-    publish(service, lustre=None)
+    publish(service, frames=CLUSTERS.empty())
     assert (await service.data("/api/v1/clusters/narval/accounts/def-kim"))["lustre"] is None
 
 
@@ -94,7 +97,7 @@ async def test_a_file_system_that_nobody_knows_is_not_asked_for(served: Service,
 
 
 async def test_of_several_clusters_the_one_must_be_named(served: Service) -> None:
-    served.store.publish_cluster(ClusterView("beluga", NOW, lustre=VIEW))
+    served.store.publish_cluster(ClusterView("beluga", NOW, frames=FRAMES))
     answer = await served.client.get(f"{PATH}?metric=cpu")
     assert answer.status == 400
     assert "beluga, narval" in (await answer.json())["error"]

@@ -10,32 +10,38 @@ from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import Account, JobState
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
-from aggregator.model.energy import NodeTotals
-from aggregator.model.node import Held, NodeView, Scheduler, Told
 from aggregator.model.series import Line, Subject
 from aggregator.model.tres import Allocation
-from aggregator.model.view import NodeEnergy
 from aggregator.sources.base import FetchError
 from tests.builders import HOSTILE_NAMES
 
-from .builders import NOW, FakeSeries, make_job, make_run, publish_jobs
+from .builders import NOW, FakeSeries, frames_of, make_job, make_run, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
 CLUSTER = "/api/v1/clusters/narval"
-HELD = Held(cpus=8.0, memory_bytes=2.0**34, gpus={"a100": 1.0}, estimated=True)
+NOTHING_HELD = {"allocated_cpus": 0.0, "allocated_memory_bytes": 0.0, "allocated_estimated": False, "jobs": 0}
 NODES = (
-    NodeView(name="login1", kind="login", measured={"load1": 3.0}),
-    NodeView(
-        name="n1", told=Told(state="mixed", flags=("planned",), features="ib,skylake", cpus=64.0), held=HELD,
-        jobs=(101, 102), unobserved=(102,), cause="no_process", exporter_up=True, observed_gpus=2, used_gpus=0.5,
-        measured={
-            "load1": 9.5, "cpus": 64.0, "resting_cpus": 60.0, "memory_total_bytes": 2.0**37,
-            "memory_available_bytes": 2.0**36, "scratch_bytes": 2e12, "scratch_available_bytes": 5e11,
-        },
-    ),
-    NodeView(name="n2"),
+    {"node": "login1", "kind": "login", "load": 3.0},
+    {
+        "node": "n1", "kind": "compute", "state": "mixed", "flags": ["planned"], "features": "ib,skylake",
+        "cpus": 64.0, "memory_bytes": 2.0**37, "allocated_cpus": 8.0, "allocated_memory_bytes": 2.0**34,
+        "allocated_estimated": True, "jobs": 2, "unobserved_jobs": 1, "cause": "no_process", "exporter_up": True,
+        "observed_gpus": 2, "used_gpus": 0.5, "load": 9.5, "busy_cpus": 4.0, "memory_used_bytes": 2.0**36,
+        "scratch_bytes": 2e12, "scratch_used_bytes": 1.5e12,
+    },
+    {"node": "n2", "kind": "compute", **NOTHING_HELD},
 )  # fmt: skip
+RUNS = (
+    {"node": "n1", "run_id": 9001, "job_id": 101, "allocated_cpus": 4.0, "allocated_memory_bytes": 2.0**33,
+     "gpus_ratio": 1.0, "estimated": False, "observed": True},
+    {"node": "n1", "run_id": 9002, "job_id": 102, "allocated_cpus": 2.0, "allocated_memory_bytes": 0.0,
+     "gpus_ratio": 0.0, "estimated": True, "observed": False},
+)  # fmt: skip
+GPUS = ({"node": "n1", "gpu_type": "a100", "count": 1.0},)
+PARTITIONS = ({"partition": "cpu", "allocated_cpus": 8, "allocated_memory_bytes": 2**33, "is_in_slurmctld": False},
+              {"partition": "gpu", "allocated_cpus": 0, "allocated_memory_bytes": 0, "is_in_slurmctld": True,
+               "slurmctld_cpus": 640.0})  # fmt: skip
 EVENTS = NodeEvents(
     (
         NodeEvent("n1", NOW - 9000, NOW - 8000, ("down", "not_responding"), "power"),
@@ -47,9 +53,12 @@ EVENTS = NodeEvents(
 async def serve(idle: Service, aiohttp_client: Any, **settings: Any) -> Service:
     publish_jobs(
         idle.store, make_job(101), make_job(102, user="bob", nodes=("n1", "n2"), allocated=Allocation(cpus=4, nodes=2)),
-        tree={"def-kim": Account("def-kim", "root")}, hosts=NODES,
-        nodes=(NodeEnergy("n1", NodeTotals(NOW), {"jobs": 200.0, "idle": 50.0, "unattributed": 0.0}),),
-        scheduler=Scheduler(time=NOW, partitions={"gpu": {"cpus": 640.0}}),
+        tree={"def-kim": Account("def-kim", "root")},
+        frames=frames_of(
+            nodes=NODES, node_runs=RUNS, node_gpus=GPUS, partitions=PARTITIONS,
+            partition_states=[{"partition": "cpu", "state": "running", "jobs": 2}],
+            node_energy=[{"node": "n1", "jobs_watts": 200.0, "idle_watts": 50.0, "unattributed_watts": 0.0}],
+        ),
         members={"alice": frozenset({"def-kim"})},
     )  # fmt: skip
     idle.around.events = EVENTS
@@ -127,6 +136,8 @@ async def test_a_node_shows_the_jobs_on_it_and_which_are_not_seen(nodes: Service
     assert {run["id"]: run["observed"] for run in data["running"]} == {"101": True, "102": False}
     halved = next(run for run in data["running"] if run["id"] == "102")
     assert halved["on_node"] == {"cpus": 2.0, "memory_bytes": 0.0, "gpus": {}, "estimated": True}
+    whole = next(run for run in data["running"] if run["id"] == "101")
+    assert whole["on_node"] == {"cpus": 4, "memory_bytes": 2**33, "gpus": {"a100": 2}, "estimated": False}
     assert data["hidden_jobs"] == 0
 
 
@@ -215,8 +226,27 @@ async def test_events_are_those_of_the_time(nodes: Service) -> None:
 
 async def test_partitions_add_up_their_open_runs(nodes: Service) -> None:
     rows = {row["partition"]: row for row in (await nodes.data(f"{CLUSTER}/partitions"))["partitions"]}
-    assert rows["gpu"]["slurmctld"] == {"cpus": 640.0}
-    assert sum(row["jobs"].get("running", 0) for row in rows.values()) == 2
+    assert rows["gpu"] == {
+        "partition": "gpu", "jobs": {}, "allocated": {"cpus": 0, "memory_bytes": 0, "gpus": {}},
+        "slurmctld": {"cpus": 640.0},
+    }  # fmt: skip
+    assert (rows["cpu"]["jobs"], rows["cpu"]["slurmctld"]) == ({"running": 2}, None)
+
+
+async def test_what_was_put_right_of_slurmctlds_words_is_a_warning(nodes: Service) -> None:
+    publish_jobs(nodes.store, frames=frames_of(slurmctld=[{"cpus": 64.0, "repairs": ["it wraps", "it mixes up"]}]))
+    for path in ("nodes", "partitions"):
+        assert (await (await nodes.get(f"{CLUSTER}/{path}")).json())["warnings"] == ["it wraps", "it mixes up"]
+
+
+async def test_a_cluster_shows_what_slurmctld_says_of_it(nodes: Service) -> None:
+    assert (await nodes.data(CLUSTER))["slurmctld"] is None
+    states = [{"state": "idle", "cpus": 48.0, "nodes": 1.0}, {"state": "running", "jobs": 2.0}]
+    frames = frames_of(slurmctld=[{"cpus": 64.0, "repairs": []}], slurmctld_states=states)
+    publish_jobs(nodes.store, frames=frames)
+    assert (await nodes.data(CLUSTER))["slurmctld"] == {
+        "cpus": {"idle": 48.0, "total": 64.0}, "gpus": {}, "nodes": {"idle": 1.0}, "jobs": {"running": 2.0},
+    }  # fmt: skip
 
 
 async def test_reservations_are_those_that_have_not_ended(nodes: Service) -> None:

@@ -8,33 +8,42 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account
-from aggregator.model.energy import Totals
-from aggregator.model.view import EnergySums, Sums
+from aggregator.model.accounting import Account, JobState
+from aggregator.model.tres import Allocation
+from aggregator.model.waste import Condition, Level
+from tests.builders import make_rule
+from tests.clusters import make_energy
 
-from .builders import NOW, make_status, publish_jobs
+from .builders import NOW, frames_of, make_job, make_status, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
 CLUSTER = "/api/v1/clusters/narval"
-TOTALS = Totals(NOW, 3.6e6, 30.0, {("electricity", "CAD"): 0.1})
+TOTALS = {"account": "def-kim", "until_seconds": NOW, "energy_joules_total": 3.6e6, "co2_grams_total": 30.0}
+COST = {"account": "def-kim", "component": "electricity", "currency": "CAD", "amount": 0.1}
 TREE = {name: Account(name, parent, "org") for name, parent in (("root", ""), ("def-kim", "root"), ("sub", "def-kim"))}
 
 
 def publish(service: Service) -> None:
+    large = make_job(1, allocated=Allocation(cpus=7, nodes=1))
+    others = (
+        make_job(2, allocated=Allocation(cpus=1, nodes=1)),
+        make_job(3, user="bob", state=JobState.PENDING, start=None, allocated=Allocation()),
+        make_job(4, user='c"\n🚀', account="sub", allocated=Allocation(cpus=1, nodes=1)),
+    )
     publish_jobs(
-        service.store,
-        users=(
-            Sums("def-kim", "alice", {"running": 2}, 8, power_watts=120.0, waste_jobs={("cpu_low", "warning"): 1}),
-            Sums("def-kim", "bob", {"pending": 1}),
-            Sums("sub", 'c"\n🚀', {"running": 1}, 1),
+        service.store, large, *others,
+        rules=[make_rule(name="cpu_low", levels=(Level("warning", (Condition("cpus_allocated", ">=", 7.0),)),))],
+        inputs=[make_energy({"run_id": large.run.run_id, "gpu_watts": 120.0})],
+        frames=frames_of(
+            user_energy=[{"user": name, **TOTALS} for name in ("alice", "zoe")],
+            user_costs=[{"user": name, **COST} for name in ("alice", "zoe")],
+            account_energy=[TOTALS],
+            account_costs=[COST],
         ),
-        accounts=(Sums("def-kim", "", {"running": 2, "pending": 1}, 8), Sums("sub", "", {"running": 1}, 1)),
-        energy_users=(EnergySums("def-kim", "alice", TOTALS), EnergySums("def-kim", "zoe", TOTALS)),
-        energy_accounts=(EnergySums("def-kim", "", TOTALS),),
         tree=TREE,
         members={"alice": frozenset({"def-kim"})},
-    )
+    )  # fmt: skip
 
 
 def keys(rows: list[Any]) -> list[tuple[str, str]]:

@@ -8,13 +8,11 @@ import pytest
 from aggregator.api.access import HEALTH
 from aggregator.api.measures import MEASURES
 from aggregator.api.tokens.store import TokenStore
-from aggregator.join.sums import sum_by_account, sum_by_user
 from aggregator.model.accounting import JobState
-from aggregator.model.energy import Totals
 from aggregator.model.tres import Allocation
-from aggregator.model.view import ClusterView, EnergySums, JobUse
+from aggregator.model.view import ClusterView
 
-from .builders import GIB, NOW, make_job, publish_jobs
+from .builders import GIB, NOW, frames_of, make_job, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
@@ -29,7 +27,7 @@ def held(cpus: int, **gpus: int) -> Allocation:
 JOBS = (
     make_job(101, allocated=held(4, a100=2)),
     make_job(102, user="bob", account="def-lee", allocated=held(64), partition="large"),
-    make_job(103, user=HOSTILE, allocated=held(64), use=JobUse()),
+    make_job(103, user=HOSTILE, allocated=held(64), use={}),
     make_job(104, user="carol", state=JobState.PENDING, start=None, nodes=(), allocated=held(0)),
 )
 
@@ -41,10 +39,9 @@ def top(service: Service) -> Service:
 
 
 def publish(service: Service) -> None:
-    energy = EnergySums("def-kim", "zoe", Totals(NOW, joules=5.0))
+    energy = {"account": "def-kim", "user": "zoe", "until_seconds": NOW, "energy_joules_total": 5.0}
     publish_jobs(
-        service.store, *JOBS, users=sum_by_user(JOBS), accounts=sum_by_account(JOBS), energy_users=(energy,),
-        members={"alice": frozenset({"def-kim"})},
+        service.store, *JOBS, frames=frames_of(user_energy=[energy]), members={"alice": frozenset({"def-kim"})},
     )  # fmt: skip
 
 

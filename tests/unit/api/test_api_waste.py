@@ -1,27 +1,32 @@
 """Waste in the answers: what was found, how to mend it, and why something was not judged."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from aggregator.join.sums import sum_by_account
 from aggregator.model.accounting import JobState
-from aggregator.model.view import Job
-from aggregator.model.waste import Finding, Judgement, NotJudged
-from tests.builders import make_finding
+from aggregator.model.tres import Allocation
+from aggregator.model.waste import Condition, Level, Rule
+from tests.builders import make_rule
 
-from .builders import A_RUN, JOBS, make_job, make_run, publish_jobs
+from .builders import A_RUN, GIB, JOBS, Job, make_job, publish_jobs
 from .conftest import Service
 
-RULES = ("cpu_low", "gpu_unused", "cpu_serial")
+# Which of them holds for a run depends on its nodes and its GPUs.
+LOW = make_rule(name="cpu_low", levels=(Level("warning", (Condition("nodes", ">=", 2.0),)),))
+UNUSED = make_rule(name="gpu_unused", levels=(Level("critical", (Condition("gpus_allocated", ">=", 1.0),)),))
+RULES = (
+    LOW,
+    UNUSED,
+    make_rule(name="cpu_serial", levels=(Level("warning", (Condition("cpus_allocated", "<", 1.0),)),)),
+)
 
 
-def critical(finding: Finding) -> Finding:
-    return replace(finding, severity="critical")
-
-
-def judged(job_id: int, *findings: Finding, not_judged: tuple[NotJudged, ...] = ()) -> Job:
-    return replace(make_job(job_id), waste=Judgement(findings, not_judged))
+def judged(job_id: int, *rules: Rule, **changes: Any) -> Job:
+    """Make a job for which these rules hold."""
+    held = Allocation(4, 8 * GIB, nodes=2 if LOW in rules else 1, gpus={"a100": 1} if UNUSED in rules else {})
+    return make_job(job_id, allocated=held, **changes)
 
 
 async def ids(service: Service, query: str) -> list[int]:
@@ -29,8 +34,9 @@ async def ids(service: Service, query: str) -> list[int]:
 
 
 async def test_a_run_shows_its_findings_with_what_they_rest_on(service: Service) -> None:
-    finding = make_finding(name="cpu_low", fix="Ask for less.", documentation="docs/waste.md#cpu_low")
-    publish_jobs(service.store, judged(101, finding, not_judged=(NotJudged("gpu_unused", "only 40 % was observed"),)))
+    low = make_rule(name="cpu_low", fix="Ask for less.", documentation="docs/waste.md#cpu_low")
+    unseen = Level("warning", (Condition("gpu_utilization_ratio", "<", 0.1),))
+    publish_jobs(service.store, make_job(), rules=(low, make_rule(name="gpu_unused", resource="gpu", levels=(unseen,))))
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
@@ -39,11 +45,11 @@ async def test_a_run_shows_its_findings_with_what_they_rest_on(service: Service)
             {
                 "reason": "cpu_low", "severity": "warning", "resource": "cpu", "message": "It holds a CPU.",
                 "fix": "Ask for less.", "documentation": "docs/waste.md#cpu_low", "field": "cpus_allocated",
-                "value": 8.0, "operator": ">=", "threshold": 1.0, "unit": "cpus", "coverage": 1.0,
+                "value": 4.0, "operator": ">=", "threshold": 1.0, "unit": "cpus", "coverage": 1.0,
                 "wasted": {"cpus": 2.5, "cpu_seconds": None},
             }
         ],
-        "not_judged": [{"rule": "gpu_unused", "because": "only 40 % was observed"}],
+        "not_judged": [{"rule": "gpu_unused", "because": "nothing has been added up of its GPUs yet"}],
     }  # fmt: skip
 
 
@@ -54,7 +60,7 @@ async def test_a_run_shows_its_findings_with_what_they_rest_on(service: Service)
 async def test_a_finding_shows_what_is_wasted_of_its_resource(
     service: Service, resource: str, wasted: dict[str, float | None]
 ) -> None:
-    publish_jobs(service.store, judged(101, make_finding(resource=resource)))
+    publish_jobs(service.store, make_job(), rules=[make_rule(resource=resource)])
 
     (finding,) = (await service.data(f"{JOBS}/101"))["runs"][0]["waste"]["findings"]
 
@@ -62,7 +68,7 @@ async def test_a_finding_shows_what_is_wasted_of_its_resource(
 
 
 async def test_a_reason_for_every_rule_names_none(service: Service) -> None:
-    publish_jobs(service.store, judged(101, not_judged=(NotJudged("", "it has not started"),)))
+    publish_jobs(service.store, make_job(state=JobState.PENDING, start=None), rules=RULES)
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
@@ -92,8 +98,7 @@ async def test_a_run_that_only_slurmacct_knows_is_not_judged(service: Service) -
 )
 async def test_the_list_is_narrowed_to_findings(service: Service, query: str, expected: list[int]) -> None:
     """Reason and severity must be of one finding: job 4 has a mild one and a bad one."""
-    low, unused = make_finding(name="cpu_low"), critical(make_finding(name="gpu_unused"))
-    jobs = judged(1), judged(2, low), judged(3, unused), judged(4, low, unused)
+    jobs = judged(1), judged(2, LOW), judged(3, UNUSED), judged(4, LOW, UNUSED)
     publish_jobs(service.store, *jobs, rules=RULES)
 
     assert await ids(service, query) == expected
@@ -114,10 +119,8 @@ async def test_a_mistyped_rule_is_named_with_those_that_there_are(service: Servi
 
 
 async def test_a_cluster_counts_the_jobs_of_each_finding(service: Service) -> None:
-    low = make_finding(name="cpu_low")
-    jobs = judged(1, low), judged(2, low), judged(3, critical(make_finding(name="gpu_unused"))), judged(4)
-    other = replace(judged(5, low), run=make_run(5, account="rrg-lee"))
-    publish_jobs(service.store, *jobs, other, accounts=sum_by_account([*jobs, other]))
+    jobs = judged(1, LOW), judged(2, LOW), judged(3, UNUSED), judged(4), judged(5, LOW, account="rrg-lee")
+    publish_jobs(service.store, *jobs, rules=RULES)
 
     data = await service.data("/api/v1/clusters/narval")
 

@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from aggregator.api.access import HEALTH
 from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
-from aggregator.model.view import Sums
 from tests.clouds import make_instance
 from tests.spaces import Space
 
@@ -39,12 +37,13 @@ class Made:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.jobs = 0
-        self._write = jobs.joined_job_json
-        monkeypatch.setattr(jobs, "joined_job_json", self.write)
+        self._write = jobs.live_json
+        monkeypatch.setattr(jobs, "live_json", self.write)
 
     def write(self, *arguments: Any) -> Any:
-        self.jobs += 1
-        return self._write(*arguments)
+        rows = self._write(*arguments)
+        self.jobs += len(rows)
+        return rows
 
 
 @pytest.fixture
@@ -65,8 +64,7 @@ async def guarded(idle_service: Service, aiohttp_client: Any, tmp_path: Path) ->
 
 
 def publish_all(service: Service) -> None:
-    sums = Sums("def-kim", "", {"running": 1}, 8)
-    publish_jobs(service.store, make_job(1, user="alice"), accounts=(sums,), users=(replace(sums, user="alice"),))
+    publish_jobs(service.store, make_job(1, user="alice"))
     publish_space(service.store, SPACE)
     publish_cloud(service, make_instance(uuid="u1"))
 

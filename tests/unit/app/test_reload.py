@@ -65,8 +65,8 @@ async def test_the_rules_of_waste_are_read_again(configured: ConfiguredService, 
     rules.write_text("rules: { cpu_low: { enabled: false } }\n")
     file.write_text(file.read_text() + "waste: { rules_file: waste.yml }\n")
     assert await configured.reload() is None
-    assert {rule.name for rule in load(file).waste_rules} == set(timing_of(load(file)).judge.rules)
-    assert "cpu_low" not in timing_of(load(file)).judge.rules
+    assert {rule.name for rule in load(file).waste_rules} == timing_of(load(file)).rules.names
+    assert "cpu_low" not in timing_of(load(file)).rules.names
 
     rules.write_text("rules: { cpu_low: { enabled: 2 } }\n")
     assert await configured.reload() == f"{rules}:1: rules.cpu_low.enabled: must be true or false, got 2"

@@ -11,7 +11,6 @@ TESTDATA = Path(__file__).parent / "testdata"
 def test_each_unused_section_of_the_file_gives_a_warning() -> None:
     paths = [
         "energy.gpu_classes",
-        "limits.series",
     ]
 
     warnings = load(TESTDATA / "contract.good.yml").warnings

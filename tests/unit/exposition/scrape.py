@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 from prometheus_client.core import Metric
 
-from aggregator.app.layouts import CLOUDS, FAMILIES, FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, CLUSTERS, FAMILIES, FILESYSTEMS
 from aggregator.engine.view import View as Frames
 from aggregator.exposition import OwnFamilies, Page, Renderer
 from aggregator.families.spec import View
@@ -35,7 +35,8 @@ def make_page(views: Collection[View | Frames], *own: OwnFamilies[Any]) -> Page:
             layout = FILESYSTEMS if "filesystem" in view.frames else CLOUDS
             page.publish((layout.kind, view.name), layout.render(view.name, view.frames))
         else:
-            page.publish(("cluster", view.cluster), Renderer().render(view))
+            members = {**Renderer().render(view), **CLUSTERS.render(view.cluster, view.frames)}
+            page.publish(("cluster", view.cluster), members)
     return page
 
 

@@ -1,10 +1,9 @@
-"""The page against what prometheus_client prints for the same families, parsed by prometheus_client."""
+"""The page against what prometheus_client prints for the same rows, parsed by prometheus_client."""
 
 import gzip
 import math
-from dataclasses import replace
-from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,172 +13,145 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from scrape import samples_of
 
-from aggregator.engine.exposition import head
-from aggregator.exposition.labels import fragment, shorten
-from aggregator.exposition.render import Renderer, render_family
-from aggregator.families import ALL, BY_NAME
-from aggregator.families.spec import View
-from aggregator.model.view import ClusterView, JobUse
-from tests.builders import HOSTILE_NAMES, NOW, make_job, rich_cluster
+from aggregator.app.layouts import CLUSTERS
+from aggregator.engine.column import Column, Family, Sample, Table
+from aggregator.engine.exposition import head, render
+from aggregator.engine.view import View
+from aggregator.parts.jobs.rows import shorten
+from aggregator.parts.jobs.settings import JobSettings
+from tests.builders import HOSTILE_NAMES, NOW, make_run
+from tests.clusters import join_cluster, rich_frames
 from tests.reference import expected_registry
 
-RICH: tuple[View, ...] = (rich_cluster(HOSTILE_NAMES),)
+
+def view_of(cluster: str = "narval", names: tuple[str, ...] = HOSTILE_NAMES) -> View:
+    return View(cluster, NOW, rich_frames(names, cluster))
 
 
 def page_of(*views: View, openmetrics: bool = False) -> str:
     """Put rendered members together as the page does."""
-    renderers = [(Renderer(), view) for view in views]
-    members = [renderer.render(view) for renderer, view in renderers]
+    members = [CLUSTERS.render(view.name, view.frames) for view in views]
     parts = [
         part
-        for family in ALL
-        if any(family.name in rendered for rendered in members)
+        for listing in CLUSTERS.listings
+        if any(listing.name in rendered for rendered in members)
         for part in (
-            head(family.listing, openmetrics),
-            *(rendered[family.name].content for rendered in members if family.name in rendered),
+            head(listing, openmetrics),
+            *(rendered[listing.name].content for rendered in members if listing.name in rendered),
         )
     ]
     return gzip.decompress(b"".join(parts)).decode()
 
 
 def test_the_text_page_is_what_prometheus_client_prints() -> None:
-    expected = generate_latest(expected_registry(RICH)).decode()
-    assert samples_of(parse_text(page_of(*RICH))) == samples_of(parse_text(expected))
+    view = view_of()
+    expected = generate_latest(expected_registry([view])).decode()
+    assert samples_of(parse_text(page_of(view))) == samples_of(parse_text(expected))
 
 
 def test_the_openmetrics_page_is_what_prometheus_client_prints() -> None:
-    expected = generate_openmetrics(expected_registry(RICH)).decode()
-    ours = page_of(*RICH, openmetrics=True) + "# EOF\n"
+    view = view_of()
+    expected = generate_openmetrics(expected_registry([view])).decode()
+    ours = page_of(view, openmetrics=True) + "# EOF\n"
     assert samples_of(parse_openmetrics(ours)) == samples_of(parse_openmetrics(expected))
 
 
 def test_a_family_of_two_clusters_is_one_family() -> None:
-    views = (rich_cluster(cluster="narval"), rich_cluster(cluster="rorqual"))
+    views = (view_of("narval", ("alice",)), view_of("rorqual", ("alice",)))
     expected = generate_latest(expected_registry(views)).decode()
     assert samples_of(parse_text(page_of(*views))) == samples_of(parse_text(expected))
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4, unique=True))
 def test_any_label_value_is_read_back_as_it_is(names: list[str]) -> None:
-    view = ClusterView("narval", NOW, series=tuple(
-        make_job(job_id=number, user=name, account=name, name=name) for number, name in enumerate(names)
-    ))  # fmt: skip
+    runs = [make_run(run_id=n, job_id=n, user=name, account=name, name=name) for n, name in enumerate(names)]
+    view = View("narval", NOW, join_cluster(runs, settings=JobSettings(job_name_bytes=10_000)))
     for parsed in (parse_text(page_of(view)), parse_openmetrics(page_of(view, openmetrics=True) + "# EOF\n")):
         (info,) = [family for family in parsed if family.name == "hpc_job_info"]
         read = {sample.labels["slurmjobid"]: sample.labels for sample in info.samples}
         for number, name in enumerate(names):
-            assert read[str(number)].get("user", "") == name
-            assert read[str(number)].get("account", "") == name
-            assert read[str(number)].get("job_name", "") == shorten(name, 128)
+            assert [read[str(number)].get(label, "") for label in ("user", "account", "job_name")] == [name] * 3
 
 
-def written_value(value: float) -> tuple[str, float]:
-    """Render one sample; give its text and what is parsed of it."""
-    view = ClusterView("narval", NOW, series=(make_job(use=JobUse(cpus=value)),))
-    lines = gzip.decompress(Renderer().render(view)["hpc_job_used_cpus"].content).decode()
-    (family,) = parse_text(lines)
-    return lines.rpartition(" ")[2].strip(), family.samples[0].value
+THINGS = Table(
+    name="things", of="thing", collect="things", labels={"thing": "name"},
+    columns=(
+        Column(name="name", dtype=pl.String, help="Its name."),
+        Column(name="size", dtype=pl.Float64, help="Its size.", sample=Sample(
+            family=Family(name="hpc_thing_size", help="Its size.", cost="things", source="here"))),
+    ),
+)  # fmt: skip
+
+
+def written_values(*values: float | None) -> tuple[list[str], list[float]]:
+    """Render a sample of each value; give their texts and what is parsed of them."""
+    sizes = pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
+    frame = pl.DataFrame({"name": [f"thing {number}" for number in range(len(values))], "size": sizes})
+    lines = gzip.decompress(render(THINGS, frame, {"cluster": "narval"})["hpc_thing_size"].content).decode()
+    read = [sample.value for family in parse_text(lines) for sample in family.samples]
+    return [line.rpartition(" ")[2] for line in lines.splitlines()], read
 
 
 @pytest.mark.parametrize(
     "value",
     [0, -0.0, 1, 0.1, 1 / 3, 2**53 + 1, 2**63, 2**64, 2**66 + 2**20, 10**300, 1e15, 1e16, 1e21, 1e22, 5e-324, 2.2e-308,
-     1.7976931348623157e308, 1_800_000_000.123456, True],
+     1.7976931348623157e308, 1_800_000_000.123456],
 )  # fmt: skip
 def test_values_are_written_exactly(value: float) -> None:
-    assert written_value(value)[1] == float(value)
+    assert written_values(value)[1] == [float(value)]
 
 
-@pytest.mark.parametrize(("value", "text"), [(math.inf, "+Inf"), (-math.inf, "-Inf"), (math.nan, "NaN")])
-def test_values_that_json_has_no_word_for_have_one(value: float, text: str) -> None:
-    assert written_value(value)[0] == text
+def test_infinity_is_written_as_both_formats_have_it_and_in_its_place() -> None:
+    texts, values = written_values(1.0, math.inf, 2.0, -math.inf, 3.0)
+    assert texts == ["1.0", "+Inf", "2.0", "-Inf", "3.0"]
+    assert values == [1.0, math.inf, 2.0, -math.inf, 3.0]
 
 
-def test_special_values_stay_in_their_place() -> None:
-    values = (1.0, math.inf, 2.0, -math.inf, 3.0)
-    jobs = tuple(make_job(job_id=number, use=JobUse(cpus=value)) for number, value in enumerate(values))
-    lines = page_of_family("hpc_job_used_cpus", ClusterView("narval", NOW, series=jobs))
-    assert [sample.value for family in parse_text(lines) for sample in family.samples] == list(values)
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_any_float_is_read_back_as_it_is(values: list[float]) -> None:
+    assert written_values(*values)[1] == values
 
 
-def page_of_family(name: str, view: View) -> str:
-    return gzip.decompress(Renderer().render(view)[name].content).decode()
-
-
-@given(st.floats(allow_nan=False))
-def test_any_float_is_read_back_as_it_is(value: float) -> None:
-    assert written_value(value)[1] == value
+def test_what_is_not_known_is_no_sample() -> None:
+    assert written_values(1.0, None, 0.0)[1] == [1.0, 0.0]
 
 
 def test_a_view_of_nothing_renders_nothing() -> None:
-    assert Renderer().render(ClusterView("narval", NOW)) == {}
+    assert CLUSTERS.render("narval", CLUSTERS.empty()) == {}
 
 
 def test_equal_views_give_equal_bytes() -> None:
-    renderer = Renderer()
-    assert renderer.render(RICH[0]) == renderer.render(RICH[0]) == Renderer().render(rich_cluster(HOSTILE_NAMES))
-
-
-def test_an_entity_that_changes_its_labels_is_printed_with_the_new_ones() -> None:
-    renderer = Renderer()
-    renderer.render(ClusterView("narval", NOW, series=(make_job(user="alice"),)))
-    lines = renderer.render(ClusterView("narval", NOW, series=(make_job(user="bob"),)))["hpc_job_allocated_cpus"]
-    assert b'user="bob"' in gzip.decompress(lines.content)
-
-
-def test_fragments_of_entities_that_are_gone_are_forgotten() -> None:
-    renderer = Renderer()
-    renderer.render(rich_cluster(HOSTILE_NAMES))
-    renderer.render(ClusterView("narval", NOW))
-    assert not any(renderer._fragments.values())
-
-
-def test_an_empty_label_is_no_label() -> None:
-    assert fragment(("a", "b", "c"), ("x", "", "y")) == 'a="x",c="y"'
-    assert fragment(("a",), ("",)) == ""
-
-
-def test_labels_are_escaped() -> None:
-    assert fragment(("a",), ('\\"\n',)) == r'a="\\\"\n"'
-
-
-def test_a_wrong_number_of_label_values_is_an_error() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        fragment(("a", "b"), ("x",))
+    assert CLUSTERS.render("narval", view_of().frames) == CLUSTERS.render("narval", view_of().frames)
 
 
 def test_a_family_without_known_values_is_not_on_the_page() -> None:
-    view = ClusterView("narval", NOW, series=(make_job(end=None),))
-    column: Any = type("Column", (), {"entities": view.series, "fragments": ['a="b"']})
-    assert render_family(BY_NAME["hpc_job_end_timestamp_seconds"], column, {}) == (b"", 0)
+    members = CLUSTERS.render("narval", join_cluster([make_run(end=None)]))
+    assert "hpc_job_info" in members
+    assert "hpc_job_end_timestamp_seconds" not in members
 
 
-@given(st.text(), st.integers(0, 40))
-def test_a_shortened_label_is_the_longest_beginning_that_fits(value: str, size: int) -> None:
-    short = shorten(value, size)
-    length = len(value.encode(errors="replace"))
-    if length <= size:
-        assert short == value
-    else:
-        encoded = short.encode()
-        assert len(encoded) <= size < len(encoded) + 4
-        assert value.encode(errors="replace").startswith(encoded)
-
-
-def test_a_lone_surrogate_in_a_name_costs_one_character() -> None:
-    view = rich_cluster(HOSTILE_NAMES)
-    broken = replace(view.jobs[0], run=replace(view.jobs[0].run, name="a\ud800b"))
-    jobs = (broken, *view.jobs[1:])
-    lines = gzip.decompress(Renderer().render(replace(view, jobs=jobs, series=jobs))["hpc_job_info"].content).decode()
-    assert 'job_name="a?b"' in lines
-    assert lines.count("\n") == len(jobs)
+def test_an_empty_label_is_no_label_and_others_are_escaped() -> None:
+    members = CLUSTERS.render("narval", join_cluster([make_run(user='\\"\n', account="")]))
+    lines = gzip.decompress(members["hpc_job_submit_timestamp_seconds"].content).decode()
+    assert lines.startswith('hpc_job_submit_timestamp_seconds{cluster="narval",slurmjobid="4711",user="\\\\\\"\\n"} ')
 
 
 @pytest.mark.parametrize(
     ("size", "label"), [(0, ""), (3, 'job_name="xé"'), (4, 'job_name="xéy"'), (255, 'job_name="xéy"')]
 )
 def test_a_site_says_how_long_the_name_of_a_job_may_be(size: int, label: str) -> None:
-    view = ClusterView("narval", NOW, series=(make_job(name="xéy"),))
-    lines = gzip.decompress(Renderer(size).render(view)["hpc_job_info"].content).decode()
+    frames = join_cluster([make_run(name="xéy")], settings=JobSettings(job_name_bytes=size))
+    lines = gzip.decompress(CLUSTERS.render("narval", frames)["hpc_job_info"].content).decode()
     assert label in lines
     assert ("job_name" in lines) == bool(label)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 40))
+def test_a_shortened_label_is_the_longest_beginning_that_fits(value: str, size: int) -> None:
+    (short,) = shorten(pl.Series([value]), size)
+    if len(value.encode()) <= size:
+        assert short == value
+    else:
+        encoded = short.encode()
+        assert len(encoded) <= size < len(encoded) + 4
+        assert value.encode().startswith(encoded)

@@ -2,28 +2,19 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aggregator.app.layouts import CLUSTERS
 from aggregator.exposition.render import Renderer
 from aggregator.families import ALL, BY_NAME
 from aggregator.families.spec import Family, View
-from aggregator.model.accounting import JobState
-from aggregator.model.view import ClusterView, GpuUse, JobUse
-from aggregator.model.waste import Judgement
-from tests.builders import (
-    NOW,
-    make_allocation,
-    make_finding,
-    make_job,
-    make_ledger,
-    rich_cluster,
-)
+from aggregator.model.view import ClusterView
+from tests.builders import NOW, rich_cluster
 
 VIEWS: tuple[View, ...] = (rich_cluster(),)
-EMPTY: tuple[View, ...] = (ClusterView("narval", NOW),)
+EMPTY: tuple[View, ...] = (ClusterView("narval", NOW, frames=CLUSTERS.empty()),)
 every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 
 
@@ -90,66 +81,6 @@ def test_a_view_of_nothing_gives_nothing_but_the_file_system_itself(family: Fami
         assert found == [({"filesystem": "project"}, 0.0)]
     else:
         assert found == []
-
-
-def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:
-    found = replace(make_job(), waste=Judgement((make_finding(name="cpu_low"),)))
-    view = ClusterView("narval", NOW, series=(found, make_job(job_id=2)))
-    ((labels, value),) = samples_of("hpc_job_waste", view)
-    assert (labels["slurmjobid"], labels["reason"], labels["severity"], value) == ("4711", "cpu_low", "warning", 1.0)
-
-
-def test_idle_time_is_known_once_the_ledger_has_seen_a_gpu() -> None:
-    jobs = [replace(make_job(job_id=number), ledger=ledger) for number, ledger in enumerate(
-        (None, make_ledger(gpu_seconds=0.0), make_ledger(gpu_idle_seconds=0.0), make_ledger(gpu_idle_seconds=90.0))
-    )]  # fmt: skip
-    view = ClusterView("narval", NOW, series=tuple(jobs))
-    assert [(labels["slurmjobid"], value) for labels, value in samples_of("hpc_job_gpu_idle_seconds", view)] == [
-        ("2", 0.0), ("3", 90.0),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["hpc_job_start_timestamp_seconds", "hpc_job_allocated_cpus", "hpc_job_allocated_memory_bytes",
-     "hpc_job_eligible_timestamp_seconds", "hpc_job_end_timestamp_seconds", "hpc_job_time_limit_seconds",
-     "hpc_job_used_cpus", "hpc_job_coverage_ratio", "hpc_job_gpus_observed"],
-)  # fmt: skip
-def test_what_a_pending_job_has_not_is_no_sample(name: str) -> None:
-    pending = make_job(
-        state=JobState.PENDING, start=None, eligible=None, time_limit_seconds=None, allocated=make_allocation()
-    )  # fmt: skip
-    assert samples_of(name, ClusterView("narval", NOW, jobs=(pending,), series=(pending,))) == []
-
-
-def test_series_are_of_the_runs_that_own_their_id() -> None:
-    view = ClusterView("narval", NOW, jobs=(make_job(run_id=1), make_job(run_id=2)), series=(make_job(run_id=2),))
-    assert len(samples_of("hpc_job_info", view)) == 1
-
-
-def test_facts_that_a_job_has_not_are_empty_labels() -> None:
-    view = ClusterView("narval", NOW, series=(make_job(),))
-    ((labels, value),) = samples_of("hpc_job_info", view)
-    assert value == 1.0
-    assert labels == {
-        "cluster": "narval", "slurmjobid": "4711", "user": "alice", "account": "def-kim", "partition": "cpu",
-        "qos": "normal", "state": "running", "job_name": "train.sh", "array_job_id": "", "array_task_id": "",
-        "het_job_id": "", "gpu_type": "",
-    }  # fmt: skip
-
-
-def test_task_zero_is_a_label() -> None:
-    view = ClusterView("narval", NOW, series=(make_job(array_job_id=12, array_task_id=0),))
-    ((labels, _),) = samples_of("hpc_job_info", view)
-    assert (labels["array_job_id"], labels["array_task_id"]) == ("12", "0")
-
-
-def test_zero_is_a_sample_and_not_known_is_none() -> None:
-    known = make_job(use=JobUse(cpus=0.0, gpu=GpuUse(coverage=1.0, observed=0, busy=0, judged=1.0, utilization=0.0)))
-    unknown = make_job(use=JobUse(gpu=GpuUse(coverage=0.0)))
-    names = ("hpc_job_gpus_observed", "hpc_job_gpus_busy", "hpc_job_gpu_utilization_ratio")
-    assert [samples_of(name, ClusterView("n", NOW, series=(known,)))[0][1] for name in names] == [0, 0, 0.0]
-    assert [samples_of(name, ClusterView("n", NOW, series=(unknown,))) for name in names] == [[], [], []]
 
 
 def test_the_page_counts_the_series_that_it_has() -> None:

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from aggregator.families import BY_NAME
 from aggregator.join.limits import join_limits
 from aggregator.model.association import Associations, Qos
 from aggregator.model.usage import RawUsage
-from aggregator.model.view import ClusterView, Sums
+from aggregator.model.view import ClusterView
 from tests.builders import NOW, make_association, make_run
 
 ROWS = (
@@ -23,7 +25,7 @@ RUNS = [make_run(account="sub"), make_run(account="sub", association_id=5)]
 VIEW = ClusterView(
     "narval",
     NOW,
-    users=(Sums("sub", "alice"), Sums("gone", "bob")),
+    frames={"users": pl.DataFrame({"account": ["sub", "gone"], "user": ["alice", "bob"]})},
     limits=join_limits(Associations(ROWS, QOS), RUNS, NOW),
 )
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState
 from aggregator.model.jobid import parse_job_id
-from aggregator.model.view import GpuUse
 from tests.builders import NOW, make_run
 
 TASK = make_run(job_id=124, array_job_id=123, array_task_id=4)
@@ -88,8 +87,3 @@ def test_the_plain_job_is_not_meant_by_task_zero() -> None:
 )
 def test_only_started_runs_that_have_not_ended_hold_resources(changes: dict[str, object], holds: bool) -> None:
     assert make_run(**changes).holds_resources is holds
-
-
-def test_gpus_used_are_the_sum_of_the_judged_ones() -> None:
-    assert GpuUse(coverage=1.0, judged=4.0, utilization=0.5).used == 2.0
-    assert GpuUse(coverage=0.0).used is None

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Collection
 
+import polars as pl
 import pytest
 
+from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.energy import RunLedger
+from aggregator.model.job_inputs import runs_of
 from aggregator.model.jobid import JobId
-from aggregator.model.view import Efficiency, JobUse
+from aggregator.model.ledger import LedgerTotals
 from aggregator.queries.jobs import JobQueries
 from aggregator.sources.base import FetchError
 
@@ -37,18 +39,18 @@ class Summaries:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    async def summaries(self, cluster: str, run_ids: Collection[int]) -> dict[int, tuple[JobUse, Efficiency]]:
+    async def summaries(self, cluster: str, run_ids: Collection[int]) -> pl.DataFrame:
         self.asked = list(run_ids)
-        return {}
+        return pl.DataFrame()
 
 
 class Ledger:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    async def runs(self, cluster: str, run_ids: Collection[int]) -> dict[int, RunLedger]:
+    async def runs(self, cluster: str, run_ids: Collection[int]) -> LedgerTotals:
         self.asked = list(run_ids)
-        return {}
+        return no_totals(0.0)
 
 
 async def test_simultaneous_questions_share_one_read() -> None:
@@ -95,13 +97,13 @@ async def test_a_client_that_goes_away_does_not_end_the_read_of_the_others() -> 
 
 async def test_only_ended_runs_are_looked_up_in_the_state() -> None:
     summaries = Summaries()
-    await JobQueries({}, summaries, Ledger()).summaries("c", (RUN, OPEN))
+    await JobQueries({}, summaries, Ledger()).summaries("c", runs_of((RUN, OPEN)).runs)
     assert summaries.asked == [1]
 
 
 async def test_the_ledger_is_asked_for_ended_runs_only() -> None:
     ledger = Ledger()
 
-    await JobQueries({}, Summaries(), ledger).ledger("c", (RUN, OPEN))
+    await JobQueries({}, Summaries(), ledger).ledger("c", runs_of((RUN, OPEN)).runs)
 
     assert ledger.asked == [1]

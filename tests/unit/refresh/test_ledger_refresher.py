@@ -1,23 +1,28 @@
 """The ledger over time: closed windows once each, catching up after a stop, nothing added on half knowledge."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aggregator.app.layouts import CLUSTERS
 from aggregator.config import State
+from aggregator.engine.frame import Frames
+from aggregator.engine.part import Inputs
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.energy import NodePower, PowerWindow, Prices
+from aggregator.model.energy import Prices
+from aggregator.model.job_inputs import runs_of
+from aggregator.model.readings import GPUS, NODES, USED, Readings, Windows
 from aggregator.model.tres import Allocation
-from aggregator.model.use import Use
-from aggregator.model.view import NO_USE, ClusterView, Efficiency, Job, Snapshot, SourceStatus
+from aggregator.model.view import ClusterView, Snapshot, SourceStatus
 from aggregator.refresh import ledger as module
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings
 from aggregator.sources.base import FetchError
 from aggregator.state import StateError, StateStore
+from tests.unit.ledger.ledger_site import frame, node_row
 
 # A multiple of the window.
 START = 1_700_000_040.0
@@ -25,6 +30,14 @@ RUN = Run(
     cluster="c", run_id=1, job_id=101, user="alice", account="def-kim", state=JobState.RUNNING, submit=START - 500,
     start=START - 500, allocated=Allocation(8, 0, 1, {}), nodes=("n1",),
 )  # fmt: skip
+
+
+def joined(*runs: Run) -> Frames:
+    """Make the tables of a cluster with these runs."""
+    return CLUSTERS.join(Inputs(runs_of(runs)), START).frames
+
+
+FRAMES = {True: joined(RUN), False: joined()}
 
 
 class Power:
@@ -42,13 +55,14 @@ class Power:
     async def newest(self, at: float) -> float | None:
         return at if self.last is None else self.last
 
-    async def windows(self, first_end: float, count: int) -> Sequence[PowerWindow]:
+    async def windows(self, first_end: float, count: int) -> Readings:
         self.asked.append((first_end, count))
         if self.error:
             raise self.error
-        ends = [first_end + number * self.window for number in range(count)]
-        node = NodePower(watts=100.0, static_watts=100.0, cpus=16.0)
-        return [PowerWindow(end - self.window, end, Use(time=end, cpus={}, gpus={}), {"n1": node}) for end in ends]
+        windows = Windows(first_end - self.window, self.window, count)
+        says = {"watts": 100.0, "cpus": 16.0, "vouches_cpus": False, "vouches_memory": False, "vouches_gpus": False}
+        nodes = frame(NODES, (node_row(number, **says) for number in range(count)))
+        return Readings(windows, nodes, USED.empty(), GPUS.empty())
 
 
 class Site:
@@ -57,11 +71,12 @@ class Site:
     def __init__(self, state: StateStore) -> None:
         self.state = state
         self.power = Power()
-        self.open: tuple[Run, ...] = (RUN,)
+        self.is_running = True
         self.ended: tuple[Run, ...] = ()
         self.accounted: float | None = None
         # When the last view was made, if not of the last answer of slurmacct.
         self.viewed: float | None = None
+        self.has_jobs = True
         self.statuses: list[SourceStatus] = []
         self.failures = 0
 
@@ -81,10 +96,10 @@ class Site:
         self.failures += 1
 
     def snapshot(self) -> Snapshot:
-        jobs = tuple(Job(run, NO_USE, Efficiency()) for run in self.open)
         status = SourceStatus("slurmacct", "c", up=True, last_success=self.accounted)
         viewed = self.accounted if self.viewed is None else self.viewed
-        return Snapshot(clusters={"c": ClusterView("c", viewed or 0.0, jobs)}, sources={("slurmacct", "c"): status})
+        view = ClusterView("c", viewed or 0.0, frames=FRAMES[self.is_running], has_jobs=self.has_jobs and bool(viewed))
+        return Snapshot(clusters={"c": view}, sources={("slurmacct", "c"): status})
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         return tuple(run for run in self.ended if (run.end or 0) >= since)
@@ -105,8 +120,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def joules(refresher: LedgerRefresher, at: float = START) -> float | None:
     view = await refresher.view(at)
     assert view is not None
-    totals = view.ledger.users.get(("alice", "def-kim"))
-    return totals.joules if totals else None
+    found = view.totals.users.filter(user="alice", account="def-kim")["joules"]
+    return found.item() if len(found) else None
 
 
 async def test_windows_are_added_when_they_have_closed_and_settled(site: Site) -> None:
@@ -158,6 +173,19 @@ async def test_while_no_view_is_made_of_what_slurmacct_says_windows_wait(site: S
     assert site.power.asked
 
 
+async def test_while_a_view_has_no_jobs_because_something_failed_windows_wait(site: Site) -> None:
+    """Every joule would be idle for ever."""
+    refresher = site.refresher()
+    await site.run_until(refresher, START + 30)
+    site.has_jobs, site.is_running = False, False
+    await site.run_until(refresher, START + 600)
+    assert site.power.asked == []
+
+    site.has_jobs, site.is_running = True, True
+    await site.run_until(refresher, START + 630)
+    assert await joules(refresher) == 10 * 60 * 50.0
+
+
 async def test_a_ledger_that_the_state_has_lost_is_written_again(site: Site, tmp_path: Path) -> None:
     refresher = site.refresher()
     await site.run_until(refresher, START + 30)
@@ -177,7 +205,7 @@ async def test_a_ledger_that_the_state_has_lost_is_written_again(site: Site, tmp
 async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site: Site, tmp_path: Path) -> None:
     await site.run_until(site.refresher(), START + 30)
     await site.run_until(site.refresher(), START + 300)
-    site.open, site.ended = (), (replace(RUN, end=START + 400),)
+    site.is_running, site.ended = False, (replace(RUN, end=START + 400),)
     restarted = site.refresher()
     await site.run_until(restarted, START + 3030)
 
@@ -185,7 +213,7 @@ async def test_a_killed_service_catches_up_to_what_an_uninterrupted_one_has(site
     uninterrupted = other.refresher()
     for second in range(30, 3040, 30):
         if second > 400:
-            other.open, other.ended = (), site.ended
+            other.is_running, other.ended = False, site.ended
         await other.run_until(uninterrupted, START + second)
     await other.state.close()
 
@@ -260,7 +288,7 @@ async def test_old_power_is_not_shown(site: Site) -> None:
     assert fresh is not None
     assert stale is not None
     assert (fresh.power is None, stale.power is None) == (False, True)
-    assert stale.users() == fresh.users()
+    assert stale.totals.users.equals(fresh.totals.users)
 
 
 async def test_windows_of_another_length_begin_at_their_own_alignment(site: Site) -> None:
@@ -282,7 +310,7 @@ async def test_a_bug_shows_nothing_half_done(site: Site) -> None:
     view = await refresher.view(START)
 
     assert view is not None
-    assert (view.ledger.window_end, view.power, site.failures, site.statuses[-1].up) == (START, None, 1, False)
+    assert (view.totals.window_end, view.power, site.failures, site.statuses[-1].up) == (START, None, 1, False)
 
 
 async def test_a_restarted_service_shows_what_is_kept_before_it_adds_anything(site: Site) -> None:

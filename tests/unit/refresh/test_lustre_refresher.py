@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from fakes import Outcomes
 
-from aggregator.model.accounting import Accounting
-from aggregator.model.lustre import LustreUse, Sender
+from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.lustre import LustreUse
 from aggregator.refresh.lustre import AGAIN_SECONDS, UIDS_AT_ONCE, LustreRefresher
 from aggregator.sources.base import FetchError
 from tests.builders import NOW, make_run
+from tests.lustre import Sender, senders
 
 
 class FakeUsers:
@@ -29,50 +31,51 @@ class FakeUsers:
 
 
 def use_of(*uids: int) -> LustreUse:
-    return LustreUse(time=NOW, read={Sender("scratch", uid=uid): 1.0 for uid in uids})
+    return LustreUse(time=NOW, rates={"read": senders({Sender("scratch", uid=uid): 1.0 for uid in uids})})
 
 
 def refresher(users: FakeUsers | None) -> LustreRefresher:
     return LustreRefresher(Outcomes().feed(), users)
 
 
-def shown(refresher: LustreRefresher, use: LustreUse, accounting: Accounting) -> set[str]:
-    view = refresher.view(use, accounting)
-    assert view is not None
-    return {sums.user for sums in view.users}
+async def learned(lustre: LustreRefresher, use: LustreUse | None, runs: Runs | None, at: float = NOW) -> dict[int, str]:
+    return dict((await lustre.learn(use, runs, at)).frame.iter_rows())
 
 
-NOBODY = Accounting(NOW, ())
+def of(*runs: Run) -> Runs:
+    return runs_of(runs)
+
+
+NOBODY = of()
 
 
 async def test_a_uid_of_a_run_is_named_without_asking() -> None:
     users = FakeUsers()
-    lustre, accounting = refresher(users), Accounting(NOW, (make_run(uid=500),))
-    await lustre.learn(use_of(500), accounting, NOW)
+    runs = of(make_run(uid=500), make_run(uid=None, user="bob"))
+    assert await learned(refresher(users), use_of(500), runs) == {500: "alice"}
     assert users.asked == []
-    assert shown(lustre, use_of(500), accounting) == {"alice"}
 
 
 async def test_a_name_outlives_the_run_that_told_it() -> None:
     lustre = refresher(None)
-    await lustre.learn(use_of(), Accounting(NOW, (make_run(uid=500),)), NOW)
-    assert shown(lustre, use_of(500), NOBODY) == {"alice"}
+    await learned(lustre, use_of(), of(make_run(uid=500)))
+    assert await learned(lustre, use_of(500), NOBODY) == {500: "alice"}
 
 
 async def test_another_uid_is_asked_for_once_and_one_without_a_name_again_after_an_hour() -> None:
     users = FakeUsers()
     lustre = refresher(users)
     for at in (NOW, NOW + 30, NOW + AGAIN_SECONDS):
-        await lustre.learn(use_of(0, 7, 500), NOBODY, at)
+        names = await learned(lustre, use_of(0, 7, 500), NOBODY, at)
     assert users.asked == [(7, 500), (7,)], "root needs no name"
-    assert shown(lustre, use_of(0, 7, 500), NOBODY) == {"root", "7", "user500"}
+    assert names == {500: "user500"}
 
 
 async def test_many_unknown_uids_are_asked_for_a_few_at_a_time() -> None:
     users = FakeUsers()
     lustre = refresher(users)
     for _ in range(3):
-        await lustre.learn(use_of(*range(1000, 1250)), NOBODY, NOW)
+        await learned(lustre, use_of(*range(1000, 1250)), NOBODY)
     assert list(map(len, users.asked)) == [UIDS_AT_ONCE, UIDS_AT_ONCE, 50]
 
 
@@ -80,19 +83,16 @@ async def test_when_slurmacct_does_not_answer_uids_stay_uids_and_the_log_says_so
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     users = FakeUsers(FetchError("clusters.narval.slurmacct: down"))
-    lustre = refresher(users)
     with caplog.at_level(logging.WARNING):
-        await lustre.learn(use_of(500), NOBODY, NOW)
+        assert await learned(refresher(users), use_of(500), NOBODY) == {}
     assert "clusters.narval.slurmacct: down" in caplog.text
-    assert shown(lustre, use_of(500), NOBODY) == {"500"}
 
 
-@pytest.mark.parametrize(("use", "accounting"), [(None, NOBODY), (use_of(5), None)])
-async def test_without_rates_or_without_slurmacct_there_is_nothing_to_say(use: Any, accounting: Any) -> None:
+@pytest.mark.parametrize(("use", "runs"), [(None, NOBODY), (use_of(5), None)])
+async def test_without_rates_or_without_slurmacct_nobody_is_asked(use: Any, runs: Any) -> None:
     users = FakeUsers()
-    lustre = refresher(users)
-    await lustre.learn(use, accounting, NOW)
-    assert (lustre.view(use, accounting), users.asked) == (None, [])
+    assert await learned(refresher(users), use, runs) == {}
+    assert users.asked == []
 
 
 async def test_the_servers_are_asked_about_as_often_as_they_are_scraped() -> None:

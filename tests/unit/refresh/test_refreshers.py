@@ -4,11 +4,10 @@ from typing import Any
 
 from fakes import Outcomes
 
-from aggregator.app.layouts import FILESYSTEMS
-from aggregator.join.waste import Judge
+from aggregator.app.layouts import CLUSTERS, FILESYSTEMS
 from aggregator.model.accounting import Accounting, JobState
 from aggregator.model.storage import Allocations, Award, StorageQuota
-from aggregator.model.view import ClusterView, JobUse
+from aggregator.model.view import ClusterView
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.loop import Scheduled, run_loops
@@ -16,7 +15,7 @@ from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.stages import Stages
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError
-from tests.builders import FAIR_SHARE, NOW, make_entry, make_run, make_status, make_usage, make_use
+from tests.builders import NOW, make_entry, make_run, make_status, make_usage, make_use
 from tests.spaces import make_filesystem
 
 DOWN = FetchError("down")
@@ -36,13 +35,16 @@ class Views(list[Any]):
         self.kept.append(view)
 
 
+def used_cpus(view: ClusterView) -> list[float | None]:
+    return view.frames["jobs"]["used_cpus"].to_list()
+
+
 def cluster_refresher(views: Views, accounting: list[object], use: list[object] | None = None, **changes: Any) -> Any:
     outcomes = Outcomes()
     return ClusterRefresher(**{
         "cluster": "narval", "accounting": outcomes.feed(*accounting),
-        "use": outcomes.feed(*use) if use is not None else None, "allocations": None, "fair_share": FAIR_SHARE,
-        "judge": Judge(), "previous": {}, "publish": views.publish, "keep": views.keep,
-        "stages": Stages(lambda *_: None), **changes,
+        "use": outcomes.feed(*use) if use is not None else None, "allocations": None,
+        "publish": views.publish, "keep": views.keep, "stages": Stages(lambda *_: None), "layout": CLUSTERS, **changes,
     })  # fmt: skip
 
 
@@ -62,7 +64,7 @@ async def test_a_refresh_joins_and_publishes() -> None:
     )  # fmt: skip
     await refresher.refresh(NOW)
     (view,) = views
-    assert (view.cluster, view.time, view.jobs[0].use.cpus) == ("narval", NOW, 2.0)
+    assert (view.cluster, view.time, used_cpus(view)) == ("narval", NOW, [2.0])
     assert view.awards == ALLOCATIONS.awards
     assert stages == ["fetch", "join", "publish", "keep"]
     assert views.kept == [view]
@@ -77,7 +79,7 @@ async def test_without_accounting_a_cluster_has_no_jobs() -> None:
 async def test_without_use_a_cluster_has_jobs() -> None:
     views = Views()
     await cluster_refresher(views, [Accounting(NOW, (make_run(),))], [DOWN]).refresh(NOW)
-    assert [job.use for job in views[0].jobs] == [JobUse()]
+    assert used_cpus(views[0]) == [None]
 
 
 async def test_a_run_that_ends_keeps_its_last_use() -> None:
@@ -90,16 +92,17 @@ async def test_a_run_that_ends_keeps_its_last_use() -> None:
     )
     for step in (0, 30, 60):
         await refresher.refresh(NOW + step)
-    assert [view.jobs[0].use.cpus for view in views] == [2.0, 2.0, 2.0]
+    assert [used_cpus(view) for view in views] == [[2.0], [2.0], [2.0]]
 
 
 async def test_a_reload_keeps_the_last_use_of_the_previous_refresher() -> None:
     views = Views()
-    refresher = cluster_refresher(
-        views, [Accounting(NOW, (make_run(end=NOW - 1),))], [make_use()], previous={101: JobUse(cpus=7.0)}
-    )  # fmt: skip
-    await refresher.refresh(NOW)
-    assert views[0].jobs[0].use.cpus == 7.0
+    before = cluster_refresher(views, [Accounting(NOW, (make_run(),))], [make_use(cpus={4711: {"node01": 7.0}})])
+    after = cluster_refresher(views, [Accounting(NOW + 30, (make_run(end=NOW + 20),))], [make_use(time=NOW + 30)])
+    await before.refresh(NOW)
+    after.take_over(before)
+    await after.refresh(NOW + 30)
+    assert used_cpus(views[1]) == [7.0]
 
 
 async def test_a_file_system_has_its_quotas() -> None:

@@ -1,12 +1,13 @@
 """Summaries of ended runs: saved once each, again after an error, never in the way of a refresh."""
 
 import asyncio
-from collections.abc import Iterable
+from typing import Any
 
+import polars as pl
 import pytest
 
-from aggregator.model.accounting import JobState, Run
-from aggregator.model.view import ClusterView, Efficiency, Job, JobUse, SourceStatus
+from aggregator.app.layouts import CLUSTERS
+from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.refresh import summaries
 from aggregator.refresh.summaries import Retention, SummaryKeeper
 from aggregator.state import StateError
@@ -27,29 +28,32 @@ class Store:
 
     async def check(self) -> None:
         self.checks += 1
-        await self.save_summaries("", [])
+        await self.save_summaries("", pl.DataFrame({"run_id": []}))
         self.saved.pop()
 
-    async def save_summaries(self, cluster: str, jobs: Iterable[Job]) -> None:
+    async def save_summaries(self, cluster: str, ended: pl.DataFrame) -> None:
         if self.hang:
             await asyncio.Event().wait()
         if self.error:
             raise self.error
-        self.saved.append([job.run.run_id for job in jobs])
+        self.saved.append(ended["run_id"].to_list())
 
     async def prune(self, before: float, scripts_before: float) -> int:
         self.pruned.append((before, scripts_before))
         return 0
 
 
-def job(run_id: int, *, ended: bool = True, used: bool = True) -> Job:
-    run = Run(cluster="c", run_id=run_id, job_id=run_id, user="u", account="a", state=JobState.RUNNING, submit=1.0,
-              start=1.0, end=NOW - 5 if ended else None)  # fmt: skip
-    return Job(run, JobUse(cpus=1.0) if used else JobUse(), Efficiency())
+def job(run_id: int, *, ended: bool = True, used: bool = True) -> dict[str, Any]:
+    return {
+        "run_id": run_id, "job_id": run_id, "user": "u", "account": "a", "submit_timestamp_seconds": 1.0,
+        "start_timestamp_seconds": 1.0, "end_timestamp_seconds": NOW - 5 if ended else None, "is_open": not ended,
+        "used_cpus": 1.0 if used else None,
+    }  # fmt: skip
 
 
-def view(*jobs: Job, at: float = NOW) -> ClusterView:
-    return ClusterView("c", at, jobs)
+def view(*jobs: dict[str, Any], at: float = NOW) -> ClusterView:
+    frame = pl.DataFrame(jobs, schema=CLUSTERS.tables["jobs"].schema)
+    return ClusterView("c", at, frames={"jobs": frame})
 
 
 async def test_each_ended_run_with_a_use_is_saved_once() -> None:

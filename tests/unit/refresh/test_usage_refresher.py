@@ -15,7 +15,7 @@ from aggregator.refresh.loop import Scheduled, run_loops
 from aggregator.refresh.usage import INTERVAL_SECONDS, STALE_SECONDS, UsageRefresher, UsageWindows
 from aggregator.sources.base import FetchError
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUsage
-from tests.builders import NOW, make_job
+from tests.builders import NOW, make_run
 
 from .fakes import Outcomes
 
@@ -57,7 +57,7 @@ async def test_it_is_added_up_when_the_runs_are_known_without_another_fetch() ->
     await scene.refresher.refresh(NOW)
     assert scene.refresher.view() is None
 
-    scene.view = ClusterView("demo", NOW, jobs=(make_job(),))
+    scene.view = ClusterView("demo", NOW, runs={101: make_run()})
     await scene.refresher.refresh(NOW + 30)
 
     assert scene.refresher.view() is not None

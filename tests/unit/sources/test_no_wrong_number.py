@@ -9,16 +9,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.efficiency import efficiency
-from aggregator.join.use import use_by_run
-from aggregator.model.energy import PowerWindow
+from aggregator.model.readings import Readings
 from aggregator.model.use import Use
+from aggregator.parts.jobs.use import USE
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Sample, Series
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import GPU_INPUTS, HEALTHY_NODES, JOB_INPUTS
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.render import promql
-from tests.builders import FAIR_SHARE, NOW, make_allocation, make_run
+from tests.builders import NOW, make_allocation, make_run
+from tests.clusters import join_cluster
 
 MATCHERS = {"cluster": "narval"}
 INPUTS = {item.name: item for item in (*JOB_INPUTS, *GPU_INPUTS)}
@@ -127,19 +127,19 @@ def test_a_run_gets_no_more_than_its_nodes_show_and_wastes_no_more_than_it_holds
     """Also while the clocks of slurmctld and Prometheus are half a minute apart."""
     use = fetch(rows, healthy)
     run = make_run(start=NOW - age + skew, nodes=("n1",), allocated=make_allocation(gpus={"a100": 2}))
-    joined = use_by_run([run], use)
+    row = join_cluster([run], use)["jobs"].row(0, named=True)
     if age - skew < use.interval:
-        assert joined == {}
+        assert {row[name] for name in USE if name != "run_id"} == {None}
         return
-    seen = joined[run.run_id]
-    for field in ("cpus", "cpu_seconds", "memory_bytes", "memory_peak_bytes", "threads"):
+    columns = {
+        "cpus": "used_cpus", "cpu_seconds": "cpu_seconds", "memory_bytes": "memory_used_bytes",
+        "memory_peak_bytes": "memory_peak_bytes", "threads": "running_threads",
+    }  # fmt: skip
+    for field, column in columns.items():
         of_node = plausible_of(rows, field).get((run.job_id, "n1"))
-        value = getattr(seen, field)
-        assert value is None or (of_node is not None and value == max(of_node)), field
-    result = efficiency(run, seen, FAIR_SHARE, NOW)
-    assert result.wasted_cpus is None or 0 <= result.wasted_cpus <= run.allocated.cpus
-    assert result.wasted_gpus is None or 0 <= result.wasted_gpus <= run.allocated.gpu_count
-    assert result.wasted_memory_bytes is None or 0 <= result.wasted_memory_bytes <= run.allocated.memory_bytes
+        assert row[column] is None or (of_node is not None and row[column] == max(of_node)), field
+    for name in ("cpus", "gpus", "memory_bytes"):
+        assert row[f"wasted_{name}"] is None or 0 <= row[f"wasted_{name}"] <= row[f"granted_{name}"]
 
 
 EXPORTERS = {
@@ -169,7 +169,7 @@ class Ranged:
         return self._series
 
 
-def read_windows(series: Any) -> list[PowerWindow]:
+def read_windows(series: Any) -> Readings:
     client: Any = Ranged(series)
     power = PrometheusPower(client, MATCHERS, EXPORTERS, NodeNames(), 60.0, {})
     return asyncio.run(power.windows(ENDS[0], len(ENDS)))
@@ -177,25 +177,26 @@ def read_windows(series: Any) -> list[PowerWindow]:
 
 @given(MATRIX)
 def test_a_window_has_plausible_values_of_its_own_time_only(series: Any) -> None:
-    for window in read_windows(series):
-        texts = [text for _, _, _, points in series for time, text in points if time in (window.end, BEGIN)]
+    found = read_windows(series)
+    for number, end in enumerate(ENDS):
+        texts = [text for _, _, _, points in series for time, text in points if time == end]
+        nodes, gpus = found.nodes.filter(window=number), found.gpus.filter(window=number)
         if not texts:
-            assert not window.nodes
-            assert not window.use.gpus
-        for node in window.nodes.values():
-            for value in (node.watts, node.gpu_watts, node.static_watts, node.cpus, node.busy_cpus, node.memory_bytes):
-                assert value is None or 0 <= value <= 1e15
-        for gpus in (window.use.gpus or {}).values():
-            assert len({(gpu.node, gpu.index) for gpu in gpus}) == len(gpus)
-            assert all(gpu.utilization is not None and 0 <= gpu.utilization <= 1.005 for gpu in gpus)
+            assert (len(nodes), len(gpus)) == (0, 0)
+        for name in ("watts", "gpu_watts", "static_watts", "cpus", "busy_cpus", "memory_bytes"):
+            assert all(0 <= value <= 1e15 for value in nodes[name].drop_nulls())
+        assert len(gpus.drop_nulls("utilization")) <= len({(job, node, gpu) for job, node, gpu, _ in series})
+        assert all(0 <= value <= 1.005 for value in gpus["utilization"].drop_nulls())
 
 
 @given(MATRIX, st.randoms(use_true_random=False))
 def test_the_order_of_the_series_does_not_matter_to_a_window(series: Any, dice: random.Random) -> None:
-    def comparable(windows: list[PowerWindow]) -> list[Any]:
-        return [
-            (one.nodes, one.job_gpu_watts, one.use.cpus, {job: set(of) for job, of in (one.use.gpus or {}).items()})
-            for one in windows
-        ]
+    def comparable(found: Readings) -> list[Any]:
+        return [frame.sort(frame.columns).to_dicts() for frame in (found.nodes, found.used, found.gpus)]
 
     assert comparable(read_windows(series)) == comparable(read_windows(dice.sample(series, len(series))))
+
+
+@given(st.lists(VALUES), st.sampled_from(list(INPUTS.values())))
+def test_many_values_are_read_as_each_alone(texts: list[str], item: Expression) -> None:
+    assert item.plausible_values(texts).to_list() == [item.plausible(text) for text in texts]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aggregator.config.exporter import NodeExporter
+from aggregator.model.node_inputs import Hosts
 from aggregator.model.series import Span, Subject
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusHosts
@@ -37,6 +38,11 @@ def test_every_expression_is_promql_whatever_the_site_is_called(tmp_path: Path) 
     assert checked.returncode == 0, checked.stderr
 
 
+def shown(found: Hosts, name: str) -> dict[str, float]:
+    """Give what is shown of an input, by host."""
+    return dict(found.frame.select("node", name).drop_nulls().iter_rows())
+
+
 def hosts(client: PrometheusClient) -> PrometheusHosts:
     return PrometheusHosts(client, {"cluster": "narval"}, SETTINGS, NodeNames())
 
@@ -47,7 +53,7 @@ async def test_a_host_has_one_name_and_its_largest_value(prometheus: FakePrometh
         ({"instance": "n1.example.org:9100"}, "2"), ({"instance": "n1:9101"}, "3"), ({"instance": "login1:9100"}, "1"),
     )  # fmt: skip
     found = await hosts(client).fetch(NOW)
-    assert found.values["load1"] == {"n1": 3.0, "login1": 1.0}
+    assert shown(found, "load1") == {"n1": 3.0, "login1": 1.0}
     assert len(prometheus.queries) == len(node_exporter.HOST_INPUTS)
 
 
@@ -57,17 +63,17 @@ async def test_values_that_cannot_be_are_dropped_and_counted(
     values = ("NaN", "+Inf", "-1", "1e300", "x")
     prometheus.answers["node_load1"] = vector(*(({"instance": f"n{n}"}, value) for n, value in enumerate(values)))
     found = await hosts(client).fetch(NOW)
-    assert (found.values["load1"], found.rejected) == ({}, {"load1 out of range": 5})
+    assert (shown(found, "load1"), found.rejected) == ({}, {"load1 out of range": 5})
 
 
 async def test_an_input_fails_alone_and_all_of_them_are_a_failure(
     prometheus: FakePrometheus, client: PrometheusClient
 ) -> None:
     error: dict[str, Any] = {"status": "error", "errorType": "timeout", "error": "too slow"}
-    prometheus.answers["node_load1"] = error
+    prometheus.answers |= {"node_load1": error, "MemTotal": vector(({"instance": "n1"}, "64e9"))}
     found = await hosts(client).fetch(NOW)
     assert list(found.failed) == ["load1"]
-    assert "cpus" in found.values
+    assert (shown(found, "load1"), shown(found, "memory_total_bytes")) == ({}, {"n1": 64e9})
     prometheus.answers = {"node_": error}
     with pytest.raises(FetchError, match="too slow"):
         await hosts(client).fetch(NOW)

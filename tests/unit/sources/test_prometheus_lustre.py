@@ -9,7 +9,7 @@ from fake_prometheus import FakePrometheus, make_client, matrix, vector
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.lustre import LustreUse, Sender
+from aggregator.model.lustre import LustreUse
 from aggregator.model.series import Line, Span, Subject
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus import (
@@ -22,6 +22,7 @@ from aggregator.sources.prometheus import (
 from aggregator.sources.prometheus.client import Sample
 from aggregator.sources.prometheus.exporters.lustre_exporter import RATES
 from tests.builders import HOSTILE_NAMES, NOW
+from tests.lustre import Sender, rates_of
 
 READ, WRITE, OPERATIONS = "lustre_job_read_bytes_total", "lustre_job_write_bytes_total", "lustre_job_stats_total"
 COVERAGE = "lustre_inodes_maximum"
@@ -39,6 +40,10 @@ async def fetch(
     return await PrometheusLustre(client, {"cluster": "narval"}, exporter, names, most).fetch(NOW)
 
 
+def read(use: LustreUse) -> dict[Sender, float]:
+    return rates_of(use.rates["read"])
+
+
 async def test_no_sample_of_any_server_is_not_believed(client: PrometheusClient) -> None:
     with pytest.raises(NoSamples, match="no sample of any Lustre server"):
         await fetch(client)
@@ -49,7 +54,7 @@ async def test_servers_without_any_rate_are_empty_and_not_unknown(
 ) -> None:
     prometheus.answers[COVERAGE] = vector(({"filesystem": "scratch"}, "1"))
     use = await fetch(client)
-    assert use.read == use.write == use.metadata == {}
+    assert {kind: rates_of(rates) for kind, rates in use.rates.items()} == {"read": {}, "write": {}, "metadata": {}}
     assert (use.time, use.interval, use.window, use.coverage, use.failed) == (NOW, 90.0, 360.0, {"scratch": 1.0}, {})
 
 
@@ -64,7 +69,7 @@ async def test_rates_come_by_who_caused_them_and_equal_senders_are_added_up(
         COVERAGE: vector(row("0.75")),
     }  # fmt: skip
     use = await fetch(client)
-    assert use.read == {
+    assert read(use) == {
         Sender("scratch", job_id=4711, user="alice", account="def-kim"): 5.0,
         Sender("scratch", uid=20017): 3.0,
         Sender("scratch"): 12.0,
@@ -99,7 +104,7 @@ async def test_beyond_the_cap_the_whole_is_asked_for_and_the_rest_is_nobodys(
         "sum by (filesystem)": vector(row("10"), row("1", filesystem="home")),
     }
     use = await fetch(client, most=2)
-    assert use.read == {
+    assert read(use) == {
         Sender("scratch", 1): 5.0,
         Sender("scratch", 2): 3.0,
         Sender("scratch"): 2.0,
@@ -113,7 +118,7 @@ async def test_a_whole_that_cannot_be_read_takes_its_kind_along(
 ) -> None:
     prometheus.answers = {"topk(": vector(row("5", "1")), "sum by (filesystem)": FAILURE}
     use = await fetch(client, most=1)
-    assert use.read is use.write is use.metadata is None
+    assert use.rates == {}
     assert use.failed.keys() == {"read", "write", "metadata"}
 
 
@@ -122,8 +127,22 @@ async def test_an_input_that_fails_is_missing_and_named_and_the_others_are_there
 ) -> None:
     prometheus.answers = {WRITE: FAILURE, READ: vector(row("5", "1"))}
     use = await fetch(client)
-    assert (use.read, use.write, use.metadata) == ({Sender("scratch", 1): 5.0}, None, {})
+    assert {kind: rates_of(rates) for kind, rates in use.rates.items()} == {
+        "read": {Sender("scratch", 1): 5.0},
+        "metadata": {},
+    }
     assert use.failed.keys() == {"write"}
+
+
+async def test_a_kind_that_fails_is_as_it_last_was_until_patience_ends(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    source = PrometheusLustre(client, {}, ExporterSettings(interval=90.0), patience=100.0)
+    prometheus.answers = {READ: vector(row("5", "1"))}
+    await source.fetch(NOW)
+    prometheus.answers = {READ: FAILURE, WRITE: vector(row("7", "1"))}
+    assert read(await source.fetch(NOW + 100)) == {Sender("scratch", 1): 5.0}
+    assert "read" not in (await source.fetch(NOW + 101)).rates
 
 
 async def test_when_all_fail_the_source_has_failed(prometheus: FakePrometheus, client: PrometheusClient) -> None:
@@ -138,7 +157,7 @@ async def test_a_rate_that_cannot_be_is_dropped_and_counted(
 ) -> None:
     prometheus.answers = {READ: vector(row(value, "1"), row("2", "1"))}
     use = await fetch(client)
-    assert use.read == {Sender("scratch", 1): 2.0}
+    assert read(use) == {Sender("scratch", 1): 2.0}
     assert use.rejected == {"read out of range": 1}
 
 
@@ -147,7 +166,7 @@ async def test_labels_metrics_and_job_ids_may_have_the_sites_own_names(
 ) -> None:
     prometheus.answers = {"site_read": vector(({"filesystem": "scratch", "exported_jobid": "4711:node12"}, "5"))}
     use = await fetch(client, names=("%j:%H",), labels={"jobid": "exported_jobid"}, metrics={READ: "site_read"})
-    assert use.read == {Sender("scratch", 4711): 5.0}
+    assert read(use) == {Sender("scratch", 4711): 5.0}
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -155,16 +174,16 @@ async def test_hostile_job_ids_and_names_are_data(
     prometheus: FakePrometheus, client: PrometheusClient, name: str
 ) -> None:
     prometheus.answers = {READ: vector(row("5", name, name, user=name, account=name))}
-    assert (await fetch(client)).read == {Sender(name): 5.0}
+    assert read(await fetch(client)) == {Sender(name): 5.0}
 
 
 @given(st.lists(st.tuples(st.text(max_size=12), st.sampled_from(["scratch", "home"]), st.floats(0, 1e15)), max_size=30))
-def test_whatever_the_job_ids_nothing_is_lost(rows: list[tuple[str, str, float]]) -> None:
+async def test_whatever_the_job_ids_nothing_is_lost(rows: list[tuple[str, str, float]]) -> None:
     """A source that answers: what its samples add up to, its senders add up to."""
     source = PrometheusLustre(make_client("http://never.asked"), {}, ExporterSettings())
     samples = [Sample(dict(row("", jobid, name)[0]), (NOW, repr(value))) for jobid, name, value in rows]
-    found = source._rates(RATES["read"], samples, (), Counter())
-    assert sum(found.values()) == pytest.approx(sum(value for _, _, value in rows))
+    found = await source._rates(RATES["read"], samples, (), Counter())
+    assert sum(rates_of(found).values()) == pytest.approx(sum(value for _, _, value in rows))
 
 
 # -- graphs

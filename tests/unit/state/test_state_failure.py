@@ -10,18 +10,18 @@ import pytest
 from aggregator.config import Secret, State
 from aggregator.state import StateError, StateStore, database
 from tests.lab.mariadb import MariaDB
-from tests.unit.state.builders import EFFICIENCY, USE, make_job, sqlite
+from tests.unit.state.builders import USE, ended, known, make_job, sqlite
 from tests.unit.state.conftest import PASSWORD
 
 
 async def _fails(store: StateStore, match: str) -> None:
     with pytest.raises(StateError, match=match):
-        await store.save_summaries("narval", [make_job(1)])
+        await store.save_summaries("narval", ended(make_job(1)))
 
 
 async def _works(store: StateStore) -> None:
-    await store.save_summaries("narval", [make_job(1)])
-    assert await store.summaries("narval", [1]) == {1: (USE, EFFICIENCY)}
+    await store.save_summaries("narval", ended(make_job(1)))
+    assert known(await store.summaries("narval", [1])) == {1: USE}
 
 
 async def test_deleted_file_is_an_error_once(file: Path, sqlite_store: StateStore) -> None:
@@ -29,7 +29,7 @@ async def test_deleted_file_is_an_error_once(file: Path, sqlite_store: StateStor
     file.unlink()
 
     await _fails(sqlite_store, f"^state.url: {file}: unable to open database file: check that the file is there")
-    assert await sqlite_store.summaries("narval", [1]) == {}
+    assert known(await sqlite_store.summaries("narval", [1])) == {}
     await _works(sqlite_store)
 
 
@@ -45,7 +45,7 @@ async def test_locked_file_is_an_error_until_it_is_free(file: Path, sqlite_store
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
             await _fails(sqlite_store, f"^state.url: {file}: database is locked: another process keeps it locked$")
-        assert await sqlite_store.summaries("narval", [1]) == {}
+        assert known(await sqlite_store.summaries("narval", [1])) == {}
 
     await _works(sqlite_store)
 
@@ -57,7 +57,7 @@ async def test_read_only_file_can_still_be_read(plain_user_folder: Path) -> None
     file.chmod(0o400)
 
     await _fails(store, "attempt to write a readonly database: let this user write to the file, to those beside it")
-    assert set(await store.summaries("narval", [1])) == {1}
+    assert set(known(await store.summaries("narval", [1]))) == {1}
     # SQLite gave the modes of the file to the -wal and -shm files of that read.
     for path in plain_user_folder.iterdir():
         path.chmod(0o600)
@@ -72,19 +72,19 @@ async def test_failed_save_keeps_nothing(file: Path, sqlite_store: StateStore) -
         )
 
     with pytest.raises(StateError, match=r"state\.url: .*: no$"):
-        await sqlite_store.save_summaries("narval", [make_job(1), make_job(2, job_id=7)])
+        await sqlite_store.save_summaries("narval", ended(make_job(1), make_job(2, job_id=7)))
 
-    assert await sqlite_store.summaries("narval", [1, 2]) == {}
+    assert known(await sqlite_store.summaries("narval", [1, 2])) == {}
 
 
 async def test_unreadable_summary_is_left_out(
     file: Path, sqlite_store: StateStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await sqlite_store.save_summaries("narval", [make_job(1), make_job(2**64 - 1)])
+    await sqlite_store.save_summaries("narval", ended(make_job(1), make_job(2**64 - 1)))
     with closing(sqlite3.connect(file)) as other, other:
         other.execute("UPDATE job_summary SET summary = 'torn' WHERE run_id LIKE '%615'")
 
-    assert set(await sqlite_store.summaries("narval", [1, 2**64 - 1])) == {1}
+    assert set(known(await sqlite_store.summaries("narval", [1, 2**64 - 1]))) == {1}
     assert "summary is not readable: cluster=narval run_id=18446744073709551615" in caplog.text
 
 
@@ -105,7 +105,7 @@ async def test_slow_database_is_an_error(file: Path, monkeypatch: pytest.MonkeyP
 async def test_cancelled_save_lets_the_lock_go(sqlite_store: StateStore, seconds: float) -> None:
     """A reload cancels the refresh at any moment; the wait for the lock (busy_seconds) is 0.05 s here."""
     for _ in range(5):
-        task = asyncio.create_task(sqlite_store.save_summaries("narval", [make_job(i) for i in range(5000)]))
+        task = asyncio.create_task(sqlite_store.save_summaries("narval", ended(*(make_job(i) for i in range(5000)))))
         await asyncio.sleep(seconds)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -11,7 +11,7 @@ import pytest
 from aggregator.config import DatabaseUrl, SecretFile, State
 from aggregator.state import StateError, StateStore, engine
 from aggregator.state.location import engine_url
-from tests.unit.state.builders import make_job, server, sqlite
+from tests.unit.state.builders import ended, make_job, server, sqlite
 
 
 async def _failure(state: State) -> str:
@@ -28,7 +28,7 @@ async def test_file_has_the_name_that_is_configured(tmp_path: Path, name: str) -
         assert "must name a file and nothing else" in await _failure(state)
         return
     store = StateStore(state)
-    await store.save_summaries("narval", [make_job(1)])
+    await store.save_summaries("narval", ended(make_job(1)))
     await store.close()
 
     assert [path.name for path in file.parent.iterdir()] == [name]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aggregator.join.steps import recorded_use
 from aggregator.model.accounting import JobState
+from aggregator.parts.jobs.steps import recorded_use
 from aggregator.synthetic import SyntheticAround, SyntheticCluster
 
 START = 1_800_000_900.0

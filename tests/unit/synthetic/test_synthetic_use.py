@@ -1,18 +1,21 @@
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
+from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Accounting
 from aggregator.model.use import Use
-from aggregator.model.view import ClusterView, Job
+from aggregator.parts.owners.sums import HOLDS
 from aggregator.sources.base import Source
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.waves import Wave, integrals
+from tests.clusters import join_cluster
+
+Row = dict[str, Any]
 
 START = 1_800_000_900.0
 HEALTHY = START - START % 1800 + 1200
@@ -24,15 +27,18 @@ class Fetched:
     cluster: SyntheticCluster
     accounting: Accounting
     use: Use
-    view: ClusterView
+    frames: Frames
 
-    def jobs(self, behaviour: str) -> list[Job]:
+    @property
+    def jobs(self) -> list[Row]:
+        """List all jobs."""
+        return self.frames["jobs"].with_columns(holds=HOLDS).to_dicts()
+
+    def of(self, behaviour: str) -> list[Row]:
         """List the joined jobs of one behaviour that are old enough to have series."""
         ids = {live.run.run_id for live in self.cluster.live() if live.profile.behaviour.name == behaviour}
         old = [
-            job
-            for job in self.view.jobs
-            if job.run.run_id in ids and job.run.elapsed(self.view.time) > 1800 and is_seen(self, job)
+            job for job in self.jobs if job["run_id"] in ids and job["elapsed_seconds"] > 1800 and is_seen(self, job)
         ]
         assert old
         return old
@@ -47,14 +53,13 @@ async def fetch(at: float) -> Fetched:
         cluster = SyntheticCluster(start=START)
         accounting = await SyntheticAccounting(cluster).fetch(at)
         use = await SyntheticUse(cluster).fetch(at)
-        view = join_cluster(cluster.name, at, accounting, use, previous={}, fair_share=FairShare(), awards={})
-        _kept[at] = Fetched(cluster, accounting, use, view)
+        _kept[at] = Fetched(cluster, accounting, use, join_cluster(accounting.runs, use, at=at))
     return _kept[at]
 
 
-def is_seen(fetched: Fetched, job: Job) -> bool:
+def is_seen(fetched: Fetched, job: Row) -> bool:
     """Tell whether the exporters of all nodes of a job answer."""
-    return not Exporters(fetched.cluster).silent(fetched.view.time).intersection(job.run.nodes)
+    return not Exporters(fetched.cluster).silent(fetched.use.time).intersection(job["nodes"])
 
 
 async def test_sources_keep_the_protocol() -> None:
@@ -69,29 +74,25 @@ async def test_sources_keep_the_protocol() -> None:
 
 
 async def test_sums_of_users_and_accounts_are_those_of_the_jobs() -> None:
-    view = (await fetch(HEALTHY)).view
-    running = [job.run for job in view.jobs if job.run.holds_resources]
-    for sums in (view.users, view.accounts):
-        assert sum(row.allocated_cpus for row in sums) == sum(run.allocated.cpus for run in running)
-        assert sum(row.allocated_memory_bytes for row in sums) == sum(run.allocated.memory_bytes for run in running)
-        gpus = sum(sum(row.allocated_gpus.values()) for row in sums)
-        assert gpus == sum(run.allocated.gpu_count for run in running)
-        assert sum(row.jobs.get("running", 0) for row in sums) == len(running)
+    fetched = await fetch(HEALTHY)
+    running = [run for run in fetched.accounting.runs if run.holds_resources]
+    for of in ("user", "account"):
+        sums, gpus, states = (fetched.frames[name] for name in (f"{of}s", f"{of}_gpus", f"{of}_states"))
+        assert sums["allocated_cpus"].sum() == sum(run.allocated.cpus for run in running)
+        assert sums["allocated_memory_bytes"].sum() == sum(run.allocated.memory_bytes or 0 for run in running)
+        assert gpus["count"].sum() == sum(run.allocated.gpu_count for run in running)
+        assert states.filter(state="running")["count"].sum() == len(running)
 
 
 async def test_use_is_within_the_allocation() -> None:
     fetched = await fetch(HEALTHY)
-    for job in fetched.view.jobs:
-        held, used = job.run.allocated, job.use
-        if used.cpus is None or not is_seen(fetched, job):
+    for job in fetched.jobs:
+        if job["used_cpus"] is None or not is_seen(fetched, job):
             continue
-        assert used.cpus <= held.cpus
-        assert used.cpu_seconds is not None
-        assert 0 <= used.cpu_seconds <= held.cpus * job.run.elapsed(HEALTHY)
-        assert used.memory_bytes is not None
-        assert used.memory_peak_bytes is not None
-        assert used.memory_bytes <= used.memory_peak_bytes <= held.memory_bytes
-        assert used.threads
+        assert job["used_cpus"] <= job["granted_cpus"]
+        assert 0 <= job["cpu_seconds"] <= job["granted_cpus"] * job["elapsed_seconds"]
+        assert job["memory_used_bytes"] <= job["memory_peak_bytes"] <= job["granted_memory_bytes"]
+        assert job["running_threads"]
 
 
 async def test_node_names_are_those_of_the_runs() -> None:
@@ -107,32 +108,28 @@ async def test_node_names_are_those_of_the_runs() -> None:
 
 async def test_every_run_old_enough_is_covered() -> None:
     fetched = await fetch(HEALTHY)
-    for job in fetched.view.jobs:
-        if job.run.holds_resources and job.run.elapsed(HEALTHY) >= 150 and is_seen(fetched, job):
-            assert job.use.cpu_coverage == 1.0
-            assert job.use.memory_coverage == 1.0
-            assert job.use.gpu is None or job.use.gpu.coverage == 1.0
+    for job in fetched.jobs:
+        if job["holds"] and job["elapsed_seconds"] >= 150 and is_seen(fetched, job):
+            assert (job["cpu_coverage_ratio"], job["memory_coverage_ratio"]) == (1.0, 1.0)
+            assert job["gpu_coverage_ratio"] in (None, 1.0)
 
 
 async def test_idle_gpus_have_no_series_but_are_judged() -> None:
-    for job in (await fetch(HEALTHY)).jobs("gpu_unseen"):
-        assert job.use.gpu is not None
-        assert job.use.gpu.observed == 0
-        assert job.use.gpu.coverage == 1.0
-        assert job.efficiency.wasted_gpus == job.run.allocated.gpu_count
+    for job in (await fetch(HEALTHY)).of("gpu_unseen"):
+        assert (job["gpus_observed"], job["gpu_coverage_ratio"]) == (0, 1.0)
+        assert job["wasted_gpus"] == job["granted_gpus"]
 
 
 async def test_behaviours_show_in_the_joined_use() -> None:
     fetched = await fetch(HEALTHY)
-    assert all(0.8 < (job.efficiency.cpu or 0) <= 1 for job in fetched.jobs("serial"))
-    assert all((job.use.cpus or 9) <= 1.0 < job.run.allocated.cpus for job in fetched.jobs("one_core"))
-    assert all(0.4 < (job.efficiency.cpu or 0) < 0.5 for job in fetched.jobs("one_node"))
-    assert all((job.efficiency.cpu or 1) < 0.02 for job in fetched.jobs("idle_session"))
-    assert all((job.efficiency.wasted_memory_bytes or 0) > 2**34 for job in fetched.jobs("memory_overrequested"))
+    assert all(0.8 < job["cpu_efficiency_ratio"] <= 1 for job in fetched.of("serial"))
+    assert all(job["used_cpus"] <= 1.0 < job["granted_cpus"] for job in fetched.of("one_core"))
+    assert all(0.4 < job["cpu_efficiency_ratio"] < 0.5 for job in fetched.of("one_node"))
+    assert all(job["cpu_efficiency_ratio"] < 0.02 for job in fetched.of("idle_session"))
+    assert all(job["wasted_memory_bytes"] > 2**34 for job in fetched.of("memory_overrequested"))
     for behaviour, low, high in (("gpu_efficient", 0.8, 1.0), ("gpu_low", 0.05, 0.15), ("gpu_one_of_four", 0.15, 0.25)):
-        ratios = [job.use.gpu.utilization for job in fetched.jobs(behaviour) if job.use.gpu]
-        assert all(ratio is not None and low <= ratio <= high for ratio in ratios)
-    assert {job.use.gpu.busy for job in fetched.jobs("gpu_one_of_four") if job.use.gpu} == {1}
+        assert all(low <= job["gpu_utilization_ratio"] <= high for job in fetched.of(behaviour))
+    assert {job["gpus_busy"] for job in fetched.of("gpu_one_of_four")} == {1}
 
 
 async def test_counters_only_grow_and_agree_with_the_rate() -> None:
@@ -156,8 +153,8 @@ async def test_node_whose_exporter_is_down_is_missing() -> None:
     assert fetched.use.cpus is not None
     assert down not in fetched.use.healthy_nodes
     assert all(down not in values for values in fetched.use.cpus.values())
-    hit = [job for job in fetched.view.jobs if down in job.run.nodes and job.run.elapsed(OUTAGE) > 150]
-    assert all((job.use.cpu_coverage or 0.0) < 1.0 for job in hit if job.run.holds_resources)
+    hit = [job for job in fetched.jobs if down in job["nodes"] and job["elapsed_seconds"] > 150]
+    assert all((job["cpu_coverage_ratio"] or 0.0) < 1.0 for job in hit if job["holds"])
 
 
 async def test_one_exporter_is_always_down_and_nodes_that_failed_show_nothing() -> None:
@@ -167,9 +164,9 @@ async def test_one_exporter_is_always_down_and_nodes_that_failed_show_nothing() 
     assert down
     assert len(silent - down) == 1
     assert healthy == {node.name for node in fetched.cluster.nodes} - silent
-    hidden = [job for job in fetched.view.jobs if job.run.holds_resources and not is_seen(fetched, job)]
+    hidden = [job for job in fetched.jobs if job["holds"] and not is_seen(fetched, job)]
     assert hidden
-    assert all((job.use.cpu_coverage or 0.0) < 1.0 for job in hidden)
+    assert all((job["cpu_coverage_ratio"] or 0.0) < 1.0 for job in hidden)
 
 
 def test_another_node_is_down_each_time_and_none_in_between() -> None:

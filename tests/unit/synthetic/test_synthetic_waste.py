@@ -2,28 +2,28 @@
 
 from collections import defaultdict
 
+import polars as pl
+
 from aggregator.config import active_rules, load_rules
-from aggregator.join.cluster import join_cluster
-from aggregator.join.efficiency import FairShare
-from aggregator.join.waste import Judge
-from aggregator.model.energy import RunLedger
+from aggregator.parts.owners.sums import HOLDS
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from aggregator.synthetic.scheduler import LiveRun
-from tests.builders import make_ledger_view
+from tests.clusters import Row, join_cluster, make_energy
 
 START = 1_800_000_900.0
 HEALTHY = START - START % 1800 + 1200
 
 
-def ledger_of(live: LiveRun) -> RunLedger:
+def ledger_of(live: LiveRun) -> Row:
     """Add up a run's GPUs from its start: each is as its behaviour says all the time."""
     behaviour, start = live.profile.behaviour, live.run.start or HEALTHY
     held, seconds = live.run.allocated.gpu_count, HEALTHY - start
     busy = 0 if behaviour.gpu is None else held if behaviour.busy_gpus is None else behaviour.busy_gpus
-    return RunLedger(
-        start, HEALTHY, gpu_seconds=held * seconds, gpu_used_seconds=busy * (behaviour.gpu or 0.0) * seconds,
-        gpu_idle_seconds=0.0 if busy else seconds, gpu_partly_idle_seconds=0.0 if busy == held else seconds,
-    )  # fmt: skip
+    return {
+        "run_id": live.run.run_id, "since": start, "until": HEALTHY, "gpu_seconds": held * seconds,
+        "gpu_used_seconds": busy * (behaviour.gpu or 0.0) * seconds, "gpu_idle_seconds": 0.0 if busy else seconds,
+        "gpu_partly_idle_seconds": 0.0 if busy == held else seconds,
+    }  # fmt: skip
 
 
 async def findings_by_behaviour() -> dict[str, set[str]]:
@@ -32,16 +32,12 @@ async def findings_by_behaviour() -> dict[str, set[str]]:
     accounting = await SyntheticAccounting(cluster).fetch(HEALTHY)
     use = await SyntheticUse(cluster).fetch(HEALTHY)
     live = {live.run.run_id: live for live in cluster.live()}
-    view = join_cluster(
-        cluster.name, HEALTHY, accounting, use, previous={}, fair_share=FairShare(), awards={},
-        ledger=make_ledger_view({run_id: ledger_of(each) for run_id, each in live.items() if each.shape.gpus}),
-        judge=Judge(active_rules(load_rules())),
-    )  # fmt: skip
+    ledger = make_energy(*(ledger_of(each) for each in live.values() if each.shape.gpus))
+    frames = join_cluster(accounting.runs, use, ledger, rules=active_rules(load_rules()), at=HEALTHY)
     reasons: dict[str, set[str]] = defaultdict(set)
-    for job in view.jobs:
-        if job.run.holds_resources and job.run.elapsed(HEALTHY) > 3600:
-            found = {each.reason for each in job.waste.findings}
-            reasons[live[job.run.run_id].profile.behaviour.name] |= found
+    for run_id in frames["jobs"].filter(HOLDS & (pl.col("elapsed_seconds") > 3600))["run_id"]:
+        found = frames["waste"].filter(pl.col("run_id") == run_id)["reason"]
+        reasons[live[run_id].profile.behaviour.name] |= set(found)
     return reasons
 
 

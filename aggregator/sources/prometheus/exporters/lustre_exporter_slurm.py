@@ -3,7 +3,7 @@
 Its `fs` is what stands before the first `-` of the target: a file system with one in its name is cut short, so that
 the target is read instead. Series of `name.uid` have a user and never an account; those of ids that slurmdbd does not
 know, of other forms and of empty ones have neither, and are the line without a user here. A requeued or reused job id
-has the user of whichever run was found first: what is shown now is attributed anew (join/lustre.py).
+has the user of whichever run was found first: what is shown now is attributed anew (parts/lustre).
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ FAIRSHARE_COLLECTORS = frozenset({"sshare", "fairshare", "account", "accounts"})
 
 # What slurmctld says, in the names of four families of exporters that a site may have, one or several of them:
 # osc (and vpenso's, which it comes from), the newer ones in Go that read JSON, and slurmctld's own endpoint (≥ 25.11).
-# metric → field of model/node.py: Told, factor. vpenso's memory is in MiB.
+# metric → column of model/node_inputs.py: SAID_OF_NODES, factor. vpenso's memory is in MiB.
 NODE_NUMBERS: Mapping[str, tuple[str, float]] = {
     "slurm_node_cpus": ("cpus", 1.0),
     "slurm_node_cpus_alloc": ("cpus_allocated", 1.0),
@@ -34,7 +34,7 @@ NODE_NUMBERS: Mapping[str, tuple[str, float]] = {
     "slurm_node_mem_total": ("memory_bytes", 2.0**20),
     "slurm_node_mem_alloc": ("memory_allocated_bytes", 2.0**20),
 }
-# metric → field of Told: GPUs of a node by type of GRES, once for each of its partitions (SckyzO's).
+# metric → the same: GPUs of a node by type of GRES, once for each of its partitions (SckyzO's).
 NODE_GPUS: Mapping[str, str] = {"slurm_node_gres_total": "gpus", "slurm_node_gres_used": "gpus_allocated"}
 # metric → the label with the node's state.
 NODE_STATES: Mapping[str, str] = {
@@ -47,7 +47,7 @@ NODE_FEATURES = "slurm_node_features_info"
 NOTHING = frozenset({"", "(null)"})
 # What jobs can be in as long as they are there; ended ones stay in the queue for a while that says nothing.
 LIVE = ("pending", "running", "suspended", "completing", "configuring")
-# metric → its place in model/node.py: Scheduler.
+# metric → its place in model/node_inputs.py: SAID_BY_STATE.
 _AMOUNTS = {"alloc": "allocated", "idle": "idle", "other": "other", "total": "total"}
 CLUSTER_NUMBERS: Mapping[str, tuple[str, str]] = {
     **{f"slurm_{tres}_{said}": (tres, key) for tres in ("cpus", "gpus") for said, key in _AMOUNTS.items()},

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from aggregator.parts.jobs.efficiency import EFFICIENCY, WASTED_GPU_SECONDS, FairShare, efficiencies
+from aggregator.parts.energy.columns import WASTED_GPU_SECONDS
+from aggregator.parts.jobs.efficiency import EFFICIENCY, FairShare, efficiencies
 from tests.builders import GIB
-from tests.unit.parts.waste.runs import jobs_frame, random_runs
+from tests.unit.parts.waste.runs import random_jobs
 from tests.unit.parts.waste.scene import RUN, make_jobs
 
 
@@ -132,7 +133,7 @@ def test_every_column_is_declared_and_computed() -> None:
 
 
 def test_no_number_is_ever_negative() -> None:
-    jobs = jobs_frame(random_runs(Random(7), 1000))
+    jobs = random_jobs(Random(7), 1000)
     for column in (*EFFICIENCY, WASTED_GPU_SECONDS):
         values = jobs[column.name].drop_nulls()
         assert len(values) > 100, column

@@ -11,9 +11,9 @@ from aggregator.model.waste import Condition, Exemption, Judgement, Level, Rule
 from aggregator.parts.jobs.columns import JOBS
 from aggregator.parts.jobs.efficiency import FairShare, efficiencies, wasted_gpu_seconds
 from aggregator.parts.waste.columns import WASTE
-from aggregator.parts.waste.judge import explain
+from aggregator.parts.waste.judge import explain_all
 from aggregator.parts.waste.observation import Observation
-from aggregator.parts.waste.rules import Compiled, compile_rules
+from aggregator.parts.waste.rules import compile_rules
 from tests.builders import GIB, NOW, make_rule
 
 SHIPPED = active_rules(load_rules())
@@ -44,20 +44,13 @@ def with_computed(inputs: pl.DataFrame) -> pl.DataFrame:
     return inputs.with_columns(**efficiencies(FairShare()), wasted_gpu_seconds=wasted_gpu_seconds())
 
 
-def explain_all(jobs: pl.DataFrame, compiled: Compiled, observation: Observation) -> list[Judgement]:
-    """Say how each run is judged."""
-    reasons = compiled.judge(jobs, blind=observation.is_blind).reasons
-    rows = zip(jobs.iter_rows(named=True), reasons.iter_rows(named=True), strict=True)
-    return [explain(run, why, compiled, observation) for run, why in rows]
-
-
 def judge_row(
     rules: Iterable[Rule] = SHIPPED, exemptions: Iterable[Exemption] = (), observation: Observation = HEALTHY,
     **changes: Any,
 ) -> Judgement:  # fmt: skip
     """Judge one run in words, and compare what the judge of whole frames says of it."""
     compiled, jobs = compile_rules(rules, exemptions), make_jobs(changes)
-    (judgement,) = explain_all(jobs, compiled, observation)
+    (judgement,) = explain_all(jobs, compiled, observation).values()
     waste = compiled.judge(jobs, blind=observation.is_blind)
     severities = {each.reason: each.severity for each in judgement.findings}
     assert waste.columns.to_dict(as_series=False) == {

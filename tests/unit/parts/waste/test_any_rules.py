@@ -12,7 +12,7 @@ from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.waste.facts import BLIND, facts
 from aggregator.parts.waste.rules import compile_rules
 
-from .runs import jobs_frame, random_runs
+from .runs import random_jobs
 from .scene import HEALTHY, HOURS, SHIPPED, found, judge_row, level, make_rule, reasons, rule
 
 TRUE, FALSE, UNKNOWN = (
@@ -163,7 +163,7 @@ def test_which_samples_are_missing_is_said_where_the_exporter_is_healthy() -> No
 
 @pytest.mark.parametrize("blind", [False, True])
 def test_every_field_of_any_run_is_sound(blind: bool) -> None:
-    jobs = jobs_frame(random_runs(Random(5), 500)).with_columns(**{BLIND: blind})
+    jobs = random_jobs(Random(5), 500).with_columns(**{BLIND: blind})
     for field, fact in facts(FairShare()).items():
         known = jobs.select(fact.columns("f")).with_columns(fact.coverage("f"))
         value, coverage = known["value_f"], known["coverage_f"]

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.model.waste import Condition, Level, Rule
+from aggregator.parts.jobs.efficiency import EFFICIENCY
 from aggregator.parts.waste.columns import OF_RUN
+from aggregator.parts.waste.judge import explain_all
 from aggregator.parts.waste.rules import compile_rules
 from tests.builders import make_rule
 
-from .runs import jobs_frame, observation_of, random_fetch, random_runs
-from .scene import HEALTHY, INPUTS, explain_all, make_jobs, with_computed
-from .test_as_before import EFFICIENCIES, random_rules
+from .random_rules import random_rules
+from .runs import random_jobs, random_observation
+from .scene import HEALTHY, INPUTS, make_jobs, with_computed
 
 TRUTH = (True, False, None)
 # What each value of these columns makes of the condition that the field is at least 1.
@@ -66,7 +68,8 @@ def test_levels_conditions_and_better_rules_combine_by_kleenes_logic() -> None:
     want = [expected(*truth) for truth in table()]
     assert columns["waste_worse"].to_list() == [None if each == "unknown" else each for each in want]
     assert columns["waste_better"].to_list() == ["warning" if truth[0] else None for truth in table()]
-    not_judged = [{each.rule for each in judgement.not_judged} for judgement in explain_all(jobs, compiled, HEALTHY)]
+    judgements = explain_all(jobs, compiled, HEALTHY).values()
+    not_judged = [{each.rule for each in judgement.not_judged} for judgement in judgements]
     assert ["worse" in names for names in not_judged] == [each == "unknown" for each in want]
     assert ["better" in names for names in not_judged] == [truth[0] is None for truth in table()]
 
@@ -115,21 +118,21 @@ def judged(rules: list[Rule], jobs: pl.DataFrame, *, blind: bool) -> set[tuple[i
 def test_what_is_not_known_never_makes_a_finding(seed: int) -> None:
     """Of inputs, and of the columns that are computed from them."""
     random = Random(seed)
-    seen, rules, observation = random_runs(random, 20), random_rules(random), observation_of(random_fetch(random))
-    before, blind = jobs_frame(seen), observation.is_blind
+    before, rules, observation = random_jobs(random, 20), random_rules(random), random_observation(random)
+    blind = observation.is_blind
     less = lose(random, before)
     for each in (less, with_computed(less)):
         assert judged(rules, each, blind=blind) <= judged(rules, before, blind=blind)
-        for judgement in explain_all(each, compile_rules(rules), observation):
+        for judgement in explain_all(each, compile_rules(rules), observation).values():
             assert all(not_judged.because for not_judged in judgement.not_judged)
 
 
 @given(SEEDS)
 def test_what_is_computed_of_less_is_the_same_or_not_known(seed: int) -> None:
     random = Random(seed)
-    before = jobs_frame(random_runs(random, 20))
+    before = random_jobs(random, 20)
     less = with_computed(lose(random, before))
-    for column in EFFICIENCIES:
+    for column in (*(each.name for each in EFFICIENCY), "wasted_gpu_seconds"):
         pairs = zip(before[column], less[column], strict=True)
         assert all(now is None or now == then for then, now in pairs), column
 
@@ -138,7 +141,7 @@ def test_of_nothing_nothing_is_said() -> None:
     jobs = make_jobs({}).clear()
     waste = compile_rules(RULES).judge(jobs, blind=False)
     assert (waste.columns.shape, waste.findings.shape) == ((0, 2), (0, 9))
-    assert explain_all(jobs, compile_rules(RULES), HEALTHY) == []
+    assert explain_all(jobs, compile_rules(RULES), HEALTHY) == {}
     assert compile_rules(()).judge(make_jobs({}), blind=False).findings.is_empty()
 
 

@@ -1,0 +1,155 @@
+"""What jobs are made of: the runs of slurmacct, and what Prometheus has of their use."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from aggregator.engine.column import schema
+from aggregator.model.accounting import Run
+
+# GPUs by Slurm's type ("" when untyped).
+GPUS_BY_TYPE: Final = pl.List(pl.Struct({"gpu_type": pl.String, "count": pl.Int64}))
+# One row per run of the job table. Times are epoch seconds, null where the event has not happened. granted_* are what
+# tres_alloc says, whatever the state is, and requested_* what tres_req says; memory is null where Slurm does not manage
+# it. state is Slurm's word in lower case. suspended_since is set while the run is suspended: when all its suspensions
+# put together would have begun. job_start is set for a row that a resize has made: the job, its processes and their
+# counters began then.
+RUNS: Final = schema(
+    {
+        "run_id": pl.UInt64,
+        "job_id": pl.Int64,
+        "user": pl.String,
+        "account": pl.String,
+        "state": pl.String,
+        "partition": pl.String,
+        "qos": pl.String,
+        "job_name": pl.String,
+        "array_job_id": pl.Int64,
+        "array_task_id": pl.Int64,
+        "pending_tasks": pl.Int64,
+        "het_job_id": pl.Int64,
+        "het_offset": pl.Int64,
+        "submit": pl.Float64,
+        "eligible": pl.Float64,
+        "start": pl.Float64,
+        "end": pl.Float64,
+        "suspended_seconds": pl.Float64,
+        "suspended_since": pl.Float64,
+        "job_start": pl.Float64,
+        "time_limit_seconds": pl.Float64,
+        "granted_cpus": pl.Int64,
+        "granted_memory_bytes": pl.Int64,
+        "granted_nodes": pl.Int64,
+        "granted_gpus": pl.Int64,
+        "granted_gpu_equivalents": pl.Float64,
+        "granted_gpus_by_type": GPUS_BY_TYPE,
+        "gpu_types": pl.String,
+        "requested_cpus": pl.Int64,
+        "requested_memory_bytes": pl.Int64,
+        "requested_nodes": pl.Int64,
+        "requested_gpus_by_type": GPUS_BY_TYPE,
+        "nodes": pl.List(pl.String),
+        "association_id": pl.Int64,
+        "uid": pl.Int64,
+    }
+)
+# One value of a job on a node, in base units. A job that spans nodes has one of each node that its exporter reported.
+NODE_VALUES: Final = schema({"job_id": pl.Int64, "node": pl.String, "value": pl.Float64})
+# One GPU of one job as an exporter shows it; null where it gave no plausible value.
+GPUS: Final = schema({"job_id": pl.Int64, "node": pl.String, "utilization": pl.Float64, "memory_bytes": pl.Float64})
+# What a job's counters showed on a node in the first samples of a run that began after them.
+BASES: Final = schema(
+    {
+        "run_id": pl.UInt64,
+        "node": pl.String,
+        "base_at": pl.Float64,
+        "base_cpu_seconds": pl.Float64,
+        "base_peak_bytes": pl.Float64,
+    }
+)
+# For so many scrapes a run may have no series yet: these, and the start of its processes, take time.
+SETTLE_INTERVALS: Final = 2
+# The inputs that are values of a job on a node.
+OF_NODES: Final = ("cpus", "cpu_seconds", "sampled_at", "memory_bytes", "memory_peak_bytes", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The open runs and those that ended lately (RUNS)."""
+
+    runs: pl.DataFrame
+
+    @property
+    def gpus(self) -> pl.DataFrame:
+        """Give what each run was given of each type of GPU: run_id, gpu_type, count."""
+        by_type = self.runs.select("run_id", gpus="granted_gpus_by_type").filter(pl.col("gpus").list.len() > 0)
+        return by_type.explode("gpus").unnest("gpus")
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """What the counters of runs that a resize has made showed when these began (BASES)."""
+
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One fetch from Prometheus, all of it at one evaluation time but for inputs that failed and have an older value.
+
+    values are by input (OF_NODES); an input that is not there, as gpus that are None, could not be read: nothing may be
+    concluded from it. cpu_window and interval are the seconds over which CPU rates were taken and between two scrapes.
+    healthy_nodes have an exporter that is up, gpu_nodes one that has shown GPUs lately. oldest is the time of the
+    oldest value, None where all are of now. failed names the inputs that could not be read.
+    """
+
+    time: float
+    interval: float = 30.0
+    cpu_window: float = 120.0
+    values: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    gpus: pl.DataFrame | None = None
+    healthy_nodes: frozenset[str] | None = None
+    gpu_nodes: frozenset[str] | None = None
+    oldest: float | None = None
+    failed: Collection[str] = ()
+
+    @property
+    def since(self) -> float:
+        """Give the time of the oldest value: of a run that began later nothing is known yet."""
+        return self.time if self.oldest is None else self.oldest
+
+
+def runs_of(found: Iterable[Run]) -> Runs:
+    """Give runs as columns, in their order."""
+    runs = tuple(found)
+    plain = {name: dtype for name, dtype in RUNS.items() if dtype != GPUS_BY_TYPE}
+    frame = pl.DataFrame([_run(run) for run in runs], schema=plain, orient="row", strict=False)
+    by_type = {
+        "granted_gpus_by_type": _by_type([run.allocated.gpus for run in runs]),
+        "requested_gpus_by_type": _by_type([run.requested.gpus for run in runs]),
+    }
+    return Runs(frame.with_columns(**by_type).select(RUNS.names()))
+
+
+def _run(run: Run) -> tuple[Any, ...]:
+    held, asked = run.allocated, run.requested
+    return (
+        run.run_id, run.job_id, run.user, run.account, run.state.name.lower(), run.partition, run.qos, run.name,
+        run.array_job_id, run.array_task_id, run.pending_tasks, run.het_job_id, run.het_offset, run.submit,
+        run.eligible, run.start, run.end, run.suspended_seconds, run.suspended_since, run.job_start,
+        run.time_limit_seconds, held.cpus, held.memory_bytes, held.nodes, held.gpu_count, held.gpu_equivalents,
+        ",".join(sorted(filter(None, held.gpus))), asked.cpus, asked.memory_bytes, asked.nodes, list(run.nodes),
+        run.association_id, run.uid,
+    )  # fmt: skip
+
+
+def _by_type(gpus: Sequence[Mapping[str, int]]) -> pl.Series:
+    """Put counts of GPUs by type into a list for each row; polars makes structs of frames faster than of dicts."""
+    rows = [(row, gpu_type, count) for row, of in enumerate(gpus) for gpu_type, count in of.items()]
+    counts = pl.DataFrame(rows, schema={"row": pl.Int64, "gpu_type": pl.String, "count": pl.Int64}, orient="row")
+    lists = counts.group_by("row", maintain_order=True).agg(gpus=pl.struct("gpu_type", "count"))
+    every = pl.DataFrame({"row": range(len(gpus))}, schema={"row": pl.Int64})
+    none = pl.lit([], dtype=GPUS_BY_TYPE)
+    return every.join(lists, on="row", how="left", maintain_order="left")["gpus"].fill_null(none)

@@ -1,0 +1,68 @@
+"""From runs and their use to the rows of `jobs`."""
+
+import polars as pl
+
+from aggregator.engine.frame import add_columns, conform
+from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
+from aggregator.parts.jobs.efficiency import efficiencies
+from aggregator.parts.jobs.settings import JobSettings
+from aggregator.parts.jobs.time import IS_OPEN, elapsed
+from aggregator.parts.jobs.use import USE
+
+_HAS_STARTED = pl.col("start").is_not_null()
+
+
+def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSettings) -> pl.DataFrame:
+    """Join runs (RUNS) with their use (USE) as of a time: JOBS, the newest job first.
+
+    The label with a job's name is cut: anybody chooses it, and one label that is too long for a Prometheus costs it the
+    whole page.
+    """
+    is_suspended = pl.col("state") == "suspended"
+    cpus = pl.when(is_suspended).then(0).otherwise(pl.col("granted_cpus"))
+    joined = add_columns(runs, use, on="run_id")
+    rows = joined.with_columns(
+        submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
+        eligible_timestamp_seconds=pl.col("eligible"),
+        start_timestamp_seconds=pl.col("start"),
+        end_timestamp_seconds=pl.col("end"),
+        elapsed_seconds=elapsed(pl.lit(at)),
+        is_open=IS_OPEN,
+        job_name_label=shorten(joined["job_name"], settings.job_name_bytes),
+        # A run without any CPU is one of which slurmdbd does not say.
+        allocated_cpus=pl.when(_HAS_STARTED & (pl.col("granted_cpus") > 0)).then(cpus),
+        allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
+        allocated_nodes=pl.when(_HAS_STARTED).then(pl.col("granted_nodes")),
+        allocated_gpus=pl.when(_HAS_STARTED).then(pl.col("granted_gpus")),
+        allocated_gpu_equivalents=pl.when(_HAS_STARTED & (pl.col("granted_gpus") > 0)).then(
+            pl.col("granted_gpu_equivalents")
+        ),
+    )
+    judged = with_owners(rows).with_columns(**efficiencies(settings.fair_share))
+    return conform(JOBS, judged.sort("job_id", "run_id", descending=True))
+
+
+def plain_rows(runs: pl.DataFrame, at: float) -> pl.DataFrame:
+    """Give runs (RUNS) of whose use nothing is asked as rows of JOBS as of a time, in their order."""
+    rows = job_rows(runs, pl.DataFrame(schema=USE), at, JobSettings())
+    return runs.select("run_id").join(rows, on="run_id", maintain_order="left")
+
+
+def job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
+    """Give what each job that has started holds of each type of GPU (`Runs.gpus`): JOB_GPUS."""
+    started = jobs.filter(pl.col("start_timestamp_seconds").is_not_null())
+    return conform(JOB_GPUS, started.select("run_id", "job_id", "user", "account", "is_owner").join(gpus, on="run_id"))
+
+
+def with_owners(rows: pl.DataFrame) -> pl.DataFrame:
+    """Choose the run that owns each job id: the open one, else the one submitted last."""
+    ranked = rows.select("job_id", "run_id", "is_open", "submit").sort("is_open", "submit", "run_id")
+    owners = ranked.filter(pl.col("job_id").is_last_distinct()).select("run_id").with_columns(is_owner=True)
+    return add_columns(rows, owners, on="run_id").with_columns(pl.col("is_owner").fill_null(False))
+
+
+def shorten(names: pl.Series, size: int) -> pl.Series:
+    """Cut names to so many bytes of UTF-8, at the end of a character; to none where the size is 0."""
+    too_long = names.filter(names.str.len_bytes() > size).unique()
+    cut = [name.encode()[:size].decode(errors="ignore") for name in too_long]
+    return names.replace(too_long, pl.Series(cut, dtype=pl.String)) if cut else names

@@ -1,0 +1,41 @@
+"""The budget of series goes on over a reload, and the service says what it costs."""
+
+import gzip
+
+from aggregator.app.layouts import CLOUDS, FAMILIES
+from aggregator.engine.frame import Frames, frame_of
+from aggregator.exposition import Budget, Page
+from aggregator.parts.cloud.columns import INSTANCES
+
+
+def frames_of(**vcpus: float) -> Frames:
+    instances = {"uuid": list(vcpus), "project": ["p"] * len(vcpus), "vcpus": list(vcpus.values())}
+    return {**CLOUDS.empty(), "instances": frame_of(INSTANCES, instances)}
+
+
+def vcpus_of(budget: Budget, frames: Frames) -> list[str]:
+    member = budget.render("arbutus", frames)["hpc_instance_vcpus"]
+    return sorted(
+        line.split('uuid="')[1].split('"')[0] for line in gzip.decompress(member.content).decode().splitlines()
+    )
+
+
+def test_who_takes_over_goes_on_with_what_was_shown_within_its_own_limits() -> None:
+    before, one, two = (Budget(CLOUDS, {"cloud": limit}) for limit in (1, 1, 2))
+    vcpus_of(before, frames_of(a=8, b=4, c=2))
+    for budget in (one, two):
+        budget.take_over(before)
+    # Too little for the place of another.
+    grown = frames_of(a=8, b=8.5, c=2)
+    assert vcpus_of(one, grown) == ["_other", "a"]
+    assert vcpus_of(two, grown) == ["_other", "a", "b"]
+    assert vcpus_of(Budget(CLOUDS, {"cloud": 1}), grown) == ["_other", "b"]
+
+
+def test_series_that_are_missing_are_counted_by_family() -> None:
+    page = Page((), FAMILIES)
+    for cloud, limit in (("arbutus", 1), ("beluga", 2), ("cedar", 3)):
+        members = Budget(CLOUDS, {"cloud": limit}).render(cloud, frames_of(a=8, b=4, c=2))
+        page.publish(("cloud", cloud), members)
+    assert page.folded() == {"hpc_instance_info": 3, "hpc_instance_vcpus": 3}
+    assert page.series()["hpc_instance_vcpus"] == 2 + 3 + 3
