@@ -6,12 +6,11 @@ from zlib import crc32
 
 import polars as pl
 
-from aggregator.model.accounting import Account, JobState, Run
-from aggregator.model.association import Association, Fairshare, Limit, LimitsView, Standing
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.association import Association
 from aggregator.model.energy import Prices
-from aggregator.model.storage import ENTRIES, Award, FilesystemUsage
+from aggregator.model.storage import ENTRIES, FilesystemUsage
 from aggregator.model.tres import Allocation
-from aggregator.model.usage import UsageSums, UsageView
 from aggregator.model.use import Gpu, Use
 from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.model.waste import Condition, Level, Rule
@@ -94,36 +93,10 @@ def make_association(account: str = "def-kim", user: str = "", **changes: Any) -
     )
 
 
-def rich_standing(account: str, user: str = "") -> Standing:
-    """Make a standing with a limit that has a use and one that has none."""
-    limits = (
-        Limit(limit="GrpTRES", tres="gres/gpu", value=4.0, account=account, user=user, used=3.0),
-        Limit(limit="MaxJobs", tres="", value=2.0**53, account="root"),
-        Limit(limit="GrpTRESMins", tres="cpu", value=0.0, account=account, user=user),
-    )
-    fairshare = Fairshare(0.25, 4 / 3, "approximation")
-    return Standing(account=account, user=user, shares=10, shares_ratio=1 / 3, fairshare=fairshare, limits=limits)
-
-
 def rich_cluster(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> ClusterView:
     """Make a view in which every family of a cluster has samples."""
     from tests.clusters import rich_frames
 
     return ClusterView(
-        cluster=cluster, time=NOW, tree={name: Account(name, "root", name) for name in names},
-        awards={name: Award(cpus=2.5e9, gpus=0.0) for name in names}, ledger_end=NOW - 90.0, prices=Prices(),
-        limits=LimitsView(
-            {name: rich_standing(name) for name in names},
-            {(name, name): (rich_standing(name, name),) for name in names},
-        ),
-        usage=rich_usage(names), frames=rich_frames(names, cluster),
-    )  # fmt: skip
-
-
-def rich_usage(names: tuple[str, ...]) -> UsageView:
-    seconds = {("cpu", "30d"): 2.5e9, ("mem", "30d"): 2.0**72, ("gres/gpu:a100", "30d"): 0.0}
-    return UsageView(
-        NOW - 3600.0, tuple(UsageSums(name, "", seconds) for name in names),
-        tuple(UsageSums(name, name, seconds) for name in names),
-        {("cpu", "idle", "1d"): 1e9, ("cpu", "over", "1d"): 0.0},
+        cluster=cluster, time=NOW, ledger_end=NOW - 90.0, prices=Prices(), frames=rich_frames(names, cluster),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.association import Associations, FairShareLevels
 from aggregator.model.energy import Prices
 from aggregator.model.job_inputs import runs_of
 from aggregator.model.ledger import (
@@ -27,12 +28,15 @@ from aggregator.model.ledger import (
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node_inputs import SAID_OF_NODES, Scheduler, by_state
 from aggregator.model.readings import Frame
+from aggregator.model.storage import Allocations, Award
+from aggregator.model.usage import UsageSums
 from aggregator.model.use import Use
 from aggregator.model.waste import Rule
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.waste.rules import compile_rules
 from aggregator.refresh.columns import use_of
-from tests.builders import NOW, make_allocation, make_gpu, make_rule, make_run, make_use
+from tests.accounts import make_left, make_levels, make_seconds
+from tests.builders import NOW, make_allocation, make_association, make_gpu, make_rule, make_run, make_use
 from tests.lustre import Sender, senders
 
 Row = dict[str, Any]
@@ -103,7 +107,7 @@ def rich_frames(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     )  # fmt: skip
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
-    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names))
+    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names))
     return join_cluster(everything, _rich_use(runs), *more, rules=rules)
 
 
@@ -170,3 +174,25 @@ def _rich_scheduler(names: Iterable[str]) -> Scheduler:
          "jobs": {"pending": 0.0, "running": 2.0}}
     )  # fmt: skip
     return Scheduler(time=NOW, nodes=pl.DataFrame(nodes, schema=SAID_OF_NODES), states=states)
+
+
+def _rich_accounts(names: Sequence[str]) -> tuple[Associations, FairShareLevels, Allocations, UsageSums]:
+    """Make for each name an account with a user, limits that are used and others, an award, and usage."""
+    rows = [make_association("root", limits={("MaxJobs", ""): 2.0**53})]
+    for name in names:
+        limits = {("GrpTRES", "gres/gpu"): 4.0, ("GrpTRESMins", "cpu"): 0.0}
+        rows += [make_association(name, limits=limits), make_association(name, name, limits=limits)]
+    associations = Associations.of(rows, organizations={name: name for name in names})
+    billing = {"billing": 8.0}
+    left = make_left(billing, {row.id: billing for row in rows}, dict.fromkeys(("root", *names), billing))
+    awards = {name: Award(cpus=2.5e9, gpus=0.0) for name in names}
+    used = {"cpu": 2.5e9, "mem": 2.0**72, "gres/gpu:a100": 0.0}
+    of_accounts = [(name, tres, "30d", seconds) for name in names for tres, seconds in used.items()]
+    usage = UsageSums(
+        NOW - 3600.0,
+        make_seconds(("account", "tres", "window"), of_accounts),
+        make_seconds(("user", "account", "tres", "window"), [(name, *row) for row in of_accounts for name in row[:1]]),
+        make_seconds(("tres", "state", "window"), [("cpu", "idle", "1d", 1e9), ("cpu", "over", "1d", 0.0)]),
+        left,
+    )
+    return associations, make_levels(dict.fromkeys(names, 4 / 3)), Allocations(NOW, awards=awards), usage

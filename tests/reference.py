@@ -8,59 +8,26 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from aggregator.app.layouts import CLOUDS, CLUSTERS, FILESYSTEMS
 from aggregator.engine.column import Sample, Table
-from aggregator.engine.view import View as Frames
-from aggregator.families import ALL
-from aggregator.families.spec import Family, View
+from aggregator.engine.view import View
 from aggregator.model.view import ClusterView
 
 
 class Expected:
     """Collect the families of views the slow way, through prometheus_client's own classes."""
 
-    def __init__(self, views: Iterable[View | Frames]) -> None:
-        self._views = tuple(views)
-        self._old = [view for view in self._views if not isinstance(view, Frames)]
+    def __init__(self, views: Iterable[View | ClusterView]) -> None:
+        self._views = [
+            View(view.cluster, view.time, view.frames) if isinstance(view, ClusterView) else view for view in views
+        ]
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        for family in ALL:
-            metric = self._histogram(family) if family.histogram else self._numbers(family)
-            if metric.samples:
-                yield metric
-        clusters = [Frames(view.cluster, view.time, view.frames) for view in self._old if isinstance(view, ClusterView)]
-        yield from _of_tables([*clusters, *(view for view in self._views if isinstance(view, Frames))])
-
-    def _numbers(self, family: Family[Any]) -> Metric:
-        kind = CounterMetricFamily if family.is_counter else GaugeMetricFamily
-        metric = kind(family.name, family.help, labels=family.all_labels)
-        for view in self._old:
-            for entity in family.entity.of(view):
-                base = family.entity.label_values(view, entity)
-                if family.value:
-                    value = family.value(entity)
-                    if value is not None:
-                        metric.add_metric(base, value)
-                else:
-                    for extra, value in family.extra_samples(entity):
-                        metric.add_metric((*base, *map(_cut, family.labels, extra)), value)
-        return metric
-
-    def _histogram(self, family: Family[Any]) -> Metric:
-        metric = HistogramMetricFamily(family.name, family.help, labels=family.all_labels)
-        assert family.histogram
-        for view in self._old:
-            for entity in family.entity.of(view):
-                if histogram := family.histogram(entity):
-                    buckets = [
-                        ("+Inf" if edge == float("inf") else repr(edge), count) for edge, count in histogram.buckets
-                    ]
-                    metric.add_metric(family.entity.label_values(view, entity), buckets, histogram.total)
-        return metric
+        return _of_tables(self._views)
 
 
-def _of_tables(views: Iterable[Frames]) -> Iterator[Metric]:
+def _of_tables(views: Iterable[View]) -> Iterator[Metric]:
     """Collect the families of frames, row by row."""
     metrics: dict[str, Any] = {}
     kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
@@ -93,12 +60,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cut(label: str, value: str) -> str:
-    """Cut a job's name to the default of limits.job_name_bytes."""
-    return value.encode()[:128].decode(errors="ignore") if label == "job_name" else value
-
-
-def expected_registry(views: Iterable[View | Frames]) -> CollectorRegistry:
+def expected_registry(views: Iterable[View | ClusterView]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Expected(views))
     return registry

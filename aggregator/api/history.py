@@ -81,7 +81,7 @@ async def list_ended(
         raise BadData("waste, severity: rules are applied to running jobs only; leave out since, until and time")
     after, limit = asked.cursor(int, 3), asked.limit()
     place = None if after is None else (after[0], after[1], after[2])
-    wanted = replace(wanted, accounts=with_children(wanted.accounts, view.tree))
+    wanted = replace(wanted, accounts=with_children(wanted.accounts, view))
     page = await find_ended(request, view, window, wanted, sight, place, limit)
     audit(request, page.runs["user"])
     frames, warnings = await join_kept(request, view, page.runs)

@@ -1,7 +1,9 @@
 """Limits, shares and coordinators as JSON, and GET …/qos: the limits of every QOS."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.envelope import success
@@ -11,9 +13,10 @@ from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
+from aggregator.api.standings import Limit, find_account, find_user, limits_of_account, limits_of_qos, limits_of_user
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.model.association import Limit, LimitsView, Standing
+from aggregator.engine.frame import Frames
 
 PARENT = "parent"
 
@@ -27,54 +30,57 @@ async def list_qos(request: web.Request) -> web.Response:
     sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
     rows = [
         {
-            "qos": standing.qos.name,
-            "priority": standing.qos.priority,
-            "limits": [limit_json(limit, seen=sight.everything) for limit in standing.limits],
+            "qos": name,
+            "priority": priority,
+            "limits": [limit_json(limit, seen=sight.everything) for limit in limits_of_qos(view.frames, qos_id)],
         }
-        for standing in view.limits.qos
+        for qos_id, name, priority in view.frames["qos"].select("qos_id", "qos", "priority").iter_rows()
     ]
     return success(request, {"qos": rows}, list(source_warnings(snapshot, view.cluster)))
 
 
-def account_json(limits: LimitsView, account: str, sight: Sight) -> Json:
+def account_json(frames: Frames, account: str, sight: Sight) -> Json:
     """Show an account's shares, limits and coordinators; null shares where no association is known."""
-    standing = limits.accounts.get(account)
+    row = find_account(frames, account)
+    limits = limits_of_account(frames, row) if row else ()
+    coordinators = frames["coordinators"].filter(pl.col("account") == account)["user"]
     return {
-        "shares": shares_json(standing) if standing else None,
-        "fair_share": fair_share_json(standing) if standing else None,
-        "limits": _limits_json((standing,) if standing else (), sight, sight.sees_sums(account)),
-        "coordinators": sorted(limits.coordinators.get(account, ())),
+        "shares": shares_json(row) if row else None,
+        "fair_share": fair_share_json(row) if row else None,
+        "limits": _limits_json(limits, None, sight, sight.sees_sums(account)),
+        "coordinators": sorted(coordinators),
     }
 
 
-def user_json(limits: LimitsView, account: str, user: str, sight: Sight) -> Json:
+def user_json(frames: Frames, account: str, user: str, sight: Sight) -> Json:
     """Show the shares and limits of a user under an account: of each partition's own association too."""
-    standings = limits.users.get((account, user), ())
-    every = next((standing for standing in standings if not standing.partition), None)
+    rows = find_user(frames, account, user)
+    every = next((row for row in rows if not row["partition"]), None)
     # What a QOS counts of a user is of all the user's accounts, not only of those that the client may see.
     sees_qos = sight.everything or sight.user == user
     return {
         "shares": shares_json(every) if every else None,
         "fair_share": fair_share_json(every) if every else None,
-        "limits": _limits_json(standings, sight, sees_qos),
+        "limits": [
+            limit
+            for row in rows
+            for limit in _limits_json(limits_of_user(frames, row), row["partition"] or None, sight, sees_qos)
+        ],
     }
 
 
-def shares_json(standing: Standing) -> Json:
+def shares_json(row: Mapping[str, Any]) -> Json:
     """Show shares as Slurm does, the number or `parent`, with their part of the level."""
-    return {
-        "shares": PARENT if standing.shares is None else standing.shares,
-        "ratio": standing.shares_ratio,
-    }
+    return {"shares": PARENT if row["shares"] is None else row["shares"], "ratio": row["shares_ratio"]}
 
 
-def fair_share_json(standing: Standing) -> Json:
+def fair_share_json(row: Mapping[str, Any]) -> Json:
     """Show how an association is served; a level of null with a source is infinity: nothing was used."""
     return {
-        "level": standing.fairshare.level,
-        "source": standing.fairshare.source or None,
-        "shares_ratio": standing.shares_ratio,
-        "usage_ratio": standing.fairshare.usage_ratio,
+        "level": row["fairshare_level"],
+        "source": row["fairshare_source"],
+        "shares_ratio": row["shares_ratio"],
+        "usage_ratio": row["usage_ratio"],
     }
 
 
@@ -92,14 +98,13 @@ def limit_json(limit: Limit, *, seen: bool) -> Json:
     }
 
 
-def _limits_json(standings: Sequence[Standing], sight: Sight, sees_qos: bool) -> list[Json]:
+def _limits_json(limits: Iterable[Limit], partition: str | None, sight: Sight, sees_qos: bool) -> list[Json]:
     return [
         {
             **limit_json(limit, seen=sees_qos if limit.qos else sight.sees_sums(limit.account, limit.user)),
-            "partition": standing.partition or None,
+            "partition": partition,
         }
-        for standing in standings
-        for limit in standing.limits
+        for limit in limits
     ]
 
 

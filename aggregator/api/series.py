@@ -18,7 +18,7 @@ from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, period_of, read_runs
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Sight, is_account, memberships, sight_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
@@ -113,7 +113,7 @@ async def get_user_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
     user = request.match_info["user"]
-    if not any(sight.sees_sums(account, user) for account in view.members.get(user, ())):
+    if not any(sight.sees_sums(account, user) for account in memberships(view, user)):
         raise NotFound(f'user "{user[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (user,))
 
@@ -128,7 +128,7 @@ async def get_account_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _look(request)
     account = request.match_info["account"]
-    if account not in view.tree or not sight.sees_sums(account):
+    if not is_account(view, account) or not sight.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:

@@ -17,7 +17,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import read_use
 from aggregator.api.representation import Json, times, value
 from aggregator.api.selection import JobFilter
-from aggregator.api.visibility import Sight, sight_of, with_children
+from aggregator.api.visibility import Sight, is_account, sight_of, with_children
 from aggregator.model.history import Known, RunsSummary
 from aggregator.model.view import ClusterView
 from aggregator.parts.jobs.history import summarize
@@ -33,7 +33,7 @@ async def get_user_summary(request: web.Request) -> web.Response:
     view, sight = _look(request)
     name = request.match_info["user"]
     data, warnings = await _summary(request, view, JobFilter(users=frozenset({name})), sight)
-    known = name == sight.user or (sight.everything and name in view.members)
+    known = name == sight.user or (sight.everything and name in view.frames["user_associations"]["user"])
     if not data["runs"] and not known:
         raise NotFound(f'user "{name[:_SHOWN]}": no finished run of that time on cluster "{view.cluster}"')
     audit(request, (name,))
@@ -47,12 +47,12 @@ async def get_account_summary(request: web.Request) -> web.Response:
     """
     view, sight = _look(request)
     name = request.match_info["account"]
-    if name not in view.tree or not sight.sees_sums(name):
+    if not is_account(view, name) or not sight.sees_sums(name):
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     accounts = frozenset({name})
     with_below = sight.everything or name in sight.accounts
     if with_below:
-        accounts = with_children(accounts, view.tree)
+        accounts = with_children(accounts, view)
     data, warnings = await _summary(request, view, JobFilter(accounts=accounts), _EVERYTHING)
     return success(request, {"account": name, "with_children": with_below, **data}, warnings)
 

@@ -21,7 +21,7 @@ from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, Row, sums_json
 from aggregator.api.selection import select_rows
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Sight, is_account, memberships, sight_of
 from aggregator.engine.frame import total
 from aggregator.model.energy import Price
 from aggregator.model.view import ClusterView
@@ -50,13 +50,13 @@ async def get_user(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["user"]
-    members = [key for key in view.limits.users if key[1] == name]
+    members = [(account, name) for account in memberships(view, name)]
     is_asked = pl.col("user") == name
     found = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked, members)
     if not found:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
-    rows = [{**row, **user_json(view.limits, row["account"], name, sight)} for row in found]
+    rows = [{**row, **user_json(view.frames, row["account"], name, sight)} for row in found]
     return success(request, {"user": name, "accounts": rows}, _warnings(request))
 
 
@@ -75,15 +75,15 @@ async def get_account(request: web.Request) -> web.Response:
     Parameters(request)
     view, sight = _look(request)
     name = request.match_info["account"]
-    in_tree = [(name, "")] if name in view.tree else []
+    in_tree = [(name, "")] if is_account(view, name) else []
     is_asked = pl.col("account") == name
     known = await executors.run(executors.ANSWERS, _rows, view, "account", sight, is_asked, in_tree)
     if not known:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     users = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked)
-    of_account_itself = account_json(view.limits, name, sight)
+    of_account_itself = account_json(view.frames, name, sight)
     audit(request, {*(user["user"] for user in users), *of_account_itself["coordinators"]})
-    children = sorted(account.name for account in view.tree.values() if account.parent == name)
+    children = sorted(view.frames["account_tree"].filter(pl.col("parent") == name)["account"])
     (of_account,) = _placed(view, known)
     data = {**of_account, **of_account_itself, "children": children, "users": users}
     return success(request, data, _warnings(request))
@@ -204,11 +204,13 @@ def _counts(view: ClusterView, of: Owner, kind: str, sums: pl.DataFrame) -> Mapp
 
 def _placed(view: ClusterView, accounts: list[Json]) -> list[Json]:
     """Add where accounts are in the tree, as far as it has them."""
-    known = ((row, view.tree.get(row["account"])) for row in accounts)
-    return [
-        {**row, **({"parent": of.parent or None, "organization": of.organization or None} if of else {})}
-        for row, of in known
-    ]
+    names = [row["account"] for row in accounts]
+    tree = view.frames["account_tree"].filter(pl.col("account").is_in(names))
+    places = {
+        account: {"parent": parent or None, "organization": organization or None}
+        for account, parent, organization in tree.select("account", "parent", "organization").iter_rows()
+    }
+    return [{**row, **places.get(row["account"], {})} for row in accounts]
 
 
 def _warnings(request: web.Request) -> list[str]:

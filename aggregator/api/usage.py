@@ -15,12 +15,13 @@ from aggregator.api.lookup import find_accounted_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Sight, sight_of
-from aggregator.join.usage import Point, with_below
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
 from aggregator.model.moment import rfc3339
+from aggregator.model.run_usage import runs_of_table
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
 from aggregator.model.view import ClusterView
 from aggregator.queries.usage import History, NoUsage, Owners, Span
+from aggregator.queries.usage_points import Point, with_below
 
 MAX_POINTS: Final = 11_000
 _DEFAULT_SECONDS = 30 * DAY
@@ -85,7 +86,7 @@ async def _answer(
 ) -> web.Response:
     span = _span(asked, catalog, request.app[CLOCK]())
     owners = Owners(of=pairs, qos=_qos(asked, catalog))
-    history = await request.app[USAGE].of(view.cluster, owners, span, tuple(view.runs.values()))
+    history = await request.app[USAGE].of(view.cluster, owners, span, runs_of_table(view.frames["jobs"]))
     data = {
         "cluster": view.cluster,
         **shown,

@@ -1,6 +1,5 @@
 """Who may see what: pure functions of an identity, the site's rules and the snapshot."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +7,7 @@ import polars as pl
 from aggregator.api.identity import Identity
 from aggregator.api.tokens.scope import READ_OWN, accounts_of
 from aggregator.engine.view import View
-from aggregator.model.accounting import Account, Run
+from aggregator.model.accounting import Run
 from aggregator.model.view import ClusterView, Snapshot
 
 
@@ -89,29 +88,48 @@ def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:
     user = identity.user
     if identity.staff or user is None or READ_OWN not in identity.scopes:
         return identity.staff
-    memberships = (view.members.get(user, frozenset()) for view in snapshot.clusters.values())
-    return user in rules.staff_users or any(not rules.staff_accounts.isdisjoint(of) for of in memberships)
+    if user in rules.staff_users or not rules.staff_accounts:
+        return user in rules.staff_users
+    return any(not rules.staff_accounts.isdisjoint(memberships(view, user)) for view in snapshot.clusters.values())
 
 
 def sight_of(identity: Identity, rules: Rules, view: ClusterView | None = None) -> Sight:
     """Tell what the identity sees of a cluster, or of what belongs to none."""
     if identity.staff:
         return Sight(everything=True)
-    tree = view.tree if view else {}
     user = identity.user if READ_OWN in identity.scopes else None
-    coordinated = view.limits.coordinates.get(user, frozenset()) if view and user else frozenset()
+    named = accounts_of(identity.scopes)
+    if view is None:
+        return Sight(user=user, accounts=named, members_see_members=rules.members_see_members)
     return Sight(
         user=user,
-        accounts=with_children(accounts_of(identity.scopes) | coordinated, tree),
-        memberships=view.members.get(user, frozenset()) if view and user else frozenset(),
+        accounts=with_children(named | _coordinated(view, user), view),
+        memberships=memberships(view, user),
         members_see_members=rules.members_see_members,
     )
 
 
-def with_children(accounts: frozenset[str], tree: Mapping[str, Account]) -> frozenset[str]:
-    """Add every account below these; a tree that loops does no harm."""
-    found, new = accounts, accounts
-    while new:
-        new = frozenset(name for name, account in tree.items() if account.parent in new) - found
-        found |= new
-    return found
+def memberships(view: ClusterView, user: str | None) -> frozenset[str]:
+    """Give the accounts of a cluster in which the user is."""
+    rows = view.frames["user_associations"]
+    return frozenset(rows.filter(pl.col("user") == pl.lit(user, dtype=pl.String))["account"])
+
+
+def _coordinated(view: ClusterView, user: str | None) -> frozenset[str]:
+    """Give the accounts that the user coordinates, without those below."""
+    rows = view.frames["coordinators"]
+    return frozenset(rows.filter(pl.col("user") == pl.lit(user, dtype=pl.String))["account"])
+
+
+def is_account(view: ClusterView, name: str) -> bool:
+    """Tell whether there is such an account in the cluster's tree."""
+    return name in view.frames["account_tree"]["account"]
+
+
+def with_children(accounts: frozenset[str], view: ClusterView) -> frozenset[str]:
+    """Add every account below these."""
+    tree = view.frames["account_tree"]
+    if not accounts:
+        return accounts
+    is_below = pl.col("above").list.set_intersection(sorted(accounts)).list.len() > 0
+    return accounts | frozenset(tree.filter(is_below)["account"])

@@ -7,6 +7,7 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import STORE
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import times
+from aggregator.api.visibility import memberships
 
 
 async def get_whoami(request: web.Request) -> web.Response:
@@ -21,7 +22,7 @@ async def get_whoami(request: web.Request) -> web.Response:
         "user": identity.user,
         "staff": identity.staff,
         "scopes": sorted(identity.scopes),
-        "accounts": {name: sorted(view.members.get(identity.user or "", ())) for name, view in clusters.items()},
+        "accounts": {name: sorted(memberships(view, identity.user)) for name, view in clusters.items()},
         **times("expires", identity.expires),
     }
     return success(request, data)

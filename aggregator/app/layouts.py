@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from aggregator import families
 from aggregator.engine.column import Listing
 from aggregator.engine.part import Layout
-from aggregator.parts import cloud, energy, jobs, lustre, nodes, owners, storage, waste
+from aggregator.parts import accounts, cloud, energy, jobs, lustre, nodes, owners, storage, waste
 
-# The owners' sums come last: they add up what the parts before have put into the jobs.
-CLUSTERS: Final = Layout("cluster", (jobs.PART, energy.PART, waste.PART, lustre.PART, nodes.PART, owners.PART))
+# The owners' sums come after all that puts columns into the jobs, and accounts need to know who has jobs.
+CLUSTERS: Final = Layout(
+    "cluster", (jobs.PART, energy.PART, waste.PART, lustre.PART, nodes.PART, owners.PART, accounts.PART)
+)
 FILESYSTEMS: Final = Layout("filesystem", (storage.PART,))
 CLOUDS: Final = Layout("cloud", (cloud.PART,))
 FAMILIES: Final[tuple[Listing, ...]] = (
     *CLUSTERS.listings,
-    *(family.listing for family in families.ALL),
     *FILESYSTEMS.listings,
     *CLOUDS.listings,
 )

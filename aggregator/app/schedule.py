@@ -1,6 +1,6 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -9,14 +9,14 @@ from aggregator import executors
 from aggregator.app.exported import CloudSources
 from aggregator.app.layouts import CLOUDS, CLUSTERS, FILESYSTEMS
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
-from aggregator.engine.exposition import Limits, Member
+from aggregator.engine.exposition import Limits
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
-from aggregator.exposition import Budget, Page, Renderer, ServiceMetrics
+from aggregator.exposition import Budget, Page, ServiceMetrics
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
-from aggregator.model.view import ClusterView, Snapshot, SourceStatus
+from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.parts.cloud.inputs import Cloud
 from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.jobs.settings import JOB_NAME_BYTES, JobSettings
@@ -106,10 +106,10 @@ class Outlets:
 
         Both are shown for `stale_after` seconds, should no other follow.
         """
-        renderer, budget = Renderer(timing.job_name_bytes), self._budget(CLUSTERS, name, timing)
+        budget = self._budget(CLUSTERS, name, timing)
 
         async def publish(view: ClusterView) -> None:
-            members = await executors.run(executors.REFRESH, _render, renderer, budget, view)
+            members = await executors.run(executors.REFRESH, budget.render, view.cluster, view.frames)
             # No await between the two: page and API show the same snapshot.
             self.store.publish_cluster(view, timing.stale_after)
             self.page.publish(("cluster", name), members)
@@ -131,10 +131,6 @@ class Outlets:
 
     def _budget(self, layout: Layout, name: str, timing: Timing) -> Budget:
         return self.memory.keep(f"series of a {layout.kind}", name, Budget(layout, timing.series))
-
-
-def _render(renderer: Renderer, budget: Budget, view: ClusterView) -> Mapping[str, Member]:
-    return {**renderer.render(view), **budget.render(view.cluster, view.frames)}
 
 
 def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
@@ -182,12 +178,14 @@ def _usage(
     # Read far more rarely than the runs: it is not stale after their time.
     patient = replace(timing, stale_after=max(timing.stale_after, STALE_SECONDS))
     windows = UsageWindows(reader, accounting, timing.fiscal_year, decay)
-    usage = UsageRefresher(name, _feed(windows, name, patient, outlets), lambda: _accounted(outlets.store.latest, name))
+    accounted = partial(_accounted, outlets.store, name)
+    usage = UsageRefresher(name, _feed(windows, name, patient, outlets), accounted)
     return outlets.memory.keep("refresher of usage", name, usage)
 
 
-def _accounted(snapshot: Snapshot, name: str) -> ClusterView | None:
+def _accounted(store: SnapshotStore, name: str) -> ClusterView | None:
     """Give the cluster's view once its runs are known."""
+    snapshot = store.latest
     status, view = snapshot.sources.get(("slurmacct", name)), snapshot.clusters.get(name)
     return view if view and view.time and status and status.up else None
 
@@ -218,6 +216,7 @@ def _cluster(
     if name not in outlets.store.current.clusters:
         # A cluster that is configured is known, though nothing is known of it yet.
         outlets.store.publish_cluster(ClusterView(name, 0.0, frames=CLUSTERS.empty()))
+    levels = _feed(sources.levels, name, timing, outlets, vanished) if sources.levels else None
     cluster = ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
@@ -225,12 +224,12 @@ def _cluster(
         if sources.use
         else None,
         bases=sources.bases,
-        allocations=allocations,
         ledger=ledger.view if ledger else None,
-        usage=usage.view if usage else lambda: None,
-        levels=_feed(sources.levels, name, timing, outlets, vanished) if sources.levels else None,
+        usage=usage.sums if usage else lambda: None,
         lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
         feeds=(
+            allocations,
+            levels,
             _feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
             _feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
         ),

@@ -16,6 +16,7 @@ from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
 from aggregator.model.accounting import Accounting
+from aggregator.model.association import FairShareLevels
 from aggregator.model.decay import Decay
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Kind
@@ -100,7 +101,7 @@ class ClusterSources:
     usage: UsageReader | None = None
     series: SeriesReader | None = None
     decay: Decay | None = None
-    levels: Source[Mapping[str, float]] | None = None
+    levels: Source[FairShareLevels] | None = None
     replica: ReplicaSource | None = None
     lustre: Source[LustreUse] | None = None
     users: UserNames | None = None

@@ -3,8 +3,7 @@
 from aggregator.exposition.budget import Budget
 from aggregator.exposition.own import OwnFamilies
 from aggregator.exposition.page import Page
-from aggregator.exposition.render import Renderer
 from aggregator.exposition.service import ServiceMetrics
 from aggregator.exposition.vitals import Vitals, vitals_families
 
-__all__ = ["Budget", "OwnFamilies", "Page", "Renderer", "ServiceMetrics", "Vitals", "vitals_families"]
+__all__ = ["Budget", "OwnFamilies", "Page", "ServiceMetrics", "Vitals", "vitals_families"]

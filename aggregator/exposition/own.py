@@ -8,9 +8,9 @@ from prometheus_client.utils import floatToGoString
 
 from aggregator import executors
 from aggregator.engine.exposition import compress, escape_help
-from aggregator.exposition.labels import ESCAPES
 
 T = TypeVar("T")
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class OwnFamilies(Generic[T]):
@@ -60,4 +60,4 @@ def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
 def _labels(labels: Mapping[str, str]) -> str:
     if not labels:
         return ""
-    return "{" + ",".join([f'{name}="{labels[name].translate(ESCAPES)}"' for name in sorted(labels)]) + "}"
+    return "{" + ",".join([f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels)]) + "}"

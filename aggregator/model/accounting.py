@@ -1,6 +1,5 @@
 """What slurmacct knows: runs, accounts, and the state of both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -129,27 +128,15 @@ _ON_NODES = frozenset({JobState.RUNNING, JobState.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """One account of a cluster's tree; parent is "" for the root."""
-
-    name: str
-    parent: str = ""
-    organization: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Accounting:
-    """One fetch from slurmacct: the open runs, those ended lately, the live account tree, each user's accounts.
+    """One fetch from slurmacct: the open runs, those ended lately, and the associations.
 
-    associations has the tree once more, with shares, limits and coordinators. nodes are all of the cluster's, as
-    slurmctld last told slurmdbd; empty where that is not known. missing says which tables are not there, or may not be
-    read, and what is not known without each.
+    nodes are all of the cluster's, as slurmctld last told slurmdbd; empty where that is not known. missing says which
+    tables are not there, or may not be read, and what is not known without each.
     """
 
     time: float
     runs: tuple[Run, ...]
-    accounts: Mapping[str, Account] = field(default_factory=dict)
-    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    associations: Associations = field(default_factory=Associations)
+    associations: Associations = field(default_factory=Associations.of)
     nodes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

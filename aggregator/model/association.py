@@ -1,8 +1,12 @@
 """What slurmacct says of associations, QOS and coordinators: the account tree with its shares and limits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
+
+from aggregator.engine.column import schema
 
 # (limit in sacctmgr's words, TRES or ""), such as ("GrpTRES", "gres/gpu") and ("GrpJobs", "").
 LimitKey = tuple[str, str]
@@ -33,8 +37,37 @@ OVERRIDES: Final[Mapping[str, tuple[str, ...]]] = {
     "MaxJobs": ("MaxJobsPerUser", "MaxJobsPerAccount"),
     "MaxSubmitJobs": ("MaxSubmitJobsPerUser", "MaxSubmitJobsPerAccount"),
 }
-LICENSE: Final = "license/"
+GROUP: Final = "Grp"
 _UNITS: Final = {"cpu": "cpus", "mem": "bytes", "node": "nodes", "gres/gpu": "gpus", "billing": "billing"}
+
+# One row per association: an account's own (user ""), or a user's in it, for one partition or all (""). parent is the
+# account above, "" for a user's and for the root. shares is null for `parent`. qos has the ids that are set here, with
+# those added and removed in comparison with what is inherited. Deleted ones have a history, and are in no tree.
+ASSOCIATIONS: Final = schema(
+    {
+        "association_id": pl.Int64,
+        "account": pl.String,
+        "user": pl.String,
+        "partition": pl.String,
+        "parent": pl.String,
+        "deleted": pl.Boolean,
+        "shares": pl.Int64,
+        "qos": pl.List(pl.Int64),
+        "added_qos": pl.List(pl.Int64),
+        "removed_qos": pl.List(pl.Int64),
+        "users_are_coordinators": pl.Boolean,
+    }
+)
+_LIMIT: Final = {"limit": pl.String, "tres": pl.String, "value": pl.Float64}
+# The limits that are set on each association, and on each QOS.
+ASSOCIATION_LIMITS: Final = schema({"association_id": pl.Int64, **_LIMIT})
+QOS_LIMITS: Final = schema({"qos_id": pl.Int64, **_LIMIT})
+# The jobs of a QOS count usage_factor times as usage.
+QOS: Final = schema({"qos_id": pl.Int64, "qos": pl.String, "priority": pl.Int64, "usage_factor": pl.Float64})
+COORDINATORS: Final = schema({"account": pl.String, "user": pl.String})
+ORGANIZATIONS: Final = schema({"account": pl.String, "organization": pl.String})
+# Accounts' fair shares as slurmctld says them (level_fs), infinite where nothing was used.
+LEVELS: Final = schema({"account": pl.String, "level": pl.Float64})
 
 
 def unit_of(limit: str, tres: str) -> str:
@@ -47,16 +80,12 @@ def unit_of(limit: str, tres: str) -> str:
 
 def is_group_limit(limit: str) -> bool:
     """Tell whether a limit holds for everything below an association; the others are inherited, for each by itself."""
-    return limit.startswith("Grp")
+    return limit.startswith(GROUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """One row of the association table: an account's own (user ""), or a user's in it, for one partition or all ("").
-
-    parent is the account above, "" for a user's and for the root. shares is None for `parent`. qos holds the ids that
-    are set here, with those added and removed in comparison with what is inherited; limits are those that are set here.
-    """
+    """What a row of ASSOCIATIONS is made of, with the limits that are set there; shares is None for `parent`."""
 
     id: int
     account: str
@@ -74,7 +103,7 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Qos:
-    """One quality of service with the limits that are set on it; its jobs count usage_factor times as usage."""
+    """What a row of QOS is made of, with the limits that are set on it."""
 
     name: str
     limits: Limits = field(default_factory=dict)
@@ -82,98 +111,56 @@ class Qos:
     usage_factor: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Associations:
-    """All associations of a cluster, deleted ones too, QOS by id, and who is named coordinator of which account."""
+    """All associations of a cluster, with limits, QOS, the named coordinators of accounts, and their organizations.
 
-    rows: tuple[Association, ...] = ()
-    qos: Mapping[int, Qos] = field(default_factory=dict)
-    coordinators: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def live(self) -> Iterator[Association]:
-        """List those that are not deleted."""
-        return (row for row in self.rows if not row.deleted)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """One limit that holds for somebody, with where it is set and what is used of it.
-
-    It is set at a QOS, or at an association: an account's (user ""), or a user's. used is None where it is not known,
-    and for limits of one job. overridden_by names the QOS that the user may use and that have their own instead.
+    The frames are ASSOCIATIONS, ASSOCIATION_LIMITS, QOS, QOS_LIMITS, COORDINATORS and ORGANIZATIONS.
     """
 
-    limit: str
-    tres: str
-    value: float
-    account: str = ""
-    user: str = ""
-    partition: str = ""
-    qos: str = ""
-    used: float | None = None
-    overridden_by: tuple[str, ...] = ()
+    rows: pl.DataFrame
+    limits: pl.DataFrame
+    qos: pl.DataFrame
+    qos_limits: pl.DataFrame
+    coordinators: pl.DataFrame
+    organizations: pl.DataFrame
 
-    @property
-    def unit(self) -> str:
-        """Name the unit of value and used."""
-        return unit_of(self.limit, self.tres)
+    @classmethod
+    def of(
+        cls,
+        rows: Iterable[Association] = (),
+        qos: Mapping[int, Qos] | None = None,
+        coordinators: Iterable[tuple[str, str]] = (),
+        organizations: Mapping[str, str] | None = None,
+    ) -> "Associations":
+        """Make the frames of what was read; qos is by id, coordinators are pairs of account and user."""
+        found, known = tuple(rows), qos or {}
+        qualities = [(number, each.name, each.priority, each.usage_factor) for number, each in known.items()]
+        return cls(
+            rows=pl.DataFrame([_row(row) for row in found], schema=ASSOCIATIONS, orient="row"),
+            limits=_limits(ASSOCIATION_LIMITS, {row.id: row.limits for row in found if not row.deleted}),
+            qos=pl.DataFrame(qualities, schema=QOS, orient="row"),
+            qos_limits=_limits(QOS_LIMITS, {number: each.limits for number, each in known.items()}),
+            coordinators=pl.DataFrame(sorted(set(coordinators)), schema=COORDINATORS, orient="row"),
+            organizations=pl.DataFrame(list((organizations or {}).items()), schema=ORGANIZATIONS, orient="row"),
+        )
 
-    @property
-    def head_room(self) -> float | None:
-        """Give what is left; negative where the limit was lowered below what is used."""
-        return None if self.used is None else self.value - self.used
+
+def _row(row: Association) -> tuple[Any, ...]:
+    qos = (sorted(each) for each in (row.qos, row.added_qos, row.removed_qos))
+    return (
+        row.id, row.account, row.user, row.partition, row.parent, row.deleted, row.shares, *qos,
+        row.users_are_coordinators,
+    )  # fmt: skip
+
+
+def _limits(form: pl.Schema, limits: Mapping[int, Limits]) -> pl.DataFrame:
+    rows = [(owner, *key, value) for owner, of in limits.items() for key, value in of.items()]
+    return pl.DataFrame(rows, schema=form, orient="row")
 
 
 @dataclass(frozen=True, slots=True)
-class Fairshare:
-    """How an association is served beside those of its level, by Fair Tree; None is not known.
+class FairShareLevels:
+    """What slurmctld says of accounts' fair shares (LEVELS)."""
 
-    usage_ratio is its decayed usage ÷ that of its parent. level is shares_ratio ÷ usage_ratio, above 1 where it is
-    under-served, None also where nothing was used (slurmctld says infinity). source says who computed it.
-    """
-
-    usage_ratio: float | None = None
-    level: float | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What an association may do: its shares, their part of its level, and the limits that hold for it.
-
-    shares is None for `parent`. A user's partition is "" for the association that serves every partition that has none.
-    """
-
-    account: str
-    user: str = ""
-    partition: str = ""
-    shares: int | None = None
-    shares_ratio: float | None = None
-    fairshare: Fairshare = Fairshare()
-    limits: tuple[Limit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class QosStanding:
-    """One QOS with the limits that are set on it and what all its jobs use of those on the group."""
-
-    qos: Qos
-    limits: tuple[Limit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsView:
-    """Shares, limits and coordinators of one cluster at one time.
-
-    accounts is by name, users by (account, user), one standing per partition association; coordinators is account →
-    users, coordinates is user → accounts, both without the accounts below.
-    """
-
-    accounts: Mapping[str, Standing] = field(default_factory=dict)
-    users: Mapping[tuple[str, str], tuple[Standing, ...]] = field(default_factory=dict)
-    qos: tuple[QosStanding, ...] = ()
-    coordinators: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    coordinates: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-NO_LIMITS = LimitsView()
+    frame: pl.DataFrame

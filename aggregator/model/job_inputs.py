@@ -11,11 +11,13 @@ from aggregator.model.accounting import Run
 
 # GPUs by Slurm's type ("" when untyped).
 GPUS_BY_TYPE: Final = pl.List(pl.Struct({"gpu_type": pl.String, "count": pl.Int64}))
+# Licenses that are TRES, by name.
+LICENSES: Final = pl.List(pl.Struct({"license": pl.String, "count": pl.Int64}))
 # One row per run of the job table. Times are epoch seconds, null where the event has not happened. granted_* are what
 # tres_alloc says, whatever the state is, and requested_* what tres_req says; memory is null where Slurm does not manage
-# it. state is Slurm's word in lower case. suspended_since is set while the run is suspended: when all its suspensions
-# put together would have begun. job_start is set for a row that a resize has made: the job, its processes and their
-# counters began then.
+# it, billing where Slurm does not track it. state is Slurm's word in lower case. suspended_since is set while the run
+# is suspended: when all its suspensions put together would have begun. job_start is set for a row that a resize has
+# made: the job, its processes and their counters began then.
 RUNS: Final = schema(
     {
         "run_id": pl.UInt64,
@@ -45,6 +47,8 @@ RUNS: Final = schema(
         "granted_gpus": pl.Int64,
         "granted_gpu_equivalents": pl.Float64,
         "granted_gpus_by_type": GPUS_BY_TYPE,
+        "granted_billing": pl.Int64,
+        "granted_licenses": LICENSES,
         "gpu_types": pl.String,
         "requested_cpus": pl.Int64,
         "requested_memory_bytes": pl.Int64,
@@ -84,8 +88,16 @@ class Runs:
     @property
     def gpus(self) -> pl.DataFrame:
         """Give what each run was given of each type of GPU: run_id, gpu_type, count."""
-        by_type = self.runs.select("run_id", gpus="granted_gpus_by_type").filter(pl.col("gpus").list.len() > 0)
-        return by_type.explode("gpus").unnest("gpus")
+        return self._each("granted_gpus_by_type")
+
+    @property
+    def licenses(self) -> pl.DataFrame:
+        """Give what each run was given of each license: run_id, license, count."""
+        return self._each("granted_licenses")
+
+    def _each(self, lists: str) -> pl.DataFrame:
+        rows = self.runs.select("run_id", each=lists).filter(pl.col("each").list.len() > 0)
+        return rows.explode("each").unnest("each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +136,14 @@ class Use:
 def runs_of(found: Iterable[Run]) -> Runs:
     """Give runs as columns, in their order."""
     runs = tuple(found)
-    plain = {name: dtype for name, dtype in RUNS.items() if dtype != GPUS_BY_TYPE}
+    plain = {name: dtype for name, dtype in RUNS.items() if dtype not in (GPUS_BY_TYPE, LICENSES)}
     frame = pl.DataFrame([_run(run) for run in runs], schema=plain, orient="row", strict=False)
-    by_type = {
-        "granted_gpus_by_type": _by_type([run.allocated.gpus for run in runs]),
-        "requested_gpus_by_type": _by_type([run.requested.gpus for run in runs]),
+    lists = {
+        "granted_gpus_by_type": _counts([run.allocated.gpus for run in runs], "gpu_type"),
+        "granted_licenses": _counts([run.allocated.licenses for run in runs], "license"),
+        "requested_gpus_by_type": _counts([run.requested.gpus for run in runs], "gpu_type"),
     }
-    return Runs(frame.with_columns(**by_type).select(RUNS.names()))
+    return Runs(frame.with_columns(**lists).select(RUNS.names()))
 
 
 def _run(run: Run) -> tuple[Any, ...]:
@@ -140,16 +153,16 @@ def _run(run: Run) -> tuple[Any, ...]:
         run.array_job_id, run.array_task_id, run.pending_tasks, run.het_job_id, run.het_offset, run.submit,
         run.eligible, run.start, run.end, run.suspended_seconds, run.suspended_since, run.job_start,
         run.time_limit_seconds, held.cpus, held.memory_bytes, held.nodes, held.gpu_count, held.gpu_equivalents,
-        ",".join(sorted(filter(None, held.gpus))), asked.cpus, asked.memory_bytes, asked.nodes, list(run.nodes),
-        run.association_id, run.uid,
+        held.billing, ",".join(sorted(filter(None, held.gpus))), asked.cpus, asked.memory_bytes, asked.nodes,
+        list(run.nodes), run.association_id, run.uid,
     )  # fmt: skip
 
 
-def _by_type(gpus: Sequence[Mapping[str, int]]) -> pl.Series:
-    """Put counts of GPUs by type into a list for each row; polars makes structs of frames faster than of dicts."""
-    rows = [(row, gpu_type, count) for row, of in enumerate(gpus) for gpu_type, count in of.items()]
-    counts = pl.DataFrame(rows, schema={"row": pl.Int64, "gpu_type": pl.String, "count": pl.Int64}, orient="row")
-    lists = counts.group_by("row", maintain_order=True).agg(gpus=pl.struct("gpu_type", "count"))
-    every = pl.DataFrame({"row": range(len(gpus))}, schema={"row": pl.Int64})
-    none = pl.lit([], dtype=GPUS_BY_TYPE)
-    return every.join(lists, on="row", how="left", maintain_order="left")["gpus"].fill_null(none)
+def _counts(of_runs: Sequence[Mapping[str, int]], name: str) -> pl.Series:
+    """Put counts by name into a list for each row; polars makes structs of frames faster than of dicts."""
+    rows = [(row, each, count) for row, of in enumerate(of_runs) for each, count in of.items()]
+    counts = pl.DataFrame(rows, schema={"row": pl.Int64, name: pl.String, "count": pl.Int64}, orient="row")
+    lists = counts.group_by("row", maintain_order=True).agg(each=pl.struct(name, "count"))
+    every = pl.DataFrame({"row": range(len(of_runs))}, schema={"row": pl.Int64})
+    none = pl.lit([], dtype=lists.schema["each"])
+    return every.join(lists, on="row", how="left", maintain_order="left")["each"].fill_null(none)

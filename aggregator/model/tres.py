@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 CPU, MEMORY, ENERGY, NODE, BILLING = 1, 2, 3, 4, 5
+# How the names of licenses that are TRES begin.
+LICENSE = "license/"
 MEBIBYTE = 1024 * 1024
 # NO_VAL64 and INFINITE64 mark "not tracked"; every count from 2^63 on is one of them or garbage.
 SENTINEL = 1 << 63

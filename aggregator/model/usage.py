@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aggregator.model.accounting import Run
-from aggregator.model.association import LICENSE, Association
+import polars as pl
+
+from aggregator.engine.column import schema
 from aggregator.model.calendar import Calendar, Resolution, Rolled
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.tres import LICENSE
 
 # Slurm's ids. Energy is left out: hours that are rolled up anew count a job's whole energy again.
 MEMORY_ID, ENERGY_ID = 2, 3
@@ -38,9 +41,22 @@ class UsageCatalog:
     limited: frozenset[str] = frozenset()
 
 
+# Sums of final rows of a window, and how the cluster's capacity was spent in it; seconds are TRES × seconds.
+ASSOCIATION_SECONDS: Final = schema(
+    {"window": pl.String, "association_id": pl.Int64, "tres": pl.String, "seconds": pl.Float64}
+)
+CLUSTER_SECONDS: Final = schema({"window": pl.String, "tres": pl.String, "state": pl.String, "seconds": pl.Float64})
+# What is read of a segment of time, which begins at `begin`.
+SEGMENT_SECONDS: Final = schema(
+    {"begin": pl.Float64, "association_id": pl.Int64, "tres": pl.String, "seconds": pl.Float64}
+)
+# What is left of usage by association, and by account with all below it.
+LEFT_SECONDS: Final = schema({"association_id": pl.Int64, "tres": pl.String, "seconds": pl.Float64})
+
+
 @dataclass(frozen=True, slots=True)
 class DecayedUsage:
-    """Final rows from `since` up to `until`, as decayed by `time`: (association, TRES) → TRES × seconds.
+    """Final rows from `since` up to `until`, as decayed by `time` (LEFT_SECONDS).
 
     tres names what was read: what is missing of it is 0.
     """
@@ -50,16 +66,15 @@ class DecayedUsage:
     since: float
     until: float
     tres: frozenset[str]
-    associations: Mapping[tuple[int, str], float] = field(default_factory=dict)
+    associations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEFT_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """One reading of all windows: sums of final rows up to `until`, and the runs that have ended since.
 
-    windows is name → begin (epoch seconds). associations is (window, id, TRES name) → seconds, cluster
-    (window, TRES name, state) → seconds. catalog is None where the tables are not there or not granted, decayed where
-    it is not configured how usage decays.
+    windows is name → begin (epoch seconds), associations are ASSOCIATION_SECONDS, cluster is CLUSTER_SECONDS. catalog
+    is None where the tables are not there or not granted, decayed where it is not configured how usage decays.
     """
 
     time: float
@@ -67,53 +82,43 @@ class Usage:
     rolled: Rolled | None = None
     until: float = 0.0
     windows: Mapping[str, float] = field(default_factory=dict)
-    associations: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
-    cluster: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
-    ended: tuple[Run, ...] = ()
+    associations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ASSOCIATION_SECONDS))
+    cluster: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLUSTER_SECONDS))
+    ended: Runs = field(default_factory=lambda: runs_of(()))
     decayed: DecayedUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class UsageSums:
-    """Usage of an account and all below it (user ""), or of a user under one account: (TRES, window) → seconds."""
+class LeftUsage:
+    """Usage as slurmctld decays it, in TRES × seconds.
 
-    account: str
-    user: str
-    seconds: Mapping[tuple[str, str], float]
-
-
-@dataclass(frozen=True, slots=True)
-class RawUsage:
-    """Usage as slurmctld decays it, in TRES × seconds by TRES.
-
-    associations are users' by id, accounts include all below. tres names what is known: what is missing of it is 0.
+    associations are users' (association_id, tres, seconds), accounts include all below (account, tres, seconds). tres
+    names what is known: what is missing of it is 0.
     """
 
     tres: frozenset[str]
-    associations: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    accounts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    def of(self, association: Association, tres: str) -> float | None:
-        """Give what is left of the usage of an association, or of an account with all below it."""
-        if tres not in self.tres:
-            return None
-        if association.user:
-            return self.associations.get(association.id, {}).get(tres, 0.0)
-        return self.accounts.get(association.account, {}).get(tres, 0.0)
+    associations: pl.DataFrame
+    accounts: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
-class UsageView:
-    """What is shown of usage. cluster is (TRES, state, window) → seconds, up to `until`, the last hour rolled up.
+class UsageSums:
+    """Usage added up by account with all below it, by user under an account, and by state of the cluster.
 
-    raw is None where it is not known how usage decays.
+    The frames have TRES, window and seconds. until is the last hour rolled up. left is None where it is not known how
+    usage decays.
     """
 
     until: float
-    accounts: tuple[UsageSums, ...] = ()
-    users: tuple[UsageSums, ...] = ()
-    cluster: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
-    raw: RawUsage | None = None
+    accounts: pl.DataFrame
+    users: pl.DataFrame
+    cluster: pl.DataFrame
+    left: LeftUsage | None = None
+
+
+def tail_begin(until: float, now: float) -> float | None:
+    """Tell from when on job rows stand in for roll-ups; None when these are too far behind, and nothing is known."""
+    return until if now - until <= MAX_TAIL_SECONDS else None
 
 
 def is_of_jobs(tres: str) -> bool:

@@ -6,35 +6,26 @@ from dataclasses import dataclass, field
 from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.engine.view import View
-from aggregator.model.accounting import Account, Run
-from aggregator.model.association import NO_LIMITS, LimitsView
+from aggregator.model.accounting import Run
 from aggregator.model.energy import Prices
 from aggregator.model.nodename import NodeRule
-from aggregator.model.storage import Award
-from aggregator.model.usage import UsageView
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """One cluster at one time: the frames of its parts, the runs in them by id, the account tree, awards, memberships.
+    """One cluster at one time: the frames of its parts, and the runs in them by id.
 
     ledger_end is the end of the ledger's last closed window, None while there is none; prices are what it is kept by.
-    usage is as of its own last reading, None where it is not known. warnings say where sources contradict each other.
-    names is the rule for the names of nodes. context has what answers need besides the frames to put into words what
-    the parts have decided. has_jobs tells whether slurmacct has answered and its jobs could be joined: without it, that
-    there is no job means nothing.
+    warnings say where sources contradict each other. names is the rule for the names of nodes. context has what answers
+    need besides the frames to put into words what the parts have decided. has_jobs tells whether slurmacct has answered
+    and its jobs could be joined: without it, that there is no job means nothing.
     """
 
     cluster: str
     time: float
     runs: Mapping[int, Run] = field(default_factory=dict)
-    tree: Mapping[str, Account] = field(default_factory=dict)
-    awards: Mapping[str, Award] = field(default_factory=dict)
     ledger_end: float | None = None
     prices: Prices | None = None
-    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    limits: LimitsView = NO_LIMITS
-    usage: UsageView | None = None
     warnings: tuple[str, ...] = ()
     names: NodeRule = field(default_factory=NodeRule)
     frames: Frames = field(default_factory=dict, compare=False)

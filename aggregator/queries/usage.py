@@ -1,16 +1,19 @@
 """Usage history on demand: slurmdbd's roll-ups, and the jobs' rows for what is not rolled up yet."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import polars as pl
 from cachetools import TTLCache
 
 from aggregator import executors
-from aggregator.join.usage import Point, points_of, tail_begin, tail_of
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import Resolution, Rolled, Segment, cover, covered_until
-from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
+from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.run_usage import with_ended
+from aggregator.model.usage import CLUSTER_STATES, UsageCatalog, tail_begin
 from aggregator.queries.cache import CachedReads
+from aggregator.queries.usage_points import Point, points_of, tail_of
 from aggregator.sources.base import EndedRuns, FetchError, UsageReader
 
 CACHE_SECONDS = 60.0
@@ -48,9 +51,11 @@ class Owners:
     of: frozenset[tuple[str, str]]
     qos: Mapping[int, str] = field(default_factory=dict)
 
-    def own(self, run: Run) -> bool:
-        """Tell whether the run is one of theirs."""
-        return (run.user, run.account) in self.of and (not self.qos or run.qos in self.qos.values())
+    def own(self, runs: Runs) -> Runs:
+        """Give the runs that are theirs."""
+        pairs = pl.DataFrame(list(self.of), schema={"user": pl.String, "account": pl.String}, orient="row")
+        found = runs.runs.join(pairs, on=["user", "account"], how="semi")
+        return replace(runs, runs=found.filter(pl.col("qos").is_in(list(self.qos.values()))) if self.qos else found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +94,7 @@ class UsageQueries:
             raise NoUsage(f'cluster "{cluster}": slurmdbd\'s usage tables are not there, or not granted')
         return catalog
 
-    async def of(self, cluster: str, owners: Owners, span: Span, live: Collection[Run]) -> History:
+    async def of(self, cluster: str, owners: Owners, span: Span, live: Runs) -> History:
         """Give the usage of some users under some accounts; `live` are the snapshot's runs.
 
         Raises NoUsage, FetchError.
@@ -141,16 +146,19 @@ class UsageQueries:
         return History(points={}, rolled=rolled, until=until, partial_from=partial), found
 
     async def _tail(
-        self, cluster: str, owners: Owners, span: Span, until: float, live: Collection[Run], catalog: UsageCatalog
+        self, cluster: str, owners: Owners, span: Span, until: float, live: Runs, catalog: UsageCatalog
     ) -> Mapping[tuple[str, float], float] | None:
         """Add up what jobs have used since the last roll-up; None when it is so far back that it cannot be told."""
         if tail_begin(until, span.known_end) is None:
             return None
         ended = await self._ended.get((cluster, until), lambda: self._runs[cluster].ended_since(until))
-        # What has ended since the snapshot is in both; its end is the newer fact.
-        runs = {run.run_id: run for run in live} | {run.run_id: run for run in ended}
-        own = [run for run in runs.values() if owners.own(run)]
-        return tail_of(own, until, span.known_end, span.resolution, catalog.calendar)
+
+        def add_up() -> Mapping[tuple[str, float], float]:
+            # What has ended since the snapshot is in both; its end is the newer fact.
+            own = owners.own(with_ended(live, runs_of(ended)))
+            return tail_of(own, until, span.known_end, span.resolution, catalog.calendar)
+
+        return await executors.run(executors.ANSWERS, add_up)
 
 
 def _by_state(

@@ -1,22 +1,19 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aggregator import executors
-from aggregator.engine.part import Before, Inputs, Layout
-from aggregator.join.cluster import join_cluster
+from aggregator.engine.part import Before, Inputs, Joined, Layout
 from aggregator.model.accounting import Accounting
 from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.job_inputs import Use as UseFrames
 from aggregator.model.ledger import LedgerView
-from aggregator.model.lustre import LustreUse, UidNames
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
-from aggregator.model.storage import Allocations
-from aggregator.model.usage import UsageView
-from aggregator.model.use import Base, Use
+from aggregator.model.usage import UsageSums
+from aggregator.model.use import Use
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import Compiled
@@ -40,10 +37,8 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         bases: BaseReader | None = None,
-        allocations: Fetches[Allocations] | None,
         ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
-        usage: Callable[[], UsageView | None] = lambda: None,
-        levels: Feed[Mapping[str, float]] | None = None,
+        usage: Callable[[], UsageSums | None] = lambda: None,
         lustre: LustreRefresher | None = None,
         feeds: Sequence[Fetches[Any] | None] = (),
         names: NodeRule = _RULE,
@@ -58,10 +53,8 @@ class ClusterRefresher:
         self._accounting = accounting
         self._use = use
         self._bases = Bases(bases)
-        self._allocations = allocations
         self._ledger = ledger
         self._usage = usage
-        self._levels = levels
         self._lustre = lustre
         self._feeds = feeds
         self._names = names
@@ -83,38 +76,14 @@ class ClusterRefresher:
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, use, allocations, levels, lustre, found = await asyncio.gather(
-                self._accounting.fetch(at),
-                fetch_optional(self._use, at),
-                fetch_optional(self._allocations, at),
-                fetch_optional(self._levels, at),
-                fetch_optional(self._lustre, at),
-                asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
-            )
-            runs = await executors.run(executors.REFRESH, runs_of, accounting.runs) if accounting else None
-            uid_names = await self._lustre.learn(lustre, runs, at) if self._lustre else None
-            ledger = await self._ledger(at) if self._ledger else None
-            bases = await self._bases.of(accounting.runs if accounting else (), at)
+            accounting, inputs = await self._fetch(at)
         with self._stages.measure("join"):
-            view, failed = await executors.run(
-                executors.REFRESH,
-                self._join,
-                at,
-                accounting,
-                runs,
-                use,
-                bases,
-                allocations,
-                ledger,
-                levels,
-                lustre,
-                uid_names,
-                found,
-            )
-        self._failing.tell(failed)
+            joined = await executors.run(executors.REFRESH, self._layout.join, inputs, at)
+        self._failing.tell(joined.failed)
         if accounting:
-            self._before = Before(view.frames)
-        self._accounting.learn("gpus_agree", next(iter(view.frames["gpu_agreement"]["agrees"]), None))
+            self._before = Before(joined.frames)
+        self._accounting.learn("gpus_agree", next(iter(joined.frames["gpu_agreement"]["agrees"]), None))
+        view = self._view(at, accounting, inputs, joined)
         with self._stages.measure("publish"):
             await self._publish(view)
         with self._stages.measure("keep"):
@@ -125,53 +94,47 @@ class ClusterRefresher:
         self._stages.failed()
         await self._publish(ClusterView(self._cluster, at, frames=self._layout.empty()))
 
-    def _join(
-        self,
-        at: float,
-        accounting: Accounting | None,
-        runs: Runs | None,
-        use: Use | None,
-        bases: Mapping[int, Base],
-        allocations: Allocations | None,
-        ledger: LedgerView | None,
-        levels: Mapping[str, float] | None,
-        lustre: LustreUse | None,
-        uid_names: UidNames | None,
-        found: Sequence[object],
-    ) -> tuple[ClusterView, Mapping[str, Exception]]:
-        view = join_cluster(
-            self._cluster,
-            at,
-            accounting,
-            use,
-            awards=allocations.awards if allocations else {},
-            usage=self._usage(),
-            levels=levels,
-            names=self._names,
+    async def _fetch(self, at: float) -> tuple[Accounting | None, Inputs]:
+        """Give what slurmacct knows, and all that the parts join."""
+        accounting, use, lustre, found = await asyncio.gather(
+            self._accounting.fetch(at),
+            fetch_optional(self._use, at),
+            fetch_optional(self._lustre, at),
+            asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
-        used = columns.use_of(use) if use else None
-        inputs = Inputs(
+        runs, used = await executors.run(executors.REFRESH, _columns, accounting, use)
+        bases = await self._bases.of(accounting.runs if accounting else (), at)
+        return accounting, Inputs(
             *self._facts,
             self._before,
             runs,
-            used,
             ListedNodes(accounting.nodes) if accounting else None,
-            *found,
+            accounting.associations if accounting else None,
+            used,
             columns.bases_of(bases),
-            ledger,
             lustre,
-            uid_names,
+            await self._lustre.learn(lustre, runs, at) if self._lustre else None,
+            await self._ledger(at) if self._ledger else None,
+            self._usage(),
+            *found,
         )
-        joined = self._layout.join(inputs, at)
-        context = Inputs(inputs.get(Compiled), observation(used))
-        warnings = (*view.warnings, *joined.frames["gpu_agreement"]["warning"].drop_nulls())
-        view = replace(
-            view,
-            frames=joined.frames,
-            context=context,
-            warnings=warnings,
-            has_jobs=accounting is not None and "jobs" not in joined.failed,
+
+    def _view(self, at: float, accounting: Accounting | None, inputs: Inputs, joined: Joined) -> ClusterView:
+        ledger = inputs.get(LedgerView)
+        missing = accounting.missing if accounting else ()
+        return ClusterView(
+            cluster=self._cluster,
+            time=at,
+            runs={run.run_id: run for run in accounting.runs} if accounting else {},
             ledger_end=ledger.totals.window_end if ledger else None,
             prices=ledger.prices if ledger else None,
+            warnings=(*missing, *joined.frames["gpu_agreement"]["warning"].drop_nulls()),
+            names=self._names,
+            frames=joined.frames,
+            context=Inputs(inputs.get(Compiled), observation(inputs.get(UseFrames))),
+            has_jobs=accounting is not None and "jobs" not in joined.failed,
         )
-        return view, joined.failed
+
+
+def _columns(accounting: Accounting | None, use: Use | None) -> tuple[Runs | None, UseFrames | None]:
+    return runs_of(accounting.runs) if accounting else None, columns.use_of(use) if use else None

@@ -4,10 +4,11 @@ Jobs are in slurmacct. A cluster where none has run for long may have no sample;
 process: there Prometheus still has targets.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import polars as pl
 
+from aggregator.model.association import FairShareLevels
 from aggregator.model.job_inputs import SETTLE_INTERVALS
 from aggregator.model.use import Use
 from aggregator.sources.base import NoSamples
@@ -33,9 +34,9 @@ def doubt(jobs: Callable[[], pl.DataFrame]) -> Callable[[Use, Use | None], None]
     return believe
 
 
-def vanished(levels: Mapping[str, float], last: Mapping[str, float] | None) -> None:
+def vanished(levels: FairShareLevels, last: FairShareLevels | None) -> None:
     """Raise NoSamples where no account has a fair share any more: they do not all end at once."""
-    if last and not levels:
+    if last is not None and not last.frame.is_empty() and levels.frame.is_empty():
         raise NoSamples("no account has a fair share any more", ("levelfs",))
 
 

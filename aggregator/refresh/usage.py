@@ -1,25 +1,29 @@
 """Sum up usage over windows: slurmdbd's roll-ups once an hour, what the jobs have added since every ten minutes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
+import polars as pl
+
 from aggregator import executors
-from aggregator.join.decay import raw_usage
-from aggregator.join.usage import runs_since, summarize
-from aggregator.model.accounting import Run
 from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import runs_of
+from aggregator.model.run_usage import runs_of_table
 from aggregator.model.usage import (
+    ASSOCIATION_SECONDS,
+    CLUSTER_SECONDS,
     FISCAL_YEAR,
-    MAX_TAIL_SECONDS,
     DecayedUsage,
     Usage,
     UsageCatalog,
-    UsageView,
+    UsageSums,
     is_of_jobs,
+    tail_begin,
 )
 from aggregator.model.view import ClusterView
+from aggregator.parts.accounts.usage import sum_usage
 from aggregator.refresh.decayed import begin_of, read_decayed, tres_of
 from aggregator.refresh.fetch import Feed
 from aggregator.sources.base import EndedRuns, UsageReader
@@ -43,8 +47,8 @@ class _Sums:
     rolled: Rolled
     windows: Mapping[str, float]
     until: float
-    associations: Mapping[tuple[str, int, str], float]
-    cluster: Mapping[tuple[str, str, str], float]
+    associations: pl.DataFrame
+    cluster: pl.DataFrame
     decayed: DecayedUsage | None = None
 
 
@@ -84,14 +88,11 @@ class UsageWindows:
         sums = self._sums
         if sums is None or not await self._holds(sums, windows, at) or not self._counts_as_before(sums, catalog, at):
             sums = self._sums = await self._read(catalog, windows, at)
-        ended: tuple[Run, ...] = ()
         until = min(sums.until, sums.decayed.until) if sums.decayed else sums.until
-        if at - until <= MAX_TAIL_SECONDS:
-            ended = await self._ended.ended_since(until)
+        ended = () if tail_begin(until, at) is None else await self._ended.ended_since(until)
         self.rows = len(sums.associations) + len(sums.cluster) + len(ended)
-        return Usage(
-            at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, ended, sums.decayed
-        )
+        runs = await executors.run(executors.REFRESH, runs_of, ended)
+        return Usage(at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, runs, sums.decayed)
 
     async def _holds(self, sums: _Sums, windows: Mapping[str, float], at: float) -> bool:
         is_young = 0 <= at - sums.at < REREAD_SECONDS and sums.windows == windows
@@ -113,16 +114,10 @@ class UsageWindows:
 
         rolled, found = await self._reader.totals(tuple(catalog.associations), names, plan)
         of_cluster, states = await self._reader.cluster_series(names, plan)
-        associations: dict[tuple[str, int, str], float] = {}
-        for (begin, id_assoc, tres), seconds in found.items():
-            for window in _containing(windows, begin):
-                key = window, id_assoc, tres
-                associations[key] = associations.get(key, 0.0) + seconds
-        cluster: dict[tuple[str, str, str], float] = {}
-        for (tres, begin, state), seconds in states.items() if of_cluster == rolled else ():
-            for window in _containing(windows, begin):
-                key_of_state = window, tres, state
-                cluster[key_of_state] = cluster.get(key_of_state, 0.0) + seconds
+        associations = await executors.run(executors.REFRESH, _by_window, found, windows, ASSOCIATION_SECONDS)
+        rows = [("", tres, state, of, begin) for (tres, begin, state), of in states.items() if of_cluster == rolled]
+        seconds = pl.DataFrame(rows, schema={**CLUSTER_SECONDS, "begin": pl.Float64}, orient="row")
+        cluster = _by_window(seconds, windows, CLUSTER_SECONDS)
         until = covered_until(plan(rolled), min(windows.values()))
         decayed = await read_decayed(self._reader, catalog, self._decay, at) if self._decay else None
         return _Sums(at, rolled, windows, until, associations, cluster, decayed)
@@ -148,8 +143,15 @@ def _plan(windows: Mapping[str, float], at: float, rolled: Rolled, calendar: Cal
     return segments
 
 
-def _containing(windows: Mapping[str, float], begin: float) -> Sequence[str]:
-    return [name for name, start in windows.items() if start <= begin]
+def _by_window(found: pl.DataFrame, windows: Mapping[str, float], form: pl.Schema) -> pl.DataFrame:
+    """Add up what begins in each window, in the columns of `form`."""
+    by = [name for name in form if name not in ("window", "seconds")]
+    sums = [
+        found.filter(pl.col("begin") >= start).group_by(by).agg(pl.col("seconds").sum(), window=pl.lit(name))
+        for name, start in windows.items()
+    ]
+    columns = [pl.col(name).cast(dtype) for name, dtype in form.items()]
+    return pl.concat([pl.DataFrame(schema=form), *(each.select(columns) for each in sums)])
 
 
 class UsageRefresher:
@@ -163,15 +165,15 @@ class UsageRefresher:
         self._failures = 0
         self._read: Usage | None = None
         self._is_new = False
-        self._view: UsageView | None = None
+        self._sums: UsageSums | None = None
 
     def take_over(self, before: "UsageRefresher") -> None:
         """Show what another refresher of the same cluster has added up, until this one has read."""
-        self._read, self._is_new, self._view = before._read, before._is_new, before._view
+        self._read, self._is_new, self._sums = before._read, before._is_new, before._sums
 
-    def view(self) -> UsageView | None:
+    def sums(self) -> UsageSums | None:
         """Give what a snapshot shows."""
-        return self._view
+        return self._sums
 
     async def refresh(self, at: float) -> None:
         """Read when it is time, and add up when the open runs are known, which may be later at the start."""
@@ -183,27 +185,19 @@ class UsageRefresher:
             if self._read is before or self._read is None:
                 self._retry(at)
             if self._read is None:
-                self._view = None
+                self._sums = None
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
-            runs = tuple(view.runs.values())
-            self._view = await executors.run(executors.REFRESH, _summarize, self._read, runs)
+            runs = runs_of_table(view.frames["jobs"])
+            self._sums = await executors.run(executors.REFRESH, sum_usage, self._read, runs)
             self._is_new, self._failures = False, 0
 
     async def withdraw(self, at: float) -> None:
         """Show no usage, until the next time."""
-        self._read = self._view = None
+        self._read = self._sums = None
         self._retry(at)
 
     def _retry(self, at: float) -> None:
         """Try again soon: one failure must not cost the usage of an interval."""
         self._due = at + min(MAX_RETRY_SECONDS, RETRY_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, MOST_FAILURES)
-
-
-def _summarize(usage: Usage, runs: Sequence[Run]) -> UsageView | None:
-    """Add up the windows, and what counts of the past for fair share where that is known."""
-    view = summarize(usage, runs)
-    if view is None or usage.catalog is None or usage.decayed is None:
-        return view
-    return replace(view, raw=raw_usage(usage.decayed, usage.catalog, runs_since(usage, runs), usage.time))

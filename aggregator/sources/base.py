@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+import polars as pl
+
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import Rolled, Segment
 from aggregator.model.decay import Decay
@@ -100,10 +102,8 @@ class UsageReader(Protocol):
         """
         ...
 
-    async def totals(
-        self, ids: Sequence[int], tres: Collection[str], plan: Plan
-    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
-        """Sum up each segment of the plan: (its begin, association, TRES) → TRES × seconds.
+    async def totals(self, ids: Sequence[int], tres: Collection[str], plan: Plan) -> tuple[Rolled, pl.DataFrame]:
+        """Sum up each segment of the plan (SEGMENT_SECONDS).
 
         Raises FetchError.
         """
@@ -111,8 +111,8 @@ class UsageReader(Protocol):
 
     async def decayed(
         self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
-    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
-        """Sum up what is left at `at`: (association, TRES) → TRES × seconds, each row's spread evenly over its period.
+    ) -> tuple[Rolled, pl.DataFrame]:
+        """Sum up what is left at `at` (LEFT_SECONDS), each row's spread evenly over its period.
 
         Raises FetchError.
         """

@@ -1,7 +1,7 @@
 """The associations of the synthetic cluster: shares, limits as a site might set them, and a coordinator per account."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -27,11 +27,8 @@ QOS: Final[Mapping[int, Qos]] = {
 }
 
 
-def make_associations(population: Population, size: float = 1.0) -> Associations:
-    """Give every account and user an association; the first user of an account coordinates it.
-
-    size is that of the cluster: on one of twice the size twice as many people together may have twice as much.
-    """
+def make_associations(population: Population) -> tuple[Association, ...]:
+    """Give every account and user an association."""
     ids = itertools.count(1)
     accounts = [
         Association(
@@ -49,8 +46,18 @@ def make_associations(population: Population, size: float = 1.0) -> Associations
         for user in population.users
         for account in user.accounts
     ]
-    qos = {number: replace(each, limits=_scaled(each.limits, size)) for number, each in QOS.items()}
-    return Associations((*accounts, *users), qos, _coordinators(population))
+    return (*accounts, *users)
+
+
+def make_qos(size: float) -> Mapping[int, Qos]:
+    """Give the QOS; on a cluster of twice the size twice as many people together may have twice as much."""
+    return {number: replace(each, limits=_scaled(each.limits, size)) for number, each in QOS.items()}
+
+
+def in_frames(population: Population, rows: Iterable[Association], qos: Mapping[int, Qos]) -> Associations:
+    """Give them as slurmacct's source would; the first user of an account coordinates it."""
+    organizations = {name: account.organization for name, account in population.accounts.items()}
+    return Associations.of(rows, qos, _coordinators(population), organizations)
 
 
 def _scaled(limits: Limits, size: float) -> Limits:
@@ -63,6 +70,6 @@ def _limits(account: str) -> Limits:
     return _DEFAULT if account.startswith("def-") else AWARDED if account.endswith("-ab") else {}
 
 
-def _coordinators(population: Population) -> Mapping[str, frozenset[str]]:
+def _coordinators(population: Population) -> Iterable[tuple[str, str]]:
     first = {account: user.name for user in reversed(population.users) for account in user.accounts}
-    return {account: frozenset({name}) for account, name in first.items()}
+    return first.items()

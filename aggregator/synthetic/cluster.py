@@ -10,7 +10,7 @@ from typing import Final
 from aggregator.model.accounting import Run
 from aggregator.model.around import NodeEvent
 from aggregator.model.dependency import Dependency
-from aggregator.synthetic.associations import make_associations
+from aggregator.synthetic.associations import make_associations, make_qos
 from aggregator.synthetic.limits import Limiter
 from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.nodes import ENOUGH_NODES, Node, Pool, make_pools
@@ -80,13 +80,14 @@ class SyntheticCluster:
         self.since = float(int(start - past_seconds(running) if since is None else since))
         size = max(1.0, running / USUAL_RUNNING)
         self.population = make_population(rng, round(_USERS * size))
-        self.associations = make_associations(self.population, size)
+        self.associations = make_associations(self.population)
+        self.qos = make_qos(size)
         if gpu_nodes is None:
             gpu_nodes = max(_FEWEST_GPU_NODES, round(_GPU_NODES * running / USUAL_RUNNING))
         pools = make_pools(gpu_nodes + _cpu_nodes(running) if nodes is None else nodes, gpu_nodes)
         self.pools: tuple[Pool, ...] = tuple(pools.values())
         self.nodes: tuple[Node, ...] = tuple(node for pool in pools.values() for node in pool.nodes)
-        limiter = Limiter(self.associations)
+        limiter = Limiter(self.associations, self.qos.values())
         gpu_types = [pool.gpu_type for pool in self.pools if pool.gpu_type]
         submitter = Submitter(
             rng, name, self.population.users, gpu_types, self.associations, limiter, self.since, size

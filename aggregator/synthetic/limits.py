@@ -1,7 +1,7 @@
 """What open runs hold of each limit, as slurmctld counts it: who may submit, and what may start."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from aggregator.model.association import (
     RUNNING_TRES_SECONDS,
     SUBMITTED_JOBS,
     Association,
-    Associations,
     Qos,
     is_group_limit,
 )
@@ -62,10 +61,9 @@ def needed_by(runs: Sequence[Run]) -> Needed:
 class Limiter:
     """Counts open runs against the limits of associations and QOS."""
 
-    def __init__(self, associations: Associations) -> None:
-        live = list(associations.live())
-        self._accounts = {row.account: row for row in live if not row.user}
-        self._qos = {qos.name: qos for qos in associations.qos.values()}
+    def __init__(self, associations: Iterable[Association], qos: Iterable[Qos]) -> None:
+        self._accounts = {row.account: row for row in associations if not row.user}
+        self._qos = {each.name: each for each in qos}
         self._rules: dict[_Owner, tuple[_Rule, ...]] = {}
         self._held: defaultdict[_Bucket, _Held] = defaultdict(_Held)
 

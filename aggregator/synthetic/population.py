@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from aggregator.model.accounting import Account
-
 _INITIALS = "abcdefghjklmnprstvyz"
 _SURNAMES = (
     "tremblay", "singh", "nguyen", "macdonald", "chen", "okafor", "lavoie", "garcia", "haddad", "kowalski", "olsen",
@@ -25,6 +23,15 @@ _ORGANIZATIONS = (
 )
 _USERS_PER_GROUP = 4
 _FIRST_UID = 20_001
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account; parent is "" for the root."""
+
+    name: str
+    parent: str = ""
+    organization: str = ""
 
 
 @dataclass(frozen=True, slots=True)

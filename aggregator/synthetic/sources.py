@@ -11,6 +11,7 @@ from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
 from aggregator.model.use import Use
+from aggregator.synthetic.associations import in_frames
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.liverun import LiveRun
@@ -31,7 +32,7 @@ class SyntheticAccounting:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._nodes = tuple(node.name for node in cluster.nodes)
-        self._members = {user.name: frozenset(user.accounts) for user in cluster.population.users}
+        self._associations = in_frames(cluster.population, cluster.associations, cluster.qos)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
 
@@ -40,8 +41,7 @@ class SyntheticAccounting:
         await self._cluster.reach(at)
         runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
         self.rows = len(runs)
-        accounts = self._cluster.population.accounts
-        return Accounting(at, runs, accounts, self._members, self._cluster.associations, self._nodes)
+        return Accounting(at, runs, self._associations, self._nodes)
 
     async def ended_since(self, since: float) -> tuple[Run, ...]:
         """Give the runs that ended at or after `since`, at most a day back."""

@@ -1,12 +1,13 @@
 """What a user submits: a job, an array, or a heterogeneous job, as the pending rows it makes."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.association import Associations
+from aggregator.model.association import Association
 from aggregator.model.tres import Allocation
 from aggregator.synthetic.limits import Limiter
 from aggregator.synthetic.population import User
@@ -54,7 +55,7 @@ class Submitter:
         cluster: str,
         users: tuple[User, ...],
         gpu_types: list[str],
-        associations: Associations,
+        associations: Iterable[Association],
         limiter: Limiter,
         since: float,
         size: float = 1.0,
@@ -63,7 +64,7 @@ class Submitter:
         self._cluster = cluster
         self._users = users
         self._gpu_types = gpu_types
-        self._associations = {(row.account, row.user): row.id for row in associations.live() if row.user}
+        self._associations = {(row.account, row.user): row.id for row in associations if row.user}
         self._limiter = limiter
         self._by_profile: dict[str, list[User]] = {}
         self._size = size

@@ -9,12 +9,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import polars as pl
+
 from aggregator import executors
-from aggregator.join.usage import used_by
 from aggregator.model.association import USED_TRES_SECONDS
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled, Segment
 from aggregator.model.decay import Decay
-from aggregator.model.usage import UsageCatalog
+from aggregator.model.job_inputs import runs_of
+from aggregator.model.run_usage import used_between
+from aggregator.model.usage import LEFT_SECONDS, SEGMENT_SECONDS, UsageCatalog
 from aggregator.sources.base import Plan
 from aggregator.synthetic.associations import AWARDED, QOS
 from aggregator.synthetic.cluster import SyntheticCluster
@@ -57,12 +60,12 @@ class _Hours:
         return self._held(begin, self._cluster.ran_since(begin))
 
     def _held(self, begin: float, runs: Iterable[LiveRun]) -> Mapping[_Key, float]:
-        sums: defaultdict[_Key, float] = defaultdict(float)
-        for live in runs:
-            run = live.run
-            for tres, seconds in used_by(run, begin, begin + _HOUR):
-                sums[run.association_id or 0, self._qos[run.qos], tres] += seconds
-        return dict(sums)
+        ran = runs_of([live.run for live in runs])
+        used = used_between(ran, begin, begin + _HOUR).join(ran.runs, on="run_id")
+        sums = used.group_by("association_id", "qos", "tres").agg(pl.col("seconds").sum())
+        return {
+            (association, self._qos[qos], tres): seconds for association, qos, tres, seconds in sums.iter_rows()
+        }  # fmt: skip
 
 
 class SyntheticUsage:
@@ -73,7 +76,7 @@ class SyntheticUsage:
         self._calendar = Calendar(origin="configured")
         self._first = self._calendar.floor(cluster.since - _HISTORY_SECONDS, "month")
         self._hours = _Hours(cluster)
-        self._associations = {row.id: (row.user, row.account) for row in cluster.associations.live() if row.user}
+        self._associations = {row.id: (row.user, row.account) for row in cluster.associations if row.user}
         self._capacity = _capacity(cluster)
         # What is held on average before the hours, by association: QOS, TRES and units of it.
         self._levels = self._mean()
@@ -123,30 +126,26 @@ class SyntheticUsage:
             found.update({(name, begin): levels[name] * busy + sums[name] for name in tres})
         return rolled, found
 
-    async def totals(
-        self, ids: Sequence[int], tres: Collection[str], plan: Plan
-    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
+    async def totals(self, ids: Sequence[int], tres: Collection[str], plan: Plan) -> tuple[Rolled, pl.DataFrame]:
         """Sum up each segment by association and TRES."""
         rolled = await self.rolled()
         return rolled, await executors.run(executors.REFRESH, self._totals, ids, tres, plan(rolled))
 
-    def _totals(
-        self, ids: Sequence[int], tres: Collection[str], segments: Sequence[Segment]
-    ) -> Mapping[tuple[float, int, str], float]:
-        found: dict[tuple[float, int, str], float] = {}
+    def _totals(self, ids: Sequence[int], tres: Collection[str], segments: Sequence[Segment]) -> pl.DataFrame:
+        found: list[tuple[float, int, str, float]] = []
         for segment in segments:
             begin, end = max(segment.begin, self._first), max(segment.end, self._first)
             busy, sums = self._curve(begin, end), self._by_association(begin, end)
             for number in ids:
                 levels = self._levels_of(frozenset((number,)), frozenset())
-                found.update({
-                    (segment.begin, number, name): levels[name] * busy + sums.get((number, name), 0.0) for name in tres
-                })  # fmt: skip
-        return found
+                found += (
+                    (segment.begin, number, name, levels[name] * busy + sums.get((number, name), 0.0)) for name in tres
+                )
+        return pl.DataFrame(found, schema=SEGMENT_SECONDS, orient="row")
 
     async def decayed(
         self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
-    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
+    ) -> tuple[Rolled, pl.DataFrame]:
         """Sum up what is left at `at`, period by period."""
         rolled = await self.rolled()
         periods = list(self._periods(plan, rolled))
@@ -159,7 +158,7 @@ class SyntheticUsage:
         periods: Sequence[tuple[float, float]],
         decay: Decay,
         at: float,
-    ) -> Mapping[tuple[int, str], float]:
+    ) -> pl.DataFrame:
         left = 0.0
         sums: defaultdict[tuple[int, str], float] = defaultdict(float)
         for begin, end in periods:
@@ -168,7 +167,8 @@ class SyntheticUsage:
             for key, seconds in self._by_association(begin, end).items():
                 sums[key] += seconds * weight
         levels = {number: self._levels_of(frozenset((number,)), frozenset()) for number in ids}
-        return {(number, name): levels[number][name] * left + sums[number, name] for number in ids for name in tres}
+        rows = [(number, name, levels[number][name] * left + sums[number, name]) for number in ids for name in tres]
+        return pl.DataFrame(rows, schema=LEFT_SECONDS, orient="row")
 
     async def cluster_series(
         self, tres: Collection[str], plan: Plan

@@ -35,14 +35,15 @@ socket.getaddrinfo = getaddrinfo
 
 # Joining a cluster never ends.
 HANGING_JOIN = """
-import aggregator.refresh.cluster as cluster
-_join_cluster = cluster.join_cluster
+from aggregator.engine.part import Layout
+_join = Layout.join
 
-def join_cluster(*arguments, **more):
-    wait_out("hang")
-    return _join_cluster(*arguments, **more)
+def join(self, *arguments):
+    if self.kind == "cluster":
+        wait_out("hang")
+    return _join(self, *arguments)
 
-cluster.join_cluster = join_cluster
+Layout.join = join
 """
 
 # A bug in refreshing a cluster, and another in withdrawing it.

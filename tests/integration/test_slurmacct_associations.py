@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from aggregator.join.limits import join_limits
-from aggregator.model.association import LimitsView
 from aggregator.sources.mysql import Connection, Database, Row
 from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
 from aggregator.sources.slurmacct.source import TABLES_SECONDS
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables, schemas
+from tests.standings import Standings, join_standings
 
 pytestmark = pytest.mark.mariadb
 
@@ -87,10 +86,10 @@ async def database(mariadb: MariaDB, release: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def read(database: Database) -> tuple[LimitsView, SlurmAcct]:
+async def read(database: Database) -> tuple[Standings, SlurmAcct]:
     source = SlurmAcct(CLUSTER, database, "clusters.narval-2.slurmacct", 600.0)
     accounting = await source.fetch(NOW)
-    return join_limits(accounting.associations, accounting.runs, NOW), source
+    return join_standings(accounting.associations, accounting.runs, NOW), source
 
 
 async def test_every_release_gives_the_same_tree_with_its_shares(database: Database) -> None:
@@ -121,7 +120,7 @@ async def test_every_release_gives_the_same_limits(database: Database) -> None:
     assert [(each.limit, each.qos) for each in joined.users["defxkim", 'b"ob'][0].limits] == [
         ("MaxJobs", ""), ("MaxTRESMins", ""),
     ], "def_kim is not the parent of defxkim"  # fmt: skip
-    assert [standing.qos.name for standing in joined.qos] == ["high", "normal"]
+    assert [qos.name for qos in joined.qos] == ["high", "normal"]
 
 
 async def test_coordinators_are_the_named_ones_and_from_2405_on_those_of_the_flag(
@@ -150,7 +149,7 @@ async def test_without_the_table_of_coordinators_the_rest_is_there(mariadb: Mari
     finally:
         await database.close()
     assert source.features["coordinators"] is False
-    assert "pi" not in joined.coordinates
+    assert not any("pi" in users for users in joined.coordinators.values())
     assert joined.accounts["def_kim"].limits
 
 

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.join.usage import summarize, with_below
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled, Segment, cover
 from aggregator.model.decay import Decay
-from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
+from aggregator.model.job_inputs import runs_of
+from aggregator.model.usage import CLUSTER_STATES, UsageCatalog, UsageSums
+from aggregator.parts.accounts.usage import sum_usage
+from aggregator.queries.usage_points import with_below
 from aggregator.refresh.decayed import read_decayed
 from aggregator.refresh.usage import UsageWindows
 from aggregator.sources.base import FetchError
@@ -248,10 +250,18 @@ async def test_a_year_of_months_days_and_hours_is_the_sum_of_its_hours(site: Sit
     begin = site.at("2025-01-17T05:00")
     _, found = await usage.totals(tuple(USERS), ["cpu"], plan_of(site, begin, site.now, "month"))
 
-    assert len({segment for segment, _, _ in found}) == 5
+    assert found["begin"].n_unique() == 5
     for number in USERS:
-        total = sum(seconds for (_, id_assoc, _), seconds in found.items() if id_assoc == number)
+        total = found.filter(association_id=number)["seconds"].sum()
         assert total == sum(site.hours((number,), 1, begin, site.now).values())
+
+
+def by_account(sums: UsageSums) -> dict[str, dict[tuple[str, str], float]]:
+    """Give (TRES, window) → seconds by account."""
+    found: defaultdict[str, dict[tuple[str, str], float]] = defaultdict(dict)
+    for account, tres, window, seconds in sums.accounts.iter_rows():
+        found[account][tres, window] = seconds
+    return found
 
 
 async def test_an_account_is_the_sum_of_its_own_and_those_below_also_deleted_ones(
@@ -259,9 +269,9 @@ async def test_an_account_is_the_sum_of_its_own_and_those_below_also_deleted_one
 ) -> None:
     catalog = await known(usage)
     reading = await UsageWindows(usage, Nobody()).fetch(site.now)
-    view = summarize(reading, ())
-    assert view is not None
-    sums = {sums.account: sums.seconds for sums in view.accounts}
+    found = sum_usage(reading, runs_of(()))
+    assert found is not None
+    sums = by_account(found)
 
     assert catalog.live_accounts == {"root", "physics", "physics_ab"}
     for window, days in (("1d", 1), ("7d", 7), ("30d", 30), ("365d", 365)):
@@ -271,7 +281,7 @@ async def test_an_account_is_the_sum_of_its_own_and_those_below_also_deleted_one
             ids = [number for number, (_, of) in USERS.items() if of in below]
             assert sums[account]["cpu", window] == sum(site.hours(ids, 1, begin, site.now).values()), (account, window)
     assert with_below("root", catalog.parents) == {"root", "physics", "physics_ab", "chem"}
-    assert sum(sums.seconds["cpu", "30d"] for sums in view.users) == sums["root"]["cpu", "30d"]
+    assert found.users.filter(tres="cpu", window="30d")["seconds"].sum() == sums["root"]["cpu", "30d"]
 
 
 @pytest.mark.parametrize(
@@ -295,21 +305,22 @@ async def test_decayed_usage_is_that_of_each_hour_by_itself(site: Site, usage: S
 
     assert (found.since, found.until, found.tres) == (since, site.rolled.hour, {"cpu", "gres/gpu"})
     # A day holds hours of any share of it: a half-life of a day weighs its ends by a factor of 2.
-    assert dict(found.associations) == pytest.approx(dict(expected), rel=0.02 if decay.half_life > DAY else 0.05)
+    left = {(number, tres): seconds for number, tres, seconds in found.associations.iter_rows()}
+    assert left == pytest.approx(dict(expected), rel=0.02 if decay.half_life > DAY else 0.05)
 
 
 async def test_only_billing_and_tres_with_limits_on_minutes_are_read(site: Site, usage: SlurmUsage) -> None:
     catalog = await known(usage)
     assert catalog.limited == {"cpu", "gres/gpu"}, "not that of a deleted account, and no energy"
     none = await read_decayed(usage, replace(catalog, limited=frozenset({"fs/disk"})), Decay(), site.now)
-    assert (none.tres, none.associations) == (frozenset(), {}), "this history has no billing"
+    assert (none.tres, none.associations.height) == (frozenset(), 0), "this history has no billing"
 
 
 async def test_usage_that_was_reset_after_the_last_roll_up_is_that_of_the_jobs(site: Site, usage: SlurmUsage) -> None:
     catalog = await known(usage)
     midnight = site.at("2025-12-21")
     found = await read_decayed(usage, catalog, Decay(0.0, "daily"), midnight + 600)
-    assert (found.since, found.until, found.associations) == (midnight, midnight, {})
+    assert (found.since, found.until, found.associations.height) == (midnight, midnight, 0)
 
 
 async def test_the_states_of_the_cluster_are_read_by_their_names(site: Site, usage: SlurmUsage) -> None:
@@ -395,14 +406,14 @@ async def test_tables_that_slurmdbd_has_ceased_to_fill_give_no_windows(rolls: Si
     reading = await UsageWindows(usage, Nobody()).fetch(rolls.now)
 
     assert reading.until == rolls.at("2025-12-10")
-    assert summarize(reading, ()) is None
+    assert sum_usage(reading, runs_of(())) is None
 
 
 async def test_nothing_is_known_before_the_first_roll_up(rolls: Site, usage: SlurmUsage) -> None:
     rolls.execute("DELETE FROM `X_last_ran_table`")
 
     assert await usage.rolled() == Rolled(0.0, 0.0, 0.0)
-    assert summarize(await UsageWindows(usage, Nobody()).fetch(rolls.now), ()) is None
+    assert sum_usage(await UsageWindows(usage, Nobody()).fetch(rolls.now), runs_of(())) is None
 
 
 async def test_windows_are_read_again_only_when_something_has_moved(
@@ -416,7 +427,9 @@ async def test_windows_are_read_again_only_when_something_has_moved(
 
     assert same.associations is first.associations
     assert (first.until, back.until) == (rolls.rolled.hour, rolls.rolled.hour - 3600)
-    assert 0 < back.associations["1d", 3, "cpu"] < first.associations["1d", 3, "cpu"]
+    cpus = {"window": "1d", "association_id": 3, "tres": "cpu"}
+    before, after = (each.associations.filter(**cpus)["seconds"].sum() for each in (first, back))
+    assert 0 < after < before
 
 
 async def test_jobs_stand_in_for_what_is_not_rolled_up(site: Site, usage: SlurmUsage) -> None:
@@ -424,13 +437,13 @@ async def test_jobs_stand_in_for_what_is_not_rolled_up(site: Site, usage: SlurmU
     held = make_allocation(cpus=4, gpus={"a100": 1})
     running = make_run(user=user, account="physics_ab", start=site.now - 86_400, allocated=held)
     ended = replace(running, run_id=2, start=site.now - 1200, end=site.now - 600)
-    before = summarize(await UsageWindows(usage, Nobody()).fetch(site.now), ())
-    after = summarize(await UsageWindows(usage, Nobody(ended)).fetch(site.now), (running,))
+    before = sum_usage(await UsageWindows(usage, Nobody()).fetch(site.now), runs_of(()))
+    after = sum_usage(await UsageWindows(usage, Nobody(ended)).fetch(site.now), runs_of([running]))
     assert before is not None
     assert after is not None
 
     for account in ("physics_ab", "physics", "root"):
-        of = [next(s.seconds for s in view.accounts if s.account == account) for view in (before, after)]
+        of = [by_account(sums)[account] for sums in (before, after)]
         assert of[1]["cpu", "1d"] - of[0]["cpu", "1d"] == 4 * (25 * 60 + 600)
         assert of[1]["gres/gpu", "365d"] - of[0]["gres/gpu", "365d"] == 25 * 60 + 600
 
@@ -453,7 +466,7 @@ async def test_tables_that_are_not_granted_are_a_feature_that_is_absent(site: Si
     await database.close()
     assert reading.catalog is None
     assert windows.features == {"usage": False, "qos_usage": False}
-    assert summarize(reading, ()) is None
+    assert sum_usage(reading, runs_of(())) is None
 
 
 async def test_usage_by_qos_is_offered_where_it_is_rolled_up(site: Site, usage: SlurmUsage) -> None:

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from aggregator.join.decay import raw_usage
-from aggregator.join.limits import join_limits
-from aggregator.join.usage import runs_since
-from aggregator.model.association import LimitsView, Standing
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import runs_of
+from aggregator.parts.accounts.usage import sum_usage
 from aggregator.refresh.usage import UsageWindows
 from aggregator.sources.mysql import Database
 from aggregator.sources.slurmacct import SlurmAcct, SlurmUsage
 from tests.lab import Lab, wait_until
 from tests.lab.rollup import hour_of, roll_up_from
 from tests.lab.slurm import DATABASE
+from tests.standings import Standings, join_standings
 
 pytestmark = pytest.mark.lab
 
@@ -44,7 +43,7 @@ class Moment:
 
     said: dict[Key, Said]
     minutes: dict[str, int]
-    ours: LimitsView
+    ours: Standings
 
 
 def modify(lab: Lab, account: str, *values: str) -> None:
@@ -109,23 +108,18 @@ def slurmctld_minutes(lab: Lab) -> dict[str, int]:
     return {tres: int(used) for tres, used in re.findall(r"([\w/]+)=\d+\((\d+)\)", limits)}
 
 
-async def ours(database: Database, at: float) -> LimitsView:
+async def ours(database: Database, at: float) -> Standings:
     accounting = SlurmAcct("lab", database, "lab", 600.0)
     known = await accounting.fetch(at)
     usage = await UsageWindows(SlurmUsage(accounting, database, "lab"), accounting, decay=Decay()).fetch(at)
-    assert usage.catalog is not None
-    assert usage.decayed is not None
-    raw = raw_usage(usage.decayed, usage.catalog, runs_since(usage, known.runs), at)
-    return join_limits(known.associations, known.runs, at, raw)
-
-
-def standings(joined: LimitsView) -> dict[Key, Standing]:
-    every = [*joined.accounts.values(), *(each for of in joined.users.values() for each in of)]
-    return {(each.account, each.user, each.partition): each for each in every}
+    sums = sum_usage(usage, runs_of(known.runs))
+    assert sums is not None
+    assert sums.left is not None
+    return join_standings(known.associations, known.runs, at, sums.left)
 
 
 def test_levels_and_minutes_are_what_slurmctld_says(moment: Moment) -> None:
-    found = standings(moment.ours)
+    found = moment.ours.by_key
     assert moment.said.keys() == found.keys()
     compared = 0
     for key, said in moment.said.items():

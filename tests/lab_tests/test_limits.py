@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from aggregator.join.limits import join_limits
-from aggregator.model.association import LimitsView, Standing, is_group_limit
+from aggregator.model.association import is_group_limit
 from aggregator.sources.mysql import Database
 from aggregator.sources.slurmacct import SlurmAcct
 from tests.lab import Lab, wait_until
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.service import Service
+from tests.standings import Standing, Standings, join_standings
 
 pytestmark = pytest.mark.lab
 
@@ -89,15 +89,10 @@ def source(database: Database) -> SlurmAcct:
     return SlurmAcct("lab", database, "lab", 600.0)
 
 
-async def read(lab: Lab, source: SlurmAcct) -> LimitsView:
+async def read(lab: Lab, source: SlurmAcct) -> Standings:
     now = float(lab.mariadb.execute("SELECT UNIX_TIMESTAMP()")[0][0])
     accounting = await source.fetch(now)
-    return join_limits(accounting.associations, accounting.runs, now)
-
-
-def standings(joined: LimitsView) -> dict[Key, Standing]:
-    every = [*joined.accounts.values(), *(each for of in joined.users.values() for each in of)]
-    return {(each.account, each.user, each.partition): each for each in every}
+    return join_standings(accounting.associations, accounting.runs, now)
 
 
 def parse(limit: str, text: str) -> Values:
@@ -137,7 +132,7 @@ def own_and_inherited(standing: Standing) -> Values:
 
 
 async def test_limits_and_shares_are_those_that_sacctmgr_shows(lab: Lab, source: SlurmAcct) -> None:
-    ours = standings(await read(lab, source))
+    ours = (await read(lab, source)).by_key
     rows = table(lab, "assoc", ["Account", "User", "Partition", "Share", "QOS", *COLUMNS])
     assert {(row["Account"], row["User"], row["Partition"]) for row in rows} == ours.keys()
     assert len(rows) >= 14
@@ -156,16 +151,16 @@ async def test_limits_and_shares_are_those_that_sacctmgr_shows(lab: Lab, source:
 async def test_limits_of_qos_are_those_that_sacctmgr_shows(lab: Lab, source: SlurmAcct) -> None:
     joined = await read(lab, source)
     rows = table(lab, "qos", ["Name", "Priority", *QOS_COLUMNS])
-    assert [(each.qos.name, str(each.qos.priority)) for each in joined.qos] == sorted(
+    assert [(each.name, str(each.priority)) for each in joined.qos] == sorted(
         (row["Name"], row["Priority"]) for row in rows
     )
     for row in rows:
-        (standing,) = (each for each in joined.qos if each.qos.name == row["Name"])
+        (standing,) = (each for each in joined.qos if each.name == row["Name"])
         theirs: Values = {}
         for column, limit in QOS_COLUMNS.items():
             theirs |= parse(limit, row[column])
-        assert dict(standing.qos.limits) == theirs, row
-    assert {len(each.qos.limits) for each in joined.qos} == {0, 4}
+        assert {(limit.limit, limit.tres): limit.value for limit in standing.limits} == theirs, row
+    assert {len(each.limits) for each in joined.qos} == {0, 4}
 
 
 def manager(lab: Lab) -> dict[Key, dict[str, str]]:
@@ -191,7 +186,7 @@ async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct
     """Of group limits and of MaxJobs; slurmctld lets run minutes go down once in PriorityCalcPeriod, a minute."""
     theirs, joined = manager(lab), await read(lab, source)
     compared = 0
-    for key, standing in standings(joined).items():
+    for key, standing in joined.by_key.items():
         for limit in standing.limits:
             if limit.used is None or limit.qos:
                 continue
@@ -210,7 +205,7 @@ async def test_what_is_used_is_what_slurmctld_counts(lab: Lab, source: SlurmAcct
 
 
 async def test_shares_ratios_are_those_of_slurmctld(lab: Lab, source: SlurmAcct) -> None:
-    ours = standings(await read(lab, source))
+    ours = (await read(lab, source)).by_key
     lines = lab.slurm.run("sshare", "-a", "-n", "-P", "-o", "Account,User,Partition,NormShares").splitlines()
     assert len(lines) == len(ours)
     for line in lines:

@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.column import Family, Sample, Table
-from aggregator.model.job_inputs import GPUS_BY_TYPE
+from aggregator.model.job_inputs import GPUS_BY_TYPE, LICENSES
 from aggregator.parts.jobs.declare import OPEN, coverage, fact, gauge
 from aggregator.parts.jobs.efficiency import EFFICIENCY
 
@@ -71,6 +71,8 @@ _ALLOCATION: Final = (
     fact("granted_nodes", pl.Int64, "Nodes that the run was given."),
     fact("granted_gpus", pl.Int64, "GPUs that the run was given."),
     fact("granted_gpus_by_type", GPUS_BY_TYPE, "GPUs that the run was given, by type."),
+    fact("granted_billing", pl.Int64, "Billing units that the run was given.", "Slurm does not track billing"),
+    fact("granted_licenses", LICENSES, "Licenses that the run was given, by name."),
     fact("requested_cpus", pl.Int64, "CPUs that were asked for."),
     fact("requested_memory_bytes", pl.Int64, "Memory that was asked for.", "Slurm does not manage memory"),
     fact("requested_nodes", pl.Int64, "Nodes that were asked for."),

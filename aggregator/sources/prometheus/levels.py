@@ -4,6 +4,9 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 
+import polars as pl
+
+from aggregator.model.association import LEVELS, FairShareLevels
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters import slurm_exporter
 from aggregator.sources.prometheus.render import promql
@@ -24,7 +27,7 @@ class PrometheusLevels:
         inputs = (slurm_exporter.LEVELS, *slurm_exporter.ERRORS)
         self._queries = [promql(item, matchers, exporter, "") for item in inputs]
 
-    async def fetch(self, at: float) -> Mapping[str, float]:
+    async def fetch(self, at: float) -> FairShareLevels:
         """Evaluate at `at`; nothing is believed while the exporter says that its collector failed.
 
         Raises FetchError.
@@ -34,7 +37,7 @@ class PrometheusLevels:
         found = {} if failed else self._read(levels)
         self.rows = len(found)
         self.features = {"levelfs": bool(found)}
-        return found
+        return FairShareLevels(pl.DataFrame(list(found.items()), schema=LEVELS, orient="row"))
 
     def _read(self, vector: Sequence[Sample]) -> dict[str, float]:
         found = {}

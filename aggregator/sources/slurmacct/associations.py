@@ -4,7 +4,6 @@ mod_time says nothing of them: an upgrade to 23.11 wrote times of its own into i
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -79,7 +78,7 @@ class SmallTables:
     """
 
     dimensions: Dimensions = field(default_factory=Dimensions)
-    associations: Associations = field(default_factory=Associations)
+    associations: Associations = field(default_factory=Associations.of)
     tres: Mapping[int, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     spelled: Mapping[str, str] = field(default_factory=dict)
@@ -118,9 +117,10 @@ class SmallTablesReader:
         known = tuple(parse_association(row, catalog) for row in found)
         names = {int(row[0]): text(row[1]) for row in qualities}
         limited = {int(row[0]): parse_qos(row, catalog) for row in qualities if not row[2]}
-        tree = Associations(known, limited, parse_coordinators(coordinators))
+        organizations = {text(name): text(organization) for name, organization in accounts}
+        tree = Associations.of(known, limited, parse_coordinators(coordinators), organizations)
         spelled = {self._names.normalize(node): node for node in nodes}
-        return SmallTables(parse_dimensions(known, tres, names, accounts), tree, catalog, tuple(spelled), spelled)
+        return SmallTables(parse_dimensions(known, tres, names), tree, catalog, tuple(spelled), spelled)
 
     async def _nodes(self, schema: Schema) -> tuple[str, ...]:
         """Read the cluster's nodes as slurmctld registered them; none where the table is missing or not granted."""
@@ -175,12 +175,9 @@ def parse_qos(row: Row, catalog: Mapping[int, str]) -> Qos:
     return Qos(text(name), parsed, int(priority) if known else 0, factor if factor >= 0 else 1.0)
 
 
-def parse_coordinators(rows: Iterable[Row]) -> dict[str, frozenset[str]]:
-    """Group the coordinators by account."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for account, user in rows:
-        found[text(account)].add(text(user))
-    return {account: frozenset(users) for account, users in found.items()}
+def parse_coordinators(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    """Give account and user of each coordinator."""
+    return [(text(account), text(user)) for account, user in rows]
 
 
 def _qos_changes(column: str) -> dict[str, frozenset[int]]:

@@ -1,13 +1,12 @@
 """Rows of slurmacct → the model. Pure: no I/O, no clock."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.model.nodename import NodeRule
@@ -65,11 +64,9 @@ class Dimensions:
     """The small tables that run rows refer to."""
 
     associations: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    accounts: Mapping[str, Account] = field(default_factory=dict)
     qos: Mapping[int, str] = field(default_factory=dict)
     gpu_ids: Mapping[int, str | None] = field(default_factory=dict)
     license_ids: Mapping[int, str] = field(default_factory=dict)
-    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +102,11 @@ def _differing(before: Mapping[int, object], after: Mapping[int, object]) -> fro
     return frozenset() if before == after else frozenset(key for key, _ in before.items() ^ after.items())
 
 
-def parse_dimensions(
-    associations: Iterable[Association], tres: Iterable[Row], qos: Mapping[int, str], accounts: Iterable[Row]
-) -> Dimensions:
-    """Parse the small tables; deleted associations name old runs but are not in the account tree."""
-    organizations = {text(name): text(organization) for name, organization in accounts}
-    names: dict[int, tuple[str, str]] = {}
-    tree: dict[str, Account] = {}
-    members: defaultdict[str, set[str]] = defaultdict(set)
-    for each in associations:
-        names[each.id] = (each.user, each.account)
-        if each.deleted:
-            continue
-        if each.user:
-            members[each.user].add(each.account)
-        else:
-            tree[each.account] = Account(each.account, each.parent, organizations.get(each.account, ""))
+def parse_dimensions(associations: Iterable[Association], tres: Iterable[Row], qos: Mapping[int, str]) -> Dimensions:
+    """Parse the small tables; deleted associations name old runs."""
+    names = {each.id: (each.user, each.account) for each in associations}
     catalog = {int(tres_id): (text(kind), text(name)) for tres_id, kind, name in tres}
-    return Dimensions(
-        names,
-        tree,
-        qos,
-        gpu_types(catalog),
-        license_names(catalog),
-        {user: frozenset(accounts) for user, accounts in members.items()},
-    )
+    return Dimensions(names, qos, gpu_types(catalog), license_names(catalog))
 
 
 def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float, names: NodeRule = _RULE) -> Run | None:

@@ -113,7 +113,7 @@ class SlurmAcct:
         self._parsed, self._last_fetch = parsed, at
         # Rows are freed where they were made: thousands of them take the loop's time.
         await call(REFRESH, replaced.clear)
-        return Accounting(at, runs, known.accounts, known.members, small.associations, small.nodes, schema.missing())
+        return Accounting(at, runs, small.associations, small.nodes, schema.missing())
 
     @asynccontextmanager
     async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:

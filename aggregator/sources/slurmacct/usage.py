@@ -6,12 +6,21 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+import polars as pl
+
 from aggregator import executors
-from aggregator.model.association import USED_TRES_SECONDS, Association
+from aggregator.model.association import USED_TRES_SECONDS, Associations
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Resolution, Rolled, Segment
 from aggregator.model.decay import Decay
 from aggregator.model.tres import MEBIBYTE
-from aggregator.model.usage import CLUSTER_STATES, ENERGY_ID, MEMORY_ID, UsageCatalog
+from aggregator.model.usage import (
+    CLUSTER_STATES,
+    ENERGY_ID,
+    LEFT_SECONDS,
+    MEMORY_ID,
+    SEGMENT_SECONDS,
+    UsageCatalog,
+)
 from aggregator.sources.base import FetchError, Plan
 from aggregator.sources.mysql import Reads, Row, SchemaError
 from aggregator.sources.replica import ReplicaLostError
@@ -99,10 +108,8 @@ class SlurmUsage:
                 sums[names[tres_id], float(start)] += _seconds(tres_id, seconds)
         return rolled, sums
 
-    async def totals(
-        self, ids: Sequence[int], tres: Collection[str], plan: Plan
-    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
-        """Sum up each segment of the plan: (its begin, association, TRES) → TRES × seconds.
+    async def totals(self, ids: Sequence[int], tres: Collection[str], plan: Plan) -> tuple[Rolled, pl.DataFrame]:
+        """Sum up each segment of the plan (SEGMENT_SECONDS).
 
         Raises FetchError.
         """
@@ -113,16 +120,12 @@ class SlurmUsage:
             return usage_statements.totals(schema, resolution, count, len(wanted))
 
         rolled, found = await self._read(schema, statement, ids, wanted, plan)
-        return rolled, {
-            (segment.begin, id_assoc, names[tres_id]): _seconds(tres_id, seconds)
-            for segment, rows in found
-            for id_assoc, tres_id, seconds in rows
-        }
+        return rolled, await executors.run(executors.REFRESH, _totals, found, names)
 
     async def decayed(
         self, ids: Sequence[int], tres: Collection[str], plan: Plan, decay: Decay, at: float
-    ) -> tuple[Rolled, Mapping[tuple[int, str], float]]:
-        """Sum up what is left at `at`: (association, TRES) → TRES × seconds, each row's spread evenly over its period.
+    ) -> tuple[Rolled, pl.DataFrame]:
+        """Sum up what is left at `at` (LEFT_SECONDS), each row's spread evenly over its period.
 
         Raises FetchError.
         """
@@ -132,15 +135,9 @@ class SlurmUsage:
         def statement(schema: Schema, resolution: Resolution, count: int) -> str:
             return usage_statements.decayed(schema, resolution, count, len(wanted))
 
-        # A row weighs as much as its beginning; all of its period weighs a little more.
         weights = (at, decay.halvings_per_second)
         rolled, found = await self._read(schema, statement, ids if wanted else (), wanted, plan, weights)
-        sums: defaultdict[tuple[int, str], float] = defaultdict(float)
-        for segment, rows in found:
-            evenly = decay.mean_weight(0.0, _LENGTHS[segment.resolution], 0.0)
-            for id_assoc, tres_id, seconds in rows:
-                sums[id_assoc, names[tres_id]] += _seconds(tres_id, seconds) * evenly
-        return rolled, sums
+        return rolled, await executors.run(executors.REFRESH, _decayed, found, names, decay)
 
     async def cluster_series(
         self, tres: Collection[str], plan: Plan
@@ -225,20 +222,21 @@ class SlurmUsage:
         return None, tables
 
     async def _read_catalog(self, schema: Schema, tables: SmallTables) -> UsageCatalog:
-        every = tables.associations.rows
-        accounts = {each.account: each.parent for each in every if not each.user and not each.deleted}
-        deleted = {each.account: each.parent for each in every if not each.user and each.deleted}
+        rows = tables.associations.rows
+        parents = rows.filter(pl.col("user") == "").sort("deleted", descending=True, maintain_order=True)
+        users = rows.filter(pl.col("user") != "")
         names = {tres_id: name for tres_id, name in tables.tres.items() if tres_id != ENERGY_ID}
         starts = [float(row[0]) for row in await self._database.rows(usage_statements.boundaries(schema))]
         return UsageCatalog(
-            {each.id: (each.user, each.account) for each in every if each.user},
-            {**deleted, **accounts},
-            frozenset(accounts),
+            dict(zip(users["association_id"], users.select("user", "account").iter_rows(), strict=True)),
+            # Of an account that was deleted and made anew, the live one counts.
+            dict(parents.select("account", "parent").iter_rows()),
+            frozenset(parents.filter(~pl.col("deleted"))["account"]),
             names,
             await executors.run(executors.ANSWERS, choose_calendar, self._timezone, starts),
             await self._first(schema),
             tables.dimensions.qos if all(map(schema.columns.get, (*usage_statements.OPTIONAL, "qos"))) else None,
-            _limited(tables.associations.live()) & frozenset(names.values()),
+            _limited(tables.associations) & frozenset(names.values()),
         )
 
     async def _first(self, schema: Schema) -> dict[Resolution, float]:
@@ -250,14 +248,35 @@ class SlurmUsage:
         return found
 
 
+def _totals(found: Iterable[tuple[Segment, list[Row]]], names: Mapping[int, str]) -> pl.DataFrame:
+    sums = [
+        (segment.begin, id_assoc, names[tres_id], _seconds(tres_id, seconds))
+        for segment, rows in found
+        for id_assoc, tres_id, seconds in rows
+    ]
+    return pl.DataFrame(sums, schema=SEGMENT_SECONDS, orient="row")
+
+
+def _decayed(found: Iterable[tuple[Segment, list[Row]]], names: Mapping[int, str], decay: Decay) -> pl.DataFrame:
+    """Add up the segments: a row weighs as much as its beginning; all of its period weighs a little more."""
+    sums = [
+        (id_assoc, names[tres_id], _seconds(tres_id, seconds) * evenly)
+        for segment, rows in found
+        for evenly in [decay.mean_weight(0.0, _LENGTHS[segment.resolution], 0.0)]
+        for id_assoc, tres_id, seconds in rows
+    ]
+    every = pl.DataFrame(sums, schema=LEFT_SECONDS, orient="row")
+    return every.group_by("association_id", "tres").agg(pl.col("seconds").sum())
+
+
 def _rolled(rows: Sequence[Row]) -> Rolled:
     """Read the one row of last_ran; slurmdbd makes it at the first roll-up."""
     return Rolled(*map(float, rows[0])) if rows else Rolled(0.0, 0.0, 0.0)
 
 
-def _limited(associations: Iterable[Association]) -> frozenset[str]:
+def _limited(associations: Associations) -> frozenset[str]:
     """Name the TRES of which associations may use so many minutes."""
-    return frozenset(tres for each in associations for limit, tres in each.limits if limit == USED_TRES_SECONDS)
+    return frozenset(associations.limits.filter(pl.col("limit") == USED_TRES_SECONDS)["tres"])
 
 
 def _ids(names: Mapping[int, str], wanted: Collection[str]) -> list[int]:

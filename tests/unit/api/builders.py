@@ -15,6 +15,7 @@ from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
+from aggregator.model.association import Associations
 from aggregator.model.calendar import Rolled
 from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.model.job_inputs import runs_of
@@ -33,6 +34,7 @@ from aggregator.parts.waste.rules import compile_rules
 from aggregator.refresh.store import SnapshotStore
 from aggregator.sources.base import FetchError, Plan
 from aggregator.state import StateError
+from tests.accounts import make_tree
 from tests.spaces import Space, make_filesystem
 
 NOW = 1_700_000_000.0
@@ -103,18 +105,25 @@ def publish_jobs(
     status: SourceStatus | None = None,
     rules: Sequence[Rule] = (),
     inputs: Sequence[object] = (),
+    associations: Associations | None = None,
+    tree: Mapping[str, str] | None = None,
+    members: Mapping[str, Collection[str]] | None = None,
+    organizations: Mapping[str, str] | None = None,
     frames: Frames | None = None,
     **view: Any,
 ) -> None:
     """Publish a cluster's jobs, judged and added up as the service does, and its accounting's status.
 
-    The tables of frames that have rows stand for those that are joined.
+    Without associations, tree is account → parent and members is user → accounts. frames are tables of the test's own,
+    as far as they have rows.
     """
     compiled = compile_rules(rules)
-    given = {name: frame for name, frame in (frames or {}).items() if not frame.is_empty()}
+    known = associations or make_tree(tree or {}, members or {}, organizations or {})
+    own = {name: frame for name, frame in (frames or {}).items() if not frame.is_empty()}
     shown = {
         "time": NOW - 10, "runs": {job.run.run_id: job.run for job in jobs},
-        "frames": {**_frames(jobs, compiled, *inputs), **given}, "context": Inputs(compiled, Observation()), **view,
+        "frames": {**_frames(jobs, compiled, known, *inputs), **own},
+        "context": Inputs(compiled, Observation()), **view,
     }  # fmt: skip
     store.publish_cluster(ClusterView(cluster="narval", **shown))
     store.publish_source(status or make_status())
@@ -371,10 +380,8 @@ class FakeUsage:
         self.asked.append((tuple(ids), tuple(qos)))
         return self.until, {(name, at): 100.0 * hours * len(ids) for name in tres for at, hours in self._rows(plan)}
 
-    async def totals(
-        self, ids: Sequence[int], tres: Collection[str], plan: Plan
-    ) -> tuple[Rolled, Mapping[tuple[float, int, str], float]]:
-        return self.until, {}
+    async def totals(self, ids: Sequence[int], tres: Collection[str], plan: Plan) -> tuple[Rolled, pl.DataFrame]:
+        return self.until, pl.DataFrame()
 
     async def cluster_series(
         self, tres: Collection[str], plan: Plan

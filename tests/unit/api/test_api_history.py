@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.jobid import JobId
 from aggregator.state import StateError
 
@@ -16,7 +16,7 @@ from .conftest import Service
 from .tokens import bearer, make_token
 
 DAY = 86_400.0
-TREE = {name: Account(name, parent) for name, parent in (("root", ""), ("def-kim", "root"), ("def-kim-sub", "def-kim"))}
+TREE = {"root": "", "def-kim": "root", "def-kim-sub": "def-kim"}
 MEMBERS = {"alice": frozenset({"def-kim"}), "bob": frozenset({"def-kim-sub"})}
 
 

@@ -8,13 +8,11 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.join.limits import join_limits
-from aggregator.model.accounting import Account
 from aggregator.model.association import Associations, Qos
-from aggregator.model.usage import RawUsage
+from tests.accounts import make_left, make_levels, make_usage_sums
 from tests.builders import HOSTILE_NAMES, make_association
 
-from .builders import GIB, NOW, make_job, make_status, publish_jobs
+from .builders import GIB, make_job, make_status, publish_jobs
 from .conftest import Service
 from .tokens import bearer, make_token
 
@@ -31,7 +29,7 @@ ROWS = (
     make_association("def-lee", HOSTILE),
 )  # fmt: skip
 QOS = {1: Qos("high", {("MaxJobsPerUser", ""): 3.0, ("GrpJobs", ""): 9.0}, 1000), 2: Qos(HOSTILE, {})}
-ASSOCIATIONS = Associations(ROWS, QOS, {"def-kim": frozenset({"pi", HOSTILE})})
+ASSOCIATIONS = Associations.of(ROWS, QOS, [("def-kim", "pi"), ("def-kim", HOSTILE)])
 JOBS = (
     make_job(1, user="alice", account="def-kim", qos="high"), make_job(2, user="carol", account="sub", qos="high"),
     make_job(3, user="bob", account="def-lee", partition="gpu", association_id=8),
@@ -39,18 +37,15 @@ JOBS = (
 
 
 USED = {"root": 100.0, "def-kim": 80.0, "sub": 20.0, "def-lee": 20.0}
-RAW = RawUsage(
-    frozenset({"billing"}), {ROWS[4].id: {"billing": 60.0}}, {name: {"billing": used} for name, used in USED.items()}
-)
+LEFT = make_left({"billing"}, {ROWS[4].id: {"billing": 60.0}}, {name: {"billing": used} for name, used in USED.items()})
 
 
 def publish(service: Service) -> None:
     publish_jobs(
         service.store,
         *JOBS,
-        tree={row.account: Account(row.account, row.parent) for row in ROWS if not row.user},
-        members={row.user: frozenset({row.account}) for row in ROWS if row.user},
-        limits=join_limits(ASSOCIATIONS, [job.run for job in JOBS], NOW, RAW, {"def-lee": float("inf")}),
+        associations=ASSOCIATIONS,
+        inputs=[make_usage_sums(LEFT), make_levels({"def-lee": float("inf")})],
     )
 
 
@@ -93,7 +88,7 @@ async def test_fair_share_says_whose_word_it_is(service: Service) -> None:
 
 async def test_without_decayed_usage_fair_share_is_not_known(service: Service) -> None:
     publish(service)
-    publish_jobs(service.store, limits=join_limits(ASSOCIATIONS, (), NOW))
+    publish_jobs(service.store, associations=ASSOCIATIONS)
     (alice,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
     assert alice["fair_share"] == {
         "level": None, "source": None, "shares_ratio": alice["shares"]["ratio"], "usage_ratio": None,
@@ -115,7 +110,7 @@ async def test_a_user_has_the_limits_of_each_of_the_own_associations(service: Se
 
 async def test_a_user_without_jobs_is_known_by_the_association(service: Service) -> None:
     publish(service)
-    publish_jobs(service.store, limits=join_limits(ASSOCIATIONS, (), NOW))
+    publish_jobs(service.store, associations=ASSOCIATIONS)
     (row,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
 
     assert (row["account"], row["jobs"], row["energy"]) == ("def-kim", {}, None)

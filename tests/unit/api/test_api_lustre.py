@@ -7,7 +7,6 @@ import pytest
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.layouts import CLUSTERS
-from aggregator.model.accounting import Account
 from aggregator.model.lustre import LustreUse
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView
@@ -34,7 +33,7 @@ FRAMES = CLUSTERS.empty() | lustre_frames(
 
 def publish(service: Service, **changes: Any) -> None:
     publish_jobs(service.store, **{
-        "frames": FRAMES, "tree": {"def-kim": Account("def-kim", "root")},
+        "frames": FRAMES, "tree": {"def-kim": "root"},
         "members": {"alice": frozenset({"def-kim"})}, **changes,
     })  # fmt: skip
 

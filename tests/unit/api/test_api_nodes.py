@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account, JobState
+from aggregator.model.accounting import JobState
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.series import Line, Subject
 from aggregator.model.tres import Allocation
@@ -53,7 +53,7 @@ EVENTS = NodeEvents(
 async def serve(idle: Service, aiohttp_client: Any, **settings: Any) -> Service:
     publish_jobs(
         idle.store, make_job(101), make_job(102, user="bob", nodes=("n1", "n2"), allocated=Allocation(cpus=4, nodes=2)),
-        tree={"def-kim": Account("def-kim", "root")},
+        tree={"def-kim": "root"},
         frames=frames_of(
             nodes=NODES, node_runs=RUNS, node_gpus=GPUS, partitions=PARTITIONS,
             partition_states=[{"partition": "cpu", "state": "running", "jobs": 2}],

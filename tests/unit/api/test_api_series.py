@@ -7,7 +7,6 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account
 from aggregator.model.series import Line, Subject
 from aggregator.sources.base import FetchError
 
@@ -25,7 +24,7 @@ LINES = (
 async def serve(idle: Service, aiohttp_client: Any, **settings: Any) -> FakeSeries:
     publish_jobs(
         idle.store, make_job(101), make_job(102, user="bob", nodes=("n2",)),
-        tree={"def-kim": Account("def-kim", "root")},
+        tree={"def-kim": "root"},
         members={"alice": frozenset({"def-kim"}), "bob": frozenset({"def-kim"})},
     )  # fmt: skip
     idle.lines = FakeSeries(lines=LINES)

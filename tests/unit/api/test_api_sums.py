@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account, JobState
+from aggregator.model.accounting import JobState
 from aggregator.model.tres import Allocation
 from aggregator.model.waste import Condition, Level
 from tests.builders import make_rule
@@ -21,7 +21,7 @@ from .tokens import bearer, make_token
 CLUSTER = "/api/v1/clusters/narval"
 TOTALS = {"account": "def-kim", "until_seconds": NOW, "energy_joules_total": 3.6e6, "co2_grams_total": 30.0}
 COST = {"account": "def-kim", "component": "electricity", "currency": "CAD", "amount": 0.1}
-TREE = {name: Account(name, parent, "org") for name, parent in (("root", ""), ("def-kim", "root"), ("sub", "def-kim"))}
+TREE = {"root": "", "def-kim": "root", "sub": "def-kim"}
 
 
 def publish(service: Service) -> None:
@@ -42,6 +42,7 @@ def publish(service: Service) -> None:
             account_costs=[COST],
         ),
         tree=TREE,
+        organizations=dict.fromkeys(TREE, "org"),
         members={"alice": frozenset({"def-kim"})},
     )  # fmt: skip
 

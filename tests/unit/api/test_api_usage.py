@@ -9,7 +9,6 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import Account
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Rolled
 from aggregator.model.usage import UsageCatalog
 from aggregator.sources.base import FetchError
@@ -37,7 +36,7 @@ def make_usage(*, until: float = LIVE, qos: dict[int, str] | None = None, first:
 async def serve(idle: Service, aiohttp_client: Any, usage: FakeUsage | None, **settings: Any) -> Service:
     publish_jobs(
         idle.store, make_job(start=NOW - 7200, user="bob", account="sub_a"),
-        tree={name: Account(name, parent) for name, parent in PARENTS.items()},
+        tree=PARENTS,
         members={"alice": frozenset({"def-kim"})},
     )  # fmt: skip
     idle.rolled = usage

@@ -14,19 +14,17 @@ from aggregator.api.access import HEALTH
 from aggregator.api.identity import OPEN, Identity
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules, Sight, is_staff, sight_of, with_children
-from aggregator.model.accounting import Account
 from aggregator.model.view import ClusterView, Snapshot
+from tests.accounts import make_frames, make_tree
 from tests.spaces import Space, make_filesystem
 
 from .builders import FETCH_ERROR, JOBS, NOW, make_job, make_run, make_status, publish_jobs, publish_space
 from .conftest import Service
 from .tokens import bearer, make_token
 
-TREE = {
-    name: Account(name, parent)
-    for name, parent in (("root", ""), ("def-kim", "root"), ("rrg-kim", "root"), ("rrg-kim_gpu", "rrg-kim"))
-}
-VIEW = ClusterView("narval", NOW, tree=TREE, members={"alice": frozenset({"def-kim"}), "bob": frozenset({"ops"})})
+TREE = {"root": "", "def-kim": "root", "rrg-kim": "root", "rrg-kim_gpu": "rrg-kim"}
+MEMBERS = {"alice": frozenset({"def-kim"}), "bob": frozenset({"ops"})}
+VIEW = ClusterView("narval", NOW, frames=make_frames(make_tree(TREE, MEMBERS)))
 RULES = Rules()
 
 
@@ -98,8 +96,7 @@ def test_users_of_the_list_and_members_of_staff_accounts_are_staff() -> None:
 def test_a_tree_of_any_shape_ends_and_never_loses_what_was_asked_for(
     parents: dict[str, str], asked: frozenset[str]
 ) -> None:
-    tree = {name: Account(name, parent) for name, parent in parents.items()}
-    found = with_children(asked, tree)
+    found = with_children(asked, ClusterView("narval", NOW, frames=make_frames(make_tree(parents))))
     assert asked <= found
     assert all(parents[name] in found for name in found - asked)
 

@@ -8,8 +8,8 @@ from prometheus_client.core import Metric
 
 from aggregator.app.layouts import CLOUDS, CLUSTERS, FAMILIES, FILESYSTEMS
 from aggregator.engine.view import View as Frames
-from aggregator.exposition import OwnFamilies, Page, Renderer
-from aggregator.families.spec import View
+from aggregator.exposition import OwnFamilies, Page
+from aggregator.model.view import ClusterView as View
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -35,8 +35,7 @@ def make_page(views: Collection[View | Frames], *own: OwnFamilies[Any]) -> Page:
             layout = FILESYSTEMS if "filesystem" in view.frames else CLOUDS
             page.publish((layout.kind, view.name), layout.render(view.name, view.frames))
         else:
-            members = {**Renderer().render(view), **CLUSTERS.render(view.cluster, view.frames)}
-            page.publish(("cluster", view.cluster), members)
+            page.publish(("cluster", view.cluster), CLUSTERS.render(view.cluster, view.frames))
     return page
 
 

@@ -43,7 +43,7 @@ def cluster_refresher(views: Views, accounting: list[object], use: list[object] 
     outcomes = Outcomes()
     return ClusterRefresher(**{
         "cluster": "narval", "accounting": outcomes.feed(*accounting),
-        "use": outcomes.feed(*use) if use is not None else None, "allocations": None,
+        "use": outcomes.feed(*use) if use is not None else None,
         "publish": views.publish, "keep": views.keep, "stages": Stages(lambda *_: None), "layout": CLUSTERS, **changes,
     })  # fmt: skip
 
@@ -60,12 +60,12 @@ async def test_a_refresh_joins_and_publishes() -> None:
     views, stages = Views(), []
     refresher = cluster_refresher(
         views, [Accounting(NOW, (make_run(),))], [make_use(cpus={4711: {"node01": 2.0}})],
-        allocations=Outcomes().feed(ALLOCATIONS), stages=Stages(lambda name, seconds: stages.append(name)),
+        feeds=(Outcomes().feed(ALLOCATIONS),), stages=Stages(lambda name, seconds: stages.append(name)),
     )  # fmt: skip
     await refresher.refresh(NOW)
     (view,) = views
     assert (view.cluster, view.time, used_cpus(view)) == ("narval", NOW, [2.0])
-    assert view.awards == ALLOCATIONS.awards
+    assert list(view.frames["awards"]["account"]) == list(ALLOCATIONS.awards)
     assert stages == ["fetch", "join", "publish", "keep"]
     assert views.kept == [view]
 

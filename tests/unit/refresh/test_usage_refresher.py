@@ -5,8 +5,10 @@ import contextlib
 import math
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
+from aggregator.model.accounting import Run
 from aggregator.model.calendar import Calendar
 from aggregator.model.decay import Decay
 from aggregator.model.usage import Usage
@@ -15,6 +17,7 @@ from aggregator.refresh.loop import Scheduled, run_loops
 from aggregator.refresh.usage import INTERVAL_SECONDS, STALE_SECONDS, UsageRefresher, UsageWindows
 from aggregator.sources.base import FetchError
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUsage
+from tests.accounts import make_frames
 from tests.builders import NOW, make_run
 
 from .fakes import Outcomes
@@ -36,6 +39,15 @@ class Scene:
         return len(self.outcomes.observed)
 
 
+def make_view(*runs: Run) -> ClusterView:
+    return ClusterView("demo", NOW, frames=make_frames(runs=runs))
+
+
+def seconds_of(frame: pl.DataFrame, **where: str) -> float:
+    """Add up the seconds of some rows."""
+    return float(frame.filter(**where)["seconds"].sum())
+
+
 async def reading(at: float = NOW) -> Usage:
     cluster = SyntheticCluster(running=50, nodes=6, gpu_nodes=1, start=at)
     return await UsageWindows(SyntheticUsage(cluster), SyntheticAccounting(cluster), (4, 1)).fetch(at)
@@ -44,45 +56,45 @@ async def reading(at: float = NOW) -> Usage:
 async def test_it_is_read_every_ten_minutes_and_never_at_each_refresh() -> None:
     first = await reading()
     scene = Scene(first, replace(first, time=NOW + 600))
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     for seconds in range(0, 601, 30):
         await scene.refresher.refresh(NOW + seconds)
 
     assert scene.fetches == 2
-    assert scene.refresher.view() is not None
+    assert scene.refresher.sums() is not None
 
 
 async def test_it_is_added_up_when_the_runs_are_known_without_another_fetch() -> None:
     scene = Scene(await reading())
     await scene.refresher.refresh(NOW)
-    assert scene.refresher.view() is None
+    assert scene.refresher.sums() is None
 
-    scene.view = ClusterView("demo", NOW, runs={101: make_run()})
+    scene.view = make_view(make_run())
     await scene.refresher.refresh(NOW + 30)
 
-    assert scene.refresher.view() is not None
+    assert scene.refresher.sums() is not None
     assert scene.fetches == 1
 
 
 async def test_a_failure_keeps_what_was_known_until_it_is_stale() -> None:
     errors = [FetchError("clusters.demo.slurmacct: the connection was lost")] * 4
     scene = Scene(await reading(), *errors)
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    before = scene.refresher.view()
+    before = scene.refresher.sums()
     for number in (1, 2, 3):
         await scene.refresher.refresh(NOW + number * INTERVAL_SECONDS)
-        assert scene.refresher.view() is before, "not added up anew with runs of another time"
+        assert scene.refresher.sums() is before, "not added up anew with runs of another time"
     await scene.refresher.refresh(NOW + 4 * INTERVAL_SECONDS)
 
-    assert scene.refresher.view() is None
+    assert scene.refresher.sums() is None
     assert not scene.outcomes.status.up
 
 
 async def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
     first = await reading()
     scene = Scene(first, first)
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
     await scene.refresher.refresh(NOW - 86_400)
 
@@ -91,40 +103,41 @@ async def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
 
 async def test_tables_that_are_not_offered_give_no_usage_and_no_error() -> None:
     scene = Scene(Usage(NOW))
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
 
-    assert scene.refresher.view() is None
+    assert scene.refresher.sums() is None
     assert scene.outcomes.status.up
 
 
 async def test_after_a_fault_nothing_is_shown() -> None:
     scene = Scene(await reading())
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
     await scene.refresher.withdraw(NOW)
 
-    assert scene.refresher.view() is None
+    assert scene.refresher.sums() is None
 
 
 async def test_the_synthetic_year_conserves_its_sums() -> None:
     """The windows, cut into months, days and hours, are what their hours add up to; accounts are sums of users."""
     usage = await reading()
     scene = Scene(usage)
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    view = scene.refresher.view()
+    view = scene.refresher.sums()
     assert view is not None
-    root = next(sums.seconds for sums in view.accounts if sums.account == "root")
+    root = view.accounts.filter(account="root", tres="cpu")
+    allocated = view.cluster.filter(tres="cpu", state="allocated")
 
-    assert {window for _, window in root} == {"1d", "7d", "30d", "365d", "fiscal_year"}
-    assert root["cpu", "30d"] == pytest.approx(sum(sums.seconds["cpu", "30d"] for sums in view.users))
-    assert root["cpu", "365d"] - root["cpu", "1d"] == pytest.approx(
-        view.cluster["cpu", "allocated", "365d"] - view.cluster["cpu", "allocated", "1d"]
+    assert set(root["window"]) == {"1d", "7d", "30d", "365d", "fiscal_year"}
+    assert seconds_of(root, window="30d") == pytest.approx(seconds_of(view.users, tres="cpu", window="30d"))
+    assert seconds_of(root, window="365d") - seconds_of(root, window="1d") == pytest.approx(
+        seconds_of(allocated, window="365d") - seconds_of(allocated, window="1d")
     )
-    seconds = usage.until - usage.windows["7d"]
-    states = [view.cluster["cpu", state, "7d"] for state in ("allocated", "down", "planned_down", "planned", "idle")]
-    assert sum(states) == pytest.approx(seconds * view.cluster["cpu", "down", "7d"] / seconds / 0.012)
+    of_week = view.cluster.filter(tres="cpu", window="7d")
+    states = sum(seconds_of(of_week, state=name) for name in ("allocated", "down", "planned_down", "planned", "idle"))
+    assert states == pytest.approx(seconds_of(of_week, state="down") / 0.012)
 
 
 async def test_a_loop_ends_though_a_driver_swallows_the_cancellation() -> None:
@@ -163,14 +176,14 @@ async def test_what_is_left_of_usage_is_read_where_it_is_known_how_it_decays() -
     assert usage.decayed.tres == {"billing", "gres/gpu"}
 
     scene = Scene(usage)
-    scene.view = ClusterView("demo", NOW)
+    scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    view = scene.refresher.view()
+    view = scene.refresher.sums()
     assert view is not None
-    assert view.raw is not None
-    root = view.raw.accounts["root"]["gres/gpu"]
+    assert view.left is not None
+    root = seconds_of(view.left.accounts, account="root", tres="gres/gpu")
     # Of a steady use as much is left as 1.44 half-lives of it are.
-    month = next(sums.seconds["gres/gpu", "30d"] for sums in view.accounts if sums.account == "root")
+    month = seconds_of(view.accounts, account="root", tres="gres/gpu", window="30d")
     assert root == pytest.approx(month / 30 * 7 / math.log(2), rel=0.1)
 
 
@@ -183,7 +196,7 @@ async def test_it_is_read_anew_when_it_has_been_reset_though_nothing_was_rolled_
     assert before.decayed is not None
     assert after.decayed is not None
     assert (before.decayed.since, after.decayed.since) == (midnight - 86_400, midnight)
-    assert sum(after.decayed.associations.values()) == 0 < sum(before.decayed.associations.values())
+    assert seconds_of(after.decayed.associations) == 0 < seconds_of(before.decayed.associations)
 
 
 async def test_a_failure_while_decayed_usage_is_read_is_a_failure_of_the_reading(

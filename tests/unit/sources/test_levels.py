@@ -26,7 +26,7 @@ async def fetch(prometheus: FakePrometheus, **changes: object) -> tuple[Promethe
     client = make_client(prometheus.url)
     source = PrometheusLevels(client, {"cluster": "narval"}, ExporterSettings(**changes))  # type: ignore[arg-type]
     try:
-        return source, dict(await source.fetch(NOW))
+        return source, dict((await source.fetch(NOW)).frame.iter_rows())
     finally:
         await client.close()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.accounting import Account, JobState, Run
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.tres import Allocation
 from aggregator.sources.mysql import text
@@ -34,7 +34,7 @@ ASSOCIATIONS = [
 ]
 TRES = [(1, b"cpu", b""), (2, b"mem", b""), (3, b"energy", b""), (4, b"node", b""), (5, b"billing", b""),
         (1001, b"gres", b"gpu"), (1002, b"gres", b"gpu:a100"), (1003, b"license", b"matlab")]  # fmt: skip
-DIMENSIONS = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"}, [(b"def-kim", "Université".encode())])
+DIMENSIONS = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"})
 
 
 def make_row(**changes: Any) -> RunRow:
@@ -214,22 +214,11 @@ def test_an_unknown_qos_is_no_qos() -> None:
     assert parse(id_qos=77).qos == ""
 
 
-def test_the_tree_has_the_live_accounts_with_their_organization() -> None:
-    assert DIMENSIONS.accounts == {
-        "root": Account("root", "", ""),
-        "def-kim": Account("def-kim", "root", "Université"),
-    }
-
-
 def test_the_dimensions_have_users_qos_and_gpus() -> None:
     assert DIMENSIONS.associations[4] == ("alice", "def-kim")
     assert DIMENSIONS.qos == {1: "normal", 9: "high"}
     assert DIMENSIONS.gpu_ids == {1001: None, 1002: "a100"}
-    assert parse_dimensions([], [], {}, []) == Dimensions()
-
-
-def test_a_user_is_a_member_of_the_accounts_of_live_associations() -> None:
-    assert DIMENSIONS.members == {"root": frozenset({"root"}), "alice": frozenset({"def-kim"})}
+    assert parse_dimensions([], [], {}) == Dimensions()
 
 
 def test_the_run_after_a_resize_starts_with_it() -> None:
@@ -269,7 +258,7 @@ def test_of_two_open_rows_of_a_job_id_the_older_one_has_ended() -> None:
 
 
 def test_small_tables_that_say_the_same_rename_nothing() -> None:
-    again = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"}, [])
+    again = parse_dimensions(ASSOCIATIONS, TRES, {1: "normal", 9: "high"})
     assert not renamed(DIMENSIONS, again)
 
 
@@ -288,7 +277,7 @@ def test_small_tables_that_say_the_same_rename_nothing() -> None:
 def test_only_rows_that_refer_to_what_is_renamed_are_concerned(
     associations: list[Association], tres: list[Any], qos: dict[int, str], concerned: str
 ) -> None:
-    changes = renamed(DIMENSIONS, parse_dimensions(associations, tres, qos, []))
+    changes = renamed(DIMENSIONS, parse_dimensions(associations, tres, qos))
     rows = {
         "own": make_row(id_qos=5), "new": make_row(id_assoc=77, id_qos=5), "qos": make_row(id_assoc=0, tres_alloc=None),
         "other qos": make_row(id_assoc=0, id_qos=9), "gpu": make_row(id_assoc=0, id_qos=5, tres_req=None),

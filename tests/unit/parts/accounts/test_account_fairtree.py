@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.fairtree import APPROXIMATION, EXPORTER, counts_whole, fairshares
-from aggregator.join.shares import shares_ratios
-from aggregator.model.association import Association, Fairshare, Qos
-from aggregator.model.usage import RawUsage
-from tests.builders import HOSTILE_NAMES, make_association
+from aggregator.model.association import Association, Associations, Qos
+from aggregator.model.usage import LeftUsage
+from aggregator.parts.accounts.shares import APPROXIMATION, EXPORTER, counts_whole
+from tests.accounts import make_left
+from tests.builders import HOSTILE_NAMES, NOW, make_association
+from tests.standings import Fairshare, join_standings
 
 ROOT = make_association("root")
 KIM, LEE = make_association("def-kim", shares=30), make_association("def-lee", shares=10)
@@ -18,9 +19,9 @@ CAROL = make_association("sub", "carol", shares=4)
 EVERY = (ROOT, KIM, LEE, SUB, ALICE, BOB, CAROL)
 
 
-def raw(accounts: dict[str, float], users: dict[int, float]) -> RawUsage:
-    return RawUsage(
-        frozenset({"billing"}),
+def raw(accounts: dict[str, float], users: dict[int, float]) -> LeftUsage:
+    return make_left(
+        {"billing"},
         {number: {"billing": used} for number, used in users.items()},
         {account: {"billing": used} for account, used in accounts.items()},
     )
@@ -30,9 +31,10 @@ USED = raw({"root": 1000.0, "def-kim": 900.0, "def-lee": 100.0, "sub": 300.0}, {
 
 
 def shown(
-    used: RawUsage | None, levels: dict[str, float] | None = None, rows: tuple[Association, ...] = EVERY
+    used: LeftUsage | None, levels: dict[str, float] | None = None, rows: tuple[Association, ...] = EVERY
 ) -> dict[int, Fairshare]:
-    return fairshares(rows, shares_ratios(rows), used, levels or {})
+    found = join_standings(Associations.of(rows), (), NOW, used, levels).by_key
+    return {row.id: found[row.account, row.user, row.partition].fairshare for row in rows}
 
 
 def test_the_level_is_the_part_of_the_shares_by_the_part_of_the_usage() -> None:
@@ -78,7 +80,7 @@ def test_what_slurmctld_says_of_an_account_wins_and_is_said_to_be_its() -> None:
 
 def test_without_decayed_usage_nothing_is_known() -> None:
     assert set(shown(None).values()) == {Fairshare()}
-    assert set(shown(RawUsage(frozenset({"cpu"}))).values()) == {Fairshare()}, "billing was not read"
+    assert set(shown(make_left({"cpu"}, {}, {})).values()) == {Fairshare()}, "billing was not read"
 
 
 def test_a_tree_that_loops_has_no_end_but_an_answer() -> None:
@@ -106,7 +108,10 @@ def test_usage_ratios_of_a_level_add_up_to_1_and_levels_sort_by_shares_per_usage
 def test_another_usage_factor_that_anybody_may_use_is_not_told_from_the_roll_ups() -> None:
     qos = {1: Qos("normal"), 2: Qos("scavenger", usage_factor=0.0)}
     root = make_association("root", qos=frozenset({1}))
-    assert counts_whole((root, KIM), qos)
-    assert not counts_whole((root, make_association("def-kim", "eve", added_qos=frozenset({2}))), qos)
-    assert counts_whole((), {})
-    assert counts_whole((make_association("root", qos=frozenset({9})),), qos), "a QOS that is deleted"
+    assert counts_whole(Associations.of((root, KIM), qos))
+    eve = make_association("def-kim", "eve", added_qos=frozenset({2}))
+    assert not counts_whole(Associations.of((root, eve), qos))
+    assert counts_whole(Associations.of())
+    assert not counts_whole(Associations.of((root,))), "the table of QOS may not be read"
+    deleted = make_association("root", qos=frozenset({9}))
+    assert counts_whole(Associations.of((deleted,), qos)), "a QOS that is deleted"

@@ -1,17 +1,18 @@
 """Which limits hold, and what is used of them: as slurmctld counts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.holdings import Holdings, hold
-from aggregator.join.limits import join_limits
+from aggregator.api.standings import Limit
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.association import Association, Associations, Fairshare, Limit, LimitsView, Qos, Standing
-from aggregator.model.usage import RawUsage
+from aggregator.model.association import Association, Associations, Qos
+from tests.accounts import make_left
 from tests.builders import GIB, HOSTILE_NAMES, NOW, make_allocation, make_association, make_run
+from tests.standings import Fairshare, Standing, Standings, join_standings
 
 CPU, GPU = ("GrpTRES", "cpu"), ("GrpTRES", "gres/gpu")
 ROOT, KIM = make_association("root"), make_association("def-kim")
@@ -19,15 +20,20 @@ SUB = make_association("def-kim-sub", parent="def-kim")
 ALICE = make_association("def-kim", "alice")
 
 
-def view(*rows: Association, runs: Iterable[Run] = (), qos: dict[int, Qos] | None = None) -> LimitsView:
-    return join_limits(Associations(rows, qos or {}), runs, NOW)
+def view(*rows: Association, runs: Iterable[Run] = (), qos: dict[int, Qos] | None = None) -> Standings:
+    return join_standings(Associations.of(rows, qos), numbered(runs))
+
+
+def numbered(runs: Iterable[Run]) -> list[Run]:
+    """Give each run an id of its own."""
+    return [replace(run, run_id=number, job_id=number) for number, run in enumerate(runs, start=1)]
 
 
 def find(standing: Standing, limit: str, tres: str = "") -> list[Limit]:
     return [each for each in standing.limits if (each.limit, each.tres) == (limit, tres)]
 
 
-def user(joined: LimitsView, name: str = "alice", account: str = "def-kim") -> Standing:
+def user(joined: Standings, name: str = "alice", account: str = "def-kim") -> Standing:
     (standing,) = joined.users[account, name]
     return standing
 
@@ -38,7 +44,7 @@ def with_limits(association: Association, limits: dict[tuple[str, str], float], 
 
 
 def test_no_association_is_no_limit_and_no_error() -> None:
-    assert view(runs=[make_run()]) == LimitsView()
+    assert view(runs=[make_run()]) == Standings()
 
 
 def test_a_group_limit_holds_for_everything_below_and_counts_it() -> None:
@@ -146,12 +152,12 @@ def test_billing_that_one_run_does_not_tell_is_not_known() -> None:
 
 
 MINUTES = {("GrpTRESMins", "cpu"): 6000.0, ("GrpTRESMins", "gres/gpu"): 60.0, ("GrpWall", ""): 3600.0}
-LEFT = RawUsage(frozenset({"cpu", "billing"}), {ALICE.id: {"cpu": 7.0}}, {"def-kim": {"cpu": 4000.0}})
+LEFT = make_left({"cpu", "billing"}, {ALICE.id: {"cpu": 7.0}}, {"def-kim": {"cpu": 4000.0}})
 
 
 def test_minutes_are_used_by_what_is_left_of_past_usage_at_each_level() -> None:
     alice = with_limits(ALICE, {("GrpTRESMins", "cpu"): 5.0})
-    joined = join_limits(Associations((ROOT, with_limits(KIM, MINUTES), alice)), [make_run()], NOW, LEFT)
+    joined = join_standings(Associations.of((ROOT, with_limits(KIM, MINUTES), alice)), [make_run()], NOW, LEFT)
     used = {(limit.limit, limit.tres): limit.used for limit in joined.accounts["def-kim"].limits}
     assert used == {("GrpTRESMins", "cpu"): 4000.0, ("GrpTRESMins", "gres/gpu"): None, ("GrpWall", ""): None}
     own, above = find(user(joined), "GrpTRESMins", "cpu")
@@ -160,16 +166,16 @@ def test_minutes_are_used_by_what_is_left_of_past_usage_at_each_level() -> None:
 
 def test_without_knowing_how_usage_decays_or_counts_no_minutes_are_used() -> None:
     kim, factor = with_limits(KIM, MINUTES), {1: Qos("twice", usage_factor=2.0)}
-    unknown = join_limits(Associations((ROOT, kim)), [make_run()], NOW)
-    weighted = Associations((ROOT, with_limits(kim, MINUTES, qos=frozenset({1}))), factor)
-    for joined in (unknown, join_limits(weighted, [make_run()], NOW, LEFT)):
+    unknown = join_standings(Associations.of((ROOT, kim)), [make_run()])
+    weighted = Associations.of((ROOT, with_limits(kim, MINUTES, qos=frozenset({1}))), factor)
+    for joined in (unknown, join_standings(weighted, [make_run()], NOW, LEFT)):
         assert {limit.used for limit in joined.accounts["def-kim"].limits} == {None}
         assert joined.accounts["def-kim"].fairshare == Fairshare()
 
 
 def test_shares_and_usage_give_each_association_its_level() -> None:
-    raw = RawUsage(frozenset({"billing"}), {}, {"root": {"billing": 8.0}, "def-kim": {"billing": 2.0}})
-    joined = join_limits(Associations((ROOT, KIM, ALICE)), (), NOW, raw, {"def-kim": 3.5})
+    left = make_left({"billing"}, {}, {"root": {"billing": 8.0}, "def-kim": {"billing": 2.0}})
+    joined = join_standings(Associations.of((ROOT, KIM, ALICE)), (), NOW, left, {"def-kim": 3.5})
     assert joined.accounts["def-kim"].fairshare == Fairshare(0.25, 3.5, "slurm_exporter")
     assert user(joined).fairshare == Fairshare(0.0, None, "approximation")
 
@@ -236,12 +242,9 @@ def test_coordinators_are_those_named_and_all_users_below_an_account_that_says_s
     kim = with_limits(KIM, {}, users_are_coordinators=True)
     rows = (ROOT, kim, SUB, ALICE, make_association("def-kim-sub", "dave"), make_association("def-lee"),
             make_association("def-lee", "bob"))  # fmt: skip
-    joined = join_limits(Associations(rows, {}, {"def-lee": frozenset({"carol"})}), (), NOW)
+    joined = join_standings(Associations.of(rows, {}, [("def-lee", "carol")]))
     assert joined.coordinators == {
         "def-kim": frozenset({"alice"}), "def-kim-sub": frozenset({"dave"}), "def-lee": frozenset({"carol"}),
-    }  # fmt: skip
-    assert joined.coordinates == {
-        "alice": frozenset({"def-kim"}), "dave": frozenset({"def-kim-sub"}), "carol": frozenset({"def-lee"}),
     }  # fmt: skip
 
 
@@ -292,21 +295,28 @@ def test_what_an_account_uses_is_its_own_jobs_and_what_its_children_use(
         return [limit.used for limit in joined.accounts[name].limits if limit.account == name]
 
     for row in rows:
-        own = hold([run for run in runs if run.is_open and run.account == row.account], NOW)
-        parts = [[own.used(*key) for key in sorted(row.limits)]]
+        own = [run for run in runs if run.is_open and run.account == row.account]
+        parts = [own_use(own)]
         parts += [used(child.account) for child in rows if child.parent == row.account]
         assert used(row.account) == [sum(filter(None, column)) for column in zip(*parts, strict=True)]
 
 
-@given(RUNS, RUNS)
-def test_holdings_add_up_in_any_order(some: list[Run], others: list[Run]) -> None:
-    def added(*parts: list[Run]) -> Holdings:
-        total = Holdings()
-        for part in parts:
-            total.add(hold(part, NOW))
-        return total
+def own_use(runs: list[Run]) -> list[float | None]:
+    """Give what runs use of submitted jobs, CPUs and what is left of memory × time, in the order of the limits."""
+    running = [run for run in runs if run.holds_resources]
+    left = [round(max(0.0, (run.time_limit_seconds or 0.0) - run.limited_seconds(NOW))) for run in running]
+    seconds = sum((run.allocated.memory_bytes or 0) * time for run, time in zip(running, left, strict=True))
+    submitted = sum(run.pending_tasks or 1 for run in runs)
+    return [float(submitted), float(sum(run.allocated.cpus for run in running)), float(seconds)]
 
-    assert added(some, others) == added(others, some) == hold([*some, *others], NOW)
+
+@given(RUNS, st.permutations(range(12)))
+def test_what_runs_hold_adds_up_in_any_order(runs: list[Run], order: list[int]) -> None:
+    kim = with_limits(ROOT, {CPU: 1.0, ("GrpTRESRunMins", "mem"): 1.0, ("GrpTRES", "node"): 1.0})
+    some = numbered(runs)
+    shuffled = [some[number] for number in order if number < len(some)]
+    rows = Associations.of([kim, *(make_association(name) for name in NAMES[1:])])
+    assert join_standings(rows, some) == join_standings(rows, shuffled)
 
 
 @given(st.floats(0, 1e15), st.floats(0, 1e15), st.none() | st.integers(0, 2**50).map(float))

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.shares import shares_ratios
-from aggregator.model.association import Association
+from aggregator.model.association import Association, Associations
 from tests.builders import make_association
+from tests.standings import join_standings
 
 
 def ratios(*rows: Association) -> dict[str, float]:
-    found = shares_ratios(rows)
-    return {row.user or row.account: found[row.id] for row in rows if row.id in found}
+    found = join_standings(Associations.of(rows)).by_key
+    return {user or account: each.shares_ratio for (account, user, _), each in found.items() if each.shares_ratio}
 
 
 ROOT = make_association("root")
@@ -53,5 +53,5 @@ def test_a_loop_has_no_ratio_and_ends() -> None:
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=9))
 def test_the_ratios_of_a_level_add_up_to_one(shares: list[int]) -> None:
-    found = shares_ratios([ROOT, *(make_association(f"a{n}", id=n, shares=each) for n, each in enumerate(shares))])
+    found = ratios(ROOT, *(make_association(f"a{n}", id=n, shares=each) for n, each in enumerate(shares)))
     assert sum(found.values()) == (pytest.approx(1.0) if any(shares) else 0)

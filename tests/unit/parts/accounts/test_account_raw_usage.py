@@ -1,32 +1,62 @@
 """What is left of usage: rolled up, since then by the jobs, of every association and up the tree."""
 
+from typing import Any
+
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.join.decay import raw_usage
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.calendar import DAY, HOUR, Calendar
 from aggregator.model.decay import Decay
-from aggregator.model.usage import DecayedUsage, RawUsage, UsageCatalog
-from tests.builders import HOSTILE_NAMES, NOW, make_allocation, make_association, make_run
+from aggregator.model.job_inputs import runs_of
+from aggregator.model.usage import LEFT_SECONDS, DecayedUsage, LeftUsage, Usage, UsageCatalog
+from aggregator.parts.accounts.usage import mean_weight, sum_usage
+from tests.builders import HOSTILE_NAMES, NOW, make_allocation, make_run
 
 PARENTS = {"root": "", "def-kim": "root", "sub": "def-kim", "gone": "sub", "def-lee": "root"}
 PAIRS = {1: ("alice", "def-kim"), 2: ("carol", "sub"), 3: ("bob", "gone"), 4: (HOSTILE_NAMES[0], "def-lee")}
-CATALOG = UsageCatalog(PAIRS, PARENTS, frozenset(PARENTS) - {"gone"}, {1: "cpu", 5: "billing"}, Calendar())
+LIVE = frozenset(PARENTS) - {"gone"}
+CATALOG = UsageCatalog(PAIRS, PARENTS, LIVE, {1: "cpu", 5: "billing"}, Calendar(), {"hour": 0.0})
 UNTIL = NOW - 1800
 WEEK = Decay(7 * DAY)
 HELD = make_allocation(cpus=4, billing=10)
 
 
+class Left:
+    """What is left, TRES → seconds by association and by account."""
+
+    def __init__(self, left: LeftUsage) -> None:
+        self.tres = left.tres
+        self.associations = self._by_owner(left.associations)
+        self.accounts = self._by_owner(left.accounts)
+
+    def _by_owner(self, frame: pl.DataFrame) -> dict[Any, dict[str, float]]:
+        found: dict[Any, dict[str, float]] = {}
+        for owner, tres, seconds in frame.iter_rows():
+            found.setdefault(owner, {})[tres] = seconds
+        return found
+
+
 def make(
     associations: dict[tuple[int, str], float] | None = None, runs: tuple[Run, ...] = (), decay: Decay = WEEK,
     now: float = NOW, until: float = UNTIL,
-) -> RawUsage:  # fmt: skip
-    read = DecayedUsage(decay, NOW, 0.0, until, frozenset({"cpu", "billing"}), associations or {})
-    found = raw_usage(read, CATALOG, runs, now)
+) -> Left:  # fmt: skip
+    found = left_of(read(associations or {}, decay, until), runs, now)
     assert found is not None
-    return found
+    return Left(found)
+
+
+def read(associations: dict[tuple[int, str], float], decay: Decay, until: float) -> DecayedUsage:
+    rows = [(*key, seconds) for key, seconds in associations.items()]
+    frame = pl.DataFrame(rows, schema=LEFT_SECONDS, orient="row")
+    return DecayedUsage(decay, NOW, 0.0, until, frozenset({"cpu", "billing"}), frame)
+
+
+def left_of(decayed: DecayedUsage, runs: tuple[Run, ...], now: float) -> LeftUsage | None:
+    sums = sum_usage(Usage(now, CATALOG, until=now, decayed=decayed), runs_of(runs))
+    return sums.left if sums else None
 
 
 def test_an_accounts_usage_is_its_own_and_that_of_all_below_also_of_deleted_ones() -> None:
@@ -34,14 +64,7 @@ def test_an_accounts_usage_is_its_own_and_that_of_all_below_also_of_deleted_ones
     assert {account: sums["billing"] for account, sums in found.accounts.items()} == {
         "def-kim": 123.0, "sub": 23.0, "gone": 3.0, "root": 123.0,
     }  # fmt: skip
-    assert found.of(make_association("def-kim", "alice", id=1), "cpu") == 7.0
-
-
-def test_what_is_missing_was_not_used_and_what_was_not_read_is_not_known() -> None:
-    found = make()
-    assert found.of(make_association("def-lee"), "billing") == 0.0
-    assert found.of(make_association("def-lee", "new", id=99), "cpu") == 0.0
-    assert found.of(make_association("def-lee"), "gres/gpu") is None
+    assert found.associations[1]["cpu"] == 7.0
 
 
 def test_jobs_add_what_they_have_used_since_the_roll_up() -> None:
@@ -70,8 +93,7 @@ def test_between_two_readings_usage_goes_on_to_fade() -> None:
 
 
 def test_nothing_is_known_when_slurmdbd_has_long_ceased_to_roll_up() -> None:
-    read = DecayedUsage(Decay(), NOW, 0.0, NOW - 4 * HOUR, frozenset({"cpu"}), {(1, "cpu"): 5.0})
-    assert raw_usage(read, CATALOG, (), NOW) is None
+    assert left_of(read({(1, "cpu"): 5.0}, Decay(), NOW - 4 * HOUR), (), NOW) is None
 
 
 def test_an_association_that_was_removed_since_is_left_out() -> None:
@@ -79,7 +101,8 @@ def test_an_association_that_was_removed_since_is_left_out() -> None:
 
 
 def test_no_usage_at_all_is_no_error() -> None:
-    assert make() == RawUsage(frozenset({"cpu", "billing"}))
+    found = make()
+    assert (found.tres, found.associations, found.accounts) == ({"cpu", "billing"}, {}, {})
 
 
 AMOUNTS = st.dictionaries(st.tuples(st.sampled_from(sorted(PAIRS)), st.just("billing")), st.integers(0, 10**12))
@@ -103,3 +126,11 @@ def test_an_account_is_the_sum_of_its_users_and_of_the_accounts_below(
         below = [found.accounts.get(name, {}) for name, parent in PARENTS.items() if parent == account]
         whole = found.accounts.get(account, {}).get("billing", 0.0)
         assert whole == pytest.approx(sum(sums.get("billing", 0.0) for sums in (*users, *below)))
+
+
+@given(st.floats(0, 7200), st.floats(0, 7200), st.sampled_from([0.0, 3600.0, 7 * DAY]))
+def test_spread_evenly_usage_fades_as_the_model_of_decay_says(age: float, length: float, half_life: float) -> None:
+    decay, begin = Decay(half_life), NOW - 20_000
+    end = min(begin + length, NOW - age)
+    weight = pl.select(mean_weight(decay, pl.lit(begin), pl.lit(end), NOW)).item()
+    assert weight == pytest.approx(decay.mean_weight(begin, end, NOW), rel=1e-6)

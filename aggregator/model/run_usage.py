@@ -1,0 +1,68 @@
+"""What runs have used by TRES in a span of time, as slurmdbd would roll it up."""
+
+from typing import Final
+
+import polars as pl
+
+from aggregator.model.job_inputs import Runs
+from aggregator.model.tres import LICENSE
+
+GPU: Final = "gres/gpu"
+# What every run is given some of: the TRES, and its column of RUNS.
+_GRANTED: Final = {
+    "cpu": "granted_cpus",
+    "mem": "granted_memory_bytes",
+    "node": "granted_nodes",
+    "billing": "granted_billing",
+    GPU: "granted_gpus",
+}
+# The other columns of RUNS that usage rests on, and those of the table `jobs` that are the same.
+_OF_JOBS: Final = {
+    **{name: name for name in ("run_id", "user", "account", "qos", "state", "association_id", "suspended_seconds")},
+    "start": "start_timestamp_seconds",
+    "end": "end_timestamp_seconds",
+    **{name: name for name in (*_GRANTED.values(), "granted_gpus_by_type", "granted_licenses")},
+}
+
+
+def runs_of_table(jobs: pl.DataFrame) -> Runs:
+    """Give the runs of the table `jobs`, with the columns of RUNS that usage rests on."""
+    return Runs(jobs.select(**{name: pl.col(column) for name, column in _OF_JOBS.items()}))
+
+
+def with_ended(runs: Runs, ended: Runs) -> Runs:
+    """Give each run once: one that has ended since its row was read, as it ended."""
+    new = ended.runs.select(runs.runs.columns)
+    return Runs(pl.concat([new, runs.runs.join(new, on="run_id", how="anti")]))
+
+
+def granted_tres(runs: Runs) -> pl.DataFrame:
+    """Give what each run was given: run_id, tres, amount (memory in bytes), of what it was given anything of.
+
+    The generic gres/gpu includes every type, as Slurm's does.
+    """
+    wide = runs.runs.select("run_id", **{tres: pl.col(column) for tres, column in _GRANTED.items()})
+    named = runs.gpus.filter(pl.col("gpu_type") != "")
+    found = [
+        wide.unpivot(index="run_id", variable_name="tres", value_name="amount"),
+        named.select("run_id", tres=pl.lit(f"{GPU}:") + pl.col("gpu_type"), amount="count"),
+        runs.licenses.select("run_id", tres=pl.lit(LICENSE) + pl.col("license"), amount="count"),
+    ]
+    return pl.concat(found).filter(pl.col("amount") > 0)
+
+
+def used_between(runs: Runs, begin: float, end: float) -> pl.DataFrame:
+    """Give what each run has used in [begin, end): run_id, tres, seconds (TRES × seconds).
+
+    Suspension stops the CPUs only.
+    """
+    ran = runs.runs.select(
+        "run_id",
+        ran=pl.min_horizontal("end", pl.lit(end)) - pl.max_horizontal("start", pl.lit(begin)),
+        # Of an earlier suspension nobody knows when it was.
+        suspended=pl.when(pl.col("state") == "suspended").then("suspended_seconds").otherwise(0.0),
+        has_started=pl.col("start").is_not_null(),
+    ).filter(pl.col("has_started") & (pl.col("ran") > 0))
+    stopped = pl.when(pl.col("tres") == "cpu").then(pl.min_horizontal("suspended", "ran")).otherwise(0.0)
+    held = granted_tres(runs).join(ran, on="run_id")
+    return held.select("run_id", "tres", seconds=pl.col("amount") * (pl.col("ran") - stopped))
