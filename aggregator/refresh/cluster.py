@@ -80,10 +80,10 @@ class ClusterRefresher:
         with self._stages.measure("join"):
             joined = await executors.run(executors.REFRESH, self._layout.join, inputs, at)
         self._failing.tell(joined.failed)
-        if accounting:
+        view = self._view(at, accounting, inputs, joined)
+        if view.has_jobs:
             self._before = Before(joined.frames)
         self._accounting.learn("gpus_agree", next(iter(joined.frames["gpu_agreement"]["agrees"]), None))
-        view = self._view(at, accounting, inputs, joined)
         with self._stages.measure("publish"):
             await self._publish(view)
         with self._stages.measure("keep"):

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+import pytest
 from fakes import Outcomes
 
 from aggregator.app.layouts import CLUSTERS, FILESYSTEMS
@@ -93,6 +94,23 @@ async def test_a_run_that_ends_keeps_its_last_use() -> None:
     for step in (0, 30, 60):
         await refresher.refresh(NOW + step)
     assert [used_cpus(view) for view in views] == [[2.0], [2.0], [2.0]]
+
+
+async def test_a_failure_of_the_join_in_between_forgets_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = Views()
+    ended = make_run(end=NOW + 20, state=JobState.COMPLETED)
+    refresher = cluster_refresher(
+        views,
+        [Accounting(NOW, (make_run(),)), Accounting(NOW + 30, (ended,)), Accounting(NOW + 60, (ended,))],
+        [make_use(cpus={4711: {"node01": 2.0}}), make_use(time=NOW + 30), make_use(time=NOW + 60)],
+    )
+    await refresher.refresh(NOW)
+    with monkeypatch.context() as bug:
+        bug.setattr("aggregator.parts.jobs.join.use_of_runs", None)
+        await refresher.refresh(NOW + 30)
+    await refresher.refresh(NOW + 60)
+    assert [used_cpus(view) for view in views] == [[2.0], [], [2.0]]
+    assert [view.has_jobs for view in views] == [True, False, True]
 
 
 async def test_a_reload_keeps_the_last_use_of_the_previous_refresher() -> None:
