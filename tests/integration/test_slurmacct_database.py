@@ -188,7 +188,7 @@ async def test_runs_are_read_with_user_state_and_allocation(database: Database) 
     assert run.allocated.gpus == {"a100": 2}, "typed GPUs are in the generic count already"
     assert run.run_id > 2**63
     assert run.time_limit_seconds is None
-    assert accounting.accounts["def-kim"].parent == "root"
+    assert ("def-kim", "", "root") in accounting.associations.rows.select("account", "user", "parent").rows()
 
 
 async def test_an_ended_run_is_found_by_its_id(database: Database) -> None:

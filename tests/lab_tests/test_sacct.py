@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 
@@ -208,11 +209,11 @@ async def test_the_account_tree_is_that_of_sacctmgr(lab: Lab, service: Service) 
                                    password=lambda: lab.password_file.read_text().strip()))  # fmt: skip
     accounting = await SlurmAcct("lab", database, "lab", 600.0).fetch(time.time())
     await database.close()
-    parents = {name: account.parent for name, account in accounting.accounts.items()}
+    live = accounting.associations.rows.filter(~pl.col("deleted"))
+    parents = dict(live.filter(pl.col("user") == "").select("account", "parent").iter_rows())
     assert parents == tree(lab) == {"root": "", **ACCOUNTS}
-    assert {user: set(of) for user, of in accounting.members.items()} == {"root": {"root"}} | {
-        user: set(of) for user, of in USERS.items()
-    }
+    members = live.filter(pl.col("user") != "").select("user", "account").rows()
+    assert set(members) == {("root", "root"), *((user, account) for user, of in USERS.items() for account in of)}
     shown = service.data("/api/v1/clusters/lab/accounts")["accounts"]
     assert {account["account"]: account["parent"] for account in shown}.items() <= parents.items()
 
