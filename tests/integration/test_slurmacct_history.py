@@ -3,9 +3,9 @@
 import random
 from collections.abc import AsyncIterator
 
+import polars as pl
 import pytest
 
-from aggregator.model.accounting import Run
 from aggregator.model.history import RunKey, Search
 from aggregator.model.jobid import JobId
 from aggregator.queries.history import HistoryQueries
@@ -23,6 +23,7 @@ ENDED, USERS, ARRAY = 200_000, 200, 4_000_000
 CANCELLED_AT_ONCE = 2_500
 TABLE = f"`{CLUSTER}_job_table`"
 YEAR = 365 * 86_400
+EVERY = pl.lit(True)
 SINCE = NOW - YEAR
 COLUMNS = (
     "job_db_inx, account, job_name, id_assoc, id_job, id_user, het_job_offset, nodelist, `partition`, state, timelimit,"
@@ -170,19 +171,19 @@ async def test_uids_of_an_account_are_those_of_its_members(history: SlurmHistory
 
 
 async def pages(
-    history: SlurmHistory, search: Search, limit: int, wanted: object = lambda run: True, rows: int = 10_000
-) -> list[Run]:
+    history: SlurmHistory, search: Search, limit: int, wanted: pl.Expr = EVERY, rows: int = 10_000
+) -> pl.DataFrame:
     queries = HistoryQueries({CLUSTER: history})
-    found: list[Run] = []
+    found: list[pl.DataFrame] = []
     after: RunKey | None = None
     while True:
-        page = await queries.page(CLUSTER, search, wanted, after, limit, rows)  # type: ignore[arg-type]
-        assert len(page.runs) <= limit
+        page = await queries.page(CLUSTER, search, wanted, after, limit, rows)
+        assert page.runs.height <= limit
         assert page.last is None or after is None or page.last < after, "progress is guaranteed"
-        found += page.runs
+        found.append(page.runs)
         after = page.last
         if after is None:
-            return found
+            return pl.concat(found)
 
 
 def expected(mariadb: MariaDB, condition: str) -> list[int]:
@@ -203,8 +204,9 @@ async def test_pages_give_every_run_exactly_once_in_order(
     since, until = NOW - 100 * (ENDED - 49_000), NOW + 1
     users = "1" if uids is None else f"id_user IN ({','.join(map(str, sorted(uids)))})"
     found = await pages(history, Search(since=since, until=until, uids=uids), limit)
-    assert [run.run_id for run in found] == expected(mariadb, f"time_end>={since} AND time_end<{until} AND {users}")
-    assert len(found) > CANCELLED_AT_ONCE
+    runs = expected(mariadb, f"time_end>={since} AND time_end<{until} AND {users}")
+    assert found["run_id"].to_list() == runs
+    assert found.height > CANCELLED_AT_ONCE
 
 
 async def test_filters_that_no_index_serves_end_pages_early_and_lose_nothing(
@@ -212,8 +214,8 @@ async def test_filters_that_no_index_serves_end_pages_early_and_lose_nothing(
 ) -> None:
     since = NOW - 100 * (ENDED - 45_000)
     search = Search(since=since, until=NOW + 1)
-    found = await pages(history, search, 100, lambda run: run.partition == "gpu", rows=2000)
-    assert [run.run_id for run in found] == expected(mariadb, f"time_end>={since} AND `partition`='gpu'")
+    found = await pages(history, search, 100, pl.col("partition") == "gpu", rows=2000)
+    assert found["run_id"].to_list() == expected(mariadb, f"time_end>={since} AND `partition`='gpu'")
 
 
 async def test_runs_that_are_inserted_between_two_pages_change_nothing_else(
@@ -228,8 +230,8 @@ async def test_runs_that_are_inserted_between_two_pages_change_nothing_else(
     arrived = 0
     while True:
         search = Search(since=since, until=until)
-        page = await queries.page(CLUSTER, search, lambda run: True, after, 211)
-        seen += [run.run_id for run in page.runs]
+        page = await queries.page(CLUSTER, search, EVERY, after, 211)
+        seen += page.runs["run_id"].to_list()
         after = page.last
         if after is None:
             break
@@ -256,7 +258,7 @@ async def test_ids_and_arrays_are_read_by_their_own_indexes(
     by_id = await history.ended(Search(since=SINCE - YEAR, until=NOW + 1, ids=frozenset({JobId(4711)})), None)
     assert [run.job_id for _, run in by_id.runs] == [4711]
     whole = await pages(history, Search(since=SINCE, until=NOW, arrays=frozenset({ARRAY})), 1000)
-    assert [run.array_task_id for run in whole] == list(range(CANCELLED_AT_ONCE, 0, -1))
+    assert whole["array_task_id"].to_list() == list(range(CANCELLED_AT_ONCE, 0, -1))
     outside = await history.ended(Search(since=NOW - 10, until=NOW, arrays=frozenset({ARRAY})), None)
     assert outside.runs == ()
 
