@@ -79,8 +79,8 @@ class ClusterRefresher:
             accounting, inputs = await self._fetch(at)
         with self._stages.measure("join"):
             joined = await executors.run(executors.REFRESH, self._layout.join, inputs, at)
+            view = await executors.run(executors.REFRESH, self._view, at, accounting, inputs, joined)
         self._failing.tell(joined.failed)
-        view = self._view(at, accounting, inputs, joined)
         if view.has_jobs:
             self._before = Before(joined.frames)
         self._accounting.learn("gpus_agree", next(iter(joined.frames["gpu_agreement"]["agrees"]), None))

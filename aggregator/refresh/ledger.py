@@ -169,8 +169,7 @@ class LedgerRefresher:
         jobs, accounted = self._view().frames.get("jobs"), self._accounted_until()
         if accounted is None or jobs is None:
             return 0
-        running = jobs.filter(_ON_NODES).height
-        newest = await self._newest(at, running)
+        newest = await self._newest(at, jobs)
         if newest is None:
             return 0
         settled = min(accounted, newest) - self._source.settle_seconds
@@ -179,19 +178,19 @@ class LedgerRefresher:
             if self._totals is None:
                 self._totals = await self._load(settled)
             self._refuse_the_future(self._totals, newest)
-            count = self._missing(self._totals, settled, running)
+            count = await self._missing(self._totals, settled, jobs)
             if count <= 0:
                 break
             added += await self._add(self._totals, count, newest, jobs)
         return added
 
-    async def _newest(self, at: float, running: int) -> float | None:
+    async def _newest(self, at: float, jobs: pl.DataFrame) -> float | None:
         """Give the time of the newest sample: our own clock may be wrong, and the samples late.
 
         None while nothing runs and nothing is scraped. Raises FetchError.
         """
         newest = await self._source.newest(at)
-        if newest is None and running:
+        if newest is None and await _count_running(jobs):
             raise FetchError("Prometheus has no sample of `up` in the five minutes before our clock, while jobs run")
         return newest
 
@@ -245,10 +244,12 @@ class LedgerRefresher:
             return ours
         return await self._keeper.load(self._cluster, KEEP_ENDED_SECONDS) or ours
 
-    def _missing(self, totals: LedgerTotals, settled: float, running: int) -> int:
-        window = self._source.window
-        limit = max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, running)))
-        return min(limit, math.floor((settled - self._next_begin(totals)) / window))
+    async def _missing(self, totals: LedgerTotals, settled: float, jobs: pl.DataFrame) -> int:
+        """Count the windows that may be added at once; none has closed at most refreshes."""
+        due = math.floor((settled - self._next_begin(totals)) / self._source.window)
+        if due <= 0:
+            return 0
+        return min(due, max(1, min(MAX_WINDOWS, MAX_POINTS // max(1, await _count_running(jobs)))))
 
     def _next_begin(self, totals: LedgerTotals) -> float:
         """Give where the next window begins: aligned, also when the windows have been given another length."""
@@ -294,6 +295,10 @@ class LedgerRefresher:
             rejected=dict(self._source.rejected),
         )
         self._publish(self._status)
+
+
+async def _count_running(jobs: pl.DataFrame) -> int:
+    return await executors.run(executors.REFRESH, lambda: jobs.filter(_ON_NODES).height)
 
 
 def _added(

@@ -79,6 +79,7 @@ class SummaryKeeper:
             self._begun = self._store.begun
             self._saved.clear()
         ended = await executors.run(executors.REFRESH, to_keep, view.frames["jobs"])
+        trusted = await executors.run(executors.REFRESH, _trusted, view)
         saved = self._saved.get(view.cluster, ended.clear())
         new = ended.join(saved, on="run_id", how="anti")
         started = time.perf_counter()
@@ -86,7 +87,7 @@ class SummaryKeeper:
             async with asyncio.timeout(SAVE_SECONDS):
                 # When there is nothing to save: whether it could be.
                 await (self._store.check() if new.is_empty() else self._store.save_summaries(view.cluster, new))
-                await self._prune(_trusted(view))
+                await self._prune(trusted)
         except (StateError, TimeoutError) as error:
             text = str(error) or f"state.url: no answer within {SAVE_SECONDS:g} s"
             self._tell(view.time, new.height, time.perf_counter() - started, text)

@@ -18,7 +18,7 @@ from tests.lab.service import Service
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _READY_SECONDS = 900.0
 # With less than this share of a CPU, over this time, the service does nothing but wait.
-_QUIET, _QUIET_SECONDS = 0.25, 0.5
+_QUIET, _QUIET_SECONDS = 0.05, 0.5
 _REST_SECONDS = 120.0
 # A window of a minute is closed and has settled, and a refresh has come by.
 _LEDGER_SECONDS = 200.0
