@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aggregator import cli
 from tests.bench.board import TICK_SECONDS, Board
-from tests.bench.clocks import waited_seconds
+from tests.bench.clocks import WaitingClock
 
 
 def main() -> int:
@@ -55,7 +55,7 @@ class Ticker:
         self._loop = loop
         self._board = board
         self._due = 0.0
-        self._pid = os.getpid()
+        self._waiting = WaitingClock(os.getpid())
 
     def start(self) -> None:
         self._due = self._loop.time() + TICK_SECONDS
@@ -63,7 +63,7 @@ class Ticker:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        self._board.add(self._due, now, waited_seconds(self._pid))
+        self._board.add(self._due, now, self._waiting.seconds())
         # Those that were due meanwhile are counted when the board is read.
         self._due += TICK_SECONDS * (1 + (now - self._due) // TICK_SECONDS)
         self._loop.call_at(self._due, self._tick)
