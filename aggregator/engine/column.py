@@ -145,6 +145,8 @@ class Table:
     columns: tuple[Column, ...]
     where: str = ""
     size: str = ""
+    # Names and types of the frame: made once, for it is asked for with every frame.
+    schema: pl.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -155,11 +157,7 @@ class Table:
             used |= {*sample.label_columns.values(), sample.total, sample.where}
         if missing := used - {*names, ""}:
             raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Give the frame's names and types."""
-        return pl.Schema({column.name: column.dtype for column in self.columns})
+        object.__setattr__(self, "schema", pl.Schema({column.name: column.dtype for column in self.columns}))
 
     @property
     def samples(self) -> Sequence[Sample]:

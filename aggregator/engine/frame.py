@@ -19,9 +19,21 @@ def frame_of(table: Table, columns: Mapping[str, Sequence[Any] | pl.Series]) -> 
 
 def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Give a frame the columns of its table, in their order and of their types; one that is missing is null."""
-    missing = {name: None for name in table.schema if name not in frame.columns}
-    found = frame.with_columns(**missing).select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
-    return found.with_columns(pl.selectors.float().fill_nan(None))
+    found = frame.schema  # made anew whenever it is asked for
+    changed = [
+        _of_type(name, dtype, found.get(name)).alias(name)
+        for name, dtype in table.schema.items()
+        if found.get(name) != dtype or dtype.is_float()
+    ]
+    return frame.with_columns(changed).select(*table.schema)
+
+
+def _of_type(name: str, dtype: pl.DataType, found: pl.DataType | None) -> pl.Expr:
+    """Make a column of its type: null where the frame has none, and where it is NaN."""
+    if found is None:
+        return pl.lit(None, dtype)
+    column = pl.col(name) if found == dtype else pl.col(name).cast(dtype)
+    return column.fill_nan(None) if dtype.is_float() else column
 
 
 def empty(table: Table) -> pl.DataFrame:

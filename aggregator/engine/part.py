@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from aggregator.engine.column import Column, DeclarationError, Listing, Table
-from aggregator.engine.exposition import Folded, Limits, Member, Rests, fold, render
+from aggregator.engine.exposition import Folded, Limits, Member, Rests, Writer, fold
 from aggregator.engine.frame import Frames, conform, empty
 
 T = TypeVar("T")
@@ -64,10 +64,12 @@ class Layout:
         self.kind = kind
         self.parts = tuple(parts)
         self.tables: Mapping[str, Table] = _with_columns(parts)
+        self._writers = {name: Writer(table, kind) for name, table in self.tables.items()}
+        self._empty = {name: empty(table) for name, table in self.tables.items()}
 
     def empty(self) -> dict[str, pl.DataFrame]:
         """Give all frames without rows."""
-        return {name: empty(table) for name, table in self.tables.items()}
+        return dict(self._empty)
 
     @property
     def listings(self) -> Sequence[Listing]:
@@ -81,8 +83,8 @@ class Layout:
     def render(self, name: str, frames: Frames, rests: Rests = MappingProxyType({})) -> Mapping[str, Member]:
         """Write every family of one thing that has samples: family name → member."""
         members: dict[str, Member] = {}
-        for table in self.tables.values():
-            members |= render(table, frames[table.name], {self.kind: name}, rests.get(table.name, {}))
+        for table, writer in self._writers.items():
+            members |= writer.write(name, frames[table], rests.get(table, {}))
         return members
 
     def join(self, inputs: Inputs, at: float) -> Joined:

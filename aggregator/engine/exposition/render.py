@@ -6,7 +6,6 @@ Members are gzip streams: concatenated, they are one valid gzip body.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from types import MappingProxyType
 
 import polars as pl
 from isal import igzip
@@ -17,9 +16,12 @@ from aggregator.engine.exposition.fold import Rest
 
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 _FRAGMENT = "fragment"
+_COUNT = "#"  # before a column's name: in how many rows it is shown
+_CELLS = 50_000  # lines written in one pass
 # The value of all labels that say what a row is, in the sum of those that are folded.
 OTHER = "_other"
 _ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
+_TRANSLATED = str.maketrans({**_ESCAPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """The samples of a column, those of a row together, and of how many rows there are none because they are folded."""
+    """The samples of a column, of how many rows they are, and of how many there are none because they are folded."""
 
-    lines: pl.Series
+    text: bytes
+    count: int
     folded: int = 0
 
 
@@ -58,63 +61,97 @@ def compress(content: bytes) -> bytes:
     return igzip.compress(content, compresslevel=_LEVEL, mtime=0)
 
 
-def render(
-    table: Table, frame: pl.DataFrame, scope: Mapping[str, str], rests: Mapping[str, Rest] = MappingProxyType({})
-) -> Mapping[str, Member]:
-    """Write every family of a table that has samples: family name → member.
+class Writer:
+    """Writes the families of a table; its expressions are made once, for making them costs as much as many lines."""
 
-    scope has the labels of what the frame belongs to, such as `cluster="narval"`. rests are what columns have beside
-    the frame's rows.
-    """
-    of_scope = {label: pl.lit(value) for label, value in scope.items()}
-    of_rows = {label: pl.col(column) for label, column in table.labels.items()}
-    of_others = {label: pl.lit(OTHER) for label in table.labels}
-    shown = frame.filter(pl.col(table.where)) if table.where else frame
-    with_fragments = shown.with_columns(fragment({**of_scope, **of_rows}).alias(_FRAGMENT))
-    written: dict[Family, list[_Lines]] = {}
-    for column in table.columns:
-        if (sample := column.sample) is not None:
-            lines = written.setdefault(sample.family, [])
-            rest = rests.get(column.name)
-            lines.append(_Lines(_lines(with_fragments, column.name, sample), rest.folded if rest else 0))
-            if rest:
-                others = rest.others.with_columns(fragment({**of_scope, **of_others}).alias(_FRAGMENT))
-                lines.append(_Lines(_lines(others, VALUE, replace(sample, constant=False, where=""))))
-    members = {family.name: _member(family, columns) for family, columns in written.items()}
-    return {name: member for name, member in members.items() if member.series or member.folded}
+    def __init__(self, table: Table, kind: str) -> None:
+        """kind is the label of what the table's frames belong to, such as `cluster`."""
+        self._table = table
+        self._scope = kind
+        self._samples = {column.name: column.sample for column in table.columns if column.sample is not None}
+        self._texts = {name: _text(name, sample).alias(name) for name, sample in self._samples.items()}
+        self._counts = {
+            name: sample.is_shown(name).sum().alias(_COUNT + name) for name, sample in self._samples.items()
+        }
+        self._labels = fragment({label: pl.col(column) for label, column in table.labels.items()})
+
+    def write(self, of: str, frame: pl.DataFrame, rests: Mapping[str, Rest]) -> Mapping[str, Member]:
+        """Write every family that has samples: family name → member. of is what the frame belongs to.
+
+        rests are what columns have beside the frame's rows.
+        """
+        lines = self._lines(of, frame)
+        written: dict[Family, list[_Lines]] = {}
+        for column, sample in self._samples.items():
+            family = written.setdefault(sample.family, [])
+            if column in lines:
+                family.append(lines[column])
+            if column in rests:
+                family.append(self._rest(of, sample, rests[column]))
+        members = {family.name: _member(family, columns) for family, columns in written.items() if columns}
+        return {name: member for name, member in members.items() if member.series or member.folded}
+
+    def _lines(self, of: str, frame: pl.DataFrame) -> Mapping[str, _Lines]:
+        """Write the samples of the columns; a row in which a column is not known has none.
+
+        Many columns of few rows are written in one pass, for a pass costs as much as a thousand lines; few columns of
+        many rows, for the text of a pass is held whole.
+        """
+        shown = frame.filter(frame[self._table.where]) if self._table.where else frame
+        if shown.is_empty():
+            return {}
+        with_labels = shown.with_columns(self._with_scope(of, self._labels))
+        lines: dict[str, _Lines] = {}
+        columns, at_once = list(self._samples), max(1, _CELLS // shown.height)
+        for first in range(0, len(columns), at_once):
+            names = columns[first : first + at_once]
+            found = with_labels.select(*(self._texts[name] for name in names), *(self._counts[name] for name in names))
+            lines |= {name: _Lines(found[name].item().encode(), found[_COUNT + name].item()) for name in names}
+        return lines
+
+    def _rest(self, of: str, sample: Sample, rest: Rest) -> _Lines:
+        """Write the sums of a column's rows that have no series of their own."""
+        shown = replace(sample, constant=False, where="")
+        others = fragment(dict.fromkeys(self._table.labels, OTHER))
+        found = rest.others.with_columns(self._with_scope(of, others)).select(_text(VALUE, shown))
+        return _Lines(found.item().encode(), len(rest.others), rest.folded)
+
+    def _with_scope(self, of: str, labels: pl.Expr) -> pl.Expr:
+        return _joined(fragment({self._scope: of}), labels).alias(_FRAGMENT)
 
 
 def _member(family: Family, columns: Sequence[_Lines]) -> Member:
     """Put the lines of a family's columns together."""
-    text = b"".join(column.lines.str.join("").cast(pl.Binary).item() for column in columns if len(column.lines))
     series = len(family.edges) + 3 if family.edges else 1
-    count, folded = sum(len(column.lines) for column in columns), sum(column.folded for column in columns)
-    return Member(compress(text), series * count, series * folded)
+    count, folded = sum(column.count for column in columns), sum(column.folded for column in columns)
+    return Member(compress(b"".join(column.text for column in columns)), series * count, series * folded)
 
 
-def fragment(labels: Mapping[str, pl.Expr]) -> pl.Expr:
-    """Write `a="x",b="y"` of each row with escaped values; an empty value is no label, as Prometheus sees it."""
-    pairs = [_pair(label, value.cast(pl.String)) for label, value in labels.items()]
-    return pl.concat_str(pairs).str.strip_suffix(",") if pairs else pl.lit("")
-
-
-def _pair(label: str, value: pl.Expr) -> pl.Expr:
-    escaped = value.str.replace_many(_ESCAPED)
-    pair = pl.concat_str(pl.lit(f'{label}="'), escaped, pl.lit('",'))
-    return pl.when(value.fill_null("") == "").then(pl.lit("")).otherwise(pair)
-
-
-def _lines(frame: pl.DataFrame, column: str, sample: Sample) -> pl.Series:
-    """Write a column's samples, the lines of one row together; a row in which it is not known has none."""
-    needed = {_FRAGMENT, column, *sample.label_columns.values(), *filter(None, (sample.total, sample.where))}
-    known = frame.select(needed).filter(sample.is_shown(column))
-    own = {label: pl.lit(value) for label, value in sample.labels.items()}
+def _text(column: str, sample: Sample) -> pl.Expr:
+    """Write a column's samples, one after the other."""
+    own: dict[str, pl.Expr | str] = {**sample.labels}
     own |= {label: pl.col(name) for label, name in sample.label_columns.items()}
     labels = _joined(pl.col(_FRAGMENT), fragment(own)) if own else pl.col(_FRAGMENT)
     if sample.total:
-        return known.select(_histogram(column, sample, labels)).to_series()
-    value = pl.lit("1.0") if sample.constant else _number(pl.col(column))
-    return known.select(_line(sample.family.name, labels, value)).to_series()
+        text = _histogram(column, sample, labels)
+    else:
+        value = pl.lit("1.0") if sample.constant else _number(pl.col(column))
+        text = _line(sample.family.name, labels, value)
+    return text.filter(sample.is_shown(column)).str.join("")
+
+
+def fragment(labels: Mapping[str, pl.Expr | str]) -> pl.Expr:
+    """Write `a="x",b="y"` of each row with escaped values; an empty value is no label, as Prometheus sees it."""
+    pairs = [_pair(label, value) for label, value in labels.items()]
+    return pl.concat_str(pairs).str.strip_suffix(",") if pairs else pl.lit("")
+
+
+def _pair(label: str, value: pl.Expr | str) -> pl.Expr:
+    if isinstance(value, str):
+        return pl.lit(f'{label}="{value.translate(_TRANSLATED)}",' if value else "")
+    text = value.cast(pl.String)
+    pair = pl.concat_str(pl.lit(f'{label}="'), text.str.replace_many(_ESCAPED), pl.lit('",'))
+    return pl.when(text.fill_null("") == "").then(pl.lit("")).otherwise(pair)
 
 
 def _line(name: str, labels: pl.Expr, value: pl.Expr) -> pl.Expr:

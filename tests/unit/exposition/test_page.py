@@ -23,7 +23,7 @@ VIEWS = (
 MOONS = OwnFamilies(object, lambda _: [GaugeMetricFamily("hpc_aggregator_moons", "Moons.", 1)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page() -> Page:
     return make_page(VIEWS)
 

@@ -15,7 +15,7 @@ from scrape import samples_of
 
 from aggregator.app.layouts import CLUSTERS
 from aggregator.engine.column import Column, Family, Sample, Table
-from aggregator.engine.exposition import head, render
+from aggregator.engine.exposition import Writer, head
 from aggregator.engine.view import View
 from aggregator.parts.jobs.rows import shorten
 from aggregator.parts.jobs.settings import JobSettings
@@ -87,7 +87,7 @@ def written_values(*values: float | None) -> tuple[list[str], list[float]]:
     """Render a sample of each value; give their texts and what is parsed of them."""
     sizes = pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
     frame = pl.DataFrame({"name": [f"thing {number}" for number in range(len(values))], "size": sizes})
-    lines = gzip.decompress(render(THINGS, frame, {"cluster": "narval"})["hpc_thing_size"].content).decode()
+    lines = gzip.decompress(Writer(THINGS, "cluster").write("narval", frame, {})["hpc_thing_size"].content).decode()
     read = [sample.value for family in parse_text(lines) for sample in family.samples]
     return [line.rpartition(" ")[2] for line in lines.splitlines()], read
 

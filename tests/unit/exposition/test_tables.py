@@ -2,6 +2,8 @@
 
 import gzip
 import math
+from collections.abc import Mapping
+from functools import cache
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,6 +37,13 @@ def samples_of(member: Member) -> Samples:
     return [({"__name__": each.name, **each.labels}, each.value) for each in samples]
 
 
+@cache
+def rendered(kind: str) -> Mapping[str, Member]:
+    """Give the families of the rich frames of a kind: written once for all tests, for they are only read."""
+    layout, frames = next(found for found in RICH if found[0].kind == kind)
+    return layout.render("it", frames)
+
+
 def of_cluster(name: str, frames: Frames) -> Samples:
     members = CLUSTERS.render("narval", frames)
     return samples_of(members[name]) if name in members else []
@@ -42,7 +51,7 @@ def of_cluster(name: str, frames: Frames) -> Samples:
 
 @every_family
 def test_every_family_has_samples_when_everything_is_known(listing: Listing, layout: Layout, frames: Frames) -> None:
-    member = layout.render("it", frames)[listing.name]
+    member = rendered(layout.kind)[listing.name]
     found = samples_of(member)
     assert len(found) == member.series > 0
     assert len({tuple(sorted(labels.items())) for labels, _ in found}) == len(found)
