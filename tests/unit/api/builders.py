@@ -1,7 +1,10 @@
 """Small runs, jobs and sources, and stand-ins for what the API reads."""
 
+import pickle
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -122,16 +125,18 @@ def publish_jobs(
     own = {name: frame for name, frame in (frames or {}).items() if not frame.is_empty()}
     shown = {
         "time": NOW - 10, "runs": {job.run.run_id: job.run for job in jobs},
-        "frames": {**_frames(jobs, compiled, known, *inputs), **own},
+        "frames": {**_frames(pickle.dumps((jobs, rules, known, *inputs))), **own},
         "context": Inputs(compiled, Observation()), **view,
     }  # fmt: skip
     store.publish_cluster(ClusterView(cluster="narval", **shown))
     store.publish_source(status or make_status())
 
 
-def _frames(jobs: Sequence[Job], *inputs: object) -> Frames:
-    """Join the parts one after the other, with the use that a test says."""
-    given = Inputs(runs_of([job.run for job in jobs]), *inputs)
+@lru_cache(maxsize=64)
+def _frames(pickled: bytes) -> Frames:
+    """Join the parts one after the other, with the use that a test says: the same site once for all tests of it."""
+    jobs, rules, *inputs = pickle.loads(pickled)
+    given = Inputs(runs_of([job.run for job in jobs]), compile_rules(rules), *inputs)
     frames = CLUSTERS.empty()
     for part in CLUSTERS.parts:
         made = part.join(frames, given, NOW - 10)
@@ -140,7 +145,7 @@ def _frames(jobs: Sequence[Job], *inputs: object) -> Frames:
             uses = {job.run.run_id: job.use for job in jobs}
             rows = [{**row, **uses[row["run_id"]]} for row in frames["jobs"].iter_rows(named=True)]
             frames["jobs"] = pl.DataFrame(rows, schema=frames["jobs"].schema)
-    return frames
+    return MappingProxyType(frames)
 
 
 def frames_of(**tables: Sequence[Mapping[str, Any]]) -> Frames:
