@@ -11,12 +11,13 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes --on
 # Tests run in so many processes; tests/workers.py says which run one after another.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
+UNIT := -m "not mariadb" tests/unit tests/contract
 # A tool for those who pin anew; later ones of either may not go together.
 PIN_TOOLS := pip==25.3 pip-tools==7.5.3
 BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
 SBOM_TOOL := cyclonedx-bom==7.5.0
 
-.PHONY: help run test check soak lab bench differential requirements wheel sbom clean
+.PHONY: help run test check house soak lab bench differential requirements wheel sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,17 +26,20 @@ help:  ## list the targets
 run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server, no root needed)
 	$(BIN)/python -m aggregator demo
 
-test: check  ## every test, on real servers (installs missing Debian packages as root)
+test: house  ## every test, on real servers (installs missing Debian packages as root)
+	$(PYTEST) -q $(UNIT)
 	# The lab is a whole site on this machine: nothing else runs beside it.
 	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
 	$(PYTEST) --durations=15 -m "(mariadb or not unit) and not soak" --no-skips --ignore=tests/lab_tests tests
 
-check: $(VENV)/.test  ## lint, types, layers and unit tests, about two minutes
+check: house  ## lint, types, layers and unit tests (properties with few examples), about a minute and a half
+	$(PYTEST) -q --hypothesis-profile=brief $(UNIT)
+
+house: $(VENV)/.test  ## lint, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -q -m "not mariadb" tests/unit tests/contract
 
 soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
 	$(BIN)/python -m tests.faults

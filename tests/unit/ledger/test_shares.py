@@ -42,7 +42,7 @@ def cpus(count: float, **changes: Any) -> Row:
     return {"allocated_cpus": float(count), "allocated_memory_bytes": 0.0, **changes}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(site=sites())
 def test_runs_and_idle_and_unattributed_add_up_to_what_was_measured(site: Site) -> None:
     """Of every model; and what runs gain of all nodes is what the nodes gave to jobs."""
@@ -65,7 +65,7 @@ def measured(site: Site, node: str) -> float:
     return row["watts"] + own
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(site=sites())
 def test_nothing_is_negative_or_not_a_number_and_no_key_comes_twice(site: Site) -> None:
     gained = site.gains()

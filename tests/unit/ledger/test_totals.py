@@ -94,7 +94,7 @@ def test_the_totals_that_were_given_stay_as_they_are() -> None:
         assert_frame_equal(getattr(before, name), frame)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(site=sites(), cut=st.integers(0, 4))
 def test_totals_do_not_depend_on_where_the_service_was_stopped(site: Site, cut: int) -> None:
     """Windows added in one go, or in two with a restart between them, give the same totals."""
@@ -105,7 +105,7 @@ def test_totals_do_not_depend_on_where_the_service_was_stopped(site: Site, cut: 
     same(after, site.totals(), rel_tol=1e-9, abs_tol=1e-6)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(site=sites())
 def test_what_is_stored_is_read_back_to_the_last_bit(site: Site) -> None:
     totals = site.totals()

@@ -150,7 +150,7 @@ def near(value: float) -> Any:
     return pytest.approx(value, rel=1e-9, abs=_ROUNDING)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(sites())
 def test_jobs_and_users_and_accounts_and_nodes_and_the_cluster_add_up(site: Site) -> None:
     frames = shown(site)
@@ -166,7 +166,7 @@ def test_jobs_and_users_and_accounts_and_nodes_and_the_cluster_add_up(site: Site
     assert _sum(frames["jobs"], "node_watts", "gpu_watts") == near(watts)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(sites())
 def test_costs_of_users_add_up_to_those_of_accounts_and_jobs(site: Site) -> None:
     frames = shown(site)
