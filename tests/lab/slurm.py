@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -161,23 +162,26 @@ class Slurm:
         """Requeue a running job, and wait until it runs again."""
         self.scontrol("requeue", str(job_id))
         self.wait_state(job_id, "PENDING")
-        wait_until(lambda: self._released(job_id), 180, f"job {job_id} to run again")
+        wait_until(lambda: self._released(job_id), 60, f"job {job_id} to run again")
 
     def _released(self, job_id: int) -> bool:
         """Let a requeued job start now, and tell whether it has.
 
         It would wait two minutes, as long as its old credential lives; slurmctld sets that time once more when the
-        old run has completed, so once is not enough.
+        old run has completed, so once is not enough. A job that may start already is left alone: every update is work
+        for the scheduler that shall start it.
         """
-        states = {row["state"] for row in self.squeue() if row["id"] == str(job_id)}
-        if states == {"PENDING"}:
+        shown = self.scontrol("show", "job", str(job_id))
+        state, eligible = (re.findall(rf"\b{key}=(\S+)", shown)[0] for key in ("JobState", "EligibleTime"))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        if state == "PENDING" and (eligible == "Unknown" or datetime.fromisoformat(eligible) > now):
             try:
                 self.scontrol("update", f"JobId={job_id}", "StartTime=now")
             except RuntimeError as error:
                 # It has started since it was listed: the next look sees it run.
                 if "no longer pending" not in str(error):
                     raise
-        return states == {"RUNNING"}
+        return state == "RUNNING"
 
     def restarts(self, job_id: int) -> int:
         """Return how often the job was requeued."""
