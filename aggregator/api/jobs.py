@@ -74,8 +74,8 @@ async def get_job(request: web.Request) -> web.Response:
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
-    known = {run.run_id: run for run in recorded}
-    runs = [view.runs.get(run_id) or known[run_id] for run_id in jobs["run_id"]]
+    known = {run.run_id: run for run in (*recorded, *view.runs.with_ids(live["run_id"]))}
+    runs = [known[run_id] for run_id in jobs["run_id"]]
     around, around_warnings = await around_of(request, view.cluster, runs, jobs, sight, readable=not warnings)
     rows = await executors.run(executors.ANSWERS, _rows, view, jobs, kept, live)
     shown = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]

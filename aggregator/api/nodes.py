@@ -29,7 +29,7 @@ from aggregator.join.series import within
 from aggregator.model.accounting import Run
 from aggregator.model.history import Search
 from aggregator.model.hostlist import HostlistError, expand_hostlist
-from aggregator.model.job_inputs import RUNS, runs_of
+from aggregator.model.job_inputs import RUNS, Runs
 from aggregator.model.moment import rfc3339
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView
@@ -92,7 +92,7 @@ async def get_node(request: web.Request) -> web.Response:
     view, now = looked.view, request.app[CLOCK]()
     warnings = list(source_warnings(request.app[STORE].current, view.cluster))
     (node,) = nodes_json(view, await _with_states(request, view, looked.node, warnings))
-    on_it = _runs(view, HOLDS & pl.col("nodes").list.contains(looked.name))
+    on_it = _runs(view, HOLDS & pl.col("nodes").list.contains(looked.name)).runs
     seen = on_it.filter(looked.sight.seen)
     audit(request, seen["user"].unique())
     data = {
@@ -150,7 +150,7 @@ async def get_node_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
     view, sight = _view(request)
     names = _named(view, request.match_info["node"])
-    seen = [view.runs[run_id] for run_id in view.frames["jobs"].filter(sight.seen)["run_id"]]
+    seen = list(_runs(view, sight.seen))
     on_them = frozenset(view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"])
     audit(request, {run.user for run in seen if run.job_id in on_them})
     now = request.app[CLOCK]()
@@ -271,12 +271,12 @@ def _range(asked: Parameters, now: float, seconds: float) -> tuple[float, float]
 
 
 def _open_runs(looked: _Looked, start: float, end: float) -> pl.DataFrame:
-    return _runs(looked.view, pl.col("is_open")).filter(_was_there(looked.name, start, end))
+    return _runs(looked.view, pl.col("is_open")).runs.filter(_was_there(looked.name, start, end))
 
 
-def _runs(view: ClusterView, chosen: pl.Expr) -> pl.DataFrame:
-    """Give the snapshot's runs (RUNS) that are chosen by the columns of `jobs`."""
-    return runs_of([view.runs[run_id] for run_id in view.frames["jobs"].filter(chosen)["run_id"]]).runs
+def _runs(view: ClusterView, chosen: pl.Expr) -> Runs:
+    """Give the snapshot's runs that are chosen by the columns of `jobs`."""
+    return view.runs.with_ids(view.frames["jobs"].filter(chosen)["run_id"])
 
 
 def _runs_json(looked: _Looked, runs: pl.DataFrame, now: float) -> list[Json]:

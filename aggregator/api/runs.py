@@ -13,7 +13,7 @@ from aggregator.model.view import ClusterView
 
 def live_runs(view: ClusterView, asked: JobId) -> Sequence[Run]:
     """Give those of the snapshot."""
-    return [view.runs[run_id] for run_id in view.frames["jobs"].filter(means(asked))["run_id"]]
+    return list(view.runs.with_ids(view.frames["jobs"].filter(means(asked))["run_id"]))
 
 
 async def read_runs(request: web.Request, view: ClusterView, asked: JobId, sees: Callable[[Run], bool]) -> list[Run]:

@@ -17,7 +17,6 @@ from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
 from aggregator.model.moment import rfc3339
-from aggregator.model.run_usage import runs_of_table
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
 from aggregator.model.view import ClusterView
 from aggregator.queries.usage import History, NoUsage, Owners, Span
@@ -86,7 +85,7 @@ async def _answer(
 ) -> web.Response:
     span = _span(asked, catalog, request.app[CLOCK]())
     owners = Owners(of=pairs, qos=_qos(asked, catalog))
-    history = await request.app[USAGE].of(view.cluster, owners, span, runs_of_table(view.frames["jobs"]))
+    history = await request.app[USAGE].of(view.cluster, owners, span, view.runs)
     data = {
         "cluster": view.cluster,
         **shown,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from aggregator.app.check_report import Outcome
 from aggregator.app.site import ClusterSources, Site, open_site
 from aggregator.config import Config, ListenAddress
-from aggregator.model.accounting import Accounting
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Accounting
 from aggregator.model.replication import Replication
 from aggregator.model.use import Use
 from aggregator.parts.nodes.agreement import compare_gpus
@@ -151,7 +150,7 @@ async def _read_usage(usage: UsageReader) -> str:
 
 async def _compare(accounting: Source[Accounting], use: Source[Use], now: float) -> str:
     """Compare the GPUs that exporters show with those that jobs hold."""
-    runs = runs_of((await accounting.fetch(now)).runs)
+    runs = (await accounting.fetch(now)).runs
     return compare_gpus(runs.runs, columns.use_of(await use.fetch(now))).warning
 
 

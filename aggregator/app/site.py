@@ -15,9 +15,9 @@ from aggregator.config.connection import USAGE_CONNECTIONS
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
-from aggregator.model.accounting import Accounting
 from aggregator.model.association import FairShareLevels
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import Accounting
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Kind
 from aggregator.model.node_inputs import Hosts, Scheduler

@@ -1,9 +1,8 @@
-"""What slurmacct knows: runs, accounts, and the state of both."""
+"""A run of the job table, and its state."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from aggregator.model.association import Associations
 from aggregator.model.jobid import JobId, display_id
 from aggregator.model.tres import NOTHING, Allocation
 
@@ -125,18 +124,3 @@ class Run:
 
 
 _ON_NODES = frozenset({JobState.RUNNING, JobState.SUSPENDED})
-
-
-@dataclass(frozen=True, slots=True)
-class Accounting:
-    """One fetch from slurmacct: the open runs, those ended lately, and the associations.
-
-    nodes are all of the cluster's, as slurmctld last told slurmdbd; empty where that is not known. missing says which
-    tables are not there, or may not be read, and what is not known without each.
-    """
-
-    time: float
-    runs: tuple[Run, ...]
-    associations: Associations = field(default_factory=Associations.of)
-    nodes: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()

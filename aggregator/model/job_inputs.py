@@ -1,13 +1,15 @@
 """What jobs are made of: the runs of slurmacct, and what Prometheus has of their use."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
 from aggregator.engine.column import schema
-from aggregator.model.accounting import Run
+from aggregator.model.accounting import JobState, Run
+from aggregator.model.association import Associations
+from aggregator.model.tres import Allocation
 
 # GPUs by Slurm's type ("" when untyped).
 GPUS_BY_TYPE: Final = pl.List(pl.Struct({"gpu_type": pl.String, "count": pl.Int64}))
@@ -73,6 +75,12 @@ BASES: Final = schema(
         "base_peak_bytes": pl.Float64,
     }
 )
+# The columns of RUNS that a run has under the same name and as they are.
+_SAME: Final = (
+    "run_id", "job_id", "user", "account", "partition", "qos", "array_job_id", "array_task_id", "pending_tasks",
+    "het_job_id", "het_offset", "submit", "eligible", "start", "end", "suspended_seconds", "suspended_since",
+    "job_start", "time_limit_seconds", "association_id", "uid",
+)  # fmt: skip
 # For so many scrapes a run may have no series yet: these, and the start of its processes, take time.
 SETTLE_INTERVALS: Final = 2
 # The inputs that are values of a job on a node.
@@ -81,9 +89,31 @@ OF_NODES: Final = ("cpus", "cpu_seconds", "sampled_at", "memory_bytes", "memory_
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The open runs and those that ended lately (RUNS)."""
+    """Runs of one cluster (RUNS). One by one they are objects: for a few of them, not for work over all."""
 
     runs: pl.DataFrame
+    cluster: str = ""
+
+    def __iter__(self) -> Iterator[Run]:
+        return (_run_of(self.cluster, row) for row in self.runs.iter_rows(named=True))
+
+    def __len__(self) -> int:
+        return self.runs.height
+
+    def with_ids(self, run_ids: pl.Series) -> "Runs":
+        """Give those of these ids that are here, in the order of the ids."""
+        asked = run_ids.alias("run_id").to_frame()
+        return Runs(
+            asked.join(self.runs, on="run_id", how="inner", maintain_order="left").select(RUNS.names()), self.cluster
+        )
+
+    def with_changes(self, changed: "Runs", gone: Collection[int]) -> "Runs":
+        """Give them as they are after some have changed or come, and others, by run id, have gone."""
+        if not changed and not gone:
+            return self
+        out = pl.concat([changed.runs["run_id"], pl.Series("run_id", list(gone), RUNS["run_id"])])
+        kept = self.runs.filter(~pl.col("run_id").is_in(out.implode()))
+        return Runs(pl.concat([kept, changed.runs], rechunk=True), self.cluster or changed.cluster)
 
     @property
     def gpus(self) -> pl.DataFrame:
@@ -98,6 +128,24 @@ class Runs:
     def _each(self, lists: str) -> pl.DataFrame:
         rows = self.runs.select("run_id", each=lists).filter(pl.col("each").list.len() > 0)
         return rows.explode("each").unnest("each")
+
+
+NO_RUNS: Final = Runs(pl.DataFrame(schema=RUNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """One fetch from slurmacct: the open runs, those ended lately, and the associations.
+
+    nodes are all of the cluster's, as slurmctld last told slurmdbd; empty where that is not known. missing says which
+    tables are not there, or may not be read, and what is not known without each.
+    """
+
+    time: float
+    runs: Runs
+    associations: Associations = field(default_factory=Associations.of)
+    nodes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +182,7 @@ class Use:
 
 
 def runs_of(found: Iterable[Run]) -> Runs:
-    """Give runs as columns, in their order."""
+    """Give runs of one cluster as columns, in their order."""
     runs = tuple(found)
     plain = {name: dtype for name, dtype in RUNS.items() if dtype not in (GPUS_BY_TYPE, LICENSES)}
     frame = pl.DataFrame([_run(run) for run in runs], schema=plain, orient="row", strict=False)
@@ -143,7 +191,7 @@ def runs_of(found: Iterable[Run]) -> Runs:
         "granted_licenses": _counts([run.allocated.licenses for run in runs], "license"),
         "requested_gpus_by_type": _counts([run.requested.gpus for run in runs], "gpu_type"),
     }
-    return Runs(frame.with_columns(**lists).select(RUNS.names()))
+    return Runs(frame.with_columns(**lists).select(RUNS.names()), runs[0].cluster if runs else "")
 
 
 def _run(run: Run) -> tuple[Any, ...]:
@@ -156,6 +204,27 @@ def _run(run: Run) -> tuple[Any, ...]:
         held.billing, ",".join(sorted(filter(None, held.gpus))), asked.cpus, asked.memory_bytes, asked.nodes,
         list(run.nodes), run.association_id, run.uid,
     )  # fmt: skip
+
+
+def _run_of(cluster: str, row: Mapping[str, Any]) -> Run:
+    """Make a run of its columns; of what it asked for, billing and licenses are not known."""
+    held = Allocation(
+        cpus=row["granted_cpus"], memory_bytes=row["granted_memory_bytes"], nodes=row["granted_nodes"],
+        gpus=_by_name(row["granted_gpus_by_type"], "gpu_type"), billing=row["granted_billing"],
+        licenses=_by_name(row["granted_licenses"], "license"),
+    )  # fmt: skip
+    asked = Allocation(
+        cpus=row["requested_cpus"], memory_bytes=row["requested_memory_bytes"], nodes=row["requested_nodes"],
+        gpus=_by_name(row["requested_gpus_by_type"], "gpu_type"),
+    )  # fmt: skip
+    return Run(
+        cluster=cluster, state=JobState[row["state"].upper()], name=row["job_name"], allocated=held, requested=asked,
+        nodes=tuple(row["nodes"]), **{name: row[name] for name in _SAME},
+    )  # fmt: skip
+
+
+def _by_name(counts: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
+    return {each[name]: each["count"] for each in counts}
 
 
 def _counts(of_runs: Sequence[Mapping[str, int]], name: str) -> pl.Series:

@@ -16,18 +16,6 @@ _GRANTED: Final = {
     "billing": "granted_billing",
     GPU: "granted_gpus",
 }
-# The other columns of RUNS that usage rests on, and those of the table `jobs` that are the same.
-_OF_JOBS: Final = {
-    **{name: name for name in ("run_id", "user", "account", "qos", "state", "association_id", "suspended_seconds")},
-    "start": "start_timestamp_seconds",
-    "end": "end_timestamp_seconds",
-    **{name: name for name in (*_GRANTED.values(), "granted_gpus_by_type", "granted_licenses")},
-}
-
-
-def runs_of_table(jobs: pl.DataFrame) -> Runs:
-    """Give the runs of the table `jobs`, with the columns of RUNS that usage rests on."""
-    return Runs(jobs.select(**{name: pl.col(column) for name, column in _OF_JOBS.items()}))
 
 
 def with_ended(runs: Runs, ended: Runs) -> Runs:

@@ -9,7 +9,7 @@ import polars as pl
 from aggregator.engine.column import schema
 from aggregator.model.calendar import Calendar, Resolution, Rolled
 from aggregator.model.decay import Decay
-from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.job_inputs import NO_RUNS, Runs
 from aggregator.model.tres import LICENSE
 
 # Slurm's ids. Energy is left out: hours that are rolled up anew count a job's whole energy again.
@@ -84,7 +84,7 @@ class Usage:
     windows: Mapping[str, float] = field(default_factory=dict)
     associations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ASSOCIATION_SECONDS))
     cluster: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CLUSTER_SECONDS))
-    ended: Runs = field(default_factory=lambda: runs_of(()))
+    ended: Runs = NO_RUNS
     decayed: DecayedUsage | None = None
 
 

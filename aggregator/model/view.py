@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.engine.view import View
-from aggregator.model.accounting import Run
 from aggregator.model.energy import Prices
+from aggregator.model.job_inputs import NO_RUNS, Runs
 from aggregator.model.nodename import NodeRule
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """One cluster at one time: the frames of its parts, and the runs in them by id.
+    """One cluster at one time: the frames of its parts, and the runs of which they are made.
 
     ledger_end is the end of the ledger's last closed window, None while there is none; prices are what it is kept by.
     warnings say where sources contradict each other. names is the rule for the names of nodes. context has what answers
@@ -23,7 +23,7 @@ class ClusterView:
 
     cluster: str
     time: float
-    runs: Mapping[int, Run] = field(default_factory=dict)
+    runs: Runs = NO_RUNS
     ledger_end: float | None = None
     prices: Prices | None = None
     warnings: tuple[str, ...] = ()

@@ -7,9 +7,8 @@ import polars as pl
 from cachetools import TTLCache
 
 from aggregator import executors
-from aggregator.model.accounting import Run
 from aggregator.model.calendar import Resolution, Rolled, Segment, cover, covered_until
-from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.job_inputs import Runs
 from aggregator.model.run_usage import with_ended
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog, tail_begin
 from aggregator.queries.cache import CachedReads
@@ -81,7 +80,7 @@ class UsageQueries:
         self._runs = runs
         self._series = CachedReads[Hashable, _Series](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))
         self._cluster = CachedReads[Hashable, _ClusterSeries](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))
-        self._ended = CachedReads[Hashable, tuple[Run, ...]](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))
+        self._ended = CachedReads[Hashable, Runs](TTLCache(CACHE_ENTRIES, CACHE_SECONDS))
 
     async def catalog(self, cluster: str) -> UsageCatalog:
         """Give what the cluster's usage refers to.
@@ -155,7 +154,7 @@ class UsageQueries:
 
         def add_up() -> Mapping[tuple[str, float], float]:
             # What has ended since the snapshot is in both; its end is the newer fact.
-            own = owners.own(with_ended(live, runs_of(ended)))
+            own = owners.own(with_ended(live, ended))
             return tail_of(own, until, span.known_end, span.resolution, catalog.calendar)
 
         return await executors.run(executors.ANSWERS, add_up)

@@ -1,9 +1,12 @@
 """What the counters of resized jobs showed when their runs began: read once for each run, resizes are rare."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
+import polars as pl
+
 from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import Runs
 from aggregator.model.use import Base
 from aggregator.sources.base import FetchError
 
@@ -41,9 +44,10 @@ class Bases:
         """Go on from what was read before."""
         self._known = before._known
 
-    async def of(self, runs: Iterable[Run], at: float) -> Mapping[int, Base]:
+    async def of(self, runs: Runs | None, at: float) -> Mapping[int, Base]:
         """Give those that are known at `at`, having asked for a few more."""
-        resized = {run.run_id: run for run in runs if run.job_start is not None and run.holds_resources}
+        rows = runs.runs.filter(pl.col("job_start").is_not_null() & pl.col("end").is_null()) if runs else None
+        resized = {run.run_id: run for run in (Runs(rows) if rows is not None else ()) if run.holds_resources}
         self._known = {run_id: base for run_id, base in self._known.items() if run_id in resized}
         self._retry_at = {run_id: time for run_id, time in self._retry_at.items() if run_id in resized}
         if self._reader is not None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from aggregator import executors
 from aggregator.engine.part import Before, Inputs, Joined, Layout
-from aggregator.model.accounting import Accounting
-from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.job_inputs import NO_RUNS, Accounting
 from aggregator.model.job_inputs import Use as UseFrames
 from aggregator.model.ledger import LedgerView
 from aggregator.model.node_inputs import ListedNodes
@@ -102,8 +101,9 @@ class ClusterRefresher:
             fetch_optional(self._lustre, at),
             asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
-        runs, used = await executors.run(executors.REFRESH, _columns, accounting, use)
-        bases = await self._bases.of(accounting.runs if accounting else (), at)
+        runs = accounting.runs if accounting else None
+        used = await executors.run(executors.REFRESH, columns.use_of, use) if use else None
+        bases = await self._bases.of(runs, at)
         return accounting, Inputs(
             *self._facts,
             self._before,
@@ -125,7 +125,7 @@ class ClusterRefresher:
         return ClusterView(
             cluster=self._cluster,
             time=at,
-            runs={run.run_id: run for run in accounting.runs} if accounting else {},
+            runs=accounting.runs if accounting else NO_RUNS,
             ledger_end=ledger.totals.window_end if ledger else None,
             prices=ledger.prices if ledger else None,
             warnings=(*missing, *joined.frames["gpu_agreement"]["warning"].drop_nulls()),
@@ -134,7 +134,3 @@ class ClusterRefresher:
             context=Inputs(inputs.get(Compiled), observation(inputs.get(UseFrames))),
             has_jobs=accounting is not None and "jobs" not in joined.failed,
         )
-
-
-def _columns(accounting: Accounting | None, use: Use | None) -> tuple[Runs | None, UseFrames | None]:
-    return runs_of(accounting.runs) if accounting else None, columns.use_of(use) if use else None

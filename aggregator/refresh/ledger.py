@@ -16,7 +16,6 @@ from aggregator.ledger.totals import KEEP_ENDED_SECONDS, add, no_totals
 from aggregator.ledger.window import gains
 from aggregator.model.energy import Prices
 from aggregator.model.job_inputs import Runs
-from aggregator.model.job_inputs import runs_of as columns_of
 from aggregator.model.ledger import LedgerTotals, LedgerView, Power
 from aggregator.model.readings import Readings
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
@@ -270,7 +269,7 @@ class LedgerRefresher:
         )
         prices = self._settings.prices
         after, power = await executors.run(
-            executors.REFRESH, lambda: _added(totals, prices, readings, jobs, columns_of(ended), newest)
+            executors.REFRESH, lambda: _added(totals, prices, readings, jobs, ended, newest)
         )
         is_ours = await self._keeper.save(self._cluster, after, totals.window_end)
         # What another replica has added to the same windows is the same; it may be further on by now.

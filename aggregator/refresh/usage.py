@@ -9,8 +9,7 @@ import polars as pl
 from aggregator import executors
 from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
 from aggregator.model.decay import Decay
-from aggregator.model.job_inputs import runs_of
-from aggregator.model.run_usage import runs_of_table
+from aggregator.model.job_inputs import NO_RUNS
 from aggregator.model.usage import (
     ASSOCIATION_SECONDS,
     CLUSTER_SECONDS,
@@ -89,10 +88,11 @@ class UsageWindows:
         if sums is None or not await self._holds(sums, windows, at) or not self._counts_as_before(sums, catalog, at):
             sums = self._sums = await self._read(catalog, windows, at)
         until = min(sums.until, sums.decayed.until) if sums.decayed else sums.until
-        ended = () if tail_begin(until, at) is None else await self._ended.ended_since(until)
+        ended = NO_RUNS if tail_begin(until, at) is None else await self._ended.ended_since(until)
         self.rows = len(sums.associations) + len(sums.cluster) + len(ended)
-        runs = await executors.run(executors.REFRESH, runs_of, ended)
-        return Usage(at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, runs, sums.decayed)
+        return Usage(
+            at, catalog, sums.rolled, sums.until, windows, sums.associations, sums.cluster, ended, sums.decayed
+        )
 
     async def _holds(self, sums: _Sums, windows: Mapping[str, float], at: float) -> bool:
         is_young = 0 <= at - sums.at < REREAD_SECONDS and sums.windows == windows
@@ -188,7 +188,7 @@ class UsageRefresher:
                 self._sums = None
         view = self._cluster()
         if self._is_new and self._read is not None and view is not None:
-            runs = runs_of_table(view.frames["jobs"])
+            runs = view.runs
             self._sums = await executors.run(executors.REFRESH, sum_usage, self._read, runs)
             self._is_new, self._failures = False, 0
 

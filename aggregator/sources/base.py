@@ -5,9 +5,9 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
-from aggregator.model.accounting import Run
 from aggregator.model.calendar import Rolled, Segment
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import Runs
 from aggregator.model.usage import UsageCatalog
 
 T_co = TypeVar("T_co", covariant=True)
@@ -64,7 +64,7 @@ class Remote(Protocol):
 class EndedRuns(Protocol):
     """Where the runs that have ended since a time are read."""
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
+    async def ended_since(self, since: float) -> Runs:
         """Read the runs that ended at or after epoch time `since`, in no order.
 
         Raises FetchError.

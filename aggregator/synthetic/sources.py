@@ -6,7 +6,8 @@ from dataclasses import replace
 import polars as pl
 
 from aggregator import executors
-from aggregator.model.accounting import Accounting, Run
+from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import NO_RUNS, Accounting, Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
@@ -32,6 +33,8 @@ class SyntheticAccounting:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._nodes = tuple(node.name for node in cluster.nodes)
+        self._shown: Mapping[int, Run] = {}
+        self._runs = NO_RUNS
         self._associations = in_frames(cluster.population, cluster.associations, cluster.qos)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True}
@@ -39,13 +42,20 @@ class SyntheticAccounting:
     async def fetch(self, at: float) -> Accounting:
         """Give the open runs and those ended in the last quarter of an hour."""
         await self._cluster.reach(at)
-        runs = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
-        self.rows = len(runs)
-        return Accounting(at, runs, self._associations, self._nodes)
+        found = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
+        self._shown, self._runs = await executors.run(executors.REFRESH, self._changed, found)
+        self.rows = len(found)
+        return Accounting(at, self._runs, self._associations, self._nodes)
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
+    def _changed(self, found: Sequence[Run]) -> tuple[Mapping[int, Run], Runs]:
+        """Give runs by their ids and as columns, of which those are made that are new or not as they were."""
+        shown = {run.run_id: run for run in found}
+        changed = runs_of(run for run_id, run in shown.items() if self._shown.get(run_id) is not run)
+        return shown, self._runs.with_changes(changed, self._shown.keys() - shown.keys())
+
+    async def ended_since(self, since: float) -> Runs:
         """Give the runs that ended at or after `since`, at most a day back."""
-        return self._cluster.ended_runs(since)
+        return await executors.run(executors.REFRESH, runs_of, self._cluster.ended_runs(since))
 
     async def runs_of(self, asked: JobId) -> tuple[Run, ...]:
         """Find the runs that are meant by an id, ended ones up to a day back."""

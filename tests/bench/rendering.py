@@ -13,7 +13,7 @@ from aggregator.app.layouts import CLUSTERS
 from aggregator.config import active_rules, load_rules
 from aggregator.engine.exposition import head
 from aggregator.engine.frame import Frames
-from aggregator.model.accounting import Accounting
+from aggregator.model.job_inputs import Accounting
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from tests.bench.child import alone
 from tests.bench.figures import Figure

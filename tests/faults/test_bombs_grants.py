@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 from aggregator.config import State
-from aggregator.model.accounting import Accounting
+from aggregator.model.job_inputs import Accounting
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aggregator.model.accounting import Accounting, Run
+from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import Accounting
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
 from aggregator.sources.slurmacct.source import TABLES_SECONDS

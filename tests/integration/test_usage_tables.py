@@ -12,7 +12,7 @@ import pytest
 from aggregator.model.accounting import Run
 from aggregator.model.calendar import DAY, RESOLUTIONS, Calendar, Resolution, Rolled, Segment, cover
 from aggregator.model.decay import Decay
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog, UsageSums
 from aggregator.parts.accounts.usage import sum_usage
 from aggregator.queries.usage_points import with_below
@@ -517,5 +517,5 @@ class Nobody:
     def __init__(self, *ended: Run) -> None:
         self._ended = ended
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        return self._ended
+    async def ended_since(self, since: float) -> Runs:
+        return runs_of(self._ended)

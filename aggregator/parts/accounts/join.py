@@ -5,7 +5,7 @@ import polars as pl
 from aggregator.engine.frame import Frames, add_columns
 from aggregator.engine.part import Inputs
 from aggregator.model.association import LEVELS, Associations, FairShareLevels
-from aggregator.model.job_inputs import Runs, runs_of
+from aggregator.model.job_inputs import NO_RUNS, Runs
 from aggregator.model.storage import Allocations
 from aggregator.model.usage import LeftUsage, UsageSums
 from aggregator.parts.accounts.holdings import hold
@@ -20,7 +20,7 @@ def join_accounts(frames: Frames, inputs: Inputs, at: float) -> Frames:
     found = {"awards": _awards(inputs.get(Allocations)), **(_usage(usage) if usage else {})}
     if associations is None:
         return found
-    runs = inputs.get(Runs) or runs_of(())
+    runs = inputs.get(Runs) or NO_RUNS
     levels = inputs.get(FairShareLevels)
     left = usage.left if usage and counts_whole(associations) else None
     of_accounts, above = _accounts(associations)

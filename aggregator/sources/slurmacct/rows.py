@@ -1,14 +1,17 @@
 """Rows of slurmacct → the model. Pure: no I/O, no clock."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+import polars as pl
+
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.hostlist import HostlistError, expand_hostlist
+from aggregator.model.job_inputs import RUNS, Runs
 from aggregator.model.nodename import NodeRule
 from aggregator.model.tres import Allocation, allocation, gpu_types, license_names, parse_tres
 from aggregator.sources.mysql import Row, text
@@ -150,31 +153,25 @@ def parse_run(cluster: str, row: RunRow, dimensions: Dimensions, at: float, name
     )
 
 
-def close_replaced(runs: Iterable[Run]) -> list[Run]:
+def close_replaced(runs: Runs) -> Runs:
     """Close the open runs whose job id has a newer open run: nobody told slurmdbd that they ended.
 
     slurmctld holds a job id once, so that what is open twice was resized or requeued when the newer row was made.
     """
-    runs = list(runs)
-    open_ids = [run.job_id for run in runs if run.end is None]
-    if len(set(open_ids)) == len(open_ids):
+    is_open = pl.col("end").is_null()
+    open_ones = runs.runs.filter(is_open)
+    if open_ones["job_id"].is_unique().all():
         return runs
-    newest: dict[int, Run] = {}
-    for run in runs:
-        if run.is_open and (run.job_id not in newest or _order(newest[run.job_id]) < _order(run)):
-            newest[run.job_id] = run
-    return [_closed_by(newest[run.job_id], run) if run.is_open else run for run in runs]
-
-
-def _order(run: Run) -> tuple[float, int]:
-    return run.submit, run.run_id
-
-
-def _closed_by(newest: Run, run: Run) -> Run:
-    if newest is run:
-        return run
-    why = JobState.REQUEUED if newest.job_start is None else JobState.RESIZING
-    return replace(run, end=newest.submit, state=why, suspended_since=None)
+    newest = open_ones.sort("submit", "run_id").unique("job_id", keep="last")
+    by = newest.select("job_id", by="run_id", at="submit", is_resized=pl.col("job_start").is_not_null())
+    closed = is_open & (pl.col("by") != pl.col("run_id"))
+    why = pl.when("is_resized").then(pl.lit("resizing")).otherwise(pl.lit("requeued"))
+    frame = runs.runs.join(by, on="job_id", how="left", maintain_order="left", validate="m:1").with_columns(
+        end=pl.when(closed).then("at").otherwise("end"),
+        state=pl.when(closed).then(why).otherwise("state"),
+        suspended_since=pl.when(~closed.fill_null(value=False)).then("suspended_since"),
+    )
+    return Runs(frame.select(RUNS.names()), runs.cluster)
 
 
 def _state(number: int) -> JobState | None:

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+import polars as pl
+
 from aggregator.executors import REFRESH
 from aggregator.executors import run as call
-from aggregator.model.accounting import Accounting, JobState, Run
+from aggregator.model.accounting import Run
+from aggregator.model.job_inputs import NO_RUNS, Accounting, Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.nodename import NodeRule
 from aggregator.model.script import RecordedScript
@@ -27,11 +30,10 @@ _NOT_OFFERED = "slurmdbd keeps no scripts (AccountingStoreFlags=job_script), or 
 
 
 class _Parsed(NamedTuple):
-    """The run of each row that the feed follows, the names that they were made with, and which are suspended."""
+    """The runs of the rows that the feed follows, and the names that they were made with."""
 
-    runs: dict[int, Run]
+    runs: Runs
     names: Dimensions
-    suspended: set[int]
 
 
 class SlurmAcct:
@@ -64,7 +66,7 @@ class SlurmAcct:
         self._last_fetch: float | None = None
         self._feed = RunFeed(database, retention_seconds)
         self._pause = Pause(key)
-        self._parsed = _Parsed({}, Dimensions(), set())
+        self._parsed = _Parsed(NO_RUNS, Dimensions())
 
     @property
     def rows(self) -> int:
@@ -106,7 +108,7 @@ class SlurmAcct:
         known = small.dimensions
         followed = await call(REFRESH, self._feed.after, reading)
         parsed = await self._parse_again(reading, followed, known, at)
-        runs = tuple(await call(REFRESH, close_replaced, parsed.runs.values()))
+        runs = await call(REFRESH, close_replaced, parsed.runs)
         # What a fetch that is cancelled before has made is dropped whole.
         replaced: list[object] = [self._feed.followed, self._parsed]
         self._feed.take(reading, followed)
@@ -140,10 +142,10 @@ class SlurmAcct:
         schema, _ = await self.known()
         async with self._reading():
             sql, parameters = _statement_of(schema, asked)
-            runs = self._parse((RunRow(*row) for row in await self._database.rows(sql, parameters)), at)
-        return tuple(sorted(runs, key=lambda run: (run.submit, run.run_id)))
+            found = self._parse((RunRow(*row) for row in await self._database.rows(sql, parameters)), at)
+        return tuple(sorted(close_replaced(found), key=lambda run: (run.submit, run.run_id)))
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
+    async def ended_since(self, since: float) -> Runs:
         """Read the runs that ended at or after epoch time `since`, in no order.
 
         Raises FetchError.
@@ -151,7 +153,7 @@ class SlurmAcct:
         at = self._last_fetch or since
         async with self._reading() as schema:
             rows = await self._ended(schema, int(since), int(at + FUTURE_SECONDS))
-        return tuple(self._parse(rows.values(), at))
+        return Runs(pl.concat([NO_RUNS.runs, *[piece.runs async for piece in self._pieces(list(rows.values()), at)]]))
 
     async def _ended(self, schema: Schema, since: int, before: int) -> dict[int, RunRow]:
         """Read the rows that ended in a time chunk by chunk, by key: a row that changes meanwhile may come twice."""
@@ -217,37 +219,40 @@ class SlurmAcct:
 
     async def _parse_again(self, reading: Reading, followed: Followed, names: Dimensions, at: float) -> _Parsed:
         """Give the run of each row, which is made anew where the row or a name that it refers to has changed."""
-        parsed, rows = await call(REFRESH, self._to_parse, reading, followed, names)
-        for begin in range(0, len(rows), PIECE_ROWS):
-            await call(REFRESH, self._parse_piece, parsed, rows[begin : begin + PIECE_ROWS], at)
-        return parsed
+        gone, rows = await call(REFRESH, self._to_parse, reading, followed, names)
+        runs = self._parsed.runs
+        changed = [piece async for piece in self._pieces(rows, at)]
+        return _Parsed(await call(REFRESH, _put, runs, changed, gone), names)
 
-    def _to_parse(self, reading: Reading, followed: Followed, names: Dimensions) -> tuple[_Parsed, list[RunRow]]:
-        """Give the runs that stay as they are, and the rows of the others."""
+    def _to_parse(self, reading: Reading, followed: Followed, names: Dimensions) -> tuple[set[int], list[RunRow]]:
+        """Give the ids of the runs that do not stay as they are, and the rows of those that are still there."""
         before, changes = self._feed.followed.known, renamed(self._parsed.names, names)
         # The time that a suspended run has been suspended grows.
-        keys = {key for key, known in reading.rows.items() if known != before.get(key)} | self._parsed.suspended
+        suspended = self._parsed.runs.runs.filter(pl.col("suspended_since").is_not_null())["run_id"]
+        keys = {key for key, known in reading.rows.items() if known != before.get(key)}.union(suspended)
         if changes:
             keys |= {key for key, known in followed.known.items() if changes.concerns(known.row)}
-        runs = dict(self._parsed.runs)
-        for key in keys | (before.keys() - followed.known.keys()):
-            runs.pop(key, None)
-        return _Parsed(runs, names, set()), [followed.known[key].row for key in keys if key in followed.known]
+        rows = [followed.known[key].row for key in keys if key in followed.known]
+        return keys | (before.keys() - followed.known.keys()), rows
 
-    def _parse_piece(self, parsed: _Parsed, rows: Sequence[RunRow], at: float) -> None:
-        for row in rows:
-            if run := self._parse_row(row, at):
-                parsed.runs[run.run_id] = run
-                if run.state is JobState.SUSPENDED:
-                    parsed.suspended.add(run.run_id)
+    async def _pieces(self, rows: Sequence[RunRow], at: float) -> AsyncIterator[Runs]:
+        """Parse rows in pieces, each in a thread."""
+        for begin in range(0, len(rows), PIECE_ROWS):
+            yield await call(REFRESH, self._parse, rows[begin : begin + PIECE_ROWS], at)
 
-    def _parse(self, rows: Iterable[RunRow], at: float) -> list[Run]:
-        return close_replaced(run for row in rows if (run := self._parse_row(row, at)))
+    def _parse(self, rows: Iterable[RunRow], at: float) -> Runs:
+        return Runs(runs_of(run for row in rows if (run := self._parse_row(row, at))).runs, self.cluster)
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
         run = parse_run(self.cluster, row, self._tables.dimensions, at, self.names)
         return None if run is None or run.partition in self._ignored else run
+
+
+def _put(runs: Runs, pieces: Sequence[Runs], gone: Collection[int]) -> Runs:
+    """Give runs with pieces of others in place of those that have changed or gone."""
+    changed = pl.concat([NO_RUNS.runs, *(piece.runs for piece in pieces)], rechunk=True)
+    return runs.with_changes(Runs(changed, pieces[0].cluster if pieces else runs.cluster), gone)
 
 
 def _recorded(rows: list[Row]) -> RecordedScript:

@@ -21,7 +21,7 @@ from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reserv
 from aggregator.model.association import Associations
 from aggregator.model.calendar import Rolled
 from aggregator.model.history import Chunk, RunKey, Search, run_key
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.ledger import LedgerTotals
 from aggregator.model.script import RecordedScript
@@ -124,7 +124,7 @@ def publish_jobs(
     known = associations or make_tree(tree or {}, members or {}, organizations or {})
     own = {name: frame for name, frame in (frames or {}).items() if not frame.is_empty()}
     shown = {
-        "time": NOW - 10, "runs": {job.run.run_id: job.run for job in jobs},
+        "time": NOW - 10, "runs": runs_of([job.run for job in jobs]),
         "frames": {**_frames(pickle.dumps((jobs, rules, known, *inputs))), **own},
         "context": Inputs(compiled, Observation()), **view,
     }  # fmt: skip
@@ -177,10 +177,10 @@ class FakeReader:
             raise self.error
         return tuple(run for run in self.runs if run.is_meant_by(asked))
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
+    async def ended_since(self, since: float) -> Runs:
         if self.error is not None:
             raise self.error
-        return tuple(run for run in self.runs if run.end is not None and run.end >= since)
+        return runs_of(run for run in self.runs if run.end is not None and run.end >= since)
 
     async def script_of(self, run: Run) -> RecordedScript:
         self.scripts_read.append(run.run_id)

@@ -14,7 +14,7 @@ from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.energy import Prices
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.readings import GPUS, NODES, USED, Readings, Windows
 from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView, Snapshot, SourceStatus
@@ -101,8 +101,8 @@ class Site:
         view = ClusterView("c", viewed or 0.0, frames=FRAMES[self.is_running], has_jobs=self.has_jobs and bool(viewed))
         return Snapshot(clusters={"c": view}, sources={("slurmacct", "c"): status})
 
-    async def ended_since(self, since: float) -> tuple[Run, ...]:
-        return tuple(run for run in self.ended if (run.end or 0) >= since)
+    async def ended_since(self, since: float) -> Runs:
+        return runs_of(run for run in self.ended if (run.end or 0) >= since)
 
     async def run_until(self, refresher: LedgerRefresher, at: float) -> None:
         """Let slurmacct answer at `at`, and refresh."""

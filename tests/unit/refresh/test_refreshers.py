@@ -6,7 +6,8 @@ import pytest
 from fakes import Outcomes
 
 from aggregator.app.layouts import CLUSTERS, FILESYSTEMS
-from aggregator.model.accounting import Accounting, JobState
+from aggregator.model.accounting import JobState
+from aggregator.model.job_inputs import Accounting, runs_of
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.model.view import ClusterView
 from aggregator.parts.storage.inputs import Filesystem
@@ -20,6 +21,7 @@ from tests.builders import NOW, make_entry, make_run, make_status, make_usage, m
 from tests.spaces import make_filesystem
 
 DOWN = FetchError("down")
+RUNNING = Accounting(NOW, runs_of([make_run()]))
 ALLOCATIONS = Allocations(NOW, {"project": {"def-kim": StorageQuota(bytes=100)}}, {"def-kim": Award(cpus=5.0)})
 
 
@@ -60,7 +62,7 @@ def filesystem_refresher(views: Views, usage: list[object], *others: Any, **chan
 async def test_a_refresh_joins_and_publishes() -> None:
     views, stages = Views(), []
     refresher = cluster_refresher(
-        views, [Accounting(NOW, (make_run(),))], [make_use(cpus={4711: {"node01": 2.0}})],
+        views, [RUNNING], [make_use(cpus={4711: {"node01": 2.0}})],
         feeds=(Outcomes().feed(ALLOCATIONS),), stages=Stages(lambda name, seconds: stages.append(name)),
     )  # fmt: skip
     await refresher.refresh(NOW)
@@ -79,7 +81,7 @@ async def test_without_accounting_a_cluster_has_no_jobs() -> None:
 
 async def test_without_use_a_cluster_has_jobs() -> None:
     views = Views()
-    await cluster_refresher(views, [Accounting(NOW, (make_run(),))], [DOWN]).refresh(NOW)
+    await cluster_refresher(views, [RUNNING], [DOWN]).refresh(NOW)
     assert used_cpus(views[0]) == [None]
 
 
@@ -88,7 +90,7 @@ async def test_a_run_that_ends_keeps_its_last_use() -> None:
     ended = make_run(end=NOW + 20, state=JobState.COMPLETED)
     refresher = cluster_refresher(
         views,
-        [Accounting(NOW, (make_run(),)), Accounting(NOW + 30, (ended,)), Accounting(NOW + 60, (ended,))],
+        [RUNNING, *(Accounting(NOW + later, runs_of([ended])) for later in (30, 60))],
         [make_use(cpus={4711: {"node01": 2.0}}), make_use(time=NOW + 30), make_use(time=NOW + 60)],
     )
     for step in (0, 30, 60):
@@ -101,7 +103,7 @@ async def test_a_failure_of_the_join_in_between_forgets_no_use(monkeypatch: pyte
     ended = make_run(end=NOW + 20, state=JobState.COMPLETED)
     refresher = cluster_refresher(
         views,
-        [Accounting(NOW, (make_run(),)), Accounting(NOW + 30, (ended,)), Accounting(NOW + 60, (ended,))],
+        [RUNNING, *(Accounting(NOW + later, runs_of([ended])) for later in (30, 60))],
         [make_use(cpus={4711: {"node01": 2.0}}), make_use(time=NOW + 30), make_use(time=NOW + 60)],
     )
     await refresher.refresh(NOW)
@@ -115,8 +117,9 @@ async def test_a_failure_of_the_join_in_between_forgets_no_use(monkeypatch: pyte
 
 async def test_a_reload_keeps_the_last_use_of_the_previous_refresher() -> None:
     views = Views()
-    before = cluster_refresher(views, [Accounting(NOW, (make_run(),))], [make_use(cpus={4711: {"node01": 7.0}})])
-    after = cluster_refresher(views, [Accounting(NOW + 30, (make_run(end=NOW + 20),))], [make_use(time=NOW + 30)])
+    before = cluster_refresher(views, [RUNNING], [make_use(cpus={4711: {"node01": 7.0}})])
+    ended = Accounting(NOW + 30, runs_of([make_run(end=NOW + 20)]))
+    after = cluster_refresher(views, [ended], [make_use(time=NOW + 30)])
     await before.refresh(NOW)
     after.take_over(before)
     await after.refresh(NOW + 30)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Association
+from aggregator.model.job_inputs import runs_of
 from aggregator.model.tres import Allocation
 from aggregator.sources.mysql import text
 from aggregator.sources.slurmacct.rows import (
@@ -252,9 +253,9 @@ def test_of_two_open_rows_of_a_job_id_the_older_one_has_ended() -> None:
     old, other = parse(), parse(job_db_inx=103, id_job=4712)
     resized = parse(job_db_inx=102, time_submit=NOW - 600)
     requeued = parse(job_db_inx=102, time_submit=NOW - 600, time_start=NOW - 500)
-    closed, *rest = close_replaced([old, resized, other])
+    closed, *rest = close_replaced(runs_of([old, resized, other]))
     assert (closed.end, closed.state, rest) == (NOW - 600.0, JobState.RESIZING, [resized, other])
-    assert close_replaced([requeued, old])[1].state is JobState.REQUEUED
+    assert [run.state for run in close_replaced(runs_of([requeued, old]))] == [JobState.RUNNING, JobState.REQUEUED]
 
 
 def test_small_tables_that_say_the_same_rename_nothing() -> None:

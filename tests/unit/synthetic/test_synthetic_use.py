@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.engine.frame import Frames
-from aggregator.model.accounting import Accounting
+from aggregator.model.job_inputs import Accounting
 from aggregator.model.use import Use
 from aggregator.parts.owners.sums import HOLDS
 from aggregator.sources.base import Source
