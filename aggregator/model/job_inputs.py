@@ -56,6 +56,8 @@ RUNS: Final = schema(
         "requested_memory_bytes": pl.Int64,
         "requested_nodes": pl.Int64,
         "requested_gpus_by_type": GPUS_BY_TYPE,
+        "requested_billing": pl.Int64,
+        "requested_licenses": LICENSES,
         "nodes": pl.List(pl.String),
         "association_id": pl.Int64,
         "uid": pl.Int64,
@@ -190,6 +192,7 @@ def runs_of(found: Iterable[Run]) -> Runs:
         "granted_gpus_by_type": _counts([run.allocated.gpus for run in runs], "gpu_type"),
         "granted_licenses": _counts([run.allocated.licenses for run in runs], "license"),
         "requested_gpus_by_type": _counts([run.requested.gpus for run in runs], "gpu_type"),
+        "requested_licenses": _counts([run.requested.licenses for run in runs], "license"),
     }
     return Runs(frame.with_columns(**lists).select(RUNS.names()), runs[0].cluster if runs else "")
 
@@ -202,24 +205,24 @@ def _run(run: Run) -> tuple[Any, ...]:
         run.eligible, run.start, run.end, run.suspended_seconds, run.suspended_since, run.job_start,
         run.time_limit_seconds, held.cpus, held.memory_bytes, held.nodes, held.gpu_count, held.gpu_equivalents,
         held.billing, ",".join(sorted(filter(None, held.gpus))), asked.cpus, asked.memory_bytes, asked.nodes,
-        list(run.nodes), run.association_id, run.uid,
+        asked.billing, list(run.nodes), run.association_id, run.uid,
     )  # fmt: skip
 
 
 def _run_of(cluster: str, row: Mapping[str, Any]) -> Run:
-    """Make a run of its columns; of what it asked for, billing and licenses are not known."""
-    held = Allocation(
-        cpus=row["granted_cpus"], memory_bytes=row["granted_memory_bytes"], nodes=row["granted_nodes"],
-        gpus=_by_name(row["granted_gpus_by_type"], "gpu_type"), billing=row["granted_billing"],
-        licenses=_by_name(row["granted_licenses"], "license"),
-    )  # fmt: skip
-    asked = Allocation(
-        cpus=row["requested_cpus"], memory_bytes=row["requested_memory_bytes"], nodes=row["requested_nodes"],
-        gpus=_by_name(row["requested_gpus_by_type"], "gpu_type"),
-    )  # fmt: skip
+    """Make a run of its columns."""
     return Run(
-        cluster=cluster, state=JobState[row["state"].upper()], name=row["job_name"], allocated=held, requested=asked,
-        nodes=tuple(row["nodes"]), **{name: row[name] for name in _SAME},
+        cluster=cluster, state=JobState[row["state"].upper()], name=row["job_name"], nodes=tuple(row["nodes"]),
+        allocated=_allocation(row, "granted"), requested=_allocation(row, "requested"),
+        **{name: row[name] for name in _SAME},
+    )  # fmt: skip
+
+
+def _allocation(row: Mapping[str, Any], kind: str) -> Allocation:
+    return Allocation(
+        cpus=row[f"{kind}_cpus"], memory_bytes=row[f"{kind}_memory_bytes"], nodes=row[f"{kind}_nodes"],
+        gpus=_by_name(row[f"{kind}_gpus_by_type"], "gpu_type"), billing=row[f"{kind}_billing"],
+        licenses=_by_name(row[f"{kind}_licenses"], "license"),
     )  # fmt: skip
 
 

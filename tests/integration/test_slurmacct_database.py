@@ -198,7 +198,7 @@ async def test_an_ended_run_is_found_by_its_id(database: Database) -> None:
 
 async def test_runs_of_an_ignored_partition_are_not_shown(database: Database) -> None:
     accounting = SlurmAcct(CLUSTER, database, "key", 600.0, ["cpu"])
-    assert (await accounting.fetch(NOW)).runs == ()
+    assert list((await accounting.fetch(NOW)).runs) == []
     assert await accounting.runs_of(JobId(4711)) == ()
 
 

@@ -1,6 +1,7 @@
 """What a fetch makes anew when the small tables are read again: the runs whose names have changed."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import Accounting
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
+from aggregator.sources.slurmacct.rows import RunRow, parse_run
 from aggregator.sources.slurmacct.source import TABLES_SECONDS
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables
@@ -62,13 +64,31 @@ def by_id(accounting: Accounting) -> dict[int, Run]:
     return {run.run_id: run for run in accounting.runs}
 
 
-def made_anew(before: dict[int, Run], after: dict[int, Run]) -> set[int]:
-    return {key for key in after if after[key] is not before[key]}
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Remember the rows of which a run is made."""
+    rows: list[int] = []
+
+    def remember(cluster: str, row: RunRow, *args: Any) -> Run | None:
+        rows.append(row.job_db_inx)
+        return parse_run(cluster, row, *args)
+
+    monkeypatch.setattr("aggregator.sources.slurmacct.source.parse_run", remember)
+    return rows
 
 
-async def test_nothing_is_made_anew_when_the_small_tables_say_the_same(source: SlurmAcct) -> None:
-    before = by_id(await source.fetch(NOW))
-    assert made_anew(before, by_id(await source.fetch(LATER))) == set()
+def taken(parsed: list[int]) -> set[int]:
+    """Give the rows of which a run was made since the last question."""
+    rows = set(parsed)
+    parsed.clear()
+    return rows
+
+
+async def test_nothing_is_made_anew_when_the_small_tables_say_the_same(source: SlurmAcct, parsed: list[int]) -> None:
+    before = (await source.fetch(NOW)).runs
+    assert taken(parsed) == {run.run_id for run in before}
+    assert (await source.fetch(LATER)).runs.runs is before.runs
+    assert taken(parsed) == set()
 
 
 @pytest.mark.parametrize(
@@ -83,41 +103,47 @@ async def test_nothing_is_made_anew_when_the_small_tables_say_the_same(source: S
     ],
 )
 async def test_a_name_that_changes_makes_the_runs_that_have_it_anew_and_no_others(
-    writer: Slurmdbd, source: SlurmAcct, change: str, concerned: int, field: str, value: object
+    writer: Slurmdbd, source: SlurmAcct, parsed: list[int], change: str, concerned: int, field: str, value: object
 ) -> None:
     before = by_id(await source.fetch(NOW))
     writer.execute(change)
-    assert made_anew(before, by_id(await source.fetch(LATER - 1))) == set(), "they are read every five minutes"
+    taken(parsed)
+    assert by_id(await source.fetch(LATER - 1)) == before, "they are read every five minutes"
+    assert taken(parsed) == set()
     after = by_id(await source.fetch(LATER))
-    assert made_anew(before, after) == {concerned}
+    assert taken(parsed) == {concerned}
     found: object = after[concerned]
     for name in field.split("."):
         found = getattr(found, name)
     assert found == value
-    assert made_anew(after, by_id(await source.fetch(LATER + 30))) == set()
+    assert by_id(await source.fetch(LATER + 30)) == after
+    assert taken(parsed) == set()
 
 
 async def test_a_fetch_that_fails_after_the_small_tables_were_read_forgets_no_change(
-    writer: Slurmdbd, source: SlurmAcct
+    writer: Slurmdbd, source: SlurmAcct, parsed: list[int]
 ) -> None:
-    before = by_id(await source.fetch(NOW))
+    await source.fetch(NOW)
+    taken(parsed)
     writer.execute("UPDATE qos_table SET name='urgent' WHERE id=2")
     writer.execute("RENAME TABLE {table} TO away")
     with pytest.raises(Exception, match="slurmdbd is changing its tables"):
         await source.fetch(LATER)
     writer.execute("RENAME TABLE away TO {table}")
     after = by_id(await source.fetch(LATER + 30))
-    assert made_anew(before, after) == {1}
+    assert taken(parsed) == {1}
     assert after[1].qos == "urgent"
 
 
 async def test_a_run_of_an_association_that_has_just_been_added_has_its_name_at_once(
-    writer: Slurmdbd, source: SlurmAcct
+    writer: Slurmdbd, source: SlurmAcct, parsed: list[int]
 ) -> None:
     before = by_id(await source.fetch(NOW))
+    taken(parsed)
     writer.execute(f"INSERT INTO `{CLUSTER}_assoc_table` (id_assoc, user, acct) VALUES (3, 'new', 'def-new')")
     writer.submit()
     writer.execute("UPDATE {table} SET id_assoc=3 WHERE job_db_inx=6")
     after = by_id(await source.fetch(NOW + 30))
     assert after[6].user == "new"
-    assert made_anew({**before, 6: after[6]}, after) == set()
+    assert taken(parsed) == {6}
+    assert after == {**before, 6: after[6]}

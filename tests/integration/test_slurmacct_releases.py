@@ -235,7 +235,7 @@ async def test_a_table_that_is_not_granted_is_a_feature_that_is_absent(histories
     database = Database(replace(connection(histories, "26.05"), user="few_grants"))
     source = SlurmAcct(CLUSTER, database, "key", 3600.0)
     runs = by_name("26.05", (await source.fetch(NOW)).runs)
-    script = await source.script_of((await source.fetch(NOW)).runs[0])
+    script = await source.script_of(next(iter((await source.fetch(NOW)).runs)))
     features = source.features
     await database.close()
     assert len(runs) == len(JOBS) - 3
