@@ -6,7 +6,7 @@ from aggregator.engine.frame import add_columns, conform
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
 from aggregator.parts.jobs.efficiency import efficiencies
 from aggregator.parts.jobs.settings import JobSettings
-from aggregator.parts.jobs.time import IS_OPEN, elapsed
+from aggregator.parts.jobs.time import HELD_CPUS, IS_OPEN, elapsed
 from aggregator.parts.jobs.use import USE
 
 _HAS_STARTED = pl.col("start").is_not_null()
@@ -18,8 +18,6 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
     The label with a job's name is cut: anybody chooses it, and one label that is too long for a Prometheus costs it the
     whole page.
     """
-    is_suspended = pl.col("state") == "suspended"
-    cpus = pl.when(is_suspended).then(0).otherwise(pl.col("granted_cpus"))
     joined = add_columns(runs, use, on="run_id")
     rows = joined.with_columns(
         submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
@@ -29,8 +27,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
         elapsed_seconds=elapsed(pl.lit(at)),
         is_open=IS_OPEN,
         job_name_label=shorten(joined["job_name"], settings.job_name_bytes),
-        # A run without any CPU is one of which slurmdbd does not say.
-        allocated_cpus=pl.when(_HAS_STARTED & (pl.col("granted_cpus") > 0)).then(cpus),
+        allocated_cpus=pl.when(_HAS_STARTED).then(HELD_CPUS),
         allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
         allocated_nodes=pl.when(_HAS_STARTED).then(pl.col("granted_nodes")),
         allocated_gpus=pl.when(_HAS_STARTED).then(pl.col("granted_gpus")),
