@@ -99,3 +99,12 @@ def test_cpus_of_which_slurmdbd_does_not_say_are_not_0() -> None:
         frames = join_cluster(found)
         for table in ("users", "accounts", "nodes", "partitions"):
             assert frames[table]["allocated_cpus"].to_list() == [cpus], table
+
+
+def test_jobs_without_managed_memory_weigh_alike_and_beside_others_nothing() -> None:
+    held = make_allocation(memory_bytes=None)
+    unmanaged = [make_run(run_id=number, job_id=number, allocated=held) for number in (1, 2)]
+    use = make_use(memory_bytes={1: {"node01": 1.0}})
+    assert join_cluster(unmanaged, use)["accounts"]["memory_coverage_ratio"].to_list() == [0.5]
+    beside = join_cluster([unmanaged[0], make_run(run_id=3, job_id=3)], use)
+    assert beside["accounts"]["memory_coverage_ratio"].to_list() == [pytest.approx(0.0, abs=1e-9)]
