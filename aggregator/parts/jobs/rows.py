@@ -4,6 +4,7 @@ import polars as pl
 
 from aggregator.engine.frame import add_columns, conform
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
+from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import efficiencies
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.jobs.time import HELD_CPUS, IS_OPEN, elapsed
@@ -48,7 +49,7 @@ def plain_rows(runs: pl.DataFrame, at: float) -> pl.DataFrame:
 def job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
     """Give what each job that has started holds of each type of GPU (`Runs.gpus`): JOB_GPUS."""
     started = jobs.filter(pl.col("start_timestamp_seconds").is_not_null())
-    return conform(JOB_GPUS, started.select("run_id", "job_id", "user", "account", "is_owner").join(gpus, on="run_id"))
+    return conform(JOB_GPUS, started.select(OF_RUN).join(gpus, on="run_id"))
 
 
 def with_owners(rows: pl.DataFrame) -> pl.DataFrame:

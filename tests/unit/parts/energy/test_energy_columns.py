@@ -14,6 +14,8 @@ from aggregator.ledger.totals import add, no_totals
 from aggregator.model.job_inputs import RUNS, Runs
 from aggregator.model.ledger import LedgerTotals, LedgerView, Power
 from aggregator.parts.energy.join import QUIET_SECONDS
+from tests.builders import make_run
+from tests.clusters import join_cluster, make_energy
 from tests.unit.ledger.ledger_site import BEGIN, PRICES, Row, Site, gpu_row, node_row, run_row, sites, used_row
 
 SITE = Site(1, (run_row(),), (node_row(),), (used_row(),))
@@ -181,3 +183,9 @@ def test_costs_of_users_add_up_to_those_of_accounts_and_jobs(site: Site) -> None
 
     assert of_users == pytest.approx(of_jobs, rel=1e-9)
     assert of_accounts == pytest.approx(of_jobs, rel=1e-9)
+
+
+def test_no_more_than_all_of_a_runs_time_is_covered() -> None:
+    """Windows are added up as floats."""
+    frames = join_cluster([make_run()], None, make_energy({"run_id": 101, "power_coverage_ratio": 1.0 + 1e-9}))
+    assert frames["jobs"]["power_coverage_ratio"].to_list() == [1.0]

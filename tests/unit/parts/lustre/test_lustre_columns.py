@@ -157,8 +157,10 @@ def test_what_is_written_back_late_is_the_users_of_the_run_that_has_ended() -> N
     assert (by_user(frames), known(frames)) == ({("def-kim", "alice"): 1.0}, set())
 
 
-def test_a_run_younger_than_a_scrape_has_no_rate_yet() -> None:
-    assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), [make_run(start=NOW - 89)])) == set()
+@pytest.mark.parametrize(("seconds", "found"), [(89, set()), (90, {101})])
+def test_a_run_younger_than_a_scrape_has_no_rate_yet(seconds: int, found: set[int]) -> None:
+    use = make_lustre({Sender(FS, 4711): 10.0}, interval=90.0)
+    assert known(join_lustre(use, [make_run(start=NOW - seconds)])) == found
 
 
 def test_coverage_is_that_of_the_jobs_worst_file_system_or_of_all_where_it_has_none() -> None:
