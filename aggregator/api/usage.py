@@ -20,7 +20,7 @@ from aggregator.model.moment import rfc3339
 from aggregator.model.run_usage import runs_of_table
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
 from aggregator.model.view import ClusterView
-from aggregator.queries.usage import History, NoUsage, Owners, Span
+from aggregator.queries.usage import History, NoUsage, Owners, UsageSpan
 from aggregator.queries.usage_points import Point, with_below
 
 MAX_POINTS: Final = 11_000
@@ -110,7 +110,7 @@ async def _look(request: web.Request) -> tuple[ClusterView, Sight, UsageCatalog]
         raise Execution(str(error)) from error
 
 
-def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> Span:
+def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> UsageSpan:
     """Read what is asked for, in whole periods of slurmdbd's clock.
 
     Raises BadData that names the parameter.
@@ -124,7 +124,7 @@ def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> Span:
         raise BadData(f"start: must be before end, and in the past, got {rfc3339(start) or start}")
     resolution = _resolution(asked, calendar, start, end, now, len(tres))
     begin = calendar.floor(start, resolution)
-    return Span(tres=tres, begin=begin, end=calendar.ceil(end, resolution), resolution=resolution, now=now)
+    return UsageSpan(tres=tres, begin=begin, end=calendar.ceil(end, resolution), resolution=resolution, now=now)
 
 
 def _tres(asked: Parameters, catalog: UsageCatalog) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def _resolution(asked: Parameters, calendar: Calendar, start: float, end: float,
     return fitting[0]
 
 
-def _span_json(span: Span, history: History, catalog: UsageCatalog) -> Json:
+def _span_json(span: UsageSpan, history: History, catalog: UsageCatalog) -> Json:
     calendar = catalog.calendar
     return {
         "resolution": span.resolution,
@@ -192,7 +192,7 @@ def _total(points: Iterable[Point]) -> float | None:
 
 
 def _warnings(
-    request: web.Request, view: ClusterView, span: Span, history: History, catalog: UsageCatalog
+    request: web.Request, view: ClusterView, span: UsageSpan, history: History, catalog: UsageCatalog
 ) -> list[str]:
     """Say what an answer lacks: before the first roll-up, since the last one, and of sources that failed."""
     found = list(history.warnings)

@@ -7,7 +7,7 @@ from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
 from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import efficiencies
 from aggregator.parts.jobs.settings import JobSettings
-from aggregator.parts.jobs.time import HELD_CPUS, IS_OPEN, elapsed
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, IS_OPEN, elapsed
 from aggregator.parts.jobs.use import USE
 
 _HAS_STARTED = pl.col("start").is_not_null()
@@ -28,7 +28,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
         elapsed_seconds=elapsed(pl.lit(at)),
         is_open=IS_OPEN,
         job_name_label=shorten(joined["job_name"], settings.job_name_bytes),
-        allocated_cpus=pl.when(_HAS_STARTED).then(HELD_CPUS),
+        allocated_cpus=pl.when(_HAS_STARTED).then(ALLOCATED_CPUS),
         allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
         allocated_nodes=pl.when(_HAS_STARTED).then(pl.col("granted_nodes")),
         allocated_gpus=pl.when(_HAS_STARTED).then(pl.col("granted_gpus")),

@@ -7,8 +7,8 @@ IS_OPEN = pl.col("end").is_null()
 HOLDS = IS_OPEN & pl.col("start").is_not_null() & pl.col("state").is_in(["running", "suspended"])
 
 
-# CPUs that are held: none while suspended. A run without any CPU is one of which slurmdbd does not say.
-HELD_CPUS = pl.when(pl.col("granted_cpus") > 0).then(
+# CPUs that it has now: none while suspended. A run without any CPU is one of which slurmdbd does not say.
+ALLOCATED_CPUS = pl.when(pl.col("granted_cpus") > 0).then(
     pl.when(pl.col("state") == "suspended").then(0).otherwise("granted_cpus")
 )
 

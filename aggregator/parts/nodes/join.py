@@ -9,7 +9,7 @@ from aggregator.engine.frame import Frames, add_columns, total, totals
 from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import Runs, Use
 from aggregator.model.node_inputs import Hosts, ListedNodes, Scheduler
-from aggregator.parts.jobs.time import HELD_CPUS, HOLDS, elapsed
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, HOLDS, elapsed
 from aggregator.parts.nodes.agreement import compare_gpus
 from aggregator.parts.nodes.observed import missed_by_node, with_cause, with_observed
 from aggregator.parts.nodes.partitions import join_partitions
@@ -97,7 +97,7 @@ def _tenants(runs: pl.DataFrame, nodes: pl.DataFrame, at: float) -> pl.DataFrame
     holding = runs.filter(HOLDS).select(
         "run_id", "job_id", "granted_gpus",
         nodes=pl.col("nodes").list.unique(maintain_order=True),
-        cpus=HELD_CPUS,
+        cpus=ALLOCATED_CPUS,
         memory_bytes="granted_memory_bytes",
         gpus="granted_gpus",
         elapsed=elapsed(pl.lit(at)),

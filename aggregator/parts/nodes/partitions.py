@@ -5,7 +5,7 @@ import polars as pl
 from aggregator.engine.frame import Frames, total
 from aggregator.model.job_inputs import Runs
 from aggregator.model.node_inputs import Scheduler
-from aggregator.parts.jobs.time import HELD_CPUS, HOLDS, IS_OPEN
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, HOLDS, IS_OPEN
 
 
 def join_partitions(runs: Runs, scheduler: Scheduler) -> Frames:
@@ -14,7 +14,7 @@ def join_partitions(runs: Runs, scheduler: Scheduler) -> Frames:
         "run_id", "state", allocated_memory_bytes="granted_memory_bytes",
         holds=HOLDS,
         tasks=pl.max_horizontal(1, "pending_tasks"),
-        allocated_cpus=HELD_CPUS,
+        allocated_cpus=ALLOCATED_CPUS,
         partition=pl.col("partition").str.split(","),
     )  # fmt: skip
     of_open = named.explode("partition", empty_as_null=True).filter(pl.col("partition") != "")

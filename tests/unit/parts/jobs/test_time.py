@@ -6,7 +6,7 @@ from hypothesis import given
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.job_inputs import runs_of
-from aggregator.parts.jobs.time import HELD_CPUS, elapsed, limited_seconds
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, elapsed, limited_seconds
 from tests.builders import NOW, make_allocation, make_run
 from tests.unit.parts.jobs.sites import runs
 
@@ -42,4 +42,4 @@ def test_the_time_before_a_resize_counts_against_the_limit_and_is_not_the_runs()
 def test_a_suspended_run_holds_no_cpus_and_one_without_any_is_not_known(
     state: JobState, cpus: int, held: int | None
 ) -> None:
-    assert of(make_run(state=state, allocated=make_allocation(cpus=cpus)), HELD_CPUS) == held
+    assert of(make_run(state=state, allocated=make_allocation(cpus=cpus)), ALLOCATED_CPUS) == held
