@@ -49,8 +49,12 @@ def join_cloud(
 
 
 def rich_cloud(names: tuple[str, ...] = ("alice", "bob"), cloud: str = "arbutus") -> View:
-    """Make a view in which every family of a cloud has samples: each name's project has a busy and an idle instance."""
+    """Make a view in which every family of a cloud has samples."""
+    return join_cloud(rich_cloud_use(names), {name: frozenset({name}) for name in names}, cloud)
+
+
+def rich_cloud_use(names: tuple[str, ...] = ("alice", "bob")) -> CloudUse:
+    """Make a fetch by which every family of a cloud has samples: a project of each name, one of two idle."""
     busy = [make_instance(uuid=f"{name}-1", instance_name=name, project=name, user=name, flavor=name) for name in names]
     idle = [make_instance(uuid=f"{name}-2", instance_name=name, project=name, **IDLE) for name in names]
-    use = make_cloud_use(*busy, *idle, hypervisors={"hv01": True, "hv02": False})
-    return join_cloud(use, {name: frozenset({name}) for name in names}, cloud)
+    return make_cloud_use(*busy, *idle, hypervisors={"hv01": True, "hv02": False})

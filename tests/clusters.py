@@ -98,7 +98,14 @@ def make_energy(*rows: Row, costs: Iterable[tuple[int, str, str, float]] = ()) -
 
 
 def rich_frames(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> Frames:
-    """Make frames in which every family has samples: each name's job runs, one has ended, and one waits."""
+    """Make frames in which every family has samples."""
+    joined = CLUSTERS.join(Inputs(*rich_inputs(names, cluster)), NOW)
+    assert not joined.failed, joined.failed
+    return joined.frames
+
+
+def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narval") -> tuple[object, ...]:
+    """Make inputs by which every family has samples: each name's job runs, one has ended, and one waits."""
     runs = [_rich_run(number, name) for number, name in enumerate(names)]
     ended = make_run(run_id=7, job_id=77, state=JobState.COMPLETED, end=NOW - 60.0)
     pending = make_run(
@@ -108,7 +115,7 @@ def rich_frames(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
     more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names))
-    return join_cluster(everything, _rich_use(runs), *more, rules=rules)
+    return (runs_of(everything), use_of(_rich_use(runs)), compile_rules(rules), *more)
 
 
 def _rich_run(number: int, name: str) -> Run:

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.api.energy_representation import by_component
-from aggregator.api.representation import GPU, Json, Row, allocation_of, run_json, times, value
+from aggregator.api.representation import GPU, Json, Row, allocation_of, run_json, times, value, whole
 from aggregator.engine.frame import Frames
 from aggregator.model.around import Reservation
 from aggregator.model.node import EXPLANATIONS
@@ -94,8 +94,8 @@ def _held_json(row: Row, *, is_whole: bool) -> Json:
     """Show CPUs and memory that are held; what is not estimated is whole."""
     cpus, memory = row["allocated_cpus"], row["allocated_memory_bytes"]
     return {
-        "cpus": int(cpus) if is_whole else cpus,
-        "memory_bytes": int(memory) if is_whole and memory is not None else memory,
+        "cpus": whole(cpus) if is_whole else cpus,
+        "memory_bytes": whole(memory) if is_whole else memory,
     }
 
 

@@ -19,7 +19,7 @@ from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resoluti
 from aggregator.model.moment import rfc3339
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
 from aggregator.model.view import ClusterView
-from aggregator.queries.usage import History, NoUsage, Owners, Span
+from aggregator.queries.usage import History, NoUsage, Owners, UsageSpan
 from aggregator.queries.usage_points import Point, with_below
 
 MAX_POINTS: Final = 11_000
@@ -109,7 +109,7 @@ async def _look(request: web.Request) -> tuple[ClusterView, Sight, UsageCatalog]
         raise Execution(str(error)) from error
 
 
-def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> Span:
+def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> UsageSpan:
     """Read what is asked for, in whole periods of slurmdbd's clock.
 
     Raises BadData that names the parameter.
@@ -123,7 +123,7 @@ def _span(asked: Parameters, catalog: UsageCatalog, now: float) -> Span:
         raise BadData(f"start: must be before end, and in the past, got {rfc3339(start) or start}")
     resolution = _resolution(asked, calendar, start, end, now, len(tres))
     begin = calendar.floor(start, resolution)
-    return Span(tres=tres, begin=begin, end=calendar.ceil(end, resolution), resolution=resolution, now=now)
+    return UsageSpan(tres=tres, begin=begin, end=calendar.ceil(end, resolution), resolution=resolution, now=now)
 
 
 def _tres(asked: Parameters, catalog: UsageCatalog) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def _resolution(asked: Parameters, calendar: Calendar, start: float, end: float,
     return fitting[0]
 
 
-def _span_json(span: Span, history: History, catalog: UsageCatalog) -> Json:
+def _span_json(span: UsageSpan, history: History, catalog: UsageCatalog) -> Json:
     calendar = catalog.calendar
     return {
         "resolution": span.resolution,
@@ -191,7 +191,7 @@ def _total(points: Iterable[Point]) -> float | None:
 
 
 def _warnings(
-    request: web.Request, view: ClusterView, span: Span, history: History, catalog: UsageCatalog
+    request: web.Request, view: ClusterView, span: UsageSpan, history: History, catalog: UsageCatalog
 ) -> list[str]:
     """Say what an answer lacks: before the first roll-up, since the last one, and of sources that failed."""
     found = list(history.warnings)

@@ -23,14 +23,14 @@ class JobIdNameError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Sender:
     """What a job id says: the number of a Slurm job, or the uid of a process; neither where it is not understood."""
 
     job_id: int | None = None
     uid: int | None = None
 
 
-UNKNOWN: Final = Origin()
+UNKNOWN: Final = Sender()
 
 
 class JobIdParser:
@@ -43,7 +43,7 @@ class JobIdParser:
         """
         self._forms = (*map(compile_name, names), _JOB, _PROCESS)
 
-    def parse(self, text: str) -> Origin:
+    def parse(self, text: str) -> Sender:
         """Tell what a job id means; the first form that fits has it."""
         if len(text) > _LONGEST:
             return UNKNOWN
@@ -71,13 +71,13 @@ def _code(name: str, code: str) -> str:
     return _CODES[code]
 
 
-def _origin(match: re.Match[str]) -> Origin:
+def _origin(match: re.Match[str]) -> Sender:
     """Read the numbers of a match; one that has both is a job's unless it is empty or impossible."""
     found = match.groupdict()
     job_id, uid = _number(found.get("job")), _number(found.get("uid"))
     if job_id:
-        return Origin(job_id=job_id)
-    return Origin(uid=uid)
+        return Sender(job_id=job_id)
+    return Sender(uid=uid)
 
 
 def _number(digits: str | None) -> int | None:

@@ -48,18 +48,6 @@ FIELDS: Mapping[str, Field] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """The value of a field for one run, None when not known; coverage is the share of it that was observed (0–1).
-
-    missing says why it is not known, or what the coverage lacks.
-    """
-
-    value: float | None
-    coverage: float = 1.0
-    missing: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Condition:
     """Compare a field with a threshold in the field's unit."""
 

@@ -62,7 +62,7 @@ class FoundScript:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ScriptSearch:
     """What a search for a script found, and what it has to say; `failed` when the state could not be asked."""
 
     script: FoundScript | None
@@ -81,7 +81,7 @@ class ScriptQueries:
             TTLCache(CACHE_BYTES, CACHE_SECONDS, getsizeof=_size)
         )
 
-    async def find(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> Search:
+    async def find(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> ScriptSearch:
         """Find the script of a run; `live` gives the snapshot's runs of an id, which slurmacct may not tell yet.
 
         Raises FetchError.
@@ -94,15 +94,15 @@ class ScriptQueries:
             delivered, failed = None, True
             warnings.append(f"the scripts that were delivered are missing: {error}")
         if delivered is not None:
-            return Search(delivered)
+            return ScriptSearch(delivered)
         recorded = await self._reads.get(
             (run.cluster, run.run_id),
             lambda: self._readers[run.cluster].script_of(run),
             keep=lambda script: script.content is not None,
         )
         if recorded.content is None:
-            return Search(None, (*warnings, recorded.missing), failed)
-        return Search(_recorded(recorded.content, recorded.truncated), tuple(warnings))
+            return ScriptSearch(None, (*warnings, recorded.missing), failed)
+        return ScriptSearch(_recorded(recorded.content, recorded.truncated), tuple(warnings))
 
     async def _find_delivered(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> FoundScript | None:
         for job_id in script_ids(run):

@@ -28,7 +28,7 @@ class NoUsage(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class UsageSpan:
     """What is asked for: TRES by name, [begin, end) of whole periods in epoch seconds, and what time it is."""
 
     tres: tuple[str, ...]
@@ -93,7 +93,7 @@ class UsageQueries:
             raise NoUsage(f'cluster "{cluster}": slurmdbd\'s usage tables are not there, or not granted')
         return catalog
 
-    async def of(self, cluster: str, owners: Owners, span: Span, live: Runs) -> History:
+    async def of(self, cluster: str, owners: Owners, span: UsageSpan, live: Runs) -> History:
         """Give the usage of some users under some accounts; `live` are the snapshot's runs.
 
         Raises NoUsage, FetchError.
@@ -126,7 +126,9 @@ class UsageQueries:
             warnings=tuple(warnings),
         )  # fmt: skip
 
-    async def of_cluster(self, cluster: str, span: Span) -> tuple[History, Mapping[str, Mapping[str, Sequence[Point]]]]:
+    async def of_cluster(
+        self, cluster: str, span: UsageSpan
+    ) -> tuple[History, Mapping[str, Mapping[str, Sequence[Point]]]]:
         """Give how the cluster's capacity was spent, TRES → state → points; nothing stands in for missing roll-ups.
 
         Raises NoUsage, FetchError.
@@ -145,7 +147,7 @@ class UsageQueries:
         return History(points={}, rolled=rolled, until=until, partial_from=partial), found
 
     async def _tail(
-        self, cluster: str, owners: Owners, span: Span, until: float, live: Runs, catalog: UsageCatalog
+        self, cluster: str, owners: Owners, span: UsageSpan, until: float, live: Runs, catalog: UsageCatalog
     ) -> Mapping[tuple[str, float], float] | None:
         """Add up what jobs have used since the last roll-up; None when it is so far back that it cannot be told."""
         if tail_begin(until, span.known_end) is None:
@@ -164,7 +166,7 @@ def _by_state(
     rows: Mapping[tuple[str, float, str], float],
     until: float,
     starts: Sequence[float],
-    span: Span,
+    span: UsageSpan,
     catalog: UsageCatalog,
 ) -> dict[str, dict[str, Sequence[Point]]]:
     found: dict[str, dict[str, Sequence[Point]]] = {tres: {} for tres in span.tres}

@@ -32,7 +32,7 @@ class BaseReader(Protocol):
         ...
 
 
-class Bases:
+class KnownBases:
     """The bases of one cluster's open runs, by run id; one that cannot be read is not there."""
 
     def __init__(self, reader: BaseReader | None) -> None:
@@ -40,7 +40,7 @@ class Bases:
         self._known: dict[int, Base] = {}
         self._retry_at: dict[int, float] = {}
 
-    def take_over(self, before: "Bases") -> None:
+    def take_over(self, before: "KnownBases") -> None:
         """Go on from what was read before."""
         self._known = before._known
 

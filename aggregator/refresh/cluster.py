@@ -17,7 +17,7 @@ from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import Compiled
 from aggregator.refresh import columns
-from aggregator.refresh.bases import BaseReader, Bases
+from aggregator.refresh.bases import BaseReader, KnownBases
 from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.parts import Failing
@@ -51,7 +51,7 @@ class ClusterRefresher:
         self._cluster = cluster
         self._accounting = accounting
         self._use = use
-        self._bases = Bases(bases)
+        self._bases = KnownBases(bases)
         self._ledger = ledger
         self._usage = usage
         self._lustre = lustre

@@ -13,7 +13,7 @@ from aggregator.model.dependency import Dependency
 from aggregator.synthetic.associations import make_associations, make_qos
 from aggregator.synthetic.limits import Limiter
 from aggregator.synthetic.liverun import LiveRun
-from aggregator.synthetic.nodes import ENOUGH_NODES, Node, Pool, make_pools
+from aggregator.synthetic.nodes import ENOUGH_NODES, Node, NodePool, make_pools
 from aggregator.synthetic.outages import Outages, past_events
 from aggregator.synthetic.population import make_population
 from aggregator.synthetic.profiles import PROFILES
@@ -85,7 +85,7 @@ class SyntheticCluster:
         if gpu_nodes is None:
             gpu_nodes = max(_FEWEST_GPU_NODES, round(_GPU_NODES * running / USUAL_RUNNING))
         pools = make_pools(gpu_nodes + _cpu_nodes(running) if nodes is None else nodes, gpu_nodes)
-        self.pools: tuple[Pool, ...] = tuple(pools.values())
+        self.pools: tuple[NodePool, ...] = tuple(pools.values())
         self.nodes: tuple[Node, ...] = tuple(node for pool in pools.values() for node in pool.nodes)
         limiter = Limiter(self.associations, self.qos.values())
         gpu_types = [pool.gpu_type for pool in self.pools if pool.gpu_type]

@@ -41,7 +41,7 @@ class _Held:
     until: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
-class Needed(NamedTuple):
+class Claim(NamedTuple):
     """What a submission holds once it runs: its jobs, TRES, and for how long it may."""
 
     jobs: int
@@ -49,13 +49,13 @@ class Needed(NamedTuple):
     seconds: float
 
 
-def needed_by(runs: Sequence[Run]) -> Needed:
+def needed_by(runs: Sequence[Run]) -> Claim:
     """Add up the components of a submission."""
     tres: defaultdict[str, float] = defaultdict(float)
     for run in runs:
         for name, amount in _amounts(run.requested):
             tres[name] += amount
-    return Needed(len(runs), dict(tres), runs[0].time_limit_seconds or 0.0)
+    return Claim(len(runs), dict(tres), runs[0].time_limit_seconds or 0.0)
 
 
 class Limiter:
@@ -75,7 +75,7 @@ class Limiter:
             if rule.quantity == SUBMITTED_JOBS
         )
 
-    def may_start(self, owner: Run, needed: Needed, at: float) -> bool:
+    def may_start(self, owner: Run, needed: Claim, at: float) -> bool:
         """Tell whether a submission of the owner of a run may start now, all its components together."""
         return all(self._has_room(rule, needed, at) for rule in self._rules_of(owner))
 
@@ -94,7 +94,7 @@ class Limiter:
                 held.tres[tres] += sign * amount
                 held.until[tres] += sign * amount * until
 
-    def _has_room(self, rule: _Rule, needed: Needed, at: float) -> bool:
+    def _has_room(self, rule: _Rule, needed: Claim, at: float) -> bool:
         if rule.quantity == SUBMITTED_JOBS:
             return True
         held = self._held[rule.bucket]

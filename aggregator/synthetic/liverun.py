@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.synthetic.nodes import Node, Pool
+from aggregator.synthetic.nodes import Node, NodePool
 from aggregator.synthetic.profiles import Behaviour, Profile, Shape
 from aggregator.synthetic.waves import Wave, phase_of
 
@@ -15,7 +15,7 @@ class LiveRun:
     run: Run
     profile: Profile
     shape: Shape
-    pool: Pool
+    pool: NodePool
     nodes: tuple[Node, ...]
     end: float
     outcome: JobState

@@ -22,7 +22,7 @@ class Node:
     in_service: bool = True
 
 
-class Pool:
+class NodePool:
     """Nodes of one kind, kept by their free CPUs so that a fit is found without looking at all of them."""
 
     def __init__(
@@ -100,16 +100,16 @@ class Pool:
                 self._put(node)
 
 
-def make_pools(nodes: int, gpu_nodes: int) -> dict[str, Pool]:
+def make_pools(nodes: int, gpu_nodes: int) -> dict[str, NodePool]:
     """Make the pools by GPU type ("" for CPU nodes), half and half A100 and H100, and the one that is reserved."""
     cpu_names = [f"nc{number:04d}" for number in range(1, nodes - gpu_nodes + 1)]
     gpu_names = [f"ng{number:04d}" for number in range(1, gpu_nodes + 1)]
     half = (gpu_nodes + 1) // 2
     reserved = 1 if len(cpu_names) >= ENOUGH_NODES else 0
-    pools = {"": Pool(cpu_names[: len(cpu_names) - reserved], cpus=64, memory_gib=256)}
+    pools = {"": NodePool(cpu_names[: len(cpu_names) - reserved], cpus=64, memory_gib=256)}
     if reserved:
-        pools[WORKSHOP] = Pool(cpu_names[-reserved:], cpus=64, memory_gib=256, reservation=WORKSHOP)
+        pools[WORKSHOP] = NodePool(cpu_names[-reserved:], cpus=64, memory_gib=256, reservation=WORKSHOP)
     for gpu_type, names in (("a100", gpu_names[:half]), ("h100", gpu_names[half:])):
         if names:
-            pools[gpu_type] = Pool(names, cpus=48, memory_gib=512, gpus=4, gpu_type=gpu_type)
+            pools[gpu_type] = NodePool(names, cpus=48, memory_gib=512, gpus=4, gpu_type=gpu_type)
     return pools

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from aggregator.model.around import NodeEvent
-from aggregator.synthetic.nodes import ENOUGH_NODES, Node, Pool
+from aggregator.synthetic.nodes import ENOUGH_NODES, Node, NodePool
 
 DOWN: Final = ("down", "not_responding")
 DRAINED: Final = ("idle", "drain")
@@ -26,7 +26,7 @@ _TROUBLED: Final = 0.25
 class Outages:
     """The nodes that are out of service, and the events of all; a node that drains has one once its last run ends."""
 
-    pool: Pool
+    pool: NodePool
     rng: Random
     events: list[NodeEvent] = field(default_factory=list)
     draining: dict[str, str] = field(default_factory=dict)

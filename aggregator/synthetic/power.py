@@ -13,7 +13,7 @@ from aggregator.model.use import Gpu
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.liverun import LiveRun
-from aggregator.synthetic.nodes import Pool
+from aggregator.synthetic.nodes import NodePool
 from aggregator.synthetic.submission import GIBIBYTE
 from aggregator.synthetic.use import GPU_BUSY_WATTS, GPU_IDLE_WATTS, Columns, gpus_of
 
@@ -95,7 +95,7 @@ class SyntheticPower:
         )  # fmt: skip
 
 
-def _size(node: str, pool: Pool) -> dict[str, Any]:
+def _size(node: str, pool: NodePool) -> dict[str, Any]:
     """Say what a node is: the columns of NODES that do not change, and its boards."""
     return {
         "node": node, "boards": float(pool.gpus), "static_watts": _STATIC_WATTS, "cpus": float(pool.cpus),

@@ -14,9 +14,9 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
 from aggregator.synthetic.jobtable import JobTable
-from aggregator.synthetic.limits import Limiter, Needed, needed_by
+from aggregator.synthetic.limits import Claim, Limiter, needed_by
 from aggregator.synthetic.liverun import LiveRun, cpu_waves
-from aggregator.synthetic.nodes import Node, Pool
+from aggregator.synthetic.nodes import Node, NodePool
 from aggregator.synthetic.outages import Outages
 from aggregator.synthetic.profiles import PROFILES, WORKSHOP, Profile, Shape, scale
 from aggregator.synthetic.submission import Submission, Submitter, allocation
@@ -43,14 +43,14 @@ _REPAIR_SECONDS = (3 * 3600.0, 12 * 3600.0)
 AFTER_OK: Final = "afterok"
 
 # What each component of a submission got.
-_Placement = list[tuple[Shape, Pool, tuple[Node, ...]]]
+_Placement = list[tuple[Shape, NodePool, tuple[Node, ...]]]
 
 
 class Scheduler:
     """Keeps every profile at its number of running jobs, as far as the nodes have room and the limits allow."""
 
     def __init__(
-        self, rng: Random, submitter: Submitter, limiter: Limiter, pools: dict[str, Pool], running: int, at: float,
+        self, rng: Random, submitter: Submitter, limiter: Limiter, pools: dict[str, NodePool], running: int, at: float,
         size: float = 1.0,
     ) -> None:  # fmt: skip
         self._rng = rng
@@ -67,7 +67,7 @@ class Scheduler:
         self._queues: dict[str, list[Submission]] = {name: [] for name in targets}
         self._next_place: Counter[str] = Counter()
         self._waiting: dict[int, Submission] = {}
-        self._needed: dict[str, Needed] = {}
+        self._needed: dict[str, Claim] = {}
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._sequence = itertools.count()
         self.table = JobTable()
@@ -295,7 +295,7 @@ class Scheduler:
         self._next_place[name] = (begin + _ASKED_AT_ONCE) % count
         return (place % count for place in range(begin, begin + _ASKED_AT_ONCE))
 
-    def _needed_by(self, submission: Submission) -> Needed:
+    def _needed_by(self, submission: Submission) -> Claim:
         """Add up what a submission asks for: all of a profile ask for the same."""
         name = submission.profile.name
         if name not in self._needed:

@@ -7,17 +7,22 @@ import polars as pl
 
 from aggregator.engine.column import Column, Family, Sample, Table
 from aggregator.model.energy import COMPONENTS, METERS, MODELS
-from aggregator.parts.jobs.declare import coverage, fact, gauge
+from aggregator.parts.jobs.declare import coverage, fact, gauge, table_of_runs
 
 _LEDGER: Final = "ledger of closed windows (docs/energy.md)"
 _CO2: Final = "kWh × energy.pue × energy.co2.static_g_per_kwh"
 _COST: Final = "kWh × energy.pue × energy.tariff; hours of what is held"
 _NOTHING: Final = "nothing was measured"
 _UNSEEN: Final = "no closed window has the run"
-_POWER: Final = Family(
-    name="hpc_job_power_watts",
-    help="Mean power in the last closed window, as far as measured: its part of its nodes, and its own GPUs.",
-    cost="1–2 × running jobs", source=_LEDGER, labels=("component",),
+
+
+def _power(of: str, help: str, cost: str, source: str) -> Family:
+    return Family(name=f"hpc_{of}_power_watts", help=help, cost=cost, source=source, labels=("component",))
+
+
+_POWER: Final = _power(
+    "job", "Mean power in the last closed window, as far as measured: its part of its nodes, and its own GPUs.",
+    "1–2 × running jobs", _LEDGER,
 )  # fmt: skip
 WASTED_GPU_SECONDS: Final = gauge(
     "wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
@@ -84,19 +89,9 @@ def _cost(of: str, help: str, cost: str) -> Family:
     )  # fmt: skip
 
 
-JOB_COSTS: Final = Table(
-    name="job_costs", of="cost of a job", collect="jobs",
-    labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(
-        fact("run_id", pl.UInt64, "Key of the run."),
-        fact("job_id", pl.Int64, "Numeric id of the job."),
-        fact("user", pl.String, "Who runs it."),
-        fact("account", pl.String, "The account that is charged."),
-        fact("is_owner", pl.Boolean, "Whether it is the run that is meant by the job id alone."),
-        *_amount(_cost("job", "What the run has cost.", "jobs × 1–3")),
-    ),
-    where="is_owner",
-)  # fmt: skip
+JOB_COSTS: Final = table_of_runs(
+    "job_costs", "cost of a job", _amount(_cost("job", "What the run has cost.", "jobs × 1–3"))
+)
 
 
 def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]:
@@ -131,10 +126,6 @@ def _by_component(unit: str, family: Family) -> Iterator[Column]:
     for name in COMPONENTS:
         sample = Sample(family=family, labels={"component": name})
         yield fact(f"{name}_{unit}", pl.Float64, f"{family.help} Here: {name}.", _NOTHING, sample)
-
-
-def _power(of: str, help: str, cost: str, source: str) -> Family:
-    return Family(name=f"hpc_{of}_power_watts", help=help, cost=cost, source=source, labels=("component",))
 
 
 def _energy(of: str, help: str, cost: str, source: str) -> Family:

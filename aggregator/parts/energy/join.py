@@ -10,10 +10,10 @@ from aggregator.engine.part import Inputs
 from aggregator.model.energy import COMPONENTS, COST_COMPONENTS
 from aggregator.model.ledger import NODE_POWER, LedgerTotals, LedgerView
 from aggregator.parts.energy.runs import add_energy
+from aggregator.parts.jobs.declare import OF_RUN
 
 # A user who has not run anything for this long is not on the page any more; the state keeps the totals.
 QUIET_SECONDS: Final = 30 * 86_400.0
-_OF_RUN: Final = ("run_id", "job_id", "user", "account", "is_owner")
 _OF_USER: Final = ("user", "account")
 _AMOUNTS: Final = tuple(f"{component}_cost" for component in COST_COMPONENTS)
 
@@ -25,7 +25,7 @@ def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
         return {}
     jobs, nodes = add_energy(frames["jobs"], view), _nodes(view)
     costs = _long(view.totals.run_costs, ["run_id"])
-    job_costs = jobs.select(_OF_RUN).join(costs, on="run_id", maintain_order="left_right")
+    job_costs = jobs.select(OF_RUN).join(costs, on="run_id", maintain_order="left_right")
     return {
         "jobs": jobs,
         "job_costs": job_costs,

@@ -6,7 +6,7 @@ import polars as pl
 
 from aggregator.engine.column import Family, Sample, Table
 from aggregator.model.job_inputs import GPUS_BY_TYPE, LICENSES
-from aggregator.parts.jobs.declare import OPEN, coverage, fact, gauge
+from aggregator.parts.jobs.declare import GPU_TYPE, LABELS, OPEN, coverage, fact, gauge, table_of_runs
 from aggregator.parts.jobs.efficiency import EFFICIENCY
 
 _SLURMACCT: Final = "slurmacct job_table"
@@ -104,23 +104,13 @@ _USE: Final = (
     coverage("gpu", "the job's GPUs that are judged"),
 )  # fmt: skip
 JOBS: Final = Table(
-    name="jobs", of="job", collect="jobs", labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
+    name="jobs", of="job", collect="jobs", labels=LABELS,
     columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE, *EFFICIENCY), where="is_owner", size="allocated_cpus",
 )  # fmt: skip
-JOB_GPUS: Final = Table(
-    name="job_gpus", of="GPU type of a job", collect="jobs",
-    labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(
-        fact("run_id", pl.UInt64, "Key of the run."),
-        fact("job_id", pl.Int64, "Numeric id of the job."),
-        fact("user", pl.String, "Who runs it."),
-        fact("account", pl.String, "The account that is charged."),
-        fact("gpu_type", pl.String, "Slurm's type of the GPUs, empty when untyped."),
-        fact("count", pl.Int64, "How many the job holds.", sample=Sample(
-            family=Family(name="hpc_job_allocated_gpus", help="GPUs that the job holds, by Slurm's GPU type.",
-                          cost="GPU jobs", source=_TRES, labels=("gpu_type",)),
-            label_columns={"gpu_type": "gpu_type"})),
-        fact("is_owner", pl.Boolean, "Whether it is the run that is meant by the job id alone."),
-    ),
-    where="is_owner",
-)  # fmt: skip
+JOB_GPUS: Final = table_of_runs("job_gpus", "GPU type of a job", (
+    GPU_TYPE,
+    fact("count", pl.Int64, "How many the job holds.", sample=Sample(
+        family=Family(name="hpc_job_allocated_gpus", help="GPUs that the job holds, by Slurm's GPU type.",
+                      cost="GPU jobs", source=_TRES, labels=("gpu_type",)),
+        label_columns={"gpu_type": "gpu_type"})),
+))  # fmt: skip

@@ -1,10 +1,11 @@
 """How the columns of jobs are declared."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import polars as pl
 
-from aggregator.engine.column import Column, Family, Sample
+from aggregator.engine.column import Column, Family, Sample, Table
 
 # Of now: a run that has ended has none of it any more.
 OPEN: Final = "is_open"
@@ -19,6 +20,24 @@ COVERAGE: Final = Family(
 def fact(name: str, dtype: Any, help: str, null: str = "not known", sample: Sample | None = None) -> Column:
     """Declare a column that is in the API."""
     return Column(name=name, dtype=dtype, help=help, null=null, sample=sample)
+
+
+_OF_RUN: Final = (
+    fact("run_id", pl.UInt64, "Key of the run."),
+    fact("job_id", pl.Int64, "Numeric id of the job."),
+    fact("user", pl.String, "Who runs it."),
+    fact("account", pl.String, "The account that is charged."),
+    fact("is_owner", pl.Boolean, "Whether it is the run that is meant by the job id alone."),
+)
+# What a row about a run has of the run in `jobs`.
+OF_RUN: Final = tuple(column.name for column in _OF_RUN)
+LABELS: Final = {"slurmjobid": "job_id", "user": "user", "account": "account"}
+GPU_TYPE: Final = fact("gpu_type", pl.String, "Slurm's type of the GPUs, empty when untyped.")
+
+
+def table_of_runs(name: str, of: str, columns: Iterable[Column]) -> Table:
+    """Declare a table with a row for each thing that a run has, such as its cost in a currency."""
+    return Table(name=name, of=of, collect="jobs", labels=LABELS, columns=(*_OF_RUN, *columns), where="is_owner")
 
 
 def gauge(

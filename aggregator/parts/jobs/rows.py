@@ -4,9 +4,10 @@ import polars as pl
 
 from aggregator.engine.frame import add_columns, conform
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
+from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import efficiencies
 from aggregator.parts.jobs.settings import JobSettings
-from aggregator.parts.jobs.time import IS_OPEN, elapsed
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, IS_OPEN, elapsed
 from aggregator.parts.jobs.use import USE
 
 _HAS_STARTED = pl.col("start").is_not_null()
@@ -18,8 +19,6 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
     The label with a job's name is cut: anybody chooses it, and one label that is too long for a Prometheus costs it the
     whole page.
     """
-    is_suspended = pl.col("state") == "suspended"
-    cpus = pl.when(is_suspended).then(0).otherwise(pl.col("granted_cpus"))
     joined = add_columns(runs, use, on="run_id")
     rows = joined.with_columns(
         submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
@@ -29,8 +28,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
         elapsed_seconds=elapsed(pl.lit(at)),
         is_open=IS_OPEN,
         job_name_label=shorten(joined["job_name"], settings.job_name_bytes),
-        # A run without any CPU is one of which slurmdbd does not say.
-        allocated_cpus=pl.when(_HAS_STARTED & (pl.col("granted_cpus") > 0)).then(cpus),
+        allocated_cpus=pl.when(_HAS_STARTED).then(ALLOCATED_CPUS),
         allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
         allocated_nodes=pl.when(_HAS_STARTED).then(pl.col("granted_nodes")),
         allocated_gpus=pl.when(_HAS_STARTED).then(pl.col("granted_gpus")),
@@ -51,7 +49,7 @@ def plain_rows(runs: pl.DataFrame, at: float) -> pl.DataFrame:
 def job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
     """Give what each job that has started holds of each type of GPU (`Runs.gpus`): JOB_GPUS."""
     started = jobs.filter(pl.col("start_timestamp_seconds").is_not_null())
-    return conform(JOB_GPUS, started.select("run_id", "job_id", "user", "account", "is_owner").join(gpus, on="run_id"))
+    return conform(JOB_GPUS, started.select(OF_RUN).join(gpus, on="run_id"))
 
 
 def with_owners(rows: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.column import Column, Family, Sample, Table
-from aggregator.parts.jobs.declare import coverage, fact
+from aggregator.parts.jobs.declare import coverage, fact, table_of_runs
 
 # The column of each kind of rate.
 RATES: Final[Mapping[str, str]] = {
@@ -49,19 +49,11 @@ OF_JOBS: Final = (
     fact("lustre_bytes_per_second", pl.Float64, "Bytes read and written per second on all file systems."),
     fact("lustre_metadata_operations_per_second", pl.Float64, "Metadata operations per second on all file systems."),
 )  # fmt: skip
-JOBS: Final = Table(
-    name="job_lustre", of="file system of a job", collect="jobs",
-    labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(
-        fact("run_id", pl.UInt64, "Key of the run."),
-        fact("job_id", pl.Int64, "Numeric id of the job."),
-        _USER, _ACCOUNT, _FILESYSTEM,
-        *_rates("job", "by the run, while it is the only one of its job id", "jobs that use Lustre"),
-        fact("coverage_ratio", pl.Float64, "Share of the targets that show the job's work, on the worst file system."),
-        fact("is_owner", pl.Boolean, "Whether it is the run that is meant by the job id alone."),
-    ),
-    where="is_owner",
-)  # fmt: skip
+JOBS: Final = table_of_runs("job_lustre", "file system of a job", (
+    _FILESYSTEM,
+    *_rates("job", "by the run, while it is the only one of its job id", "jobs that use Lustre"),
+    fact("coverage_ratio", pl.Float64, "Share of the targets that show the job's work, on the worst file system."),
+))  # fmt: skip
 USERS: Final = Table(
     name="user_lustre", of="file system of a user", collect="users", labels={"user": "user", "account": "account"},
     columns=(

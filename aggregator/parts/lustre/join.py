@@ -8,6 +8,7 @@ from aggregator.engine.frame import Frames, add_columns, total, totals
 from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import Runs
 from aggregator.model.lustre import SENDERS, UID_NAMES, LustreUse, UidNames
+from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.lustre.columns import OF_JOBS, RATES
 from aggregator.parts.lustre.owners import lone_runs, with_owners
 
@@ -22,7 +23,7 @@ def join_lustre(frames: Frames, inputs: Inputs, at: float) -> Frames:
     own = _sums(rates.join(lone, on="job_id"), ["run_id", "filesystem"])
     jobs = add_columns(frames["jobs"].drop(column.name for column in OF_JOBS), _of_runs(lone, own, use), on="run_id")
     jobs = jobs.with_columns(pl.col("lustre_is_own").fill_null(value=False))
-    known = jobs.select("run_id", "job_id", "user", "account", "is_owner", coverage_ratio="lustre_coverage_ratio")
+    known = jobs.select(*OF_RUN, coverage_ratio="lustre_coverage_ratio")
     return {
         "jobs": jobs,
         "job_lustre": add_columns(own, known, on="run_id"),

@@ -6,7 +6,7 @@ from typing import Any, Final
 import polars as pl
 
 from aggregator.engine.column import Column, Family, Sample, Table
-from aggregator.parts.jobs.declare import fact
+from aggregator.parts.jobs.declare import GPU_TYPE, fact
 
 _RUNS: Final = "slurmacct: runs on the node, a run of several nodes spread over them (docs/nodes.md)"
 _SAID: Final = "an exporter of slurmctld's state (docs/nodes.md)"
@@ -90,8 +90,7 @@ NODE_STATES: Final = Table(
 NODE_GPUS: Final = Table(
     name="node_gpus", of="GPU type on a node", collect="nodes", labels=_OF_NODE,
     columns=(
-        _NODE,
-        fact("gpu_type", pl.String, "Slurm's type of the GPUs, empty when untyped."),
+        _NODE, GPU_TYPE,
         fact("count", pl.Float64, "How many running jobs hold.", sample=Sample(
             family=_GPUS, label_columns={"gpu_type": "gpu_type"})),
     ),
@@ -161,22 +160,20 @@ PARTITIONS: Final = Table(
         ),
     ),
 )  # fmt: skip
-PARTITION_STATES: Final = Table(
-    name="partition_states", of="state of jobs of a partition", collect="nodes", labels=_OF_PARTITION,
-    columns=(
-        _PARTITION,
-        fact("state", pl.String, "Slurm's state in lower case."),
-        fact("jobs", pl.Int64, "Open jobs, array tasks counted; a pending one is in all partitions that it names."),
-    ),
+
+
+def _of_partitions(name: str, of: str, *columns: Column) -> Table:
+    return Table(name=name, of=of, collect="nodes", labels=_OF_PARTITION, columns=(_PARTITION, *columns))
+
+
+PARTITION_STATES: Final = _of_partitions(
+    "partition_states", "state of jobs of a partition",
+    fact("state", pl.String, "Slurm's state in lower case."),
+    fact("jobs", pl.Int64, "Open jobs, array tasks counted; a pending one is in all partitions that it names."),
 )  # fmt: skip
-PARTITION_GPUS: Final = Table(
-    name="partition_gpus", of="GPU type in a partition", collect="nodes", labels=_OF_PARTITION,
-    columns=(
-        _PARTITION,
-        fact("gpu_type", pl.String, "Slurm's type of the GPUs, empty when untyped."),
-        fact("count", pl.Int64, "How many its running jobs hold."),
-    ),
-)  # fmt: skip
+PARTITION_GPUS: Final = _of_partitions(
+    "partition_gpus", "GPU type in a partition", GPU_TYPE, fact("count", pl.Int64, "How many its running jobs hold.")
+)
 AGREEMENT: Final = Table(
     name="gpu_agreement", of="cluster", collect="nodes", labels={},
     columns=(

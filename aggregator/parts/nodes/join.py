@@ -5,11 +5,11 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import Frames, add_columns, total
+from aggregator.engine.frame import Frames, add_columns, total, totals
 from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import Runs, Use
 from aggregator.model.node_inputs import Hosts, ListedNodes, Scheduler
-from aggregator.parts.jobs.time import HOLDS, elapsed
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, HOLDS, elapsed
 from aggregator.parts.nodes.agreement import compare_gpus
 from aggregator.parts.nodes.observed import missed_by_node, with_cause, with_observed
 from aggregator.parts.nodes.partitions import join_partitions
@@ -97,7 +97,7 @@ def _tenants(runs: pl.DataFrame, nodes: pl.DataFrame, at: float) -> pl.DataFrame
     holding = runs.filter(HOLDS).select(
         "run_id", "job_id", "granted_gpus",
         nodes=pl.col("nodes").list.unique(maintain_order=True),
-        cpus=pl.when(pl.col("state") == "suspended").then(0).otherwise("granted_cpus"),
+        cpus=ALLOCATED_CPUS,
         memory_bytes="granted_memory_bytes",
         gpus="granted_gpus",
         elapsed=elapsed(pl.lit(at)),
@@ -113,10 +113,9 @@ def _tenants(runs: pl.DataFrame, nodes: pl.DataFrame, at: float) -> pl.DataFrame
 
 
 def _held(tenants: pl.DataFrame) -> pl.DataFrame:
-    """Add up the runs of each node; its memory is not known where that of no run is."""
+    """Add up the runs of each node; what is not known of any of them is not known of the node."""
     sums = tenants.group_by("node").agg(
-        pl.col("allocated_cpus").sum(),
-        total("allocated_memory_bytes").alias("allocated_memory_bytes"),
+        *totals(["allocated_cpus", "allocated_memory_bytes"]),
         allocated_estimated=pl.col("estimated").any(),
         jobs=pl.col("job_id").n_unique(),
     )

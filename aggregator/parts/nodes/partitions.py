@@ -5,16 +5,16 @@ import polars as pl
 from aggregator.engine.frame import Frames, total
 from aggregator.model.job_inputs import Runs
 from aggregator.model.node_inputs import Scheduler
-from aggregator.parts.jobs.time import HOLDS, IS_OPEN
+from aggregator.parts.jobs.time import ALLOCATED_CPUS, HOLDS, IS_OPEN
 
 
 def join_partitions(runs: Runs, scheduler: Scheduler) -> Frames:
     """Add up the open runs of each partition (a pending one is in all that it names) beside slurmctld's numbers."""
     named = runs.runs.filter(IS_OPEN).select(
-        "run_id", "state", "granted_memory_bytes",
+        "run_id", "state", allocated_memory_bytes="granted_memory_bytes",
         holds=HOLDS,
         tasks=pl.max_horizontal(1, "pending_tasks"),
-        cpus=pl.when(pl.col("state") == "suspended").then(0).otherwise("granted_cpus"),
+        allocated_cpus=ALLOCATED_CPUS,
         partition=pl.col("partition").str.split(","),
     )  # fmt: skip
     of_open = named.explode("partition", empty_as_null=True).filter(pl.col("partition") != "")
@@ -29,16 +29,15 @@ def join_partitions(runs: Runs, scheduler: Scheduler) -> Frames:
 
 def _partitions(of_open: pl.DataFrame, scheduler: Scheduler) -> pl.DataFrame:
     """Add up what is held; where nothing runs nothing is held."""
-    holds, memory = pl.col("holds"), pl.col("granted_memory_bytes")
+    holds, held = pl.col("holds"), ("allocated_cpus", "allocated_memory_bytes")
     sums = of_open.group_by("partition").agg(
-        allocated_cpus=pl.col("cpus").filter(holds).sum(),
-        allocated_memory_bytes=pl.when(holds.any()).then(total(memory.filter(holds))).otherwise(0),
+        pl.when(holds.any()).then(total(pl.col(name).filter(holds))).otherwise(0).alias(name) for name in held
     )
     said = scheduler.partitions.select("partition", pl.exclude("partition").name.prefix("slurmctld_"))
-    both = sums.join(said.with_columns(is_in_slurmctld=True), on="partition", how="full", coalesce=True)
-    is_empty = pl.col("allocated_cpus").is_null()
+    both = sums.with_columns(has_jobs=True).join(
+        said.with_columns(is_in_slurmctld=True), on="partition", how="full", coalesce=True
+    )
     return both.with_columns(
-        pl.col("allocated_cpus").fill_null(0),
-        pl.when(is_empty).then(0).otherwise("allocated_memory_bytes").alias("allocated_memory_bytes"),
+        *(pl.when(pl.col("has_jobs").is_null()).then(0).otherwise(name).alias(name) for name in held),
         pl.col("is_in_slurmctld").fill_null(value=False),
     )

@@ -29,9 +29,9 @@ _AMOUNTS: Final = ("cpus", "memory_bytes", "gpus")
 def spread(runs: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
     """Give what each run holds of each of its nodes: PARTS.
 
-    runs has run_id, the distinct nodes, and what the run holds in all (cpus, memory_bytes, gpus; memory is null where
-    Slurm does not manage it). sizes has the same of each node, null where that is not known. The parts of a run add up
-    to it, unless its nodes are too small for all that is on them.
+    runs has run_id, the distinct nodes, and what the run holds in all: cpus, memory_bytes (null where Slurm does not
+    manage it) and gpus. sizes has the same of each node. Null is what is not known. The parts of a run add up to it,
+    unless its nodes are too small for all that is on them.
     """
     count = pl.col("nodes").list.len()
     is_estimated = pl.col("is_estimated")
@@ -41,11 +41,10 @@ def spread(runs: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
     several = held.filter(is_estimated).sort(pl.col("cpus") / count, descending=True, maintain_order=True)
     rooms = _rooms(several, whole, sizes)
     shares = {name: _shares(several, name, rooms) for name in _AMOUNTS}
-    placed = several.select("run_id", "nodes", "is_estimated", "memory_bytes").explode("nodes", empty_as_null=True)
-    is_managed = placed["memory_bytes"].is_not_null()
-    parts = placed.rename({"nodes": "node"}).with_columns(**shares).with_columns(
-        memory_bytes=pl.when(is_managed).then("memory_bytes")
-    )  # fmt: skip
+    placed = several.select("run_id", "nodes", "is_estimated", *_AMOUNTS).explode("nodes", empty_as_null=True)
+    parts = placed.rename({"nodes": "node"}).with_columns(
+        pl.when(pl.col(name).is_not_null()).then(share).alias(name) for name, share in shares.items()
+    )
     return pl.concat([whole.select(PARTS.names()), parts.select(PARTS.names())])
 
 

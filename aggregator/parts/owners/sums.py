@@ -37,14 +37,16 @@ _COUNTS: Final = pl.col("is_open") | _HAS_POWER
 def sum_jobs(jobs: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Add up the running jobs of each group that has an open job, or drew power lately.
 
-    Held is what jobs hold now: no CPUs while suspended, and no memory where Slurm does not manage it. Where none runs
-    nothing is held, and no coverage is known.
+    Held is what jobs hold now, null where it is known of none: no CPUs while suspended, and no memory where Slurm does
+    not manage it. Where none runs nothing is held, and no coverage is known.
     """
     running = HOLDS.any()
     memory = pl.col("allocated_memory_bytes")
     return jobs.filter(_COUNTS).group_by(by).agg(
-        _of_running(pl.col("allocated_cpus")).fill_null(0).alias("allocated_cpus"),
-        pl.when(running).then(_of_running(memory)).otherwise(0.0).alias("allocated_memory_bytes"),
+        *(
+            pl.when(running).then(_of_running(pl.col(name))).otherwise(0.0).alias(name)
+            for name in ("allocated_cpus", "allocated_memory_bytes")
+        ),
         *(_of_running(value).alias(name) for name, value in _ADDED.items()),
         total(pl.sum_horizontal("node_watts", "gpu_watts").filter(_HAS_POWER)).alias("power_watts"),
         pl.when(running).then(_weighted("cpu", pl.col("allocated_cpus").fill_null(0.0))),

@@ -4,8 +4,9 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.engine.column import Column, Family, Sample, Table
+from aggregator.engine.column import Family, Sample
 from aggregator.model.waste import SEVERITIES
+from aggregator.parts.jobs.declare import fact, table_of_runs
 
 # The worst is the greatest.
 SEVERITY: Final = pl.Enum(SEVERITIES[::-1])
@@ -15,20 +16,9 @@ _HOLDS: Final = Family(
     cost="running jobs × rules that hold", source="rules of waste", labels=("reason", "severity"),
 )  # fmt: skip
 _SHOWN: Final = Sample(family=_HOLDS, label_columns={"reason": "reason", "severity": "severity"}, constant=True)
-# What a finding has of the run in `jobs`.
-OF_RUN: Final = ("run_id", "job_id", "user", "account", "is_owner")
-WASTE: Final = Table(
-    name="waste", of="finding", collect="jobs", labels={"slurmjobid": "job_id", "user": "user", "account": "account"},
-    columns=(
-        Column(name="run_id", dtype=pl.UInt64, help="Key of the run."),
-        Column(name="job_id", dtype=pl.Int64, help="Numeric id of the job."),
-        Column(name="user", dtype=pl.String, help="Who runs it."),
-        Column(name="account", dtype=pl.String, help="The account that is charged."),
-        Column(name="is_owner", dtype=pl.Boolean, help="Whether it is the run that is meant by the job id alone."),
-        Column(name="reason", dtype=pl.String, help="The rule."),
-        Column(name="severity", dtype=SEVERITY, help="The worst severity that is sure.", sample=_SHOWN),
-        Column(name="value", dtype=pl.Float64, help="Value of the field that the deciding condition compares."),
-        Column(name="coverage", dtype=pl.Float64, help="Share of that value that was observed."),
-    ),
-    where="is_owner",
-)  # fmt: skip
+WASTE: Final = table_of_runs("waste", "finding", (
+    fact("reason", pl.String, "The rule."),
+    fact("severity", SEVERITY, "The worst severity that is sure.", sample=_SHOWN),
+    fact("value", pl.Float64, "Value of the field that the deciding condition compares."),
+    fact("coverage", pl.Float64, "Share of that value that was observed."),
+))  # fmt: skip

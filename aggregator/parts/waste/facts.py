@@ -25,7 +25,7 @@ Words = Callable[[Row, Observation], str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Share:
+class Observed:
     """The observed share (0–1) of what a field rests on, and what to say where it is too little."""
 
     ratio: pl.Expr
@@ -41,7 +41,7 @@ class Fact:
 
     value: pl.Expr
     missing: Words = lambda _run, _observation: ""
-    shares: tuple[Share, ...] = ()
+    shares: tuple[Observed, ...] = ()
 
     def columns(self, field: str) -> Iterator[pl.Expr]:
         """Give the columns `value_` and `share_` of the field."""
@@ -101,14 +101,14 @@ def _idle(idle_column: str, unseen_column: str, all_busy: pl.Expr) -> Fact:
     # Ten idle minutes before and after an hour in the dark are not twenty idle minutes.
     seen = pl.when(unseen > 0).then(idle / (idle + unseen)).when(unseen == 0).then(1.0)
     in_ledger = _of_gpu_time(_GPUS * (pl.col("ledger_until_seconds") - pl.col("ledger_since_seconds")))
-    shares = (in_ledger, Share(seen, _only("time since a GPU was busy")), _SEEN_NOW)
+    shares = (in_ledger, Observed(seen, _only("time since a GPU was busy")), _SEEN_NOW)
     return Fact(pl.when(_TELLS_OF_GPUS).then(value), _no_idle_time, shares)
 
 
-def _of_gpu_time(gpu_seconds: pl.Expr) -> Share:
+def _of_gpu_time(gpu_seconds: pl.Expr) -> Observed:
     """Give the observed share of some GPU time."""
     observed = (pl.col("ledger_gpu_seconds") / gpu_seconds).clip(upper_bound=1.0)
-    return Share(pl.when(gpu_seconds > 0).then(observed).when(gpu_seconds <= 0).then(0.0), _only("GPU time"))
+    return Observed(pl.when(gpu_seconds > 0).then(observed).when(gpu_seconds <= 0).then(0.0), _only("GPU time"))
 
 
 def _only(what: str) -> Callable[[float, Row, Observation], str]:
@@ -119,7 +119,7 @@ def _no_gpus_now(run: Row, observation: Observation) -> str:
     return observation.why_unseen(run, "gpu_utilization")
 
 
-_SEEN_NOW: Final = Share(_GPU_COVERAGE, lambda _ratio, run, observation: _no_gpus_now(run, observation))
+_SEEN_NOW: Final = Observed(_GPU_COVERAGE, lambda _ratio, run, observation: _no_gpus_now(run, observation))
 
 
 def _no_memory(run: Row, _observation: Observation) -> str:

@@ -15,8 +15,9 @@ import polars as pl
 
 from aggregator.engine.frame import empty
 from aggregator.model.waste import SEVERITIES, Condition, Exemption, Level, Rule
+from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import FairShare
-from aggregator.parts.waste.columns import OF_RUN, SEVERITY, WASTE
+from aggregator.parts.waste.columns import SEVERITY, WASTE
 from aggregator.parts.waste.exemption import exempts
 from aggregator.parts.waste.facts import BLIND, Fact, facts
 

@@ -221,3 +221,11 @@ def test_a_board_that_runs_share_counts_once() -> None:
     gpus = [gpu_row(job_id=job_id, watts=300.0) for job_id in (101, 102, 103)]
 
     assert gpu_watts(node, {3: {"": 1}}, *gpus, runs=runs)[:3] == (150.0, 150.0, 300.0)
+
+
+def test_a_node_that_shows_its_part_of_a_runs_gpus_hides_none_of_them() -> None:
+    """Four GPUs on two nodes: those that no series shows are on the other one, and what is left here is nobody's."""
+    nodes = [node_row(node=name, watts=1000.0, gpu_watts=700.0, gpus=4.0) for name in ("n1", "n2")]
+    shown = [gpu_row(watts=250.0), gpu_row(watts=250.0)]
+    site = Site(1, (run_row(nodes=["n1", "n2"]),), tuple(nodes), (), tuple(shown), {1: {"": 4}})
+    assert site.gains().run_power["gpu_watts"].to_list() == [500.0 + 350.0]

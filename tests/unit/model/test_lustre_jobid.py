@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.lustre_jobid import UNKNOWN, JobIdNameError, JobIdParser, Origin, compile_name
+from aggregator.model.lustre_jobid import UNKNOWN, JobIdNameError, JobIdParser, Sender, compile_name
 
 USUAL = JobIdParser()
 
@@ -12,15 +12,15 @@ USUAL = JobIdParser()
 @pytest.mark.parametrize(
     ("text", "origin"),
     [
-        ("4711003", Origin(job_id=4711003)),
-        ("rsync.20017", Origin(uid=20017)),
-        ("python3.8.20017", Origin(uid=20017)),
-        ("bash.20017:node12", Origin(uid=20017)),
-        ("kworker/0:1.0", Origin(uid=0)),
-        (".0", Origin(uid=0)),
+        ("4711003", Sender(job_id=4711003)),
+        ("rsync.20017", Sender(uid=20017)),
+        ("python3.8.20017", Sender(uid=20017)),
+        ("bash.20017:node12", Sender(uid=20017)),
+        ("kworker/0:1.0", Sender(uid=0)),
+        (".0", Sender(uid=0)),
     ],
 )
-def test_the_usual_forms_are_a_jobs_number_and_a_process_with_its_uid(text: str, origin: Origin) -> None:
+def test_the_usual_forms_are_a_jobs_number_and_a_process_with_its_uid(text: str, origin: Sender) -> None:
     assert USUAL.parse(text) == origin
 
 
@@ -36,16 +36,16 @@ def test_what_is_no_usual_form_is_unknown_and_never_somebody_elses(text: str) ->
 @pytest.mark.parametrize(
     ("name", "text", "origin"),
     [
-        ("%j:%H", "4711003:node12", Origin(job_id=4711003)),
+        ("%j:%H", "4711003:node12", Sender(job_id=4711003)),
         ("%j:%H", ":node12", UNKNOWN),
-        ("%u", "20017", Origin(uid=20017)),
-        ("%e.%u.%j", "rsync.20017.4711", Origin(job_id=4711)),
-        ("%e.%u.%j", "rsync.20017.", Origin(uid=20017)),
-        ("job(%j)", "job(4711)", Origin(job_id=4711)),
-        ("job(%j)", "rsync.20017", Origin(uid=20017)),
+        ("%u", "20017", Sender(uid=20017)),
+        ("%e.%u.%j", "rsync.20017.4711", Sender(job_id=4711)),
+        ("%e.%u.%j", "rsync.20017.", Sender(uid=20017)),
+        ("job(%j)", "job(4711)", Sender(job_id=4711)),
+        ("job(%j)", "rsync.20017", Sender(uid=20017)),
     ],
 )
-def test_a_sites_own_form_goes_before_the_usual_ones(name: str, text: str, origin: Origin) -> None:
+def test_a_sites_own_form_goes_before_the_usual_ones(name: str, text: str, origin: Sender) -> None:
     assert JobIdParser([name]).parse(text) == origin
 
 
@@ -65,5 +65,5 @@ def test_any_text_is_understood_or_unknown(text: str, name: str) -> None:
 
 @given(st.integers(1, 2**32 - 1), st.text("abc.:-/0"))
 def test_every_job_id_and_every_uid_is_found_again(number: int, process: str) -> None:
-    assert USUAL.parse(str(number)) == Origin(job_id=number)
-    assert USUAL.parse(f"{process}.{number}") == Origin(uid=number)
+    assert USUAL.parse(str(number)) == Sender(job_id=number)
+    assert USUAL.parse(f"{process}.{number}") == Sender(uid=number)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.association import Association, Associations
+from tests.accounts import join_part
 from tests.builders import make_association
 from tests.standings import join_standings
 
@@ -55,3 +56,9 @@ def test_a_loop_has_no_ratio_and_ends() -> None:
 def test_the_ratios_of_a_level_add_up_to_one(shares: list[int]) -> None:
     found = ratios(ROOT, *(make_association(f"a{n}", id=n, shares=each) for n, each in enumerate(shares)))
     assert sum(found.values()) == (pytest.approx(1.0) if any(shares) else 0)
+
+
+def test_of_two_live_rows_of_one_account_the_last_counts() -> None:
+    rows = [make_association("root"), make_association(id=1, shares=1), make_association(id=2, shares=3)]
+    frames = join_part(Associations.of(rows))
+    assert frames["account_tree"].select("account", "association_id", "shares").rows()[0] == ("def-kim", 2, 3)

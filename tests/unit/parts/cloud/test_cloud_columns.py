@@ -60,6 +60,11 @@ def test_no_data_is_not_idle(instance: Instance, because: str) -> None:
     assert (row["idle"], row["idle_because"]) == (None, because)
 
 
+def test_an_instance_is_judged_that_was_seen_for_nine_tenths_of_the_time() -> None:
+    row = judged(did(coverage=0.9))
+    assert (row["idle"], row["idle_because"]) == (True, None)
+
+
 def test_a_busy_instance_is_not_idle_though_its_traffic_is_unknown() -> None:
     assert judged(did(cpu=0.5, network=None))["idle"] is False
 

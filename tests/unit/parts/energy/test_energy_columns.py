@@ -12,8 +12,10 @@ from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import add, no_totals
 from aggregator.model.job_inputs import RUNS, Runs
-from aggregator.model.ledger import LedgerTotals, LedgerView, Power
+from aggregator.model.ledger import USER_TOTALS, LedgerTotals, LedgerView, Power
 from aggregator.parts.energy.join import QUIET_SECONDS
+from tests.builders import make_run
+from tests.clusters import join_cluster, make_energy, make_totals
 from tests.unit.ledger.ledger_site import BEGIN, PRICES, Row, Site, gpu_row, node_row, run_row, sites, used_row
 
 SITE = Site(1, (run_row(),), (node_row(),), (used_row(),))
@@ -181,3 +183,24 @@ def test_costs_of_users_add_up_to_those_of_accounts_and_jobs(site: Site) -> None
 
     assert of_users == pytest.approx(of_jobs, rel=1e-9)
     assert of_accounts == pytest.approx(of_jobs, rel=1e-9)
+
+
+def test_no_more_than_all_of_a_runs_time_is_covered() -> None:
+    """Windows are added up as floats."""
+    frames = join_cluster([make_run()], None, make_energy({"run_id": 101, "power_coverage_ratio": 1.0 + 1e-9}))
+    assert frames["jobs"]["power_coverage_ratio"].to_list() == [1.0]
+
+
+def test_an_account_was_last_active_when_the_last_of_its_users_was() -> None:
+    users = make_totals(
+        USER_TOTALS,
+        [{"user": name, "account": "def-kim", "until": BEGIN + number} for number, name in enumerate(("bob", "alice"))],
+    )
+    view = LedgerView(PRICES, replace(no_totals(BEGIN + 60), users=users))
+    assert shown(view=view)["account_energy"]["until_seconds"].to_list() == [BEGIN + 1]
+
+
+@pytest.mark.parametrize(("joules", "known"), [(0.0, None), (5.0, 5.0)])
+def test_a_run_whose_gpus_drew_nothing_has_no_energy_of_gpus(joules: float, known: float | None) -> None:
+    frames = join_cluster([make_run()], None, make_energy({"run_id": 101, "gpu_joules": joules}))
+    assert frames["jobs"]["gpu_energy_joules"].to_list() == [known]

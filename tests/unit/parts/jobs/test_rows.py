@@ -2,13 +2,14 @@
 
 import itertools
 
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.job_inputs import runs_of
 from aggregator.model.ledger import LedgerView
-from aggregator.parts.jobs.rows import plain_rows
+from aggregator.parts.jobs.rows import plain_rows, shorten
 from tests.builders import NOW, make_allocation, make_run
 from tests.clusters import join_cluster, make_energy
 
@@ -67,3 +68,8 @@ def test_runs_alone_keep_their_order_and_have_both_allocations() -> None:
     assert (rows[0]["requested_cpus"], rows[0]["requested_gpus_by_type"]) == (1, [{"gpu_type": "h100", "count": 1}])
     assert (rows[1]["granted_gpus_by_type"], rows[1]["elapsed_seconds"]) == ([], 3600.0)
     assert rows[1]["state"] == JobState.RUNNING.name.lower()
+
+
+def test_only_a_name_that_is_longer_in_bytes_than_may_be_is_cut() -> None:
+    names = pl.Series(["abcd", "abcde", "abcé", "", "ab"])
+    assert shorten(names, 4).to_list() == ["abcd", "abcd", "abc", "", "ab"]

@@ -237,3 +237,11 @@ def test_a_peak_that_has_not_grown_since_a_resize_may_have_been_before() -> None
 def test_of_a_resized_run_without_a_base_nothing_is_known_since_its_start() -> None:
     row = resized(None)
     assert {row[name] for name in ("cpu_seconds", "memory_peak_bytes", "observed_seconds")} == {None}
+
+
+@pytest.mark.parametrize("ends", [(NOW - 3000, NOW - 100), (NOW - 100, NOW - 3000)])
+def test_a_slope_that_reaches_back_into_any_earlier_run_of_the_id_is_not_this_runs(ends: tuple[float, ...]) -> None:
+    """Its window is 120 s long, and one of the earlier runs ended within it."""
+    earlier = [make_run(run_id=number, state=JobState.REQUEUED, end=end) for number, end in enumerate(ends)]
+    now = make_run(run_id=9, start=NOW - 90)
+    assert "used_cpus" not in use_by_run([*earlier, now], make_use(cpus=on(node01=6.5)))[9]

@@ -133,9 +133,10 @@ def test_a_requeue_before_the_window_and_the_clocks_leaves_the_rate_to_the_new_r
     assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), requeued(NOW - 391))) == {101}
 
 
-def test_clocks_that_differ_by_30_s_do_not_give_the_previous_runs_rate_to_the_next() -> None:
+@pytest.mark.parametrize("seconds", [389, 390])
+def test_clocks_that_differ_by_30_s_do_not_give_the_previous_runs_rate_to_the_next(seconds: int) -> None:
     """The window is 360 s: its first sample may be of 390 s ago by slurmctld's clock."""
-    assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), requeued(NOW - 389))) == set()
+    assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), requeued(NOW - seconds))) == set()
 
 
 def test_a_run_that_waits_again_leaves_the_rate_to_the_one_that_has_ended_and_no_series() -> None:
@@ -157,14 +158,18 @@ def test_what_is_written_back_late_is_the_users_of_the_run_that_has_ended() -> N
     assert (by_user(frames), known(frames)) == ({("def-kim", "alice"): 1.0}, set())
 
 
-def test_a_run_younger_than_a_scrape_has_no_rate_yet() -> None:
-    assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), [make_run(start=NOW - 89)])) == set()
+@pytest.mark.parametrize(("seconds", "found"), [(89, set()), (90, {101})])
+def test_a_run_younger_than_a_scrape_has_no_rate_yet(seconds: int, found: set[int]) -> None:
+    use = make_lustre({Sender(FS, 4711): 10.0}, interval=90.0)
+    assert known(join_lustre(use, [make_run(start=NOW - seconds)])) == found
 
 
 def test_coverage_is_that_of_the_jobs_worst_file_system_or_of_all_where_it_has_none() -> None:
     use = make_lustre({Sender("home", 4711): 1.0}, coverage={FS: 0.5, "home": 0.75})
     assert job(join_lustre(use, [make_run()]))["lustre_coverage_ratio"] == 0.75
     assert job(join_lustre(use, [make_run(job_id=1)]))["lustre_coverage_ratio"] == 0.5
+    both = make_lustre({Sender("home", 4711): 1.0, Sender(FS, 4711): 1.0}, coverage={FS: 0.5, "home": 0.75})
+    assert job(join_lustre(both, [make_run()]))["lustre_coverage_ratio"] == 0.5
     frames = join_lustre(make_lustre({Sender("home", 4711): 1.0}), [make_run()])
     assert job(frames)["lustre_coverage_ratio"] is None, "another file system's is not this one's"
     assert job(join_lustre(make_lustre(coverage={}), [make_run()]))["lustre_coverage_ratio"] is None

@@ -42,3 +42,9 @@ def test_nothing_is_concluded_from_young_runs_other_nodes_and_missing_inputs() -
 
 def test_a_gpu_on_any_node_is_that_of_a_run_whose_nodes_are_not_known() -> None:
     assert compare_gpus([make_run(nodes=())], make_use(gpus=GPUS)) == Agreement(shown=1, without=1, tracked=False)
+
+
+def test_a_run_is_compared_once_what_was_there_before_it_is_gone() -> None:
+    """After four scrapes of 30 s."""
+    assert compare_gpus([make_run(start=NOW - 119)], make_use(gpus=GPUS)).agrees is None
+    assert compare_gpus([make_run(start=NOW - 120)], make_use(gpus=GPUS)).agrees is False

@@ -145,9 +145,21 @@ def test_several_young_jobs_do_not_make_an_exporter_blind() -> None:
     assert (node["cause"], node["unobserved_jobs"], node["exporter_blind"]) == ("no_process", 2, False)
 
 
-def test_a_job_that_has_just_started_is_not_missed() -> None:
-    node = by_name(make_run(start=NOW - 40), use=make_use())["node01"]
-    assert (node["unobserved_jobs"], node["cause"], node["exporter_up"]) == (0, None, True)
+@pytest.mark.parametrize(("seconds", "is_blind"), [(299, False), (300, True)])
+def test_an_exporter_is_blind_that_does_not_show_several_jobs_of_five_minutes(seconds: int, is_blind: bool) -> None:
+    runs = [make_run(run_id=number, job_id=number, start=NOW - seconds) for number in (1, 2)]
+    assert by_name(*runs, use=make_use())["node01"]["exporter_blind"] is is_blind
+
+
+@pytest.mark.parametrize(("seconds", "missed"), [(59, 0), (60, 1)])
+def test_a_job_is_not_missed_before_its_second_scrape(seconds: int, missed: int) -> None:
+    node = by_name(make_run(start=NOW - seconds), use=make_use())["node01"]
+    assert (node["unobserved_jobs"], node["cause"]) == (missed, "no_process" if missed else None)
+    assert node["exporter_up"] is True
+
+
+def test_a_node_whose_exporter_shows_no_gpu_of_a_job_shows_0() -> None:
+    assert by_name(make_run(), use=make_use(gpus={}))["node01"]["observed_gpus"] == 0
 
 
 def test_without_prometheus_nothing_is_said_to_be_unobserved() -> None:

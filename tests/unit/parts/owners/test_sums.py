@@ -41,7 +41,7 @@ def test_sums_are_those_of_the_running_jobs(found: list[Run], use: Use, of: dict
         running = [job for job in jobs if job["state"] in RUNNING and job["start_timestamp_seconds"] is not None]
         for name, column in ADDED.items():
             known = [job[column] for job in running if job[column] is not None]
-            nothing = 0.0 if name == "allocated_cpus" else None
+            nothing = 0.0 if name == "allocated_cpus" and not running else None
             assert sums[key][name] == (pytest.approx(sum(known), rel=1e-9) if known else nothing), name
 
 
@@ -91,3 +91,20 @@ def test_one_that_ended_in_the_last_window_has_its_part_of_the_power() -> None:
 def test_memory_that_is_not_managed_is_not_known() -> None:
     frames = join_cluster([make_run(allocated=make_allocation(memory_bytes=None))], make_use())
     assert frames["accounts"]["allocated_memory_bytes"].to_list() == [None]
+
+
+def test_cpus_of_which_slurmdbd_does_not_say_are_not_0() -> None:
+    unsaid, said = make_run(allocated=make_allocation(cpus=0)), make_run(run_id=2, job_id=2)
+    for found, cpus in (([unsaid], None), ([unsaid, said], 8.0)):
+        frames = join_cluster(found)
+        for table in ("users", "accounts", "nodes", "partitions"):
+            assert frames[table]["allocated_cpus"].to_list() == [cpus], table
+
+
+def test_jobs_without_managed_memory_weigh_alike_and_beside_others_nothing() -> None:
+    held = make_allocation(memory_bytes=None)
+    unmanaged = [make_run(run_id=number, job_id=number, allocated=held) for number in (1, 2)]
+    use = make_use(memory_bytes={1: {"node01": 1.0}})
+    assert join_cluster(unmanaged, use)["accounts"]["memory_coverage_ratio"].to_list() == [0.5]
+    beside = join_cluster([unmanaged[0], make_run(run_id=3, job_id=3)], use)
+    assert beside["accounts"]["memory_coverage_ratio"].to_list() == [pytest.approx(0.0, abs=1e-9)]

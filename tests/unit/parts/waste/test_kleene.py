@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.model.waste import Condition, Level, Rule
+from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import EFFICIENCY
-from aggregator.parts.waste.columns import OF_RUN
 from aggregator.parts.waste.judge import explain_all
 from aggregator.parts.waste.rules import compile_rules
 from tests.builders import make_rule
