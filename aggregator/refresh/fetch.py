@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from aggregator.model.instances import CloudUse
+from aggregator.model.job_inputs import JobGauges
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.replication import Replication
@@ -22,7 +23,7 @@ from aggregator.sources.base import FetchError, NoSamples, Source
 _log = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 # What is made of inputs that fail one by one, and of values of which some cannot be.
-_OF_INPUTS = (Use, Scheduler, Hosts, LustreUse, CloudUse, QuotaCounts)
+_OF_INPUTS = (Use, JobGauges, Scheduler, Hosts, LustreUse, CloudUse, QuotaCounts)
 
 
 @dataclass(frozen=True, slots=True)
