@@ -4,7 +4,7 @@ import polars as pl
 
 from aggregator.engine.frame import Frames, add_columns, total
 from aggregator.engine.part import Inputs
-from aggregator.model.job_inputs import JobGauges, NodesOfJobs
+from aggregator.model.job_gauges import JobGauges, NodesOfJobs
 
 
 def join_gauges(frames: Frames, inputs: Inputs, at: float) -> Frames:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aggregator.engine.column import Column
-from aggregator.model.job_inputs import OverNodes
+from aggregator.model.job_gauges import OverNodes
 from aggregator.parts.jobs.declare import coverage, gauge
 from aggregator.sources.prometheus.expression import Expression, Graph, largest
 from aggregator.sources.prometheus.settings import ExporterSettings

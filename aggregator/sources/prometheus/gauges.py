@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from aggregator import executors
-from aggregator.model.job_inputs import NODE_VALUES, JobGauges, NodesOfJobs
+from aggregator.model.job_gauges import JobGauges, NodesOfJobs
+from aggregator.model.job_inputs import NODE_VALUES
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
