@@ -73,7 +73,7 @@ def _misnamed_tables(part: Part) -> Iterator[str]:
             yield f"the path of its table {table.name} is there already: {TABLES_PATH}{table.name}"
         if table.collect in _OUR_GROUPS:
             yield f"its table {table.name} collects {table.collect}, which is a group of the service's own"
-        if _SCOPE in table.labels:
+        if _SCOPE in {*table.labels, *(label for family in table.families for label in family.labels)}:
             yield f"its table {table.name} has a label {_SCOPE}, which every family has anyway"
         for column in sorted(LIST_PARAMETERS & {*table.labels.values()}):
             yield f"its table {table.name} has labels by the column {column}, which is a parameter of every list"

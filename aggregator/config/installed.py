@@ -49,7 +49,13 @@ def installed_parts() -> Mapping[str, InstalledPart]:
 
     Raises ConfigError naming one that cannot be loaded.
     """
-    return {entry.name: _load(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+    found: dict[str, InstalledPart] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        part = _load(entry)
+        if other := found.get(part.name):
+            raise _mistake(part.name, part.package, f"{other.package} has a part of this name, too: remove one of them")
+        found[part.name] = part
+    return found
 
 
 def _load(entry: EntryPoint) -> InstalledPart:

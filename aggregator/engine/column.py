@@ -1,7 +1,7 @@
 """What a column is: one fact of each row of a frame, declared once for `/metrics`, the API and the documentation."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -45,6 +45,7 @@ class Family:
     def __post_init__(self) -> None:
         if not _FAMILY.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
             raise DeclarationError(f"{self.name}: not a name for a family")
+        _check_names(self.name, self.labels)
         if not self.help.endswith("."):
             raise DeclarationError(f"{self.name}: the help must be a sentence")
         if self.edges and self.name.endswith(_COUNTER_SUFFIX):
@@ -149,12 +150,15 @@ class Table:
     schema: pl.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        _check_names(self.name, (self.name, self.collect, *self.labels))
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise DeclarationError(f"{self.name}: two columns have one name")
         used = {*self.labels.values(), self.where, self.size}
         for sample in self.samples:
             used |= {*sample.label_columns.values(), sample.total, sample.where}
+            if twice := self.labels.keys() & set(sample.family.labels):
+                raise DeclarationError(f"{sample.family.name}: two labels are called {', '.join(sorted(twice))}")
         if missing := used - {*names, ""}:
             raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
         object.__setattr__(self, "schema", pl.Schema({column.name: column.dtype for column in self.columns}))
@@ -178,6 +182,13 @@ class Table:
             )
             for family in self.families
         ]  # fmt: skip
+
+
+def _check_names(of: str, names: Iterable[str]) -> None:
+    """See that each is a name of a label, which is in paths and parameters, too: one that is not spoils the page."""
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            raise DeclarationError(f"{of}: {name!r} is not a name: lower case letters, digits and _")
 
 
 def schema(columns: Mapping[str, DType]) -> pl.Schema:

@@ -5,6 +5,7 @@ import polars as pl
 from aggregator.engine.frame import Frames, add_columns, total
 from aggregator.engine.part import Inputs
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
+from aggregator.parts.jobs.declare import coverage_of
 
 
 def join_gauges(frames: Frames, inputs: Inputs, at: float) -> Frames:
@@ -15,12 +16,8 @@ def join_gauges(frames: Frames, inputs: Inputs, at: float) -> Frames:
     jobs = frames["jobs"]
     placed = _placed(jobs)
     for name, found in gauges.values.items():
-        jobs = add_columns(jobs.drop(name, _coverage(name)), _of_runs(placed, name, found), on="run_id")
+        jobs = add_columns(jobs.drop(name, coverage_of(name)), _of_runs(placed, name, found), on="run_id")
     return {"jobs": jobs}
-
-
-def _coverage(name: str) -> str:
-    return f"{name}_coverage_ratio"
 
 
 def _placed(jobs: pl.DataFrame) -> pl.DataFrame:
@@ -36,4 +33,4 @@ def _of_runs(placed: pl.DataFrame, name: str, found: NodesOfJobs) -> pl.DataFram
     own = placed.filter(pl.col("start") <= found.since).join(found.frame, on=["job_id", "node"])
     together = total("value") if found.over_nodes == "sum" else pl.col("value").max()
     share = pl.min_horizontal(1.0, pl.len() / pl.col("expected").first())
-    return own.group_by("run_id").agg(together.alias(name), share.alias(_coverage(name)))
+    return own.group_by("run_id").agg(together.alias(name), share.alias(coverage_of(name)))

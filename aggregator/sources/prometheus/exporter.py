@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aggregator.engine.column import Column
 from aggregator.model.job_gauges import OverNodes
-from aggregator.parts.jobs.declare import coverage, gauge
+from aggregator.parts.jobs.declare import coverage, coverage_of, gauge
 from aggregator.sources.prometheus.expression import Expression, Graph, largest
 from aggregator.sources.prometheus.settings import ExporterSettings
 
@@ -54,7 +54,7 @@ class JobGauge:
     @property
     def coverage(self) -> str:
         """Give the name of the column that has the share of the job's nodes that show it."""
-        return f"{self.name}_coverage_ratio"
+        return coverage_of(self.name)
 
     @property
     def columns(self) -> tuple[Column, ...]:
