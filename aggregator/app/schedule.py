@@ -223,6 +223,10 @@ def _cluster(
         outlets.store.publish_cluster(ClusterView(name, 0.0, frames=outlets.clusters.empty()))
     # Others' sources are waited for, too: one that hangs must not hold the cluster up for long.
     brief = replace(timing, timeout=min(timing.timeout, OTHERS_TIMEOUT))
+    lustre = None
+    if sources.lustre:
+        lustre = LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users)
+        lustre = outlets.memory.keep("names of uids", name, lustre)
     cluster = ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
@@ -230,14 +234,15 @@ def _cluster(
         if sources.use
         else None,
         bases=sources.bases,
-        ledger=ledger.view if ledger else None,
-        usage=usage.sums if usage else lambda: None,
-        lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
         feeds=(
             allocations,
+            ledger,
+            usage,
+            lustre,
             *(_feed(each, name, timing, outlets, _BELIEVE.get(each.name, believe_all)) for each in sources.inputs),
             *(_feed(each, name, brief, outlets) for of in sources.parts.values() for each in of),
         ),
+        learners=(lustre,) if lustre else (),
         names=sources.names,
         publish=outlets.publisher(name, timing),
         keep=outlets.keep,

@@ -12,6 +12,7 @@ from aggregator.app.errors import StartError
 from aggregator.app.extensions import OUR_SOURCES, parts_of_others, sources_of_others, tables_of
 from aggregator.app.layouts import CLUSTERS, clusters_with
 from aggregator.app.serve import timing_of
+from aggregator.app.site import open_site
 from aggregator.config import ConfigError, installed, parse
 from aggregator.engine.exposition import Folded
 from aggregator.extension import Column, Extension, Family, Inputs, Lent, NodeNames, Part, Sample, Section, Table
@@ -208,6 +209,31 @@ def test_sources_that_cannot_be_made_are_an_error_of_the_section(install: Instal
     install(tapes=replace(extension(part()), sources=fail))
     with pytest.raises(ConfigError, match=r"parts\.tapes: its sources cannot be made: RuntimeError: no drive"):
         sources_of_others({"tapes": Tapes(drives=3)}, lent)
+
+
+async def test_a_part_is_lent_its_cluster_and_closed_with_it(install: Install) -> None:
+    of: list[Lent] = []
+    closed: list[str] = []
+
+    async def close() -> None:
+        closed.append("tapes")
+
+    def sources(section: Tapes, lent: Lent) -> list[Source]:
+        of.append(lent)
+        lent.at_the_end(close)
+        return [Source()]
+
+    install(tapes=replace(extension(part()), sources=sources))
+    text = TEXT.replace('"http://p:9090"', '"http://p:9090", matchers: { cluster: narval }')
+    async with open_site(parse(text + TEXT.replace("narval", "beluga").replace("clusters:", "").replace(
+        "parts: { tapes: { drives: 3 } }", "parts: {}"
+    ))) as site:  # fmt: skip
+        assert {name: [*each.parts] for name, each in site.clusters.items()} == {"narval": ["tapes"], "beluga": []}
+        (lent,) = of
+        assert (lent.cluster, lent.key) == ("narval", "clusters.narval.parts.tapes")
+        assert (lent.matchers, lent.nodes.normalize("N1.example.org:9100")) == ({"cluster": "narval"}, "n1")
+        assert closed == []
+    assert closed == ["tapes"]
 
 
 def test_the_tables_of_parts_have_a_bound_of_series(install: Install) -> None:
