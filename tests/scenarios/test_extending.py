@@ -110,6 +110,8 @@ def test_a_gauge_of_a_job_is_one_file(site: Site, tmp_path: Path) -> None:
     assert site.value("hpc_job_open_files", slurmjobid=501) is None
     assert site.data("/jobs/501")["runs"][0]["gauges"] == {"open_files": None}
     assert site.value("hpc_aggregator_source_up", source="gauges", cluster=site.cluster) == 1.0
+    said = check(site, "--connect", folders=(tree,))
+    assert "io_job_exporter 3 series on 3 nodes" in said.stdout
     page = run(["-c", "from tests.contract.metrics_page import metrics_page; print(metrics_page())"], tree, ROOT)
     assert "| `hpc_job_open_files` | gauge | cluster, slurmjobid, user, account | Files that" in page.stdout
 
