@@ -1,7 +1,7 @@
 """What a column is: one fact of each row of a frame, declared once for `/metrics`, the API and the documentation."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -15,6 +15,8 @@ _FAMILY = re.compile(r"hpc_[a-z][a-z0-9_]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
 _COUNTER_SUFFIX = "_total"
+# What a label may be beside an integer.
+_TEXTS: Final = (pl.String, pl.Enum, pl.Categorical)
 # Two of these make no third: shares, times of the clock, and facts whose value is always 1.
 NO_AMOUNTS = ("_ratio", "_timestamp_seconds", "_info", "_level")
 _NOT_KNOWN: Final = "not known"
@@ -162,6 +164,24 @@ class Table:
         if missing := used - {*names, ""}:
             raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
         object.__setattr__(self, "schema", pl.Schema({column.name: column.dtype for column in self.columns}))
+        for column, wanted in self._unwritable():
+            raise DeclarationError(f"{self.name}: {column} is {self.schema[column]}, and must be {wanted}")
+
+    def _unwritable(self) -> Iterator[tuple[str, str]]:
+        """Give the columns that cannot be what they are used for: writing the page would fail, for all parts."""
+        labels, conditions, numbers = {*self.labels.values()}, {self.where}, {self.size}
+        for column in self.columns:
+            if sample := column.sample:
+                labels |= {*sample.label_columns.values()}
+                conditions.add(sample.where)
+                numbers |= {sample.total, "" if sample.constant or sample.family.edges else column.name}
+        for name, dtype in self.schema.items():
+            if name in labels and not (dtype.is_integer() or dtype in _TEXTS):
+                yield name, "a text or an integer, for it is a label"
+            if name in conditions and dtype != pl.Boolean:
+                yield name, "Boolean, for it says which rows are shown"
+            if name in numbers and not (dtype.is_numeric() or dtype == pl.Boolean):
+                yield name, "a number, for it is a value at /metrics"
 
     @property
     def samples(self) -> Sequence[Sample]:
