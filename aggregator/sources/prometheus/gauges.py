@@ -43,7 +43,7 @@ class PrometheusGauges:
             for gauge in JOB_GAUGES.get(exporter, ())
         }
         self._queries = {
-            name: promql(gauge.expression, matchers, settings, nodes.label, settings.rate_window)
+            name: promql(gauge.expression, matchers, settings, nodes.label)
             for name, (gauge, settings) in self._gauges.items()
         }
         self._kept: LastGood[NodesOfJobs] = LastGood(patience)

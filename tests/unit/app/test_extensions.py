@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import polars as pl
@@ -71,14 +70,14 @@ Install = Callable[..., None]
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Give a function that installs extensions by name, as packages would."""
-    found: list[EntryPoint] = []
+    found: list[_Entry] = []
 
     def clear() -> None:
         installed.installed_parts.cache_clear()
         installed.whole_config.cache_clear()
 
-    def put(*names: str, **gives: Any) -> None:
-        found[:] = [_Entry(name, gives[name]) for name in (*gives, *names)]  # type: ignore[misc]
+    def put(*more: _Entry, **gives: Any) -> None:
+        found[:] = [*more, *(_Entry(name, given) for name, given in gives.items())]
         clear()
 
     monkeypatch.setattr(installed, "entry_points", lambda group: found)
@@ -159,6 +158,14 @@ def test_what_is_no_part_is_named(gives: Any, said: str, install: Install) -> No
     with pytest.raises(ConfigError) as error:
         parse(TEXT)
     assert str(error.value) == f"part tapes (site-parts 1.0): {said}"
+
+
+def test_two_packages_do_not_bring_parts_of_one_name(install: Install) -> None:
+    install(_Entry("tapes", extension(part())), tapes=extension(part()))
+    with pytest.raises(
+        ConfigError, match=r"part tapes \(site-parts 1.0\): site-parts 1.0 has a part of this name, too"
+    ):
+        parse(TEXT)
 
 
 @pytest.mark.parametrize("name", ["Tapes", "model_fields", "tape-drives"])

@@ -4,7 +4,8 @@ import pytest
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusGauges, gauges
-from aggregator.sources.prometheus.exporter import Exporter, newest
+from aggregator.sources.prometheus.exporter import Exporter, JobGauge, newest
+from aggregator.sources.prometheus.expression import Expression, Metric
 from tests.builders import NOW
 
 from .fake_prometheus import FakePrometheus, sample, vector
@@ -34,6 +35,22 @@ async def test_a_gauge_is_one_query_by_job_and_node(prometheus: FakePrometheus, 
     assert sorted(found["open_files"].frame.iter_rows()) == [(4711, "node01", 3.0), (4711, "node02", 5.0)]
     assert (found["open_files"].since, found["largest_file"].over_nodes) == (NOW - 120, "max")
     assert (source.rows, source.features) == (2, {"open_files": True, "largest_file": False})
+
+
+async def test_a_gauge_may_be_any_expression_by_job_and_node(
+    prometheus: FakePrometheus, client: PrometheusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = Expression(
+        name="read_bytes_per_second", text="sum by ($job, $node) (rate($read[$window]))", unit="bytes per second",
+        metrics={"read": Metric("io_read_bytes_total")},
+    )  # fmt: skip
+    gauge = JobGauge(expression=rate, help="Bytes that it reads.", of="io-job-exporter")
+    monkeypatch.setattr(gauges, "JOB_GAUGES", {"io_job_exporter": (gauge,)})
+    settings = {"io_job_exporter": ExporterSettings(interval=30.0, labels={"slurmjobid": "jobid"})}
+    await PrometheusGauges(client, {}, settings, NodeNames()).fetch(NOW)
+    (asked,) = prometheus.queries
+    assert asked["query"] == "sum by (jobid, instance) (rate(io_read_bytes_total[120s]))"
+    assert [each.name for each in gauge.columns] == ["read_bytes_per_second", "read_bytes_per_second_coverage_ratio"]
 
 
 async def test_what_cannot_be_is_dropped_and_counted(prometheus: FakePrometheus, source: PrometheusGauges) -> None:
