@@ -40,6 +40,7 @@ _ABOUT_TOKENS = (
 )
 _NOT_WRITTEN = "create: the token was made, and its file could not be written"
 _RULES = """Files that differ are replaced: keep rules of your own in other files. Reload Prometheus afterwards."""
+_PARTS = """Of each: its package, the keys of its section, its families, and its lists of the API."""
 _COMPLETION = """For bash:  source <(hpc-aggregator completion bash)
 For zsh:   source <(hpc-aggregator completion zsh)"""
 
@@ -93,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "rules", "write the rules for Prometheus that belong to this version", _RULES)
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; it is made if need be")
     command.set_defaults(run=_rules)
+    command = _command(commands, "parts", "print what parts of other packages are installed, as Markdown", _PARTS)
+    command.set_defaults(run=_parts)
     command = _command(commands, "completion", "print a script that completes this command in a shell", _COMPLETION)
     command.add_argument("shell", choices=("bash", "zsh"))
     command.set_defaults(run=lambda flags: _completion(parser, flags))
@@ -293,6 +296,17 @@ def _rules(flags: argparse.Namespace) -> int:
 
     for line in write_rules(flags.output):
         print(line)
+    return OK
+
+
+def _parts(flags: argparse.Namespace) -> int:
+    from aggregator.app.extensions import parts_of_others
+    from aggregator.app.families_page import parts_page
+    from aggregator.config import installed_parts
+
+    # Whoever does not fit is named in place of all.
+    parts_of_others()
+    print(parts_page(tuple(installed_parts().values())), end="")
     return OK
 
 

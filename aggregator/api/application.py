@@ -1,7 +1,7 @@
 """The application: every URL of the service, and what each request passes on its way."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -67,6 +67,7 @@ from aggregator.api.nodes import (
     list_reservations,
 )
 from aggregator.api.origin import check_origin
+from aggregator.api.part_tables import PartTable, routes_of
 from aggregator.api.provenance import STORED
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
@@ -105,11 +106,13 @@ def create_app(
     usage: UsageQueries,
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
+    tables: Sequence[PartTable] = (),
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
     users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused; api_at_once says how many API requests may be under way.
+    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. tables are those
+    of parts of other packages.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
@@ -126,6 +129,7 @@ def create_app(
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
+    app.add_routes(routes_of(tables))
     return app
 
 

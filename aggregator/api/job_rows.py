@@ -1,20 +1,23 @@
 """Rows of `jobs` as JSON, with what other tables have of the same runs."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
 from aggregator.api.energy_representation import job_energy_json
 from aggregator.api.lustre_representation import lustre_json
-from aggregator.api.representation import Json, Row, job_json
+from aggregator.api.representation import Json, Row, job_json, value
 from aggregator.model.energy import Price
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import NO_JUDGEMENT, Judgement
 from aggregator.parts.waste.judge import explain_all
 from aggregator.parts.waste.observation import Observation
 from aggregator.parts.waste.rules import Compiled
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 
 Judgements = Mapping[int, Judgement]
+_GAUGES: Final = tuple(gauge for each in JOB_GAUGES.values() for gauge in each)
 
 
 def live_json(view: ClusterView, jobs: pl.DataFrame) -> list[Json]:
@@ -30,10 +33,19 @@ def jobs_json(view: ClusterView, jobs: pl.DataFrame, costs: pl.DataFrame, judgem
             **job_json(row, view.cluster, judgements.get(row["run_id"], NO_JUDGEMENT)),
             # Of a run that is not in the snapshot nobody asks the servers.
             "lustre": lustre_json(lustre.get(row["run_id"], ())) if row.get("lustre_is_own") else None,
+            "gauges": _gauges_json(row),
             "energy": job_energy_json(row, cost.get(row["run_id"], {}), view.prices),
         }
         for row in jobs.iter_rows(named=True)
     ]
+
+
+def _gauges_json(row: Row) -> Json:
+    """Show what exporters declare of jobs; of a run that is not in the snapshot nothing is kept."""
+    return {
+        gauge.name: value(row.get(gauge.name), gauge.expression.unit, row.get(gauge.coverage), gauge.source)
+        for gauge in _GAUGES
+    }
 
 
 def judge(view: ClusterView, jobs: pl.DataFrame) -> Judgements:

@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from aggregator.api.tokens.file import TokenFileError, read_tokens
 from aggregator.app.openness import open_areas
 from aggregator.app.tls import check_certificates, server_tls
-from aggregator.config import Config, ListenAddress, WebConfig
+from aggregator.config import Config, ListenAddress, WebConfig, installed_parts
 
 
 def check_start(config: Config, addresses: Sequence[ListenAddress], web_config: WebConfig | None) -> None:
     """See whether `serve` would start here.
 
-    Raises StartError with what to change: a certificate, or an address that is open without auth; ConfigError for a
-    certificate of a source.
+    Raises StartError with what to change: a part of another package that does not fit, a certificate, or an address
+    that is open without auth; ConfigError for a certificate of a source.
     """
+    if installed_parts():
+        # Not imported where there are none: it takes the whole service.
+        from aggregator.app.extensions import parts_of_others
+
+        parts_of_others()
     for address in addresses:
         open_areas(address, config.auth, web_config)
     if web_config:

@@ -109,6 +109,9 @@ def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[Attem
         yield _fetch(f"{prometheus} (use of jobs)", use, now, prometheus)
         needs = (slurmacct, prometheus, f"{prometheus} (use of jobs)")
         yield Attempt(f"{key} (GPUs)", lambda: _compare(cluster.accounting, use, now), needs)
+    for part, sources in cluster.parts.items():
+        for source in sources:
+            yield _fetch(f"{key}.parts.{part}" + f" ({source.name})" * (source.name != part), source, now)
     if power := cluster.power:
         begin = now - now % power.window
         yield Attempt(f"{prometheus} (energy)", lambda: power.windows(begin, 1), (prometheus,))

@@ -88,8 +88,7 @@ def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None)
         series=SyntheticSeries(cluster),
         decay=Decay(),
         lustre=SyntheticLustre(cluster),
-        scheduler=SyntheticScheduler(cluster),
-        hosts=SyntheticHosts(cluster),
+        inputs=(SyntheticScheduler(cluster), SyntheticHosts(cluster)),
         kinds={LOGIN_NODE: "login"},
     )
     rule, quotas = IdleRule(), SyntheticQuotas(cluster)

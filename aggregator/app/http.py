@@ -12,6 +12,7 @@ from aiohttp.log import server_logger
 
 from aggregator.api.application import create_app
 from aggregator.api.keys import ApiSettings
+from aggregator.api.part_tables import PartTable
 from aggregator.app.client_errors import ClientErrors
 from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.errors import StartError
@@ -32,10 +33,12 @@ async def listen(
     addresses: Sequence[ListenAddress],
     users: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
+    tables: Sequence[PartTable] = (),
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
-    users maps names to bcrypt hashes; while there are none, nobody needs a password.
+    users maps names to bcrypt hashes; while there are none, nobody needs a password. tables are those of parts of
+    other packages.
 
     Raises StartError when one of the addresses cannot be listened on.
     """
@@ -47,7 +50,7 @@ async def listen(
     service.metrics.watch_http(doors.connections, doors.in_flight)
     client_errors = ClientErrors(doors.refuse)
     server_logger.addFilter(client_errors)
-    runner = _runner(service, settings, doors, users)
+    runner = _runner(service, settings, doors, users, tables)
     await runner.setup()
     assert runner.server is not None
     try:
@@ -63,7 +66,13 @@ async def listen(
         _log.info("ended")
 
 
-def _runner(service: Service, settings: ApiSettings, doors: Doors, users: Mapping[str, str] | None) -> web.AppRunner:
+def _runner(
+    service: Service,
+    settings: ApiSettings,
+    doors: Doors,
+    users: Mapping[str, str] | None,
+    tables: Sequence[PartTable],
+) -> web.AppRunner:
     """Make the application, and what runs it behind the doors."""
     app = create_app(
         service.store,
@@ -81,6 +90,7 @@ def _runner(service: Service, settings: ApiSettings, doors: Doors, users: Mappin
         replicas=service.replicas,
         refuse=doors.refuse,
         api_at_once=lambda: doors.places() // 2,
+        tables=tables,
     )
     app.middlewares.insert(0, doors.track)
     return web.AppRunner(

@@ -1,21 +1,39 @@
 """The parts of which each kind of thing is made, and all families of `/metrics`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from aggregator.engine.column import Listing
-from aggregator.engine.part import Layout
-from aggregator.parts import accounts, cloud, energy, jobs, lustre, nodes, owners, storage, waste
+from aggregator.engine.part import Layout, Part
+from aggregator.parts import accounts, cloud, energy, gauges, jobs, lustre, nodes, owners, storage, waste
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 
+_GAUGES: Final = gauges.part_of(column for each in JOB_GAUGES.values() for gauge in each for column in gauge.columns)
 # The owners' sums come after all that puts columns into the jobs, and accounts need to know who has jobs.
-CLUSTERS: Final = Layout(
-    "cluster", (jobs.PART, energy.PART, waste.PART, lustre.PART, nodes.PART, owners.PART, accounts.PART)
+_OF_CLUSTERS: Final = (
+    jobs.PART,
+    energy.PART,
+    waste.PART,
+    lustre.PART,
+    _GAUGES,
+    nodes.PART,
+    owners.PART,
+    accounts.PART,
 )
+CLUSTERS: Final = Layout("cluster", _OF_CLUSTERS)
 FILESYSTEMS: Final = Layout("filesystem", (storage.PART,))
 CLOUDS: Final = Layout("cloud", (cloud.PART,))
-FAMILIES: Final[tuple[Listing, ...]] = (
-    *CLUSTERS.listings,
-    *FILESYSTEMS.listings,
-    *CLOUDS.listings,
-)
+
+
+def clusters_with(parts: Iterable[Part]) -> Layout:
+    """Give the layout of clusters with parts of other packages, which come last."""
+    return Layout("cluster", (*_OF_CLUSTERS, *parts))
+
+
+def families_with(clusters: Layout) -> tuple[Listing, ...]:
+    """Give all families of `/metrics` where clusters have this layout."""
+    return (*clusters.listings, *FILESYSTEMS.listings, *CLOUDS.listings)
+
+
+FAMILIES: Final = families_with(CLUSTERS)
 BY_NAME: Final[Mapping[str, Listing]] = {family.name: family for family in FAMILIES}

@@ -1,13 +1,13 @@
 """From a site's sources to the refreshers that bring its views up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from aggregator import executors
 from aggregator.app.exported import CloudSources
-from aggregator.app.layouts import CLOUDS, CLUSTERS, FILESYSTEMS
+from aggregator.app.layouts import CLOUDS, FILESYSTEMS
 from aggregator.app.site import STALE_INTERVALS, ClusterSources, FilesystemSources, Site
 from aggregator.engine.exposition import Limits
 from aggregator.engine.part import Layout
@@ -24,7 +24,7 @@ from aggregator.parts.nodes.settings import NodeSettings
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.parts.waste.rules import Compiled, compile_rules
 from aggregator.refresh.cluster import ClusterRefresher
-from aggregator.refresh.fetch import Feed, Fetches
+from aggregator.refresh.fetch import Believe, Feed, Fetches, believe_all
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
 from aggregator.refresh.lustre import LustreRefresher
@@ -41,6 +41,10 @@ from aggregator.sources.base import EndedRuns, Source, UsageReader
 from aggregator.state import StateStore
 
 T = TypeVar("T")
+# So long a source of another package's part may take.
+OTHERS_TIMEOUT: Final = 10.0
+# What is not believed at once of some inputs, by their source.
+_BELIEVE: Final[Mapping[str, Believe]] = {"slurm_exporter": vanished}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class SharedAllocations:
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where the results of a refresh go, and what is known from before."""
+    """Where the results of a refresh go, and what is known from before; clusters is the layout of their frames."""
 
     store: SnapshotStore
     page: Page
@@ -88,6 +92,7 @@ class Outlets:
     state: StateStore
     allocations: SharedAllocations
     memory: Memory
+    clusters: Layout
 
     def publish_source(self, status: SourceStatus) -> None:
         """Tell the health of a source of this part."""
@@ -106,7 +111,7 @@ class Outlets:
 
         Both are shown for `stale_after` seconds, should no other follow.
         """
-        budget = self._budget(CLUSTERS, name, timing)
+        budget = self._budget(self.clusters, name, timing)
 
         async def publish(view: ClusterView) -> None:
             members = await executors.run(executors.REFRESH, budget.render, view.cluster, view.frames)
@@ -215,8 +220,13 @@ def _cluster(
 ) -> ClusterRefresher:
     if name not in outlets.store.current.clusters:
         # A cluster that is configured is known, though nothing is known of it yet.
-        outlets.store.publish_cluster(ClusterView(name, 0.0, frames=CLUSTERS.empty()))
-    levels = _feed(sources.levels, name, timing, outlets, vanished) if sources.levels else None
+        outlets.store.publish_cluster(ClusterView(name, 0.0, frames=outlets.clusters.empty()))
+    # Others' sources are waited for, too: one that hangs must not hold the cluster up for long.
+    brief = replace(timing, timeout=min(timing.timeout, OTHERS_TIMEOUT))
+    lustre = None
+    if sources.lustre:
+        lustre = LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users)
+        lustre = outlets.memory.keep("names of uids", name, lustre)
     cluster = ClusterRefresher(
         name,
         accounting=_feed(sources.accounting, name, timing, outlets),
@@ -224,20 +234,20 @@ def _cluster(
         if sources.use
         else None,
         bases=sources.bases,
-        ledger=ledger.view if ledger else None,
-        usage=usage.sums if usage else lambda: None,
-        lustre=LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users) if sources.lustre else None,
         feeds=(
             allocations,
-            levels,
-            _feed(sources.scheduler, name, timing, outlets) if sources.scheduler else None,
-            _feed(sources.hosts, name, timing, outlets) if sources.hosts else None,
+            ledger,
+            usage,
+            lustre,
+            *(_feed(each, name, timing, outlets, _BELIEVE.get(each.name, believe_all)) for each in sources.inputs),
+            *(_feed(each, name, brief, outlets) for of in sources.parts.values() for each in of),
         ),
+        learners=(lustre,) if lustre else (),
         names=sources.names,
         publish=outlets.publisher(name, timing),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
-        layout=CLUSTERS,
+        layout=outlets.clusters,
         facts=(
             JobSettings(timing.fair_share, timing.job_name_bytes),
             timing.rules,
@@ -298,7 +308,7 @@ def _feed(
     scope: str,
     timing: Timing,
     outlets: Outlets,
-    believe: Callable[[T, T | None], None] = lambda new, last: None,
+    believe: Believe = believe_all,
 ) -> Feed[T]:
     feed = Feed(
         source,

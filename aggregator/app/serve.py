@@ -15,8 +15,10 @@ from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth
 from aggregator.app.ending import end_in_time
 from aggregator.app.errors import StartError
+from aggregator.app.extensions import parts_of_others, tables_of
 from aggregator.app.first_look import first_look
 from aggregator.app.http import listen
+from aggregator.app.layouts import CLUSTERS, clusters_with
 from aggregator.app.openness import open_areas, openness
 from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
@@ -25,7 +27,9 @@ from aggregator.app.stored import names_of
 from aggregator.app.turns import Turns
 from aggregator.app.watch import watch
 from aggregator.app.web import CHECK_SECONDS, Reading, Web
-from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, load, needs_restart
+from aggregator.config import Auth, Config, ConfigError, Energy, ListenAddress, SeriesLimits, load, needs_restart
+from aggregator.engine.exposition import Limits
+from aggregator.engine.part import Layout
 from aggregator.model.energy import Prices
 from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.waste.rules import compile_rules
@@ -37,8 +41,8 @@ _log = logging.getLogger(__name__)
 RELOAD_SECONDS = 1.0
 
 
-def timing_of(config: Config) -> Timing:
-    """Read the refresh's times from the configuration."""
+def timing_of(config: Config, clusters: Layout = CLUSTERS) -> Timing:
+    """Read the refresh's times from the configuration; what has no bound of series of its own has that of parts."""
     shares = config.waste.normal_memory_per_cpu, config.waste.normal_memory_per_gpu, config.waste.normal_cpus_per_gpu
     fair_share = FairShare(*shares)
     return Timing(
@@ -52,8 +56,12 @@ def timing_of(config: Config) -> Timing:
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
         job_name_bytes=config.limits.job_name_bytes,
-        series=config.limits.series.model_dump(),
+        series=_series_limits(config.limits.series, clusters),
     )
+
+
+def _series_limits(section: SeriesLimits, clusters: Layout) -> Limits:
+    return {**{table.collect: section.parts for table in clusters.tables.values()}, **section.model_dump()}
 
 
 def _prices(energy: Energy) -> Prices:
@@ -84,7 +92,9 @@ class ConfiguredService:
     ) -> None:
         # What is open is the same on all of them: as on the one that others can reach.
         self.exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
-        self.service = Service(StateStore(config.state))
+        parts = parts_of_others()
+        self.service = Service(StateStore(config.state), clusters=clusters_with(parts))
+        self.tables = tables_of(parts)
         self._file = file
         self._reloads = Turns(self._reload, RELOAD_SECONDS)
         self.settings = ApiSettings(
@@ -160,7 +170,7 @@ class ConfiguredService:
             self.settings.access_tokens.keys.read_soon()
 
     async def _run(self, config: Config) -> None:
-        timing = timing_of(config)
+        timing = timing_of(config, self.service.clusters)
         # It reads what the configuration names: certificates and secrets.
         await self.service.run(await executors.run(executors.FILES, parts_of, config, timing), timing.retention)
 
@@ -279,7 +289,8 @@ async def serve(
         _log.warning(said)
     async with AsyncExitStack() as stack:
         users, tls = (web.users, web.tls) if web else (None, None)
-        ended = await stack.enter_async_context(listen(configured.service, configured.settings, addresses, users, tls))
+        listening = listen(configured.service, configured.settings, addresses, users, tls, configured.tables)
+        ended = await stack.enter_async_context(listening)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         end_in_time()
         stack.push_async_callback(configured.stop)

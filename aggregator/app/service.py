@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.lag import Lag
-from aggregator.app.layouts import FAMILIES
+from aggregator.app.layouts import CLUSTERS, families_with
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
 from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
 from aggregator.app.site import AccountingSource, Key, Site
+from aggregator.engine.part import Layout
 from aggregator.exposition import Page, ServiceMetrics, Vitals, vitals_families
 from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
@@ -37,12 +38,13 @@ DRAIN_SECONDS = 10.0
 class Service:
     """Own the snapshot, the page and the loops that renew them."""
 
-    def __init__(self, state: StateStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, state: StateStore, clock: Callable[[], float] = time.time, clusters: Layout = CLUSTERS) -> None:
         self.state = state
+        self.clusters = clusters
         self.store = SnapshotStore()
         self.metrics = ServiceMetrics(lambda: self.store.current, now=clock())
         own = (self.metrics.families(), vitals_families(self._vitals, self.metrics.registry))
-        self.page = Page(own, FAMILIES, self.store.is_late)
+        self.page = Page(own, families_with(clusters), self.store.is_late)
         self.metrics.series, self.metrics.folded = self.page.series, self.page.folded
         self._readers: dict[str, AccountingSource] = {}
         self.jobs = JobQueries(self._readers, state, state.ledger)
@@ -95,8 +97,9 @@ class Service:
         """Begin to refresh a part."""
         running.memory = Memory(before.memory if before else None)
         outlets = Outlets(
-            self.store, self.page, self.metrics, self._keeper.keep, self.state, self._allocations, running.memory
-        )
+            self.store, self.page, self.metrics, self._keeper.keep, self.state, self._allocations, running.memory,
+            self.clusters,
+        )  # fmt: skip
         refreshers = schedule(running.site, running.part.timing, outlets)
         loops = run_loops(refreshers, self._clock, self.progress, running.part.timing.stalled_after)
         running.loops = asyncio.create_task(loops, name=f"refresh {' '.join(key)}")

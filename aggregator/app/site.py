@@ -1,13 +1,14 @@
 """What a site consists of: its sources, opened from the configuration."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
+from aggregator.app.extensions import Sources, sources_of_others
 from aggregator.app.stored import renamed, settings_of
 from aggregator.app.tls import client_tls
 from aggregator.config import Cluster, Config, Database, Energy, Filesystem, Prometheus
@@ -15,12 +16,11 @@ from aggregator.config.connection import USAGE_CONNECTIONS
 from aggregator.config.connection import Robinhood as RobinhoodSection
 from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
-from aggregator.model.association import FairShareLevels
+from aggregator.extension import Lent
 from aggregator.model.decay import Decay
 from aggregator.model.job_inputs import Accounting
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Kind
-from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.nodename import NodeRule
 from aggregator.model.readings import NodeSize
 from aggregator.model.replication import Replication
@@ -42,6 +42,7 @@ from aggregator.sources.prometheus import (
     NodeNames,
     Presence,
     PrometheusClient,
+    PrometheusGauges,
     PrometheusHosts,
     PrometheusLevels,
     PrometheusLustre,
@@ -50,7 +51,7 @@ from aggregator.sources.prometheus import (
     PrometheusSeries,
     PrometheusUse,
 )
-from aggregator.sources.prometheus.catalogue import OWN
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES, OWN
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
@@ -83,13 +84,14 @@ class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
-    """The sources of one cluster; use, levels, power and lustre are None when their exporter is not configured.
+    """The sources of one cluster; use, power and lustre are None when their exporter is not configured.
 
-    usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade; scheduler and hosts are
-    None when their exporter is not configured. bases is who reads what resized jobs' counters showed before. kinds has
-    the hosts that are no compute nodes, names is the rule for the names of nodes. history, around and series read on
-    demand what the snapshot does not hold; replica is who measures where the first two read it. users names the uids of
-    Lustre's clients. presence looks which series there are.
+    What `inputs` bring goes to the parts as it is; so does what the sources of other packages' parts bring, which are
+    here by part. usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. bases is
+    who reads what resized jobs' counters showed before. kinds has the hosts that are no compute nodes, names is the
+    rule for the names of nodes. history, around and series read on demand what the snapshot does not hold; replica is
+    who measures where the first two read it. users names the uids of Lustre's clients. presence looks which series
+    there are.
     """
 
     accounting: AccountingSource
@@ -101,12 +103,11 @@ class ClusterSources:
     usage: UsageReader | None = None
     series: SeriesReader | None = None
     decay: Decay | None = None
-    levels: Source[FairShareLevels] | None = None
     replica: ReplicaSource | None = None
     lustre: Source[LustreUse] | None = None
     users: UserNames | None = None
-    scheduler: Source[Scheduler] | None = None
-    hosts: Source[Hosts] | None = None
+    inputs: tuple[Source[object], ...] = ()
+    parts: Sources = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     names: NodeRule = field(default_factory=NodeRule)
     presence: Presence | None = None
@@ -204,7 +205,11 @@ def _with_exporters(
     client = _open_client(stack, f"clusters.{cluster}", section.prometheus, config)
     nodes, matchers = NodeNames(**section.nodes.names()), section.prometheus.matchers
     names = {name: renamed(name, exporter.metrics) for name, exporter in exporters.items()}
-    sources = replace(sources, presence=Presence(client, matchers, names, nodes))
+    parts = sources_of_others(section.parts.in_use, lambda part: Lent(
+        cluster=cluster, key=f"clusters.{cluster}.parts.{part}", prometheus=client, matchers=matchers, nodes=nodes,
+        at_the_end=stack.push_async_callback,
+    ))  # fmt: skip
+    sources = replace(sources, presence=Presence(client, matchers, names, nodes), parts=parts)
     if not exporters:
         return sources
     settings = {name: settings_of(exporter) for name, exporter in exporters.items()}
@@ -214,19 +219,30 @@ def _with_exporters(
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
     sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster))
     sources = replace(sources, lustre=_open_lustre(client, section, settings, patience))
-    if "slurm_exporter" in settings:
-        sources = replace(sources, levels=PrometheusLevels(client, matchers, settings["slurm_exporter"]))
-        sources = replace(sources, scheduler=PrometheusScheduler(client, matchers, settings["slurm_exporter"], nodes))
-    if "node_exporter" in settings:
-        sources = replace(
-            sources, hosts=PrometheusHosts(client, matchers, settings["node_exporter"], nodes, patience=patience)
-        )
+    sources = replace(sources, inputs=tuple(_inputs(client, matchers, settings, nodes, patience)))
     if "slurm_job_exporter" in settings:
         use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
         known = _known_nodes(config.energy, nodes)
         power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
         sources = replace(sources, use=use, bases=use, power=power)
     return sources
+
+
+def _inputs(
+    client: PrometheusClient,
+    matchers: Mapping[str, str],
+    settings: Mapping[str, ExporterSettings],
+    nodes: NodeNames,
+    patience: float,
+) -> Iterator[Source[object]]:
+    """Make what reads exporters and asks nothing else of the cluster."""
+    if own := settings.get("slurm_exporter"):
+        yield PrometheusLevels(client, matchers, own)
+        yield PrometheusScheduler(client, matchers, own, nodes)
+    if own := settings.get("node_exporter"):
+        yield PrometheusHosts(client, matchers, own, nodes, patience=patience)
+    if settings.keys() & JOB_GAUGES.keys():
+        yield PrometheusGauges(client, matchers, settings, nodes, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aggregator.config.connection import BasicAuth, Database, Prometheus, Replic
 from aggregator.config.contents import digests
 from aggregator.config.energy import Co2, Energy, NodeClass, Tariff
 from aggregator.config.exporter import Exporter, Exporters, SlowExporter
+from aggregator.config.installed import InstalledPart, installed_parts
 from aggregator.config.loader import load, parse
 from aggregator.config.nodes import Nodes
 from aggregator.config.schema import (
@@ -49,6 +50,7 @@ __all__ = [
     "Exporters",
     "Filesystem",
     "Idle",
+    "InstalledPart",
     "Jwt",
     "Limits",
     "ListenAddress",
@@ -83,6 +85,7 @@ __all__ = [
     "digests",
     "format_duration",
     "format_size",
+    "installed_parts",
     "load",
     "load_rules",
     "load_web",

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from aggregator.config.checks import check
+from aggregator.config.installed import whole_config
 from aggregator.config.schema import Config
 from aggregator.config.warning import find_warnings
 from aggregator.config.waste import active_rules, check_exemptions, load_rules
@@ -37,9 +38,9 @@ def parse(text: str, filename: str = "config.yml") -> Config:
 
 def _validate(document: Document, directory: Path) -> tuple[Config | None, list[tuple[KeyPath, str]]]:
     try:
-        return Config.model_validate(document.data, context={"directory": directory}), []
+        return whole_config().model_validate(document.data, context={"directory": directory}), []
     except ValidationError as error:
-        return None, list(explain(error, document, Config))
+        return None, list(explain(error, document, whole_config()))
 
 
 def _collect(document: Document, errors: list[tuple[KeyPath, str]], filename: str) -> list[Mistake]:

@@ -10,6 +10,7 @@ from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
 from aggregator.config.exporter import Exporters
 from aggregator.config.nodes import Nodes
+from aggregator.config.parts import Parts
 from aggregator.config.public import Public
 from aggregator.document.secrets import DatabaseUrl, StateUrl
 from aggregator.document.section import PasswordSection, Section
@@ -99,6 +100,7 @@ class Cluster(Section):
     nodes: Nodes = Nodes()
     exporters: Exporters = Exporters()
     partitions: Partitions = Partitions()
+    parts: Parts = Parts()
 
 
 class Quota(Section):
@@ -168,7 +170,10 @@ class Waste(Section):
 
 
 class SeriesLimits(Section):
-    """Bound of how many things there are series, by the group of their families (`?collect[]=`)."""
+    """Bound of how many things there are series, by the group of their families (`?collect[]=`).
+
+    parts is the bound of each group of a part of another package.
+    """
 
     jobs: Count = 2_000_000
     users: Count = 100_000
@@ -176,6 +181,7 @@ class SeriesLimits(Section):
     nodes: Count = 100_000
     storage: Count = 100_000
     cloud: Count = 100_000
+    parts: Count = 100_000
 
 
 class Limits(Section):

@@ -1,5 +1,7 @@
 """Say what every section of the configuration has in common."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 from aggregator.document.secrets import SecretFilePath, SecretSource, SecretText
@@ -9,6 +11,9 @@ class Section(BaseModel):
     """Hold the keys of one mapping of the file: strict, complete and immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    # What is said of a key that is none.
+    unknown: ClassVar[str] = "unknown key"
 
 
 class PasswordSection(Section):

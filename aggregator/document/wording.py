@@ -64,11 +64,12 @@ def _must_be(wanted: str, origin: Origin, hint: str = "") -> str:
 
 
 def _unknown_key(path: KeyPath, root: Any) -> str:
-    known = list(_section_at(path[:-1], root).model_fields)
+    section = _section_at(path[:-1], root)
+    known = list(section.model_fields)
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     if close:
-        return f'unknown key (did you mean "{close[0]}"?)'
-    return f"unknown key (known: {', '.join(map(format_key, sorted(known)))})"
+        return f'{section.unknown} (did you mean "{close[0]}"?)'
+    return f"{section.unknown} (known: {', '.join(map(format_key, sorted(known))) or 'none'})"
 
 
 def _section_at(path: KeyPath, root: Any) -> type[Section]:

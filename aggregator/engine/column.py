@@ -1,7 +1,7 @@
 """What a column is: one fact of each row of a frame, declared once for `/metrics`, the API and the documentation."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -15,6 +15,8 @@ _FAMILY = re.compile(r"hpc_[a-z][a-z0-9_]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_SUFFIXES = ("_count", "_sum", "_bucket", "_created")
 _COUNTER_SUFFIX = "_total"
+# What a label may be beside an integer.
+_TEXTS: Final = (pl.String, pl.Enum, pl.Categorical)
 # Two of these make no third: shares, times of the clock, and facts whose value is always 1.
 NO_AMOUNTS = ("_ratio", "_timestamp_seconds", "_info", "_level")
 _NOT_KNOWN: Final = "not known"
@@ -45,6 +47,7 @@ class Family:
     def __post_init__(self) -> None:
         if not _FAMILY.fullmatch(self.name) or self.name.endswith(_RESERVED_SUFFIXES):
             raise DeclarationError(f"{self.name}: not a name for a family")
+        _check_names(self.name, self.labels)
         if not self.help.endswith("."):
             raise DeclarationError(f"{self.name}: the help must be a sentence")
         if self.edges and self.name.endswith(_COUNTER_SUFFIX):
@@ -149,15 +152,36 @@ class Table:
     schema: pl.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        _check_names(self.name, (self.name, self.collect, *self.labels))
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise DeclarationError(f"{self.name}: two columns have one name")
         used = {*self.labels.values(), self.where, self.size}
         for sample in self.samples:
             used |= {*sample.label_columns.values(), sample.total, sample.where}
+            if twice := self.labels.keys() & set(sample.family.labels):
+                raise DeclarationError(f"{sample.family.name}: two labels are called {', '.join(sorted(twice))}")
         if missing := used - {*names, ""}:
             raise DeclarationError(f"{self.name}: no column {', '.join(sorted(missing))}")
         object.__setattr__(self, "schema", pl.Schema({column.name: column.dtype for column in self.columns}))
+        for column, wanted in self._unwritable():
+            raise DeclarationError(f"{self.name}: {column} is {self.schema[column]}, and must be {wanted}")
+
+    def _unwritable(self) -> Iterator[tuple[str, str]]:
+        """Give the columns that cannot be what they are used for: writing the page would fail, for all parts."""
+        labels, conditions, numbers = {*self.labels.values()}, {self.where}, {self.size}
+        for column in self.columns:
+            if sample := column.sample:
+                labels |= {*sample.label_columns.values()}
+                conditions.add(sample.where)
+                numbers |= {sample.total, "" if sample.constant or sample.family.edges else column.name}
+        for name, dtype in self.schema.items():
+            if name in labels and not (dtype.is_integer() or dtype in _TEXTS):
+                yield name, "a text or an integer, for it is a label"
+            if name in conditions and dtype != pl.Boolean:
+                yield name, "Boolean, for it says which rows are shown"
+            if name in numbers and not (dtype.is_numeric() or dtype == pl.Boolean):
+                yield name, "a number, for it is a value at /metrics"
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -178,6 +202,13 @@ class Table:
             )
             for family in self.families
         ]  # fmt: skip
+
+
+def _check_names(of: str, names: Iterable[str]) -> None:
+    """See that each is a name of a label, which is in paths and parameters, too: one that is not spoils the page."""
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            raise DeclarationError(f"{of}: {name!r} is not a name: lower case letters, digits and _")
 
 
 def schema(columns: Mapping[str, DType]) -> pl.Schema:

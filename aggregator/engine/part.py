@@ -25,6 +25,10 @@ class Inputs:
         found: T | None = self._found.get(kind)
         return found
 
+    def with_more(self, *found: Any) -> "Inputs":
+        """Give these and others."""
+        return Inputs(*self._found.values(), *found)
+
 
 @dataclass(frozen=True, slots=True)
 class Before:

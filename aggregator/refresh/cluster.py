@@ -1,8 +1,8 @@
 """Refresh one cluster: fetch its sources at one evaluation time, join, publish, keep what has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from aggregator import executors
 from aggregator.engine.part import Before, Inputs, Joined, Layout
@@ -11,7 +11,6 @@ from aggregator.model.job_inputs import Use as UseFrames
 from aggregator.model.ledger import LedgerView
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
-from aggregator.model.usage import UsageSums
 from aggregator.model.use import Use
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
@@ -19,15 +18,22 @@ from aggregator.parts.waste.rules import Compiled
 from aggregator.refresh import columns
 from aggregator.refresh.bases import BaseReader, KnownBases
 from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
-from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.parts import Failing
 from aggregator.refresh.stages import Publish, Stages
 
 _RULE = NodeRule()
 
 
+class Learner(Protocol):
+    """What makes another input of those that a refresh has fetched, and remembers what it found out."""
+
+    async def learn(self, inputs: Inputs, at: float) -> object:
+        """Give the input."""
+        ...
+
+
 class ClusterRefresher:
-    """Keep one cluster's view current; what `feeds` bring goes to the parts as it is."""
+    """Keep one cluster's view current; what `feeds` bring, and `learners` make of it, goes to the parts as it is."""
 
     def __init__(
         self,
@@ -36,10 +42,8 @@ class ClusterRefresher:
         accounting: Feed[Accounting],
         use: Feed[Use] | None,
         bases: BaseReader | None = None,
-        ledger: Callable[[float], Awaitable[LedgerView | None]] | None = None,
-        usage: Callable[[], UsageSums | None] = lambda: None,
-        lustre: LustreRefresher | None = None,
         feeds: Sequence[Fetches[Any] | None] = (),
+        learners: Sequence[Learner] = (),
         names: NodeRule = _RULE,
         publish: Publish[ClusterView],
         keep: Publish[ClusterView],
@@ -52,10 +56,8 @@ class ClusterRefresher:
         self._accounting = accounting
         self._use = use
         self._bases = KnownBases(bases)
-        self._ledger = ledger
-        self._usage = usage
-        self._lustre = lustre
         self._feeds = feeds
+        self._learners = learners
         self._names = names
         self._publish = publish
         self._keep = keep
@@ -69,8 +71,6 @@ class ClusterRefresher:
         """Go on from what another refresher of the same cluster had found out."""
         self._bases.take_over(before._bases)
         self._before = before._before
-        if self._lustre and before._lustre:
-            self._lustre.take_over(before._lustre)
 
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
@@ -95,16 +95,15 @@ class ClusterRefresher:
 
     async def _fetch(self, at: float) -> tuple[Accounting | None, Inputs]:
         """Give what slurmacct knows, and all that the parts join."""
-        accounting, use, lustre, found = await asyncio.gather(
+        accounting, use, found = await asyncio.gather(
             self._accounting.fetch(at),
             fetch_optional(self._use, at),
-            fetch_optional(self._lustre, at),
             asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
         runs = accounting.runs if accounting else None
         used = await executors.run(executors.REFRESH, columns.use_of, use) if use else None
         bases = await self._bases.of(runs, at)
-        return accounting, Inputs(
+        inputs = Inputs(
             *self._facts,
             self._before,
             runs,
@@ -112,12 +111,9 @@ class ClusterRefresher:
             accounting.associations if accounting else None,
             used,
             columns.bases_of(bases),
-            lustre,
-            await self._lustre.learn(lustre, runs, at) if self._lustre else None,
-            await self._ledger(at) if self._ledger else None,
-            self._usage(),
             *found,
         )
+        return accounting, inputs.with_more(*[await learner.learn(inputs, at) for learner in self._learners])
 
     def _view(self, at: float, accounting: Accounting | None, inputs: Inputs, joined: Joined) -> ClusterView:
         ledger = inputs.get(LedgerView)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from aggregator.model.instances import CloudUse
+from aggregator.model.job_gauges import JobGauges
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.replication import Replication
@@ -22,7 +23,14 @@ from aggregator.sources.base import FetchError, NoSamples, Source
 _log = logging.getLogger(__name__)
 T_co = TypeVar("T_co", covariant=True)
 # What is made of inputs that fail one by one, and of values of which some cannot be.
-_OF_INPUTS = (Use, Scheduler, Hosts, LustreUse, CloudUse, QuotaCounts)
+_OF_INPUTS = (Use, JobGauges, Scheduler, Hosts, LustreUse, CloudUse, QuotaCounts)
+
+# Is shown what was fetched and the last good data, and raises FetchError for what cannot be true.
+Believe = Callable[[Any, Any], None]
+
+
+def believe_all(new: object, last: object) -> None:
+    """Take whatever was fetched for true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Feed(Generic[T_co]):
         stale_after: float,
         publish: Callable[[SourceStatus], None],
         observe: Callable[[str, str, float], None],
-        believe: Callable[[Any, Any], None] = lambda new, last: None,
+        believe: Believe = believe_all,
         interval: float = 0.0,
     ) -> None:
         self._source = source

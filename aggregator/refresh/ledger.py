@@ -127,7 +127,7 @@ class LedgerRefresher:
         self._totals, self._power, self._status = before._totals, before._power, before._status
         self._publish(self._status)
 
-    async def view(self, at: float) -> LedgerView | None:
+    async def fetch(self, at: float) -> LedgerView | None:
         """Give what a snapshot at `at` shows: the totals, and the last power unless it is stale.
 
         What is kept is shown from the first snapshot on: counters and findings must not vanish at a restart or reload.

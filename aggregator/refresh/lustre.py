@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from aggregator import executors
+from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import Runs
 from aggregator.model.lustre import UID_NAMES, LustreUse, UidNames
 from aggregator.refresh.fetch import Feed
@@ -54,8 +55,9 @@ class LustreRefresher:
             self._use = await self._feed.fetch(at)
         return self._use
 
-    async def learn(self, use: LustreUse | None, runs: Runs | None, at: float) -> UidNames:
+    async def learn(self, inputs: Inputs, at: float) -> UidNames:
         """Find names for the uids that have none yet: from the runs at hand, else a few at a time from all runs."""
+        use, runs = inputs.get(LustreUse), inputs.get(Runs)
         if use is not None and runs is not None:
             asked = await executors.run(executors.REFRESH, self._strangers, use, runs, at)
             if asked and self._users is not None:

@@ -171,7 +171,7 @@ class UsageRefresher:
         """Show what another refresher of the same cluster has added up, until this one has read."""
         self._read, self._is_new, self._sums = before._read, before._is_new, before._sums
 
-    def sums(self) -> UsageSums | None:
+    async def fetch(self, at: float) -> UsageSums | None:
         """Give what a snapshot shows."""
         return self._sums
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
+from aggregator.app.families_page import families_table
 from aggregator.app.layouts import CLOUDS, CLUSTERS, FAMILIES, FILESYSTEMS
 from aggregator.engine.column import NO_AMOUNTS
 from aggregator.exposition import ServiceMetrics, Vitals, vitals_families
@@ -72,14 +73,7 @@ def _head() -> str:
 def _families() -> Iterator[str]:
     for group, title in _TITLES.items():
         yield f"## {title}\n"
-        yield "| family | type | labels | meaning | series | source | stability |\n|---|---|---|---|---|---|---|"
-        for family in FAMILIES:
-            if family.collect == group:
-                labels = ", ".join(family.labels)
-                yield (
-                    f"| `{family.name}` | {family.type} | {labels} | {family.help} | {family.cost} "
-                    f"| {family.source} | {family.stability} |"
-                )
+        yield from families_table(family for family in FAMILIES if family.collect == group)
         yield ""
 
 

@@ -55,9 +55,14 @@ def gauge(
     return fact(name, pl.Float64, help, null, Sample(family=family, where=where))  # fmt: skip
 
 
+def coverage_of(name: str) -> str:
+    """Give the name of the column that has the coverage of an input."""
+    return f"{name}_coverage_ratio"
+
+
 def coverage(name: str, what: str) -> Column:
     """Declare which share of what an input should say of each job it does say."""
     return fact(
-        f"{name}_coverage_ratio", pl.Float64, f"Share of {what}.", "not a job of which it is asked, or not read",
+        coverage_of(name), pl.Float64, f"Share of {what}.", "not a job of which it is asked, or not read",
         Sample(family=COVERAGE, labels={"input": name}),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.cloud import PrometheusCloud
+from aggregator.sources.prometheus.gauges import PrometheusGauges
 from aggregator.sources.prometheus.hosts import PrometheusHosts
 from aggregator.sources.prometheus.levels import PrometheusLevels
 from aggregator.sources.prometheus.lustre import PrometheusLustre
@@ -20,6 +21,7 @@ __all__ = [
     "Presence",
     "PrometheusClient",
     "PrometheusCloud",
+    "PrometheusGauges",
     "PrometheusHosts",
     "PrometheusLevels",
     "PrometheusLustre",

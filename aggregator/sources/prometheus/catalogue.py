@@ -1,9 +1,12 @@
 """Everything that is read of each exporter, for refreshes and the ledger and for graphs, and what it must show."""
 
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Final
 
-from aggregator.sources.prometheus.exporter import Exporter
+from aggregator.sources.prometheus import exporters
+from aggregator.sources.prometheus.exporter import Exporter, JobGauge
 from aggregator.sources.prometheus.exporters import (
     aggregator,
     dcgm_exporter,
@@ -23,7 +26,7 @@ from aggregator.sources.prometheus.exporters import (
 # What this service itself has recorded, by way of the Prometheus that scrapes it.
 OWN: Final = "hpc_aggregator"
 # Where two exporters offer a graph of the same name, the first that is in use has it.
-EXPORTERS: Final[Mapping[str, Exporter]] = {
+_IN_ORDER: Final[Mapping[str, Exporter]] = {
     "slurm_job_exporter": slurm_job_exporter.EXPORTER,
     OWN: aggregator.EXPORTER,
     "pcm_sensor_server": pcm_sensor_server.EXPORTER,
@@ -38,6 +41,19 @@ EXPORTERS: Final[Mapping[str, Exporter]] = {
     "dcgm_exporter": dcgm_exporter.EXPORTER,
     "nvidia_gpu_exporter": nvidia_gpu_exporter.EXPORTER,
 }
+
+
+def _others() -> Iterator[tuple[str, Exporter]]:
+    """Give the exporters whose files are there and not listed: those that share no graph with another."""
+    for module in pkgutil.iter_modules(exporters.__path__):
+        if module.name not in _IN_ORDER and module.name != aggregator.__name__.rpartition(".")[2]:
+            yield module.name, import_module(f"{exporters.__name__}.{module.name}").EXPORTER
+
+
+EXPORTERS: Final[Mapping[str, Exporter]] = {**_IN_ORDER, **dict(_others())}
 INPUTS: Final = {name: exporter.inputs for name, exporter in EXPORTERS.items() if exporter.inputs}
 GRAPHS: Final = {name: exporter.graphs for name, exporter in EXPORTERS.items() if exporter.graphs}
-NEEDED: Final = {name: exporter.needed for name, exporter in EXPORTERS.items() if exporter.needed}
+NEEDED: Final = {name: exporter.looked_for for name, exporter in EXPORTERS.items() if exporter.looked_for}
+JOB_GAUGES: Final[Mapping[str, tuple[JobGauge, ...]]] = {
+    name: exporter.job_gauges for name, exporter in EXPORTERS.items() if exporter.job_gauges
+}

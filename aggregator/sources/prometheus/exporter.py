@@ -1,9 +1,14 @@
 """What is declared of an exporter: everything that is read of it, and which series it must show."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aggregator.sources.prometheus.expression import Expression, Graph
+from aggregator.engine.column import Column
+from aggregator.model.job_gauges import OverNodes
+from aggregator.parts.jobs.declare import coverage, coverage_of, gauge
+from aggregator.sources.prometheus.expression import Expression, Graph, largest
+from aggregator.sources.prometheus.settings import ExporterSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +28,62 @@ def needed(metric: str, gives: str, *, always: bool = True) -> Needed:
     return Needed(gives, (metric,), always)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobGauge:
+    """A number of each job that is a family, a column of `jobs` and a field of the API by the expression's name.
+
+    The expression gives a value of each job on each of its nodes, by the labels $job and $node. of is the exporter as
+    people call it. over_nodes says how the values of a job's nodes are put together.
+    """
+
+    expression: Expression
+    help: str
+    of: str
+    over_nodes: OverNodes = "sum"
+
+    @property
+    def name(self) -> str:
+        """Give the name of its column."""
+        return self.expression.name
+
+    @property
+    def source(self) -> str:
+        """Say where the values are from, as the exporter calls its metric."""
+        return self.expression.source(self.of, ExporterSettings())
+
+    @property
+    def coverage(self) -> str:
+        """Give the name of the column that has the share of the job's nodes that show it."""
+        return coverage_of(self.name)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Declare the number, and on which share of the job's nodes it rests."""
+        number = gauge(self.name, self.help, self.source, cost="jobs that show it")
+        return number, coverage(self.name, "the job's nodes that show it")
+
+
+def newest(
+    name: str, metric: str, *, help: str, of: str, unit: str, over_nodes: OverNodes = "sum", scale: float = 1.0,
+    high: float = math.inf,
+) -> JobGauge:  # fmt: skip
+    """Declare the newest value of a metric with a job's id; of several series of a job on a node, the largest."""
+    expression = largest(name, metric, "$job, $node", form="now", unit=unit, scale=scale, high=high)
+    return JobGauge(expression=expression, help=help, of=of, over_nodes=over_nodes)
+
+
 class Exporter(NamedTuple):
-    """What refreshes and the ledger ask of an exporter, what may be asked over time, and which series are needed."""
+    """What refreshes and the ledger ask of an exporter, what may be asked over time, and which series are needed.
+
+    What `job_gauges` show of jobs needs nothing else: it is at `/metrics`, in the API and in the documentation.
+    """
 
     inputs: tuple[Expression, ...] = ()
     graphs: tuple[Graph, ...] = ()
     needed: tuple[Needed, ...] = ()
+    job_gauges: tuple[JobGauge, ...] = ()
+
+    @property
+    def looked_for(self) -> tuple[Needed, ...]:
+        """Give the series that are looked for: a job need not have a gauge."""
+        return (*self.needed, *(needed(each.expression.main.name, each.help, always=False) for each in self.job_gauges))

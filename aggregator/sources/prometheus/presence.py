@@ -91,7 +91,8 @@ class Presence:
 
     async def _none(self, exporter: str, metrics: Sequence[str], asked: str, at: float) -> str:
         """Word that there is nothing, and what may be the reason."""
-        lost = "; ".join(need.gives for need in _of_its_own(NEEDED[exporter]) if need.always)
+        needs = list(_of_its_own(NEEDED[exporter]))
+        lost = "; ".join(need.gives for need in [each for each in needs if each.always] or needs)
         reason = await self._reason(metrics, at)
         return f"{exporter}: no series match {self._shown}: {reason}; not known without it: {lost}; asked: {asked}"
 

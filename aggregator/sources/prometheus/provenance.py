@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 from aggregator.sources.prometheus.exporters import lustre_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.settings import ExporterSettings
@@ -35,7 +36,10 @@ LUSTRE: Final[Mapping[str, Provenance]] = {
     name: Provenance("lustre_exporter", ("lustre_exporter_slurm", "lustre_exporter"), expression)
     for name, expression in lustre_exporter.RATES.items()
 }
-_EVERY: Final = (CPU, MEMORY, MEMORY_PEAK, THREADS, GPU, GPU_MEMORY, *LUSTRE.values())
+_OF_GAUGES: Final = tuple(
+    Provenance(gauge.of, (exporter,), gauge.expression) for exporter, found in JOB_GAUGES.items() for gauge in found
+)
+_EVERY: Final = (CPU, MEMORY, MEMORY_PEAK, THREADS, GPU, GPU_MEMORY, *LUSTRE.values(), *_OF_GAUGES)
 
 
 def stored_texts(exporters: Mapping[str, ExporterSettings]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.application import create_app
+from aggregator.api.part_tables import PartTable
 from aggregator.config import State
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
@@ -48,6 +49,7 @@ class Service:
     replicas: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, FakeSeries] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
+    tables: Sequence[PartTable] = ()
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
 
@@ -61,7 +63,7 @@ class Service:
             lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
             series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
-            replicas=self.replicas,
+            replicas=self.replicas, tables=self.tables,
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

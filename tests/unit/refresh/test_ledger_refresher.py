@@ -118,7 +118,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def joules(refresher: LedgerRefresher, at: float = START) -> float | None:
-    view = await refresher.view(at)
+    view = await refresher.fetch(at)
     assert view is not None
     found = view.totals.users.filter(user="alice", account="def-kim")["joules"]
     return found.item() if len(found) else None
@@ -148,7 +148,7 @@ async def test_nothing_is_added_before_slurmacct_has_answered(site: Site) -> Non
     refresher = site.refresher()
     await refresher.refresh(START + 600)
 
-    assert (site.power.asked, await refresher.view(START)) == ([], None)
+    assert (site.power.asked, await refresher.fetch(START)) == ([], None)
 
 
 async def test_while_slurmacct_is_down_windows_wait(site: Site) -> None:
@@ -273,7 +273,7 @@ async def test_two_replicas_add_every_window_once(site: Site) -> None:
         await site.run_until(one if second % 60 else other, START + second)
     await site.run_until(one, START + 660)
     await site.run_until(other, START + 660)
-    views = [await replica.view(START + 660) for replica in (one, other)]
+    views = [await replica.fetch(START + 660) for replica in (one, other)]
 
     assert await joules(one) == await joules(other) == 10 * 60 * 50.0
     assert [view.power.window_end for view in views if view and view.power] == [START + 600, START + 600]
@@ -283,7 +283,7 @@ async def test_old_power_is_not_shown(site: Site) -> None:
     refresher = site.refresher(stale_after=300.0)
     await site.run_until(refresher, START + 30)
     await site.run_until(refresher, START + 90)
-    fresh, stale = await refresher.view(START + 200), await refresher.view(START + 1000)
+    fresh, stale = await refresher.fetch(START + 200), await refresher.fetch(START + 1000)
 
     assert fresh is not None
     assert stale is not None
@@ -307,7 +307,7 @@ async def test_a_bug_shows_nothing_half_done(site: Site) -> None:
     await site.run_until(refresher, START + 30)
     await refresher.withdraw(START + 60)
 
-    view = await refresher.view(START)
+    view = await refresher.fetch(START)
 
     assert view is not None
     assert (view.totals.window_end, view.power, site.failures, site.statuses[-1].up) == (START, None, 1, False)
@@ -328,7 +328,7 @@ async def test_a_state_that_fails_delays_no_snapshot(site: Site, monkeypatch: py
 
     monkeypatch.setattr(site.state.ledger, "load", fail)
 
-    assert await site.refresher().view(START) is None
+    assert await site.refresher().fetch(START) is None
 
 
 async def test_the_ledger_never_goes_beyond_the_newest_sample(site: Site) -> None:

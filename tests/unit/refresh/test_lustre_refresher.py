@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fakes import Outcomes
 
+from aggregator.engine.part import Inputs
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.lustre import LustreUse
@@ -39,7 +40,7 @@ def refresher(users: FakeUsers | None) -> LustreRefresher:
 
 
 async def learned(lustre: LustreRefresher, use: LustreUse | None, runs: Runs | None, at: float = NOW) -> dict[int, str]:
-    return dict((await lustre.learn(use, runs, at)).frame.iter_rows())
+    return dict((await lustre.learn(Inputs(use, runs), at)).frame.iter_rows())
 
 
 def of(*runs: Run) -> Runs:

@@ -61,18 +61,18 @@ async def test_it_is_read_every_ten_minutes_and_never_at_each_refresh() -> None:
         await scene.refresher.refresh(NOW + seconds)
 
     assert scene.fetches == 2
-    assert scene.refresher.sums() is not None
+    assert await scene.refresher.fetch(NOW) is not None
 
 
 async def test_it_is_added_up_when_the_runs_are_known_without_another_fetch() -> None:
     scene = Scene(await reading())
     await scene.refresher.refresh(NOW)
-    assert scene.refresher.sums() is None
+    assert await scene.refresher.fetch(NOW) is None
 
     scene.view = make_view(make_run())
     await scene.refresher.refresh(NOW + 30)
 
-    assert scene.refresher.sums() is not None
+    assert await scene.refresher.fetch(NOW) is not None
     assert scene.fetches == 1
 
 
@@ -81,13 +81,13 @@ async def test_a_failure_keeps_what_was_known_until_it_is_stale() -> None:
     scene = Scene(await reading(), *errors)
     scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    before = scene.refresher.sums()
+    before = await scene.refresher.fetch(NOW)
     for number in (1, 2, 3):
         await scene.refresher.refresh(NOW + number * INTERVAL_SECONDS)
-        assert scene.refresher.sums() is before, "not added up anew with runs of another time"
+        assert await scene.refresher.fetch(NOW) is before, "not added up anew with runs of another time"
     await scene.refresher.refresh(NOW + 4 * INTERVAL_SECONDS)
 
-    assert scene.refresher.sums() is None
+    assert await scene.refresher.fetch(NOW) is None
     assert not scene.outcomes.status.up
 
 
@@ -106,7 +106,7 @@ async def test_tables_that_are_not_offered_give_no_usage_and_no_error() -> None:
     scene.view = make_view()
     await scene.refresher.refresh(NOW)
 
-    assert scene.refresher.sums() is None
+    assert await scene.refresher.fetch(NOW) is None
     assert scene.outcomes.status.up
 
 
@@ -116,7 +116,7 @@ async def test_after_a_fault_nothing_is_shown() -> None:
     await scene.refresher.refresh(NOW)
     await scene.refresher.withdraw(NOW)
 
-    assert scene.refresher.sums() is None
+    assert await scene.refresher.fetch(NOW) is None
 
 
 async def test_the_synthetic_year_conserves_its_sums() -> None:
@@ -125,7 +125,7 @@ async def test_the_synthetic_year_conserves_its_sums() -> None:
     scene = Scene(usage)
     scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    view = scene.refresher.sums()
+    view = await scene.refresher.fetch(NOW)
     assert view is not None
     root = view.accounts.filter(account="root", tres="cpu")
     allocated = view.cluster.filter(tres="cpu", state="allocated")
@@ -178,7 +178,7 @@ async def test_what_is_left_of_usage_is_read_where_it_is_known_how_it_decays() -
     scene = Scene(usage)
     scene.view = make_view()
     await scene.refresher.refresh(NOW)
-    view = scene.refresher.sums()
+    view = await scene.refresher.fetch(NOW)
     assert view is not None
     assert view.left is not None
     root = seconds_of(view.left.accounts, account="root", tres="gres/gpu")

@@ -1,0 +1,87 @@
+"""The gauges of jobs that exporters declare: what is asked, and which values are taken."""
+
+import pytest
+
+from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusGauges, gauges
+from aggregator.sources.prometheus.exporter import Exporter, JobGauge, newest
+from aggregator.sources.prometheus.expression import Expression, Metric
+from tests.builders import NOW
+
+from .fake_prometheus import FakePrometheus, sample, vector
+
+FILES = newest("open_files", "io_files", help="Files.", of="io-job-exporter", unit="files", high=1e6)
+LARGEST = newest("largest_file", "io_largest", help="Size.", of="io-job-exporter", unit="bytes", over_nodes="max")
+
+
+@pytest.fixture(autouse=True)
+def declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges, "JOB_GAUGES", {"io_job_exporter": (FILES, LARGEST)})
+
+
+@pytest.fixture
+def source(client: PrometheusClient) -> PrometheusGauges:
+    settings = {"io_job_exporter": ExporterSettings(interval=30.0), "node_exporter": ExporterSettings()}
+    return PrometheusGauges(client, {"cluster": "narval"}, settings, NodeNames(), patience=60.0)
+
+
+async def test_a_gauge_is_one_query_by_job_and_node(prometheus: FakePrometheus, source: PrometheusGauges) -> None:
+    prometheus.answers["io_files"] = vector(sample("3"), sample("5", "NODE02.example.org:9100"), sample("4", "node02"))
+    found = (await source.fetch(NOW)).values
+    asked = {form["query"] for form in prometheus.queries}
+    assert len(asked) == 2
+    assert any(query.startswith('max by (slurmjobid, instance) ((io_files{cluster="narval"} and ') for query in asked)
+    # A node with two names for a while is one node.
+    assert sorted(found["open_files"].frame.iter_rows()) == [(4711, "node01", 3.0), (4711, "node02", 5.0)]
+    assert (found["open_files"].since, found["largest_file"].over_nodes) == (NOW - 120, "max")
+    assert (source.rows, source.features) == (2, {"open_files": True, "largest_file": False})
+
+
+async def test_a_gauge_may_be_any_expression_by_job_and_node(
+    prometheus: FakePrometheus, client: PrometheusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = Expression(
+        name="read_bytes_per_second", text="sum by ($job, $node) (rate($read[$window]))", unit="bytes per second",
+        metrics={"read": Metric("io_read_bytes_total")},
+    )  # fmt: skip
+    gauge = JobGauge(expression=rate, help="Bytes that it reads.", of="io-job-exporter")
+    monkeypatch.setattr(gauges, "JOB_GAUGES", {"io_job_exporter": (gauge,)})
+    settings = {"io_job_exporter": ExporterSettings(interval=30.0, labels={"slurmjobid": "jobid"})}
+    await PrometheusGauges(client, {}, settings, NodeNames()).fetch(NOW)
+    (asked,) = prometheus.queries
+    assert asked["query"] == "sum by (jobid, instance) (rate(io_read_bytes_total[120s]))"
+    assert [each.name for each in gauge.columns] == ["read_bytes_per_second", "read_bytes_per_second_coverage_ratio"]
+
+
+async def test_what_cannot_be_is_dropped_and_counted(prometheus: FakePrometheus, source: PrometheusGauges) -> None:
+    prometheus.answers["io_files"] = vector(
+        sample("1e9"), sample("NaN", "node02"), sample("-1", "node03"), sample("2", job="none"), sample("7", ""),
+        sample("8", "node08"),
+    )  # fmt: skip
+    found = await source.fetch(NOW)
+    assert found.values["open_files"].frame.rows() == [(4711, "node08", 8.0)]
+    assert found.rejected == {"open_files out of range": 3}
+
+
+async def test_one_that_fails_is_as_it_last_was_and_its_samples_are_that_old(
+    prometheus: FakePrometheus, source: PrometheusGauges
+) -> None:
+    prometheus.answers |= {"io_files": vector(sample("3")), "io_largest": vector(sample("9"))}
+    await source.fetch(NOW)
+    prometheus.answers["io_files"] = {"status": "error", "errorType": "execution", "error": "too many samples"}
+    found = await source.fetch(NOW + 30)
+    assert found.failed.keys() == {"open_files"}
+    assert (found.values["open_files"].since, found.values["largest_file"].since) == (NOW - 120, NOW - 90)
+    assert "open_files" not in (await source.fetch(NOW + 90)).values
+
+
+async def test_all_of_them_failing_is_an_error(prometheus: FakePrometheus, source: PrometheusGauges) -> None:
+    failed = {"status": "error", "errorType": "execution", "error": "too many samples"}
+    prometheus.answers |= {"io_files": failed, "io_largest": failed}
+    with pytest.raises(FetchError, match="too many samples"):
+        await source.fetch(NOW)
+
+
+def test_its_series_are_looked_for_and_need_not_be_there() -> None:
+    (look,) = Exporter(job_gauges=(FILES,)).looked_for
+    assert (look.metrics, look.always) == (("io_files",), False)
