@@ -11,11 +11,9 @@ from aggregator.app.check_report import Outcome
 from aggregator.app.site import ClusterSources, Site, open_site
 from aggregator.config import Config, ListenAddress
 from aggregator.model.accounting import Accounting
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Use, runs_of
 from aggregator.model.replication import Replication
-from aggregator.model.use import Use
 from aggregator.parts.nodes.agreement import compare_gpus
-from aggregator.refresh import columns
 from aggregator.sources.base import FetchError, Remote, Source, UsageReader
 from aggregator.sources.prometheus import Presence
 from aggregator.state import StateError
@@ -152,7 +150,7 @@ async def _read_usage(usage: UsageReader) -> str:
 async def _compare(accounting: Source[Accounting], use: Source[Use], now: float) -> str:
     """Compare the GPUs that exporters show with those that jobs hold."""
     runs = runs_of((await accounting.fetch(now)).runs)
-    return compare_gpus(runs.runs, columns.use_of(await use.fetch(now))).warning
+    return compare_gpus(runs.runs, await use.fetch(now)).warning
 
 
 async def _measure(replica: Source[Replication], now: float) -> str:

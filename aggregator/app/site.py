@@ -18,6 +18,7 @@ from aggregator.config.demand import connections, login_of
 from aggregator.model.accounting import Accounting
 from aggregator.model.association import FairShareLevels
 from aggregator.model.decay import Decay
+from aggregator.model.job_inputs import Use
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Kind
 from aggregator.model.node_inputs import Hosts, Scheduler
@@ -25,7 +26,6 @@ from aggregator.model.nodename import NodeRule
 from aggregator.model.readings import NodeSize
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
-from aggregator.model.use import Use
 from aggregator.queries.around import AroundReader
 from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader

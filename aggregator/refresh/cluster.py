@@ -7,18 +7,15 @@ from typing import Any
 from aggregator import executors
 from aggregator.engine.part import Before, Inputs, Joined, Layout
 from aggregator.model.accounting import Accounting
-from aggregator.model.job_inputs import Runs, runs_of
-from aggregator.model.job_inputs import Use as UseFrames
+from aggregator.model.job_inputs import Use, runs_of
 from aggregator.model.ledger import LedgerView
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
 from aggregator.model.usage import UsageSums
-from aggregator.model.use import Use
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import Compiled
-from aggregator.refresh import columns
-from aggregator.refresh.bases import BaseReader, Bases
+from aggregator.refresh.bases import BaseReader, KnownBases
 from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.lustre import LustreRefresher
 from aggregator.refresh.parts import Failing
@@ -52,7 +49,7 @@ class ClusterRefresher:
         self._cluster = cluster
         self._accounting = accounting
         self._use = use
-        self._bases = Bases(bases)
+        self._bases = KnownBases(bases)
         self._ledger = ledger
         self._usage = usage
         self._lustre = lustre
@@ -102,7 +99,7 @@ class ClusterRefresher:
             fetch_optional(self._lustre, at),
             asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
-        runs, used = await executors.run(executors.REFRESH, _columns, accounting, use)
+        runs = await executors.run(executors.REFRESH, runs_of, accounting.runs) if accounting else None
         bases = await self._bases.of(accounting.runs if accounting else (), at)
         return accounting, Inputs(
             *self._facts,
@@ -110,8 +107,8 @@ class ClusterRefresher:
             runs,
             ListedNodes(accounting.nodes) if accounting else None,
             accounting.associations if accounting else None,
-            used,
-            columns.bases_of(bases),
+            use,
+            bases,
             lustre,
             await self._lustre.learn(lustre, runs, at) if self._lustre else None,
             await self._ledger(at) if self._ledger else None,
@@ -131,10 +128,6 @@ class ClusterRefresher:
             warnings=(*missing, *joined.frames["gpu_agreement"]["warning"].drop_nulls()),
             names=self._names,
             frames=joined.frames,
-            context=Inputs(inputs.get(Compiled), observation(inputs.get(UseFrames))),
+            context=Inputs(inputs.get(Compiled), observation(inputs.get(Use))),
             has_jobs=accounting is not None and "jobs" not in joined.failed,
         )
-
-
-def _columns(accounting: Accounting | None, use: Use | None) -> tuple[Runs | None, UseFrames | None]:
-    return runs_of(accounting.runs) if accounting else None, columns.use_of(use) if use else None

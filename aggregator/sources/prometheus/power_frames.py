@@ -29,17 +29,6 @@ def side_by_side(values: Mapping[str, pl.DataFrame], keys: Sequence[str], names:
     return pl.concat([nothing, *columns], how="diagonal").group_by(keys).agg(pl.col(names).max())
 
 
-def prefer(named: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Take, of each job on each node in each window, the GPUs that name their job, unless others know of more."""
-    better = (
-        named.group_by(OF_JOB)
-        .agg(named=pl.len())
-        .join(others.group_by(OF_JOB).agg(others=pl.len()), on=OF_JOB, how="left")
-        .filter(pl.col("named") >= pl.col("others").fill_null(0))
-    )
-    return pl.concat([others.join(better, on=OF_JOB, how="anti"), named.join(better, on=OF_JOB, how="semi")])
-
-
 def used_frame(cpus: pl.DataFrame, memory: pl.DataFrame) -> pl.DataFrame:
     """Give the frame USED."""
     values = {"used_cpus": cpus, "used_memory_bytes": memory}
