@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import pytest
+from aggregator.model.use import Gpu, Use
 
 from aggregator.model.readings import Readings
 from aggregator.model.series import Lines, Span, Subject
-from aggregator.model.use import Gpu, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import (
     ExporterSettings,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from aggregator.model.use import Use
+
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import JOB_INPUTS

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from aggregator.model.use import Gpu
+
 from aggregator.sources.prometheus.named import NOW, WINDOW, named_gpu, prefer
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings

@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aggregator.model.use import Use
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.readings import Readings
-from aggregator.model.use import Use
 from aggregator.parts.jobs.use import USE
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Sample, Series

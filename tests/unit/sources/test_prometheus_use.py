@@ -1,10 +1,10 @@
 from typing import Any
 
 import pytest
+from aggregator.model.use import Gpu
 from aiohttp import web
 from fake_prometheus import KEY, FakePrometheus, make_source, sample, vector
 
-from aggregator.model.use import Gpu
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import PrometheusClient
 from tests.builders import GIB, NOW

@@ -2,12 +2,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aggregator.model.use import Use
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Accounting
-from aggregator.model.use import Use
 from aggregator.parts.owners.sums import HOLDS
 from aggregator.sources.base import Source
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
