@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.sources.prometheus.answer import AnswerError, read_answer
 from aggregator.sources.prometheus.client import Sample, Series
+from aggregator.sources.prometheus.vector import Columns, job_ids
 
 VECTOR = msgspec.json.Decoder(list[Sample])
 MATRIX = msgspec.json.Decoder(list[Series])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ['{"metric":', ',{"metric":{', "}]}", '"', "\\", "]", ',"value":[1,"2"]}'],
 )  # fmt: skip
+LABELS = st.sampled_from(["slurmjobid", "instance", "gpu", "UUID", "value", "class"])
 SAMPLES = st.lists(st.tuples(st.dictionaries(TEXT, TEXT, max_size=3), TEXT), max_size=6)
 
 
@@ -57,6 +60,35 @@ def test_whatever_the_labels_and_the_cuts_the_same_series_come_out(
     series, said = read(cut(text, seed))
     assert [(one.metric, one.value[1]) for one in series] == samples
     assert said == tuple(warnings)
+
+
+@given(
+    st.lists(st.tuples(st.dictionaries(LABELS, TEXT, max_size=3), TEXT), max_size=6),
+    st.integers(0, 1000),
+    st.dictionaries(st.sampled_from(["job", "node", "gpu"]), LABELS),
+)
+def test_however_it_is_cut_a_vector_has_the_wanted_labels_as_columns(
+    samples: list[tuple[dict[str, str], str]], seed: int, labels: dict[str, str]
+) -> None:
+    columns = Columns(labels)
+    series = [{"metric": metric, "value": [1.5, value]} for metric, value in samples]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in cut(body(series), seed):
+            yield piece
+
+    asyncio.run(read_answer(chunks(), "vector", columns.decoder, columns))
+    frame = columns.frame()
+    assert frame.schema == dict.fromkeys((*labels, "value"), pl.String)
+    wanted = [(*(metric.get(label, "") for label in labels.values()), value) for metric, value in samples]
+    assert frame.rows() == wanted
+
+
+@given(st.lists(st.sampled_from(["4711", "0012", "", "error", "4711_3", "12345678901", "s1TXYZ", "-1", " 1", "1\n"])))
+def test_job_ids_are_numbers_of_ten_digits_at_most(texts: list[str]) -> None:
+    found = job_ids(pl.Series(texts, dtype=pl.String))
+    assert found.dtype == pl.Int64
+    assert found.to_list() == [int(text) if text in ("4711", "0012") else None for text in texts]
 
 
 @given(st.integers(0, 1000), st.integers(0, 300))

@@ -166,3 +166,27 @@ async def test_the_sites_job_label_is_read(prometheus: FakePrometheus, client: P
     prometheus.answers[RSS] = vector(({"jobid": "12", "instance": "node01:9798"}, "5"))
     use = await fetch(client, labels={"slurmjobid": "jobid"})
     assert values_of(use, "memory_bytes") == {12: {"node01": 5.0}}
+
+
+async def test_the_base_of_a_job_is_what_its_counters_showed_first(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    prometheus.answers = {
+        "timestamp(": vector(sample(str(NOW + 10)), sample(str(NOW - 5), node="node02:9798"), sample("5", job="4712")),
+        CORE: vector(sample("4e12"), sample("1e9", node="node03:9798")),
+        "slurm_job_memory_max": vector(sample("NaN")),
+    }
+    base = await make_source(client).base_of(4711, NOW)
+    assert base.to_dicts() == [
+        {"node": "node01", "base_at": NOW + 10, "base_cpu_seconds": pytest.approx(4000.0), "base_peak_bytes": None}
+    ]
+    assert {form["time"] for form in prometheus.queries} == {f"{NOW + 45:.3f}"}
+    assert all('slurmjobid="4711"' in form["query"] for form in prometheus.queries)
+
+
+async def test_a_base_of_which_a_counter_cannot_be_read_is_none_of_all(
+    prometheus: FakePrometheus, client: PrometheusClient
+) -> None:
+    prometheus.answers = {"timestamp(": vector(sample(str(NOW + 10))), CORE: FAILURE}
+    with pytest.raises(FetchError, match=KEY):
+        await make_source(client).base_of(4711, NOW)
