@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,11 +19,10 @@ from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import Answers, ask_columns
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.nodes import NodeNames
-from aggregator.sources.prometheus.power_frames import side_by_side
 from aggregator.sources.prometheus.recording import Recordings
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
-from aggregator.sources.prometheus.vector import VectorQuery, each_once, job_ids
+from aggregator.sources.prometheus.vector import VectorQuery, each_once, job_ids, side_by_side
 
 # What tells of a job since it began.
 _COUNTERS = frozenset({"cpu_seconds", "memory_peak_bytes", "sampled_at"})
@@ -64,8 +63,16 @@ class PrometheusUse:
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
         self._of_job = {"job": self._job_label, "node": nodes.label}
+        of_gpu = {"job": self._job_label, "gpu": exporter.label("gpu")}
         self._named = {name: (others[name], items) for name, items in named.NOW.items() if name in others}
-        self._queries = dict(self._all_queries())
+        self._queries = {
+            **{item.name: self._query(item, exporter, self._of_job) for item in slurm_job_exporter.JOB_INPUTS},
+            **{item.name: self._query(item, exporter, of_gpu) for item in slurm_job_exporter.GPU_INPUTS},
+            slurm_job_exporter.HEALTHY_NODES.name: self._query(slurm_job_exporter.HEALTHY_NODES, exporter, {}),
+        }
+        for name, (settings, items) in self._named.items():
+            labels = named.labels_of(settings)
+            self._queries |= {f"{name}:{item.name}": self._query(item, settings, labels) for item in items}
         self._recordings = Recordings(slurm_job_exporter.REFRESHED, matchers, exporter)
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
         self.memory = (self._kept,)
@@ -74,22 +81,10 @@ class PrometheusUse:
         )
         self._targets = promql(slurm_job_exporter.TARGETS, matchers, exporter, nodes.label)
 
-    def _all_queries(self) -> Iterator[tuple[str, VectorQuery]]:
-        """Write the expression of each input, and name the labels that are read of its series."""
-        own, of_job, node = self._exporter, self._of_job, self._nodes.label
-        of_gpu = {**of_job, "gpu": own.label("gpu")}
-        of_named = [
-            (f"{name}:{item.name}", item, settings, {**named.labels_of(settings), "node": node})
-            for name, (settings, items) in self._named.items()
-            for item in items
-        ]
-        for name, item, settings, labels in (
-            *((item.name, item, own, of_job) for item in slurm_job_exporter.JOB_INPUTS),
-            *((item.name, item, own, of_gpu) for item in slurm_job_exporter.GPU_INPUTS),
-            (slurm_job_exporter.HEALTHY_NODES.name, slurm_job_exporter.HEALTHY_NODES, own, {"node": node}),
-            *of_named,
-        ):
-            yield name, VectorQuery(promql(item, self._matchers, settings, node), labels)
+    def _query(self, item: Expression, settings: ExporterSettings, labels: Mapping[str, str]) -> VectorQuery:
+        """Write the expression of an input, of whose series these labels and the node's are read."""
+        node = self._nodes.label
+        return VectorQuery(promql(item, self._matchers, settings, node), {**labels, "node": node})
 
     @property
     def features(self) -> Mapping[str, bool]:

@@ -1,6 +1,6 @@
 """Instant vectors as columns: a large answer becomes frames piece by piece, while it arrives."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -76,3 +76,11 @@ def each_once(texts: pl.Series, rewrite: Callable[[str], str]) -> pl.Series:
     """Rewrite texts of which many are the same, each distinct one once."""
     distinct = texts.unique()
     return texts.replace_strict(distinct, pl.Series([rewrite(text) for text in distinct], dtype=pl.String))
+
+
+def side_by_side(values: Mapping[str, pl.DataFrame], keys: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
+    """Put values of the same keys into one row, each in a column of its name; null where there is none."""
+    empty = {**dict.fromkeys(keys, pl.String), "window": pl.Int32, "job_id": pl.Int64}
+    nothing = pl.DataFrame(schema={**{key: empty[key] for key in keys}, **dict.fromkeys(names, pl.Float64)})
+    columns = [frame.rename({"value": name}) for name, frame in values.items()]
+    return pl.concat([nothing, *columns], how="diagonal").group_by(keys).agg(pl.col(names).max())
