@@ -9,11 +9,12 @@ import polars as pl
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Association
 from aggregator.model.energy import Prices
+from aggregator.model.job_inputs import OF_NODES, Use
 from aggregator.model.storage import ENTRIES, FilesystemUsage
 from aggregator.model.tres import Allocation
-from aggregator.model.use import Gpu, Use
 from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.model.waste import Condition, Level, Rule
+from tests.use import Gpu, gpus_frame, node_values
 
 NOW = 1_800_000_000.0
 GIB = 2**30
@@ -48,13 +49,19 @@ def make_run(**changes: Any) -> Run:
 
 
 def make_use(**changes: Any) -> Use:
-    """Make a fetch in which every input answered and showed nothing."""
+    """Make a fetch in which every input answered and showed nothing.
+
+    Inputs are said by job id and node, `gpus` by job id; None is one that failed.
+    """
+    inputs: dict[str, Any] = {**{name: {} for name in OF_NODES if name != "sampled_at"}, "gpus": {}, **changes}
+    values = {name: inputs.pop(name) for name in OF_NODES if name in inputs}
+    gpus = inputs.pop("gpus")
     defaults: dict[str, Any] = {
-        "time": NOW, "cpus": {}, "cpu_seconds": {}, "memory_bytes": {}, "memory_peak_bytes": {}, "threads": {},
-        "gpus": {}, "healthy_nodes": frozenset({"node01", "node02"}),
-        "gpu_nodes": frozenset({"node01", "node02"}),
+        "time": NOW, "healthy_nodes": frozenset({"node01", "node02"}), "gpu_nodes": frozenset({"node01", "node02"}),
+        "values": {name: node_values(found) for name, found in values.items() if found is not None},
+        "gpus": None if gpus is None else gpus_frame(gpus),
     }  # fmt: skip
-    return Use(**{**defaults, **changes})
+    return Use(**{**defaults, **inputs})
 
 
 def make_gpu(**changes: Any) -> Gpu:

@@ -13,7 +13,7 @@ from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Associations, FairShareLevels
 from aggregator.model.energy import Prices
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Use, runs_of
 from aggregator.model.ledger import (
     NODE_POWER,
     NODE_TOTALS,
@@ -30,11 +30,9 @@ from aggregator.model.node_inputs import SAID_OF_NODES, Scheduler, by_state
 from aggregator.model.readings import Frame
 from aggregator.model.storage import Allocations, Award
 from aggregator.model.usage import UsageSums
-from aggregator.model.use import Use
 from aggregator.model.waste import Rule
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.waste.rules import compile_rules
-from aggregator.refresh.columns import use_of
 from tests.accounts import make_left, make_levels, make_seconds
 from tests.builders import NOW, make_allocation, make_association, make_gpu, make_rule, make_run, make_use
 from tests.lustre import Sender, senders
@@ -51,7 +49,7 @@ def join_cluster(
     at: float = NOW,
 ) -> Frames:
     """Join runs, their use, and what other inputs there are."""
-    given = (runs_of(tuple(runs)), use_of(use) if use else None, compile_rules(rules), settings, *more)
+    given = (runs_of(tuple(runs)), use, compile_rules(rules), settings, *more)
     joined = CLUSTERS.join(Inputs(*given), at)
     assert not joined.failed, joined.failed
     return joined.frames
@@ -115,7 +113,7 @@ def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
     more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names))
-    return (runs_of(everything), use_of(_rich_use(runs)), compile_rules(rules), *more)
+    return (runs_of(everything), _rich_use(runs), compile_rules(rules), *more)
 
 
 def _rich_run(number: int, name: str) -> Run:

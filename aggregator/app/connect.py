@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from aggregator.app.check_report import Outcome
 from aggregator.app.site import ClusterSources, Site, open_site
 from aggregator.config import Config, ListenAddress
-from aggregator.model.job_inputs import Accounting
+from aggregator.model.job_inputs import Accounting, Use
 from aggregator.model.replication import Replication
-from aggregator.model.use import Use
 from aggregator.parts.nodes.agreement import compare_gpus
-from aggregator.refresh import columns
 from aggregator.sources.base import FetchError, Remote, Source, UsageReader
 from aggregator.sources.prometheus import Presence
 from aggregator.state import StateError
@@ -154,7 +152,7 @@ async def _read_usage(usage: UsageReader) -> str:
 async def _compare(accounting: Source[Accounting], use: Source[Use], now: float) -> str:
     """Compare the GPUs that exporters show with those that jobs hold."""
     runs = (await accounting.fetch(now)).runs
-    return compare_gpus(runs.runs, columns.use_of(await use.fetch(now))).warning
+    return compare_gpus(runs.runs, await use.fetch(now)).warning
 
 
 async def _measure(replica: Source[Replication], now: float) -> str:

@@ -18,14 +18,13 @@ from aggregator.config.connection import SlurmAcct as SlurmAcctSection
 from aggregator.config.demand import connections, login_of
 from aggregator.extension import Lent
 from aggregator.model.decay import Decay
-from aggregator.model.job_inputs import Accounting
+from aggregator.model.job_inputs import Accounting, Use
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node import Kind
 from aggregator.model.nodename import NodeRule
 from aggregator.model.readings import NodeSize
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
-from aggregator.model.use import Use
 from aggregator.queries.around import AroundReader
 from aggregator.queries.history import HistoryReader
 from aggregator.queries.jobs import RunReader

@@ -65,8 +65,17 @@ RUNS: Final = schema(
 )
 # One value of a job on a node, in base units. A job that spans nodes has one of each node that its exporter reported.
 NODE_VALUES: Final = schema({"job_id": pl.Int64, "node": pl.String, "value": pl.Float64})
-# One GPU of one job as an exporter shows it; null where it gave no plausible value.
-GPUS: Final = schema({"job_id": pl.Int64, "node": pl.String, "utilization": pl.Float64, "memory_bytes": pl.Float64})
+# One GPU of one job as an exporter shows it; null where it gave no plausible value. gpu is the index among the job's
+# GPUs on that node, or a UUID; utilization is a ratio.
+GPUS: Final = schema(
+    {
+        "job_id": pl.Int64,
+        "node": pl.String,
+        "gpu": pl.String,
+        "utilization": pl.Float64,
+        "memory_bytes": pl.Float64,
+    }
+)
 # What a job's counters showed on a node in the first samples of a run that began after them.
 BASES: Final = schema(
     {
@@ -161,10 +170,13 @@ class Bases:
 class Use:
     """One fetch from Prometheus, all of it at one evaluation time but for inputs that failed and have an older value.
 
-    values are by input (OF_NODES); an input that is not there, as gpus that are None, could not be read: nothing may be
-    concluded from it. cpu_window and interval are the seconds over which CPU rates were taken and between two scrapes.
-    healthy_nodes have an exporter that is up, gpu_nodes one that has shown GPUs lately. oldest is the time of the
-    oldest value, None where all are of now. failed names the inputs that could not be read.
+    values are NODE_VALUES by input (OF_NODES), one row for each job and node, and gpus are GPUS; an input that is not
+    there, as gpus that are None, could not be read: nothing may be concluded from it. sampled_at are the epoch times of
+    the newest samples, which may be minutes before `time`. cpu_window and interval are the seconds over which CPU rates
+    were taken and between two scrapes. healthy_nodes have an exporter that is up, gpu_nodes one that has shown GPUs,
+    lately or now. oldest is the time of the oldest value, None where all are of now. reachable: Prometheus has targets
+    of the cluster, also where no input has a value. failed are the errors of inputs that could not be read, rejected
+    counts what was dropped by the reason.
     """
 
     time: float
@@ -175,12 +187,21 @@ class Use:
     healthy_nodes: frozenset[str] | None = None
     gpu_nodes: frozenset[str] | None = None
     oldest: float | None = None
-    failed: Collection[str] = ()
+    reachable: bool = True
+    failed: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def since(self) -> float:
         """Give the time of the oldest value: of a run that began later nothing is known yet."""
         return self.time if self.oldest is None else self.oldest
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no sample of any node at all."""
+        values = (frame for name, frame in self.values.items() if name != "sampled_at")
+        frames = (*values, *([] if self.gpus is None else [self.gpus]))
+        return all(frame.is_empty() for frame in frames) and not self.healthy_nodes
 
 
 def runs_of(found: Iterable[Run]) -> Runs:

@@ -1,13 +1,11 @@
 """What the counters of resized jobs showed when their runs began: read once for each run, resizes are rare."""
 
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 import polars as pl
 
 from aggregator.model.accounting import Run
-from aggregator.model.job_inputs import Runs
-from aggregator.model.use import Base
+from aggregator.model.job_inputs import BASES, Bases, Runs
 from aggregator.sources.base import FetchError
 
 # Runs that are asked for at one refresh, and when one is asked for again of which there is no sample yet.
@@ -24,8 +22,8 @@ class BaseReader(Protocol):
         """Give the seconds between two scrapes."""
         ...
 
-    async def base_of(self, job_id: int, since: float) -> Base | None:
-        """Read them; None without any.
+    async def base_of(self, job_id: int, since: float) -> pl.DataFrame:
+        """Read them: a row for each node, in the columns of BASES but for the run.
 
         Raises FetchError.
         """
@@ -37,14 +35,14 @@ class KnownBases:
 
     def __init__(self, reader: BaseReader | None) -> None:
         self._reader = reader
-        self._known: dict[int, Base] = {}
+        self._known: dict[int, pl.DataFrame] = {}
         self._retry_at: dict[int, float] = {}
 
     def take_over(self, before: "KnownBases") -> None:
         """Go on from what was read before."""
         self._known = before._known
 
-    async def of(self, runs: Runs | None, at: float) -> Mapping[int, Base]:
+    async def of(self, runs: Runs | None, at: float) -> Bases:
         """Give those that are known at `at`, having asked for a few more."""
         rows = runs.runs.filter(pl.col("job_start").is_not_null() & pl.col("end").is_null()) if runs else None
         resized = {run.run_id: run for run in (Runs(rows) if rows is not None else ()) if run.holds_resources}
@@ -54,7 +52,7 @@ class KnownBases:
             due = [run for run in resized.values() if self._is_due(run, self._reader.interval, at)]
             for run in due[:MOST_AT_ONCE]:
                 await self._ask(self._reader, run, at)
-        return self._known
+        return Bases(pl.concat([pl.DataFrame(schema=BASES), *self._known.values()]))
 
     def _is_due(self, run: Run, interval: float, at: float) -> bool:
         if run.run_id in self._known or at < self._retry_at.get(run.run_id, 0.0):
@@ -66,8 +64,9 @@ class KnownBases:
             base = await reader.base_of(run.job_id, run.start or at)
         except FetchError:
             # The fetch of the use itself says what is wrong with Prometheus.
-            base = None
-        if base is None:
+            base = pl.DataFrame()
+        if base.is_empty():
             self._retry_at[run.run_id] = at + RETRY_SECONDS
         else:
-            self._known[run.run_id] = base
+            of_run = base.with_columns(pl.lit(run.run_id, dtype=pl.UInt64).alias("run_id"))
+            self._known[run.run_id] = of_run.select(BASES.names())

@@ -6,16 +6,13 @@ from typing import Any, Protocol
 
 from aggregator import executors
 from aggregator.engine.part import Before, Inputs, Joined, Layout
-from aggregator.model.job_inputs import NO_RUNS, Accounting
-from aggregator.model.job_inputs import Use as UseFrames
+from aggregator.model.job_inputs import NO_RUNS, Accounting, Use
 from aggregator.model.ledger import LedgerView
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
-from aggregator.model.use import Use
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import Compiled
-from aggregator.refresh import columns
 from aggregator.refresh.bases import BaseReader, KnownBases
 from aggregator.refresh.fetch import Feed, Fetches, fetch_optional
 from aggregator.refresh.parts import Failing
@@ -101,7 +98,6 @@ class ClusterRefresher:
             asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
         runs = accounting.runs if accounting else None
-        used = await executors.run(executors.REFRESH, columns.use_of, use) if use else None
         bases = await self._bases.of(runs, at)
         inputs = Inputs(
             *self._facts,
@@ -109,8 +105,8 @@ class ClusterRefresher:
             runs,
             ListedNodes(accounting.nodes) if accounting else None,
             accounting.associations if accounting else None,
-            used,
-            columns.bases_of(bases),
+            use,
+            bases,
             *found,
         )
         return accounting, inputs.with_more(*[await learner.learn(inputs, at) for learner in self._learners])
@@ -127,6 +123,6 @@ class ClusterRefresher:
             warnings=(*missing, *joined.frames["gpu_agreement"]["warning"].drop_nulls()),
             names=self._names,
             frames=joined.frames,
-            context=Inputs(inputs.get(Compiled), observation(inputs.get(UseFrames))),
+            context=Inputs(inputs.get(Compiled), observation(inputs.get(Use))),
             has_jobs=accounting is not None and "jobs" not in joined.failed,
         )

@@ -10,11 +10,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from aggregator.model.instances import CloudUse
 from aggregator.model.job_gauges import JobGauges
+from aggregator.model.job_inputs import Use
 from aggregator.model.lustre import LustreUse
 from aggregator.model.node_inputs import Hosts, Scheduler
 from aggregator.model.replication import Replication
 from aggregator.model.storage import QuotaCounts
-from aggregator.model.use import Use
 from aggregator.model.view import SourceStatus
 from aggregator.refresh.memory import hand_over
 from aggregator.refresh.streak import Backoff, Streak

@@ -9,8 +9,7 @@ from collections.abc import Callable
 import polars as pl
 
 from aggregator.model.association import FairShareLevels
-from aggregator.model.job_inputs import SETTLE_INTERVALS
-from aggregator.model.use import Use
+from aggregator.model.job_inputs import SETTLE_INTERVALS, Use
 from aggregator.sources.base import NoSamples
 
 _NAMES = ("cpus", "cpu_seconds", "memory_bytes", "memory_peak_bytes", "threads", "gpus", "healthy_nodes")
@@ -26,7 +25,8 @@ def doubt(jobs: Callable[[], pl.DataFrame]) -> Callable[[Use, Use | None], None]
         # What was there a moment ago does not end for all nodes at once; later on, an answer with targets is the truth.
         suspect = use.is_empty and (not use.reachable or (last is not None and not last.is_empty))
         if suspect and (settled := jobs().filter(_is_settled(use)).height):
-            names = [name for name in _NAMES if getattr(use, name) is not None]
+            read = {**use.values, "gpus": use.gpus, "healthy_nodes": use.healthy_nodes}
+            names = [name for name in _NAMES if read.get(name) is not None]
             raise NoSamples(
                 f"no sample of any node while {settled} jobs run: check prometheus.matchers, its tenant", names
             )

@@ -1,7 +1,7 @@
 """The power of a synthetic cluster's nodes and GPUs, as Prometheus would give its means over windows."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import polars as pl
@@ -9,7 +9,6 @@ import polars as pl
 from aggregator import executors
 from aggregator.model.energy import METERS
 from aggregator.model.readings import GPUS, NODES, USED, Frame, Readings, Windows
-from aggregator.model.use import Gpu
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.liverun import LiveRun
@@ -60,21 +59,17 @@ class SyntheticPower:
         silent = self._exporters.silent(end)
         columns = Columns(present)
         cpus = columns.cpus(end)
-        gpus = [gpus_of(live, end) for live in present]
+        gpus = gpus_of(present, end)
         # A run counts for the part of the window in which it was there.
         parts = [_seconds(live, begin, end) / (end - begin) for live in present]
         busy = [amount * part for amount, part in zip(cpus, columns.spread(parts), strict=True)]
         nodes = self._power(columns.by_node(busy), _load(gpus, parts), self._exporters.answering(end))
-        used = [
-            (job_id, node, value)
-            for job_id, of_nodes in columns.by_job(cpus, silent).items()
-            for node, value in of_nodes.items()
-        ]
-        shown = [row for live, found in zip(present, gpus, strict=True) for row in _shown(live, found, silent)]
+        watts = GPU_IDLE_WATTS + pl.col("utilization") * GPU_BUSY_WATTS
+        shown = gpus.filter(~pl.col("node").is_in(list(silent))).with_columns(watts=watts)
         return (
             _of(NODES, nodes, number),
-            _of(USED, pl.DataFrame(used, schema=["job_id", "node", "used_cpus"], orient="row"), number),
-            _of(GPUS, pl.DataFrame(shown, schema=["job_id", "node", "utilization", "watts"], orient="row"), number),
+            _of(USED, columns.frame(silent, used_cpus=cpus), number),
+            _of(GPUS, shown, number),
         )
 
     def _power(self, busy: Mapping[str, float], load: pl.DataFrame, answering: Set[str]) -> pl.DataFrame:
@@ -115,18 +110,8 @@ def _seconds(live: LiveRun, begin: float, end: float) -> float:
     return min(live.run.end or end, end) - max(live.run.start or begin, begin)
 
 
-def _load(gpus: Sequence[Sequence[Gpu]], parts: Sequence[float]) -> pl.DataFrame:
-    """Add up the utilisation of all GPUs by node."""
-    rows = [
-        (gpu.node, (gpu.utilization or 0.0) * part) for found, part in zip(gpus, parts, strict=True) for gpu in found
-    ]
-    frame = pl.DataFrame(rows, schema={"node": pl.String, "load": pl.Float64}, orient="row")
-    return frame.group_by("node").agg(pl.col("load").sum())
-
-
-def _shown(live: LiveRun, gpus: Sequence[Gpu], silent: Set[str]) -> Iterator[tuple[Any, ...]]:
-    """List the GPUs that exporters show: job, node, utilisation, and the power of the board."""
-    for gpu in gpus:
-        if gpu.node not in silent:
-            watts = GPU_IDLE_WATTS + (gpu.utilization or 0.0) * GPU_BUSY_WATTS
-            yield live.run.job_id, gpu.node, gpu.utilization, watts
+def _load(gpus: pl.DataFrame, parts: Sequence[float]) -> pl.DataFrame:
+    """Add up the utilisation of all GPUs by node, each for the part of the window in which its run was there."""
+    of_runs = pl.Series(parts, dtype=pl.Float64)
+    load = gpus.select("node", load=pl.col("utilization") * of_runs.gather(gpus["row"]))
+    return load.group_by("node", maintain_order=True).agg(pl.col("load").sum())

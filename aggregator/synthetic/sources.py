@@ -7,11 +7,10 @@ import polars as pl
 
 from aggregator import executors
 from aggregator.model.accounting import Run
-from aggregator.model.job_inputs import NO_RUNS, Accounting, Runs, runs_of
+from aggregator.model.job_inputs import GPUS, NO_RUNS, OF_NODES, Accounting, Runs, Use, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
-from aggregator.model.use import Use
 from aggregator.synthetic.associations import in_frames
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
@@ -91,16 +90,16 @@ class SyntheticUse:
         lives = [live for live in lives if at - (live.run.start or at) >= _INTERVAL]
         columns = Columns(lives)
         resident, peak = columns.memory_bytes(at)
-        gpus = {live.run.job_id: gpus_of(live, at, silent) for live in lives if live.shape.gpus}
+        found = columns.frame(
+            silent, cpus=columns.cpus(at), cpu_seconds=columns.cpu_seconds(at), memory_bytes=resident,
+            memory_peak_bytes=peak, threads=columns.threads(),
+        )  # fmt: skip
+        gpus = gpus_of(lives, at).filter(~pl.col("node").is_in(list(silent)))
         return Use(
             time=at,
             interval=_INTERVAL,
-            cpus=columns.by_job(columns.cpus(at), silent),
-            cpu_seconds=columns.by_job(columns.cpu_seconds(at), silent),
-            memory_bytes=columns.by_job(resident, silent),
-            memory_peak_bytes=columns.by_job(peak, silent),
-            threads=columns.by_job(columns.threads(), silent),
-            gpus={job_id: found for job_id, found in gpus.items() if found},
+            values={name: found.select("job_id", "node", value=name) for name in OF_NODES if name in found.columns},
+            gpus=gpus.select(GPUS.names()),
             healthy_nodes=self._nodes - silent,
             gpu_nodes=self._nodes,
         )
@@ -135,8 +134,7 @@ class SyntheticStorage:
 
 
 def _count_samples(use: Use) -> int:
-    # What has a series of one input has one of all five.
-    return 5 * sum(map(len, (use.cpus or {}).values())) + sum(map(len, (use.gpus or {}).values()))
+    return sum(map(len, use.values.values())) + (0 if use.gpus is None else len(use.gpus))
 
 
 class SyntheticAllocations:

@@ -71,11 +71,11 @@ def _whole(live: LiveRun) -> _Used:
     """Add up what an ended run has used on all its nodes."""
     end = live.run.end or 0.0
     uses = Columns((live,))
-    gpus = gpus_of(live, end)
+    gpus = gpus_of((live,), end)
     held = live.run.allocated.gpu_count
     return _Used(
         cpu_seconds=round(sum(uses.cpu_seconds(end)), 3),
         memory_bytes=int(sum(uses.memory_bytes(end)[1])),
-        gpu_utilization=round(sum(gpu.utilization or 0.0 for gpu in gpus) / held, 2) if held else None,
-        gpu_memory_bytes=int(sum(gpu.memory_bytes or 0.0 for gpu in gpus)) if held else None,
+        gpu_utilization=round(float(gpus["utilization"].sum()) / held, 2) if held else None,
+        gpu_memory_bytes=int(gpus["memory_bytes"].sum()) if held else None,
     )

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
-from itertools import compress
 from typing import Final, TypeVar
 
-from aggregator.model.use import Gpu
+import polars as pl
+
+from aggregator.model.job_inputs import GPUS
 from aggregator.synthetic.liverun import LiveRun
 from aggregator.synthetic.submission import GIBIBYTE
 from aggregator.synthetic.waves import Wave, integrals, phase_of, shares
@@ -30,9 +31,6 @@ class Columns:
         self._lives = lives
         self._waves = [wave for live in lives for wave in live.waves]
         self._nodes = [node for live in lives for node in live.run.nodes]
-        self._job_ids = self.spread([live.run.job_id for live in lives])
-        several = self.spread([len(live.waves) > 1 for live in lives])
-        self._of_several_nodes = list(compress(range(len(several)), several))
 
     def cpus(self, at: float) -> list[float]:
         """Compute the busy CPUs."""
@@ -62,19 +60,12 @@ class Columns:
         """Repeat a value of each run for each of its nodes."""
         return [value for value, live in zip(values, self._lives, strict=True) for _ in live.waves]
 
-    def by_job(self, column: Sequence[float], hidden: Set[str] = frozenset()) -> dict[int, dict[str, float]]:
-        """Give a column by job id and node, without the nodes that are hidden."""
-        ids, nodes = self._job_ids, self._nodes
-        # As if every run were on one node, as most are.
-        found = {job_id: {node: value} for job_id, node, value in zip(ids, nodes, column, strict=True)}
-        for row in self._of_several_nodes:
-            found[ids[row]] = {}
-        for row in self._of_several_nodes:
-            found[ids[row]][nodes[row]] = column[row]
-        for job_id, node in zip(ids, nodes, strict=True) if hidden else ():
-            if node in hidden:
-                found[job_id].pop(node, None)
-        return found
+    def frame(self, hidden: Set[str] = frozenset(), **columns: Sequence[float]) -> pl.DataFrame:
+        """Give columns by job_id and node, without the nodes that are hidden; of two runs of an id, the last one's."""
+        keys = {"job_id": self.spread([live.run.job_id for live in self._lives]), "node": self._nodes}
+        types = {"job_id": pl.Int64, "node": pl.String, **dict.fromkeys(columns, pl.Float64)}
+        rows = pl.DataFrame({**keys, **columns}, schema=types).filter(~pl.col("node").is_in(list(hidden)))
+        return rows.unique(["job_id", "node"], keep="last", maintain_order=True)
 
     def by_node(self, column: Sequence[float]) -> defaultdict[str, float]:
         """Add up a column by node."""
@@ -100,10 +91,14 @@ def gpu_waves(live: LiveRun) -> Iterator[tuple[str, int, Wave]]:
             yield node, index, Wave(behaviour.gpu if index < busy else 0.0, phase_of(live.run.run_id, index))
 
 
-def gpus_of(live: LiveRun, at: float, hidden: Set[str] = frozenset()) -> tuple[Gpu, ...]:
-    """Compute the GPU samples of one run on nodes that are not hidden; none where no process has opened a GPU."""
-    return tuple(
-        Gpu(node, str(index), wave.value(at), GPU_MEMORY_BYTES * (0.7 if wave.level else 0.01))
+def gpus_of(lives: Sequence[LiveRun], at: float) -> pl.DataFrame:
+    """Compute the GPU samples of runs (GPUS), none where no process has opened a GPU.
+
+    row is the number of the run among `lives`.
+    """
+    found = [
+        (row, live.run.job_id, node, str(index), wave.value(at), GPU_MEMORY_BYTES * (0.7 if wave.level else 0.01))
+        for row, live in enumerate(lives)
         for node, index, wave in gpu_waves(live)
-        if node not in hidden
-    )
+    ]
+    return pl.DataFrame(found, schema={"row": pl.Int64, **GPUS}, orient="row")

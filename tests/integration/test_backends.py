@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from aggregator.model.job_inputs import Use
 from aggregator.model.readings import Readings
 from aggregator.model.series import Lines, Span, Subject
-from aggregator.model.use import Gpu, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import (
     ExporterSettings,
@@ -24,6 +24,7 @@ from tests.lab.packages import prometheus_3
 from tests.lab.prometheus import PrometheusServer
 from tests.lab.remote_write import STALE, Written, remote_write
 from tests.lab.victoriametrics import VictoriaMetrics
+from tests.use import Gpu, comparable, gpus_of, values_of
 
 ENGINES = ("prometheus-2", "prometheus-3", "victoriametrics")
 INTERVAL, MINUTES = 30.0, 20
@@ -192,14 +193,14 @@ def flat(values: Any) -> Any:
 
 
 def use_fields(use: Use) -> dict[str, Any]:
+    found = comparable(use)
     gpus = {
-        job: {(gpu.node, gpu.index): [gpu.utilization, gpu.memory_bytes] for gpu in found}
-        for job, found in (use.gpus or {}).items()
+        job: {(gpu.node, gpu.index): [gpu.utilization, gpu.memory_bytes] for gpu in of_job}
+        for job, of_job in (found["gpus"] or {}).items()
     }
-    names = ("cpus", "cpu_seconds", "memory_bytes", "memory_peak_bytes", "threads")
-    inputs = {name: {job: dict(nodes) for job, nodes in getattr(use, name).items()} for name in names}
-    return {**inputs, "gpus": gpus, "healthy_nodes": use.healthy_nodes, "failed": dict(use.failed),
-            "rejected": dict(use.rejected), "cpu_window": use.cpu_window}  # fmt: skip
+    inputs = {name: values for name, values in found["values"].items() if name != "sampled_at"}
+    names = ("healthy_nodes", "failed", "rejected", "cpu_window")
+    return {**inputs, "gpus": gpus, **{name: found[name] for name in names}}
 
 
 async def fetch(client: PrometheusClient, at: float, *, watched: float = 0.0) -> tuple[Use, dict[str, bool]]:
@@ -208,6 +209,14 @@ async def fetch(client: PrometheusClient, at: float, *, watched: float = 0.0) ->
     if watched:
         await source.fetch(at - watched)
     return await source.fetch(at), dict(source.features)
+
+
+async def values_at(client: PrometheusClient, name: str, second: float) -> dict[int, dict[str, float]]:
+    """Fetch once, so many seconds after the beginning, and give an input's values by job id and node."""
+    use, _ = await fetch(client, BEGIN + second)
+    values = values_of(use, name)
+    assert values is not None
+    return values
 
 
 @pytest.mark.parametrize("second", [20.0, 100.0, 400.0, 620.0, 650.0, 790.0, 830.0, 1190.0])
@@ -223,10 +232,14 @@ async def test_every_input_of_the_refresh_is_the_same(clients: Mapping[str, Prom
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_the_numbers_are_those_that_were_written(clients: Mapping[str, PrometheusClient], engine: str) -> None:
     use, _ = await fetch(clients[engine], BEGIN + 500)
-    assert use.cpus == {4711: {"n1": pytest.approx(1.5), "n3": pytest.approx(0.75)}, 4713: {"n2": pytest.approx(0.75)}}
+    assert values_of(use, "cpus") == {
+        4711: {"n1": pytest.approx(1.5), "n3": pytest.approx(0.75)},
+        4713: {"n2": pytest.approx(0.75)},
+    }
     assert use.healthy_nodes == {"n1", "n2", "n3"}
-    assert use.gpus is not None
-    assert {gpu.index: gpu.utilization is None for gpu in use.gpus[4711]} == {
+    gpus = gpus_of(use)
+    assert gpus
+    assert {gpu.index: gpu.utilization is None for gpu in gpus[4711]} == {
         "0": False, "1": False, "2": True, "MIG-3eb8": False,
     }  # fmt: skip
     assert use.rejected == {"gpu_utilization out of range": 1}
@@ -235,38 +248,30 @@ async def test_the_numbers_are_those_that_were_written(clients: Mapping[str, Pro
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_two_label_sets_of_a_job_are_one(clients: Mapping[str, PrometheusClient], engine: str) -> None:
     """While its series have the account "error" beside its own, no core is counted twice."""
-    during, _ = await fetch(clients[engine], BEGIN + 400)
-    after, _ = await fetch(clients[engine], BEGIN + 1000)
-    assert during.cpus is not None
-    assert after.cpus is not None
-    assert during.cpus[4711]["n1"] == pytest.approx(after.cpus[4711]["n1"]) == pytest.approx(1.5)
+    during, after = [await values_at(clients[engine], "cpus", second) for second in (400, 1000)]
+    assert during[4711]["n1"] == pytest.approx(after[4711]["n1"]) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_series_that_has_ended_is_gone_at_once(clients: Mapping[str, PrometheusClient], engine: str) -> None:
     """The engines look back for five minutes, but not beyond the mark that a series has ended."""
-    before, _ = await fetch(clients[engine], BEGIN + DEATH - 5)
-    after, _ = await fetch(clients[engine], BEGIN + DEATH + 30)
-    assert before.memory_bytes is not None
-    assert after.memory_bytes is not None
-    assert 4713 in before.memory_bytes
-    assert 4713 not in after.memory_bytes
+    before, after = [await values_at(clients[engine], "memory_bytes", DEATH + second) for second in (-5, 30)]
+    assert 4713 in before
+    assert 4713 not in after
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_young_job_is_as_busy_as_it_is(clients: Mapping[str, PrometheusClient], engine: str) -> None:
     """From two samples in a window for four."""
-    use, _ = await fetch(clients[engine], BEGIN + BIRTH + 40)
-    assert use.cpus is not None
-    assert use.cpus[4712]["n2"] == pytest.approx(0.75)
+    cpus = await values_at(clients[engine], "cpus", BIRTH + 40)
+    assert cpus[4712]["n2"] == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_recorded_series_are_read(clients: Mapping[str, PrometheusClient], engine: str) -> None:
     use, features = await fetch(clients[engine], BEGIN + 1100, watched=200.0)
     assert features == {"recorded:cpus": True}
-    assert use.cpus is not None
-    assert use.cpus[4711] == {"n1": pytest.approx(1.515), "n3": pytest.approx(0.7575)}
+    assert (values_of(use, "cpus") or {})[4711] == {"n1": pytest.approx(1.515), "n3": pytest.approx(0.7575)}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -353,5 +358,4 @@ async def test_no_other_cluster_is_seen(clients: Mapping[str, PrometheusClient],
     found = await clients[engine].query("count by (cluster) (up)", BEGIN + 500)
     assert {one.metric["cluster"] for one in found} == {"narval", "beluga"}
     use, _ = await fetch(clients[engine], BEGIN + 500)
-    assert use.gpus is not None
-    assert Gpu("n1", "1", 0.0, 2.0**34) in use.gpus[4711]
+    assert Gpu("n1", "1", 0.0, 2.0**34) in (gpus_of(use) or {})[4711]

@@ -1,8 +1,7 @@
 """Read the answers of the Prometheus HTTP API piece by piece: their series, and whether they are all of them."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from aggregator import executors
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 _TYPES: Final = {"vector": "an instant vector", "matrix": "a matrix"}
 # An answer larger than this is a mistake in a query or not Prometheus.
 MAX_ANSWER_BYTES: Final = 512 * 2**20
@@ -34,12 +34,12 @@ class AnswerError(Exception):
         self.is_of_the_api = is_of_the_api
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """The series of an answer, and why they may not be all: none of the warnings, and it is whole."""
+class Taker(Protocol[T_contra]):
+    """What takes the series of an answer, such as a list."""
 
-    series: list[T]
-    warnings: tuple[str, ...] = ()
+    def extend(self, found: Iterable[T_contra], /) -> None:
+        """Take the series of one piece."""
+        ...
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -62,14 +62,16 @@ class _Envelope(msgspec.Struct, rename="camel"):
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
-async def read_answer(chunks: AsyncIterator[bytes], wanted: str, decoder: msgspec.json.Decoder[list[T]]) -> Answer[T]:
+async def read_answer(
+    chunks: AsyncIterator[bytes], wanted: str, decoder: msgspec.json.Decoder[list[T]], taker: Taker[T]
+) -> tuple[str, ...]:
     """Decode the series while they arrive: neither is the body held as a whole, nor the event loop for long.
 
-    Raises AnswerError for anything but a successful answer of the wanted type.
+    Gives why the series may not be all: none of these warnings, and the answer is whole. Raises AnswerError for
+    anything but a successful answer of the wanted type.
     """
-    series: list[T] = []
     head, rest = bytearray(), bytearray()
-    size = points = 0
+    size = count = points = 0
     try:
         async for chunk in chunks:
             size += len(chunk)
@@ -81,18 +83,18 @@ async def read_answer(chunks: AsyncIterator[bytes], wanted: str, decoder: msgspe
                 _move_head(head, rest, since)
                 since = 0
             found = _complete(rest, since, decoder)
-            series += found
-            points += _points(found)
-            _check_count(len(series), points)
+            taker.extend(found)
+            count, points = count + len(found), points + _points(found)
+            _check_count(count, points)
         # The last series stays in the envelope, for only there one sees where it ends.
         envelope = await executors.run(executors.REFRESH, _ENVELOPE.decode, head + rest)
         found = await executors.run(executors.REFRESH, decoder.decode, _result(envelope, wanted))
-        series += found
-        _check_count(len(series), points + _points(found))
+        taker.extend(found)
+        _check_count(count + len(found), points + _points(found))
     # What is nested too deeply is no answer either.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerError("not the answer of a Prometheus API", is_of_the_api=False) from error
-    return Answer(series, _warnings(envelope))
+    return _warnings(envelope)
 
 
 def _check_size(size: int, uncut: int) -> None:

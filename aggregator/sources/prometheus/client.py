@@ -7,10 +7,13 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+import polars as pl
 
+from aggregator import executors
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.answer import Answer, AnswerError, read_answer, refusal
+from aggregator.sources.prometheus.answer import AnswerError, Taker, read_answer, refusal
 from aggregator.sources.prometheus.compressed import ACCEPTED, PIECE_BYTES, CompressedError, pieces
+from aggregator.sources.prometheus.vector import Columns, VectorQuery
 
 T = TypeVar("T")
 # VictoriaMetrics evaluates up to 30 s before the time that is asked for, or at other steps, unless its cache is not to
@@ -61,15 +64,27 @@ class PrometheusClient:
         Raises FetchError that names the configuration key and what came instead, also of an answer that is not whole:
         from the half of the series that a store has, all jobs of the other half would look idle.
         """
-        answer = await self._post("query", {"query": promql, "time": f"{at:.3f}"}, "vector", _VECTOR)
-        return self._whole(answer)
+        samples: list[Sample] = []
+        await self._ask_instant(promql, at, _VECTOR, samples)
+        return samples
+
+    async def query_columns(self, query: VectorQuery, at: float) -> pl.DataFrame:
+        """Evaluate as `query` does, and give the vector as columns: of large ones no object is kept for each series.
+
+        Raises FetchError as `query` does.
+        """
+        columns = Columns(query.labels)
+        await self._ask_instant(query.promql, at, columns.decoder, columns)
+        return await executors.run(executors.REFRESH, columns.frame)
 
     async def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
         """Evaluate an expression at `start` and every `step` seconds until `end` (epoch seconds).
 
         Raises FetchError as `query` does.
         """
-        return self._whole(await self._ask_range(promql, start, end, step))
+        series, warnings = await self.query_range_with_warnings(promql, start, end, step)
+        self._check_whole(warnings)
+        return series
 
     async def query_range_with_warnings(
         self, promql: str, start: float, end: float, step: float
@@ -78,21 +93,32 @@ class PrometheusClient:
 
         Raises FetchError when there is no answer.
         """
-        answer = await self._ask_range(promql, start, end, step)
-        return answer.series, answer.warnings
-
-    async def _ask_range(self, promql: str, start: float, end: float, step: float) -> Answer[Series]:
+        series: list[Series] = []
         parameters = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        return await self._post("query_range", parameters, "matrix", _MATRIX)
+        return series, await self._post("query_range", parameters, "matrix", _MATRIX, series)
 
-    def _whole(self, answer: Answer[T]) -> Sequence[T]:
-        if answer.warnings:
-            raise FetchError(f"{self._endpoint.key}: the answer is not whole: {answer.warnings[0][:300]}")
-        return answer.series
+    async def _ask_instant(
+        self, promql: str, at: float, decoder: msgspec.json.Decoder[list[T]], taker: Taker[T]
+    ) -> None:
+        parameters = {"query": promql, "time": f"{at:.3f}"}
+        self._check_whole(await self._post("query", parameters, "vector", decoder, taker))
+
+    def _check_whole(self, warnings: Sequence[str]) -> None:
+        if warnings:
+            raise FetchError(f"{self._endpoint.key}: the answer is not whole: {warnings[0][:300]}")
 
     async def _post(
-        self, path: str, parameters: Mapping[str, str], wanted: str, decoder: msgspec.json.Decoder[list[T]]
-    ) -> Answer[T]:
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        wanted: str,
+        decoder: msgspec.json.Decoder[list[T]],
+        taker: Taker[T],
+    ) -> Sequence[str]:
+        """Ask, give the series to `taker`, and return the warnings.
+
+        Raises FetchError when there is no answer.
+        """
         endpoint = self._endpoint
         try:
             async with self._open_session().post(
@@ -102,15 +128,15 @@ class PrometheusClient:
                 headers={"Accept-Encoding": ACCEPTED, **endpoint.headers()},
                 allow_redirects=False,
             ) as response:
-                return await self._read(response, wanted, decoder)
+                return await self._read(response, wanted, decoder, taker)
         except TimeoutError as error:
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {_reason(error)}") from error
 
     async def _read(
-        self, response: aiohttp.ClientResponse, wanted: str, decoder: msgspec.json.Decoder[list[T]]
-    ) -> Answer[T]:
+        self, response: aiohttp.ClientResponse, wanted: str, decoder: msgspec.json.Decoder[list[T]], taker: Taker[T]
+    ) -> Sequence[str]:
         """Read the answer.
 
         Raises FetchError for anything but a successful one of the wanted type.
@@ -118,7 +144,7 @@ class PrometheusClient:
         try:
             chunks = response.content.iter_chunked(PIECE_BYTES)
             body = pieces(chunks, response.headers.get("Content-Encoding", "").lower())
-            return await read_answer(body, wanted, decoder)
+            return await read_answer(body, wanted, decoder, taker)
         except CompressedError as error:
             raise FetchError(f"{self._endpoint.key}: HTTP {response.status}: the answer is {error}") from error
         except AnswerError as error:

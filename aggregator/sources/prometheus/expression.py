@@ -143,7 +143,7 @@ class Expression:
         # A comparison with NaN is false; infinity is over every limit that matters.
         return value if self.low <= value <= self.high and not math.isinf(value) else None
 
-    def plausible_values(self, texts: Sequence[str]) -> pl.Series:
+    def plausible_values(self, texts: Sequence[str] | pl.Series) -> pl.Series:
         """Convert as `plausible` does; null for what cannot be a value."""
         values = pl.Series(texts, dtype=pl.String).cast(pl.Float64, strict=False) * self.scale
         return values.set(~(values.is_between(self.low, self.high) & values.is_finite()), None)

@@ -1,22 +1,22 @@
 """Fetch the gauges of jobs that exporters declare: one query for each, whatever the number of jobs."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from aggregator import executors
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
-from aggregator.model.job_inputs import NODE_VALUES
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES
-from aggregator.sources.prometheus.client import PrometheusClient, Sample
-from aggregator.sources.prometheus.exporter import JobGauge
-from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of
+from aggregator.sources.prometheus.client import PrometheusClient
+from aggregator.sources.prometheus.instant import Answers, ask_columns
 from aggregator.sources.prometheus.memory import LastGood
+from aggregator.sources.prometheus.node_values import values_of_nodes
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
+from aggregator.sources.prometheus.vector import VectorQuery
 
 
 class PrometheusGauges:
@@ -43,7 +43,10 @@ class PrometheusGauges:
             for gauge in JOB_GAUGES.get(exporter, ())
         }
         self._queries = {
-            name: promql(gauge.expression, matchers, settings, nodes.label)
+            name: VectorQuery(
+                promql(gauge.expression, matchers, settings, nodes.label),
+                {"job": settings.label(gauge.expression.job_label), "node": nodes.label},
+            )
             for name, (gauge, settings) in self._gauges.items()
         }
         self._kept: LastGood[NodesOfJobs] = LastGood(patience)
@@ -54,12 +57,12 @@ class PrometheusGauges:
 
         Raises FetchError when all of them fail.
         """
-        answers = await ask_all(self._client, self._queries, at)
+        answers = await ask_columns(self._client, self._queries, at)
         if not answers.vectors:
             raise FetchError(next(iter(answers.failed.values())))
         return await executors.run(executors.REFRESH, self._read, at, answers)
 
-    def _read(self, at: float, answers: Answers) -> JobGauges:
+    def _read(self, at: float, answers: Answers[pl.DataFrame]) -> JobGauges:
         rejected: Counter[str] = Counter()
         values = {name: self._of_nodes(name, at, vector, rejected) for name, vector in answers.vectors.items()}
         self.rows = sum(map(len, values.values()))
@@ -67,20 +70,8 @@ class PrometheusGauges:
         self.features = {name: len(found) > 0 for name, found in kept.items()}
         return JobGauges(kept, answers.failed, rejected)
 
-    def _of_nodes(self, name: str, at: float, vector: Sequence[Sample], rejected: Counter[str]) -> NodesOfJobs:
+    def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         gauge, settings = self._gauges[name]
-        values = gauge.expression.plausible_values([sample.value[1] for sample in vector])
-        if values.null_count():
-            rejected[f"{name} out of range"] += values.null_count()
+        values = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected)
         # No sample is older than the window of the exporter's rates.
-        return NodesOfJobs(self._frame(gauge, settings, vector, values), at - settings.rate_window, gauge.over_nodes)
-
-    def _frame(
-        self, gauge: JobGauge, settings: ExporterSettings, vector: Sequence[Sample], values: pl.Series
-    ) -> pl.DataFrame:
-        """Give the values (NODE_VALUES): of a node that has two names for a while, the largest."""
-        label = settings.label(gauge.expression.job_label)
-        jobs = [job_id_of(sample.metric.get(label, "")) for sample in vector]
-        nodes = [self._nodes.of_labels(sample.metric) or None for sample in vector]
-        found = pl.DataFrame({"job_id": jobs, "node": nodes, "value": values}, schema=NODE_VALUES)
-        return found.drop_nulls().group_by("job_id", "node").agg(pl.col("value").max())
+        return NodesOfJobs(values, at - settings.rate_window, gauge.over_nodes)

@@ -48,7 +48,7 @@ class PrometheusHosts:
             raise FetchError(next(iter(answers.failed.values())))
         return await executors.run(executors.REFRESH, self._read, at, answers)
 
-    def _read(self, at: float, answers: Answers) -> Hosts:
+    def _read(self, at: float, answers: Answers[Sequence[Sample]]) -> Hosts:
         vectors, failed = answers.vectors, answers.failed
         rejected: Counter[str] = Counter()
         values = {

@@ -2,22 +2,28 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import polars as pl
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.vector import VectorQuery
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Generic[T]):
     """The vectors by input name, and the errors of those that failed."""
 
-    vectors: Mapping[str, Sequence[Sample]]
+    vectors: Mapping[str, T]
     failed: Mapping[str, str]
 
-    def replaced(self, newer: "Answers") -> "Answers":
+    def replaced(self, newer: "Answers[T]") -> "Answers[T]":
         """Put the outcome of a second question in place of the first one's."""
         asked = newer.vectors.keys() | newer.failed.keys()
         return Answers(
@@ -26,26 +32,30 @@ class Answers:
         )
 
 
-async def ask_all(client: PrometheusClient, queries: Mapping[str, str], at: float) -> Answers:
+async def ask_all(client: PrometheusClient, queries: Mapping[str, str], at: float) -> Answers[Sequence[Sample]]:
     """Evaluate each named query at `at`, all of them at once."""
-    vectors: dict[str, Sequence[Sample]] = {}
+    return await _outcomes({name: client.query(query, at) for name, query in queries.items()})
+
+
+async def ask_columns(client: PrometheusClient, queries: Mapping[str, VectorQuery], at: float) -> Answers[pl.DataFrame]:
+    """Evaluate as `ask_all` does, and give each vector as columns."""
+    return await _outcomes({name: client.query_columns(query, at) for name, query in queries.items()})
+
+
+async def _outcomes(questions: Mapping[str, Awaitable[T]]) -> Answers[T]:
+    vectors: dict[str, T] = {}
     failed: dict[str, str] = {}
 
-    async def ask(name: str, query: str) -> None:
+    async def ask(name: str, question: Awaitable[T]) -> None:
         try:
-            vectors[name] = await client.query(query, at)
+            vectors[name] = await question
         except FetchError as error:
             failed[name] = str(error)
 
     async with asyncio.TaskGroup() as group:
-        for name, query in queries.items():
-            group.create_task(ask(name, query))
+        for name, question in questions.items():
+            group.create_task(ask(name, question))
     return Answers(vectors, failed)
-
-
-def job_id_of(text: str) -> int | None:
-    """Read a label's value as a job id; None where it is none."""
-    return int(text) if text.isdecimal() and len(text) <= 10 else None
 
 
 def plausible_value(item: Expression, name: str, sample: Sample, rejected: Counter[str]) -> float | None:

@@ -85,11 +85,11 @@ class PrometheusLustre:
             rejected=rejected,
         )
 
-    def _capped(self, answers: Answers) -> Mapping[str, str]:
+    def _capped(self, answers: Answers[Sequence[Sample]]) -> Mapping[str, str]:
         """Give the queries for the whole of those inputs that have more senders than were asked for."""
         return {name: query for name, query in self._wholes.items() if len(answers.vectors.get(name, ())) >= self._most}
 
-    def _coverage(self, at: float, answers: Answers, rejected: Counter[str]) -> Mapping[str, float]:
+    def _coverage(self, at: float, answers: Answers[Sequence[Sample]], rejected: Counter[str]) -> Mapping[str, float]:
         name, vectors = COVERAGE.name, answers.vectors
         seen = {name: _by_filesystem(COVERAGE, vectors[name], rejected)} if name in vectors else {}
         return self._kept_coverage.fill(at, (name,), seen).values.get(name, {})

@@ -1,16 +1,15 @@
 """Which of two exporters' views of a job's GPUs on a node is believed."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final
 
-from aggregator.model.use import Gpu
+import polars as pl
+
 from aggregator.sources.prometheus.exporters import dcgm_exporter, nvidia_gpu_exporter
 from aggregator.sources.prometheus.expression import Expression
-from aggregator.sources.prometheus.instant import job_id_of
 from aggregator.sources.prometheus.settings import ExporterSettings
+from aggregator.sources.prometheus.vector import job_ids
 
-Gpus = Mapping[int, Sequence[Gpu]]
 # What is read of the exporters that name the jobs of GPUs, now and over a ledger window; the last one wins.
 NOW: Mapping[str, tuple[Expression, Expression]] = {
     "nvidia_gpu_exporter": nvidia_gpu_exporter.OF_JOBS,
@@ -20,46 +19,46 @@ WINDOW: Mapping[str, tuple[Expression, Expression]] = {
     "nvidia_gpu_exporter": nvidia_gpu_exporter.WINDOW_OF_JOBS,
     "dcgm_exporter": dcgm_exporter.WINDOW_OF_JOBS,
 }
+# The labels of every release that name the job and the GPU.
+_LABELS: Final = ("hpc_job", "UUID", "uuid", "gpu", "GPU_I_ID")
 
 
-class NamedGpu(NamedTuple):
-    """A GPU as its series names it: the job (None: no number), which GPU it is, and whether it is a MIG slice."""
-
-    job_id: int | None
-    gpu: str
-    is_slice: bool
+def labels_of(settings: ExporterSettings) -> Mapping[str, str]:
+    """Give the site's name of each label that `named_gpus` reads."""
+    return {label: settings.label(label) for label in _LABELS}
 
 
-def named_gpu(labels: Mapping[str, str], settings: ExporterSettings) -> NamedGpu:
-    """Read the labels of dcgm-exporter or nvidia_gpu_exporter; a slice has its board's UUID in the former."""
+def named_gpus(labels: pl.DataFrame) -> pl.DataFrame:
+    """Read the labels of dcgm-exporter or nvidia_gpu_exporter, "" where a series has none.
 
-    def label(name: str) -> str:
-        return labels.get(settings.label(name), "")
-
-    uuid, instance = label("UUID") or label("uuid") or label("gpu"), label("GPU_I_ID")
-    is_mig = uuid.startswith("MIG-")
-    index = f"{uuid}/{instance}" if instance and not is_mig else uuid
-    return NamedGpu(job_id_of(label("hpc_job")), index, is_mig or bool(instance))
-
-
-def prefer(named: Gpus, others: Gpus) -> dict[int, tuple[Gpu, ...]]:
-    """Take, of each job on each node, the GPUs that name their job, unless others know of more of them."""
-    chosen: dict[int, tuple[Gpu, ...]] = {job_id: tuple(gpus) for job_id, gpus in others.items()}
-    for job_id, gpus in named.items():
-        ours, theirs = _by_node(gpus), _by_node(others.get(job_id, ()))
-        better = {node for node, found in ours.items() if _known(found) >= max(1, _known(theirs[node]))}
-        kept = [gpu for gpu in others.get(job_id, ()) if gpu.node not in better]
-        if better:
-            chosen[job_id] = (*kept, *(gpu for gpu in gpus if gpu.node in better))
-    return chosen
+    Gives job_id (null: no number), gpu, which tells a job's GPUs on a node apart, and whether it is a MIG slice: in
+    dcgm-exporter a slice has its board's UUID.
+    """
+    uuid, instance = _first_of("UUID", "uuid", "gpu"), pl.col("GPU_I_ID")
+    is_mig, has_instance = uuid.str.starts_with("MIG-"), instance != ""
+    of_board = pl.concat_str(uuid, instance, separator="/")
+    return labels.select(
+        job_ids(labels["hpc_job"]).alias("job_id"),
+        gpu=pl.when(has_instance & ~is_mig).then(of_board).otherwise(uuid),
+        is_slice=is_mig | has_instance,
+    )
 
 
-def _by_node(gpus: Sequence[Gpu]) -> Mapping[str, Sequence[Gpu]]:
-    found: defaultdict[str, list[Gpu]] = defaultdict(list)
-    for gpu in gpus:
-        found[gpu.node].append(gpu)
-    return found
+def _first_of(*labels: str) -> pl.Expr:
+    """Give the first of some labels that a series has, "" for none."""
+    return pl.coalesce(*(pl.when(pl.col(label) != "").then(pl.col(label)) for label in labels), pl.lit(""))
 
 
-def _known(gpus: Sequence[Gpu]) -> int:
-    return sum(1 for gpu in gpus if gpu.utilization is not None)
+def prefer(named: pl.DataFrame, others: pl.DataFrame, of: Sequence[str], value: str) -> pl.DataFrame:
+    """Take, of each job on each node (the columns `of`), the GPUs that name their job, unless others know of more.
+
+    A GPU is known of whose `value` is not null.
+    """
+    known = pl.col(value).count()
+    better = (
+        named.group_by(of)
+        .agg(named=known)
+        .join(others.group_by(of).agg(others=known), on=of, how="left")
+        .filter(pl.col("named") >= pl.max_horizontal(1, "others"))
+    )
+    return pl.concat([others.join(better, on=of, how="anti"), named.join(better, on=of, how="semi")])

@@ -20,8 +20,7 @@ from aggregator.sources.prometheus.exporters import (
 )
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.gpu_nodes import GpuNodes
-from aggregator.sources.prometheus.instant import job_id_of
-from aggregator.sources.prometheus.named import named_gpu
+from aggregator.sources.prometheus.named import labels_of, named_gpus, prefer
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.power_frames import (
     NODE_VALUES,
@@ -30,13 +29,13 @@ from aggregator.sources.prometheus.power_frames import (
     OF_NODE,
     gpus_frame,
     nodes_frame,
-    prefer,
     rest_frame,
     used_frame,
 )
 from aggregator.sources.prometheus.render import moments, promql
 from aggregator.sources.prometheus.rest import HOUR, RestPower
 from aggregator.sources.prometheus.settings import ExporterSettings
+from aggregator.sources.prometheus.vector import each_once, job_ids
 
 # A scrape takes a while, and so does slurmctld to tell slurmdbd who has started.
 MIN_SETTLE_SECONDS = 5.0
@@ -133,8 +132,8 @@ class PrometheusPower:
         shown = self._by_gpu("gpu_utilization", answers["gpu_utilization"], windows)
         gpus, boards = shown, self._by_gpu("job_gpu_watts", answers["job_gpu_watts"], windows)
         for utilization, watts in (keys for keys in _NAMED if keys[0] in answers):
-            gpus = prefer(self._by_gpu(utilization, answers[utilization], windows), gpus)
-            boards = prefer(self._by_gpu(watts, answers[watts], windows), boards)
+            gpus = prefer(self._by_gpu(utilization, answers[utilization], windows), gpus, OF_JOB, "value")
+            boards = prefer(self._by_gpu(watts, answers[watts], windows), boards, OF_JOB, "value")
         nodes = nodes_frame(
             by_node,
             rest_frame(windows, at_rest, HOUR),
@@ -154,37 +153,34 @@ class PrometheusPower:
 
     def _by_node(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
         """Give a value by window and node. Two label values that mean one node are one: the larger has it all."""
-        labels = {"node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String)}
-        values = self._values(key, series, labels, windows)
+        values = self._values(key, series, {"node": self._nodes(series)}, windows)
         if key.endswith("_moments"):
             values = values.with_columns((pl.col("value") / self._questions[key].moments).clip(None, 1.0))
         return values.group_by(OF_NODE).agg(pl.col("value").max())
 
     def _by_job(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
-        labels = {
-            "job_id": pl.Series([self._job_id(one.metric) for one in series], dtype=pl.Int64),
-            "node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String),
-        }
+        labels = {"job_id": job_ids(_label(series, self._job_label)), "node": self._nodes(series)}
         values = self._values(key, series, labels, windows)
         return values.drop_nulls("job_id").group_by(OF_JOB).agg(pl.col("value").max())
 
     def _by_gpu(self, key: str, series: Sequence[Series], windows: Windows) -> pl.DataFrame:
-        gpus = [self._gpu_of(key, one.metric) for one in series]
-        labels = {
-            "job_id": pl.Series([job_id for job_id, _ in gpus], dtype=pl.Int64),
-            "node": pl.Series([self._node(one.metric) for one in series], dtype=pl.String),
-            "gpu": pl.Series([index for _, index in gpus], dtype=pl.String),
-        }
+        job_id, gpu = self._gpus_of(key, series)
+        labels = {"job_id": job_id, "node": self._nodes(series), "gpu": gpu}
         values = self._values(key, series, labels, windows)
         return values.drop_nulls("job_id").group_by(OF_GPU).agg(pl.col("value").max())
 
-    def _gpu_of(self, key: str, labels: Mapping[str, str]) -> tuple[int | None, str]:
-        """Give the job and the index of a GPU as the input's exporter names them; a slice shows its board's watts."""
+    def _gpus_of(self, key: str, series: Sequence[Series]) -> tuple[pl.Series, pl.Series]:
+        """Give job and index of GPUs as the input's exporter names them; a slice has no job where it is about watts.
+
+        It shows those of its whole board.
+        """
         exporter, _, name = key.partition(":")
         if not name:
-            return self._job_id(labels), labels.get(self._gpu_label, "")
-        gpu = named_gpu(labels, self._exporters[exporter])
-        return None if name == "job_watts" and gpu.is_slice else gpu.job_id, gpu.gpu
+            return job_ids(_label(series, self._job_label)), _label(series, self._gpu_label)
+        labels = labels_of(self._exporters[exporter])
+        found = named_gpus(pl.DataFrame({column: _label(series, label) for column, label in labels.items()}))
+        job_id = found["job_id"].set(found["is_slice"], None) if name == "job_watts" else found["job_id"]
+        return job_id, found["gpu"]
 
     def _values(
         self, key: str, series: Sequence[Series], labels: Mapping[str, pl.Series], windows: Windows
@@ -207,11 +203,12 @@ class PrometheusPower:
             .select(number.cast(pl.Int32).alias("window"), *labels, "value")
         )
 
-    def _node(self, labels: Mapping[str, str]) -> str:
-        return self._names.of_labels(labels)
+    def _nodes(self, series: Sequence[Series]) -> pl.Series:
+        return each_once(_label(series, self._names.label), self._names.normalize)
 
-    def _job_id(self, labels: Mapping[str, str]) -> int | None:
-        return job_id_of(labels.get(self._job_label, ""))
+
+def _label(series: Sequence[Series], label: str) -> pl.Series:
+    return pl.Series([one.metric.get(label, "") for one in series], dtype=pl.String)
 
 
 # key → exporter, what is asked of it.

@@ -1,6 +1,6 @@
 """From values over some windows to the frames of the ledger: what is known of nodes, of use and of GPUs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import astuple, fields
 from typing import Final
 
@@ -8,6 +8,7 @@ import polars as pl
 
 from aggregator.model.energy import METERS
 from aggregator.model.readings import GPUS, METER, NODES, USED, NodeSize, Windows
+from aggregator.sources.prometheus.vector import side_by_side
 
 # By which rows of values are told apart, beside the number of their window.
 OF_NODE: Final = ("window", "node")
@@ -19,25 +20,6 @@ NODE_VALUES: Final = (
     "node_watts", "node_moments", "package_watts", "package_moments", "dram_watts", "cpus", "resting_cpus",
     "memory_total_bytes", "dcgm_gpu_watts", "dcgm_gpus", "nvidia_gpu_watts", "nvidia_gpus", "healthy_nodes",
 )  # fmt: skip
-
-
-def side_by_side(values: Mapping[str, pl.DataFrame], keys: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
-    """Put values of the same keys into one row, each in a column of its name; null where there is none."""
-    empty = {**dict.fromkeys(keys, pl.String), "window": pl.Int32, "job_id": pl.Int64}
-    nothing = pl.DataFrame(schema={**{key: empty[key] for key in keys}, **dict.fromkeys(names, pl.Float64)})
-    columns = [frame.rename({"value": name}) for name, frame in values.items()]
-    return pl.concat([nothing, *columns], how="diagonal").group_by(keys).agg(pl.col(names).max())
-
-
-def prefer(named: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Take, of each job on each node in each window, the GPUs that name their job, unless others know of more."""
-    better = (
-        named.group_by(OF_JOB)
-        .agg(named=pl.len())
-        .join(others.group_by(OF_JOB).agg(others=pl.len()), on=OF_JOB, how="left")
-        .filter(pl.col("named") >= pl.col("others").fill_null(0))
-    )
-    return pl.concat([others.join(better, on=OF_JOB, how="anti"), named.join(better, on=OF_JOB, how="semi")])
 
 
 def used_frame(cpus: pl.DataFrame, memory: pl.DataFrame) -> pl.DataFrame:

@@ -1,26 +1,29 @@
 """Fetch the use of one cluster's jobs from Prometheus: a constant number of queries at one evaluation time."""
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+
+import polars as pl
 
 from aggregator import executors
-from aggregator.model.use import Base, Gpu, NodeValues, Use
+from aggregator.model.job_inputs import GPUS, OF_NODES, Use
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import named
-from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.gpu_nodes import GpuNodes
-from aggregator.sources.prometheus.instant import Answers, ask_all, job_id_of, plausible_value
+from aggregator.sources.prometheus.instant import Answers, ask_columns
 from aggregator.sources.prometheus.memory import LastGood
-from aggregator.sources.prometheus.named import named_gpu, prefer
+from aggregator.sources.prometheus.node_values import jobs_of, nodes_of, plausible, values_of_nodes
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
+from aggregator.sources.prometheus.vector import VectorQuery, side_by_side
 
 # What tells of a job since it began.
 _COUNTERS = frozenset({"cpu_seconds", "memory_peak_bytes", "sampled_at"})
@@ -28,8 +31,11 @@ _NO_OTHERS: Mapping[str, ExporterSettings] = {}
 # Values that mean nothing beside those of another time: a GPU that is not there, and who vouches for that; a counter,
 # and when it was read.
 _TOGETHER = (frozenset(("gpus", "healthy_nodes")), _COUNTERS)
-_VALUES = (*(item.name for item in slurm_job_exporter.JOB_INPUTS), "gpus", "healthy_nodes")
-GpuKey = tuple[int, str, str]  # job id, node, job-local index or MIG UUID
+_VALUES = (*OF_NODES, "gpus", "healthy_nodes")
+_OF_JOB: Final = ("job_id", "node")
+_OF_GPU: Final = (*_OF_JOB, "gpu")
+# What a base has of a job on a node, by the inputs that it is read from.
+_BASE: Final = {"sampled_at": "base_at", "cpu_seconds": "base_cpu_seconds", "memory_peak_bytes": "base_peak_bytes"}
 
 
 class PrometheusUse:
@@ -57,19 +63,29 @@ class PrometheusUse:
         self._exporter = exporter
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
-        self._gpu_label = exporter.label("gpu")
-        inputs = slurm_job_exporter.REFRESHED
-        self._queries = {item.name: promql(item, matchers, exporter, nodes.label) for item in inputs}
+        self._of_job = {"job": self._job_label, "node": nodes.label}
+        of_gpu = {"job": self._job_label, "gpu": exporter.label("gpu")}
         self._named = {name: (others[name], items) for name, items in named.NOW.items() if name in others}
+        self._queries = {
+            **{item.name: self._query(item, exporter, self._of_job) for item in slurm_job_exporter.JOB_INPUTS},
+            **{item.name: self._query(item, exporter, of_gpu) for item in slurm_job_exporter.GPU_INPUTS},
+            slurm_job_exporter.HEALTHY_NODES.name: self._query(slurm_job_exporter.HEALTHY_NODES, exporter, {}),
+        }
         for name, (settings, items) in self._named.items():
-            self._queries |= {f"{name}:{item.name}": promql(item, matchers, settings, nodes.label) for item in items}
-        self._recordings = Recordings(inputs, matchers, exporter, (self._job_label, nodes.label))
+            labels = named.labels_of(settings)
+            self._queries |= {f"{name}:{item.name}": self._query(item, settings, labels) for item in items}
+        self._recordings = Recordings(slurm_job_exporter.REFRESHED, matchers, exporter)
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
         self.memory = (self._kept,)
         self._gpu_nodes = GpuNodes(
             client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
         )
         self._targets = promql(slurm_job_exporter.TARGETS, matchers, exporter, nodes.label)
+
+    def _query(self, item: Expression, settings: ExporterSettings, labels: Mapping[str, str]) -> VectorQuery:
+        """Write the expression of an input, of whose series these labels and the node's are read."""
+        node = self._nodes.label
+        return VectorQuery(promql(item, self._matchers, settings, node), {**labels, "node": node})
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -96,59 +112,66 @@ class PrometheusUse:
         except FetchError:
             return False
 
-    async def base_of(self, job_id: int, since: float) -> Base | None:
-        """Read the first samples of a job after a time, which must be two scrape intervals ago; None without any.
+    async def base_of(self, job_id: int, since: float) -> pl.DataFrame:
+        """Read the first samples of a job after a time, which must be two scrape intervals ago.
 
-        Raises FetchError.
+        Gives a row for each node that has any, in the columns of BASES but for the run. Raises FetchError.
         """
-        inputs = [item for item in slurm_job_exporter.JOB_INPUTS if item.name in _COUNTERS]
+        inputs = {item.name: item for item in slurm_job_exporter.JOB_INPUTS if item.name in _COUNTERS}
         matchers = {**self._matchers, self._job_label: str(job_id)}
-        queries = {item.name: promql(item, matchers, self._exporter, self._nodes.label) for item in inputs}
-        answers = await ask_all(self._client, queries, since + 1.5 * self._exporter.interval)
+        queries = {
+            name: VectorQuery(promql(item, matchers, self._exporter, self._nodes.label), self._of_job)
+            for name, item in inputs.items()
+        }
+        answers = await ask_columns(self._client, queries, since + 1.5 * self._exporter.interval)
         if answers.failed:
             raise FetchError(next(iter(answers.failed.values())))
         found = {
-            item.name: self._by_node(item, answers.vectors[item.name], Counter()).get(job_id, {}) for item in inputs
+            _BASE[name]: values_of_nodes(item, name, answers.vectors[name], self._nodes, Counter())
+            for name, item in inputs.items()
         }
-        times = {node: time for node, time in found["sampled_at"].items() if time >= since}
-        return Base(times, found["cpu_seconds"], found["memory_peak_bytes"]) if times else None
+        bases = side_by_side(found, _OF_JOB, tuple(_BASE.values())).filter(job_id=job_id)
+        return bases.filter(pl.col("base_at") >= since).drop("job_id")
 
     @property
     def interval(self) -> float:
         """Give the seconds between two scrapes."""
         return self._exporter.interval
 
-    async def _ask_all(self, at: float) -> Answers:
+    async def _ask_all(self, at: float) -> Answers[pl.DataFrame]:
         """Ask for every input: for its recorded series where there are any, and then again where those will not do."""
-        answers = await ask_all(self._client, {**self._queries, **self._recordings.queries(at)}, at)
+        recorded = {name: VectorQuery(query, self._of_job) for name, query in self._recordings.queries(at).items()}
+        answers = await ask_columns(self._client, {**self._queries, **recorded}, at)
         refused = await executors.run(executors.REFRESH, self._recordings.judge, answers.vectors, at)
         if not refused:
             return answers
-        return answers.replaced(await ask_all(self._client, {name: self._queries[name] for name in refused}, at))
+        return answers.replaced(await ask_columns(self._client, {name: self._queries[name] for name in refused}, at))
 
-    def _read(self, at: float, answers: Answers) -> Use:
+    def _read(self, at: float, answers: Answers[pl.DataFrame]) -> Use:
         rejected: Counter[str] = Counter()
-        found = self._values(answers, rejected)
-        filled = self._kept.fill(at, _VALUES, found)
+        filled = self._kept.fill(at, _VALUES, self._values(answers, rejected))
         healthy = filled.values.get("healthy_nodes")
         # It is about slurm-job-exporter: that another one shows a node's GPUs says nothing of what this one can see.
-        shown = {self._node(sample) for sample in answers.vectors.get("gpu_utilization", ())}
+        shown = answers.vectors.get("gpu_utilization")
+        showing = () if shown is None else nodes_of(shown, self._nodes).unique()
         unknown = {slurm_job_exporter.GPU_NODES.name: self._gpu_nodes.failed} if self._gpu_nodes.failed else {}
         return Use(
             time=at,
             interval=self._exporter.interval,
             cpu_window=self._cpu_window,
-            **filled.values,
-            gpu_nodes=self._gpu_nodes.update(at, shown, healthy),
+            values={name: filled.values[name] for name in OF_NODES if name in filled.values},
+            gpus=filled.values.get("gpus"),
+            healthy_nodes=healthy,
+            gpu_nodes=self._gpu_nodes.update(at, showing, healthy),
             oldest=filled.oldest,
             failed={**answers.failed, **unknown},
             rejected=rejected,
         )
 
-    def _values(self, answers: Answers, rejected: Counter[str]) -> dict[str, Any]:
-        """Read what has been answered, by the names of the fields of Use."""
+    def _values(self, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> dict[str, Any]:
+        """Read what has been answered: the inputs of nodes by their names, the GPUs, and the healthy nodes."""
         found: dict[str, Any] = {
-            item.name: self._by_node(item, answers.vectors[item.name], rejected)
+            item.name: values_of_nodes(item, item.name, answers.vectors[item.name], self._nodes, rejected)
             for item in slurm_job_exporter.JOB_INPUTS
             if item.name in answers.vectors
         }
@@ -156,7 +179,7 @@ class PrometheusUse:
             found["gpus"] = gpus
         healthy = answers.vectors.get(slurm_job_exporter.HEALTHY_NODES.name)
         if healthy is not None:
-            found["healthy_nodes"] = frozenset(map(self._node, healthy))
+            found["healthy_nodes"] = frozenset(nodes_of(healthy, self._nodes))
         return found
 
     @property
@@ -165,67 +188,37 @@ class PrometheusUse:
         age = self._exporter.recorded_age if self._recordings.used("cpus") else 0.0
         return self._exporter.rate_window + age
 
-    def _by_node(self, item: Expression, vector: Sequence[Sample], rejected: Counter[str]) -> NodeValues:
-        """Key an input's plausible values by job id and node."""
-        values: dict[int, dict[str, float]] = defaultdict(dict)
-        for sample in vector:
-            job_id = self._job_id(sample, rejected)
-            value = plausible_value(item, item.name, sample, rejected)
-            if job_id is not None and value is not None:
-                node = self._node(sample)
-                # Two label values that mean one node (a port changed) are one node: the larger has it all.
-                values[job_id][node] = max(value, values[job_id].get(node, value))
-        return values
-
-    def _gpus(self, answers: Answers, rejected: Counter[str]) -> Mapping[int, tuple[Gpu, ...]] | None:
-        """Collect the GPUs of each job; one whose values are implausible is still seen to be there."""
+    def _gpus(self, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> pl.DataFrame | None:
+        """Collect the GPUs of each job (GPUS); one whose values are implausible is still seen to be there."""
         asked = {item.name for item in slurm_job_exporter.GPU_INPUTS} | {
             f"{name}:{item.name}" for name, (_, items) in self._named.items() for item in items
         }
         if not asked <= answers.vectors.keys():
             return None
-        gpus: Mapping[int, tuple[Gpu, ...]] = self._own_gpus(answers, rejected)
+        gpus = self._own_gpus(answers, rejected)
         for name in self._named:
-            gpus = prefer(self._named_gpus(name, answers, rejected), gpus)
+            gpus = named.prefer(self._named_gpus(name, answers, rejected), gpus, _OF_JOB, "utilization")
         return gpus
 
-    def _own_gpus(self, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
-        found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
+    def _own_gpus(self, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> pl.DataFrame:
+        found = []
         for item in slurm_job_exporter.GPU_INPUTS:
-            for sample in answers.vectors[item.name]:
-                job_id = self._job_id(sample, rejected)
-                if job_id is None:
-                    continue
-                values = found[job_id, self._node(sample), sample.metric.get(self._gpu_label, "")]
-                if (value := plausible_value(item, item.name, sample, rejected)) is not None:
-                    values[item.name] = max(value, values.get(item.name, value))
-        return _as_gpus(found, "gpu_utilization", "gpu_memory_bytes")
+            rows = jobs_of(answers.vectors[item.name], self._nodes, rejected).drop_nulls("job_id")
+            found.append(rows.with_columns(plausible(item, item.name, rows, rejected)))
+        return _gpus_frame(*found)
 
-    def _named_gpus(self, name: str, answers: Answers, rejected: Counter[str]) -> dict[int, tuple[Gpu, ...]]:
+    def _named_gpus(self, name: str, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> pl.DataFrame:
         """Collect the GPUs of which another exporter names the job."""
-        settings, items = self._named[name]
-        found: dict[GpuKey, dict[str, float]] = defaultdict(dict)
-        for item in items:
-            for sample in answers.vectors[f"{name}:{item.name}"]:
-                job_id, index, _ = named_gpu(sample.metric, settings)
-                value = plausible_value(item, f"{name} {item.name}", sample, rejected)
-                if job_id is not None:
-                    values = found[job_id, self._node(sample), index]
-                    values.update({item.name: max(value, values.get(item.name, value))} if value is not None else {})
-        return _as_gpus(found, *(item.name for item in items))
-
-    def _node(self, sample: Sample) -> str:
-        return self._nodes.of_labels(sample.metric)
-
-    def _job_id(self, sample: Sample, rejected: Counter[str]) -> int | None:
-        job_id = job_id_of(sample.metric.get(self._job_label, ""))
-        if job_id is None:
-            rejected["job id is not a number"] += 1
-        return job_id
+        found = []
+        for item in self._named[name][1]:
+            vector = answers.vectors[f"{name}:{item.name}"]
+            values = plausible(item, f"{name} {item.name}", vector, rejected)
+            rows = named.named_gpus(vector).with_columns(values, nodes_of(vector, self._nodes))
+            found.append(rows.drop_nulls("job_id"))
+        return _gpus_frame(*found)
 
 
-def _as_gpus(found: Mapping[GpuKey, Mapping[str, float]], utilization: str, memory: str) -> dict[int, tuple[Gpu, ...]]:
-    gpus: dict[int, list[Gpu]] = defaultdict(list)
-    for (job_id, node, index), values in found.items():
-        gpus[job_id].append(Gpu(node, index, values.get(utilization), values.get(memory)))
-    return {job_id: tuple(items) for job_id, items in gpus.items()}
+def _gpus_frame(utilization: pl.DataFrame, memory_bytes: pl.DataFrame) -> pl.DataFrame:
+    """Put the values of each GPU into one row (GPUS)."""
+    found = {"utilization": utilization, "memory_bytes": memory_bytes}
+    return side_by_side(found, _OF_GPU, tuple(found)).select(GPUS.names())

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import polars as pl
+
 from aggregator.config.exporter import Exporters, NodeExporter, RedfishExporter
 from aggregator.model.cloud import IdleRule
 from aggregator.model.series import Span, Subject
@@ -30,6 +32,7 @@ from aggregator.sources.prometheus import (
 )
 from aggregator.sources.prometheus.catalogue import GRAPHS, OWN
 from aggregator.sources.prometheus.client import Endpoint, Sample, Series
+from aggregator.sources.prometheus.vector import Columns, VectorQuery
 
 AT = 1_800_000_000.0
 SUBJECT = Subject(
@@ -58,6 +61,10 @@ class Recorder(PrometheusClient):
     async def query(self, promql: str, at: float) -> Sequence[Sample]:
         self.asked.append(promql)
         return ()
+
+    async def query_columns(self, query: VectorQuery, at: float) -> pl.DataFrame:
+        self.asked.append(query.promql)
+        return Columns(query.labels).frame()
 
     async def query_range_with_warnings(
         self, promql: str, start: float, end: float, step: float

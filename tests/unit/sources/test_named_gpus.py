@@ -3,13 +3,14 @@
 import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from aggregator.model.use import Gpu
-from aggregator.sources.prometheus.named import NOW, WINDOW, named_gpu, prefer
+from aggregator.sources.prometheus.named import NOW, WINDOW, labels_of, named_gpus, prefer
 from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
 from tests.lab.packages import promtool
+from tests.use import Gpu, gpus_by_job, gpus_frame
 
 OURS, OTHER = Gpu("n1", "GPU-1", 0.8, 1.0), Gpu("n1", "0", 0.2, 2.0)
 INPUTS = [item for table in (NOW, WINDOW) for items in table.values() for item in items]
@@ -23,14 +24,15 @@ INPUTS = [item for table in (NOW, WINDOW) for items in table.values() for item i
         ([], [OTHER], [OTHER]),
         ([OURS], [OTHER, Gpu("n1", "1", 0.3)], [OTHER, Gpu("n1", "1", 0.3)]),
         ([Gpu("n1", "GPU-1", None, 1.0)], [OTHER], [OTHER]),
-        ([OURS], [OTHER, Gpu("n2", "0", 0.3)], [Gpu("n2", "0", 0.3), OURS]),
+        ([OURS], [OTHER, Gpu("n2", "0", 0.3)], [OURS, Gpu("n2", "0", 0.3)]),
     ],
     ids=["named", "alone", "not_named", "fewer", "not_known", "by_node"],
 )
 def test_gpus_that_name_their_job_win_unless_they_are_fewer(
     named: list[Gpu], others: list[Gpu], chosen: list[Gpu]
 ) -> None:
-    assert prefer({1: named}, {1: others, 2: [OTHER]}) == {1: tuple(chosen), 2: (OTHER,)}
+    found = prefer(gpus_frame({1: named}), gpus_frame({1: others, 2: [OTHER]}), ("job_id", "node"), "utilization")
+    assert gpus_by_job(found) == {1: tuple(chosen), 2: (OTHER,)}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,10 @@ def test_gpus_that_name_their_job_win_unless_they_are_fewer(
     ],
 )
 def test_the_labels_of_every_release_are_read(labels: dict[str, str], expected: tuple[object, ...]) -> None:
-    assert named_gpu(labels, ExporterSettings()) == expected
+    settings = ExporterSettings(labels={"UUID": "board"})
+    stored = {"board" if label == "UUID" else label: value for label, value in labels.items()}
+    row = {column: stored.get(label, "") for column, label in labels_of(settings).items()}
+    assert named_gpus(pl.DataFrame([row])).rows() == [expected]
 
 
 def test_every_expression_is_promql(tmp_path: Path) -> None:

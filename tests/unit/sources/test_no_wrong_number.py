@@ -3,22 +3,25 @@
 import asyncio
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.model.job_inputs import Use
 from aggregator.model.readings import Readings
-from aggregator.model.use import Use
 from aggregator.parts.jobs.use import USE
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusPower, PrometheusUse
 from aggregator.sources.prometheus.client import Sample, Series
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import GPU_INPUTS, HEALTHY_NODES, JOB_INPUTS
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.render import promql
+from aggregator.sources.prometheus.vector import VectorQuery
 from tests.builders import NOW, make_allocation, make_run
 from tests.clusters import join_cluster
+from tests.use import comparable, gpus_of, values_of
 
 MATCHERS = {"cluster": "narval"}
 INPUTS = {item.name: item for item in (*JOB_INPUTS, *GPU_INPUTS)}
@@ -50,17 +53,18 @@ class Instant:
         settings = ExporterSettings()
         self._rows = list(rows)
         self._names = {promql(item, MATCHERS, settings, "instance"): item.name for item in INPUTS.values()}
-        self._healthy = [Sample({"instance": node}, (NOW, "1")) for node in healthy]
+        self._healthy = [({"instance": node}, "1") for node in healthy]
         self._health = promql(HEALTHY_NODES, MATCHERS, settings, "instance")
 
-    async def query(self, text: str, at: float) -> Sequence[Sample]:
-        if text == self._health:
-            return self._healthy
-        return [
-            Sample({"slurmjobid": job, "instance": node, "gpu": gpu}, (at, value))
-            for name, job, node, gpu, value in self._rows
-            if name == self._names.get(text)
-        ]
+    async def query(self, *_: object) -> Sequence[Sample]:
+        return []
+
+    async def query_columns(self, query: VectorQuery, at: float) -> pl.DataFrame:
+        own = (row for row in self._rows if row[0] == self._names.get(query.promql))
+        series = [({"slurmjobid": job, "instance": node, "gpu": gpu}, value) for _, job, node, gpu, value in own]
+        found = self._healthy if query.promql == self._health else series
+        rows = [[*(labels.get(label, "") for label in query.labels.values()), value] for labels, value in found]
+        return pl.DataFrame(rows, schema=dict.fromkeys((*query.labels, "value"), pl.String), orient="row")
 
 
 def fetch(rows: Iterable[Row], healthy: Iterable[str]) -> Use:
@@ -81,7 +85,7 @@ def plausible_of(rows: Sequence[Row], name: str) -> dict[tuple[int, str], list[f
 def test_each_number_is_the_largest_plausible_sample_of_its_job_and_node(rows: list[Row], healthy: list[str]) -> None:
     use = fetch(rows, healthy)
     for item in JOB_INPUTS:
-        values: Mapping[int, Mapping[str, float]] = getattr(use, item.name)
+        values = values_of(use, item.name) or {}
         shown = {(job, node): value for job, nodes in values.items() for node, value in nodes.items()}
         assert shown == {key: max(of) for key, of in plausible_of(rows, item.name).items()}
 
@@ -91,9 +95,10 @@ def test_a_gpu_is_one_of_its_job_and_node_however_often_it_is_shown(rows: list[R
     use = fetch(rows, healthy)
     gpus = [row for row in rows if row[0].startswith("gpu") and row[1].isdecimal()]
     keys = {(int(job), NodeNames().normalize(node), gpu) for _, job, node, gpu, _ in gpus}
-    assert use.gpus is not None
-    assert sorted((job, gpu.node, gpu.index) for job, of in use.gpus.items() for gpu in of) == sorted(keys)
-    for of in use.gpus.values():
+    found = gpus_of(use)
+    assert found is not None
+    assert sorted((job, gpu.node, gpu.index) for job, of in found.items() for gpu in of) == sorted(keys)
+    for of in found.values():
         assert all(gpu.utilization is None or 0 <= gpu.utilization <= 1.005 for gpu in of)
 
 
@@ -113,11 +118,13 @@ def test_every_sample_that_is_dropped_is_counted(rows: list[Row], healthy: list[
 def test_the_order_of_the_samples_does_not_matter(rows: list[Row], healthy: list[str], dice: random.Random) -> None:
     shuffled = dice.sample(rows, len(rows))
     first, second = fetch(rows, healthy), fetch(shuffled, healthy)
-    for name in (item.name for item in JOB_INPUTS):
-        assert getattr(first, name) == getattr(second, name)
-    assert first.gpus is not None
-    assert second.gpus is not None
-    assert {job: set(of) for job, of in first.gpus.items()} == {job: set(of) for job, of in second.gpus.items()}
+    assert comparable(first) == comparable(second)
+
+
+@given(ROWS, HEALTHY)
+def test_what_comes_twice_counts_once(rows: list[Row], healthy: list[str]) -> None:
+    once, twice = comparable(fetch(rows, healthy)), comparable(fetch(rows * 2, healthy * 2))
+    assert {**twice, "rejected": {reason: count / 2 for reason, count in twice["rejected"].items()}} == once
 
 
 @given(ROWS, HEALTHY, st.floats(-30, 30), st.integers(0, 400))

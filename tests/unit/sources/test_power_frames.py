@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from aggregator.model.readings import NodeSize
-from aggregator.sources.prometheus.power_frames import OF_GPU, OF_NODE, nodes_frame, prefer
+from aggregator.sources.prometheus.named import prefer
+from aggregator.sources.prometheus.power_frames import OF_GPU, OF_JOB, OF_NODE, nodes_frame
 
 _GPUS = {"window": pl.Int32, "job_id": pl.Int64, "node": pl.String, "gpu": pl.String, "value": pl.Float64}
 _NODES = {"window": pl.Int32, "node": pl.String, "value": pl.Float64}
@@ -18,7 +19,7 @@ def gpus(*rows: tuple[Any, ...]) -> pl.DataFrame:
 
 
 def chosen(named: pl.DataFrame, others: pl.DataFrame) -> set[tuple[Any, ...]]:
-    return set(prefer(named, others).select(OF_GPU).rows())
+    return set(prefer(named, others, OF_JOB, "value").select(OF_GPU).rows())
 
 
 def node(known: dict[str, NodeSize] | None = None, shows_gpus: bool = False, **values: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aggregator.sources.prometheus import ExporterSettings, NodeNames, Prometheu
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import JOB_INPUTS
 from aggregator.sources.prometheus.render import promql, recorded_promql
 from tests.builders import NOW
+from tests.use import values_of
 
 EXPRESSION, RECORDED, TOTAL = "deriv(", "job_node:slurm_job_core_usage:deriv", "slurm_job_core_usage_total"
 CPUS = JOB_INPUTS[0]
@@ -34,7 +35,7 @@ def source(prometheus: FakePrometheus, client: PrometheusClient) -> PrometheusUs
 async def cpus(source: PrometheusUse, at: float) -> Any:
     """Fetch; the CPUs by job and node, as numbers that tell where they are from."""
     use = await source.fetch(at)
-    return use.cpus
+    return values_of(use, "cpus")
 
 
 async def settle(source: PrometheusUse) -> float:
@@ -83,7 +84,7 @@ async def test_what_is_not_whole_is_not_used_and_the_expression_asked_in_the_sam
     at = await settle(source)
     prometheus.answers[RECORDED] = recorded
     use = await source.fetch(at)
-    assert use.cpus == {4711: {"node01": 1.0}}
+    assert values_of(use, "cpus") == {4711: {"node01": 1.0}}
     assert (use.failed, use.rejected, use.cpu_window) == ({}, {}, 120.0)
     assert source.features == {"recorded:cpus": False}
 
@@ -125,7 +126,7 @@ async def test_without_its_witness_nothing_recorded_is_used(prometheus: FakeProm
     at = await settle(source)
     prometheus.answers[TOTAL] = FAILURE
     use = await source.fetch(at)
-    assert use.cpus == {4711: {"node01": 1.0}}
+    assert values_of(use, "cpus") == {4711: {"node01": 1.0}}
     assert use.failed.keys() == {"cpu_seconds"}
 
 
@@ -144,7 +145,7 @@ async def test_when_both_fail_the_input_has_failed(prometheus: FakePrometheus, s
     at = await settle(source)
     prometheus.answers |= {RECORDED: FAILURE, EXPRESSION: FAILURE}
     use = await source.fetch(at)
-    assert use.cpus is None
+    assert values_of(use, "cpus") is None
     assert use.failed.keys() == {"cpus"}
     assert not source.features["recorded:cpus"]
 

@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
+from aggregator.model.job_inputs import NODE_VALUES
 from aggregator.synthetic import SyntheticCluster
 from aggregator.synthetic.liverun import LiveRun
-from aggregator.synthetic.use import Columns
+from aggregator.synthetic.use import Columns, gpus_of
 
 START = 1_800_000_900.0
 
@@ -23,30 +24,39 @@ def test_a_column_has_a_value_for_each_run_and_node(lives: tuple[LiveRun, ...]) 
         columns.cpus(START), columns.cpu_seconds(START), *columns.memory_bytes(START), columns.threads(),
     ):  # fmt: skip
         assert len(column) == parts
-        by_job = columns.by_job(column)
-        assert {job_id: set(values) for job_id, values in by_job.items()} == {
-            live.run.job_id: set(live.run.nodes) for live in lives
-        }
-        whole = sum(column)
-        assert sum(columns.by_node(column).values()) == pytest.approx(whole)
-        assert sum(value for values in by_job.values() for value in values.values()) == pytest.approx(whole)
+        frame = columns.frame(value=column)
+        assert frame.schema == NODE_VALUES
+        assert frame.rows() == [
+            (live.run.job_id, node, value)
+            for (live, node), value in zip(
+                ((live, node) for live in lives for node in live.run.nodes), column, strict=True
+            )
+        ]
+        assert sum(columns.by_node(column).values()) == pytest.approx(sum(column))
 
 
 def test_each_run_has_its_own_values_as_if_it_were_alone(lives: tuple[LiveRun, ...]) -> None:
     columns = Columns(lives)
-    together = columns.by_job(columns.cpus(START)), columns.by_job(columns.memory_bytes(START)[0])
+    together = columns.frame(cpus=columns.cpus(START), memory=columns.memory_bytes(START)[0])
     for live in lives:
-        alone = Columns((live,))
-        assert alone.cpus(START) == list(together[0][live.run.job_id].values())
-        assert alone.memory_bytes(START)[0] == list(together[1][live.run.job_id].values())
+        alone, own = Columns((live,)), together.filter(job_id=live.run.job_id)
+        assert alone.cpus(START) == own["cpus"].to_list()
+        assert alone.memory_bytes(START)[0] == own["memory"].to_list()
 
 
-def test_a_hidden_node_shows_nothing_and_its_runs_stay(lives: tuple[LiveRun, ...]) -> None:
+def test_a_hidden_node_shows_nothing_and_all_others_stay(lives: tuple[LiveRun, ...]) -> None:
     columns, hidden = Columns(lives), frozenset(lives[0].run.nodes)
-    shown = columns.by_job(columns.cpus(START), hidden)
-    assert all(hidden.isdisjoint(values) for values in shown.values())
-    assert shown[lives[0].run.job_id] == {}
-    assert shown.keys() == {live.run.job_id for live in lives}
+    shown = columns.frame(hidden, cpus=columns.cpus(START))
+    assert hidden.isdisjoint(shown["node"])
+    assert set(shown.select("job_id", "node").rows()) == {
+        (live.run.job_id, node) for live in lives for node in live.run.nodes if node not in hidden
+    }
+
+
+def test_of_two_runs_of_an_id_on_a_node_the_last_one_is_shown(lives: tuple[LiveRun, ...]) -> None:
+    columns = Columns((lives[0], lives[0]))
+    values = [*([1.0] * len(lives[0].nodes)), *([2.0] * len(lives[0].nodes))]
+    assert columns.frame(value=values)["value"].to_list() == [2.0] * len(lives[0].nodes)
 
 
 def test_values_of_runs_are_repeated_for_each_of_their_nodes(lives: tuple[LiveRun, ...]) -> None:
@@ -58,4 +68,6 @@ def test_of_no_runs_there_is_nothing() -> None:
     columns = Columns(())
     assert columns.cpus(START) == columns.cpu_seconds(START) == columns.threads() == []
     assert columns.memory_bytes(START) == ([], [])
-    assert columns.by_job([]) == columns.by_node([]) == {}
+    assert columns.by_node([]) == {}
+    assert columns.frame(value=[]).schema == NODE_VALUES
+    assert gpus_of((), START).is_empty()

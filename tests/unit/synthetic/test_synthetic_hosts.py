@@ -8,7 +8,6 @@ from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import runs_of
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.parts.nodes.settings import NodeSettings
-from aggregator.refresh import columns
 from aggregator.synthetic import (
     LOGIN_NODE,
     SyntheticAccounting,
@@ -28,7 +27,7 @@ async def test_slurmctlds_word_the_jobs_and_the_hosts_agree() -> None:
     accounting, use = await SyntheticAccounting(cluster).fetch(OUTAGE), await SyntheticUse(cluster).fetch(OUTAGE)
     scheduler, hosts = await SyntheticScheduler(cluster).fetch(OUTAGE), await SyntheticHosts(cluster).fetch(OUTAGE)
     inputs = Inputs(
-        runs_of(accounting.runs), columns.use_of(use), scheduler, hosts, ListedNodes(accounting.nodes),
+        runs_of(accounting.runs), use, scheduler, hosts, ListedNodes(accounting.nodes),
         NodeSettings({LOGIN_NODE: "login"}),
     )  # fmt: skip
     frames = LAYOUT.join(inputs, OUTAGE).frames

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.engine.frame import Frames
-from aggregator.model.job_inputs import Accounting
-from aggregator.model.use import Use
+from aggregator.model.job_inputs import Accounting, Use
 from aggregator.parts.owners.sums import HOLDS
 from aggregator.sources.base import Source
 from aggregator.synthetic import SyntheticAccounting, SyntheticCluster, SyntheticUse
 from aggregator.synthetic.exporters import Exporters
 from aggregator.synthetic.waves import Wave, integrals
 from tests.clusters import join_cluster
+from tests.use import gpus_of, values_of
 
 Row = dict[str, Any]
 
@@ -97,13 +97,13 @@ async def test_use_is_within_the_allocation() -> None:
 
 async def test_node_names_are_those_of_the_runs() -> None:
     fetched = await fetch(HEALTHY)
-    use = fetched.use
-    assert use.cpus is not None
-    assert use.gpus is not None
+    cpus, gpus = values_of(fetched.use, "cpus"), gpus_of(fetched.use)
+    assert cpus
+    assert gpus
     nodes = {run.job_id: run.nodes for run in fetched.accounting.runs if run.holds_resources}
     silent = Exporters(fetched.cluster).silent(HEALTHY)
-    assert all(set(values) == set(nodes[job_id]) - silent for job_id, values in use.cpus.items())
-    assert all(gpu.node in nodes[job_id] for job_id, gpus in use.gpus.items() for gpu in gpus)
+    assert all(set(values) == set(nodes[job_id]) - silent for job_id, values in cpus.items())
+    assert all(gpu.node in nodes[job_id] for job_id, found in gpus.items() for gpu in found)
 
 
 async def test_every_run_old_enough_is_covered() -> None:
@@ -135,14 +135,14 @@ async def test_behaviours_show_in_the_joined_use() -> None:
 async def test_counters_only_grow_and_agree_with_the_rate() -> None:
     cluster = SyntheticCluster(nodes=12, gpu_nodes=4, running=120, start=START)
     source = SyntheticUse(cluster)
-    first, second = await source.fetch(HEALTHY), await source.fetch(HEALTHY + 30)
-    assert first.cpu_seconds
-    assert second.cpu_seconds
-    assert first.cpus
-    for job_id in first.cpu_seconds.keys() & second.cpu_seconds.keys():
-        for node, before in first.cpu_seconds[job_id].items():
-            grown = second.cpu_seconds[job_id][node] - before
-            assert grown == pytest.approx(first.cpus[job_id][node] * 30, rel=0.05)
+    use, later = await source.fetch(HEALTHY), await source.fetch(HEALTHY + 30)
+    cpus, first, second = values_of(use, "cpus"), values_of(use, "cpu_seconds"), values_of(later, "cpu_seconds")
+    assert cpus
+    assert first
+    assert second
+    for job_id in first.keys() & second.keys():
+        for node, before in first[job_id].items():
+            assert second[job_id][node] - before == pytest.approx(cpus[job_id][node] * 30, rel=0.05)
 
 
 async def test_node_whose_exporter_is_down_is_missing() -> None:
@@ -150,9 +150,8 @@ async def test_node_whose_exporter_is_down_is_missing() -> None:
     down = Exporters(fetched.cluster).restarting(OUTAGE)
     assert down is not None
     assert fetched.use.healthy_nodes is not None
-    assert fetched.use.cpus is not None
     assert down not in fetched.use.healthy_nodes
-    assert all(down not in values for values in fetched.use.cpus.values())
+    assert all(down not in set(values["node"]) for values in fetched.use.values.values())
     hit = [job for job in fetched.jobs if down in job["nodes"] and job["elapsed_seconds"] > 150]
     assert all((job["cpu_coverage_ratio"] or 0.0) < 1.0 for job in hit if job["holds"])
 

@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.use import Base, Gpu, Use
-from tests.builders import HOSTILE_NAMES, NOW, make_allocation, make_run
+from aggregator.model.job_inputs import Use
+from tests.builders import HOSTILE_NAMES, NOW, make_allocation, make_run, make_use
+from tests.use import Base, Gpu
 
 NODES = ("n1", "n2", "n3")
 _IDS = st.integers(1, 4)
@@ -63,7 +64,7 @@ _NAMES = st.frozensets(st.sampled_from(NODES))
 def uses() -> st.SearchStrategy[Use]:
     """Draw what Prometheus has; any input may have failed, or be of some time ago."""
     return st.builds(
-        Use, time=st.just(NOW), interval=st.just(30.0), cpu_window=st.just(120.0), cpus=_maybe(_OF_NODES),
+        make_use, time=st.just(NOW), interval=st.just(30.0), cpu_window=st.just(120.0), cpus=_maybe(_OF_NODES),
         cpu_seconds=_maybe(_OF_NODES), sampled_at=_maybe(_TIMES), memory_bytes=_maybe(_OF_NODES),
         memory_peak_bytes=_maybe(_OF_NODES), threads=_maybe(_OF_NODES),
         gpus=_maybe(st.dictionaries(_IDS, st.lists(_GPU, max_size=4).map(tuple))), healthy_nodes=_maybe(_NAMES),

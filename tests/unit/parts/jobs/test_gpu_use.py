@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import Run
-from aggregator.model.use import Gpu
 from aggregator.parts.jobs.gpus import GPU_USE
 from tests.builders import GIB, make_allocation, make_gpu, make_run, make_use
 from tests.clusters import join_cluster
+from tests.use import Gpu
 
 FOUR_GPUS = make_run(allocated=make_allocation(gpus={"a100": 4}))
 TWO_NODES = make_run(nodes=("node01", "node02"), allocated=make_allocation(nodes=2, gpus={"a100": 8}))

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.job_inputs import BASES, runs_of
-from aggregator.model.use import Base, Use
+from aggregator.model.job_inputs import BASES, Use, runs_of
 from aggregator.parts.jobs.use import USE, use_of_runs
-from aggregator.refresh.columns import bases_of, use_of
 from tests.builders import GIB, NOW, make_allocation, make_run, make_use
 from tests.unit.parts.jobs.sites import bases, runs, uses
+from tests.use import Base, make_bases
 
 TWO_NODES = make_run(nodes=("node01", "node02"), allocated=make_allocation(nodes=2))
 
@@ -30,7 +29,7 @@ Row = dict[str, Any]
 def use_by_run(runs: Iterable[Run], use: Use, last: Mapping[int, Row] | None = None) -> dict[int, Row]:
     """Give what is known of runs, by run id; `last` is what was known before."""
     before = pl.DataFrame([{"run_id": run_id, **row} for run_id, row in (last or {}).items()], schema=USE)
-    found = use_of_runs(runs_of(tuple(runs)).runs, use_of(use), pl.DataFrame(schema=BASES), before)
+    found = use_of_runs(runs_of(tuple(runs)).runs, use, pl.DataFrame(schema=BASES), before)
     rows = ({name: value for name, value in row.items() if value is not None} for row in found.to_dicts())
     return {row.pop("run_id"): row for row in rows}
 
@@ -197,7 +196,7 @@ def test_what_a_run_uses_is_the_sum_over_its_own_nodes(nodes: list[str], values:
 def test_of_any_site_no_run_comes_twice_and_nothing_is_negative(
     found: list[Run], use: Use, of: dict[int, Base]
 ) -> None:
-    frame = use_of_runs(runs_of(found).runs, use_of(use), bases_of(of).frame, pl.DataFrame(schema=USE))
+    frame = use_of_runs(runs_of(found).runs, use, make_bases(of).frame, pl.DataFrame(schema=USE))
     assert frame["run_id"].is_unique().all()
     assert set(frame["run_id"]) <= {run.run_id for run in found}
     for name in ("cpu_coverage_ratio", "memory_coverage_ratio", "gpu_coverage_ratio"):
@@ -209,7 +208,7 @@ def test_of_any_site_no_run_comes_twice_and_nothing_is_negative(
 
 
 def test_no_run_at_all_has_no_row() -> None:
-    frame = use_of_runs(runs_of([]).runs, use_of(Use(0.0)), pl.DataFrame(schema=BASES), pl.DataFrame(schema=USE))
+    frame = use_of_runs(runs_of([]).runs, Use(time=0.0), pl.DataFrame(schema=BASES), pl.DataFrame(schema=USE))
     assert frame.schema == USE
     assert frame.is_empty()
 
@@ -219,9 +218,9 @@ RESIZED = make_run(start=NOW - 600, job_start=NOW - 7200)
 
 def resized(base: Base | None, **inputs: object) -> Row:
     """Give what is known of a run that a resize has made ten minutes ago, with the counters of an hour before."""
-    frames = use_of(make_use(cpu_seconds=on(node01=1000.0), memory_peak_bytes=on(node01=9.0), **inputs))
-    of = bases_of({101: base} if base else {}).frame
-    (row,) = use_of_runs(runs_of([RESIZED]).runs, frames, of, pl.DataFrame(schema=USE)).to_dicts()
+    use = make_use(cpu_seconds=on(node01=1000.0), memory_peak_bytes=on(node01=9.0), **inputs)
+    of = make_bases({101: base} if base else {}).frame
+    (row,) = use_of_runs(runs_of([RESIZED]).runs, use, of, pl.DataFrame(schema=USE)).to_dicts()
     return row
 
 

@@ -8,13 +8,11 @@ import polars as pl
 from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs, Layout
 from aggregator.model.accounting import Run
-from aggregator.model.job_inputs import runs_of
+from aggregator.model.job_inputs import Use, runs_of
 from aggregator.model.node import Kind
 from aggregator.model.node_inputs import SAID_OF_NODES, Hosts, ListedNodes, Scheduler, by_host
-from aggregator.model.use import Use
 from aggregator.parts import nodes
 from aggregator.parts.nodes.settings import NodeSettings
-from aggregator.refresh import columns
 from tests.builders import NOW
 
 LAYOUT = Layout("cluster", (nodes.PART,))
@@ -32,7 +30,7 @@ def join(
     """Join these runs on their nodes; hosts are values by input and host."""
     inputs = Inputs(
         runs_of(runs),
-        columns.use_of(use) if use else None,
+        use,
         scheduler,
         Hosts(time=NOW, frame=by_host(hosts or {})),
         ListedNodes(tuple(listed)),

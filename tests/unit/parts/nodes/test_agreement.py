@@ -1,18 +1,16 @@
 from collections.abc import Sequence
 
 from aggregator.model.accounting import Run
-from aggregator.model.job_inputs import runs_of
-from aggregator.model.use import Use
+from aggregator.model.job_inputs import Use, runs_of
 from aggregator.parts.nodes.agreement import Agreement
 from aggregator.parts.nodes.agreement import compare_gpus as compare
-from aggregator.refresh import columns
 from tests.builders import NOW, make_allocation, make_gpu, make_run, make_use
 
 GPUS = {4711: (make_gpu(),)}
 
 
 def compare_gpus(runs: Sequence[Run], use: Use | None) -> Agreement:
-    return compare(runs_of(runs).runs, columns.use_of(use) if use else None)
+    return compare(runs_of(runs).runs, use)
 
 
 def test_gpus_of_a_run_that_holds_some_agree() -> None:

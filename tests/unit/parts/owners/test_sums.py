@@ -8,11 +8,11 @@ from hypothesis import given
 
 from aggregator.engine.frame import Frames
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.use import Base, Use
-from aggregator.refresh.columns import bases_of
+from aggregator.model.job_inputs import Use
 from tests.builders import NOW, make_allocation, make_rule, make_run, make_use
 from tests.clusters import join_cluster, make_energy
 from tests.unit.parts.jobs.sites import bases, runs, uses
+from tests.use import Base, make_bases
 
 # Column of the sums → that of the jobs.
 ADDED = {
@@ -30,7 +30,7 @@ def rows_of(frames: Frames, table: str, *keys: str) -> dict[tuple[Any, ...], dic
 
 @given(runs(), uses(), bases())
 def test_sums_are_those_of_the_running_jobs(found: list[Run], use: Use, of: dict[int, Base]) -> None:
-    frames = join_cluster(found, use, bases_of(of))
+    frames = join_cluster(found, use, make_bases(of))
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in frames["jobs"].filter("is_open").iter_rows(named=True):
         groups[row["user"], row["account"]].append(row)
@@ -47,7 +47,7 @@ def test_sums_are_those_of_the_running_jobs(found: list[Run], use: Use, of: dict
 
 @given(runs(), uses(), bases())
 def test_an_account_is_the_sum_of_its_users(found: list[Run], use: Use, of: dict[int, Base]) -> None:
-    frames = join_cluster(found, use, bases_of(of), rules=[make_rule(), make_rule(name="gpus", resource="gpu")])
+    frames = join_cluster(found, use, make_bases(of), rules=[make_rule(), make_rule(name="gpus", resource="gpu")])
     for table, own in (("states", "state"), ("gpus", "gpu_type"), ("findings", "reason")):
         counts: dict[tuple[str, str], int] = defaultdict(int)
         for row in frames[f"user_{table}"].iter_rows(named=True):

@@ -1,0 +1,42 @@
+"""Values of jobs on nodes: an instant vector with the labels `job` and `node`, as NODE_VALUES."""
+
+from collections import Counter
+
+import polars as pl
+
+from aggregator.sources.prometheus.expression import Expression
+from aggregator.sources.prometheus.nodes import NodeNames
+from aggregator.sources.prometheus.vector import each_once, job_ids
+
+
+def values_of_nodes(
+    item: Expression, name: str, vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str]
+) -> pl.DataFrame:
+    """Give an input's plausible values as NODE_VALUES."""
+    rows = jobs_of(vector, nodes, rejected).with_columns(plausible(item, name, vector, rejected))
+    # Two label values that mean one node (a port changed) are one node: the larger has it all.
+    return rows.drop_nulls().group_by("job_id", "node").agg(pl.col("value").max())
+
+
+def jobs_of(vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str]) -> pl.DataFrame:
+    """Give a vector with job_id, null where it is none, and with the names of nodes."""
+    of_jobs = job_ids(vector["job"]).alias("job_id")
+    _count(rejected, "job id is not a number", of_jobs)
+    return vector.select(of_jobs, nodes_of(vector, nodes), pl.exclude("job", "node"))
+
+
+def nodes_of(vector: pl.DataFrame, nodes: NodeNames) -> pl.Series:
+    """Give the names of a vector's nodes."""
+    return each_once(vector["node"], nodes.normalize)
+
+
+def plausible(item: Expression, name: str, vector: pl.DataFrame, rejected: Counter[str]) -> pl.Series:
+    """Give the values of a vector in their base unit; one that cannot be is null, and counted by the input's name."""
+    values = item.plausible_values(vector["value"]).alias("value")
+    _count(rejected, f"{name} out of range", values)
+    return values
+
+
+def _count(rejected: Counter[str], reason: str, values: pl.Series) -> None:
+    if values.null_count():
+        rejected[reason] += values.null_count()
