@@ -72,6 +72,6 @@ class PrometheusGauges:
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         gauge, settings = self._gauges[name]
-        values = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected)
+        values = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected).filter(pl.col("node") != "")
         # No sample is older than the window of the exporter's rates.
         return NodesOfJobs(values, at - settings.rate_window, gauge.over_nodes)
