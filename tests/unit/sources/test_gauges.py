@@ -60,7 +60,7 @@ async def test_what_cannot_be_is_dropped_and_counted(prometheus: FakePrometheus,
     )  # fmt: skip
     found = await source.fetch(NOW)
     assert found.values["open_files"].frame.rows() == [(4711, "node08", 8.0)]
-    assert found.rejected == {"open_files out of range": 3}
+    assert found.rejected == {"open_files out of range": 3, "job id is not a number": 1}
 
 
 async def test_one_that_fails_is_as_it_last_was_and_its_samples_are_that_old(
