@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from aggregator.model.accounting import Run
-from aggregator.model.job_inputs import BASES
+from aggregator.model.job_inputs import BASES, runs_of
 from aggregator.refresh.bases import MOST_AT_ONCE, RETRY_SECONDS, KnownBases
 from aggregator.sources.base import FetchError
 from tests.builders import NOW, make_run
@@ -40,7 +40,7 @@ async def test_the_base_of_a_resized_run_is_read_once() -> None:
     reader = Reader([("node01", NOW - 590), ("node02", NOW - 580)])
     bases = KnownBases(reader)
     for at in (NOW, NOW + 30):
-        found = (await bases.of([resized(), make_run(run_id=1)], at)).frame
+        found = (await bases.of(runs_of([resized(), make_run(run_id=1)]), at)).frame
         assert found.schema == BASES
         assert found.sort("node").rows() == [
             (2**63 + 7, "node01", NOW - 590, 5.0, None), (2**63 + 7, "node02", NOW - 580, 5.0, None),
@@ -50,31 +50,31 @@ async def test_the_base_of_a_resized_run_is_read_once() -> None:
 
 async def test_a_run_that_is_open_no_more_is_forgotten() -> None:
     bases = KnownBases(Reader([("node01", NOW - 590)]))
-    await bases.of([resized()], NOW)
-    assert (await bases.of([], NOW + 30)).frame.is_empty()
+    await bases.of(runs_of([resized()]), NOW)
+    assert (await bases.of(runs_of([]), NOW + 30)).frame.is_empty()
 
 
 async def test_what_has_no_sample_or_cannot_be_read_is_asked_for_again_later() -> None:
     reader = Reader((), FetchError("down"), [("node01", NOW - 590)])
     bases = KnownBases(reader)
     for step, rows in ((0, 0), (RETRY_SECONDS - 1, 0), (RETRY_SECONDS, 0), (2 * RETRY_SECONDS, 1)):
-        assert len((await bases.of([resized()], NOW + step)).frame) == rows
+        assert len((await bases.of(runs_of([resized()]), NOW + step)).frame) == rows
     assert len(reader.asked) == 3
 
 
 async def test_a_run_that_has_just_begun_is_not_asked_for_yet_and_many_are_spread() -> None:
     reader = Reader()
     young = make_run(start=NOW - 10, job_start=NOW - 7200)
-    await KnownBases(reader).of([young], NOW)
+    await KnownBases(reader).of(runs_of([young]), NOW)
     assert reader.asked == []
-    await KnownBases(reader).of([resized(run_id) for run_id in range(2 * MOST_AT_ONCE)], NOW)
+    await KnownBases(reader).of(runs_of([resized(run_id) for run_id in range(2 * MOST_AT_ONCE)]), NOW)
     assert len(reader.asked) == MOST_AT_ONCE
 
 
 async def test_after_a_reload_it_is_not_read_again_and_without_prometheus_there_is_none() -> None:
     before, after = KnownBases(Reader([("node01", NOW - 590)])), KnownBases(reader := Reader())
-    await before.of([resized()], NOW)
+    await before.of(runs_of([resized()]), NOW)
     after.take_over(before)
-    assert len((await after.of([resized()], NOW)).frame) == 1
+    assert len((await after.of(runs_of([resized()]), NOW)).frame) == 1
     assert reader.asked == []
-    assert (await KnownBases(None).of([resized()], NOW)).frame.is_empty()
+    assert (await KnownBases(None).of(runs_of([resized()]), NOW)).frame.is_empty()
