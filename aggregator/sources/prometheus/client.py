@@ -13,7 +13,7 @@ from aggregator import executors
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.answer import AnswerError, Taker, read_answer, refusal
 from aggregator.sources.prometheus.compressed import ACCEPTED, PIECE_BYTES, CompressedError, pieces
-from aggregator.sources.prometheus.vector import Columns, VectorQuery
+from aggregator.sources.prometheus.vector import VectorColumns, VectorQuery
 
 T = TypeVar("T")
 # VictoriaMetrics evaluates up to 30 s before the time that is asked for, or at other steps, unless its cache is not to
@@ -73,7 +73,7 @@ class PrometheusClient:
 
         Raises FetchError as `query` does.
         """
-        columns = Columns(query.labels)
+        columns = VectorColumns(query.labels)
         await self._ask_instant(query.promql, at, columns.decoder, columns)
         return await executors.run(executors.REFRESH, columns.frame)
 

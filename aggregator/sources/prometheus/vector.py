@@ -23,7 +23,7 @@ class VectorQuery:
     labels: Mapping[str, str]
 
 
-class Columns:
+class VectorColumns:
     """The wanted labels of the series of a vector, "" where a series has none, and `value`, the value as text."""
 
     def __init__(self, labels: Mapping[str, str]) -> None:
