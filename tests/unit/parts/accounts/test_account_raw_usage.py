@@ -80,6 +80,13 @@ def test_jobs_add_what_they_have_used_since_the_roll_up() -> None:
     assert found.accounts["root"]["billing"] == 100.0 + 10 * 1800 + 10 * 600
 
 
+def test_what_a_job_has_used_since_the_roll_up_fades_from_then_on() -> None:
+    """It began an hour ago, and half an hour is rolled up."""
+    decay = Decay(HOUR)
+    found = make({}, (make_run(allocated=HELD, association_id=1),), decay)
+    assert found.associations[1]["cpu"] == pytest.approx(4 * 1800 * decay.mean_weight(UNTIL, NOW, NOW), rel=1e-9)
+
+
 def test_a_job_of_an_unknown_association_counts_for_its_account() -> None:
     found = make({}, (make_run(allocated=HELD, user="nobody", association_id=None),), Decay(0.0))
     assert found.associations == {}

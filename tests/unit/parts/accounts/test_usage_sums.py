@@ -182,3 +182,11 @@ def test_an_account_is_the_sum_of_its_users_and_of_the_accounts_below(rows: list
         own = sum(each["cpu", "30d"] for (of, _), each in users.items() if of == account)
         below = sum(accounts[name,]["cpu", "30d"] for name, parent in PARENTS.items() if parent == account)
         assert accounts[account,]["cpu", "30d"] == pytest.approx(own + below)
+
+
+def test_a_window_that_begins_with_the_last_roll_up_has_what_jobs_have_used_since() -> None:
+    windows = {"now": NOON - 600, "next": NOON - 599}
+    run = make_run(start=NOON - 3600, allocated=HELD, user="alice", account="kim")
+    used = by_owner(sum_up(make_reading(windows=windows), run).accounts)["kim",]
+    assert used["cpu", "now"] == 4 * 600.0
+    assert ("cpu", "next") not in used, "of which nothing is known yet"

@@ -203,4 +203,4 @@ def test_an_account_was_last_active_when_the_last_of_its_users_was() -> None:
 @pytest.mark.parametrize(("joules", "known"), [(0.0, None), (5.0, 5.0)])
 def test_a_run_whose_gpus_drew_nothing_has_no_energy_of_gpus(joules: float, known: float | None) -> None:
     frames = join_cluster([make_run()], None, make_energy({"run_id": 101, "gpu_joules": joules}))
-    assert frames["jobs"]["gpu_energy_joules"].to_list() == [known]
+    assert frames["jobs"].select("gpu_energy_joules", "energy_joules_total").rows() == [(known, known)]

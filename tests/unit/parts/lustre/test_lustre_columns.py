@@ -139,6 +139,12 @@ def test_clocks_that_differ_by_30_s_do_not_give_the_previous_runs_rate_to_the_ne
     assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), requeued(NOW - seconds))) == set()
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(20, set()), (30, set()), (31, {100})])
+def test_a_run_that_begins_by_another_clock_may_have_a_part_of_the_rate(seconds: int, found: set[int]) -> None:
+    runs = [make_run(run_id=100), make_run(run_id=101, start=NOW + seconds)]
+    assert known(join_lustre(make_lustre({Sender(FS, 4711): 1.0}), runs)) == found
+
+
 def test_a_run_that_waits_again_leaves_the_rate_to_the_one_that_has_ended_and_no_series() -> None:
     ended, waiting = requeued(NOW - 300)
     waiting = make_run(state=JobState.PENDING, start=None)
