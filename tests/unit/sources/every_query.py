@@ -32,7 +32,7 @@ from aggregator.sources.prometheus import (
 )
 from aggregator.sources.prometheus.catalogue import GRAPHS, OWN
 from aggregator.sources.prometheus.client import Endpoint, Sample, Series
-from aggregator.sources.prometheus.vector import Columns, VectorQuery
+from aggregator.sources.prometheus.vector import VectorColumns, VectorQuery
 
 AT = 1_800_000_000.0
 SUBJECT = Subject(
@@ -64,7 +64,7 @@ class Recorder(PrometheusClient):
 
     async def query_columns(self, query: VectorQuery, at: float) -> pl.DataFrame:
         self.asked.append(query.promql)
-        return Columns(query.labels).frame()
+        return VectorColumns(query.labels).frame()
 
     async def query_range_with_warnings(
         self, promql: str, start: float, end: float, step: float

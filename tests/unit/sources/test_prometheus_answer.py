@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aggregator.sources.prometheus.answer import AnswerError, read_answer
 from aggregator.sources.prometheus.client import Sample, Series
-from aggregator.sources.prometheus.vector import Columns, job_ids
+from aggregator.sources.prometheus.vector import VectorColumns, job_ids
 
 VECTOR = msgspec.json.Decoder(list[Sample])
 MATRIX = msgspec.json.Decoder(list[Series])
@@ -70,7 +70,7 @@ def test_whatever_the_labels_and_the_cuts_the_same_series_come_out(
 def test_however_it_is_cut_a_vector_has_the_wanted_labels_as_columns(
     samples: list[tuple[dict[str, str], str]], seed: int, labels: dict[str, str]
 ) -> None:
-    columns = Columns(labels)
+    columns = VectorColumns(labels)
     series = [{"metric": metric, "value": [1.5, value]} for metric, value in samples]
 
     async def chunks() -> AsyncIterator[bytes]:
