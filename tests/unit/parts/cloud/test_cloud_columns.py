@@ -125,3 +125,9 @@ def test_the_projects_hold_each_instance_once(instances: list[Instance]) -> None
     for sums in found:
         assert 0 <= (sums["idle_instances"] or 0) <= sums["judged"] <= sums["instances"]
         assert sums["memory_coverage_ratio"] is None or 0 <= sums["memory_coverage_ratio"] <= 1
+
+
+def test_hypervisors_are_counted_that_answer_and_that_do_not() -> None:
+    frames = join_cloud(make_cloud_use(hypervisors={"hv01": True, "hv02": True, "hv03": False})).frames
+    assert frames["hypervisor_states"].rows() == [("up", 2), ("down", 1)]
+    assert join_cloud(make_cloud_use()).frames["hypervisor_states"].is_empty()
