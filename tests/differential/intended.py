@@ -30,7 +30,9 @@ class Intended:
 
 
 # What this edition says otherwise on purpose: Intended("hpc_family", "why", {"label": "pattern"}, ("demo",)).
-_REQUEUED = "the demo's exporters show both runs of a job that is requeued within a window: its energy is not unattributed"
+_REQUEUED = (
+    "the demo's exporters show both runs of a job that is requeued within a window: its energy is not unattributed"
+)
 INTENDED: tuple[Intended, ...] = (
     Intended("# TYPE hpc_aggregator_series_folded", "limits.series keeps series within a budget: a family more"),
     Intended("hpc_job_coverage_ratio", _REQUEUED, {"input": "power"}, ("demo",)),
