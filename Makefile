@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes --on
 # Tests run in so many processes; tests/workers.py says which run one after another.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
-UNIT := -m "not mariadb" tests/unit tests/contract
+UNIT := tests/unit tests/contract
 # A tool for those who pin anew; later ones of either may not go together.
 PIN_TOOLS := pip==25.3 pip-tools==7.5.3
 BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
@@ -27,13 +27,13 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 	$(BIN)/python -m aggregator demo
 
 test: house  ## every test, on real servers (installs missing Debian packages as root)
-	$(PYTEST) -q $(UNIT)
+	$(PYTEST) -q -m "not mariadb" $(UNIT)
 	# The lab is a whole site on this machine: nothing else runs beside it.
 	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
 	$(PYTEST) --durations=15 -m "(mariadb or not unit) and not soak" --no-skips --ignore=tests/lab_tests tests
 
 check: house  ## lint, types, layers and unit tests (properties with few examples), about a minute and a half
-	$(PYTEST) -q --hypothesis-profile=brief $(UNIT)
+	$(PYTEST) -q -m "not mariadb and not process" --hypothesis-profile=brief $(UNIT)
 
 house: $(VENV)/.test  ## lint, types and layers
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from tests.workers import Scheduler, turn
 _STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make soak` looks for what `make test` has no time for, and that for what `make check` has no time for. A test that
 # needs more or fewer examples than others says how many times settings.default.max_examples.
-settings.register_profile("brief", _STEADY, max_examples=12)
+settings.register_profile("brief", _STEADY, max_examples=10)
 settings.register_profile("quick", _STEADY, max_examples=50)
 settings.register_profile("deep", _STEADY, max_examples=2000)
 settings.load_profile("quick")

@@ -13,6 +13,8 @@ FILES = {"pydantic", "yaml"}
 PROGRAM = """
 import sys
 from aggregator.cli import main
+
+pytestmark = pytest.mark.process
 try:
     main(sys.argv[1:])
 except SystemExit as end:

@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.unit.jobscript_ingest.builders import FakeSlurmctld
 from tests.unit.jobscript_ingest.process import ROOT, AgentProcess, wait_for
 from tests.unit.jobscript_ingest.receiver import Receiver
+
+pytestmark = pytest.mark.process
 
 LIMIT_KIB = 60 * 1024
 FOREIGN = {"aiomysql", "aiosqlite", "alembic", "cryptography", "isal", "jwt", "polars", "sqlalchemy"}

@@ -16,6 +16,8 @@ from tests.unit.jobscript_ingest.builders import TEXT, FakeSlurmctld
 from tests.unit.jobscript_ingest.process import ROOT, agent_flags
 from tests.unit.jobscript_ingest.receiver import Receiver
 
+pytestmark = pytest.mark.process
+
 NOBODY = 65534
 
 

@@ -12,6 +12,8 @@ from tests.unit.jobscript_ingest.builders import TEXT, FakeSlurmctld
 from tests.unit.jobscript_ingest.process import AgentProcess, wait_for
 from tests.unit.jobscript_ingest.receiver import Receiver
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 async def agent(tmp_path: Path, slurm: FakeSlurmctld, receiver: Receiver) -> AsyncIterator[AgentProcess]:
