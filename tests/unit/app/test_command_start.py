@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[3]
 SERVICE = {"aiohttp", "aiomysql", "alembic", "asyncio", "cryptography", "isal", "jwt", "orjson", "polars", "sqlalchemy"}
 # What reads and checks files is needed by some of the commands.
@@ -13,8 +15,6 @@ FILES = {"pydantic", "yaml"}
 PROGRAM = """
 import sys
 from aggregator.cli import main
-
-pytestmark = pytest.mark.process
 try:
     main(sys.argv[1:])
 except SystemExit as end:
