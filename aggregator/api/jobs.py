@@ -18,6 +18,7 @@ from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
+from aggregator.api.runs import live_runs
 from aggregator.api.selection import JobKey, means, select_jobs
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
@@ -74,7 +75,7 @@ async def get_job(request: web.Request) -> web.Response:
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
-    known = {run.run_id: run for run in (*recorded, *view.runs.with_ids(live["run_id"]))}
+    known = {run.run_id: run for run in (*recorded, *await live_runs(view, asked))}
     runs = [known[run_id] for run_id in jobs["run_id"]]
     around, around_warnings = await around_of(request, view.cluster, runs, jobs, sight, readable=not warnings)
     rows = await executors.run(executors.ANSWERS, _rows, view, jobs, kept, live)

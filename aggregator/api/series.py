@@ -200,7 +200,7 @@ async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tupl
         try:
             runs = await read_runs(request, view, asked, lambda _: True)
         except FetchError as error:
-            runs = list(live_runs(view, asked))
+            runs = list(await live_runs(view, asked))
             if not any(map(sight.sees_run, runs)):
                 raise
             warnings = [f"earlier runs may be missing: {error}"]

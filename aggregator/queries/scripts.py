@@ -1,7 +1,7 @@
 """The script of a run: what an agent has delivered, else what slurmdbd keeps."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,6 +15,8 @@ from aggregator.queries.cache import CachedReads
 from aggregator.queries.jobs import CACHE_SECONDS, JobQueries
 from aggregator.state import StateError
 
+# Gives the snapshot's runs of an id.
+Live = Callable[[JobId], Awaitable[Sequence[Run]]]
 CACHE_BYTES = 64 * 2**20
 _ENTRY_BYTES = 1024
 
@@ -81,7 +83,7 @@ class ScriptQueries:
             TTLCache(CACHE_BYTES, CACHE_SECONDS, getsizeof=_size)
         )
 
-    async def find(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> ScriptSearch:
+    async def find(self, run: Run, live: Live, now: float) -> ScriptSearch:
         """Find the script of a run; `live` gives the snapshot's runs of an id, which slurmacct may not tell yet.
 
         Raises FetchError.
@@ -104,13 +106,13 @@ class ScriptQueries:
             return ScriptSearch(None, (*warnings, recorded.missing), failed)
         return ScriptSearch(_recorded(recorded.content, recorded.truncated), tuple(warnings))
 
-    async def _find_delivered(self, run: Run, live: Callable[[JobId], Sequence[Run]], now: float) -> FoundScript | None:
+    async def _find_delivered(self, run: Run, live: Live, now: float) -> FoundScript | None:
         for job_id in script_ids(run):
             records = await self._delivered.of_job(run.cluster, job_id)
             if not records:
                 continue
             asked = JobId(job_id)
-            runs = (*await self._jobs.runs_of(run.cluster, asked), *live(asked))
+            runs = (*await self._jobs.runs_of(run.cluster, asked), *await live(asked))
             record = script_of(run, records, runs, now)
             content = await self._delivered.content(record.sha256) if record else None
             if record and content is not None:

@@ -4,6 +4,7 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from aggregator import executors
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import BASES, Bases, Runs
 from aggregator.sources.base import FetchError
@@ -42,10 +43,9 @@ class KnownBases:
         """Go on from what was read before."""
         self._known = before._known
 
-    async def of(self, runs: Runs | None, at: float) -> Bases:
+    async def of(self, runs: Runs, at: float) -> Bases:
         """Give those that are known at `at`, having asked for a few more."""
-        rows = runs.runs.filter(pl.col("job_start").is_not_null() & pl.col("end").is_null()) if runs else None
-        resized = {run.run_id: run for run in (Runs(rows) if rows is not None else ()) if run.holds_resources}
+        resized = await executors.run(executors.REFRESH, _resized, runs)
         self._known = {run_id: base for run_id, base in self._known.items() if run_id in resized}
         self._retry_at = {run_id: time for run_id, time in self._retry_at.items() if run_id in resized}
         if self._reader is not None:
@@ -70,3 +70,9 @@ class KnownBases:
         else:
             of_run = base.with_columns(pl.lit(run.run_id, dtype=pl.UInt64).alias("run_id"))
             self._known[run.run_id] = of_run.select(BASES.names())
+
+
+def _resized(runs: Runs) -> dict[int, Run]:
+    """Give the runs that a resize has made and that are on their nodes, by run id."""
+    rows = runs.runs.filter(pl.col("job_start").is_not_null() & pl.col("end").is_null())
+    return {run.run_id: run for run in Runs(rows, runs.cluster) if run.holds_resources}

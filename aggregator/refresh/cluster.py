@@ -98,7 +98,7 @@ class ClusterRefresher:
             asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
         )
         runs = accounting.runs if accounting else None
-        bases = await self._bases.of(runs, at)
+        bases = await self._bases.of(runs or NO_RUNS, at)
         inputs = Inputs(
             *self._facts,
             self._before,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from aggregator.executors import REFRESH
+from aggregator.executors import ANSWERS, REFRESH
 from aggregator.executors import run as call
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import NO_RUNS, Accounting, Runs, runs_of
@@ -142,8 +142,12 @@ class SlurmAcct:
         schema, _ = await self.known()
         async with self._reading():
             sql, parameters = _statement_of(schema, asked)
-            found = self._parse((RunRow(*row) for row in await self._database.rows(sql, parameters)), at)
-        return tuple(sorted(close_replaced(found), key=lambda run: (run.submit, run.run_id)))
+            rows = await self._database.rows(sql, parameters)
+        return await call(ANSWERS, self._oldest_first, rows, at)
+
+    def _oldest_first(self, rows: Iterable[Row], at: float) -> tuple[Run, ...]:
+        found = close_replaced(self._parse((RunRow(*row) for row in rows), at))
+        return tuple(sorted(found, key=lambda run: (run.submit, run.run_id)))
 
     async def ended_since(self, since: float) -> Runs:
         """Read the runs that ended at or after epoch time `since`, in no order.

@@ -8,7 +8,8 @@ import pytest
 
 from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
-from aggregator.model.accounting import JobState
+from aggregator.model import job_inputs
+from aggregator.model.accounting import JobState, Run
 from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.series import Line, Subject
 from aggregator.model.tres import Allocation
@@ -159,6 +160,24 @@ async def test_lines_of_others_jobs_are_left_out(alice: tuple[Service, dict[str,
     body = await (await service.get(f"{CLUSTER}/nodes/n1/series?metric=cpu", **identity)).json()
     assert [line["metric"].get("slurmjobid") for line in body["data"]["result"]] == ["101", None]
     assert body["warnings"] == ["lines of jobs that may not be seen, or have ended, are left out"]
+
+
+async def test_no_more_runs_are_made_one_by_one_than_have_lines(
+    nodes: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All runs of a large site, one by one, take seconds of the event loop."""
+    made: list[int] = []
+    make = job_inputs._run_of
+
+    def remember(cluster: str, row: dict[str, Any]) -> Run:
+        made.append(row["job_id"])
+        return make(cluster, row)
+
+    monkeypatch.setattr(job_inputs, "_run_of", remember)
+    assert nodes.lines is not None
+    nodes.lines.lines = (Line({"node": "n1", "slurmjobid": "101"}, ((NOW, 1.0),)),)
+    await nodes.data(f"{CLUSTER}/nodes/n1/series?metric=cpu")
+    assert made == []
 
 
 async def test_of_a_job_id_that_is_used_again_the_former_owners_points_are_left_out(

@@ -40,7 +40,7 @@ class Source:
     features: dict[str, bool] = field(default_factory=dict)
 
     async def fetch(self, at: float) -> object:
-        raise NotImplementedError
+        raise AssertionError(f"read at {at}")
 
 
 def column(name: str = "mounted", family: str = "hpc_tape_mounted", labels: tuple[str, ...] = ()) -> Column:
