@@ -1,7 +1,9 @@
 """A part of another package fits beside ours, or the start is refused with a sentence that names it."""
 
+import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +18,7 @@ from aggregator.config import ConfigError, installed, parse
 from aggregator.engine.exposition import Folded
 from aggregator.extension import Column, Extension, Family, Inputs, Lent, NodeNames, Part, Sample, Section, Table
 
+ROOT = Path(__file__).resolve().parents[3]
 TEXT = """
 clusters:
   narval:
@@ -137,6 +140,23 @@ def test_two_parts_of_others_do_not_share_a_family(install: Install) -> None:
     install(tapes=extension(part()), drives=extension(other))
     with pytest.raises(StartError, match=r"part tapes .*: the family hpc_tape_mounted is there already"):
         parts_of_others()
+
+
+def test_every_source_of_the_service_is_known_by_its_name() -> None:
+    """A source of another package must not be taken for one of ours."""
+    names = set()
+    for file in (ROOT / "aggregator" / "sources").rglob("*.py"):
+        for each in ast.walk(ast.parse(file.read_text())):
+            if isinstance(each, ast.ClassDef) and any(getattr(part, "name", "") == "fetch" for part in each.body):
+                names |= {
+                    part.value.value
+                    for part in each.body
+                    if isinstance(part, ast.Assign)
+                    and ast.unparse(part.targets[0]) == "name"
+                    and isinstance(part.value, ast.Constant)
+                }
+    assert len(names) > 5
+    assert names <= OUR_SOURCES
 
 
 @pytest.mark.parametrize("name", sorted(OUR_SOURCES | {"jobs", "waste"}))
