@@ -13,7 +13,7 @@ from aggregator.api.audit import audit_signal
 from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth
-from aggregator.app.ending import end_in_time
+from aggregator.app.ending import end_in_time, unless_ended
 from aggregator.app.errors import StartError
 from aggregator.app.extensions import parts_of_others, tables_of
 from aggregator.app.first_look import first_look
@@ -134,7 +134,7 @@ class ConfiguredService:
         keys = [*needs_restart(self._started, config), *(self._web.needs_restart if self._web else ())]
         return tuple(key for key in keys if not (by_flag and key == "server.listen_address"))
 
-    async def open_state(self) -> None:
+    async def _open_state(self) -> None:
         """Open the state. A file that cannot be opened stops the start; a server may come later.
 
         Raises StartError.
@@ -154,10 +154,11 @@ class ConfiguredService:
         )
 
     async def start(self) -> None:
-        """Start to refresh, and say now if no token will be valid.
+        """Open the state, start to refresh, and say now if no token will be valid.
 
-        Raises ConfigError for certificates that cannot be used.
+        Raises StartError for a state that cannot be opened, ConfigError for certificates that cannot be used.
         """
+        await self._open_state()
         await self._check_tokens()
         # A signal may come before.
         async with self._reloads.lock:
@@ -294,8 +295,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         end_in_time()
         stack.push_async_callback(configured.stop)
-        await configured.open_state()
-        await configured.start()
+        await unless_ended(ended, configured.start())
         if web:
             looks = asyncio.create_task(configured.watch_web(web), name="web configuration")
             stack.callback(looks.cancel)

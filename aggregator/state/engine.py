@@ -71,6 +71,8 @@ def _options(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> dict[
                 "connect_timeout": CONNECT_SECONDS,
                 "charset": "utf8mb4",
                 "ssl": tls,
+                # A server that is not strict writes 0 and "" for what is missing, and says nothing.
+                "sql_mode": "TRADITIONAL",
                 "async_creator_fn": login.connect,
             }
             # REPEATABLE READ would lock the gaps between rows, and replicas would wait for each other.

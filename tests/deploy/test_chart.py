@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from aggregator.cli import _parser
 from aggregator.config import Config, ListenAddress, parse
 from tests.deploy import tools
 from tests.deploy.chart import CHART, CI, ROOT, ci, manifests, render, run_helm
+from tests.lab.ports import free_port
 
 each_ci = pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 each_helm = pytest.mark.parametrize("helm", tools.HELMS)
@@ -231,9 +231,7 @@ def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:
     pod = ci("default")["Deployment"]["spec"]["template"]["spec"]
     text = ci("default")["ConfigMap"]["data"]["hpc-aggregator.yml"]
     (tmp_path / "hpc-aggregator.yml").write_text(f"{text}state:\n  url: sqlite:///{tmp_path}/state.db\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = [
         argument.replace("/etc/hpc-aggregator", str(tmp_path)).replace(":9850", f":{port}")
         for argument in pod["containers"][0]["args"]
@@ -244,7 +242,8 @@ def test_the_service_answers_the_probe_and_ends_soon(tmp_path: Path) -> None:
         try:
             assert _get(f"http://127.0.0.1:{port}{path}", service) == 200
             service.terminate()
-            assert service.wait(timeout=10) == 0
+            _, said = service.communicate(timeout=10)
+            assert service.returncode == 0, said
         finally:
             service.kill()
 

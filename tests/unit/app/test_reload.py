@@ -31,7 +31,6 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def configured(file: Path) -> AsyncIterator[ConfiguredService]:
     service = ConfiguredService(str(file), load(file), [ListenAddress("127.0.0.1", 0)], None)
-    await service.open_state()
     await service.start()
     yield service
     await service.service.stop()
