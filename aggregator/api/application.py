@@ -1,7 +1,7 @@
 """The application: every URL of the service, and what each request passes on its way."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -33,7 +33,7 @@ from aggregator.api.groups import (
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
-from aggregator.api.jobs import get_job, list_jobs
+from aggregator.api.jobs import get_job, list_ended_jobs
 from aggregator.api.jobscripts import post_scripts, put_script
 from aggregator.api.keys import (
     AROUND,
@@ -56,6 +56,7 @@ from aggregator.api.keys import (
 )
 from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
+from aggregator.api.lists import ClusterList, handler_of
 from aggregator.api.metrics import get_metrics
 from aggregator.api.nodes import (
     get_node,
@@ -67,15 +68,13 @@ from aggregator.api.nodes import (
     list_reservations,
 )
 from aggregator.api.origin import check_origin
-from aggregator.api.part_tables import PartTable, routes_of
 from aggregator.api.provenance import STORED
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
-from aggregator.api.sums import get_account, get_user, list_accounts, list_users
-from aggregator.api.top import list_top
+from aggregator.api.sums import get_account, get_user
 from aggregator.api.unchanged import GIVEN, GivenAnswers
 from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
 from aggregator.api.whoami import get_whoami
@@ -106,13 +105,13 @@ def create_app(
     usage: UsageQueries,
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
-    tables: Sequence[PartTable] = (),
+    lists: Sequence[ClusterList] = (),
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
     users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. tables are those
-    of parts of other packages.
+    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. lists are those
+    of a cluster.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
@@ -129,7 +128,7 @@ def create_app(
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app)
-    app.add_routes(routes_of(tables))
+    add_lists(app, lists)
     return app
 
 
@@ -145,8 +144,7 @@ _ROUTES: Final = (
     web.get("/api/v1/clusters", list_clusters),
     web.get("/api/v1/clusters/{cluster}", get_cluster),
     web.get("/api/v1/clusters/{cluster}/applications", list_applications),
-    web.get("/api/v1/clusters/{cluster}/top", list_top),
-    web.get("/api/v1/clusters/{cluster}/jobs", list_jobs),
+    web.get("/api/v1/clusters/{cluster}/jobs/history", list_ended_jobs),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/series", get_job_series),
@@ -155,11 +153,9 @@ _ROUTES: Final = (
     web.get("/api/v1/clusters/{cluster}/usage", get_cluster_usage),
     web.get("/api/v1/clusters/{cluster}/users/{user}/usage", get_user_usage),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/usage", get_account_usage),
-    web.get("/api/v1/clusters/{cluster}/users", list_users),
     web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
     web.get("/api/v1/clusters/{cluster}/users/{user}/series", get_user_series),
     web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),
-    web.get("/api/v1/clusters/{cluster}/accounts", list_accounts),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
@@ -188,6 +184,11 @@ _ROUTES: Final = (
     web.get("/api/v1/cloud/projects/{project}/instances/{uuid}", get_instance),
     web.get("/api/v1/cloud/projects/{project}/instances/{uuid}/series", get_instance_series),
 )
+
+
+def add_lists(app: web.Application, lists: Iterable[ClusterList]) -> None:
+    """Add the path of every list."""
+    app.add_routes([web.get(each.path, handler_of(each)) for each in lists])
 
 
 def setup_routes(app: web.Application) -> None:

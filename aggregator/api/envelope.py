@@ -8,7 +8,9 @@ import orjson
 from aiohttp import ETag, web
 
 from aggregator.api.provenance import STORED, as_stored
+from aggregator.engine.query import ListPage
 
+JSON = "application/json"
 COMPRESS_ABOVE_BYTES = 1024
 # A page of 1000 jobs is 2 MB: compressing it on the event loop would hold up every other request.
 _COMPRESS_IN_THREAD_ABOVE_BYTES = 16 * 1024
@@ -23,12 +25,21 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
     body = _dumps(content)
     etag = hashlib.blake2b(body, digest_size=16).hexdigest()
-    return not_modified(etag) if has_answer(request, etag) else _identified(_json(body), etag)
+    return not_modified(etag) if has_answer(request, etag) else identified(_json(body), etag)
+
+
+def success_rows(request: web.Request, name: str, page: ListPage, warnings: Sequence[str] = ()) -> web.Response:
+    """Answer with one page of a list, or 304; rows are written as they are in their frame."""
+    rows, more = page.rows.write_json().encode(), {"next_cursor": page.cursor or None, "total": page.total}
+    told = b',"warnings":' + _dumps(list(warnings)) if warnings else b""
+    body = b'{"status":"success","data":{"%b":%b,%b%b}' % (name.encode(), rows, _dumps(more)[1:], told)
+    etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+    return not_modified(etag) if has_answer(request, etag) else identified(_json(body), etag)
 
 
 def not_modified(etag: str) -> web.Response:
     """Answer that the client has exactly what there is."""
-    return _identified(web.Response(status=304), etag)
+    return identified(web.Response(status=304), etag)
 
 
 def has_answer(request: web.Request, etag: str) -> bool:
@@ -48,7 +59,7 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
         body=body,
         status=status,
         headers=headers,
-        content_type="application/json",
+        content_type=JSON,
         zlib_executor_size=_COMPRESS_IN_THREAD_ABOVE_BYTES,
     )
     if len(body) > COMPRESS_ABOVE_BYTES:
@@ -56,7 +67,7 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
     return response
 
 
-def _identified(response: web.Response, etag: str) -> web.Response:
+def identified(response: web.Response, etag: str) -> web.Response:
     """Name the answer; weakly, for the compressed and the plain body share the name."""
     response.etag = ETag(etag, is_weak=True)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -69,4 +80,9 @@ def _dumps(content: object) -> bytes:
         return orjson.dumps(content)
     except orjson.JSONEncodeError:
         # orjson refuses lone surrogates; one job with a broken name must not take the whole list down.
-        return json.dumps(content).encode()
+        return json.dumps(content, default=_plain).encode()
+
+
+def _plain(written: orjson.Fragment) -> object:
+    """Read rows that are written already."""
+    return orjson.loads(written.contents)

@@ -4,21 +4,23 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
 from aggregator.api.audit import audit
+from aggregator.api.cluster_lists import ended_jobs
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
-from aggregator.api.job_rows import jobs_json
 from aggregator.api.keys import CLOCK, HISTORY
 from aggregator.api.lookup import replica_warnings
 from aggregator.api.parameters import Parameters, write_cursor
-from aggregator.api.recorded import RECORDED, join_kept
+from aggregator.api.recorded import RECORDED_LAYOUT, join_kept
 from aggregator.api.representation import times
 from aggregator.api.selection import JobFilter
 from aggregator.api.visibility import Sight, with_children
+from aggregator.engine.frame import Frames
 from aggregator.model.history import RunKey, Search
 from aggregator.model.job_inputs import RUNS
 from aggregator.model.view import ClusterView
@@ -28,6 +30,7 @@ WINDOW: Final = ("since", "until", "time")
 MAX_WINDOW_SECONDS: Final = 366 * 86_400.0
 # A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
 _FUTURE_SECONDS: Final = 86_400.0
+_ENDED: Final = ended_jobs(RECORDED_LAYOUT)
 # An event of a run → the column of RUNS with its time.
 _EVENTS: Final = {"ended": "end", "started": "start", "submitted": "submit"}
 
@@ -61,7 +64,7 @@ def read_window(asked: Parameters, now: float) -> Window:
     since, until = asked.time("since"), asked.time("until")
     events = asked.choices("time", frozenset(_EVENTS))
     if since is None:
-        raise BadData("since: is needed with until and time")
+        raise BadData("since: is required")
     until = now if until is None else until
     if not since < until:
         raise BadData("since: must be before until, which is now when it is not given")
@@ -77,18 +80,15 @@ async def list_ended(
 ) -> web.Response:
     """Answer with one page of finished runs, the newest end first; an account means those below it too."""
     window = read_window(asked, request.app[CLOCK]())
-    if wanted.reasons or wanted.severities:
-        raise BadData("waste, severity: rules are applied to running jobs only; leave out since, until and time")
     after, limit = asked.cursor(int, 3), asked.limit()
     place = None if after is None else (after[0], after[1], after[2])
     wanted = replace(wanted, accounts=with_children(wanted.accounts, view))
     page = await find_ended(request, view, window, wanted, sight, place, limit)
     audit(request, page.runs["user"])
     frames, warnings = await join_kept(request, view, page.runs)
-    jobs = frames["jobs"]
-    judgements = dict.fromkeys(jobs["run_id"], RECORDED)
+    rows = await executors.run(executors.ANSWERS, _shown, frames)
     data = {
-        "jobs": await executors.run(executors.ANSWERS, jobs_json, view, jobs, frames["job_costs"], judgements),
+        "jobs": orjson.Fragment(rows.write_json()),
         "next_cursor": write_cursor(*page.last) if page.last else None,
         "examined": page.examined,
         "event": window.event,
@@ -96,6 +96,11 @@ async def list_ended(
         **times("until", window.until),
     }
     return success(request, data, [*warnings, *_page_warnings(page, limit), *replica_warnings(request, view.cluster)])
+
+
+def _shown(frames: Frames) -> pl.DataFrame:
+    jobs = frames["jobs"]
+    return _ENDED.show(jobs.hstack(_ENDED.lists(jobs, frames)), _ENDED.fields)
 
 
 async def find_ended(

@@ -8,15 +8,12 @@ from aggregator.api.selection import JobFilter
 from aggregator.model.accounting import JobState
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
-from aggregator.model.waste import SEVERITIES
-from aggregator.parts.waste.rules import Compiled
 
-FILTERS: Final = ("user", "account", "partition", "qos", "node", "name", "id", "array", "state", "waste", "severity")
+FILTERS: Final = ("user", "account", "partition", "qos", "node", "name", "id", "array", "state")
 # Each is a read of its own when they are looked for in slurmacct.
 MAX_IDS: Final = 20
 MAX_LISTED_IDS: Final = 100
 _STATES: Final = frozenset(state.name.lower() for state in JobState)
-_SEVERITIES: Final = frozenset[str](SEVERITIES)
 
 
 def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
@@ -28,7 +25,6 @@ def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
     arrays = frozenset(read_job_id(text) for text in _few(asked, "array"))
     if any(array != JobId(array.job_id) for array in arrays):
         raise BadData("array: must be the id of a whole array such as 123")
-    rules = view.context.get(Compiled)
     return JobFilter(
         users=asked.many("user"),
         accounts=asked.many("account"),
@@ -39,8 +35,6 @@ def read_filter(asked: Parameters, view: ClusterView) -> JobFilter:
         names=asked.many("name"),
         arrays=frozenset(array.job_id for array in arrays),
         ids=ids,
-        reasons=asked.choices("waste", rules.names if rules else frozenset()),
-        severities=asked.choices("severity", _SEVERITIES),
     )
 
 

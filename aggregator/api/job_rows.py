@@ -20,11 +20,6 @@ Judgements = Mapping[int, Judgement]
 _GAUGES: Final = tuple(gauge for each in JOB_GAUGES.values() for gauge in each)
 
 
-def live_json(view: ClusterView, jobs: pl.DataFrame) -> list[Json]:
-    """Show runs of the snapshot."""
-    return jobs_json(view, jobs, view.frames["job_costs"], judge(view, jobs))
-
-
 def jobs_json(view: ClusterView, jobs: pl.DataFrame, costs: pl.DataFrame, judgements: Judgements) -> list[Json]:
     """Show runs with their use, their input and output, and their energy; costs has those of others, too."""
     cost, lustre = _costs(jobs, costs), _lustre(view, jobs)

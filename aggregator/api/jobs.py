@@ -1,4 +1,4 @@
-"""GET /api/v1/clusters/{cluster}/jobs and /api/v1/clusters/{cluster}/jobs/{job_id}."""
+"""GET …/clusters/{cluster}/jobs/{job_id} and …/jobs/history."""
 
 import polars as pl
 from aiohttp import web
@@ -8,19 +8,17 @@ from aggregator.api.around import around_of
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.freshness import source_warnings
 from aggregator.api.history import WINDOW, list_ended
 from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import FILTERS, read_filter, read_job_id
-from aggregator.api.job_rows import jobs_json, judge, live_json
+from aggregator.api.job_rows import jobs_json, judge
 from aggregator.api.keys import JOBS, SETTINGS, STORE
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
-from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
 from aggregator.api.runs import live_runs
-from aggregator.api.selection import JobKey, means, select_jobs
-from aggregator.api.unchanged import of_snapshot
+from aggregator.api.selection import means
 from aggregator.api.visibility import Sight, sight_of
 from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Run
@@ -30,33 +28,11 @@ from aggregator.model.view import ClusterView
 from aggregator.sources.base import FetchError
 
 
-async def list_jobs(request: web.Request) -> web.Response:
-    """Answer with the snapshot's jobs, newest first, or with the finished runs of a time, page by page."""
-    return await (_list_ended if any(name in request.query for name in WINDOW) else _list_known)(request)
-
-
-async def _list_ended(request: web.Request) -> web.Response:
+async def list_ended_jobs(request: web.Request) -> web.Response:
+    """Answer with the finished runs of a time, page by page."""
     asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
     view = find_accounted_cluster(request, request.app[STORE].current)
     return await list_ended(request, asked, view, read_filter(asked, view), _sight(request, view))
-
-
-@of_snapshot
-async def _list_known(request: web.Request) -> web.Response:
-    asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
-    snapshot = request.app[STORE].current
-    view = find_accounted_cluster(request, snapshot)
-    wanted, sight = read_filter(asked, view), _sight(request, view)
-    after, limit = asked.cursor(int, 2), asked.limit()
-
-    def select() -> tuple[pl.DataFrame, JobKey | None, list[Json]]:
-        page, last = select_jobs(wanted.choose(view.frames, sight.seen), after, limit)
-        return page, last, live_json(view, page)
-
-    page, last, rows = await executors.run(executors.ANSWERS, select)
-    audit(request, page["user"])
-    data = {"jobs": rows, "next_cursor": write_cursor(*last) if last else None}
-    return success(request, data, list(source_warnings(snapshot, view.cluster)))
 
 
 async def get_job(request: web.Request) -> web.Response:

@@ -21,7 +21,8 @@ from aggregator.state import StateError
 
 # Rules are applied to the snapshot's running jobs only.
 RECORDED: Final = Judgement((), (NotJudged("", "it is not among the running jobs"),))
-_LAYOUT: Final = Layout("cluster", (jobs.PART, energy.PART))
+# The parts that say something of them.
+RECORDED_LAYOUT: Final = Layout("cluster", (jobs.PART, energy.PART))
 
 
 async def join_kept(request: web.Request, view: ClusterView, runs: pl.DataFrame) -> tuple[Frames, list[str]]:
@@ -30,7 +31,7 @@ async def join_kept(request: web.Request, view: ClusterView, runs: pl.DataFrame)
     Without the state, their facts are an answer.
     """
     if runs.is_empty():
-        return _LAYOUT.empty(), []
+        return RECORDED_LAYOUT.empty(), []
     kept, warnings = await read_use(request, view.cluster, runs)
     totals, more = await _read_ledger(request, view.cluster, runs)
     frames = await executors.run(executors.ANSWERS, _join, view, runs, kept, totals)
@@ -55,7 +56,8 @@ async def _read_ledger(request: web.Request, cluster: str, runs: pl.DataFrame) -
 def _join(view: ClusterView, runs: pl.DataFrame, kept: pl.DataFrame, totals: LedgerTotals) -> Frames:
     # One may have ended since the snapshot.
     at = max([view.time, *runs["end"].drop_nulls()])
-    joined = _LAYOUT.join(Inputs(Runs(runs), Before({"jobs": kept}), LedgerView(view.prices or Prices(), totals)), at)
+    inputs = Inputs(Runs(runs), Before({"jobs": kept}), LedgerView(view.prices or Prices(), totals))
+    joined = RECORDED_LAYOUT.join(inputs, at)
     for error in joined.failed.values():
         raise error
     rows = with_kept(joined.frames["jobs"], kept)

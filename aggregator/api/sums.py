@@ -17,9 +17,8 @@ from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.limits import account_json, user_json
 from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.lustre_representation import lustre_json
-from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, Row, sums_json
-from aggregator.api.selection import select_rows
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, is_account, memberships, sight_of
 from aggregator.engine.frame import total
@@ -31,17 +30,6 @@ Owner = Literal["user", "account"]
 Key = tuple[str, str]
 KEY: Final = ("account", "user")
 _SHOWN: Final = 100
-
-
-@of_snapshot
-async def list_users(request: web.Request) -> web.Response:
-    """Answer with the users under each of their accounts that may be seen, by account and name, page by page."""
-    asked = Parameters(request, "user", "account", "limit", "cursor")
-    wanted = {"user": asked.many("user"), "account": asked.many("account")}
-    page, rows, last = await _page(request, asked, "user", wanted)
-    audit(request, page["user"])
-    data = {"users": rows, "next_cursor": write_cursor(*last) if last else None}
-    return success(request, data, _warnings(request))
 
 
 @of_snapshot
@@ -58,15 +46,6 @@ async def get_user(request: web.Request) -> web.Response:
     audit(request, (name,))
     rows = [{**row, **user_json(view.frames, row["account"], name, sight)} for row in found]
     return success(request, {"user": name, "accounts": rows}, _warnings(request))
-
-
-@of_snapshot
-async def list_accounts(request: web.Request) -> web.Response:
-    """Answer with the accounts that may be seen, by name, page by page."""
-    asked = Parameters(request, "account", "limit", "cursor")
-    _, rows, last = await _page(request, asked, "account", {"account": asked.many("account")})
-    data = {"accounts": rows, "next_cursor": write_cursor(*last) if last else None}
-    return success(request, data, _warnings(request))
 
 
 @of_snapshot
@@ -92,22 +71,6 @@ async def get_account(request: web.Request) -> web.Response:
 def _look(request: web.Request) -> tuple[ClusterView, Sight]:
     view = find_accounted_cluster(request, request.app[STORE].current)
     return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
-
-
-async def _page(
-    request: web.Request, asked: Parameters, of: Owner, wanted: Mapping[str, frozenset[str]]
-) -> tuple[pl.DataFrame, list[Json], tuple[str, ...] | None]:
-    """Give one page of sums, as rows and as JSON, and the key after which the next begins."""
-    after, limit = asked.cursor(str, 2), asked.limit()
-    view, sight = _look(request)
-
-    def select() -> tuple[pl.DataFrame, list[Json], tuple[str, ...] | None]:
-        chosen = (pl.col(name).is_in(list(names)) for name, names in wanted.items() if names)
-        page, last = select_rows(sums_of(view, of, sight).filter(*chosen), KEY, after, limit)
-        rows = rows_json(view, of, page)
-        return page, _placed(view, rows) if of == "account" else rows, last
-
-    return await executors.run(executors.ANSWERS, select)
 
 
 def _rows(view: ClusterView, of: Owner, sight: Sight, chosen: pl.Expr, also: Iterable[Key] = ()) -> list[Json]:

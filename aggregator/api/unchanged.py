@@ -1,4 +1,4 @@
-"""Answers that are made of the snapshot: who has the one of now is told so without making it again."""
+"""Answers that are made of the snapshot: each is made once, and who has it already is told so."""
 
 import functools
 from collections.abc import Awaitable, Callable, Collection
@@ -8,25 +8,38 @@ from weakref import ref
 
 from aiohttp import web
 from cachetools import LRUCache
+from isal import igzip
 
+from aggregator import executors
 from aggregator.api.audit import audit, owners_shown
-from aggregator.api.envelope import has_answer, not_modified
+from aggregator.api.envelope import COMPRESS_ABOVE_BYTES, JSON, has_answer, identified, not_modified
 from aggregator.api.identity import Identity, identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import missing_accounting
+from aggregator.exposition import takes_gzip
 from aggregator.model.view import Snapshot
 
-_MOST: Final = 4096
+# Of all answers together; beside its body an answer costs about this much.
+_MOST_BYTES: Final = 16 * 2**20
+_EACH_BYTES: Final = 4096
+_LEVEL: Final = 1
 _Question = tuple[str, Identity]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Given:
-    """The ETag of an answer, and whose data are in it."""
+    """An answer: its ETag, whose data are in it, its body (None of one that was had), zipped when asked for again."""
 
     etag: str
     owners: Collection[str]
+    body: bytes | None
+    zipped: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Give what it may come to take."""
+        return _EACH_BYTES + 2 * len(self.body or b"")
 
 
 class GivenAnswers:
@@ -36,19 +49,27 @@ class GivenAnswers:
         # Weak: nobody may ever ask again, and an old snapshot is large.
         self._snapshot: Callable[[], Snapshot | None] = lambda: None
         self._settings: tuple[object, ...] = ()
-        self._given: LRUCache[_Question, _Given] = LRUCache(_MOST)
+        self._given = _no_answers()
 
     def find(self, request: web.Request) -> _Given | None:
         """Give what is remembered of a request; what was made of another snapshot is forgotten."""
         snapshot, settings = request.app[STORE].current, _settings(request)
         if self._snapshot() is not snapshot or self._settings != settings:
-            self._snapshot, self._settings, self._given = ref(snapshot), settings, LRUCache(_MOST)
+            self._snapshot, self._settings, self._given = ref(snapshot), settings, _no_answers()
         return self._given.get(_question(request))
 
     def keep(self, request: web.Request, response: web.Response) -> None:
-        """Remember an answer, unless another snapshot came while it was made."""
-        if response.etag is not None and self._snapshot() is request.app[STORE].current:
-            self._given[_question(request)] = _Given(response.etag.value, owners_shown(request))
+        """Remember an answer, unless another snapshot came while it was made, or it is too large."""
+        if response.etag is None or self._snapshot() is not request.app[STORE].current:
+            return
+        body = response.body if isinstance(response.body, bytes) else None
+        given = _Given(response.etag.value, owners_shown(request), body)
+        if given.size <= _MOST_BYTES // 8:
+            self._given[_question(request)] = given
+
+
+def _no_answers() -> "LRUCache[_Question, _Given]":
+    return LRUCache(_MOST_BYTES, getsizeof=lambda given: given.size)
 
 
 GIVEN: Final = web.AppKey("given", GivenAnswers)
@@ -61,14 +82,26 @@ def of_snapshot(handler: Handler) -> Handler:
     async def answer(request: web.Request) -> web.Response:
         answers = request.app[GIVEN]
         given = answers.find(request)
-        if given and has_answer(request, given.etag) and not _is_stale(request):
-            audit(request, given.owners)
-            return not_modified(given.etag)
+        if given and not _is_stale(request):
+            is_had = has_answer(request, given.etag)
+            if is_had or given.body is not None:
+                audit(request, given.owners)
+                return not_modified(given.etag) if is_had else await _again(request, given)
         response = await handler(request)
         answers.keep(request, response)
         return response
 
     return answer
+
+
+async def _again(request: web.Request, given: _Given) -> web.Response:
+    """Give an answer again, compressed if the client takes that."""
+    body, headers = given.body or b"", {"Content-Type": JSON}
+    if len(body) > COMPRESS_ABOVE_BYTES and takes_gzip(request):
+        if given.zipped is None:
+            given.zipped = await executors.run(executors.ANSWERS, igzip.compress, body, _LEVEL)
+        body, headers["Content-Encoding"] = given.zipped, "gzip"
+    return identified(web.Response(body=body, headers=headers), given.etag)
 
 
 def _settings(request: web.Request) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import aggregator
 from aggregator import executors
 from aggregator.api.access import AREAS
+from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.ending import end_in_time
@@ -134,7 +135,7 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, jobs: int, folder:
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
         software=_SOFTWARE, hosts=own_names("", (), ()), bounds=_BOUNDS,
     )  # fmt: skip
-    async with listen(service, settings, addresses) as ended:
+    async with listen(service, settings, addresses, lists=cluster_lists(service.clusters)) as ended:
         end_in_time()
         start = time.time()
         since = running_since(folder, seed, jobs, start)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from aggregator.api.areas import AREA_OF_ROUTE
-from aggregator.api.part_tables import LIST_PARAMETERS, TABLES_PATH, PartTable
+from aggregator.api.cluster_lists import LISTS_PATH
+from aggregator.api.lists import PARAMETERS
 from aggregator.app.errors import StartError
 from aggregator.app.layouts import BY_NAME, CLUSTERS, FAMILIES, clusters_with
 from aggregator.config import ConfigError, InstalledPart, Mistake, Section, installed_parts
@@ -21,7 +22,7 @@ OUR_SOURCES: Final = frozenset(
 _OUR_FAMILIES: Final = "hpc_aggregator_"
 _OUR_GROUPS: Final = frozenset(family.collect for family in FAMILIES) | {"service"}
 _OUR_PATHS: Final = frozenset(
-    path.removeprefix(TABLES_PATH).partition("/")[0] for path in AREA_OF_ROUTE if path.startswith(TABLES_PATH)
+    path.removeprefix(LISTS_PATH).partition("/")[0] for path in AREA_OF_ROUTE if path.startswith(LISTS_PATH)
 )
 _SCOPE: Final = "cluster"
 # The sources of each part.
@@ -39,11 +40,6 @@ def parts_of_others() -> tuple[Part, ...]:
             raise StartError(f"{installed}: {reason}")
         fitting.append(installed.gives.part)
     return tuple(fitting)
-
-
-def tables_of(parts: Sequence[Part]) -> tuple[PartTable, ...]:
-    """Give the tables of parts, each of which has a list in the API."""
-    return tuple(PartTable(part.name, table) for part in parts for table in part.tables)
 
 
 def _misfits(installed: InstalledPart, others: Sequence[Part]) -> Iterator[str]:
@@ -70,12 +66,12 @@ def _misfits(installed: InstalledPart, others: Sequence[Part]) -> Iterator[str]:
 def _misnamed_tables(part: Part) -> Iterator[str]:
     for table in part.tables:
         if table.name in _OUR_PATHS:
-            yield f"the path of its table {table.name} is there already: {TABLES_PATH}{table.name}"
+            yield f"the path of its table {table.name} is there already: {LISTS_PATH}{table.name}"
         if table.collect in _OUR_GROUPS:
             yield f"its table {table.name} collects {table.collect}, which is a group of the service's own"
         if _SCOPE in {*table.labels, *(label for family in table.families for label in family.labels)}:
             yield f"its table {table.name} has a label {_SCOPE}, which every family has anyway"
-        for column in sorted(LIST_PARAMETERS & {*table.labels.values()}):
+        for column in sorted(PARAMETERS & {*table.labels.values()}):
             yield f"its table {table.name} has labels by the column {column}, which is a parameter of every list"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from aggregator.api.part_tables import TABLES_PATH
+from aggregator.api.cluster_lists import LISTS_PATH
 from aggregator.app.layouts import CLUSTERS
 from aggregator.config import InstalledPart
 from aggregator.engine.column import Column, Listing, Table
@@ -60,8 +60,7 @@ def _grown(table: Table, columns: tuple[Column, ...]) -> tuple[Table, Table]:
 
 
 def _list_of(table: Table) -> Iterator[str]:
-    filters = ", ".join(f"`{column}`" for column in table.labels.values()) or "none"
-    yield f"\n`GET {TABLES_PATH}{table.name}`: {table.of}, a row each. Filters: {filters}; `limit`, `cursor`.\n"
+    yield f"\n`GET {LISTS_PATH}{table.name}`: {table.of}, a row each. Every field can be a filter and sorted by.\n"
     yield "| field | type | meaning | null |\n|---|---|---|---|"
     for column in table.columns:
         yield f"| `{column.name}` | {column.dtype} | {column.help} | {column.null} |"

@@ -7,12 +7,14 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import aiohttp
 from aiohttp import web
 from aiohttp.log import server_logger
+from isal import isal_zlib
 
 from aggregator.api.application import create_app
 from aggregator.api.keys import ApiSettings
-from aggregator.api.part_tables import PartTable
+from aggregator.api.lists import ClusterList
 from aggregator.app.client_errors import ClientErrors
 from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.errors import StartError
@@ -33,15 +35,16 @@ async def listen(
     addresses: Sequence[ListenAddress],
     users: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
-    tables: Sequence[PartTable] = (),
+    lists: Sequence[ClusterList] = (),
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
-    users maps names to bcrypt hashes; while there are none, nobody needs a password. tables are those of parts of
-    other packages.
+    users maps names to bcrypt hashes; while there are none, nobody needs a password. lists are those of a cluster.
 
     Raises StartError when one of the addresses cannot be listened on.
     """
+    # Of zlib's own, a list of 100 jobs takes longer than all else of its answer.
+    aiohttp.set_zlib_backend(isal_zlib)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,7 +53,7 @@ async def listen(
     service.metrics.watch_http(doors.connections, doors.in_flight)
     client_errors = ClientErrors(doors.refuse)
     server_logger.addFilter(client_errors)
-    runner = _runner(service, settings, doors, users, tables)
+    runner = _runner(service, settings, doors, users, lists)
     await runner.setup()
     assert runner.server is not None
     try:
@@ -71,7 +74,7 @@ def _runner(
     settings: ApiSettings,
     doors: Doors,
     users: Mapping[str, str] | None,
-    tables: Sequence[PartTable],
+    lists: Sequence[ClusterList],
 ) -> web.AppRunner:
     """Make the application, and what runs it behind the doors."""
     app = create_app(
@@ -90,7 +93,7 @@ def _runner(
         replicas=service.replicas,
         refuse=doors.refuse,
         api_at_once=lambda: doors.places() // 2,
-        tables=tables,
+        lists=lists,
     )
     app.middlewares.insert(0, doors.track)
     return web.AppRunner(

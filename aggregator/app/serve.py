@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack
 import aggregator
 from aggregator import executors
 from aggregator.api.audit import audit_signal
+from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth
 from aggregator.app.ending import end_in_time, unless_ended
 from aggregator.app.errors import StartError
-from aggregator.app.extensions import parts_of_others, tables_of
+from aggregator.app.extensions import parts_of_others
 from aggregator.app.first_look import first_look
 from aggregator.app.http import listen
 from aggregator.app.layouts import CLUSTERS, clusters_with
@@ -94,7 +95,7 @@ class ConfiguredService:
         self.exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
         parts = parts_of_others()
         self.service = Service(StateStore(config.state), clusters=clusters_with(parts))
-        self.tables = tables_of(parts)
+        self.lists = cluster_lists(self.service.clusters, parts)
         self._file = file
         self._reloads = Turns(self._reload, RELOAD_SECONDS)
         self.settings = ApiSettings(
@@ -290,7 +291,7 @@ async def serve(
         _log.warning(said)
     async with AsyncExitStack() as stack:
         users, tls = (web.users, web.tls) if web else (None, None)
-        listening = listen(configured.service, configured.settings, addresses, users, tls, configured.tables)
+        listening = listen(configured.service, configured.settings, addresses, users, tls, configured.lists)
         ended = await stack.enter_async_context(listening)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, configured)
         end_in_time()

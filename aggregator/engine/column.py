@@ -115,19 +115,30 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One fact of each row: its name is the API's field, null says what a row without it means."""
+    """One fact of each row: its name is the API's field, null says what a row without it means.
+
+    adds_up tells whether a sum over rows means something; None for what its family says, and no without one.
+    """
 
     name: str
     dtype: DType
     help: str
     null: str = _NOT_KNOWN
     sample: Sample | None = None
+    adds_up: bool | None = None
 
     def __post_init__(self) -> None:
         if not _COLUMN.fullmatch(self.name):
             raise DeclarationError(f"{self.name}: not a name for a column")
         if not self.help.endswith("."):
             raise DeclarationError(f"{self.name}: the help must be a sentence")
+
+    @property
+    def is_amount(self) -> bool:
+        """Tell whether a sum over rows means something."""
+        if self.adds_up is not None or self.sample is None:
+            return bool(self.adds_up)
+        return self.sample.family.folds and not self.sample.constant and not self.name.endswith(NO_AMOUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,8 +98,7 @@ class Page:
         members = list(self._families(groups, openmetrics))
         members += [await member for member in own]
         members += [_END] if openmetrics else []
-        encoding = request.headers.get("Accept-Encoding", "")
-        if "gzip" in encoding and not _GZIP_REFUSED.search(encoding):
+        if takes_gzip(request):
             response.headers["Content-Encoding"] = "gzip"
             return await _send(request, response, members or [compress(b"")])
         return await _stream(request, response, members)
@@ -115,6 +114,12 @@ class Page:
 
     def _shown(self) -> Sequence[_Scope]:
         return [members for scope, members in self._scopes.items() if not self._is_late(scope)]
+
+
+def takes_gzip(request: web.Request) -> bool:
+    """Tell whether the client takes a compressed body."""
+    encoding = request.headers.get("Accept-Encoding", "")
+    return "gzip" in encoding and not _GZIP_REFUSED.search(encoding)
 
 
 def _has_own(groups: frozenset[str] | None) -> bool:

@@ -11,7 +11,7 @@ from aggregator.model.job_inputs import NO_RUNS, Runs
 from aggregator.model.nodename import NodeRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ClusterView:
     """One cluster at one time: the frames of its parts, and the runs of which they are made.
 

@@ -16,9 +16,9 @@ def measure(place: Running, repeats: int) -> dict[str, Figure]:
     """Ask each question some times, while no refresh runs."""
     user = place.data(place.below("/users?limit=1"))["users"][0]["user"]
     paths = {
-        "sort": "/top?by=wasted_cpus&group=job&limit=100",
-        "group by user": "/top?by=wasted_cpus&group=user&limit=100",
-        "group by account": "/top?by=wasted_gpus&group=account&limit=100",
+        "sort": "/jobs?sort=-wasted_cpus&limit=100",
+        "group by user": "/jobs?group_by=user&sort=-wasted_cpus&limit=100",
+        "group by account": "/jobs?group_by=account&sort=-wasted_gpus&limit=100",
         "filter by user": f"/jobs?user={user}&limit=100",
         "filter by waste": "/jobs?severity=critical&limit=100",
         "pending": "/jobs?state=pending&limit=100",

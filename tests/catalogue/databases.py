@@ -18,14 +18,14 @@ _JOBS = "/api/v1/clusters/{cluster}/jobs"
 _JOB = f"{_JOBS}/{{job_id}}"
 SLURMACCT = (
     Page("Own jobs", "job table by user, running ones first", _JOBS, "`user`, `state`",
-         "Finished runs of any time with `start` and `end`; in pages."),
+         "Finished runs of any time at `…/jobs/history`; in pages."),
     Page("Job: header, resources, times, submit line", "job table by id", _JOB, "`runs`",
          "Every run of the id (requeues, resizes), not one of them; signed and unsigned `job_db_inx`."),
     Page("Job: other runs", "job table by id", _JOB, "`runs`", "Of a reused id each run has its own owner."),
     Page("Job: dependencies and dependents", "job table, `submit_line`", _JOB, "`around.dependencies`",
          "From the submit line (Slurm 21.08); only those that may be seen are named."),
     Page("Job: array", "job table by array id", _JOB, "`around.array_tasks`",
-         "Counted by state; `…/jobs?array=` lists the tasks."),
+         "Counted by state; `…/jobs?array_job_id=` lists the tasks."),
     Page("Job: node events", "event table by the job's nodes", _JOB, "`around.node_events`",
          "Rows that slurmdbd splits when the cluster changes are one event."),
     Page("Job: script", "the portal's own table", f"{_JOB}/script", "",
@@ -41,7 +41,7 @@ SLURMACCT = (
     Page("Staff: priority when jobs started", "job table with `slurm_account_levelfs`",
          "/api/v1/clusters/{cluster}/series", "levelfs", "The lines; they are not joined with the jobs' starts."),
     Page("Staff: jobs with much memory", "job table, `partition LIKE '%large%'`, running for an hour",
-         "/api/v1/clusters/{cluster}/top", "", "By what jobs waste or hold, in any partition."),
+         _JOBS, "`allocated_memory_bytes`", "`sort=-allocated_memory_bytes`, or by what they waste; in any partition."),
     Page("Staff: node", "event table by node", "/api/v1/clusters/{cluster}/nodes/{node}/events", "",
          "And the jobs that were there: `…/nodes/{node}/jobs`."),
 )  # fmt: skip

@@ -8,17 +8,17 @@ from tests.catalogue.user import HELD, REFRESHED
 
 _WHO = {"user": "user", "account": "account"}
 _JOB = {"slurmjobid": "slurmjobid"}
-_TOP = "clusters/lab/top?user=$USER"
-_JOBS = "clusters/lab/top?by=memory&group=job&id=$JOB"
+_USERS = "clusters/lab/users?user=$USER&sort="
+_JOBS = "clusters/lab/jobs?id=$JOB&sort=-allocated_memory_bytes"
 _Values = Mapping[tuple[str, ...], float]
 
 
-def _of_users(value: Callable[[Any], float]) -> Callable[[Any], _Values]:
-    return lambda data: {(row["user"], row["account"]): value(row) for row in data["top"]}
+def _of_users(field: str) -> Callable[[Any], _Values]:
+    return lambda data: {(row["user"], row["account"]): row[field] for row in data["users"]}
 
 
-def _of_jobs(value: Callable[[Any], float]) -> Callable[[Any], _Values]:
-    return lambda data: {(str(row["job_id"]),): value(row) for row in data["top"]}
+def _of_jobs(field: str) -> Callable[[Any], _Values]:
+    return lambda data: {(str(row["job_id"]),): row[field] for row in data["jobs"]}
 
 
 def _rule(name: str) -> str:
@@ -28,55 +28,54 @@ def _rule(name: str) -> str:
 ENTRIES = (
     Entry(
         id="TP1", portal="topk(100, sum(slurm_job:allocated_core:count_user_account{$F}) by (user, account))",
-        path=f"{_TOP}&by=cpus", metric="value", labels=_WHO, read=_of_users(lambda row: row["value"]), picks=HELD,
+        path=f"{_USERS}-allocated_cpus", metric="allocated_cpus", labels=_WHO, read=_of_users("allocated_cpus"),
+        picks=HELD,
     ),
     Entry(
-        id="TP2", portal=_rule("allocated_core:count_user_account"), path=f"{_TOP}&by=cpus", metric="value",
-        labels=_WHO, read=_of_users(lambda row: row["value"]), note=HELD,
+        id="TP2", portal=_rule("allocated_core:count_user_account"), path=f"{_USERS}-allocated_cpus",
+        metric="allocated_cpus", labels=_WHO, read=_of_users("allocated_cpus"), note=HELD,
     ),
     Entry(
-        id="TP3", portal=_rule("used_core:sum_user_account"), path=f"{_TOP}&by=cpus", metric="used.cpus",
-        labels=_WHO, read=_of_users(lambda row: row["used"]["cpus"]["value"]), tolerance=REFRESHED,
+        id="TP3", portal=_rule("used_core:sum_user_account"), path=f"{_USERS}-allocated_cpus", metric="used_cpus",
+        labels=_WHO, read=_of_users("used_cpus"), tolerance=REFRESHED,
     ),
     Entry(
-        id="TP4", portal=_rule("allocated_memory:sum_user_account"), path=f"{_TOP}&by=cpus",
-        metric="allocated.memory_bytes", labels=_WHO,
-        read=_of_users(lambda row: row["allocated"]["memory_bytes"]), note=HELD,
+        id="TP4", portal=_rule("allocated_memory:sum_user_account"), path=f"{_USERS}-allocated_cpus",
+        metric="allocated_memory_bytes", labels=_WHO, read=_of_users("allocated_memory_bytes"), note=HELD,
     ),
     Entry(
-        id="TP5", portal=_rule("max_memory:sum_user_account"), path=f"{_TOP}&by=cpus", metric="used.memory_peak",
-        labels=_WHO, read=_of_users(lambda row: row["used"]["memory_peak"]["value"]),
+        id="TP5", portal=_rule("max_memory:sum_user_account"), path=f"{_USERS}-allocated_cpus",
+        metric="memory_peak_bytes", labels=_WHO, read=_of_users("memory_peak_bytes"),
     ),
     Entry(
         id="TP6", portal="topk(100, sum(slurm_job:allocated_gpu:count_user_account{$F}) by (user, account))",
-        path=f"{_TOP}&by=gpus", metric="value", labels=_WHO, read=_of_users(lambda row: row["value"]), picks=HELD,
+        path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1", metric="allocated_gpus", labels=_WHO,
+        read=_of_users("allocated_gpus"), picks=HELD,
     ),
     Entry(
-        id="TP7", portal=_rule("used_gpu:sum_user_account"), path=f"{_TOP}&by=gpus", metric="used.gpus",
-        labels=_WHO, read=_of_users(lambda row: row["used"]["gpus"]["value"]),
+        id="TP7", portal=_rule("used_gpu:sum_user_account"), path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1",
+        metric="used_gpus", labels=_WHO, read=_of_users("used_gpus"),
     ),
     Entry(
-        id="TP8", portal=_rule("non_idle_gpu:sum_user_account"), path=f"{_TOP}&by=gpus", metric="used.busy_gpus",
-        labels=_WHO, read=_of_users(lambda row: row["used"]["busy_gpus"]["value"]),
-        note="Nobody is missing whose GPUs are all idle: theirs is 0.",
+        id="TP8", portal=_rule("non_idle_gpu:sum_user_account"),
+        path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1", metric="busy_gpus", labels=_WHO,
+        read=_of_users("busy_gpus"), note="Nobody is missing whose GPUs are all idle: theirs is 0.",
     ),
     Entry(
         id="TP9", portal='count(slurm_job_core_usage_total{slurmjobid=~"$JOBS", $F}) by (slurmjobid)', path=_JOBS,
-        metric="allocated.cpus", labels=_JOB, read=_of_jobs(lambda row: row["allocated"]["cpus"]), note=HELD,
+        metric="allocated_cpus", labels=_JOB, read=_of_jobs("allocated_cpus"), note=HELD,
     ),
     Entry(
         id="TP10",
         portal='sum(rate(slurm_job_core_usage_total{slurmjobid=~"$JOBS", $F}[2m]) / 1000000000) by (slurmjobid)',
-        path=_JOBS, metric="use.cpus", labels=_JOB, read=_of_jobs(lambda row: row["use"]["cpus"]["value"]),
-        tolerance=REFRESHED,
+        path=_JOBS, metric="used_cpus", labels=_JOB, read=_of_jobs("used_cpus"), tolerance=REFRESHED,
     ),
     Entry(
         id="TP11", portal='sum(slurm_job_memory_limit{slurmjobid=~"$JOBS", $F}) by (slurmjobid)', path=_JOBS,
-        metric="allocated.memory_bytes", labels=_JOB, read=_of_jobs(lambda row: row["allocated"]["memory_bytes"]),
-        note=HELD,
+        metric="allocated_memory_bytes", labels=_JOB, read=_of_jobs("allocated_memory_bytes"), note=HELD,
     ),
     Entry(
         id="TP12", portal='sum(slurm_job_memory_max{slurmjobid=~"$JOBS", $F}) by (slurmjobid)', path=_JOBS,
-        metric="use.memory_peak", labels=_JOB, read=_of_jobs(lambda row: row["use"]["memory_peak"]["value"]),
+        metric="memory_peak_bytes", labels=_JOB, read=_of_jobs("memory_peak_bytes"),
     ),
 )  # fmt: skip

@@ -88,8 +88,8 @@ def test_the_least_of_grants_shows_the_jobs_and_says_what_is_missing(site: Site)
     site.start()
     assert site.value("hpc_aggregator_source_up", source="slurmacct", cluster=site.cluster) == 1
     (job,) = site.wait(lambda: site.data("/jobs")["jobs"], "the job")
-    assert (job["user"], job["account"], job["allocated"]["cpus"]) == ("ann", "phys", 4)
-    assert (job["qos"], job["allocated"]["gpus"]) == ("", {})
+    assert (job["user"], job["account"], job["allocated_cpus"]) == ("ann", "phys", 4)
+    assert (job["qos"], job["gpus"]) == ("", [])
     found = warnings(site)
     assert [each.partition(" ")[0] for each in found] == [*SMALL]
     said = check(site)

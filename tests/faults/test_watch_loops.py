@@ -52,7 +52,8 @@ def test_a_loop_that_hangs_is_withdrawn_and_named_and_systemd_is_told_nothing(
         assert health(site)[1] == f"Unhealthy: no progress: cluster {site.cluster}\n"
         assert systemd.falls_silent()
     site.wait(jobs, "the jobs")
-    assert health(site)[0] == 200
+    # What is joined is shown before the loop has come to its end.
+    site.wait(lambda: health(site)[0] == 200, "a service that is healthy")
     assert systemd.hears("WATCHDOG=1")
     log = site.service.daemon.log.read_text()
     assert log.count("not refreshed in time") == log.count("refreshed again") == 1

@@ -12,14 +12,16 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from aggregator.api.application import setup_routes
+from aggregator.api.application import add_lists, setup_routes
+from aggregator.api.cluster_lists import cluster_lists
+from aggregator.app.layouts import CLUSTERS
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service
 
 CLUSTER = "/api/v1/clusters/demo"
 # What a route does not answer without.
-_NEEDED = {"/top": "by=wasted_cpus", "/jobs/summary": "since=now-1d"}
+_NEEDED = {"/jobs/history": "since=now-1d", "/jobs/summary": "since=now-1d"}
 
 
 class Demo:
@@ -66,6 +68,7 @@ def routes() -> list[str]:
     """List the patterns of all GET routes of the API."""
     app = web.Application()
     setup_routes(app)
+    add_lists(app, cluster_lists(CLUSTERS))
     return sorted(
         {route.resource.canonical for route in app.router.routes() if route.method == "GET" and route.resource}
     )
@@ -103,15 +106,25 @@ def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
 def _owners(demo: Demo) -> Iterator[dict[str, str]]:
     # Under no account is what users do on Lustre outside of jobs.
     users = [row for row in demo.data(f"{CLUSTER}/users")["users"] if row["account"]]
-    busiest = sorted(users, key=lambda row: row["jobs"].get("running", 0), reverse=True)
+    busiest = sorted(users, key=running, reverse=True)
     for row in busiest[:2]:
         yield {"cluster": "demo", "user": row["user"], "account": row["account"]}
+
+
+def running(row: dict[str, Any]) -> int:
+    """Count the running jobs of a user or account."""
+    return sum(each["count"] for each in row["jobs"] if each["state"] == "running")
 
 
 def _kinds_of_runs(demo: Demo) -> list[dict[str, Any]]:
     """Choose a run of each kind: by state, partition, QOS, array and heterogeneous job."""
     kinds = {
-        (run["state"], run["partition"], run["qos"], bool(run["array"]), bool(run["het"])): run for run in demo.runs()
+        (
+            *(run[name] for name in ("state", "partition", "qos")),
+            run["array_job_id"] is None,
+            run["het_job_id"] is None,
+        ): run
+        for run in demo.runs()
     }
     return list(kinds.values())
 
@@ -136,10 +149,10 @@ def assert_nodes(demo: Demo) -> list[dict[str, Any]]:
     """Hold what runs have on each node against what it has and what slurmctld says; give the nodes."""
     held: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for run in (run for run in demo.runs() if run["state"] == "running"):
-        assert run["allocated"]["nodes"] == len(set(run["nodes"]))
+        assert run["allocated_nodes"] == len(set(run["nodes"]))
         for node in run["nodes"]:
-            amounts = {"cpus": run["allocated"]["cpus"], "memory_bytes": run["allocated"]["memory_bytes"]}
-            amounts["gpus"] = sum(run["allocated"]["gpus"].values())
+            amounts = {"cpus": run["granted_cpus"], "memory_bytes": run["granted_memory_bytes"]}
+            amounts["gpus"] = sum(each["count"] for each in run["gpus"])
             held[node].update({name: amount // len(run["nodes"]) for name, amount in amounts.items()})
     nodes = [node for node in demo.rows(f"{CLUSTER}/nodes", "nodes") if node["kind"] == "compute"]
     for node in nodes:

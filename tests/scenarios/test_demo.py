@@ -114,9 +114,9 @@ def test_the_cluster_is_the_sum_of_its_jobs(demo: Demo) -> None:
         if cluster["as_of_time"] == again["as_of_time"]:
             break
     running = [run for run in runs if run["state"] == "running"]
-    assert sum(run["allocated"]["cpus"] for run in running) == cluster["allocated"]["cpus"]
+    assert sum(run["allocated_cpus"] for run in running) == cluster["allocated"]["cpus"]
     assert len(running) == cluster["jobs"]["running"]
-    pending = sum((run["array"] or {}).get("pending_tasks") or 1 for run in runs if run["state"] == "pending")
+    pending = sum(run["pending_tasks"] or 1 for run in runs if run["state"] == "pending")
     assert pending == cluster["jobs"]["pending"]
     partitions = demo.data(f"{CLUSTER}/partitions")["partitions"]
     assert all(partition["slurmctld"] for partition in partitions)
@@ -147,16 +147,16 @@ def test_storage_adds_up_and_somebody_is_near_a_quota(demo: Demo) -> None:
 
 def test_times_are_in_order_and_ended_runs_are_there(demo: Demo) -> None:
     runs, now = demo.runs(), time.time()
-    ended = demo.rows(f"{CLUSTER}/jobs?since=now-6h", "jobs")
+    ended = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h", "jobs")
     for run in (*runs, *ended):
-        known = [run[f"{name}_timestamp"] for name in ("submit", "eligible", "start", "end")]
+        known = [run[f"{name}_timestamp_seconds"] for name in ("submit", "eligible", "start", "end")]
         times = [each for each in known if each is not None]
         assert times == sorted(times), run
         assert times[-1] <= now
     assert {run["state"] for run in ended} >= {
         "completed", "failed", "cancelled", "out_of_memory", "requeued", "node_fail",
     }  # fmt: skip
-    names = "".join(run["name"] for run in (*runs, *ended))
+    names = "".join(run["job_name"] for run in (*runs, *ended))
     assert all(character in names for character in '"\n🧬\\')
 
 
@@ -168,14 +168,17 @@ def test_every_rule_of_waste_has_a_job_and_a_blind_node_accuses_nobody(demo: Dem
     assert blind["unobserved"]["cause"] == "exporter_down"
     alone = [run for run in demo.runs() if run["state"] == "running" and run["nodes"] == ["nc0003"]]
     for run in alone:
-        assert not run["use"]["cpus"] or run["use"]["cpus"]["coverage"] == 0.0 or run["use"]["cpus"]["value"] is None
-        assert run["waste"]["findings"] == []
+        assert run["used_cpus"] is None or run["coverage"]["cpu"] == 0.0
+        assert run["waste"] == []
 
 
 def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: Demo) -> None:
-    ended = demo.rows(f"{CLUSTER}/jobs?since=now-6h", "jobs")
+    ended = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h", "jobs")
     seen: Counter[str] = Counter()
-    chosen = {(run["state"], bool(run["array"]), run["name"].partition("_")[0]): run for run in (*demo.runs(), *ended)}
+    chosen = {
+        (run["state"], run["array_job_id"] is None, run["job_name"].partition("_")[0]): run
+        for run in (*demo.runs(), *ended)
+    }
     for run in chosen.values():
         whole = demo.data(f"{CLUSTER}/jobs/{run['job_id']}")["runs"]
         around = next((each.get("around") for each in whole if each["run_id"] == run["run_id"]), None)
@@ -186,19 +189,20 @@ def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: 
         if run["state"] == "completed":
             assert around["exit"] == {"status": 0, "signal": 0}
             used = around["recorded"]["cpu_seconds"]["value"]
-            assert 0 < used <= run["elapsed_seconds"] * run["allocated"]["cpus"] + 5
+            assert 0 < used <= run["elapsed_seconds"] * run["allocated_cpus"] + 5
     for name in ("steps", "exit", "array_tasks", "dependencies.depends_on", "reservation", "cancelled_by_uid",
                  "components", "node_events"):  # fmt: skip
         assert seen[name], f"{name} of {seen}"
 
 
 def test_node_failures_are_events_of_the_node_and_ends_of_its_jobs(demo: Demo) -> None:
-    failed = demo.rows(f"{CLUSTER}/jobs?since=now-6h&state=node_fail", "jobs")
+    failed = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h&state=node_fail", "jobs")
     assert failed
     run = failed[0]
     events = [event for node in run["nodes"] for event in demo.data(f"{CLUSTER}/nodes/{node}/events")["events"]]
     assert any(
-        event["start_timestamp"] == run["end_timestamp"] and "not_responding" in event["states"] for event in events
+        event["start_timestamp"] == run["end_timestamp_seconds"] and "not_responding" in event["states"]
+        for event in events
     )
     (reservation, maintenance) = demo.data(f"{CLUSTER}/reservations")["reservations"]
     assert reservation["name"] == "workshop"
@@ -207,15 +211,17 @@ def test_node_failures_are_events_of_the_node_and_ends_of_its_jobs(demo: Demo) -
 
 def test_after_a_restart_it_is_the_same_cluster(demo: Demo) -> None:
     jobs = {run["run_id"]: run for run in demo.runs() if run["state"] == "running"}
-    old = demo.rows(f"{CLUSTER}/jobs?since=now-3h&until=now-30m", "jobs")
+    old = demo.rows(f"{CLUSTER}/jobs/history?since=now-3h&until=now-30m", "jobs")
     joules = demo.total("hpc_user_energy_joules_total")
     demo.service.stop()
     demo.start()
     again = {run["run_id"]: run for run in demo.runs()}
     same = [run for number, run in jobs.items() if number in again]
     assert len(same) > 0.8 * len(jobs)
-    assert all(again[run["run_id"]]["start_timestamp"] == run["start_timestamp"] for run in same)
-    known = {run["run_id"]: run["end_timestamp"] for run in demo.rows(f"{CLUSTER}/jobs?since=now-4h", "jobs")}
-    assert all(known[run["run_id"]] == run["end_timestamp"] for run in old)
+    assert all(again[run["run_id"]]["start_timestamp_seconds"] == run["start_timestamp_seconds"] for run in same)
+    known = {
+        run["run_id"]: run["end_timestamp_seconds"] for run in demo.rows(f"{CLUSTER}/jobs/history?since=now-4h", "jobs")
+    }
+    assert all(known[run["run_id"]] == run["end_timestamp_seconds"] for run in old)
     assert demo.total("hpc_user_energy_joules_total") >= joules
     assert_sums(demo)

@@ -149,9 +149,10 @@ def _check_list(site: Site) -> None:
     assert [row["feature"] for row in site.data(f"/licences?cursor={first['next_cursor']}")["licences"]] == ["matlab"]
     assert site.data("/licences?feature=matlab") == {
         "licences": [{"feature": "matlab", "installed": 9.0, "used": 0.0, "held": 0.0}], "next_cursor": None,
+        "total": 1,
     }  # fmt: skip
     status, body = site.service.get(f"/api/v1/clusters/{site.cluster}/licences?featur=matlab")
-    assert (status, "unknown parameter; known are cursor, feature, limit" in body.decode()) == (400, True)
+    assert (status, "featur: no such parameter, did you mean feature?" in body.decode()) == (400, True)
     assert ("licences", True) in [
         (each["source"], each["up"]) for each in site.service.data("/api/v1/status")["sources"]
     ]

@@ -8,7 +8,9 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.application import create_app
-from aggregator.api.part_tables import PartTable
+from aggregator.api.cluster_lists import cluster_lists
+from aggregator.api.lists import ClusterList
+from aggregator.app.layouts import CLUSTERS
 from aggregator.config import State
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
@@ -49,7 +51,7 @@ class Service:
     replicas: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, FakeSeries] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
-    tables: Sequence[PartTable] = ()
+    lists: Sequence[ClusterList] = cluster_lists(CLUSTERS)
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
 
@@ -63,7 +65,7 @@ class Service:
             lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
             series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
-            replicas=self.replicas, tables=self.tables,
+            replicas=self.replicas, lists=self.lists,
         )  # fmt: skip
 
     async def get(self, path: str, **request: Any) -> ClientResponse:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from aggregator.api.application import setup_routes
+from aggregator.api.application import add_lists, setup_routes
 from aggregator.api.areas import (
     API,
     AREA_OF_ROUTE,
@@ -17,7 +17,9 @@ from aggregator.api.areas import (
     STAFF,
     WHOAMI,
 )
+from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.tokens.store import TokenStore
+from aggregator.app.layouts import CLUSTERS as LAYOUT
 
 from .builders import FakeReload, make_status
 from .conftest import Service
@@ -44,6 +46,7 @@ PATHS = {
 def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
     app = web.Application()
     setup_routes(app)
+    add_lists(app, cluster_lists(LAYOUT))
     assert {resource.canonical for resource in app.router.resources()} == AREA_OF_ROUTE.keys()
     assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
 

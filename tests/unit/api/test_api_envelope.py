@@ -65,7 +65,7 @@ async def test_there_are_no_warnings_where_there_is_nothing_to_warn_of(service: 
     publish_jobs(service.store)
 
     body = await (await service.get(JOBS)).json()
-    assert body == {"status": "success", "data": {"jobs": [], "next_cursor": None}}
+    assert body == {"status": "success", "data": {"jobs": [], "next_cursor": None, "total": 0}}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2", "/api/v1/clusters/", "/favicon.ico"])

@@ -24,10 +24,10 @@ async def test_an_unknown_parameter_is_named_with_those_that_are_known(service: 
     publish_jobs(service.store, make_job())
 
     expected = (
-        "usr: unknown parameter; known are account, array, cursor, id, limit, name, node, partition, qos, severity,"
-        " since, state, time, until, user, waste"
+        "usr: unknown parameter; known are account, array, cursor, id, limit, name, node, partition, qos, since, state,"
+        " time, until, user"
     )
-    assert await service.failure(f"{JOBS}?usr=alice") == (400, "bad_data", expected)
+    assert await service.failure(f"{JOBS}/history?usr=alice") == (400, "bad_data", expected)
 
 
 @pytest.mark.parametrize("path", ["clusters", "clusters/narval", "clusters/narval/jobs/1", "storage", "status"])
@@ -100,7 +100,7 @@ def test_a_cursor_of_a_name_is_read_as_it_was_written(name: str) -> None:
 async def test_a_tampered_cursor_is_refused(service: Service, cursor: str) -> None:
     publish_jobs(service.store, make_job())
 
-    expected = 400, "bad_data", "cursor: must be the next_cursor of an earlier answer of the same path"
+    expected = 400, "bad_data", "cursor: must be the next_cursor of an earlier answer of the same path and order"
     assert await service.failure(f"{JOBS}?cursor={cursor}") == expected
 
 

@@ -56,9 +56,9 @@ async def test_users_are_listed_by_account_and_name_with_their_energy(service: S
     rows = (await service.data(f"{CLUSTER}/users"))["users"]
 
     assert keys(rows) == [("def-kim", "alice"), ("def-kim", "bob"), ("def-kim", "zoe"), ("sub", 'c"\n🚀')]
-    assert (rows[0]["power"]["value"], rows[0]["energy"]["energy"]["value"]) == (120.0, 3.6e6)
-    assert rows[0]["waste_jobs"] == [{"reason": "cpu_low", "severity": "warning", "jobs": 1}]
-    assert (rows[1]["energy"], rows[1]["power"]) == (None, None)
+    assert (rows[0]["power_watts"], rows[0]["energy_joules_total"]) == (120.0, 3.6e6)
+    assert rows[0]["waste"] == [{"reason": "cpu_low", "severity": "warning", "count": 1}]
+    assert (rows[1]["energy_joules_total"], rows[1]["power_watts"], rows[1]["costs"]) == (None, None, [])
 
 
 async def test_who_has_no_open_job_still_has_energy(service: Service) -> None:

@@ -87,13 +87,13 @@ async def test_a_run_that_only_slurmacct_knows_is_not_judged(service: Service) -
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("?waste=cpu_low", [4, 2]),
-        ("?waste=cpu_low,gpu_unused", [4, 3, 2]),
+        ("?reason=cpu_low", [4, 2]),
+        ("?reason=cpu_low,gpu_unused", [4, 3, 2]),
         ("?severity=critical", [4, 3]),
         ("?severity=Warning&severity=critical", [4, 3, 2]),
-        ("?waste=cpu_serial", []),
-        ("?waste=cpu_low&severity=critical&user=alice", []),
-        ("?waste=gpu_unused&severity=critical", [4, 3]),
+        ("?reason=cpu_serial", []),
+        ("?reason=cpu_low&severity=critical&user=alice", []),
+        ("?reason=gpu_unused&severity=critical", [4, 3]),
     ],
 )
 async def test_the_list_is_narrowed_to_findings(service: Service, query: str, expected: list[int]) -> None:
@@ -107,9 +107,9 @@ async def test_the_list_is_narrowed_to_findings(service: Service, query: str, ex
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("?waste=cpu", 'waste: must be one of cpu_low, cpu_serial, gpu_unused, got "cpu"'),
+        ("?reason=cpu", 'reason: must be one of cpu_low, cpu_serial, gpu_unused, got "cpu"'),
         ("?severity=bad", 'severity: must be one of critical, warning, got "bad"'),
-        ("?waste=", "waste: must not be empty"),
+        ("?reason=", 'reason: must be one of cpu_low, cpu_serial, gpu_unused, got ""'),
     ],
 )
 async def test_a_mistyped_rule_is_named_with_those_that_there_are(service: Service, query: str, expected: str) -> None:

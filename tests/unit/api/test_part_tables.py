@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from aggregator.api.part_tables import PartTable
+from aggregator.api.cluster_lists import part_list
 from aggregator.api.tokens.store import TokenStore
 from aggregator.engine.column import Column, Table
 from tests.unit.api.builders import NOW, make_status, publish_jobs
@@ -33,7 +33,7 @@ PATH = "/api/v1/clusters/narval/tapes"
 
 @pytest.fixture
 async def tapes(idle_service: Service, aiohttp_client: Any) -> Service:
-    idle_service.tables = (PartTable("tapes", TAPES), PartTable("tapes", TOTAL))
+    idle_service.lists = (part_list("tapes", TAPES), part_list("tapes", TOTAL))
     frames = {
         "tapes": pl.DataFrame(ROWS, schema=TAPES.schema, orient="row"), "tape_total": pl.DataFrame({"tapes": [7.0]}),
     }  # fmt: skip
@@ -51,22 +51,24 @@ async def test_pages_are_by_the_labels_and_have_every_row_once(tapes: Service) -
         data = await tapes.data(f"{PATH}?limit=1" + (f"&cursor={cursor}" if cursor else ""))
         found += data["tapes"]
         cursor = data["next_cursor"]
-    assert [tuple(row.values()) for row in found] == [(None, 1, 0.0), ("east", 10, None), ("east", 9, 4.0),
-                                                      ("west", 2, 1.0)]  # fmt: skip
+    assert [tuple(row.values()) for row in found] == [("east", 9, 4.0), ("east", 10, None), ("west", 2, 1.0),
+                                                      (None, 1, 0.0)]  # fmt: skip
     assert found[0].keys() == {"library", "number", "mounted"}
 
 
-async def test_filters_are_the_columns_of_the_labels(tapes: Service) -> None:
+async def test_it_has_the_grammar_of_every_list(tapes: Service) -> None:
     chosen = await tapes.data(f"{PATH}?library=east,west&number=9&number=2")
     assert [row["number"] for row in chosen["tapes"]] == [9, 2]
-    status, _, error = await tapes.failure(f"{PATH}?mounted=1")
-    assert (status, error) == (400, "mounted: unknown parameter; known are cursor, library, limit, number")
+    many = await tapes.data(f"{PATH}?min_mounted=1&sort=-mounted&fields=number,mounted")
+    assert many["tapes"] == [{"number": 9, "mounted": 4.0}, {"number": 2, "mounted": 1.0}]
+    status, _, error = await tapes.failure(f"{PATH}?mouted=1")
+    assert (status, error) == (400, "mouted: no such parameter, did you mean mounted?")
     assert (await tapes.failure(f"{PATH}?cursor=x"))[0] == 400
 
 
 async def test_a_table_without_labels_is_one_page(tapes: Service) -> None:
     path = "/api/v1/clusters/narval/tape_total"
-    assert await tapes.data(path) == {"tape_total": [{"tapes": 7.0}], "next_cursor": None}
+    assert await tapes.data(path) == {"tape_total": [{"tapes": 7.0}], "next_cursor": None, "total": 1}
 
 
 async def test_a_part_that_has_never_been_read_is_not_an_empty_list(tapes: Service) -> None:
@@ -89,7 +91,7 @@ async def test_every_list_of_a_part_is_the_staffs(tapes: Service, aiohttp_client
     staff, user = make_token(file, "staff000", "read:all"), make_token(file, "alice000", "read:own", user="alice")
     scraper = make_token(file, "scraper0", "metrics")
     client = await aiohttp_client(tapes.app(open_areas=frozenset(), tokens=TokenStore(file)))
-    for each in tapes.tables:
-        path = f"/api/v1/clusters/narval/{each.table.name}"
+    for each in tapes.lists:
+        path = f"/api/v1/clusters/narval/{each.listed.name}"
         shown = ({}, bearer(user), bearer(scraper), bearer(staff))
         assert [(await client.get(path, headers=headers)).status for headers in shown] == [401, 403, 403, 200]

@@ -9,10 +9,12 @@ import pytest
 from aiohttp import web
 
 import aggregator.api.jobs as jobs
+import aggregator.api.lists as lists
 from aggregator.api.access import HEALTH
 from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.engine.query import ListPage
 from tests.clouds import make_instance
 from tests.spaces import Space
 
@@ -24,7 +26,7 @@ from .tokens import bearer, make_token
 CLUSTER = "/api/v1/clusters/narval"
 SPACE = Space("def-kim")
 OF_SNAPSHOT = (
-    JOBS, f"{JOBS}?user=alice", f"{CLUSTER}/top?by=cpus", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
+    JOBS, f"{JOBS}?user=alice", f"{JOBS}?group_by=user", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
     f"{CLUSTER}/accounts", f"{CLUSTER}/accounts/def-kim", f"{CLUSTER}/qos", f"{CLUSTER}/partitions", "/api/v1/storage",
     "/api/v1/storage/project", "/api/v1/storage/project/groups/def-kim", "/api/v1/storage/project/users",
     "/api/v1/cloud/projects", "/api/v1/cloud/projects/def-kim-dev", "/api/v1/cloud/projects/def-kim-dev/instances",
@@ -37,13 +39,13 @@ class Made:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.jobs = 0
-        self._write = jobs.live_json
-        monkeypatch.setattr(jobs, "live_json", self.write)
+        self._find = lists.page_of
+        monkeypatch.setattr(lists, "page_of", self.find)
 
-    def write(self, *arguments: Any) -> Any:
-        rows = self._write(*arguments)
-        self.jobs += len(rows)
-        return rows
+    def find(self, *arguments: Any) -> ListPage:
+        page = self._find(*arguments)
+        self.jobs += page.rows.height
+        return page
 
 
 @pytest.fixture
@@ -171,8 +173,8 @@ async def test_what_is_not_of_the_snapshot_is_looked_up_each_time(
         return await list_ended(request, *arguments)
 
     monkeypatch.setattr(jobs, "list_ended", noticed)
-    _, etag, _, _ = await ask(service, f"{JOBS}?{query}")
-    assert (await ask(service, f"{JOBS}?{query}", etag))[0] == 304
+    _, etag, _, _ = await ask(service, f"{JOBS}/history?{query}")
+    assert (await ask(service, f"{JOBS}/history?{query}", etag))[0] == 304
     assert looked == [query, query]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from aggregator.api.cluster_lists import cluster_lists
 from aggregator.app.errors import StartError
-from aggregator.app.extensions import OUR_SOURCES, parts_of_others, sources_of_others, tables_of
+from aggregator.app.extensions import OUR_SOURCES, parts_of_others, sources_of_others
 from aggregator.app.layouts import CLUSTERS, clusters_with
 from aggregator.app.serve import timing_of
 from aggregator.app.site import open_site
@@ -105,7 +106,8 @@ def test_a_part_of_others_comes_last_and_ours_are_as_they_are(install: Install) 
     install(tapes=extension(part()))
     layout = clusters_with(parts_of_others())
     assert [each.name for each in layout.parts] == [*(each.name for each in CLUSTERS.parts), "tapes"]
-    assert [(each.part, each.table.name) for each in tables_of(parts_of_others())] == [("tapes", "tapes")]
+    lists = [each.path for each in cluster_lists(layout, parts_of_others())]
+    assert lists[-1] == "/api/v1/clusters/{cluster}/tapes"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,171 @@
+"""The lists of a cluster: what each shows, of which frame, and which rows an identity may see."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import polars as pl
+from aiohttp import web
+
+from aggregator.api.lists import ClusterList, OfView
+from aggregator.api.owner_rows import Owner, key_of, owner_rows, table_of
+from aggregator.api.part_tables import check_read
+from aggregator.api.selection import means
+from aggregator.api.visibility import with_children
+from aggregator.engine.column import Table
+from aggregator.engine.listed import Condition, Derived, Filters, Listed, Nested
+from aggregator.engine.part import Layout, Part
+from aggregator.engine.query import QueryError
+from aggregator.model.accounting import JobState
+from aggregator.model.jobid import JobIdError, parse_job_id
+from aggregator.model.view import ClusterView
+from aggregator.model.waste import SEVERITIES
+from aggregator.parts.waste.rules import Compiled
+
+# Columns of `jobs` that other columns are made of, or that are labels of families only.
+_STEPS_OF_JOBS: Final = frozenset({
+    "job_name_label", "is_owner", "association_id", "gpu_types", "suspended_since", "granted_gpus_by_type",
+    "granted_licenses", "requested_gpus_by_type", "ledger_since_seconds", "ledger_until_seconds", "ledger_gpu_seconds",
+    "ledger_gpu_used_seconds", "has_gpu_time", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
+    "gpu_partly_unseen_seconds", "shown_node_watts", "shown_gpu_watts", "lustre_is_own",
+})  # fmt: skip
+LISTS_PATH: Final = "/api/v1/clusters/{cluster}/"
+_STATES: Final = frozenset(state.name.lower() for state in JobState)
+
+
+def _display_id() -> pl.Expr:
+    """Write ids as sacct does: `123`, `123_4`, `123_[…]`, `123+1`."""
+    task = pl.col("array_task_id").cast(pl.String).fill_null("[…]")
+    component = pl.format("{}+{}", "het_job_id", "het_offset")
+    is_component = pl.col("het_job_id").is_not_null() & pl.col("het_offset").is_not_null()
+    return (
+        pl.when(pl.col("array_job_id").is_not_null()).then(pl.format("{}_{}", "array_job_id", task))
+        .when(is_component).then(component).otherwise(pl.col("job_id").cast(pl.String))
+    )  # fmt: skip
+
+
+_IDS: Final = (Derived(name="id", value=_display_id(), help="The id as sacct writes it: 123, 123_4 or 123+1."),)
+# Each is a condition of its own.
+MAX_IDS: Final = 20
+
+
+def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ClusterList, ...]:
+    """Give the lists of a cluster's tables, those of other packages' parts too."""
+    return (
+        _jobs(layout), _owners(layout, "user"), _owners(layout, "account"),
+        *(part_list(part.name, layout.tables[table.name]) for part in others for table in part.tables),
+    )  # fmt: skip
+
+
+def _jobs(layout: Layout) -> ClusterList:
+    listed = Listed(
+        name="jobs", table=layout.tables["jobs"], order=("-job_id", "-run_id"), hidden=_STEPS_OF_JOBS, derived=_IDS,
+        nested=_of_jobs(layout),
+        conditions={
+            "id": _ids, "node": _nodes, "partition": _partitions, "account": in_accounts, "with_children": _nothing,
+        },
+        choices={
+            "state": lambda _: _STATES, "severity": lambda _: SEVERITIES, "reason": _reasons,
+            "with_children": lambda _: _YES_NO,
+        },
+    )  # fmt: skip
+    return ClusterList(listed=listed, frame=lambda view: view.frames["jobs"], sees=lambda sight: sight.seen)
+
+
+def ended_jobs(layout: Layout) -> Listed:
+    """Give what is shown of finished runs: what the parts of a layout say of them."""
+    return Listed(
+        name="jobs", table=layout.tables["jobs"], order=("-end_timestamp_seconds", "-run_id"), hidden=_STEPS_OF_JOBS,
+        derived=_IDS, nested=_of_jobs(layout),
+    )  # fmt: skip
+
+
+def _of_jobs(layout: Layout) -> tuple[Nested, ...]:
+    rates = ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
+    return tuple(
+        Nested(name=name, table=layout.tables[table], on=("run_id",), columns=columns, help=text)
+        for name, table, columns, text in (
+            ("gpus", "job_gpus", ("gpu_type", "count"), "GPUs that it holds, by type."),
+            ("waste", "waste", ("reason", "severity", "value"), "What the rules of waste have found."),
+            ("lustre", "job_lustre", ("filesystem", *rates), "Its rates by file system."),
+            ("costs", "job_costs", ("component", "currency", "amount"), "Costs by component."),
+        )
+        if table in layout.tables
+    )
+
+
+def _owners(layout: Layout, of: Owner) -> ClusterList:
+    tables, key = layout.tables, key_of(of)
+    nested = tuple(
+        Nested(name=name, table=tables[f"{of}_{table}"], on=key, columns=columns, help=text)
+        for name, table, columns, text in (
+            ("jobs", "states", ("state", "count"), "Jobs by state."),
+            ("gpus", "gpus", ("gpu_type", "count"), "GPUs that the jobs hold, by type."),
+            ("waste", "findings", ("reason", "severity", "count"), "Jobs by finding."),
+            ("costs", "costs", ("component", "currency", "amount"), "Costs by component."),
+        )
+    )
+    conditions: dict[str, Condition] = {"account": in_accounts, "with_children": _nothing}
+    listed = Listed(
+        name=f"{of}s", table=table_of(layout, of), order=key, nested=nested, conditions=conditions,
+        choices={"with_children": lambda _: _YES_NO},
+    )  # fmt: skip
+    return ClusterList(
+        listed=listed, frame=OfView(partial(owner_rows, of=of)),
+        sees=(lambda sight: sight.seen) if of == "user" else (lambda sight: sight.seen_accounts),
+    )  # fmt: skip
+
+
+def part_list(part: str, table: Table) -> ClusterList:
+    """Give the list of a table of another package's part, for the staff."""
+    order = tuple(table.labels.values()) or tuple(table.schema)[:1]
+
+    def check(request: web.Request, view: ClusterView) -> None:
+        check_read(request, view, part)
+
+    return ClusterList(
+        listed=Listed(name=table.name, table=table, order=order),
+        frame=OfView(lambda view: view.frames[table.name].sort(order, nulls_last=True)),
+        sees=lambda sight: pl.lit(sight.everything), check=check,
+    )  # fmt: skip
+
+
+_YES_NO: Final = frozenset({"true", "false"})
+
+
+def in_accounts(view: ClusterView, filters: Filters) -> pl.Expr:
+    """Tell which rows are of the accounts that are asked for; with_children=true adds those below."""
+    wanted = frozenset(filters["account"])
+    if "true" in filters.get("with_children", ()):
+        wanted = with_children(wanted, view)
+    return pl.col("account").is_in(sorted(wanted))
+
+
+def _nothing(view: ClusterView, filters: Filters) -> pl.Expr:
+    return pl.lit(True)
+
+
+def _reasons(view: ClusterView) -> frozenset[str]:
+    rules = view.context.get(Compiled)
+    return rules.names if rules else frozenset()
+
+
+def _ids(view: ClusterView, filters: Filters) -> pl.Expr:
+    """Tell which runs somebody means who writes these ids."""
+    texts = frozenset(filters["id"])
+    if len(texts) > MAX_IDS:
+        raise QueryError(f"id: must be at most {MAX_IDS} values, got {len(texts)}")
+    try:
+        return pl.any_horizontal(means(parse_job_id(text)) for text in sorted(texts))
+    except JobIdError as error:
+        raise QueryError(str(error)) from error
+
+
+def _nodes(view: ClusterView, filters: Filters) -> pl.Expr:
+    return pl.any_horizontal(pl.col("nodes").list.contains(name) for name in view.names.each(filters["node"]))
+
+
+def _partitions(view: ClusterView, filters: Filters) -> pl.Expr:
+    """Tell which runs are in these partitions: a pending one may name several, and waits in each of them."""
+    asked_for = pl.col("partition").str.split(",")
+    return pl.any_horizontal(asked_for.list.contains(name) for name in filters["partition"])
