@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -17,8 +17,7 @@ from aggregator.api.cloud import (
     get_instance_series,
     get_project,
     get_project_series,
-    list_instances,
-    list_projects,
+    list_clouds,
 )
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
@@ -27,8 +26,6 @@ from aggregator.api.groups import (
     get_group,
     get_group_series,
     get_space_series,
-    list_group_users,
-    list_space,
 )
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
@@ -56,7 +53,7 @@ from aggregator.api.keys import (
 )
 from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
-from aggregator.api.lists import ClusterList, handler_of
+from aggregator.api.lists import ListRoute, handler_of
 from aggregator.api.metrics import get_metrics
 from aggregator.api.nodes import (
     get_node,
@@ -105,13 +102,13 @@ def create_app(
     usage: UsageQueries,
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
-    lists: Sequence[ClusterList] = (),
+    lists: Sequence[ListRoute[Any]] = (),
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
     users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. lists are those
-    of a cluster.
+    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. lists have paths
+    of their own.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
@@ -173,20 +170,17 @@ _ROUTES: Final = (
     web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),
     web.get("/api/v1/storage/{filesystem}/groups/{group}", get_group),
     web.get("/api/v1/storage/{filesystem}/groups/{group}/series", get_group_series),
-    web.get("/api/v1/storage/{filesystem}/groups/{group}/users", list_group_users),
-    web.get("/api/v1/storage/{filesystem}/users", list_space),
     web.get("/api/v1/storage/{filesystem}/users/{user}/series", get_space_series),
     web.get("/api/v1/cloud/series", get_cloud_series),
-    web.get("/api/v1/cloud/projects", list_projects),
+    web.get("/api/v1/cloud", list_clouds),
     web.get("/api/v1/cloud/projects/{project}", get_project),
     web.get("/api/v1/cloud/projects/{project}/series", get_project_series),
-    web.get("/api/v1/cloud/projects/{project}/instances", list_instances),
     web.get("/api/v1/cloud/projects/{project}/instances/{uuid}", get_instance),
     web.get("/api/v1/cloud/projects/{project}/instances/{uuid}/series", get_instance_series),
 )
 
 
-def add_lists(app: web.Application, lists: Iterable[ClusterList]) -> None:
+def add_lists(app: web.Application, lists: Iterable[ListRoute[Any]]) -> None:
     """Add the path of every list."""
     app.add_routes([web.get(each.path, handler_of(each)) for each in lists])
 

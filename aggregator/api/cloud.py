@@ -14,9 +14,8 @@ from aggregator.api.freshness import cloud_failure, source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import absent
-from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
-from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Sight, sight_of
@@ -26,26 +25,16 @@ from aggregator.model.view import Snapshot
 from aggregator.queries.series import cloud_key
 
 _SERIES_SECONDS: Final = 7 * DAY_SECONDS
-_IDLE: Final = {"true": True, "false": False}
 _SHOWN: Final = 100
 
 
 @of_snapshot
-async def list_projects(request: web.Request) -> web.Response:
-    """Answer with the projects that the client may see, by cloud and name, page by page."""
-    asked = Parameters(request, "cloud", "project", "limit", "cursor")
-    names, after, limit = asked.many("project"), asked.cursor(str, 2), asked.limit()
-    sight, views = _sight(request), _views(request, asked)
-    seen = [sight.projects_of(view).with_columns(cloud=pl.lit(view.name)) for view in views]
-    found = pl.concat(seen) if seen else pl.DataFrame(schema={"cloud": pl.String, "project": pl.String})
-    asked_for = found.filter(pl.col("project").is_in(list(names))) if names else found
-    page, last = select_rows(asked_for, ("cloud", "project"), after, limit)
-    data = {
-        "clouds": [cloud_json(view, staff=sight.everything) for view in views],
-        "projects": [project_json(sums["cloud"], sums) for sums in page.iter_rows(named=True)],
-        "next_cursor": write_cursor(*last) if last else None,
-    }
-    return success(request, data, _warnings(request.app[STORE].current, asked))
+async def list_clouds(request: web.Request) -> web.Response:
+    """Answer with how fresh each cloud is and by which rule instances idle, to the staff with its totals."""
+    asked = Parameters(request, "cloud")
+    staff = _sight(request).everything
+    clouds = [cloud_json(view, staff=staff) for view in _views(request, asked)]
+    return success(request, {"clouds": clouds}, _warnings(request.app[STORE].current, asked))
 
 
 @of_snapshot
@@ -54,30 +43,6 @@ async def get_project(request: web.Request) -> web.Response:
     asked = Parameters(request, "cloud")
     view, sums = _find_project(request, asked)
     return success(request, project_json(view.name, sums), _warnings_of(request, view))
-
-
-@of_snapshot
-async def list_instances(request: web.Request) -> web.Response:
-    """Answer with the running instances of a project, by uuid, page by page."""
-    asked = Parameters(request, "cloud", "user", "idle", "limit", "cursor")
-    users, idle, after, limit = (
-        asked.many("user"),
-        asked.choice("idle", frozenset(_IDLE)),
-        asked.cursor(str, 2),
-        asked.limit(),
-    )
-    view, sums = _find_project(request, asked)
-    found = _instances(view, sums["project"])
-    found = found.filter(pl.col("user").is_in(list(users))) if users else found
-    found = found.filter(pl.col("idle") == _IDLE[idle]) if idle else found
-    page, last = select_rows(found, ("project", "uuid"), after, limit)
-    _audit(request, page)
-    staff = _sight(request).everything
-    data = {
-        "instances": [instance_json(view.name, each, staff=staff) for each in page.iter_rows(named=True)],
-        "next_cursor": write_cursor(*last) if last else None,
-    }
-    return success(request, data, _warnings_of(request, view))
 
 
 @of_snapshot
@@ -189,14 +154,14 @@ def _audit(request: web.Request, instances: pl.DataFrame) -> None:
 
 
 def _warnings(snapshot: Snapshot, asked: Parameters) -> list[str]:
-    return [text for name in _asked_clouds(snapshot, asked) for text in _cloud_warnings(snapshot, name)]
+    return [text for name in _asked_clouds(snapshot, asked) for text in cloud_warnings(snapshot, name)]
 
 
 def _warnings_of(request: web.Request, view: View) -> list[str]:
-    return list(_cloud_warnings(request.app[STORE].current, view.name))
+    return list(cloud_warnings(request.app[STORE].current, view.name))
 
 
-def _cloud_warnings(snapshot: Snapshot, name: str) -> Iterator[str]:
+def cloud_warnings(snapshot: Snapshot, name: str) -> Iterator[str]:
     """Name what is missing: inputs, and instances of hypervisors that do not answer."""
     yield from source_warnings(snapshot, name)
     view = snapshot.clouds.get(name)

@@ -1,17 +1,21 @@
 """The lists of a cluster: what each shows, of which frame, and which rows an identity may see."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 import polars as pl
 from aiohttp import web
 
-from aggregator.api.lists import ClusterList, OfView
+from aggregator.api.freshness import source_warnings
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.lists import ListRoute, OfView
+from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.owner_rows import Owner, key_of, owner_rows, table_of
 from aggregator.api.part_tables import check_read
 from aggregator.api.selection import means
-from aggregator.api.visibility import with_children
+from aggregator.api.visibility import Sight, sight_of, with_children
 from aggregator.engine.column import Table
 from aggregator.engine.listed import Condition, Derived, Filters, Listed, Nested
 from aggregator.engine.part import Layout, Part
@@ -49,7 +53,7 @@ _IDS: Final = (Derived(name="id", value=_display_id(), help="The id as sacct wri
 MAX_IDS: Final = 20
 
 
-def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ClusterList, ...]:
+def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ListRoute[ClusterView], ...]:
     """Give the lists of a cluster's tables, those of other packages' parts too."""
     return (
         _jobs(layout), _owners(layout, "user"), _owners(layout, "account"),
@@ -57,7 +61,7 @@ def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ClusterL
     )  # fmt: skip
 
 
-def _jobs(layout: Layout) -> ClusterList:
+def _jobs(layout: Layout) -> ListRoute[ClusterView]:
     listed = Listed(
         name="jobs", table=layout.tables["jobs"], order=("-job_id", "-run_id"), hidden=_STEPS_OF_JOBS, derived=_IDS,
         nested=_of_jobs(layout),
@@ -69,7 +73,7 @@ def _jobs(layout: Layout) -> ClusterList:
             "with_children": lambda _: _YES_NO,
         },
     )  # fmt: skip
-    return ClusterList(listed=listed, frame=lambda view: view.frames["jobs"], sees=lambda sight: sight.seen)
+    return _route(listed, lambda view: view.frames["jobs"], lambda sight: sight.seen)
 
 
 def ended_jobs(layout: Layout) -> Listed:
@@ -94,7 +98,7 @@ def _of_jobs(layout: Layout) -> tuple[Nested, ...]:
     )
 
 
-def _owners(layout: Layout, of: Owner) -> ClusterList:
+def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
     tables, key = layout.tables, key_of(of)
     nested = tuple(
         Nested(name=name, table=tables[f"{of}_{table}"], on=key, columns=columns, help=text)
@@ -110,23 +114,46 @@ def _owners(layout: Layout, of: Owner) -> ClusterList:
         name=f"{of}s", table=table_of(layout, of), order=key, nested=nested, conditions=conditions,
         choices={"with_children": lambda _: _YES_NO},
     )  # fmt: skip
-    return ClusterList(
-        listed=listed, frame=OfView(partial(owner_rows, of=of)),
-        sees=(lambda sight: sight.seen) if of == "user" else (lambda sight: sight.seen_accounts),
+    return _route(
+        listed, OfView(partial(owner_rows, of=of)),
+        (lambda sight: sight.seen) if of == "user" else (lambda sight: sight.seen_accounts),
     )  # fmt: skip
 
 
-def part_list(part: str, table: Table) -> ClusterList:
+def part_list(part: str, table: Table) -> ListRoute[ClusterView]:
     """Give the list of a table of another package's part, for the staff."""
     order = tuple(table.labels.values()) or tuple(table.schema)[:1]
 
-    def check(request: web.Request, view: ClusterView) -> None:
+    def find(request: web.Request) -> tuple[ClusterView, Sight]:
+        view, sight = find_seen(request)
         check_read(request, view, part)
+        return view, sight
 
-    return ClusterList(
-        listed=Listed(name=table.name, table=table, order=order),
-        frame=OfView(lambda view: view.frames[table.name].sort(order, nulls_last=True)),
-        sees=lambda sight: pl.lit(sight.everything), check=check,
+    return _route(
+        Listed(name=table.name, table=table, order=order),
+        OfView[ClusterView](lambda view: view.frames[table.name].sort(order, nulls_last=True)),
+        lambda sight: pl.lit(sight.everything), find,
+    )  # fmt: skip
+
+
+def find_seen(request: web.Request) -> tuple[ClusterView, Sight]:
+    """Give the view of the cluster in the path, whose jobs are known, and what the identity sees of it.
+
+    Raises NotFound, or Unavailable naming the source and its error.
+    """
+    view = find_accounted_cluster(request, request.app[STORE].current)
+    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+
+def _route(
+    listed: Listed,
+    frame: Callable[[ClusterView], pl.DataFrame],
+    sees: Callable[[Sight], pl.Expr],
+    find: Callable[[web.Request], tuple[ClusterView, Sight]] = find_seen,
+) -> ListRoute[ClusterView]:
+    return ListRoute(
+        path=f"{LISTS_PATH}{listed.name}", listed=listed, find=find, frame=frame, sees=lambda sight, _: sees(sight),
+        warn=lambda request, view: source_warnings(request.app[STORE].current, view.cluster),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""GET /api/v1/storage/{filesystem}/groups/… and /users/…: who has how much of a quota, and had."""
+"""GET /api/v1/storage/{filesystem}/groups/{group} and …/users/{user}/series: what one has of a quota, and had."""
 
 from typing import Final
 
@@ -11,9 +11,8 @@ from aggregator.api.errors import NotFound
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lookup import find_filesystem
-from aggregator.api.parameters import Parameters, write_cursor
+from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
-from aggregator.api.selection import select_rows
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
 from aggregator.api.storage_representation import head_json, quota_json, spaces_json
@@ -37,21 +36,6 @@ async def get_group(request: web.Request) -> web.Response:
     (space,) = spaces_json(view, "group", [row])
     data = {**head_json(view), "group": row["group"], **space, "quota": quota_json(row)}
     return success(request, data, storage_warnings(request.app[STORE].current, view))
-
-
-@of_snapshot
-async def list_group_users(request: web.Request) -> web.Response:
-    """Answer with the users in one group, by name, page by page."""
-    view, sight = _look(request)
-    group = _find_group(request, view, sight)["group"]
-    return _users(request, view, sight.spaces_of(view).filter(pl.col("group") == group))
-
-
-@of_snapshot
-async def list_space(request: web.Request) -> web.Response:
-    """Answer with what users have, by group and name, page by page; without group is what is of all groups."""
-    view, sight = _look(request)
-    return _users(request, view, sight.spaces_of(view))
 
 
 async def get_group_series(request: web.Request) -> web.Response:
@@ -84,23 +68,6 @@ def _find_group(request: web.Request, view: View, sight: Sight) -> Json:
     for row in sight.groups_of(view).filter(pl.col("group") == name).iter_rows(named=True):
         return row
     raise NotFound(f'group "{name[:_SHOWN]}": not known on file system "{view.name}"')
-
-
-def _users(request: web.Request, view: View, users: pl.DataFrame) -> web.Response:
-    asked = Parameters(request, "limit", "cursor")
-    page, last = select_rows(users, ("group", "user"), asked.cursor(str, 2), asked.limit())
-    audit(request, page["user"])
-    rows = page.to_dicts()
-    shown = zip(rows, spaces_json(view, "user", rows), strict=True)
-    data = {
-        **head_json(view),
-        "users": [
-            {"group": row["group"] or None, "user": row["user"], **space, "quota": quota_json(row)}
-            for row, space in shown
-        ],
-        "next_cursor": write_cursor(*last) if last else None,
-    }
-    return success(request, data, storage_warnings(request.app[STORE].current, view))
 
 
 async def _series(request: web.Request, asked: Parameters, view: View, kind: str, owner: str) -> web.Response:

@@ -1,4 +1,4 @@
-"""GET …/jobs?since=…: the finished runs of a time, read from slurmacct in bounded pages."""
+"""GET …/jobs/history: the finished runs of a time, read from slurmacct in bounded pages."""
 
 import math
 from dataclasses import dataclass, replace

@@ -45,7 +45,8 @@ async def get_job(request: web.Request) -> web.Response:
     live = view.frames["jobs"].filter(means(asked) & sight.seen)
     recorded, warnings = await _read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
-    others = runs_of([run for run in recorded if sight.sees_run(run)]).runs.join(live, on="run_id", how="anti")
+    newer = frozenset(live["run_id"])
+    others = runs_of([run for run in recorded if sight.sees_run(run) and run.run_id not in newer]).runs
     kept, more_warnings = await join_kept(request, view, others)
     jobs = pl.concat([kept["jobs"], live], how="diagonal").sort("submit_timestamp_seconds", "run_id")
     if jobs.is_empty():

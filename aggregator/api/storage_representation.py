@@ -42,17 +42,6 @@ def _facts(view: View) -> Mapping[str, Any]:
     return next(view["filesystem"].iter_rows(named=True), {})
 
 
-def groups_json(view: View, groups: Sequence[Json], users: pl.DataFrame) -> list[Json]:
-    """Show groups of a file system with the users in them."""
-    of_group: defaultdict[str, list[Json]] = defaultdict(list)
-    for row, shown in zip(users.iter_rows(named=True), spaces_json(view, "user", users.to_dicts()), strict=True):
-        of_group[row["group"]].append({"user": row["user"], **shown})
-    return [
-        {"group": row["group"], **shown, "quota": quota_json(row), "users": of_group[row["group"]]}
-        for row, shown in zip(groups, spaces_json(view, "group", groups), strict=True)
-    ]
-
-
 def spaces_json(view: View, of: str, rows: Sequence[Json]) -> list[Json]:
     """Show what some groups or users have, in the order of their rows."""
     keys = ("group", "user") if of == "user" else ("group",)

@@ -79,8 +79,22 @@ class Sight:
             return projects
         return projects.join(self._own(cloud["members"]), on="project", how="semi", maintain_order="left")
 
+    @property
+    def is_own(self) -> pl.Expr:
+        """Tell which rows are the user's own."""
+        return pl.col("user") == pl.lit(self.user, dtype=pl.String)
+
+    def sees_groups(self, filesystem: View) -> pl.Expr:
+        """Tell which groups of a file system are shown."""
+        return pl.col("group").is_in(self.groups_of(filesystem)["group"].implode())
+
+    def sees_projects(self, clouds: View) -> pl.Expr:
+        """Tell which rows of projects are shown, of several clouds."""
+        own = self._own(clouds["members"]).select(project=pl.struct("cloud", "project")).to_series()
+        return pl.struct("cloud", "project").is_in(own.implode())
+
     def _own(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.filter(pl.col("user") == pl.lit(self.user, dtype=pl.String))
+        return frame.filter(self.is_own)
 
 
 def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:

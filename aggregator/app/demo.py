@@ -11,13 +11,13 @@ from pathlib import Path
 import aggregator
 from aggregator import executors
 from aggregator.api.access import AREAS
-from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.ending import end_in_time
 from aggregator.app.errors import StartError
 from aggregator.app.exported import CloudSources, QuotaSources
 from aggregator.app.http import listen
+from aggregator.app.lists import lists_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import ClusterSources, FilesystemSources, Site
@@ -135,7 +135,7 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, jobs: int, folder:
         external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
         software=_SOFTWARE, hosts=own_names("", (), ()), bounds=_BOUNDS,
     )  # fmt: skip
-    async with listen(service, settings, addresses, lists=cluster_lists(service.clusters)) as ended:
+    async with listen(service, settings, addresses, lists=lists_of(service.clusters)) as ended:
         end_in_time()
         start = time.time()
         since = running_since(folder, seed, jobs, start)

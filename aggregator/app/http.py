@@ -6,6 +6,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -14,7 +15,7 @@ from isal import isal_zlib
 
 from aggregator.api.application import create_app
 from aggregator.api.keys import ApiSettings
-from aggregator.api.lists import ClusterList
+from aggregator.api.lists import ListRoute
 from aggregator.app.client_errors import ClientErrors
 from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.errors import StartError
@@ -35,11 +36,11 @@ async def listen(
     addresses: Sequence[ListenAddress],
     users: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
-    lists: Sequence[ClusterList] = (),
+    lists: Sequence[ListRoute[Any]] = (),
 ) -> AsyncIterator[asyncio.Event]:
     """Answer HTTP requests while the body runs; the event is set by SIGTERM and SIGINT.
 
-    users maps names to bcrypt hashes; while there are none, nobody needs a password. lists are those of a cluster.
+    users maps names to bcrypt hashes; while there are none, nobody needs a password. lists have paths of their own.
 
     Raises StartError when one of the addresses cannot be listened on.
     """
@@ -74,7 +75,7 @@ def _runner(
     settings: ApiSettings,
     doors: Doors,
     users: Mapping[str, str] | None,
-    lists: Sequence[ClusterList],
+    lists: Sequence[ListRoute[Any]],
 ) -> web.AppRunner:
     """Make the application, and what runs it behind the doors."""
     app = create_app(

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 import aggregator
 from aggregator import executors
 from aggregator.api.audit import audit_signal
-from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.keys import ApiSettings
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth
@@ -20,6 +19,7 @@ from aggregator.app.extensions import parts_of_others
 from aggregator.app.first_look import first_look
 from aggregator.app.http import listen
 from aggregator.app.layouts import CLUSTERS, clusters_with
+from aggregator.app.lists import lists_of
 from aggregator.app.openness import open_areas, openness
 from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
@@ -95,7 +95,7 @@ class ConfiguredService:
         self.exposed = next((address for address in addresses if not address.is_loopback), addresses[0])
         parts = parts_of_others()
         self.service = Service(StateStore(config.state), clusters=clusters_with(parts))
-        self.lists = cluster_lists(self.service.clusters, parts)
+        self.lists = lists_of(self.service.clusters, parts)
         self._file = file
         self._reloads = Turns(self._reload, RELOAD_SECONDS)
         self.settings = ApiSettings(

@@ -143,6 +143,8 @@ def plain(column: Column) -> pl.Expr:
     value = pl.col(column.name)
     if column.dtype == pl.UInt64:
         return value.cast(pl.String)
+    if column.dtype == pl.List(pl.Int128):
+        return value.cast(pl.List(pl.Int64))
     return value.cast(pl.Int64) if column.dtype == pl.Int128 else value
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from aggregator.engine.frame import Frames
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class View:
     """The frames of one thing at one time (epoch seconds; 0.0 before the first refresh)."""
 

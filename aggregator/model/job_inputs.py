@@ -207,6 +207,8 @@ class Use:
 def runs_of(found: Iterable[Run]) -> Runs:
     """Give runs of one cluster as columns, in their order."""
     runs = tuple(found)
+    if not runs:
+        return NO_RUNS
     plain = {name: dtype for name, dtype in RUNS.items() if dtype not in (GPUS_BY_TYPE, LICENSES)}
     frame = pl.DataFrame([_run(run) for run in runs], schema=plain, orient="row", strict=False)
     lists = {
@@ -215,7 +217,7 @@ def runs_of(found: Iterable[Run]) -> Runs:
         "requested_gpus_by_type": _counts([run.requested.gpus for run in runs], "gpu_type"),
         "requested_licenses": _counts([run.requested.licenses for run in runs], "license"),
     }
-    return Runs(frame.with_columns(**lists).select(RUNS.names()), runs[0].cluster if runs else "")
+    return Runs(frame.with_columns(**lists).select(RUNS.names()), runs[0].cluster)
 
 
 def _run(run: Run) -> tuple[Any, ...]:
@@ -251,11 +253,17 @@ def _by_name(counts: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
     return {each[name]: each["count"] for each in counts}
 
 
+_FEW: Final = 20
+
+
 def _counts(of_runs: Sequence[Mapping[str, int]], name: str) -> pl.Series:
-    """Put counts by name into a list for each row; polars makes structs of frames faster than of dicts."""
+    """Put counts by name into a list for each row; polars makes many structs of frames faster than of dicts."""
+    if len(of_runs) <= _FEW or not any(of_runs):
+        lists = [[{name: each, "count": count} for each, count in of.items()] for of in of_runs]
+        return pl.Series(lists, dtype=pl.List(pl.Struct({name: pl.String, "count": pl.Int64})))
     rows = [(row, each, count) for row, of in enumerate(of_runs) for each, count in of.items()]
     counts = pl.DataFrame(rows, schema={"row": pl.Int64, name: pl.String, "count": pl.Int64}, orient="row")
-    lists = counts.group_by("row", maintain_order=True).agg(each=pl.struct(name, "count"))
+    grouped = counts.group_by("row", maintain_order=True).agg(each=pl.struct(name, "count"))
     every = pl.DataFrame({"row": range(len(of_runs))}, schema={"row": pl.Int64})
-    none = pl.lit([], dtype=lists.schema["each"])
-    return every.join(lists, on="row", how="left", maintain_order="left")["each"].fill_null(none)
+    none = pl.lit([], dtype=grouped.schema["each"])
+    return every.join(grouped, on="row", how="left", maintain_order="left")["each"].fill_null(none)

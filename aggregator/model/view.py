@@ -32,6 +32,11 @@ class ClusterView:
     context: Inputs = field(default_factory=Inputs, compare=False)
     has_jobs: bool = False
 
+    @property
+    def name(self) -> str:
+        """Give the cluster's name, as every view has one."""
+        return self.cluster
+
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:

@@ -59,7 +59,7 @@ ROBINHOOD = (
          "counts released ones only."),
     Page("Quota: limits", "settings of the portal, or LDAP", _GROUPS, "`quota`",
          "From the allocations file or the file system's own quota; 0 is no limit."),
-    Page("Quota: users of the group", "`ACCT_STAT` by uid", f"{_GROUPS}/users", "",
+    Page("Quota: users of the group", "`ACCT_STAT` by uid", "/api/v1/storage/{filesystem}/users", "",
          "One row for each user, whatever types and states the files have, root and small users too: rows add up "
          "to the total. With Django 5 the portal's list has a user once for each type and state."),
     Page("Quota: own storage", "lfs_quota (QL1, QL2)", "/api/v1/storage/{filesystem}/users", "",

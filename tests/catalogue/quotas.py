@@ -26,9 +26,8 @@ def _of_group(field: str) -> Callable[[Any], dict[tuple[str, ...], float]]:
 
 def _of_user(user: str, part: str, field: str) -> Callable[[Any], dict[tuple[str, ...], float]]:
     def read(data: Any) -> dict[tuple[str, ...], float]:
-        quotas = [each["quota"] for each in data["users"] if each["user"] == user]
-        (quota,) = quotas
-        return {(): (quota["counted"] if part == "counted" else quota)[field]}
+        (row,) = (each for each in data["users"] if each["user"] == user)
+        return {(): row[f"{part}_{field}"]}
 
     return read
 
@@ -38,7 +37,7 @@ def _lfs() -> Iterator[Entry]:
         user = f'lfs_quota_{metric}{{path="/lustre07/scratch/", project="amartin", $F}}{times}'
         group = f'lfs_quota_{metric}{{path="/lustre02/project/", project="def-kim", $F}}{times}'
         yield Entry(
-            id=number, portal=user, path="storage/scratch/users", metric=f"counted.{field}",
+            id=number, portal=user, path="storage/scratch/users", metric=f"counted_{field}",
             read=_of_user("amartin", "counted", field),
         )  # fmt: skip
         yield Entry(
@@ -53,12 +52,14 @@ def _lfs() -> Iterator[Entry]:
         )  # fmt: skip
 
 
-def _now(kind: str, name: str, path: str, part: str, field: str) -> tuple[str, Callable[[Any], Any]]:
+def _now(kind: str, name: str, path: str, part: str, field: str) -> tuple[str, str, Callable[[Any], Any]]:
+    """Give the path, the field, and how it is read."""
     if kind == "user":
-        return path, _of_user(name, part, field)
+        column = "counted" if part == "counted" else "quota"
+        return path, f"{column}_{field}", _of_user(name, column, field)
     if part == "counted":
-        return f"{path}/{name}", _of_group(field)
-    return f"{path}/{name}", lambda data: {(): data["quota"][field]}
+        return f"{path}/{name}", f"{part}.{field}", _of_group(field)
+    return f"{path}/{name}", f"{part}.{field}", lambda data: {(): data["quota"][field]}
 
 
 def _gpfs() -> Iterator[Entry]:
@@ -67,12 +68,12 @@ def _gpfs() -> Iterator[Entry]:
             for unit, field in _FIELDS.items():
                 differs = _NO_LIMIT if theirs == "quota" and unit == "files" and kind != "user" else ""
                 portal = f'gpfs_{kind}_{theirs}_{unit}{{{where}, {kind}="{name}"}}'
-                now, read = _now(kind, name, path, part, field)
+                now, metric, read = _now(kind, name, path, part, field)
                 yield Entry(
                     id=number,
                     portal=portal,
                     path=now,
-                    metric=f"{part}.{field}",
+                    metric=metric,
                     read=None if differs else read,
                     differs=differs,
                 )
@@ -82,7 +83,7 @@ def _gpfs() -> Iterator[Entry]:
 
 
 def _groups(data: Any) -> dict[tuple[str, ...], float]:
-    return {(each["group"],): each["quota"]["bytes"] for each in data["groups"] if each["quota"]["bytes"] is not None}
+    return {(each["group"],): each["quota_bytes"] for each in data["groups"] if each["quota_bytes"] is not None}
 
 
 ENTRIES = (
@@ -101,7 +102,7 @@ ENTRIES = (
         path="storage/rootset/groups/def-kim/series", metric="used_bytes",
     ),
     Entry(
-        id="QG3", portal='gpfs_group_quota_bytes{fs="project", fileset="root"}', path="storage/rootset",
-        metric="quota.bytes", labels={"group": "group"}, read=_groups,
+        id="QG3", portal='gpfs_group_quota_bytes{fs="project", fileset="root"}', path="storage/rootset/groups",
+        metric="quota_bytes", labels={"group": "group"}, read=_groups,
     ),
 )  # fmt: skip

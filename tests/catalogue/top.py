@@ -8,7 +8,10 @@ from tests.catalogue.user import HELD, REFRESHED
 
 _WHO = {"user": "user", "account": "account"}
 _JOB = {"slurmjobid": "slurmjobid"}
-_USERS = "clusters/lab/users?user=$USER&sort="
+# Who holds none has no series at the portal's.
+_BY_CPUS, _BY_GPUS = (
+    f"clusters/lab/users?user=$USER&min_allocated_{what}=1&sort=-allocated_{what}" for what in ("cpus", "gpus")
+)
 _JOBS = "clusters/lab/jobs?id=$JOB&sort=-allocated_memory_bytes"
 _Values = Mapping[tuple[str, ...], float]
 
@@ -28,37 +31,37 @@ def _rule(name: str) -> str:
 ENTRIES = (
     Entry(
         id="TP1", portal="topk(100, sum(slurm_job:allocated_core:count_user_account{$F}) by (user, account))",
-        path=f"{_USERS}-allocated_cpus", metric="allocated_cpus", labels=_WHO, read=_of_users("allocated_cpus"),
+        path=_BY_CPUS, metric="allocated_cpus", labels=_WHO, read=_of_users("allocated_cpus"),
         picks=HELD,
     ),
     Entry(
-        id="TP2", portal=_rule("allocated_core:count_user_account"), path=f"{_USERS}-allocated_cpus",
+        id="TP2", portal=_rule("allocated_core:count_user_account"), path=_BY_CPUS,
         metric="allocated_cpus", labels=_WHO, read=_of_users("allocated_cpus"), note=HELD,
     ),
     Entry(
-        id="TP3", portal=_rule("used_core:sum_user_account"), path=f"{_USERS}-allocated_cpus", metric="used_cpus",
+        id="TP3", portal=_rule("used_core:sum_user_account"), path=_BY_CPUS, metric="used_cpus",
         labels=_WHO, read=_of_users("used_cpus"), tolerance=REFRESHED,
     ),
     Entry(
-        id="TP4", portal=_rule("allocated_memory:sum_user_account"), path=f"{_USERS}-allocated_cpus",
+        id="TP4", portal=_rule("allocated_memory:sum_user_account"), path=_BY_CPUS,
         metric="allocated_memory_bytes", labels=_WHO, read=_of_users("allocated_memory_bytes"), note=HELD,
     ),
     Entry(
-        id="TP5", portal=_rule("max_memory:sum_user_account"), path=f"{_USERS}-allocated_cpus",
+        id="TP5", portal=_rule("max_memory:sum_user_account"), path=_BY_CPUS,
         metric="memory_peak_bytes", labels=_WHO, read=_of_users("memory_peak_bytes"),
     ),
     Entry(
         id="TP6", portal="topk(100, sum(slurm_job:allocated_gpu:count_user_account{$F}) by (user, account))",
-        path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1", metric="allocated_gpus", labels=_WHO,
+        path=_BY_GPUS, metric="allocated_gpus", labels=_WHO,
         read=_of_users("allocated_gpus"), picks=HELD,
     ),
     Entry(
-        id="TP7", portal=_rule("used_gpu:sum_user_account"), path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1",
+        id="TP7", portal=_rule("used_gpu:sum_user_account"), path=_BY_GPUS,
         metric="used_gpus", labels=_WHO, read=_of_users("used_gpus"),
     ),
     Entry(
         id="TP8", portal=_rule("non_idle_gpu:sum_user_account"),
-        path=f"{_USERS}-allocated_gpus&min_allocated_gpus=1", metric="busy_gpus", labels=_WHO,
+        path=_BY_GPUS, metric="busy_gpus", labels=_WHO,
         read=_of_users("busy_gpus"), note="Nobody is missing whose GPUs are all idle: theirs is 0.",
     ),
     Entry(

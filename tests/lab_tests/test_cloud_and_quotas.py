@@ -62,7 +62,7 @@ def test_an_instance_that_does_next_to_nothing_idles_and_the_others_do_not(servi
     wait_until(lambda: service.value("hpc_instance_idle", uuid=IDLE.uuid) == 1, 60, "the idle instance to be found")
     wait_until(lambda: service.value("hpc_instance_idle", uuid=WORKER.uuid) == 0, 60, "the busy one to be judged")
     assert service.value("hpc_project_idle_vcpus", project=WEB.project) == IDLE.vcpus
-    idle = service.data(f"{PROJECT}/instances?idle=true")["instances"]
+    idle = service.data(f"/api/v1/cloud/instances?project={WEB.project}&idle=true")["instances"]
     assert [each["uuid"] for each in idle] == [IDLE.uuid]
 
 

@@ -13,8 +13,7 @@ import pytest
 from aiohttp import web
 
 from aggregator.api.application import add_lists, setup_routes
-from aggregator.api.cluster_lists import cluster_lists
-from aggregator.app.layouts import CLUSTERS
+from aggregator.app.lists import lists_of
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service
@@ -68,7 +67,7 @@ def routes() -> list[str]:
     """List the patterns of all GET routes of the API."""
     app = web.Application()
     setup_routes(app)
-    add_lists(app, cluster_lists(CLUSTERS))
+    add_lists(app, lists_of())
     return sorted(
         {route.resource.canonical for route in app.router.routes() if route.method == "GET" and route.resource}
     )
@@ -90,14 +89,14 @@ def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
     elif "{node}" in pattern:
         yield from ({"cluster": "demo", "node": name} for name in ("nc0001", "nc0003", "nc0007", "ng0001", "login1"))
     elif "{group}" in pattern:
-        group = demo.data("/api/v1/storage/project")["groups"][0]["group"]
+        group = demo.data("/api/v1/storage/project/groups")["groups"][0]["group"]
         yield from ({"filesystem": name, "group": group} for name in ("project", "scratch"))
     elif "{filesystem}" in pattern:
         user = demo.data("/api/v1/storage/home/users")["users"][0]["user"]
         yield from ({"filesystem": name, "user": user} for name in ("project", "scratch", "home"))
     elif "{project}" in pattern:
         project = demo.data("/api/v1/cloud/projects")["projects"][0]["project"]
-        instances = demo.data(f"/api/v1/cloud/projects/{project}/instances")["instances"]
+        instances = demo.data(f"/api/v1/cloud/instances?project={project}")["instances"]
         yield from ({"project": project, "uuid": each["uuid"]} for each in instances[:2])
     else:
         yield from _owners(demo) if "{user}" in pattern or "{account}" in pattern else iter([{"cluster": "demo"}])

@@ -125,17 +125,16 @@ def test_the_cluster_is_the_sum_of_its_jobs(demo: Demo) -> None:
 def test_storage_adds_up_and_somebody_is_near_a_quota(demo: Demo) -> None:
     ratios = []
     for name in ("project", "scratch"):
-        filesystem = demo.data(f"/api/v1/storage/{name}?limit=1000")
-        groups = filesystem["groups"]
+        filesystem = demo.data(f"/api/v1/storage/{name}")
+        groups, users = (demo.rows(f"/api/v1/storage/{name}/{of}", of) for of in ("groups", "users"))
         for tier, used in filesystem["used_bytes"].items():
-            assert sum(group["used_bytes"].get(tier, 0) for group in groups) == used
-            assert all(
-                sum(user["used_bytes"].get(tier, 0) for user in group["users"]) == group["used_bytes"].get(tier, 0)
-                for group in groups
-            )
+            assert sum(group[f"{tier}_used_bytes"] or 0 for group in groups) == used
+            for group in groups:
+                own = [user[f"{tier}_used_bytes"] or 0 for user in users if user["group"] == group["group"]]
+                assert sum(own) == (group[f"{tier}_used_bytes"] or 0)
         for group in groups:
-            ratio = group["quota"]["used_ratio"]["bytes"]
-            assert ratio == pytest.approx(group["used_bytes"]["disk"] / group["quota"]["bytes"])
+            ratio = group["quota_used_ratio_bytes"]
+            assert ratio == pytest.approx(group["disk_used_bytes"] / group["quota_bytes"])
             ratios.append(ratio)
     homes = demo.rows("/api/v1/storage/home/users", "users")
     assert len(homes) == 40

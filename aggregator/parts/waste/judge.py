@@ -22,7 +22,7 @@ def explain(run: Row, reasons: Row, compiled: Compiled, observation: Observation
 
 def explain_all(jobs: pl.DataFrame, compiled: Compiled, observation: Observation) -> Mapping[int, Judgement]:
     """Say how runs (rows of `jobs`) are judged, by run id."""
-    reasons = compiled.judge(jobs, blind=observation.is_blind).reasons
+    reasons = compiled.reasons(jobs, blind=observation.is_blind)
     pairs = zip(jobs.iter_rows(named=True), reasons.iter_rows(named=True), strict=True)
     return {run["run_id"]: explain(run, because, compiled, observation) for run, because in pairs}
 

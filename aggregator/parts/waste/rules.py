@@ -139,15 +139,19 @@ class Compiled:
 
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
-        first, *others = self.stages
-        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
-        for stage in others:
-            frame = frame.with_columns(stage)
-        reasons = frame.collect()
+        reasons = self.reasons(jobs, blind=blind)
         judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
         found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
         findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
         return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
+
+    def reasons(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
+        """Give what each row of `jobs` is judged by (Waste)."""
+        first, *others = self.stages
+        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
+        for stage in others:
+            frame = frame.with_columns(stage)
+        return frame.collect()
 
 
 def compile_rules(

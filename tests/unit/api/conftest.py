@@ -8,9 +8,8 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.application import create_app
-from aggregator.api.cluster_lists import cluster_lists
-from aggregator.api.lists import ClusterList
-from aggregator.app.layouts import CLUSTERS
+from aggregator.api.lists import ListRoute
+from aggregator.app.lists import lists_of
 from aggregator.config import State
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
@@ -51,7 +50,7 @@ class Service:
     replicas: dict[str, Any] = field(default_factory=dict)
     graphs: dict[str, FakeSeries] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
-    lists: Sequence[ClusterList] = cluster_lists(CLUSTERS)
+    lists: Sequence[ListRoute[Any]] = lists_of()
     now: float = NOW
     client: TestClient[web.Request, web.Application] | None = None
 

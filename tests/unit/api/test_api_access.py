@@ -17,9 +17,8 @@ from aggregator.api.areas import (
     STAFF,
     WHOAMI,
 )
-from aggregator.api.cluster_lists import cluster_lists
 from aggregator.api.tokens.store import TokenStore
-from aggregator.app.layouts import CLUSTERS as LAYOUT
+from aggregator.app.lists import lists_of
 
 from .builders import FakeReload, make_status
 from .conftest import Service
@@ -46,7 +45,7 @@ PATHS = {
 def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
     app = web.Application()
     setup_routes(app)
-    add_lists(app, cluster_lists(LAYOUT))
+    add_lists(app, lists_of())
     assert {resource.canonical for resource in app.router.resources()} == AREA_OF_ROUTE.keys()
     assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
 

@@ -18,6 +18,7 @@ from .conftest import Service
 from .tokens import bearer, make_token
 
 PROJECTS = "/api/v1/cloud/projects"
+CLOUD, INSTANCES_PATH = "/api/v1/cloud", "/api/v1/cloud/instances"
 DEV = f"{PROJECTS}/def-kim-dev"
 HOSTILE = 'it"s/a \\ 🦙\n'
 MEMBERS = {"def-kim-dev": frozenset({"alice", "bob"}), HOSTILE: frozenset({"carol"})}
@@ -66,7 +67,7 @@ async def test_projects_come_by_name_page_by_page_with_their_clouds(idle_service
     second = await idle_service.data(f"{PROJECTS}?limit=1&cursor={first['next_cursor']}")
     assert [each["project"] for page in (first, second) for each in page["projects"]] == ["def-kim-dev", HOSTILE]
     assert second["next_cursor"] is None
-    (cloud,) = first["clouds"]
+    (cloud,) = (await idle_service.data(CLOUD))["clouds"]
     assert (cloud["hypervisors"], cloud["totals"]["vcpus"]) == (2, 6.0)
     assert cloud["idle_rule"]["duration"] == 86_400.0
     assert [each["project"] for each in (await idle_service.data(f"{PROJECTS}?project=def-kim-dev"))["projects"]] == [
@@ -76,19 +77,23 @@ async def test_projects_come_by_name_page_by_page_with_their_clouds(idle_service
 
 @pytest.mark.usefixtures("lines")
 async def test_an_instance_says_why_it_idles_or_not(idle_service: Service) -> None:
-    data = await idle_service.data(f"{DEV}/instances")
-    assert [(each["uuid"], each["idle"]["idle"], each["idle"]["because"]) for each in data["instances"]] == [
+    data = await idle_service.data(f"{INSTANCES_PATH}?project=def-kim-dev")
+    assert [(each["uuid"], each["idle"], each["idle_because"]) for each in data["instances"]] == [
         ("u1", False, "it uses its CPUs"), ("u2", True, None),
     ]  # fmt: skip
-    one = await idle_service.data(f"{DEV}/instances/u2")
-    assert one == data["instances"][1]
-    assert (one["hypervisor"], one["flavor"], one["network_receive_bytes_per_second"]) == ("hv01", "p2-4gb", 30.0)
+    one, (_, listed) = await idle_service.data(f"{DEV}/instances/u2"), data["instances"]
+    for each in (one, listed):
+        assert (each["hypervisor"], each["flavor"], each["network_receive_bytes_per_second"]) == (
+            "hv01",
+            "p2-4gb",
+            30.0,
+        )
 
 
 @pytest.mark.usefixtures("lines")
 @pytest.mark.parametrize(("query", "uuids"), [("idle=true", ["u2"]), ("idle=false", ["u1"]), ("user=bob", ["u2"])])
 async def test_instances_can_be_chosen(idle_service: Service, query: str, uuids: list[str]) -> None:
-    data = await idle_service.data(f"{DEV}/instances?{query}")
+    data = await idle_service.data(f"{INSTANCES_PATH}?project=def-kim-dev&{query}")
     assert [each["uuid"] for each in data["instances"]] == uuids
 
 
@@ -96,7 +101,7 @@ async def test_instances_can_be_chosen(idle_service: Service, query: str, uuids:
 async def test_a_hostile_name_is_a_name(idle_service: Service) -> None:
     path = f"{PROJECTS}/{quote(HOSTILE, safe='')}"
     assert (await idle_service.data(path))["project"] == HOSTILE
-    (instance,) = (await idle_service.data(f"{path}/instances"))["instances"]
+    (instance,) = (await idle_service.data(f"{INSTANCES_PATH}?project={quote(HOSTILE, safe='')}"))["instances"]
     assert instance["instance_name"] == HOSTILE
 
 
@@ -121,7 +126,8 @@ async def test_graphs_are_of_the_project_and_of_the_instance_in_it(idle_service:
         (f"{PROJECTS}/nobody", (404, "not_found", 'project "nobody": not known')),
         (f"{DEV}/instances/u3", (404, "not_found", 'instance "u3": not running in project "def-kim-dev"')),
         (f"{DEV}?cloud=x", (400, "bad_data", 'cloud: must be one of arbutus, got "x"')),
-        (f"{DEV}/instances?idle=maybe", (400, "bad_data", 'idle: must be one of false, true, got "maybe"')),
+        (f"{INSTANCES_PATH}?idle=maybe", (400, "bad_data", "idle: 'maybe' is not true or false")),
+        (f"{INSTANCES_PATH}?cloud=x", (400, "bad_data", 'cloud: must be one of arbutus, got "x"')),
         (f"{DEV}/series?metric=x", (400, "bad_data", 'metric: must be one of cpu, got "x"')),
     ],
 )
@@ -143,7 +149,7 @@ async def test_a_project_of_two_clouds_has_to_be_told_apart(service: Service) ->
 
 async def test_a_cloud_that_cannot_be_read_is_unavailable_not_empty(service: Service) -> None:
     publish_cloud(service, up=False, last_success=None, error="gone away")
-    for path in (DEV, f"{DEV}/instances", "/api/v1/cloud/series"):
+    for path in (DEV, f"{DEV}/instances/u1", "/api/v1/cloud/series"):
         assert await service.failure(path) == (503, "unavailable", 'cloud of "arbutus": gone away')
     body = await (await service.get(PROJECTS)).json()
     assert body["data"]["projects"] == []
@@ -158,7 +164,8 @@ async def test_instances_of_hypervisors_that_do_not_answer_are_said_to_be_missin
 
 async def test_without_a_cloud_there_is_none(service: Service) -> None:
     publish_jobs(service.store)
-    assert await service.data(PROJECTS) == {"clouds": [], "projects": [], "next_cursor": None}
+    assert await service.data(PROJECTS) == {"projects": [], "next_cursor": None, "total": 0}
+    assert await service.data(CLOUD) == {"clouds": []}
     assert (await service.failure(DEV))[0] == 404
     assert (await service.failure("/api/v1/cloud/series"))[0] == 404
 
@@ -181,16 +188,14 @@ async def test_members_see_their_projects_and_nobody_else_does(idle_service: Ser
     for who, headers in guarded.items():
         data = await idle_service.data(PROJECTS, headers=headers)
         seen[who] = [each["project"] for each in data["projects"]]
-        assert ("totals" in data["clouds"][0]) is (who == "staff")
-        assert ("hypervisors" in data["clouds"][0]) is (who == "staff")
+        (cloud,) = (await idle_service.data(CLOUD, headers=headers))["clouds"]
+        assert ("totals" in cloud) is ("hypervisors" in cloud) is (who == "staff")
     assert seen == {
         "alice": ["def-kim-dev"], "carol": [HOSTILE], "staff": ["def-kim-dev", HOSTILE], "account": [],
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "rest", ["", "/instances", "/instances/u1", "/series?metric=cpu", "/instances/u1/series?metric=cpu"]
-)
+@pytest.mark.parametrize("rest", ["", "/instances/u1", "/series?metric=cpu", "/instances/u1/series?metric=cpu"])
 async def test_what_may_not_be_seen_answers_as_what_is_not_there(
     idle_service: Service, guarded: dict[str, Any], rest: str
 ) -> None:
@@ -211,7 +216,7 @@ async def test_a_look_at_the_instances_of_others_is_a_line_of_the_log(
     idle_service: Service, guarded: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "aggregator.audit")
-    for path in (f"{DEV}/instances", f"{DEV}/instances/u2", f"{DEV}/series?metric=cpu"):
+    for path in (INSTANCES_PATH, f"{DEV}/instances/u2", f"{DEV}/series?metric=cpu"):
         caplog.clear()
         await idle_service.get(path, headers=guarded["alice"])
         assert "whose=['bob']" in caplog.text
@@ -223,8 +228,12 @@ async def test_a_look_at_the_instances_of_others_is_a_line_of_the_log(
 async def test_members_do_not_learn_on_which_hypervisor_they_are(
     idle_service: Service, guarded: dict[str, Any]
 ) -> None:
-    (first, _) = (await idle_service.data(f"{DEV}/instances", headers=guarded["alice"]))["instances"]
-    assert "hypervisor" not in first
+    shown = (await idle_service.data(INSTANCES_PATH, headers=guarded["alice"]))["instances"]
+    assert [each["uuid"] for each in shown] == ["u1", "u2"]
+    assert all("hypervisor" not in each for each in shown)
+    for query in ("hypervisor=hv01", "sort=hypervisor", "fields=hypervisor", "group_by=hypervisor"):
+        assert (await idle_service.failure(f"{INSTANCES_PATH}?{query}", headers=guarded["alice"]))[0] == 400
+        assert (await idle_service.get(f"{INSTANCES_PATH}?{query}", headers=guarded["staff"])).status == 200
 
 
 async def test_a_cloud_that_was_read_and_not_joined_yet_is_unknown_and_not_zero(
@@ -232,8 +241,7 @@ async def test_a_cloud_that_was_read_and_not_joined_yet_is_unknown_and_not_zero(
 ) -> None:
     await serve(idle_service, aiohttp_client)
     idle_service.store.publish_cloud(View("arbutus", 0.0, CLOUDS.empty()))
-    data = await idle_service.data(PROJECTS)
-    (cloud,) = data["clouds"]
-    assert data["projects"] == []
+    (cloud,) = (await idle_service.data(CLOUD))["clouds"]
+    assert (await idle_service.data(PROJECTS))["projects"] == []
     assert (cloud["hypervisors"], cloud["totals"]["instances"], cloud["totals"]["vcpus"]) == (0, None, None)
     assert cloud["idle_rule"]["duration"] is None

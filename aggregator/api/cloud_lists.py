@@ -1,0 +1,74 @@
+"""The lists of all clouds: projects, and instances that run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+from aiohttp import web
+
+from aggregator.api.cloud import cloud_warnings
+from aggregator.api.freshness import cloud_failure
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.lists import ListRoute
+from aggregator.api.visibility import Sight, sight_of
+from aggregator.engine.column import Column, Table
+from aggregator.engine.frame import empty
+from aggregator.engine.listed import Listed
+from aggregator.engine.part import Layout
+from aggregator.engine.view import View
+
+_PATH: Final = "/api/v1/cloud/"
+_CLOUD: Final = Column(name="cloud", dtype=pl.String, help="Name of the cloud.")
+# The frame with the names of all clouds.
+_NAMES: Final = "clouds"
+# What tells the rows of a cloud apart, in their order.
+_ORDERS: Final = {"projects": ("project",), "instances": ("project", "uuid"), "members": ("project", "user")}
+
+
+def cloud_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
+    """Give the lists of the clouds' tables."""
+    tables = {name: replace(layout.tables[name], columns=(_CLOUD, *layout.tables[name].columns)) for name in _ORDERS}
+
+    def find(request: web.Request) -> tuple[View, Sight]:
+        return _together(request, tables), sight_of(identity_of(request), request.app[SETTINGS].rules)
+
+    return tuple(
+        ListRoute(
+            path=f"{_PATH}{name}",
+            listed=Listed(
+                name=name, table=tables[name], order=("cloud", *_ORDERS[name]),
+                choices={"cloud": lambda view: frozenset(view[_NAMES]["cloud"])},
+            ),
+            find=find, frame=lambda view, name=name: view[name],  # type: ignore[misc]
+            sees=lambda sight, view: sight.sees_projects(view), warn=_warnings, staff=_OF_STAFF[name],
+        )
+        for name in _OF_STAFF
+    )  # fmt: skip
+
+
+# The lists, with the columns that only the staff has.
+_OF_STAFF: Final = {"projects": frozenset[str](), "instances": frozenset({"hypervisor"})}
+
+
+def _together(request: web.Request, tables: Mapping[str, Table]) -> View:
+    """Put the clouds that can be told about together."""
+    snapshot = request.app[STORE].current
+    views = [view for name, view in sorted(snapshot.clouds.items()) if cloud_failure(snapshot, name) is None]
+    frames = {
+        name: pl.concat([empty(table), *(_of_cloud(view, table, _ORDERS[name]) for view in views)])
+        for name, table in tables.items()
+    }
+    names = pl.DataFrame({"cloud": sorted(snapshot.clouds)}, schema={"cloud": pl.String})
+    return View("", 0.0, {**frames, _NAMES: names})
+
+
+def _of_cloud(view: View, table: Table, order: Sequence[str]) -> pl.DataFrame:
+    return view[table.name].with_columns(cloud=pl.lit(view.name)).select(table.schema.names()).sort(order)
+
+
+def _warnings(request: web.Request, _: View) -> Iterator[str]:
+    snapshot = request.app[STORE].current
+    for name in sorted(snapshot.clouds):
+        yield from cloud_warnings(snapshot, name)
