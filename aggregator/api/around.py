@@ -11,7 +11,7 @@ from aggregator.api.around_representation import around_json, step_efficiency_js
 from aggregator.api.keys import AROUND, CLOCK
 from aggregator.api.lookup import replica_warnings
 from aggregator.api.representation import Json, Row
-from aggregator.api.visibility import Sight
+from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
 from aggregator.model.around import Around
 from aggregator.parts.jobs.steps import recorded_use, step_efficiency
@@ -21,7 +21,7 @@ MAX_RUNS: Final = 4
 
 
 async def around_of(
-    request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, sight: Sight, *, readable: bool
+    request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, rights: Rights, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
     """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept.
 
@@ -33,7 +33,7 @@ async def around_of(
     more: dict[int, Json] = {run.run_id: {"around": None} for run in runs}
     rows = jobs.tail(len(chosen)).iter_rows(named=True)
     for run, row, around in zip(chosen, rows, found, strict=True):
-        more[run.run_id] = {"around": around_json(run, around, sight), **_efficiency(run, row, around)}
+        more[run.run_id] = {"around": around_json(run, around, rights), **_efficiency(run, row, around)}
     warnings = list(dict.fromkeys(warning for around in found for warning in around.warnings))
     if chosen:
         warnings += replica_warnings(request, cluster)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from aggregator.api.representation import COMPLETE, HELD, Json, Row, efficiency_json, times, value
-from aggregator.api.visibility import Sight
+from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
 from aggregator.model.around import Around, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
@@ -16,18 +16,18 @@ from aggregator.parts.jobs.steps import recorded_use
 STEPS: Final = "slurmdbd steps"
 
 
-def around_json(run: Run, around: Around, sight: Sight) -> Json:
+def around_json(run: Run, around: Around, rights: Rights) -> Json:
     """Show what is around one run; null is what is not known, does not apply, or is not offered by this slurmdbd."""
     return {
         **_recorded_json(run, around.recorded),
         "node_events": None if around.events is None else events_json(around.events),
         "node_events_complete": None if around.events is None else not around.events.cut,
         "reservation": _reservation_json(around.reservation),
-        "dependencies": _dependencies_json(around, sight),
+        "dependencies": _dependencies_json(around, rights),
         "array_tasks": None if around.tasks is None else dict(around.tasks.states),
         "components": None
         if around.components is None
-        else [_run(each) for each in around.components if sight.sees_run(each)],
+        else [_run(each) for each in around.components if rights.sees_run(each)],
     }
 
 
@@ -91,23 +91,23 @@ def _reservation_json(reservation: Reservation | None) -> Json | None:
     return {"name": reservation.name, **times("start", reservation.start), **times("end", reservation.end)}
 
 
-def _dependencies_json(around: Around, sight: Sight) -> Json | None:
+def _dependencies_json(around: Around, rights: Rights) -> Json | None:
     """Show both ways: of a job that may not be seen its id, which the submit line has; of its dependents nothing."""
     found: Dependencies | None = around.dependencies
     if found is None:
         return None
     return {
-        "depends_on": [_condition_json(each, around.named or {}, sight) for each in found.depends_on],
-        "dependents": [_dependent_json(each) for each in found.dependents if sight.sees_run(each.run)],
+        "depends_on": [_condition_json(each, around.named or {}, rights) for each in found.depends_on],
+        "dependents": [_dependent_json(each) for each in found.dependents if rights.sees_run(each.run)],
         "dependents_complete": not found.cut,
     }
 
 
-def _condition_json(condition: Dependency, named: Mapping[JobId, tuple[Run, ...]], sight: Sight) -> Json:
+def _condition_json(condition: Dependency, named: Mapping[JobId, tuple[Run, ...]], rights: Rights) -> Json:
     runs = named.get(condition.job, ()) if condition.job else ()
     return {
         **_type_json(condition),
-        "states": _states(run for run in runs if sight.sees_run(run)) or None,
+        "states": _states(run for run in runs if rights.sees_run(run)) or None,
     }
 
 

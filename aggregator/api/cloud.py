@@ -18,7 +18,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.model.view import Snapshot
@@ -32,7 +32,7 @@ _SHOWN: Final = 100
 async def list_clouds(request: web.Request) -> web.Response:
     """Answer with how fresh each cloud is and by which rule instances idle, to the staff with its totals."""
     asked = Parameters(request, "cloud")
-    staff = _sight(request).everything
+    staff = _rights(request).everything
     clouds = [cloud_json(view, staff=staff) for view in _views(request, asked)]
     return success(request, {"clouds": clouds}, _warnings(request.app[STORE].current, asked))
 
@@ -55,7 +55,7 @@ async def get_instance(request: web.Request) -> web.Response:
     if found.is_empty():
         raise NotFound(f'instance "{uuid[:_SHOWN]}": not running in project "{sums["project"][:_SHOWN]}"')
     _audit(request, found)
-    data = instance_json(view.name, found.row(0, named=True), staff=_sight(request).everything)
+    data = instance_json(view.name, found.row(0, named=True), staff=_rights(request).everything)
     return success(request, data, _warnings_of(request, view))
 
 
@@ -94,8 +94,8 @@ async def _series(request: web.Request, asked: Parameters, view: View, kind: str
     return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)
 
 
-def _sight(request: web.Request) -> Sight:
-    return sight_of(identity_of(request), request.app[SETTINGS].rules)
+def _rights(request: web.Request) -> Rights:
+    return rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def _asked_clouds(snapshot: Snapshot, asked: Parameters) -> list[str]:
@@ -122,11 +122,11 @@ def _find_project(request: web.Request, asked: Parameters) -> tuple[View, Json]:
 
     Raises NotFound, BadData when several clouds have one of that name, Unavailable when a cloud cannot be read.
     """
-    name, sight = request.match_info["project"], _sight(request)
+    name, rights = request.match_info["project"], _rights(request)
     found = [
         (view, sums)
         for view in _views(request, asked)
-        for sums in sight.projects_of(view).filter(pl.col("project") == name).iter_rows(named=True)
+        for sums in rights.projects_of(view).filter(pl.col("project") == name).iter_rows(named=True)
     ]
     if len(found) > 1:
         clouds = ", ".join(view.name for view, _ in found)

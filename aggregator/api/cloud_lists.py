@@ -1,8 +1,9 @@
 """The lists of all clouds: projects, and instances that run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+from weakref import ref
 
 import polars as pl
 from aiohttp import web
@@ -12,12 +13,13 @@ from aggregator.api.freshness import cloud_failure
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lists import ListRoute
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.column import Column, Table
 from aggregator.engine.frame import empty
 from aggregator.engine.listed import Listed
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
+from aggregator.model.view import Snapshot
 
 _PATH: Final = "/api/v1/cloud/"
 _CLOUD: Final = Column(name="cloud", dtype=pl.String, help="Name of the cloud.")
@@ -30,9 +32,10 @@ _ORDERS: Final = {"projects": ("project",), "instances": ("project", "uuid"), "m
 def cloud_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
     """Give the lists of the clouds' tables."""
     tables = {name: replace(layout.tables[name], columns=(_CLOUD, *layout.tables[name].columns)) for name in _ORDERS}
+    clouds = _Together(tables)
 
-    def find(request: web.Request) -> tuple[View, Sight]:
-        return _together(request, tables), sight_of(identity_of(request), request.app[SETTINGS].rules)
+    def find(request: web.Request) -> tuple[View, Rights]:
+        return clouds(request.app[STORE].current), rights_of(identity_of(request), request.app[SETTINGS].rules)
 
     return tuple(
         ListRoute(
@@ -42,7 +45,7 @@ def cloud_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
                 choices={"cloud": lambda view: frozenset(view[_NAMES]["cloud"])},
             ),
             find=find, frame=lambda view, name=name: view[name],  # type: ignore[misc]
-            sees=lambda sight, view: sight.sees_projects(view), warn=_warnings, staff=_OF_STAFF[name],
+            sees=lambda rights, view: rights.sees_projects(view), warn=_warnings, staff=_OF_STAFF[name],
         )
         for name in _OF_STAFF
     )  # fmt: skip
@@ -52,16 +55,28 @@ def cloud_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
 _OF_STAFF: Final = {"projects": frozenset[str](), "instances": frozenset({"hypervisor"})}
 
 
-def _together(request: web.Request, tables: Mapping[str, Table]) -> View:
-    """Put the clouds that can be told about together."""
-    snapshot = request.app[STORE].current
-    views = [view for name, view in sorted(snapshot.clouds.items()) if cloud_failure(snapshot, name) is None]
-    frames = {
-        name: pl.concat([empty(table), *(_of_cloud(view, table, _ORDERS[name]) for view in views)])
-        for name, table in tables.items()
-    }
-    names = pl.DataFrame({"cloud": sorted(snapshot.clouds)}, schema={"cloud": pl.String})
-    return View("", 0.0, {**frames, _NAMES: names})
+class _Together:
+    """The clouds that can be told about, as one: put together once of each snapshot."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        # Weak: nobody may ever ask again.
+        self._made: tuple[Callable[[], Snapshot | None], View] | None = None
+
+    def __call__(self, snapshot: Snapshot) -> View:
+        """Give the clouds of a snapshot."""
+        if self._made is None or self._made[0]() is not snapshot:
+            self._made = ref(snapshot), self._of(snapshot)
+        return self._made[1]
+
+    def _of(self, snapshot: Snapshot) -> View:
+        views = [view for name, view in sorted(snapshot.clouds.items()) if cloud_failure(snapshot, name) is None]
+        frames = {
+            name: pl.concat([empty(table), *(_of_cloud(view, table, _ORDERS[name]) for view in views)])
+            for name, table in self._tables.items()
+        }
+        names = pl.DataFrame({"cloud": sorted(snapshot.clouds)}, schema={"cloud": pl.String})
+        return View("", 0.0, {**frames, _NAMES: names})
 
 
 def _of_cloud(view: View, table: Table, order: Sequence[str]) -> pl.DataFrame:

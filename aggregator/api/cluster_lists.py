@@ -15,7 +15,7 @@ from aggregator.api.lookup import find_accounted_cluster
 from aggregator.api.owner_rows import Owner, key_of, owner_rows, table_of
 from aggregator.api.part_tables import check_read
 from aggregator.api.selection import means
-from aggregator.api.visibility import Sight, sight_of, with_children
+from aggregator.api.visibility import Rights, rights_of, with_children
 from aggregator.engine.column import Table
 from aggregator.engine.listed import Condition, Derived, Filters, Listed, Nested
 from aggregator.engine.part import Layout, Part
@@ -73,7 +73,7 @@ def _jobs(layout: Layout) -> ListRoute[ClusterView]:
             "with_children": lambda _: _YES_NO,
         },
     )  # fmt: skip
-    return _route(listed, lambda view: view.frames["jobs"], lambda sight: sight.seen)
+    return _route(listed, lambda view: view.frames["jobs"], lambda rights: rights.seen)
 
 
 def ended_jobs(layout: Layout) -> Listed:
@@ -116,7 +116,7 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
     )  # fmt: skip
     return _route(
         listed, OfView(partial(owner_rows, of=of)),
-        (lambda sight: sight.seen) if of == "user" else (lambda sight: sight.seen_accounts),
+        (lambda rights: rights.seen) if of == "user" else (lambda rights: rights.seen_accounts),
     )  # fmt: skip
 
 
@@ -124,35 +124,35 @@ def part_list(part: str, table: Table) -> ListRoute[ClusterView]:
     """Give the list of a table of another package's part, for the staff."""
     order = tuple(table.labels.values()) or tuple(table.schema)[:1]
 
-    def find(request: web.Request) -> tuple[ClusterView, Sight]:
-        view, sight = find_seen(request)
+    def find(request: web.Request) -> tuple[ClusterView, Rights]:
+        view, rights = find_seen(request)
         check_read(request, view, part)
-        return view, sight
+        return view, rights
 
     return _route(
         Listed(name=table.name, table=table, order=order),
         OfView[ClusterView](lambda view: view.frames[table.name].sort(order, nulls_last=True)),
-        lambda sight: pl.lit(sight.everything), find,
+        lambda rights: pl.lit(rights.everything), find,
     )  # fmt: skip
 
 
-def find_seen(request: web.Request) -> tuple[ClusterView, Sight]:
+def find_seen(request: web.Request) -> tuple[ClusterView, Rights]:
     """Give the view of the cluster in the path, whose jobs are known, and what the identity sees of it.
 
     Raises NotFound, or Unavailable naming the source and its error.
     """
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 def _route(
     listed: Listed,
     frame: Callable[[ClusterView], pl.DataFrame],
-    sees: Callable[[Sight], pl.Expr],
-    find: Callable[[web.Request], tuple[ClusterView, Sight]] = find_seen,
+    sees: Callable[[Rights], pl.Expr],
+    find: Callable[[web.Request], tuple[ClusterView, Rights]] = find_seen,
 ) -> ListRoute[ClusterView]:
     return ListRoute(
-        path=f"{LISTS_PATH}{listed.name}", listed=listed, find=find, frame=frame, sees=lambda sight, _: sees(sight),
+        path=f"{LISTS_PATH}{listed.name}", listed=listed, find=find, frame=frame, sees=lambda rights, _: sees(rights),
         warn=lambda request, view: source_warnings(request.app[STORE].current, view.cluster),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from aggregator.api.keys import SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.series import PARAMETERS, answer_series
-from aggregator.api.visibility import sight_of
+from aggregator.api.visibility import rights_of
 from aggregator.join.series import OTHERS
 from aggregator.model.series import Line, Subject
 from aggregator.model.view import ClusterView, Snapshot
@@ -26,10 +26,10 @@ async def get_filesystem_series(request: web.Request) -> web.Response:
     asked = Parameters(request, *PARAMETERS, "cluster")
     name = request.match_info["filesystem"]
     view = _find(request, name, asked.text("cluster"))
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        seen = [line for line in lines if "user" not in line.labels or sight.sees_sums("", line.labels["user"])]
+        seen = [line for line in lines if "user" not in line.labels or rights.sees_sums("", line.labels["user"])]
         audit(request, {line.labels["user"] for line in seen if line.labels.get("user", OTHERS) != OTHERS})
         return seen
 

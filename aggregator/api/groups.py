@@ -17,7 +17,7 @@ from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
 from aggregator.api.storage_representation import head_json, quota_json, spaces_json
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.queries.series import quota_key
@@ -31,8 +31,8 @@ _SHOWN: Final = 100
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
-    view, sight = _look(request)
-    row = _find_group(request, view, sight)
+    view, rights = _look(request)
+    row = _find_group(request, view, rights)
     (space,) = spaces_json(view, "group", [row])
     data = {**head_json(view), "group": row["group"], **space, "quota": quota_json(row)}
     return success(request, data, storage_warnings(request.app[STORE].current, view))
@@ -41,31 +41,31 @@ async def get_group(request: web.Request) -> web.Response:
 async def get_group_series(request: web.Request) -> web.Response:
     """Answer with a graph of a group's quota, by default of the last 90 days."""
     asked = Parameters(request, *PARAMETERS)
-    view, sight = _look(request)
-    group = _find_group(request, view, sight)["group"]
+    view, rights = _look(request)
+    group = _find_group(request, view, rights)["group"]
     return await _series(request, asked, view, "group", group)
 
 
 async def get_space_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's quota, by default of the last 90 days."""
     asked = Parameters(request, *PARAMETERS)
-    view, sight = _look(request)
+    view, rights = _look(request)
     user = request.match_info["user"]
-    if sight.spaces_of(view).filter(pl.col("user") == user).is_empty():
+    if rights.spaces_of(view).filter(pl.col("user") == user).is_empty():
         raise NotFound(f'user "{user[:_SHOWN]}": not known on file system "{view.name}"')
     audit(request, (user,))
     return await _series(request, asked, view, "user", user)
 
 
-def _look(request: web.Request) -> tuple[View, Sight]:
+def _look(request: web.Request) -> tuple[View, Rights]:
     view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
-def _find_group(request: web.Request, view: View, sight: Sight) -> Json:
+def _find_group(request: web.Request, view: View, rights: Rights) -> Json:
     """Give the row of the group of the path; one that may not be seen is as one that is not known."""
     name = request.match_info["group"]
-    for row in sight.groups_of(view).filter(pl.col("group") == name).iter_rows(named=True):
+    for row in rights.groups_of(view).filter(pl.col("group") == name).iter_rows(named=True):
         return row
     raise NotFound(f'group "{name[:_SHOWN]}": not known on file system "{view.name}"')
 

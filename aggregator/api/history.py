@@ -19,7 +19,7 @@ from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.recorded import RECORDED_LAYOUT, join_kept
 from aggregator.api.representation import times
 from aggregator.api.selection import JobFilter
-from aggregator.api.visibility import Sight, with_children
+from aggregator.api.visibility import Rights, with_children
 from aggregator.engine.frame import Frames
 from aggregator.model.history import RunKey, Search
 from aggregator.model.job_inputs import RUNS
@@ -76,14 +76,14 @@ def read_window(asked: Parameters, now: float) -> Window:
 
 
 async def list_ended(
-    request: web.Request, asked: Parameters, view: ClusterView, wanted: JobFilter, sight: Sight
+    request: web.Request, asked: Parameters, view: ClusterView, wanted: JobFilter, rights: Rights
 ) -> web.Response:
     """Answer with one page of finished runs, the newest end first; an account means those below it too."""
     window = read_window(asked, request.app[CLOCK]())
     after, limit = asked.cursor(int, 3), asked.limit()
     place = None if after is None else (after[0], after[1], after[2])
     wanted = replace(wanted, accounts=with_children(wanted.accounts, view))
-    page = await find_ended(request, view, window, wanted, sight, place, limit)
+    page = await find_ended(request, view, window, wanted, rights, place, limit)
     audit(request, page.runs["user"])
     frames, warnings = await join_kept(request, view, page.runs)
     rows = await executors.run(executors.ANSWERS, _shown, frames)
@@ -108,7 +108,7 @@ async def find_ended(
     view: ClusterView,
     window: Window,
     wanted: JobFilter,
-    sight: Sight,
+    rights: Rights,
     after: RunKey | None,
     limit: int,
     rows: int = PAGE_ROWS,
@@ -120,29 +120,29 @@ async def find_ended(
     queries = request.app[HISTORY]
     if not queries.offers(view.cluster):
         raise NotFound(f'cluster "{view.cluster}": finished runs are not kept')
-    users, accounts = _narrow(wanted, sight)
+    users, accounts = _narrow(wanted, rights)
     if users is None:
         return HistoryPage(pl.DataFrame(schema=RUNS), None, 0)
     since, until = window.ends()
     search = Search(since=since, until=until, ids=wanted.ids, arrays=frozenset() if wanted.ids else wanted.arrays)
     if not wanted.ids and not wanted.arrays:
         search = replace(search, uids=await queries.uids(view.cluster, users, accounts))
-    shown = window.holds() & wanted.matches() & sight.seen
+    shown = window.holds() & wanted.matches() & rights.seen
     return await queries.page(view.cluster, search, shown, after, limit, rows)
 
 
-def _narrow(wanted: JobFilter, sight: Sight) -> tuple[frozenset[str] | None, frozenset[str]]:
+def _narrow(wanted: JobFilter, rights: Rights) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Say whose runs to look at, by user and account: nobody is made to page through what others have run.
 
     The users are None when nothing that is asked for may be seen.
     """
-    seen = sight.whole_accounts
-    if sight.everything or (seen and sight.user):
+    seen = rights.whole_accounts
+    if rights.everything or (seen and rights.user):
         return wanted.users, wanted.accounts
     if seen:
         accounts = wanted.accounts & seen if wanted.accounts else seen
         return (wanted.users if accounts else None), accounts
-    own = frozenset({sight.user} if sight.user else ())
+    own = frozenset({rights.user} if rights.user else ())
     users = wanted.users & own if wanted.users else own
     return users or None, wanted.accounts
 

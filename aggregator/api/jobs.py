@@ -19,7 +19,7 @@ from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
 from aggregator.api.runs import live_runs
 from aggregator.api.selection import means
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.frame import Frames
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import runs_of
@@ -32,7 +32,7 @@ async def list_ended_jobs(request: web.Request) -> web.Response:
     """Answer with the finished runs of a time, page by page."""
     asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return await list_ended(request, asked, view, read_filter(asked, view), _sight(request, view))
+    return await list_ended(request, asked, view, read_filter(asked, view), _rights(request, view))
 
 
 async def get_job(request: web.Request) -> web.Response:
@@ -41,12 +41,12 @@ async def get_job(request: web.Request) -> web.Response:
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    sight = _sight(request, view)
-    live = view.frames["jobs"].filter(means(asked) & sight.seen)
+    rights = _rights(request, view)
+    live = view.frames["jobs"].filter(means(asked) & rights.seen)
     recorded, warnings = await _read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
     newer = frozenset(live["run_id"])
-    others = runs_of([run for run in recorded if sight.sees_run(run) and run.run_id not in newer]).runs
+    others = runs_of([run for run in recorded if rights.sees_run(run) and run.run_id not in newer]).runs
     kept, more_warnings = await join_kept(request, view, others)
     jobs = pl.concat([kept["jobs"], live], how="diagonal").sort("submit_timestamp_seconds", "run_id")
     if jobs.is_empty():
@@ -54,7 +54,7 @@ async def get_job(request: web.Request) -> web.Response:
     audit(request, jobs["user"])
     known = {run.run_id: run for run in (*recorded, *await live_runs(view, asked))}
     runs = [known[run_id] for run_id in jobs["run_id"]]
-    around, around_warnings = await around_of(request, view.cluster, runs, jobs, sight, readable=not warnings)
+    around, around_warnings = await around_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
     rows = await executors.run(executors.ANSWERS, _rows, view, jobs, kept, live)
     shown = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
     warnings += [*more_warnings, *around_warnings, *view.warnings]
@@ -73,8 +73,8 @@ def unknown_job(text: str, view: ClusterView) -> NotFound:
     return NotFound(f'job {text}: not known on cluster "{view.cluster}"')
 
 
-def _sight(request: web.Request, view: ClusterView) -> Sight:
-    return sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+def _rights(request: web.Request, view: ClusterView) -> Rights:
+    return rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 async def _read_recorded(

@@ -15,7 +15,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.standings import Limit, find_account, find_user, limits_of_account, limits_of_qos, limits_of_user
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.frame import Frames
 
 PARENT = "parent"
@@ -27,19 +27,19 @@ async def list_qos(request: web.Request) -> web.Response:
     Parameters(request)
     snapshot = request.app[STORE].current
     view = find_accounted_cluster(request, snapshot)
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     rows = [
         {
             "qos": name,
             "priority": priority,
-            "limits": [limit_json(limit, seen=sight.everything) for limit in limits_of_qos(view.frames, qos_id)],
+            "limits": [limit_json(limit, seen=rights.everything) for limit in limits_of_qos(view.frames, qos_id)],
         }
         for qos_id, name, priority in view.frames["qos"].select("qos_id", "qos", "priority").iter_rows()
     ]
     return success(request, {"qos": rows}, list(source_warnings(snapshot, view.cluster)))
 
 
-def account_json(frames: Frames, account: str, sight: Sight) -> Json:
+def account_json(frames: Frames, account: str, rights: Rights) -> Json:
     """Show an account's shares, limits and coordinators; null shares where no association is known."""
     row = find_account(frames, account)
     limits = limits_of_account(frames, row) if row else ()
@@ -47,24 +47,24 @@ def account_json(frames: Frames, account: str, sight: Sight) -> Json:
     return {
         "shares": shares_json(row) if row else None,
         "fair_share": fair_share_json(row) if row else None,
-        "limits": _limits_json(limits, None, sight, sight.sees_sums(account)),
+        "limits": _limits_json(limits, None, rights, rights.sees_sums(account)),
         "coordinators": sorted(coordinators),
     }
 
 
-def user_json(frames: Frames, account: str, user: str, sight: Sight) -> Json:
+def user_json(frames: Frames, account: str, user: str, rights: Rights) -> Json:
     """Show the shares and limits of a user under an account: of each partition's own association too."""
     rows = find_user(frames, account, user)
     every = next((row for row in rows if not row["partition"]), None)
     # What a QOS counts of a user is of all the user's accounts, not only of those that the client may see.
-    sees_qos = sight.everything or sight.user == user
+    sees_qos = rights.everything or rights.user == user
     return {
         "shares": shares_json(every) if every else None,
         "fair_share": fair_share_json(every) if every else None,
         "limits": [
             limit
             for row in rows
-            for limit in _limits_json(limits_of_user(frames, row), row["partition"] or None, sight, sees_qos)
+            for limit in _limits_json(limits_of_user(frames, row), row["partition"] or None, rights, sees_qos)
         ],
     }
 
@@ -98,10 +98,10 @@ def limit_json(limit: Limit, *, seen: bool) -> Json:
     }
 
 
-def _limits_json(limits: Iterable[Limit], partition: str | None, sight: Sight, sees_qos: bool) -> list[Json]:
+def _limits_json(limits: Iterable[Limit], partition: str | None, rights: Rights, sees_qos: bool) -> list[Json]:
     return [
         {
-            **limit_json(limit, seen=sees_qos if limit.qos else sight.sees_sums(limit.account, limit.user)),
+            **limit_json(limit, seen=sees_qos if limit.qos else rights.sees_sums(limit.account, limit.user)),
             "partition": partition,
         }
         for limit in limits

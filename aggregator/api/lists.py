@@ -14,7 +14,7 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success_rows
 from aggregator.api.errors import BadData
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight
+from aggregator.api.visibility import Rights
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.engine.query import WORDS, ListPage, ListQuery, QueryError, page_of, pieces_of, read_query
@@ -69,9 +69,9 @@ class ListRoute(Generic[V]):
 
     path: str
     listed: Listed
-    find: Callable[[web.Request], tuple[V, Sight]]
+    find: Callable[[web.Request], tuple[V, Rights]]
     frame: Callable[[V], pl.DataFrame]
-    sees: Callable[[Sight, V], pl.Expr]
+    sees: Callable[[Rights, V], pl.Expr]
     warn: Callable[[web.Request, V], Iterable[str]]
     staff: frozenset[str] = frozenset()
 
@@ -90,9 +90,9 @@ class ListRoute(Generic[V]):
         frame = self.frame(view)
         return frame.hstack(self.nested(view)) if self.listed.nested else frame
 
-    def seen(self, sight: Sight, view: V) -> pl.Expr | None:
+    def seen(self, rights: Rights, view: V) -> pl.Expr | None:
         """Tell which rows an identity may see; None for all."""
-        return None if sight.everything else self.sees(sight, view)
+        return None if rights.everything else self.sees(rights, view)
 
 
 def handler_of(each: ListRoute[Any]) -> Handler:
@@ -100,32 +100,32 @@ def handler_of(each: ListRoute[Any]) -> Handler:
 
     @of_snapshot
     async def answer_page(request: web.Request) -> web.Response:
-        view, sight = each.find(request)
-        query = _query(request, each, sight)
-        page = await executors.run(executors.ANSWERS, _page, each, query, view, sight)
+        view, rights = each.find(request)
+        query = _query(request, each, rights)
+        page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
         audit(request, page.owners)
         return success_rows(request, each.listed.name, page, list(each.warn(request, view)))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not _wants_csv(request):
             return await answer_page(request)
-        view, sight = each.find(request)
-        return await _answer_csv(request, each, _query(request, each, sight), view, sight)
+        view, rights = each.find(request)
+        return await _answer_csv(request, each, _query(request, each, rights), view, rights)
 
     return answer
 
 
-def _query(request: web.Request, each: ListRoute[Any], sight: Sight) -> ListQuery:
-    listed = each.listed if sight.everything else each.of_others
+def _query(request: web.Request, each: ListRoute[Any], rights: Rights) -> ListQuery:
+    listed = each.listed if rights.everything else each.of_others
     try:
         return read_query(listed, ((name, value) for name, value in request.query.items() if name != FORMAT))
     except QueryError as error:
         raise BadData(str(error)) from error
 
 
-def _page(each: ListRoute[V], query: ListQuery, view: V, sight: Sight) -> ListPage:
+def _page(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> ListPage:
     try:
-        return page_of(query, each.rows(view), each.seen(sight, view), view, view.frames)
+        return page_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
     except QueryError as error:
         raise BadData(str(error)) from error
 
@@ -140,13 +140,13 @@ def _wants_csv(request: web.Request) -> bool:
 
 
 async def _answer_csv(
-    request: web.Request, each: ListRoute[V], query: ListQuery, view: V, sight: Sight
+    request: web.Request, each: ListRoute[V], query: ListQuery, view: V, rights: Rights
 ) -> web.StreamResponse:
     """Send the whole list, a piece at a time."""
 
     def begin() -> tuple[Iterator[bytes], frozenset[str]]:
         try:
-            return pieces_of(query, each.rows(view), each.seen(sight, view), view, view.frames)
+            return pieces_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
         except QueryError as error:
             raise BadData(str(error)) from error
 

@@ -24,7 +24,7 @@ from aggregator.api.runs import period_of
 from aggregator.api.selection import select_rows
 from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
 from aggregator.model.history import Search
@@ -57,7 +57,7 @@ class _Looked:
     """The node that is asked for: its row of `nodes`, and those of the runs on it in `node_runs`, by run id."""
 
     view: ClusterView
-    sight: Sight
+    rights: Rights
     node: pl.DataFrame
     runs: Mapping[int, Json]
 
@@ -93,7 +93,7 @@ async def get_node(request: web.Request) -> web.Response:
     warnings = list(source_warnings(request.app[STORE].current, view.cluster))
     (node,) = nodes_json(view, await _with_states(request, view, looked.node, warnings))
     on_it = _runs(view, HOLDS & pl.col("nodes").list.contains(looked.name)).runs
-    seen = on_it.filter(looked.sight.seen)
+    seen = on_it.filter(looked.rights.seen)
     audit(request, seen["user"].unique())
     data = {
         **node,
@@ -112,7 +112,7 @@ async def get_node_jobs(request: web.Request) -> web.Response:
     page = await _ended(request, looked, start, end, after, limit)
     open_ones = pl.DataFrame(schema=RUNS) if after else _open_runs(looked, start, end)
     runs = pl.concat([open_ones.join(page.runs, on="run_id", how="anti"), page.runs])
-    seen = runs.filter(looked.sight.seen)
+    seen = runs.filter(looked.rights.seen)
     audit(request, seen["user"].unique())
     data = {
         "node": looked.name,
@@ -148,23 +148,23 @@ async def get_node_series(request: web.Request) -> web.Response:
     Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
     """
     asked = Parameters(request, *PARAMETERS)
-    view, sight = _view(request)
+    view, rights = _view(request)
     names = _named(view, request.match_info["node"])
     on_them = view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"]
-    audit(request, view.frames["jobs"].filter(sight.seen & pl.col("job_id").is_in(on_them.implode()))["user"].unique())
+    audit(request, view.frames["jobs"].filter(rights.seen & pl.col("job_id").is_in(on_them.implode()))["user"].unique())
     now = request.app[CLOCK]()
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return lines if sight.everything else _of_runs(lines, _runs_of_lines(view, lines, sight), now)
+        return lines if rights.everything else _of_runs(lines, _runs_of_lines(view, lines, rights), now)
 
-    warnings = [] if sight.everything else [_HIDDEN]
+    warnings = [] if rights.everything else [_HIDDEN]
     return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
 
 
-def _runs_of_lines(view: ClusterView, lines: Iterable[Line], sight: Sight) -> Runs:
+def _runs_of_lines(view: ClusterView, lines: Iterable[Line], rights: Rights) -> Runs:
     """Give the runs that may be seen of the jobs that have lines: to make objects of all runs takes seconds."""
     job_ids = {line.labels["slurmjobid"] for line in lines if "slurmjobid" in line.labels}
-    return _runs(view, sight.seen & pl.col("job_id").cast(pl.String).is_in(sorted(job_ids)))
+    return _runs(view, rights.seen & pl.col("job_id").cast(pl.String).is_in(sorted(job_ids)))
 
 
 def _of_runs(lines: Iterable[Line], runs: Iterable[Run], now: float) -> list[Line]:
@@ -199,9 +199,9 @@ async def list_reservations(request: web.Request) -> web.Response:
     return success(request, {"reservations": [reservation_json(each) for each in found]})
 
 
-def _view(request: web.Request) -> tuple[ClusterView, Sight]:
+def _view(request: web.Request) -> tuple[ClusterView, Rights]:
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 def _warnings(request: web.Request, view: ClusterView) -> list[str]:
@@ -211,13 +211,13 @@ def _warnings(request: web.Request, view: ClusterView) -> list[str]:
 
 
 def _look(request: web.Request) -> _Looked:
-    view, sight = _view(request)
+    view, rights = _view(request)
     name = request.match_info["node"]
     is_wanted = pl.col("node") == view.names.normalize(name)
     node, runs = (view.frames[table].filter(is_wanted) for table in ("nodes", "node_runs"))
     if node.is_empty():
         raise _unknown(name, view)
-    return _Looked(view, sight, node, {row["run_id"]: row for row in runs.iter_rows(named=True)})
+    return _Looked(view, rights, node, {row["run_id"]: row for row in runs.iter_rows(named=True)})
 
 
 def _named(view: ClusterView, text: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from aggregator.api.lookup import find_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, read_runs
-from aggregator.api.visibility import sight_of
+from aggregator.api.visibility import rights_of
 from aggregator.model.accounting import Run
 from aggregator.queries.scripts import FoundScript
 
@@ -27,9 +27,9 @@ async def get_script(request: web.Request) -> web.Response:
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     # Without slurmacct nobody knows whose an id was: there is no answer then.
-    run = _choose(await read_runs(request, view, asked, sight.sees_script), submitted)
+    run = _choose(await read_runs(request, view, asked, rights.sees_script), submitted)
     if run is None:
         raise unknown_job(text, view)
     audit(request, [run.user])

@@ -18,7 +18,7 @@ from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, period_of, read_runs
-from aggregator.api.visibility import Sight, is_account, memberships, sight_of
+from aggregator.api.visibility import Rights, is_account, memberships, rights_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
@@ -111,14 +111,14 @@ async def get_job_series(request: web.Request) -> web.Response:
 async def get_user_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's jobs, under the accounts that may be seen."""
     asked = Parameters(request, *PARAMETERS)
-    view, sight = _look(request)
+    view, rights = _look(request)
     user = request.match_info["user"]
-    if not any(sight.sees_sums(account, user) for account in memberships(view, user)):
+    if not any(rights.sees_sums(account, user) for account in memberships(view, user)):
         raise NotFound(f'user "{user[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (user,))
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return [line for line in lines if sight.sees_sums(line.labels.get("account", ""), user)]
+        return [line for line in lines if rights.sees_sums(line.labels.get("account", ""), user)]
 
     return await answer_series(request, asked, view, "user", Subject(labels=(("user", user),)), show)
 
@@ -126,14 +126,14 @@ async def get_user_series(request: web.Request) -> web.Response:
 async def get_account_series(request: web.Request) -> web.Response:
     """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
     asked = Parameters(request, *PARAMETERS)
-    view, sight = _look(request)
+    view, rights = _look(request)
     account = request.match_info["account"]
-    if not is_account(view, account) or not sight.sees_sums(account):
+    if not is_account(view, account) or not rights.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         users = {line.labels.get("user", "") for line in lines}
-        if not all(sight.sees_sums(account, user) for user in users):
+        if not all(rights.sees_sums(account, user) for user in users):
             return add_up(lines, "user")
         audit(request, users - {""})
         return lines
@@ -145,10 +145,10 @@ async def get_cluster_series(request: web.Request) -> web.Response:
     """Answer with a graph of the whole cluster, which all may see; of its accounts those that may be seen."""
     asked = Parameters(request, *PARAMETERS)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
-        return [line for line in lines if "account" not in line.labels or sight.sees_sums(line.labels["account"])]
+        return [line for line in lines if "account" not in line.labels or rights.sees_sums(line.labels["account"])]
 
     return await answer_series(request, asked, view, "cluster", Subject(), show)
 
@@ -193,7 +193,7 @@ async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tupl
 
     Raises BadData, NotFound naming the first id that is not known or not to be seen, FetchError.
     """
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     found: dict[int, _Job] = {}
     warnings: list[str] = []
     for asked in read_job_ids(text):
@@ -201,10 +201,10 @@ async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tupl
             runs = await read_runs(request, view, asked, lambda _: True)
         except FetchError as error:
             runs = list(await live_runs(view, asked))
-            if not any(map(sight.sees_run, runs)):
+            if not any(map(rights.sees_run, runs)):
                 raise
             warnings = [f"earlier runs may be missing: {error}"]
-        seen = list(filter(sight.sees_run, runs))
+        seen = list(filter(rights.sees_run, runs))
         if not seen:
             raise unknown_job(str(asked), view)
         newest = {run.job_id: run for run in seen}
@@ -220,9 +220,9 @@ def _job_of(newest: Run, seen: Sequence[Run], runs: Sequence[Run]) -> _Job:
     return _Job(newest, own, frozenset(run.user for run in runs if run.job_id == job_id and run.user != user))
 
 
-def _look(request: web.Request) -> tuple[ClusterView, Sight]:
+def _look(request: web.Request) -> tuple[ClusterView, Rights]:
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> Offer | None:

@@ -11,7 +11,7 @@ from aggregator.api.keys import SETTINGS, STORE
 from aggregator.api.lists import ListRoute
 from aggregator.api.lookup import find_filesystem
 from aggregator.api.storage import storage_warnings
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.listed import Derived, Listed, Nested
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
@@ -24,12 +24,12 @@ _BINS: Final = "file_size_bins"
 def storage_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
     """Give the lists of a file system's tables."""
     return (
-        _route(layout, "group", ("group",), lambda sight, view: sight.sees_groups(view)),
-        _route(layout, "user", ("group", "user"), lambda sight, _: sight.is_own),
+        _route(layout, "group", ("group",), lambda rights, view: rights.sees_groups(view)),
+        _route(layout, "user", ("group", "user"), lambda rights, _: rights.is_own),
     )
 
 
-def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Sight, View], pl.Expr]) -> ListRoute[View]:
+def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Rights, View], pl.Expr]) -> ListRoute[View]:
     tables = layout.tables
     listed = Listed(
         name=f"{of}s", table=tables[f"{of}s"], order=key, hidden=frozenset({_BINS}),
@@ -53,9 +53,9 @@ def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Sight,
     )  # fmt: skip
 
 
-def _find(request: web.Request) -> tuple[View, Sight]:
+def _find(request: web.Request) -> tuple[View, Rights]:
     view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def _profile() -> pl.Expr:

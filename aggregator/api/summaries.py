@@ -17,7 +17,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import read_use
 from aggregator.api.representation import Json, times, value
 from aggregator.api.selection import JobFilter
-from aggregator.api.visibility import Sight, is_account, sight_of, with_children
+from aggregator.api.visibility import Rights, is_account, rights_of, with_children
 from aggregator.model.history import Known, RunsSummary
 from aggregator.model.view import ClusterView
 from aggregator.parts.jobs.history import summarize
@@ -25,15 +25,15 @@ from aggregator.queries.history import SUMMARY_ROWS
 
 _SHOWN: Final = 100
 _KEPT: Final = "Prometheus while the runs ran, as kept in the state"
-_EVERYTHING: Final = Sight(everything=True)
+_EVERYTHING: Final = Rights(everything=True)
 
 
 async def get_user_summary(request: web.Request) -> web.Response:
     """Answer with what a user's finished runs of a time add up to, as far as they may be seen."""
-    view, sight = _look(request)
+    view, rights = _look(request)
     name = request.match_info["user"]
-    data, warnings = await _summary(request, view, JobFilter(users=frozenset({name})), sight)
-    known = name == sight.user or (sight.everything and name in view.frames["user_associations"]["user"])
+    data, warnings = await _summary(request, view, JobFilter(users=frozenset({name})), rights)
+    known = name == rights.user or (rights.everything and name in view.frames["user_associations"]["user"])
     if not data["runs"] and not known:
         raise NotFound(f'user "{name[:_SHOWN]}": no finished run of that time on cluster "{view.cluster}"')
     audit(request, (name,))
@@ -45,27 +45,29 @@ async def get_account_summary(request: web.Request) -> web.Response:
 
     Who sees the accounts below it has their runs in it too.
     """
-    view, sight = _look(request)
+    view, rights = _look(request)
     name = request.match_info["account"]
-    if not is_account(view, name) or not sight.sees_sums(name):
+    if not is_account(view, name) or not rights.sees_sums(name):
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     accounts = frozenset({name})
-    with_below = sight.everything or name in sight.accounts
+    with_below = rights.everything or name in rights.accounts
     if with_below:
         accounts = with_children(accounts, view)
     data, warnings = await _summary(request, view, JobFilter(accounts=accounts), _EVERYTHING)
     return success(request, {"account": name, "with_children": with_below, **data}, warnings)
 
 
-def _look(request: web.Request) -> tuple[ClusterView, Sight]:
+def _look(request: web.Request) -> tuple[ClusterView, Rights]:
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-async def _summary(request: web.Request, view: ClusterView, wanted: JobFilter, sight: Sight) -> tuple[Json, list[str]]:
+async def _summary(
+    request: web.Request, view: ClusterView, wanted: JobFilter, rights: Rights
+) -> tuple[Json, list[str]]:
     """Add up the newest runs of the window that the request names, within the bound on rows."""
     window = read_window(Parameters(request, *WINDOW), request.app[CLOCK]())
-    page = await find_ended(request, view, window, wanted, sight, None, SUMMARY_ROWS, rows=SUMMARY_ROWS)
+    page = await find_ended(request, view, window, wanted, rights, None, SUMMARY_ROWS, rows=SUMMARY_ROWS)
     kept, warnings = await read_use(request, view.cluster, page.runs)
     warnings = [*warnings, *replica_warnings(request, view.cluster)]
     if page.last is not None:

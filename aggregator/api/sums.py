@@ -20,7 +20,7 @@ from aggregator.api.lustre_representation import lustre_json
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, Row, sums_json
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Sight, is_account, memberships, sight_of
+from aggregator.api.visibility import Rights, is_account, memberships, rights_of
 from aggregator.engine.frame import total
 from aggregator.model.energy import Price
 from aggregator.model.view import ClusterView
@@ -36,15 +36,15 @@ _SHOWN: Final = 100
 async def get_user(request: web.Request) -> web.Response:
     """Answer with one user under each account."""
     Parameters(request)
-    view, sight = _look(request)
+    view, rights = _look(request)
     name = request.match_info["user"]
     members = [(account, name) for account in memberships(view, name)]
     is_asked = pl.col("user") == name
-    found = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked, members)
+    found = await executors.run(executors.ANSWERS, _rows, view, "user", rights, is_asked, members)
     if not found:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
-    rows = [{**row, **user_json(view.frames, row["account"], name, sight)} for row in found]
+    rows = [{**row, **user_json(view.frames, row["account"], name, rights)} for row in found]
     return success(request, {"user": name, "accounts": rows}, _warnings(request))
 
 
@@ -52,15 +52,15 @@ async def get_user(request: web.Request) -> web.Response:
 async def get_account(request: web.Request) -> web.Response:
     """Answer with one account: its own sums, its children, and those of its users that may be seen."""
     Parameters(request)
-    view, sight = _look(request)
+    view, rights = _look(request)
     name = request.match_info["account"]
     in_tree = [(name, "")] if is_account(view, name) else []
     is_asked = pl.col("account") == name
-    known = await executors.run(executors.ANSWERS, _rows, view, "account", sight, is_asked, in_tree)
+    known = await executors.run(executors.ANSWERS, _rows, view, "account", rights, is_asked, in_tree)
     if not known:
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
-    users = await executors.run(executors.ANSWERS, _rows, view, "user", sight, is_asked)
-    of_account_itself = account_json(view.frames, name, sight)
+    users = await executors.run(executors.ANSWERS, _rows, view, "user", rights, is_asked)
+    of_account_itself = account_json(view.frames, name, rights)
     audit(request, {*(user["user"] for user in users), *of_account_itself["coordinators"]})
     children = sorted(view.frames["account_tree"].filter(pl.col("parent") == name)["account"])
     (of_account,) = _placed(view, known)
@@ -68,16 +68,16 @@ async def get_account(request: web.Request) -> web.Response:
     return success(request, data, _warnings(request))
 
 
-def _look(request: web.Request) -> tuple[ClusterView, Sight]:
+def _look(request: web.Request) -> tuple[ClusterView, Rights]:
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-def _rows(view: ClusterView, of: Owner, sight: Sight, chosen: pl.Expr, also: Iterable[Key] = ()) -> list[Json]:
-    return rows_json(view, of, sums_of(view, of, sight, also).filter(chosen))
+def _rows(view: ClusterView, of: Owner, rights: Rights, chosen: pl.Expr, also: Iterable[Key] = ()) -> list[Json]:
+    return rows_json(view, of, sums_of(view, of, rights, also).filter(chosen))
 
 
-def sums_of(view: ClusterView, of: Owner, sight: Sight, also: Iterable[Key] = ()) -> pl.DataFrame:
+def sums_of(view: ClusterView, of: Owner, rights: Rights, also: Iterable[Key] = ()) -> pl.DataFrame:
     """Give the sums of every user under each account, or of every account, that may be seen, by account and user.
 
     Beside the columns of `users` and `accounts`: allocated_gpus, energy_joules, lustre_bytes and lustre_metadata. Who
@@ -93,7 +93,7 @@ def sums_of(view: ClusterView, of: Owner, sight: Sight, also: Iterable[Key] = ()
             pl.when("is_live").then(name).otherwise(0.0).alias(name)
             for name in ("allocated_cpus", "allocated_memory_bytes")
         )
-        .filter(sight.seen if of == "user" else sight.seen_accounts)
+        .filter(rights.seen if of == "user" else rights.seen_accounts)
         .sort(KEY)
     )
 

@@ -14,7 +14,7 @@ from aggregator.api.keys import CLOCK, SETTINGS, STORE, USAGE
 from aggregator.api.lookup import find_accounted_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
-from aggregator.api.visibility import Sight, sight_of
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
 from aggregator.model.moment import rfc3339
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
@@ -32,9 +32,9 @@ _SHOWN = 100
 async def get_account_usage(request: web.Request) -> web.Response:
     """Answer with the usage of an account and all below it."""
     asked = Parameters(request, *_COMMON, "qos")
-    view, sight, catalog = await _look(request)
+    view, rights, catalog = await _look(request)
     account = request.match_info["account"]
-    if account not in catalog.parents or not sight.sees_sums(account):
+    if account not in catalog.parents or not rights.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
     below = with_below(account, catalog.parents)
     pairs = frozenset(names for names in catalog.associations.values() if names[1] in below)
@@ -45,12 +45,12 @@ async def get_user_usage(request: web.Request) -> web.Response:
     """Answer with the usage of a user under the accounts that are asked for, or under all; those that may be seen."""
     asked = Parameters(request, *_COMMON, "qos", "account")
     accounts = asked.many("account")
-    view, sight, catalog = await _look(request)
+    view, rights, catalog = await _look(request)
     user = request.match_info["user"]
     pairs = frozenset(
         (name, account)
         for name, account in catalog.associations.values()
-        if name == user and (not accounts or account in accounts) and sight.sees_sums(account, name)
+        if name == user and (not accounts or account in accounts) and rights.sees_sums(account, name)
     )
     if not pairs:
         under = f" under {', '.join(sorted(accounts))[:_SHOWN]}" if accounts else ""
@@ -96,15 +96,15 @@ async def _answer(
     return success(request, data, _warnings(request, view, span, history, catalog))
 
 
-async def _look(request: web.Request) -> tuple[ClusterView, Sight, UsageCatalog]:
+async def _look(request: web.Request) -> tuple[ClusterView, Rights, UsageCatalog]:
     """Find the cluster, what may be seen of it, and what its usage refers to.
 
     Raises NotFound, Unavailable, and Execution where slurmdbd's tables are not offered.
     """
     view = find_accounted_cluster(request, request.app[STORE].current)
-    sight = sight_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     try:
-        return view, sight, await request.app[USAGE].catalog(view.cluster)
+        return view, rights, await request.app[USAGE].catalog(view.cluster)
     except NoUsage as error:
         raise Execution(str(error)) from error
 

@@ -21,7 +21,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Rights:
     """What one identity sees: everything, or a user's own, whole accounts, and the sums of the user's accounts."""
 
     everything: bool = False
@@ -107,15 +107,15 @@ def is_staff(identity: Identity, rules: Rules, snapshot: Snapshot) -> bool:
     return any(not rules.staff_accounts.isdisjoint(memberships(view, user)) for view in snapshot.clusters.values())
 
 
-def sight_of(identity: Identity, rules: Rules, view: ClusterView | None = None) -> Sight:
+def rights_of(identity: Identity, rules: Rules, view: ClusterView | None = None) -> Rights:
     """Tell what the identity sees of a cluster, or of what belongs to none."""
     if identity.staff:
-        return Sight(everything=True)
+        return Rights(everything=True)
     user = identity.user if READ_OWN in identity.scopes else None
     named = accounts_of(identity.scopes)
     if view is None:
-        return Sight(user=user, accounts=named, members_see_members=rules.members_see_members)
-    return Sight(
+        return Rights(user=user, accounts=named, members_see_members=rules.members_see_members)
+    return Rights(
         user=user,
         accounts=with_children(named | _coordinated(view, user), view),
         memberships=memberships(view, user),

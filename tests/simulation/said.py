@@ -58,17 +58,17 @@ class Said:
 
 def joules_of(run: _Json) -> float | None:
     """Give the energy of a run of the API, None where nothing of it was measured."""
-    energy = run["energy"] and run["energy"]["energy"]
-    return None if energy is None else energy["value"]
+    joules: float | None = run["energy_joules_total"]
+    return joules
 
 
 def coverage_of(run: _Json) -> float:
-    energy = run["energy"] and run["energy"]["energy"]
-    return 0.0 if energy is None else energy["coverage"] or 0.0
+    return run["coverage"]["power"] or 0.0
 
 
 def findings_of(run: _Json) -> set[Finding]:
-    return {(finding["reason"], finding["severity"]) for finding in run["waste"]["findings"]}
+    """Give what was found of a run; of one that slurmacct alone knows nothing is said."""
+    return {(finding["reason"], finding["severity"]) for finding in run.get("waste", ())}
 
 
 def listen(simulation: Simulation, catching: Catching) -> Said:
@@ -76,9 +76,9 @@ def listen(simulation: Simulation, catching: Catching) -> Said:
     for _ in range(_ATTEMPTS):
         before = catching.ledger_end()
         page = Page.asked(catching.service)
-        runs = [*_listed(simulation, catching, ""), *_listed(simulation, catching, "&since=now-1d")]
+        # Of what has ended lately, which is in both lists, the snapshot's is the newer.
+        runs = [*_listed(simulation, catching, "/history?since=now-1d&"), *_listed(simulation, catching, "?")]
         if catching.ledger_end() == before:
-            # What has ended lately is in both lists.
             return Said(simulation, page, {int(run["run_id"]) - RUN_IDS: run for run in runs}, before)
     raise AssertionError("windows close faster than lists can be read")
 
@@ -86,7 +86,7 @@ def listen(simulation: Simulation, catching: Catching) -> Said:
 def _listed(simulation: Simulation, catching: Catching, which: str) -> Iterator[_Json]:
     cursor = ""
     while True:
-        path = f"/api/v1/clusters/{simulation.site.cluster}/jobs?limit=1000{which}{cursor}"
+        path = f"/api/v1/clusters/{simulation.site.cluster}/jobs{which}limit=1000{cursor}"
         data = catching.service.data(path)
         yield from data["jobs"]
         if not data["next_cursor"]:

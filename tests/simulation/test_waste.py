@@ -40,7 +40,7 @@ def test_nobody_is_accused_falsely(said: Said) -> None:
 
 def test_every_sure_waste_is_found(said: Said) -> None:
     missed = {
-        f"{job.job_id} {job.kind}, since {-job.start / MINUTE:.0f} min": (missing, run["waste"]["not_judged"])
+        f"{job.job_id} {job.kind}, since {-job.start / MINUTE:.0f} min": missing
         for job, run in said.running()
         if (missing := job.expected - findings_of(run))
     }
@@ -90,9 +90,9 @@ def test_cpu_efficiency_is_what_the_job_did(said: Said) -> None:
         paused = sum(max(0.0, min(end, until) - begin) for begin, end in job.suspended)
         used = sum(job.busy(name).integral(job.start, until) for name in job.nodes)
         ratio = used / (job.cpus * len(job.nodes) * (until - job.start - paused))
-        got = run["efficiency"]["cpu"]
-        if got is None or got["value"] != pytest.approx(ratio, rel=0.03, abs=0.005):
-            wrong[job.kind] = (got and got["value"], ratio)
+        got = run["cpu_efficiency_ratio"]
+        if got is None or got != pytest.approx(ratio, rel=0.03, abs=0.005):
+            wrong[job.kind] = (got, ratio)
     assert wrong == {}
 
 
@@ -108,7 +108,7 @@ def test_gpu_utilisation_is_what_the_gpus_did(said: Said) -> None:
         until = min(job.end, said.until)
         used = [Steps(parts).mean(job.start, until) for parts in job.gpu.values()]
         truth = job.mig if job.mig is not None else sum(used) / len(used)
-        got = run["energy"]["gpu_utilization"]
-        if got is None or got["value"] != pytest.approx(truth, abs=0.02):
-            wrong[f"{job.job_id} {job.kind}"] = (got and got["value"], truth)
+        got = run["gpu_efficiency_ratio"]
+        if got is None or got != pytest.approx(truth, abs=0.02):
+            wrong[f"{job.job_id} {job.kind}"] = (got, truth)
     assert wrong == {}

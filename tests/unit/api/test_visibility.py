@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aggregator.api.access import HEALTH
 from aggregator.api.identity import OPEN, Identity
 from aggregator.api.tokens.store import TokenStore
-from aggregator.api.visibility import Rules, Sight, is_staff, sight_of, with_children
+from aggregator.api.visibility import Rights, Rules, is_staff, rights_of, with_children
 from aggregator.model.view import ClusterView, Snapshot
 from tests.accounts import make_frames, make_tree
 from tests.spaces import Space, make_filesystem
@@ -32,54 +32,54 @@ def identity(*scopes: str, user: str | None = None, staff: bool = False) -> Iden
     return Identity(kind="token", name="n", user=user, scopes=frozenset(scopes), staff=staff)
 
 
-def sees(sight: Sight, user: str, account: str = "other") -> bool:
+def sees(rights: Rights, user: str, account: str = "other") -> bool:
     """Tell whether a run is shown, which a run and a row say alike."""
     rows = pl.DataFrame({"user": [user], "account": [account]})
-    is_shown = sight.sees_run(make_run(user=user, account=account))
-    assert rows.filter(sight.seen).height == is_shown
+    is_shown = rights.sees_run(make_run(user=user, account=account))
+    assert rows.filter(rights.seen).height == is_shown
     return is_shown
 
 
 def test_a_user_sees_own_runs_under_any_account_and_no_others() -> None:
-    sight = sight_of(identity("read:own", user="alice"), RULES, VIEW)
-    assert sees(sight, "alice")
-    assert not sees(sight, "bob", "def-kim")
-    assert not sees(sight, "Alice")
-    assert not sees(sight, "")
+    rights = rights_of(identity("read:own", user="alice"), RULES, VIEW)
+    assert sees(rights, "alice")
+    assert not sees(rights, "bob", "def-kim")
+    assert not sees(rights, "Alice")
+    assert not sees(rights, "")
 
 
 def test_a_member_sees_the_accounts_sums_and_members_runs_only_where_the_site_says_so() -> None:
     alice = identity("read:own", user="alice")
-    strict, open_ = sight_of(alice, RULES, VIEW), sight_of(alice, Rules(members_see_members=True), VIEW)
-    assert [sight.sees_sums("def-kim") for sight in (strict, open_)] == [True, True]
-    assert [sight.sees_sums("rrg-kim") for sight in (strict, open_)] == [False, False]
-    assert [sight.sees_sums("x", "alice") for sight in (strict, open_)] == [True, True]
-    assert [sight.sees_sums("def-kim", "bob") for sight in (strict, open_)] == [False, True]
-    assert [sees(sight, "bob", "def-kim") for sight in (strict, open_)] == [False, True]
+    strict, open_ = rights_of(alice, RULES, VIEW), rights_of(alice, Rules(members_see_members=True), VIEW)
+    assert [rights.sees_sums("def-kim") for rights in (strict, open_)] == [True, True]
+    assert [rights.sees_sums("rrg-kim") for rights in (strict, open_)] == [False, False]
+    assert [rights.sees_sums("x", "alice") for rights in (strict, open_)] == [True, True]
+    assert [rights.sees_sums("def-kim", "bob") for rights in (strict, open_)] == [False, True]
+    assert [sees(rights, "bob", "def-kim") for rights in (strict, open_)] == [False, True]
     assert not open_.sees_script(make_run(user="bob", account="def-kim")), "a colleague's script may hold secrets"
 
 
 def test_an_account_token_sees_the_account_and_those_below_it() -> None:
-    sight = sight_of(identity("read:account:rrg-kim"), RULES, VIEW)
-    assert sees(sight, "anybody", "rrg-kim")
-    assert sees(sight, "anybody", "rrg-kim_gpu")
-    assert not sees(sight, "anybody", "def-kim")
-    assert not sees(sight, "anybody", "root")
-    assert sight.sees_sums("rrg-kim_gpu", "anybody")
-    assert not sight.sees_script(make_run(account="rrg-kim"))
+    rights = rights_of(identity("read:account:rrg-kim"), RULES, VIEW)
+    assert sees(rights, "anybody", "rrg-kim")
+    assert sees(rights, "anybody", "rrg-kim_gpu")
+    assert not sees(rights, "anybody", "def-kim")
+    assert not sees(rights, "anybody", "root")
+    assert rights.sees_sums("rrg-kim_gpu", "anybody")
+    assert not rights.sees_script(make_run(account="rrg-kim"))
 
 
 def test_staff_see_everything() -> None:
     for who in (identity("read:all", staff=True), OPEN):
-        sight = sight_of(who, RULES, VIEW)
-        assert sees(sight, "anybody")
-        assert sight.sees_script(make_run())
-        assert sight.sees_sums("x", "y")
-        assert sight.groups_of(make_filesystem(Space("a")))["group"].to_list() == ["a"]
+        rights = rights_of(who, RULES, VIEW)
+        assert sees(rights, "anybody")
+        assert rights.sees_script(make_run())
+        assert rights.sees_sums("x", "y")
+        assert rights.groups_of(make_filesystem(Space("a")))["group"].to_list() == ["a"]
 
 
 def test_a_scope_that_does_not_let_read_sees_nothing_even_of_its_user() -> None:
-    assert not sees(sight_of(identity("ingest:narval", user="alice"), RULES, VIEW), "alice")
+    assert not sees(rights_of(identity("ingest:narval", user="alice"), RULES, VIEW), "alice")
 
 
 def test_users_of_the_list_and_members_of_staff_accounts_are_staff() -> None:
