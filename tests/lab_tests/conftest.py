@@ -17,15 +17,6 @@ from tests.lab.slurm import DATABASE
 RULES = Path(__file__).resolve().parents[2] / "rules" / "recording"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let fair share, which waits a minute for slurmctld, come before what waits for a minute without a job's start."""
-    waits = [item for item in items if item.path.name == "test_fairshare.py"]
-    begin = next((place for place, item in enumerate(items) if item.path.name == "test_catalogue.py"), 0)
-    if waits and begin:
-        rest = [item for item in items if item not in waits]
-        items[:] = [*rest[:begin], *waits, *rest[begin:]]
-
-
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("rules")
