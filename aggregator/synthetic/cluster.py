@@ -23,8 +23,8 @@ from aggregator.synthetic.submission import Submitter
 USUAL_RUNNING: Final = 900
 _USERS: Final = 40
 # Of the usual size, and the fewest that have room for every kind of job, a reservation and nodes that fail. Up to the
-# usual size one node is reserved and two are out of service.
-_CPU_NODES, _FEWEST_CPU_NODES, _NOT_FREE = 48, ENOUGH_NODES + 1, 3
+# usual size one node is reserved, two are out of service, and one more fails or is drained at most times.
+_CPU_NODES, _FEWEST_CPU_NODES, _NOT_FREE = 48, ENOUGH_NODES + 1, 4
 _GPU_NODES, _FEWEST_GPU_NODES = 12, 8
 # How long a cluster has run before it is first looked at, up to so many jobs.
 _PAST_SECONDS: Final = 4 * 3600.0

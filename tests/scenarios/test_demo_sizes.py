@@ -33,5 +33,5 @@ def test_its_jobs_users_accounts_and_nodes_add_up(demo: Demo) -> None:
 
 def test_no_node_of_it_holds_more_than_it_has(demo: Demo) -> None:
     nodes = assert_nodes(demo)
-    assert len(nodes) == 26
+    assert len(nodes) == 27
     assert any(node["capacity"]["gpus"] for node in nodes)
