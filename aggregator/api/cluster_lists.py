@@ -8,14 +8,13 @@ import polars as pl
 from aiohttp import web
 
 from aggregator.api.freshness import source_warnings
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE
 from aggregator.api.lists import ListRoute, OfView
-from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.lookup import find_seen_cluster
 from aggregator.api.owner_rows import Owner, key_of, owner_rows, table_of
-from aggregator.api.part_tables import check_read
-from aggregator.api.selection import means
-from aggregator.api.visibility import Rights, rights_of, with_children
+from aggregator.api.part_sources import check_read
+from aggregator.api.selection import in_partitions, means, on_nodes
+from aggregator.api.visibility import Rights, with_children
 from aggregator.engine.column import Table
 from aggregator.engine.listed import Condition, Derived, Filters, Listed, Nested
 from aggregator.engine.part import Layout, Part
@@ -122,10 +121,11 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
 
 def part_list(part: str, table: Table) -> ListRoute[ClusterView]:
     """Give the list of a table of another package's part, for the staff."""
-    order = tuple(table.labels.values()) or tuple(table.schema)[:1]
+    # Without labels, all that a row has tells it from the others.
+    order = tuple(table.labels.values()) or tuple(name for name, dtype in table.schema.items() if not dtype.is_nested())
 
     def find(request: web.Request) -> tuple[ClusterView, Rights]:
-        view, rights = find_seen(request)
+        view, rights = find_seen_cluster(request)
         check_read(request, view, part)
         return view, rights
 
@@ -136,20 +136,11 @@ def part_list(part: str, table: Table) -> ListRoute[ClusterView]:
     )  # fmt: skip
 
 
-def find_seen(request: web.Request) -> tuple[ClusterView, Rights]:
-    """Give the view of the cluster in the path, whose jobs are known, and what the identity sees of it.
-
-    Raises NotFound, or Unavailable naming the source and its error.
-    """
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
-
-
 def _route(
     listed: Listed,
     frame: Callable[[ClusterView], pl.DataFrame],
     sees: Callable[[Rights], pl.Expr],
-    find: Callable[[web.Request], tuple[ClusterView, Rights]] = find_seen,
+    find: Callable[[web.Request], tuple[ClusterView, Rights]] = find_seen_cluster,
 ) -> ListRoute[ClusterView]:
     return ListRoute(
         path=f"{LISTS_PATH}{listed.name}", listed=listed, find=find, frame=frame, sees=lambda rights, _: sees(rights),
@@ -189,10 +180,8 @@ def _ids(view: ClusterView, filters: Filters) -> pl.Expr:
 
 
 def _nodes(view: ClusterView, filters: Filters) -> pl.Expr:
-    return pl.any_horizontal(pl.col("nodes").list.contains(name) for name in view.names.each(filters["node"]))
+    return on_nodes(view.names.each(filters["node"]))
 
 
 def _partitions(view: ClusterView, filters: Filters) -> pl.Expr:
-    """Tell which runs are in these partitions: a pending one may name several, and waits in each of them."""
-    asked_for = pl.col("partition").str.split(",")
-    return pl.any_horizontal(asked_for.list.contains(name) for name in filters["partition"])
+    return in_partitions(filters["partition"])

@@ -23,16 +23,19 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
     """
     data = as_stored(data, request.app[STORED](request.match_info.get("cluster", "")))
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
-    body = _dumps(content)
-    etag = hashlib.blake2b(body, digest_size=16).hexdigest()
-    return not_modified(etag) if has_answer(request, etag) else identified(_json(body), etag)
+    return _answer(request, _dumps(content))
 
 
 def success_rows(request: web.Request, name: str, page: ListPage, warnings: Sequence[str] = ()) -> web.Response:
     """Answer with one page of a list, or 304; rows are written as they are in their frame."""
     rows, more = page.rows.write_json().encode(), {"next_cursor": page.cursor or None, "total": page.total}
     told = b',"warnings":' + _dumps(list(warnings)) if warnings else b""
-    body = b'{"status":"success","data":{"%b":%b,%b%b}' % (name.encode(), rows, _dumps(more)[1:], told)
+    return _answer(
+        request, b'{"status":"success","data":{"%b":%b,%b%b}' % (name.encode(), rows, _dumps(more)[1:], told)
+    )
+
+
+def _answer(request: web.Request, body: bytes) -> web.Response:
     etag = hashlib.blake2b(body, digest_size=16).hexdigest()
     return not_modified(etag) if has_answer(request, etag) else identified(_json(body), etag)
 

@@ -8,16 +8,15 @@ from aiohttp import web
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
-from aggregator.api.lookup import find_filesystem
+from aggregator.api.keys import STORE
+from aggregator.api.lookup import find_seen_filesystem
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.storage import storage_warnings
 from aggregator.api.storage_representation import head_json, quota_json, spaces_json
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.queries.series import quota_key
@@ -31,7 +30,7 @@ _SHOWN: Final = 100
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
-    view, rights = _look(request)
+    view, rights = find_seen_filesystem(request)
     row = _find_group(request, view, rights)
     (space,) = spaces_json(view, "group", [row])
     data = {**head_json(view), "group": row["group"], **space, "quota": quota_json(row)}
@@ -41,7 +40,7 @@ async def get_group(request: web.Request) -> web.Response:
 async def get_group_series(request: web.Request) -> web.Response:
     """Answer with a graph of a group's quota, by default of the last 90 days."""
     asked = Parameters(request, *PARAMETERS)
-    view, rights = _look(request)
+    view, rights = find_seen_filesystem(request)
     group = _find_group(request, view, rights)["group"]
     return await _series(request, asked, view, "group", group)
 
@@ -49,17 +48,12 @@ async def get_group_series(request: web.Request) -> web.Response:
 async def get_space_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's quota, by default of the last 90 days."""
     asked = Parameters(request, *PARAMETERS)
-    view, rights = _look(request)
+    view, rights = find_seen_filesystem(request)
     user = request.match_info["user"]
     if rights.spaces_of(view).filter(pl.col("user") == user).is_empty():
         raise NotFound(f'user "{user[:_SHOWN]}": not known on file system "{view.name}"')
     audit(request, (user,))
     return await _series(request, asked, view, "user", user)
-
-
-def _look(request: web.Request) -> tuple[View, Rights]:
-    view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def _find_group(request: web.Request, view: View, rights: Rights) -> Json:

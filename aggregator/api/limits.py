@@ -8,14 +8,13 @@ from aiohttp import web
 
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.keys import STORE
+from aggregator.api.lookup import find_seen_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.standings import Limit, find_account, find_user, limits_of_account, limits_of_qos, limits_of_user
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.engine.frame import Frames
 
 PARENT = "parent"
@@ -26,8 +25,7 @@ async def list_qos(request: web.Request) -> web.Response:
     """Answer with every QOS and its limits; what is used of them is for those who see everything."""
     Parameters(request)
     snapshot = request.app[STORE].current
-    view = find_accounted_cluster(request, snapshot)
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    view, rights = find_seen_cluster(request)
     rows = [
         {
             "qos": name,

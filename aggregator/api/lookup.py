@@ -6,7 +6,9 @@ from aiohttp import web
 
 from aggregator.api.errors import ApiError, NotFound, Starting, Unavailable
 from aggregator.api.freshness import STORAGE, accounting_failure, storage_failure
-from aggregator.api.keys import CLOCK, REPLICAS, SETTINGS
+from aggregator.api.identity import identity_of
+from aggregator.api.keys import CLOCK, REPLICAS, SETTINGS, STORE
+from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.view import View
 from aggregator.model.view import ClusterView, Snapshot
 
@@ -36,6 +38,24 @@ def find_accounted_cluster(request: web.Request, snapshot: Snapshot) -> ClusterV
     if failure is not None:
         raise Unavailable(failure)
     return view
+
+
+def find_seen_cluster(request: web.Request) -> tuple[ClusterView, Rights]:
+    """Give the view of the cluster in the path, whose jobs are known, and what the identity may see of it.
+
+    Raises NotFound, or Unavailable naming the source and its error.
+    """
+    view = find_accounted_cluster(request, request.app[STORE].current)
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+
+
+def find_seen_filesystem(request: web.Request) -> tuple[View, Rights]:
+    """Give the view of the file system in the path, whose data are known, and what the identity may see of it.
+
+    Raises NotFound, or Unavailable naming the source and its error.
+    """
+    view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
+    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def replica_warnings(request: web.Request, cluster: str) -> Sequence[str]:

@@ -13,9 +13,8 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.freshness import source_warnings
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import AROUND, CLOCK, HISTORY, SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster
+from aggregator.api.keys import AROUND, CLOCK, HISTORY, STORE
+from aggregator.api.lookup import find_accounted_cluster, find_seen_cluster
 from aggregator.api.node_representation import nodes_json, partitions_json, reservation_json, run_on_node_json
 from aggregator.api.node_states import with_states
 from aggregator.api.parameters import Parameters, write_cursor
@@ -24,7 +23,7 @@ from aggregator.api.runs import period_of
 from aggregator.api.selection import select_rows
 from aggregator.api.series import PARAMETERS, answer_series
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
 from aggregator.model.history import Search
@@ -148,7 +147,7 @@ async def get_node_series(request: web.Request) -> web.Response:
     Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
     """
     asked = Parameters(request, *PARAMETERS)
-    view, rights = _view(request)
+    view, rights = find_seen_cluster(request)
     names = _named(view, request.match_info["node"])
     on_them = view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"]
     audit(request, view.frames["jobs"].filter(rights.seen & pl.col("job_id").is_in(on_them.implode()))["user"].unique())
@@ -199,11 +198,6 @@ async def list_reservations(request: web.Request) -> web.Response:
     return success(request, {"reservations": [reservation_json(each) for each in found]})
 
 
-def _view(request: web.Request) -> tuple[ClusterView, Rights]:
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
-
-
 def _warnings(request: web.Request, view: ClusterView) -> list[str]:
     """Say what is missing, and what of slurmctld's words was put right."""
     repairs = view.frames["slurmctld"]["repairs"].explode(empty_as_null=True).drop_nulls()
@@ -211,7 +205,7 @@ def _warnings(request: web.Request, view: ClusterView) -> list[str]:
 
 
 def _look(request: web.Request) -> _Looked:
-    view, rights = _view(request)
+    view, rights = find_seen_cluster(request)
     name = request.match_info["node"]
     is_wanted = pl.col("node") == view.names.normalize(name)
     node, runs = (view.frames[table].filter(is_wanted) for table in ("nodes", "node_runs"))

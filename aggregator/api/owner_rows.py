@@ -1,6 +1,6 @@
 """One row of each user under each account, or of each account: what open runs add up to, energy, Lustre, the tree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -43,8 +43,8 @@ def _columns(layout: Layout, table: str, names: Sequence[str]) -> tuple[Column, 
     return tuple(replace(column, sample=None, adds_up=column.is_amount) for column in found)
 
 
-def owner_rows(view: ClusterView, of: Owner) -> pl.DataFrame:
-    """Join the rows of all owners, in the order of their key.
+def owner_rows(view: ClusterView, of: Owner, also: Iterable[Sequence[str]] = ()) -> pl.DataFrame:
+    """Join the rows of all owners, in the order of their key, and of those whose keys are in `also`.
 
     Who has no open run is there with energy or Lustre; what a user does outside of jobs is under the account "".
     """
@@ -53,7 +53,8 @@ def owner_rows(view: ClusterView, of: Owner) -> pl.DataFrame:
     energy = frames[f"{of}_energy"].drop("until_seconds")
     lustre = frames[f"{of}_lustre"].group_by(key).agg(totals(_RATES))
     found = frames[f"{of}s"].with_columns(is_live=True)
-    for more in (gpus, energy, lustre):
+    named = pl.DataFrame(list(also), schema=dict.fromkeys(key, pl.String), orient="row")
+    for more in (gpus, energy, lustre, named):
         found = found.join(more, on=key, how="full", coalesce=True)
     if of == "account":
         tree = frames["account_tree"].select("account", *_PLACE)

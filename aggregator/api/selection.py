@@ -1,6 +1,6 @@
 """Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -31,11 +31,21 @@ class JobFilter:
         return pl.all_horizontal(
             pl.lit(True),
             *(pl.col(name).is_in(list(wanted)) for name, wanted in equal.items() if wanted),
-            # A pending run may name several partitions: it waits in each of them.
-            *_any(pl.col("partition").str.split(",").list.contains(name) for name in self.partitions),
-            *_any(pl.col("nodes").list.contains(name) for name in self.nodes),
-            *_any(map(means, self.ids)),
+            *([in_partitions(self.partitions)] if self.partitions else ()),
+            *([on_nodes(self.nodes)] if self.nodes else ()),
+            *([pl.any_horizontal(map(means, self.ids))] if self.ids else ()),
         )
+
+
+def in_partitions(names: Iterable[str]) -> pl.Expr:
+    """Tell which runs are in one of these partitions: a pending one may name several, and waits in each of them."""
+    asked_for = pl.col("partition").str.split(",")
+    return pl.any_horizontal(asked_for.list.contains(name) for name in names)
+
+
+def on_nodes(names: Iterable[str]) -> pl.Expr:
+    """Tell which runs have one of these nodes."""
+    return pl.any_horizontal(pl.col("nodes").list.contains(name) for name in names)
 
 
 def means(asked: JobId) -> pl.Expr:
@@ -62,9 +72,3 @@ def _is_after(keys: Sequence[str], after: tuple[str, ...]) -> pl.Expr:
     if len(keys) == 1:
         return first > last
     return (first > last) | ((first == last) & _is_after(keys[1:], after[1:]))
-
-
-def _any(conditions: Iterable[pl.Expr]) -> Iterator[pl.Expr]:
-    """Give one condition that holds where any of these does; none where there are none."""
-    if found := list(conditions):
-        yield pl.any_horizontal(found)

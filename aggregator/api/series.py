@@ -14,11 +14,11 @@ from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_ids
 from aggregator.api.jobs import unknown_job
 from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster, find_cluster
+from aggregator.api.lookup import find_cluster, find_seen_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, period_of, read_runs
-from aggregator.api.visibility import Rights, is_account, memberships, rights_of
+from aggregator.api.visibility import is_account, memberships, rights_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
@@ -111,7 +111,7 @@ async def get_job_series(request: web.Request) -> web.Response:
 async def get_user_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's jobs, under the accounts that may be seen."""
     asked = Parameters(request, *PARAMETERS)
-    view, rights = _look(request)
+    view, rights = find_seen_cluster(request)
     user = request.match_info["user"]
     if not any(rights.sees_sums(account, user) for account in memberships(view, user)):
         raise NotFound(f'user "{user[:_SHOWN]}": not known on cluster "{view.cluster}"')
@@ -126,7 +126,7 @@ async def get_user_series(request: web.Request) -> web.Response:
 async def get_account_series(request: web.Request) -> web.Response:
     """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
     asked = Parameters(request, *PARAMETERS)
-    view, rights = _look(request)
+    view, rights = find_seen_cluster(request)
     account = request.match_info["account"]
     if not is_account(view, account) or not rights.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
@@ -218,11 +218,6 @@ def _job_of(newest: Run, seen: Sequence[Run], runs: Sequence[Run]) -> _Job:
     job_id, user = newest.job_id, newest.user
     own = tuple(run for run in seen if (run.job_id, run.user) == (job_id, user))
     return _Job(newest, own, frozenset(run.user for run in runs if run.job_id == job_id and run.user != user))
-
-
-def _look(request: web.Request) -> tuple[ClusterView, Rights]:
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> Offer | None:

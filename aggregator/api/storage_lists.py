@@ -4,14 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 import polars as pl
-from aiohttp import web
 
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE
 from aggregator.api.lists import ListRoute
-from aggregator.api.lookup import find_filesystem
+from aggregator.api.lookup import find_seen_filesystem
 from aggregator.api.storage import storage_warnings
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.engine.listed import Derived, Listed, Nested
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
@@ -48,14 +46,9 @@ def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Rights
         ),
     )  # fmt: skip
     return ListRoute(
-        path=f"{_PATH}{of}s", listed=listed, find=_find, frame=lambda view: view[f"{of}s"], sees=sees,
+        path=f"{_PATH}{of}s", listed=listed, find=find_seen_filesystem, frame=lambda view: view[f"{of}s"], sees=sees,
         warn=lambda request, view: storage_warnings(request.app[STORE].current, view),
     )  # fmt: skip
-
-
-def _find(request: web.Request) -> tuple[View, Rights]:
-    view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def _profile() -> pl.Expr:

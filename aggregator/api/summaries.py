@@ -10,14 +10,13 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.history import WINDOW, find_ended, read_window
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster, replica_warnings
+from aggregator.api.keys import CLOCK
+from aggregator.api.lookup import find_seen_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import read_use
 from aggregator.api.representation import Json, times, value
 from aggregator.api.selection import JobFilter
-from aggregator.api.visibility import Rights, is_account, rights_of, with_children
+from aggregator.api.visibility import Rights, is_account, with_children
 from aggregator.model.history import Known, RunsSummary
 from aggregator.model.view import ClusterView
 from aggregator.parts.jobs.history import summarize
@@ -30,7 +29,7 @@ _EVERYTHING: Final = Rights(everything=True)
 
 async def get_user_summary(request: web.Request) -> web.Response:
     """Answer with what a user's finished runs of a time add up to, as far as they may be seen."""
-    view, rights = _look(request)
+    view, rights = find_seen_cluster(request)
     name = request.match_info["user"]
     data, warnings = await _summary(request, view, JobFilter(users=frozenset({name})), rights)
     known = name == rights.user or (rights.everything and name in view.frames["user_associations"]["user"])
@@ -45,7 +44,7 @@ async def get_account_summary(request: web.Request) -> web.Response:
 
     Who sees the accounts below it has their runs in it too.
     """
-    view, rights = _look(request)
+    view, rights = find_seen_cluster(request)
     name = request.match_info["account"]
     if not is_account(view, name) or not rights.sees_sums(name):
         raise NotFound(f'account "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
@@ -55,11 +54,6 @@ async def get_account_summary(request: web.Request) -> web.Response:
         accounts = with_children(accounts, view)
     data, warnings = await _summary(request, view, JobFilter(accounts=accounts), _EVERYTHING)
     return success(request, {"account": name, "with_children": with_below, **data}, warnings)
-
-
-def _look(request: web.Request) -> tuple[ClusterView, Rights]:
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 async def _summary(

@@ -9,12 +9,11 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, Execution, NotFound
 from aggregator.api.freshness import source_warnings
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import CLOCK, SETTINGS, STORE, USAGE
-from aggregator.api.lookup import find_accounted_cluster, replica_warnings
+from aggregator.api.keys import CLOCK, STORE, USAGE
+from aggregator.api.lookup import find_seen_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.model.calendar import DAY, HOUR, RESOLUTIONS, Calendar, Resolution
 from aggregator.model.moment import rfc3339
 from aggregator.model.usage import UsageCatalog, is_of_jobs, unit_of
@@ -101,8 +100,7 @@ async def _look(request: web.Request) -> tuple[ClusterView, Rights, UsageCatalog
 
     Raises NotFound, Unavailable, and Execution where slurmdbd's tables are not offered.
     """
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    view, rights = find_seen_cluster(request)
     try:
         return view, rights, await request.app[USAGE].catalog(view.cluster)
     except NoUsage as error:

@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import JobState
+from aggregator.model.jobid import display_id
 from aggregator.model.tres import Allocation
 from aggregator.model.view import ClusterView
 
@@ -154,3 +155,14 @@ async def test_children_are_added_where_they_are_asked_for(service: Service) -> 
     for more, expected in (("", [1]), ("&with_children=true", [2, 1]), ("&with_children=false", [1])):
         data = await service.data(f"{JOBS}?account=top{more}")
         assert [row["job_id"] for row in data["jobs"]] == expected
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [{}, {"array_job_id": 900, "array_task_id": 3}, {"array_job_id": 900, "array_task_id": 0}, {"array_job_id": 900},
+     {"het_job_id": 900, "het_offset": 0}, {"het_job_id": 900, "het_offset": 2}],
+)  # fmt: skip
+async def test_a_list_and_a_single_job_have_one_id(service: Service, ids: dict[str, int]) -> None:
+    publish_jobs(service.store, make_job(901, **ids))
+    (row,), (run,) = (await service.data(JOBS))["jobs"], (await service.data(f"{JOBS}/901"))["runs"]
+    assert row["id"] == run["id"] == display_id(901, **ids)

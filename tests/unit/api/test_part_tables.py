@@ -71,6 +71,15 @@ async def test_a_table_without_labels_is_one_page(tapes: Service) -> None:
     assert await tapes.data(path) == {"tape_total": [{"tapes": 7.0}], "next_cursor": None, "total": 1}
 
 
+async def test_pages_of_a_table_without_labels_have_every_row_once(tapes: Service) -> None:
+    view = tapes.store.latest.clusters["narval"]
+    rows = pl.DataFrame({"tapes": [7.0, None, 7.5]})
+    tapes.store.publish_cluster(replace(view, frames={**view.frames, "tape_total": rows}))
+    first = await tapes.data("/api/v1/clusters/narval/tape_total?limit=2")
+    rest = await tapes.data(f"/api/v1/clusters/narval/tape_total?cursor={first['next_cursor']}")
+    assert [row["tapes"] for row in (*first["tape_total"], *rest["tape_total"])] == [7.0, 7.5, None]
+
+
 async def test_a_part_that_has_never_been_read_is_not_an_empty_list(tapes: Service) -> None:
     tapes.store.publish_source(make_status("tapes", up=False, last_success=None, error="no route to host"))
     assert await tapes.failure(PATH) == (503, "unavailable", 'tapes of "narval": no route to host')
