@@ -22,6 +22,7 @@ from aggregator.model.view import Snapshot
 # Of all answers together; beside its body an answer costs about this much.
 _MOST_BYTES: Final = 16 * 2**20
 _EACH_BYTES: Final = 4096
+_LARGEST_BYTES: Final = 2**20
 _LEVEL: Final = 1
 _Question = tuple[str, Identity]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -29,7 +30,10 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 @dataclass(slots=True)
 class _Given:
-    """An answer: its ETag, whose data are in it, its body (None of one that was had), zipped when asked for again."""
+    """An answer: its ETag, whose data are in it, its body, zipped when it is asked for again.
+
+    The body is None of an answer that the client had, or that is too large to be kept.
+    """
 
     etag: str
     owners: Collection[str]
@@ -59,13 +63,11 @@ class GivenAnswers:
         return self._given.get(_question(request))
 
     def keep(self, request: web.Request, response: web.Response) -> None:
-        """Remember an answer, unless another snapshot came while it was made, or it is too large."""
+        """Remember an answer, unless another snapshot came while it was made."""
         if response.etag is None or self._snapshot() is not request.app[STORE].current:
             return
-        body = response.body if isinstance(response.body, bytes) else None
-        given = _Given(response.etag.value, owners_shown(request), body)
-        if given.size <= _MOST_BYTES // 8:
-            self._given[_question(request)] = given
+        body = response.body if isinstance(response.body, bytes) and len(response.body) <= _LARGEST_BYTES else None
+        self._given[_question(request)] = _Given(response.etag.value, owners_shown(request), body)
 
 
 def _no_answers() -> "LRUCache[_Question, _Given]":

@@ -10,6 +10,7 @@ from aiohttp import web
 
 import aggregator.api.jobs as jobs
 import aggregator.api.lists as lists
+import aggregator.api.unchanged as unchanged
 from aggregator.api.access import HEALTH
 from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
@@ -98,6 +99,30 @@ async def test_an_answer_that_is_had_is_not_made_again(service: Service, made: M
     assert made.jobs == 2
     for _ in range(3):
         assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_an_answer_is_given_again_without_making_it(service: Service, made: Made, encoding: str) -> None:
+    publish_jobs(service.store, *(make_job(number) for number in range(1, 30)))
+    first = await ask(service, JOBS, **{"Accept-Encoding": encoding})
+    for _ in range(2):
+        again = await ask(service, JOBS, **{"Accept-Encoding": encoding})
+        assert again[:3] == first[:3]
+        for name in ("Content-Type", "Content-Encoding", "Cache-Control", "Vary", "Content-Security-Policy"):
+            assert again[3].headers.get(name) == first[3].headers.get(name), name
+    assert made.jobs == 29
+
+
+async def test_an_answer_too_large_to_be_kept_is_made_again_and_confirmed(
+    service: Service, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchanged, "_LARGEST_BYTES", 10)
+    publish_jobs(service.store, make_job(1))
+    _, etag, body, _ = await ask(service, JOBS)
+    assert (await ask(service, JOBS))[2] == body
+    assert made.jobs == 2
+    assert (await ask(service, JOBS, etag))[0] == 304
     assert made.jobs == 2
 
 
