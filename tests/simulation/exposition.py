@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from zlib import crc32
 
-from tests.simulation.steps import Steps
+from tests.simulation.steps import Part, Steps
 from tests.simulation.world import AHEAD, BEGIN, INTERVAL, NODE_CPUS, NODE_MEMORY, Interval, Job, Node, World
 
 # RAPL's zones: how much of the host's power each one measures.
@@ -36,10 +36,9 @@ class Exposition:
         if node.gpu_exporter:
             self._boards(node, f'{place},job="gpu",instance="{node.name}{node.domain}:9400"')
         jobs = f'{place},job="{node.scrape_job}",instance="{node.name}{node.domain}:9798"'
-        grid = scrape_times(node, "jobs")
-        self._write(f"up{{{jobs}}}", grid, lambda at: 1.0 if node.sees_jobs(at) else 0.0)
+        self._write(f"up{{{jobs}}}", scrape_times(node, "jobs"), lambda at: 1.0 if node.sees_jobs(at) else 0.0)
         for job in self._world.on(node.name):
-            self._job(node, job, [at for at in grid if job.start <= at < job.end and node.sees_jobs(at)], jobs)
+            self._job(node, job, job_times(node, job), jobs)
 
     def _host(self, node: Node, host: str) -> None:
         grid = scrape_times(node, "host")
@@ -61,13 +60,11 @@ class Exposition:
                 self._write(f'node_rapl_{zone}_joules_total{{{host},index="0",path="/sys/{zone}"}}', grid, joules)
         if node.meter == "redfish":
             watts = self._world.node_watts(node.name)
-            seen = [at for at in grid if not within(at, node.meter_gone)]
-            # Every other reading of a bad while is 0.
-            zeros = {at for number, at in enumerate(grid) if number % 2 and within(at, node.meter_zero)}
+            zeros = zero_times(node)
             self._write(
                 f'redfish_chassis_power_average_consumed_watts{{{place},job="redfish",instance="{node.name}-oob",'
                 'chassis_id="1",power_voltage_id="0"}',
-                seen, lambda at: 0.0 if at in zeros else watts.at(at),
+                meter_times(node), lambda at: 0.0 if at in zeros else watts.at(at),
             )  # fmt: skip
 
     def _boards(self, node: Node, labels: str) -> None:
@@ -93,15 +90,12 @@ class Exposition:
             self._write(f"slurm_job_memory_{kind}{{{labels}}}", grid, lambda at, value=value: value)  # type: ignore[misc]
         for (name, index), parts in job.gpu.items():
             if name == node.name:
-                self._job_gpu(node, job, index, parts, grid, labels)
+                self._job_gpu(node, job, index, parts, labels)
 
-    def _job_gpu(
-        self, node: Node, job: Job, index: int, parts: Sequence[tuple[float, float, float]], grid: Sequence[float],
-        labels: str,
-    ) -> None:  # fmt: skip
+    def _job_gpu(self, node: Node, job: Job, index: int, parts: Sequence[Part], labels: str) -> None:
         uuid = f"MIG-{node.name}-{job.number}" if job.mig is not None else str(index)
         labels += f',gpu="{uuid}",gpu_type="{_GPU_TYPE}"'
-        seen = [at for at in grid if any(begin <= at < end for begin, end, _ in parts)]
+        seen = board_times(node, job, index)
         use, watts = Steps(parts), self._world.board_watts(node.name, index)
         self._write(
             f"slurm_job_utilization_gpu{{{labels}}}", seen,
@@ -141,6 +135,28 @@ def scrape_times(node: Node, exporter: str) -> list[float]:
     """Give the times of an exporter's scrapes, which are the target's own."""
     first = BEGIN + crc32(f"{node.name} {exporter}".encode()) % int(INTERVAL * 1000) / 1000
     return [first + number * INTERVAL for number in range(int((AHEAD - BEGIN) / INTERVAL))]
+
+
+def job_times(node: Node, job: Job) -> list[float]:
+    """Give the times of the scrapes that show a job on one of its nodes."""
+    return [at for at in scrape_times(node, "jobs") if job.start <= at < job.end and node.sees_jobs(at)]
+
+
+def board_times(node: Node, job: Job, index: int) -> list[float]:
+    """Give the times of the scrapes that show a board as a job's own: some process of the job has it open."""
+    parts = job.gpu.get((node.name, index), ())
+    return [at for at in job_times(node, job) if any(begin <= at < end for begin, end, _ in parts)]
+
+
+def meter_times(node: Node) -> list[float]:
+    """Give the times of the scrapes at which the BMC says a power."""
+    return [at for at in scrape_times(node, "meter") if not within(at, node.meter_gone)]
+
+
+def zero_times(node: Node) -> set[float]:
+    """Give the times at which the BMC says 0: at every other scrape of a bad while."""
+    grid = scrape_times(node, "meter")
+    return {at for number, at in enumerate(grid) if number % 2 and within(at, node.meter_zero)}
 
 
 def within(at: float, intervals: Sequence[Interval]) -> bool:

@@ -5,13 +5,14 @@ it, and one that was not must not have more, nor a coverage that says more than 
 """
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.simulation.exposition import scrape_times, within
-from tests.simulation.steps import Steps, total
+from tests.simulation.exposition import board_times, meter_times, scrape_times, within, zero_times
+from tests.simulation.steps import Steps
 from tests.simulation.world import (
     AHEAD,
     BEGIN,
@@ -99,45 +100,65 @@ def _known(node: Node) -> Steps:
     """
     if node.meter == "rapl":
         return Steps([(BEGIN, AHEAD, 1.0)])
-    grid = scrape_times(node, "meter") if node.meter == "redfish" else []
-    there = [(number, at) for number, at in enumerate(grid) if not within(at, node.meter_gone)]
-    parts = []
-    for (number, at), (_, following) in pairwise(there):
-        is_zero = number % 2 and within(at, node.meter_zero)
-        if not is_zero:
-            parts.append((at, min(at + HOLD, following), 1.0))
-    return Steps(parts)
+    there, zeros = meter_times(node) if node.meter == "redfish" else [], zero_times(node)
+    return Steps(
+        (at, min(at + HOLD, following), 1.0) for at, following in pairwise(there) if at not in zeros
+    )  # fmt: skip
 
 
 class _Rest:
     """A host's power at rest: at each full hour, the 5 % quantile of a day of what it draws without its GPUs.
 
-    Of those, what nobody shows is the host's: boards that no job has open, where no exporter shows them all.
+    It is made of readings, which are of different moments: that of the node may be from before a job's end, that of its
+    GPUs from after it. Boards that no job has open are the host's where no exporter shows them all.
     """
 
     def __init__(self, world: World, node: Node, zero: float) -> None:
-        self._zero, self._is_known = zero, node.meter == "redfish"
-        watts = world.node_watts(node.name)
-        boards = [(index, world.board_watts(node.name, index)) for index in range(node.gpus)]
-        opened = {index: _open(world, node, index) for index, _ in boards}
-        self._host = {
-            at: watts.at(at) - sum(board.at(at) for index, board in boards if node.gpu_exporter or opened[index].at(at))
-            for at in _moments(zero)
-        }
+        self._zero = zero
+        self._host: dict[float, float] = {}
         self._of_hour: dict[float, float | None] = {}
+        if node.meter == "redfish":
+            meter, zeros, boards = meter_times(node), zero_times(node), list(_board_readings(world, node))
+            for at in _moments(zero):
+                read = _newest(meter, at)
+                if read is not None and read not in zeros:
+                    shown = [(watts, _newest(times, at)) for times, watts in boards]
+                    gpus = sum(watts.at(seen) for watts, seen in shown if seen is not None)
+                    self._host[at] = world.node_watts(node.name).at(read) - gpus
 
     def at(self, time: float) -> float | None:
         """Give the power at rest by which a window that ends then is shared."""
         hour = (time + self._zero) // HOUR * HOUR - self._zero
         if hour not in self._of_hour:
-            seen = sorted(watts for at, watts in self._host.items() if at <= hour)
-            self._of_hour[hour] = _quantile(seen, 0.05) if seen and self._is_known else None
+            seen = sorted(watts for at, watts in self._host.items() if at <= hour and watts > 0)
+            self._of_hour[hour] = _quantile(seen, 0.05) if seen else None
         return self._of_hour[hour]
+
+
+def _board_readings(world: World, node: Node) -> Iterator[tuple[Sequence[float], Steps]]:
+    """List the series of GPUs' power that are not the host's: when each was read, and the board's watts.
+
+    Without an exporter of all of a node's GPUs those of jobs, each job's of a board; MIG slices have none.
+    """
+    if node.gpu_exporter:
+        for index in range(node.gpus):
+            yield scrape_times(node, "gpu"), world.board_watts(node.name, index)
+        return
+    for job in world.on(node.name):
+        for name, index in job.gpu:
+            if name == node.name and job.mig is None:
+                yield board_times(node, job, index), world.board_watts(name, index)
+
+
+def _newest(times: Sequence[float], at: float) -> float | None:
+    """Give the time of the newest reading that still holds at a moment."""
+    before = bisect_right(times, at)
+    return times[before - 1] if before and at - times[before - 1] < HOLD else None
 
 
 def _moments(zero: float) -> list[float]:
     """List the times that are looked at for the power at rest: every ten minutes of the clock."""
-    first = math.ceil((BEGIN + INTERVAL + zero) / _REST_STEP) * _REST_STEP - zero
+    first = math.ceil((BEGIN + zero) / _REST_STEP) * _REST_STEP - zero
     return [first + number * _REST_STEP for number in range(int((AHEAD - first) / _REST_STEP))]
 
 
@@ -146,12 +167,6 @@ def _quantile(ordered: Sequence[float], part: float) -> float:
     below = int(rank)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
-
-
-def _open(world: World, node: Node, index: int) -> Steps:
-    """Tell when some job has a board open, and its own power is shown: MIG slices show that of others, too."""
-    jobs = [job for job in world.on(node.name) if job.mig is None]
-    return total(Steps((begin, end, 1.0) for begin, end, _ in job.gpu.get((node.name, index), ())) for job in jobs)
 
 
 def _gpu_shares(
