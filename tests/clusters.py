@@ -57,7 +57,8 @@ def join_cluster(
 
 # The columns of jobs that are the ledger's own under another name.
 _RENAMED = {
-    "ledger_since_seconds": "since", "ledger_until_seconds": "until", "ledger_gpu_seconds": "gpu_seconds",
+    "ledger_since_timestamp_seconds": "since", "ledger_until_timestamp_seconds": "until",
+    "ledger_gpu_seconds": "gpu_seconds",
     "ledger_gpu_used_seconds": "gpu_used_seconds", "energy_joules_total": "two_part_joules",
     "co2_grams_total": "co2_grams",
 }  # fmt: skip

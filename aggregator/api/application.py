@@ -22,11 +22,7 @@ from aggregator.api.cloud import (
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
 from aggregator.api.filesystem_series import get_filesystem_series
-from aggregator.api.groups import (
-    get_group,
-    get_group_series,
-    get_space_series,
-)
+from aggregator.api.groups import get_group, get_group_series, get_space, get_space_series
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
@@ -52,26 +48,17 @@ from aggregator.api.keys import (
     ScriptKeeper,
 )
 from aggregator.api.landing import get_landing
-from aggregator.api.limits import list_qos
-from aggregator.api.lists import ListRoute, handler_of
+from aggregator.api.lists import LISTS, ListRoute, handler_of
 from aggregator.api.metrics import get_metrics
-from aggregator.api.nodes import (
-    get_node,
-    get_node_events,
-    get_node_jobs,
-    get_node_series,
-    list_nodes,
-    list_partitions,
-    list_reservations,
-)
+from aggregator.api.nodes import get_node, get_node_events, get_node_jobs, get_node_series
 from aggregator.api.origin import check_origin
+from aggregator.api.owners import get_account, get_user
 from aggregator.api.provenance import STORED
 from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
 from aggregator.api.summaries import get_account_summary, get_user_summary
-from aggregator.api.sums import get_account, get_user
 from aggregator.api.unchanged import GIVEN, GivenAnswers
 from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
 from aggregator.api.whoami import get_whoami
@@ -156,32 +143,30 @@ _ROUTES: Final = (
     web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
-    web.get("/api/v1/clusters/{cluster}/qos", list_qos),
     web.get("/api/v1/clusters/{cluster}/series", get_cluster_series),
-    web.get("/api/v1/clusters/{cluster}/nodes", list_nodes),
     web.get("/api/v1/clusters/{cluster}/nodes/{node}", get_node),
     web.get("/api/v1/clusters/{cluster}/nodes/{node}/jobs", get_node_jobs),
     web.get("/api/v1/clusters/{cluster}/nodes/{node}/events", get_node_events),
     web.get("/api/v1/clusters/{cluster}/nodes/{node}/series", get_node_series),
-    web.get("/api/v1/clusters/{cluster}/partitions", list_partitions),
-    web.get("/api/v1/clusters/{cluster}/reservations", list_reservations),
     web.get("/api/v1/storage", list_filesystems),
     web.get("/api/v1/storage/{filesystem}", get_filesystem),
     web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),
     web.get("/api/v1/storage/{filesystem}/groups/{group}", get_group),
     web.get("/api/v1/storage/{filesystem}/groups/{group}/series", get_group_series),
+    web.get("/api/v1/storage/{filesystem}/users/{user}", get_space),
     web.get("/api/v1/storage/{filesystem}/users/{user}/series", get_space_series),
     web.get("/api/v1/cloud/series", get_cloud_series),
     web.get("/api/v1/cloud", list_clouds),
     web.get("/api/v1/cloud/projects/{project}", get_project),
     web.get("/api/v1/cloud/projects/{project}/series", get_project_series),
-    web.get("/api/v1/cloud/projects/{project}/instances/{uuid}", get_instance),
-    web.get("/api/v1/cloud/projects/{project}/instances/{uuid}/series", get_instance_series),
+    web.get("/api/v1/cloud/instances/{uuid}", get_instance),
+    web.get("/api/v1/cloud/instances/{uuid}/series", get_instance_series),
 )
 
 
 def add_lists(app: web.Application, lists: Iterable[ListRoute[Any]]) -> None:
     """Add the path of every list."""
+    app[LISTS] = {each.path: each for each in lists}
     app.add_routes([web.get(each.path, handler_of(each)) for each in lists])
 
 

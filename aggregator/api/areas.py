@@ -65,6 +65,7 @@ AREA_OF_ROUTE: Final[Mapping[str, str]] = MappingProxyType({
     f"{_STORAGE}/{{filesystem}}/groups/{{group}}/series": READ,
     f"{_STORAGE}/{{filesystem}}/groups": READ,
     f"{_STORAGE}/{{filesystem}}/users": READ,
+    f"{_STORAGE}/{{filesystem}}/users/{{user}}": READ,
     f"{_STORAGE}/{{filesystem}}/users/{{user}}/series": READ,
     f"{_CLOUD}/series": STAFF,
     f"{_CLOUD}/projects": READ,
@@ -72,6 +73,6 @@ AREA_OF_ROUTE: Final[Mapping[str, str]] = MappingProxyType({
     f"{_PROJECT}/series": READ,
     f"{_CLOUD}/instances": READ,
     _CLOUD: READ,
-    f"{_PROJECT}/instances/{{uuid}}": READ,
-    f"{_PROJECT}/instances/{{uuid}}/series": READ,
+    f"{_CLOUD}/instances/{{uuid}}": READ,
+    f"{_CLOUD}/instances/{{uuid}}/series": READ,
 })  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 from aiohttp import web
 
-from aggregator.api.around_representation import around_json, step_efficiency_json
+from aggregator.api.around_representation import around_json
 from aggregator.api.keys import AROUND, CLOCK
 from aggregator.api.lookup import replica_warnings
 from aggregator.api.representation import Json, Row
@@ -18,12 +18,14 @@ from aggregator.parts.jobs.steps import recorded_use, step_efficiency
 
 # The id of an array means all its tasks: an answer is not made of thousands of reads.
 MAX_RUNS: Final = 4
+STEPS: Final = "slurmdbd steps"
 
 
 async def around_of(
     request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, rights: Rights, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
-    """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept.
+    """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept,
+    with its source.
 
     jobs has the runs' rows in their order. Nothing is read where slurmacct is known not to be `readable`.
     """
@@ -43,7 +45,10 @@ async def around_of(
 
 
 def _efficiency(run: Run, row: Row, around: Around) -> Json:
+    """Take the efficiency of an ended run from its steps, where none was kept."""
     kept = row["cpu_efficiency_ratio"] is not None or row["memory_efficiency_ratio"] is not None
     if kept or around.recorded is None or run.is_open:
         return {}
-    return {"efficiency": step_efficiency_json(row, step_efficiency(run, recorded_use(around.recorded)))}
+    found = step_efficiency(run, recorded_use(around.recorded))
+    ratios = {"cpu_efficiency_ratio": found.cpu, "memory_efficiency_ratio": found.memory}
+    return {**ratios, "efficiency_source": STEPS}

@@ -2,18 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from dataclasses import asdict
 
-from aggregator.api.representation import COMPLETE, HELD, Json, Row, efficiency_json, times, value
+from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
 from aggregator.model.around import Around, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
-from aggregator.model.steps import Exit, Recorded, Step, StepEfficiency
+from aggregator.model.steps import Exit, Recorded, Step
 from aggregator.parts.jobs.steps import recorded_use
-
-STEPS: Final = "slurmdbd steps"
 
 
 def around_json(run: Run, around: Around, rights: Rights) -> Json:
@@ -33,16 +31,11 @@ def around_json(run: Run, around: Around, rights: Rights) -> Json:
 
 def _recorded_json(run: Run, recorded: Recorded | None) -> Json:
     if recorded is None:
-        return {"exit": None, "cancelled_by_uid": None, "recorded": None, "steps": None, "steps_complete": None}
-    use = recorded_use(recorded)
+        return dict.fromkeys(("exit", "cancelled_by_uid", "recorded", "steps", "steps_complete"))
     return {
         "exit": None if run.is_open else _exit_json(recorded.exit),
         "cancelled_by_uid": recorded.cancelled_by,
-        "recorded": {
-            "cpu_seconds": value(use.cpu_seconds, "seconds", None, STEPS),
-            "memory_peak": value(use.memory_peak_bytes, "bytes", None, STEPS),
-            "energy": value(use.energy_joules, "joules", None, use.energy_source),
-        },
+        "recorded": asdict(recorded_use(recorded)),
         "steps": [_step_json(run, step) for step in recorded.steps],
         "steps_complete": not recorded.cut,
     }
@@ -131,13 +124,3 @@ def _dependent_json(submission: Submission) -> Json:
 
 def _run(run: Run) -> Json:
     return {"id": run.display_id, "run_id": str(run.run_id), "state": run.state.name.lower(), "name": run.name}
-
-
-def step_efficiency_json(row: Row, efficiency: StepEfficiency) -> Json:
-    """Show the efficiency that an ended run's steps give."""
-    source = f"{STEPS} ÷ {HELD}"
-    return {
-        **efficiency_json(row),
-        "cpu": value(efficiency.cpu, "ratio", COMPLETE, source),
-        "memory": value(efficiency.memory, "ratio", COMPLETE, source),
-    }

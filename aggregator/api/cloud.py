@@ -1,24 +1,24 @@
 """GET /api/v1/cloud/…: projects, their instances, and what these use and used."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
 
 import polars as pl
 from aiohttp import web
 
 from aggregator.api.audit import audit
-from aggregator.api.cloud_representation import cloud_json, instance_json, project_json
 from aggregator.api.envelope import success
-from aggregator.api.errors import ApiError, BadData, NotFound, Unavailable
+from aggregator.api.errors import ApiError, BadData, Unavailable
 from aggregator.api.freshness import cloud_failure, source_warnings
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.lists import LISTS
 from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters
-from aggregator.api.representation import Json
+from aggregator.api.representation import Json, times
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import rights_of
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.model.view import Snapshot
@@ -26,37 +26,33 @@ from aggregator.queries.series import cloud_key
 
 _SERIES_SECONDS: Final = 7 * DAY_SECONDS
 _SHOWN: Final = 100
+_Thing = Literal["project", "instance"]
+_PATHS: Final[Mapping[_Thing, str]] = {"project": "/api/v1/cloud/projects", "instance": "/api/v1/cloud/instances"}
+_KEYS: Final[Mapping[_Thing, str]] = {"project": "project", "instance": "uuid"}
 
 
 @of_snapshot
 async def list_clouds(request: web.Request) -> web.Response:
     """Answer with how fresh each cloud is and by which rule instances idle, to the staff with its totals."""
     asked = Parameters(request, "cloud")
-    staff = _rights(request).everything
-    clouds = [cloud_json(view, staff=staff) for view in _views(request, asked)]
+    staff = rights_of(identity_of(request), request.app[SETTINGS].rules).everything
+    clouds = [_cloud_json(view, staff=staff) for view in _views(request, asked)]
     return success(request, {"clouds": clouds}, _warnings(request.app[STORE].current, asked))
 
 
 @of_snapshot
 async def get_project(request: web.Request) -> web.Response:
     """Answer with one project."""
-    asked = Parameters(request, "cloud")
-    view, sums = _find_project(request, asked)
-    return success(request, project_json(view.name, sums), _warnings_of(request, view))
+    project = await _find(request, Parameters(request, "cloud"), "project")
+    return success(request, project, list(cloud_warnings(request.app[STORE].current, project["cloud"])))
 
 
 @of_snapshot
 async def get_instance(request: web.Request) -> web.Response:
     """Answer with one running instance."""
-    asked = Parameters(request, "cloud")
-    view, sums = _find_project(request, asked)
-    uuid = request.match_info["uuid"]
-    found = _instances(view, sums["project"]).filter(pl.col("uuid") == uuid)
-    if found.is_empty():
-        raise NotFound(f'instance "{uuid[:_SHOWN]}": not running in project "{sums["project"][:_SHOWN]}"')
-    _audit(request, found)
-    data = instance_json(view.name, found.row(0, named=True), staff=_rights(request).everything)
-    return success(request, data, _warnings_of(request, view))
+    instance = await _find(request, Parameters(request, "cloud"), "instance")
+    _audit(request, instance["cloud"], pl.col("uuid") == instance["uuid"])
+    return success(request, instance, list(cloud_warnings(request.app[STORE].current, instance["cloud"])))
 
 
 async def get_cloud_series(request: web.Request) -> web.Response:
@@ -73,29 +69,27 @@ async def get_cloud_series(request: web.Request) -> web.Response:
 async def get_project_series(request: web.Request) -> web.Response:
     """Answer with a graph of a project's instances, by default of its last week."""
     asked = Parameters(request, *PARAMETERS, "cloud")
-    view, sums = _find_project(request, asked)
-    _audit(request, _instances(view, sums["project"]))
-    return await _series(request, asked, view, "project", Subject(labels=(("project_name", sums["project"]),)))
+    project = await _find(request, asked, "project")
+    name, cloud = project["project"], project["cloud"]
+    _audit(request, cloud, pl.col("project") == name)
+    view = request.app[STORE].current.clouds[cloud]
+    return await _series(request, asked, view, "project", Subject(labels=(("project_name", name),)))
 
 
 async def get_instance_series(request: web.Request) -> web.Response:
-    """Answer with a graph of one instance, which need not run any more, by default of its last week."""
-    asked = Parameters(request, *PARAMETERS, "cloud")
-    view, sums = _find_project(request, asked)
-    uuid = request.match_info["uuid"]
-    _audit(request, _instances(view, sums["project"]).filter(pl.col("uuid") == uuid))
+    """Answer with a graph of one instance, by default of its last week; of one that has gone `project` says whose."""
+    asked = Parameters(request, *PARAMETERS, "cloud", "project")
+    project, uuid = asked.text("project"), request.match_info["uuid"]
+    found = await (_find(request, asked, "instance") if project is None else _find(request, asked, "project", project))
+    _audit(request, found["cloud"], pl.col("uuid") == uuid)
     # Always with the project: an instance of another one is none of this.
-    subject = Subject(labels=(("project_name", sums["project"]), ("uuid", uuid)))
-    return await _series(request, asked, view, "instance", subject)
+    subject = Subject(labels=(("project_name", found["project"]), ("uuid", uuid)))
+    return await _series(request, asked, request.app[STORE].current.clouds[found["cloud"]], "instance", subject)
 
 
 async def _series(request: web.Request, asked: Parameters, view: View, kind: str, subject: Subject) -> web.Response:
     reader = Reader(cloud_key(view.name))
     return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)
-
-
-def _rights(request: web.Request) -> Rights:
-    return rights_of(identity_of(request), request.app[SETTINGS].rules)
 
 
 def _asked_clouds(snapshot: Snapshot, asked: Parameters) -> list[str]:
@@ -117,22 +111,21 @@ def _views(request: web.Request, asked: Parameters) -> list[View]:
     return [snapshot.clouds[name] for name in names if cloud_failure(snapshot, name) is None]
 
 
-def _find_project(request: web.Request, asked: Parameters) -> tuple[View, Json]:
-    """Give the project of the path; one that may not be seen is as one that is not known.
+async def _find(request: web.Request, asked: Parameters, what: _Thing, name: str | None = None) -> Json:
+    """Show the project or the instance of the path; one that may not be seen is as one that is not known.
 
     Raises NotFound, BadData when several clouds have one of that name, Unavailable when a cloud cannot be read.
     """
-    name, rights = request.match_info["project"], _rights(request)
-    found = [
-        (view, sums)
-        for view in _views(request, asked)
-        for sums in rights.projects_of(view).filter(pl.col("project") == name).iter_rows(named=True)
-    ]
+    each, key = request.app[LISTS][_PATHS[what]], _KEYS[what]
+    name = request.match_info[key] if name is None else name
+    view, rights, _ = await each.look(request)
+    clouds = _asked_clouds(request.app[STORE].current, asked)
+    found = each.things(view, rights, (pl.col(key) == name) & pl.col("cloud").is_in(clouds))
     if len(found) > 1:
-        clouds = ", ".join(view.name for view, _ in found)
-        raise BadData(f'cloud: project "{name[:_SHOWN]}" is on {clouds}: say which')
+        several = ", ".join(row["cloud"] for row in found)
+        raise BadData(f'cloud: {what} "{name[:_SHOWN]}" is on {several}: say which')
     if not found:
-        raise _missing(request, asked, "project", name)
+        raise _missing(request, asked, what, name)
     return found[0]
 
 
@@ -145,20 +138,26 @@ def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> A
     return absent(snapshot, f'{what} "{name[:_SHOWN]}": not known')
 
 
-def _instances(view: View, project: str) -> pl.DataFrame:
-    return view["instances"].filter(pl.col("project") == project)
+def _cloud_json(view: View, *, staff: bool) -> Json:
+    """Show one cloud: how fresh it is, by which rule instances idle; to the staff its hypervisors and totals."""
+    # Of a cloud that was not joined yet nothing is known.
+    row = next(view["cloud"].iter_rows(named=True), dict.fromkeys(view["cloud"].columns))
+    hypervisors = view["hypervisors"]
+    of_staff = {
+        "hypervisors": hypervisors.height,
+        "hypervisors_down": sorted(hypervisors.filter(~hypervisors["up"])["hypervisor"]),
+    }
+    shown = row if staff else {name: value for name, value in row.items() if name.startswith("rule_")}
+    return {"cloud": view.name, **times("as_of", view.time), **shown, **(of_staff if staff else {})}
 
 
-def _audit(request: web.Request, instances: pl.DataFrame) -> None:
+def _audit(request: web.Request, cloud: str, chosen: pl.Expr) -> None:
+    instances = request.app[STORE].current.clouds[cloud]["instances"].filter(chosen)
     audit(request, filter(None, instances["user"]))
 
 
 def _warnings(snapshot: Snapshot, asked: Parameters) -> list[str]:
     return [text for name in _asked_clouds(snapshot, asked) for text in cloud_warnings(snapshot, name)]
-
-
-def _warnings_of(request: web.Request, view: View) -> list[str]:
-    return list(cloud_warnings(request.app[STORE].current, view.name))
 
 
 def cloud_warnings(snapshot: Snapshot, name: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The lists of a cluster: what each shows, of which frame, and which rows an identity may see."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -23,16 +24,20 @@ from aggregator.model.accounting import JobState
 from aggregator.model.jobid import JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import SEVERITIES
+from aggregator.parts.jobs.columns import FACTS, JOBS
 from aggregator.parts.waste.rules import Compiled
 
 # Columns of `jobs` that other columns are made of, or that are labels of families only.
 _STEPS_OF_JOBS: Final = frozenset({
-    "job_name_label", "is_owner", "association_id", "gpu_types", "suspended_since", "granted_gpus_by_type",
-    "granted_licenses", "requested_gpus_by_type", "ledger_since_seconds", "ledger_until_seconds", "ledger_gpu_seconds",
+    "job_name_label", "is_owner", "association_id", "gpu_types", "suspended_since", "granted_licenses",
     "ledger_gpu_used_seconds", "has_gpu_time", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
     "gpu_partly_unseen_seconds", "shown_node_watts", "shown_gpu_watts", "lustre_is_own",
 })  # fmt: skip
+_RATES: Final = ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
 LISTS_PATH: Final = "/api/v1/clusters/{cluster}/"
+JOBS_PATH: Final = f"{LISTS_PATH}jobs"
+USERS_PATH: Final = f"{LISTS_PATH}users"
+ACCOUNTS_PATH: Final = f"{LISTS_PATH}accounts"
 _STATES: Final = frozenset(state.name.lower() for state in JobState)
 
 
@@ -83,14 +88,19 @@ def ended_jobs(layout: Layout) -> Listed:
     )  # fmt: skip
 
 
+# What slurmacct says of runs, of whose use nothing is asked.
+RUNS_OF_NODES: Final = Listed(
+    name="jobs", table=replace(JOBS, columns=FACTS), order=("-job_id", "-run_id"), hidden=_STEPS_OF_JOBS, derived=_IDS
+)
+
+
 def _of_jobs(layout: Layout) -> tuple[Nested, ...]:
-    rates = ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
     return tuple(
         Nested(name=name, table=layout.tables[table], on=("run_id",), columns=columns, help=text)
         for name, table, columns, text in (
             ("gpus", "job_gpus", ("gpu_type", "count"), "GPUs that it holds, by type."),
             ("waste", "waste", ("reason", "severity", "value"), "What the rules of waste have found."),
-            ("lustre", "job_lustre", ("filesystem", *rates), "Its rates by file system."),
+            ("lustre", "job_lustre", ("filesystem", *_RATES), "Its rates by file system."),
             ("costs", "job_costs", ("component", "currency", "amount"), "Costs by component."),
         )
         if table in layout.tables
@@ -106,6 +116,7 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
             ("gpus", "gpus", ("gpu_type", "count"), "GPUs that the jobs hold, by type."),
             ("waste", "findings", ("reason", "severity", "count"), "Jobs by finding."),
             ("costs", "costs", ("component", "currency", "amount"), "Costs by component."),
+            ("lustre", "lustre", ("filesystem", *_RATES), "Rates by file system."),
         )
     )
     conditions: dict[str, Condition] = {"account": in_accounts, "with_children": _nothing}

@@ -1,32 +1,28 @@
 """GET /api/v1/clusters and /api/v1/clusters/{cluster}."""
 
+from dataclasses import asdict
+
 from aiohttp import web
 
-from aggregator.api.energy_representation import cluster_energy_json
+from aggregator.api.cluster_lists import ACCOUNTS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, sources_of
 from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.lists import LISTS
 from aggregator.api.lookup import find_cluster, missing_accounting
-from aggregator.api.node_representation import scheduler_json
 from aggregator.api.parameters import Parameters
-from aggregator.api.provenance import STORED, as_stored
 from aggregator.api.representation import Json, freshness_json, times
-from aggregator.api.totals import total_json
+from aggregator.api.totals import total_json, unknown_json
+from aggregator.engine.frame import Frames
 from aggregator.model.view import ClusterView, Snapshot
-
-_UNKNOWN: Json = {"jobs": None, "allocated": None, "used": None, "wasted": None, "power": None, "waste_jobs": None}
 
 
 async def list_clusters(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of every cluster."""
     Parameters(request)
     snapshot = request.app[STORE].current
-    stored = request.app[STORED]
-    clusters = [
-        as_stored(_cluster_json(request, snapshot, view), stored(name))
-        for name, view in sorted(snapshot.clusters.items())
-    ]
+    clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
     warnings = [warning for name in sorted(snapshot.clusters) for warning in _warnings(request, snapshot, name)]
     return success(request, {"clusters": clusters}, warnings)
 
@@ -47,14 +43,27 @@ def _warnings(request: web.Request, snapshot: Snapshot, cluster: str) -> list[st
 def _cluster_json(request: web.Request, snapshot: Snapshot, view: ClusterView) -> Json:
     """Show one cluster; without accounting its totals are unknown, which is not zero."""
     now, stale_after = request.app[CLOCK](), request.app[SETTINGS].stale_after
-    statuses = sources_of(snapshot, view.cluster)
+    statuses, accounts = sources_of(snapshot, view.cluster), request.app[LISTS][ACCOUNTS_PATH]
     hidden = {"error": None} if identity_of(request) is ANONYMOUS else {}
     known = missing_accounting(request, snapshot, view.cluster) is None
     return {
         "cluster": view.cluster,
         **times("as_of", view.time),
-        **(total_json(view.frames) if known else _UNKNOWN),
-        "slurmctld": scheduler_json(view.frames),
-        "energy": cluster_energy_json(view),
+        **(total_json(accounts, view) if known else unknown_json(accounts)),
+        "slurmctld": _slurmctld_json(view.frames),
+        **_energy_json(view),
         "sources": [{**freshness_json(status, now, stale_after), **hidden} for status in statuses],
     }
+
+
+def _slurmctld_json(frames: Frames) -> Json | None:
+    """Show what slurmctld counts of the whole cluster by state, and in all; null without an exporter that says it."""
+    (row,) = frames["slurmctld"].drop("repairs").to_dicts() or (None,)
+    return row and {**row, "states": frames["slurmctld_states"].to_dicts()}
+
+
+def _energy_json(view: ClusterView) -> Json:
+    """Show the power and energy of a cluster's measured nodes by component, and the factors that are used."""
+    energy = view.frames["cluster_energy"].drop("window_end_seconds")
+    row = next(energy.iter_rows(named=True), dict.fromkeys(energy.columns))
+    return {**row, **times("window_end", view.ledger_end), "prices": view.prices and asdict(view.prices)}

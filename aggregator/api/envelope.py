@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import orjson
 from aiohttp import ETag, web
 
-from aggregator.api.provenance import STORED, as_stored
 from aggregator.engine.query import ListPage
 
 JSON = "application/json"
@@ -17,11 +16,7 @@ _COMPRESS_IN_THREAD_ABOVE_BYTES = 16 * 1024
 
 
 def success(request: web.Request, data: object, warnings: Sequence[str] = ()) -> web.Response:
-    """Answer with data, or 304 when the client already has exactly them.
-
-    What a cluster's values are from is named as the cluster's site names it.
-    """
-    data = as_stored(data, request.app[STORED](request.match_info.get("cluster", "")))
+    """Answer with data, or 304 when the client already has exactly them."""
     content = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
     return _answer(request, _dumps(content))
 

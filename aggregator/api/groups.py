@@ -1,4 +1,4 @@
-"""GET /api/v1/storage/{filesystem}/groups/{group} and …/users/{user}/series: what one has of a quota, and had."""
+"""GET /api/v1/storage/{filesystem}/groups/{group} and …/users/{user}, with /series: what one has, and had."""
 
 from typing import Final
 
@@ -8,15 +8,13 @@ from aiohttp import web
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.keys import STORE
-from aggregator.api.lookup import find_seen_filesystem
+from aggregator.api.lists import LISTS
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
-from aggregator.api.storage import storage_warnings
-from aggregator.api.storage_representation import head_json, quota_json, spaces_json
+from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
+from aggregator.api.storage_representation import head_json
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import Rights
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.queries.series import quota_key
@@ -30,40 +28,49 @@ _SHOWN: Final = 100
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
     Parameters(request)
-    view, rights = find_seen_filesystem(request)
-    row = _find_group(request, view, rights)
-    (space,) = spaces_json(view, "group", [row])
-    data = {**head_json(view), "group": row["group"], **space, "quota": quota_json(row)}
-    return success(request, data, storage_warnings(request.app[STORE].current, view))
+    view, (row,), warnings = await _look(request, GROUPS_PATH, "group")
+    return success(request, {**head_json(view), **row}, warnings)
+
+
+@of_snapshot
+async def get_space(request: web.Request) -> web.Response:
+    """Answer with what one user has in each group of a file system."""
+    Parameters(request)
+    view, rows, warnings = await _look(request, SPACES_PATH, "user")
+    user = request.match_info["user"]
+    audit(request, (user,))
+    return success(request, {**head_json(view), "user": user, "groups": rows}, warnings)
 
 
 async def get_group_series(request: web.Request) -> web.Response:
     """Answer with a graph of a group's quota, by default of the last 90 days."""
-    asked = Parameters(request, *PARAMETERS)
-    view, rights = find_seen_filesystem(request)
-    group = _find_group(request, view, rights)["group"]
-    return await _series(request, asked, view, "group", group)
+    return await _series(request, GROUPS_PATH, "group")
 
 
 async def get_space_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's quota, by default of the last 90 days."""
+    return await _series(request, SPACES_PATH, "user")
+
+
+async def _look(request: web.Request, path: str, kind: str) -> tuple[View, list[Json], list[str]]:
+    """Find the rows of whom the path names.
+
+    Raises NotFound, also for what may not be seen.
+    """
+    each = request.app[LISTS][path]
+    view, rights, warnings = await each.look(request)
+    name = request.match_info[kind]
+    rows = each.things(view, rights, pl.col(kind) == name)
+    if not rows:
+        raise NotFound(f'{kind} "{name[:_SHOWN]}": not known on file system "{view.name}"')
+    return view, rows, warnings
+
+
+async def _series(request: web.Request, path: str, kind: str) -> web.Response:
     asked = Parameters(request, *PARAMETERS)
-    view, rights = find_seen_filesystem(request)
-    user = request.match_info["user"]
-    if rights.spaces_of(view).filter(pl.col("user") == user).is_empty():
-        raise NotFound(f'user "{user[:_SHOWN]}": not known on file system "{view.name}"')
-    audit(request, (user,))
-    return await _series(request, asked, view, "user", user)
-
-
-def _find_group(request: web.Request, view: View, rights: Rights) -> Json:
-    """Give the row of the group of the path; one that may not be seen is as one that is not known."""
-    name = request.match_info["group"]
-    for row in rights.groups_of(view).filter(pl.col("group") == name).iter_rows(named=True):
-        return row
-    raise NotFound(f'group "{name[:_SHOWN]}": not known on file system "{view.name}"')
-
-
-async def _series(request: web.Request, asked: Parameters, view: View, kind: str, owner: str) -> web.Response:
-    reader, subject = Reader(quota_key(view.name)), Subject(labels=((kind, owner),))
+    view, _, _ = await _look(request, path, kind)
+    name = request.match_info[kind]
+    if kind == "user":
+        audit(request, (name,))
+    reader, subject = Reader(quota_key(view.name)), Subject(labels=((kind, name),))
     return await answer_series(request, asked, reader, kind, subject, seconds=_SERIES_SECONDS)

@@ -1,30 +1,38 @@
 """GET …/clusters/{cluster}/jobs/{job_id} and …/jobs/history."""
 
+from collections.abc import Mapping
+
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
 from aggregator.api.around import around_of
 from aggregator.api.audit import audit
+from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.history import WINDOW, list_ended
 from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import FILTERS, read_filter, read_job_id
-from aggregator.api.job_rows import jobs_json, judge
 from aggregator.api.keys import JOBS, SETTINGS, STORE
+from aggregator.api.lists import LISTS, shown
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import RECORDED, join_kept
-from aggregator.api.representation import Json
+from aggregator.api.representation import Json, waste_json
 from aggregator.api.runs import live_runs
 from aggregator.api.selection import means
 from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.frame import Frames
+from aggregator.engine.listed import Listed
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.view import ClusterView
+from aggregator.model.waste import NO_JUDGEMENT, Judgement
+from aggregator.parts.waste.judge import explain_all
+from aggregator.parts.waste.observation import Observation
+from aggregator.parts.waste.rules import Compiled
 from aggregator.sources.base import FetchError
 
 
@@ -55,17 +63,27 @@ async def get_job(request: web.Request) -> web.Response:
     known = {run.run_id: run for run in (*recorded, *await live_runs(view, asked))}
     runs = [known[run_id] for run_id in jobs["run_id"]]
     around, around_warnings = await around_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
-    rows = await executors.run(executors.ANSWERS, _rows, view, jobs, kept, live)
-    shown = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
+    listed = request.app[LISTS][JOBS_PATH].of(rights)
+    rows = await executors.run(executors.ANSWERS, _rows, listed, view, jobs, kept, live)
+    data = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
     warnings += [*more_warnings, *around_warnings, *view.warnings]
-    return success(request, {"job_id": text, "runs": shown}, warnings)
+    return success(request, {"job_id": text, "runs": data}, warnings)
 
 
-def _rows(view: ClusterView, jobs: pl.DataFrame, kept: Frames, live: pl.DataFrame) -> list[Json]:
+def _rows(each: Listed, view: ClusterView, jobs: pl.DataFrame, kept: Frames, live: pl.DataFrame) -> list[Json]:
     """Show runs, of which some are only in slurmacct (kept) and the others in the snapshot."""
-    costs = pl.concat([kept["job_costs"], view.frames["job_costs"]])
-    judgements = {**dict.fromkeys(kept["jobs"]["run_id"], RECORDED), **judge(view, live)}
-    return jobs_json(view, jobs, costs, judgements)
+    frames = {**view.frames, "job_costs": pl.concat([kept["job_costs"], view.frames["job_costs"]])}
+    judgements = {**dict.fromkeys(kept["jobs"]["run_id"], RECORDED), **_judge(view, live)}
+    return [
+        {**row, **waste_json(judgements.get(run_id, NO_JUDGEMENT))}
+        for run_id, row in zip(jobs["run_id"], shown(each, jobs, frames), strict=True)
+    ]
+
+
+def _judge(view: ClusterView, jobs: pl.DataFrame) -> Mapping[int, Judgement]:
+    """Say how runs of the snapshot are judged, by run id."""
+    compiled, observation = view.context.get(Compiled), view.context.get(Observation)
+    return explain_all(jobs, compiled, observation) if compiled and observation else {}
 
 
 def unknown_job(text: str, view: ClusterView) -> NotFound:

@@ -1,6 +1,6 @@
 """Every list: one grammar, answered from a frame as JSON, page by page, or as CSV, whole."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -13,6 +13,7 @@ from aggregator import executors
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success_rows
 from aggregator.api.errors import BadData
+from aggregator.api.representation import Json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Rights
 from aggregator.engine.frame import Frames
@@ -42,6 +43,10 @@ class Framed(Protocol):
 V = TypeVar("V", bound=Framed)
 
 
+# Give the view with what is read for a request, and what of it is missing.
+Read = Callable[[web.Request, V], Awaitable[tuple[V, Sequence[str]]]]
+
+
 class OfView(Generic[V]):
     """A frame that is made once of each view."""
 
@@ -64,7 +69,8 @@ class ListRoute(Generic[V]):
 
     find gives the view that a request asks about, and what the identity sees of it; it raises ApiError where it cannot
     be answered now. sees tells which rows are shown: nothing is counted, sorted or added up before. staff are the
-    columns that only the staff has. warn says what is missing.
+    columns that only the staff has. warn says what is missing. read gives the view with what is read for requests only,
+    and what is missing of that.
     """
 
     path: str
@@ -74,6 +80,19 @@ class ListRoute(Generic[V]):
     sees: Callable[[Rights, V], pl.Expr]
     warn: Callable[[web.Request, V], Iterable[str]]
     staff: frozenset[str] = frozenset()
+    read: Read[V] | None = None
+
+    async def look(self, request: web.Request) -> tuple[V, Rights, list[str]]:
+        """Give the view with all that its rows are made of, what is seen of it, and what is missing.
+
+        Raises ApiError, FetchError.
+        """
+        view, rights = self.find(request)
+        warnings = list(self.warn(request, view))
+        if self.read:
+            view, more = await self.read(request, view)
+            warnings += more
+        return view, rights, warnings
 
     @cached_property
     def nested(self) -> OfView[V]:
@@ -90,35 +109,60 @@ class ListRoute(Generic[V]):
         frame = self.frame(view)
         return frame.hstack(self.nested(view)) if self.listed.nested else frame
 
+    def things(self, view: V, rights: Rights, chosen: pl.Expr) -> list[Json]:
+        """Show a few rows, of those that may be seen, with all fields of the list."""
+        seen = self.seen(rights, view)
+        frame = self.frame(view).filter(chosen if seen is None else chosen & seen)
+        return shown(self.of(rights), frame, view.frames)
+
+    def of(self, rights: Rights) -> Listed:
+        """Give what is shown to an identity."""
+        return self.listed if rights.everything else self.of_others
+
     def seen(self, rights: Rights, view: V) -> pl.Expr | None:
         """Tell which rows an identity may see; None for all."""
         return None if rights.everything else self.sees(rights, view)
 
 
+LISTS: Final = web.AppKey[Mapping[str, ListRoute[Any]]]("lists")
+
+
+def shown(listed: Listed, frame: pl.DataFrame, frames: Frames) -> list[Json]:
+    """Show the few rows of a frame as their list does, with the nested rows of these alone."""
+    own = {
+        each.table.name: frames[each.table.name].join(
+            frame.select(each.on), on=each.on, how="semi", maintain_order="left"
+        )
+        for each in listed.nested
+    }
+    return listed.show(frame.hstack(listed.lists(frame, own)), listed.fields).to_dicts()
+
+
 def handler_of(each: ListRoute[Any]) -> Handler:
     """Make the handler of a list."""
 
-    @of_snapshot
     async def answer_page(request: web.Request) -> web.Response:
-        view, rights = each.find(request)
+        view, rights, warnings = await each.look(request)
         query = _query(request, each, rights)
         page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
         audit(request, page.owners)
-        return success_rows(request, each.listed.name, page, list(each.warn(request, view)))
+        return success_rows(request, each.listed.name, page, warnings)
+
+    # What is read for a request may change while the snapshot does not.
+    page = answer_page if each.read else of_snapshot(answer_page)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not _wants_csv(request):
-            return await answer_page(request)
-        view, rights = each.find(request)
+            return await page(request)
+        view, rights, _ = await each.look(request)
         return await _answer_csv(request, each, _query(request, each, rights), view, rights)
 
     return answer
 
 
 def _query(request: web.Request, each: ListRoute[Any], rights: Rights) -> ListQuery:
-    listed = each.listed if rights.everything else each.of_others
     try:
-        return read_query(listed, ((name, value) for name, value in request.query.items() if name != FORMAT))
+        return read_query(each.of(rights), ((name, value) for name, value in request.query.items() if name != FORMAT))
     except QueryError as error:
         raise BadData(str(error)) from error
 

@@ -19,13 +19,13 @@ _RECORDED: Final = schema(
         "recorded": pl.String,
         "recorded_flags": pl.List(pl.String),
         "reason": pl.String,
-        "since": pl.Float64,
+        "event_timestamp_seconds": pl.Float64,
     }
 )
 
 
 def with_states(nodes: pl.DataFrame, events: Iterable[NodeEvent] | None) -> pl.DataFrame:
-    """Add to rows of `nodes` their state by whoever knows it, and its source, reason and since; null is not known.
+    """Add to rows of `nodes` their state by whoever knows it, its source, the reason and since when; null is not known.
 
     The reason and since when are slurmdbd's, where it has them. events are those that are open, None where they are not
     known.
@@ -36,8 +36,9 @@ def with_states(nodes: pl.DataFrame, events: Iterable[NodeEvent] | None) -> pl.D
     found = add_columns(nodes, recorded, on="node")
     is_said = pl.col("state").is_not_null()
     is_known = (pl.col("kind") == "compute") & (events is not None)
+    is_available = is_known & pl.col("event_timestamp_seconds").is_null()
     return found.with_columns(
-        state=pl.when(is_said).then("state").when(is_known & pl.col("since").is_null()).then(_available())
+        state=pl.when(is_said).then("state").when(is_available).then(_available())
         .when(is_known).then("recorded"),
         flags=pl.when(is_said).then("flags").when(is_known).then("recorded_flags"),
         state_source=pl.when(is_said).then(_EXPORTER).when(is_known).then(_EVENTS),

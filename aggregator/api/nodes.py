@@ -10,19 +10,18 @@ from aiohttp import web
 
 from aggregator.api.around_representation import events_json
 from aggregator.api.audit import audit
+from aggregator.api.cluster_lists import RUNS_OF_NODES
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
-from aggregator.api.freshness import source_warnings
-from aggregator.api.keys import AROUND, CLOCK, HISTORY, STORE
-from aggregator.api.lookup import find_accounted_cluster, find_seen_cluster
-from aggregator.api.node_representation import nodes_json, partitions_json, reservation_json, run_on_node_json
-from aggregator.api.node_states import with_states
+from aggregator.api.keys import AROUND, CLOCK, HISTORY
+from aggregator.api.lists import LISTS, shown
+from aggregator.api.lookup import find_seen_cluster
+from aggregator.api.node_lists import NODES_PATH
+from aggregator.api.node_representation import on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import period_of
-from aggregator.api.selection import select_rows
 from aggregator.api.series import PARAMETERS, answer_series
-from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Rights
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
@@ -35,18 +34,12 @@ from aggregator.model.view import ClusterView
 from aggregator.parts.jobs.rows import plain_rows
 from aggregator.parts.owners.sums import HOLDS
 from aggregator.queries.history import HistoryPage
-from aggregator.sources.base import FetchError
 
 MAX_NODES: Final = 100
 MAX_EVENTS: Final = 1000
-_KINDS: Final = frozenset({"compute", "login", "transfer"})
 _JOBS_SECONDS: Final = 2 * 86_400.0
 _EVENTS_SECONDS: Final = 30 * 86_400.0
 _LONGEST: Final = 366 * 86_400.0
-# A state that has just changed is shown after this long.
-_STATE_SECONDS: Final = 30
-# The newest may be a marker of slurmctld's that says nothing.
-_OPEN_EVENTS: Final = 3
 _SHOWN: Final = 100
 _HIDDEN: Final = "lines of jobs that may not be seen, or have ended, are left out"
 
@@ -65,41 +58,18 @@ class _Looked:
         return str(self.node["node"].item())
 
 
-async def list_nodes(request: web.Request) -> web.Response:
-    """Answer with the nodes by name, page by page."""
-    asked = Parameters(request, "kind", "state", "node", "limit", "cursor")
-    kinds, states = asked.choices("kind", _KINDS), asked.many("state")
-    after, limit = asked.cursor(str, 1), asked.limit()
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    names, warnings = view.names.each(asked.many("node")), _warnings(request, view)
-    chosen = view.frames["nodes"]
-    chosen = chosen.filter(pl.col("kind").is_in(list(kinds))) if kinds else chosen
-    chosen = chosen.filter(pl.col("node").is_in(names)) if names else chosen
-    if states:
-        chosen = await _with_states(request, view, chosen, warnings)
-        chosen = chosen.filter(pl.col("state").is_in(list(states)))
-    page, last = select_rows(chosen, ("node",), after, limit)
-    page = page if states else await _with_states(request, view, page, warnings)
-    data = {"nodes": nodes_json(view, page), "next_cursor": write_cursor(*last) if last else None}
-    return success(request, data, warnings)
-
-
 async def get_node(request: web.Request) -> web.Response:
     """Answer with one node and the jobs on it that may be seen."""
     Parameters(request)
+    each = request.app[LISTS][NODES_PATH]
     looked = _look(request)
-    view, now = looked.view, request.app[CLOCK]()
-    warnings = list(source_warnings(request.app[STORE].current, view.cluster))
-    (node,) = nodes_json(view, await _with_states(request, view, looked.node, warnings))
+    view, rights, warnings = await each.look(request)
+    (node,) = each.things(view, rights, pl.col("node") == looked.name)
     on_it = _runs(view, HOLDS & pl.col("nodes").list.contains(looked.name)).runs
     seen = on_it.filter(looked.rights.seen)
     audit(request, seen["user"].unique())
-    data = {
-        **node,
-        "running": _runs_json(looked, seen, now),
-        "hidden_jobs": on_it.height - seen.height,
-    }
-    return success(request, data, warnings)
+    running = _runs_json(looked, seen, request.app[CLOCK]())
+    return success(request, {**node, "running": running, "hidden_jobs": on_it.height - seen.height}, warnings)
 
 
 async def get_node_jobs(request: web.Request) -> web.Response:
@@ -179,31 +149,6 @@ def _of_runs(lines: Iterable[Line], runs: Iterable[Run], now: float) -> list[Lin
     return [line for line in kept if line]
 
 
-@of_snapshot
-async def list_partitions(request: web.Request) -> web.Response:
-    """Answer with what runs and waits in each partition."""
-    Parameters(request)
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    warnings = _warnings(request, view)
-    return success(request, {"partitions": partitions_json(view)}, warnings)
-
-
-async def list_reservations(request: web.Request) -> web.Response:
-    """Answer with the reservations that have not ended."""
-    Parameters(request)
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    found = await request.app[AROUND].reservations(view.cluster, request.app[CLOCK]())
-    if found is None:
-        raise NotFound(f'cluster "{view.cluster}": slurmdbd\'s reservations are not there, or not granted')
-    return success(request, {"reservations": [reservation_json(each) for each in found]})
-
-
-def _warnings(request: web.Request, view: ClusterView) -> list[str]:
-    """Say what is missing, and what of slurmctld's words was put right."""
-    repairs = view.frames["slurmctld"]["repairs"].explode(empty_as_null=True).drop_nulls()
-    return [*source_warnings(request.app[STORE].current, view.cluster), *repairs]
-
-
 def _look(request: web.Request) -> _Looked:
     view, rights = find_seen_cluster(request)
     name = request.match_info["node"]
@@ -238,21 +183,6 @@ def _unknown(name: str, view: ClusterView) -> NotFound:
     return NotFound(f'node "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
 
 
-async def _with_states(
-    request: web.Request, view: ClusterView, nodes: pl.DataFrame, warnings: list[str]
-) -> pl.DataFrame:
-    """Add the nodes' states, with reasons from slurmdbd; when that fails, say so and go on without."""
-    at = request.app[CLOCK]() // _STATE_SECONDS * _STATE_SECONDS
-    names = nodes.filter(pl.col("kind") == "compute")["node"].to_list()
-    found = None
-    try:
-        if names:
-            found = await request.app[AROUND].node_events(view.cluster, names, at, at + _STATE_SECONDS, _OPEN_EVENTS)
-    except FetchError as error:
-        warnings.append(f"reasons of nodes are missing: {error}")
-    return with_states(nodes, None if found is None else [event for event in found.events if event.end is None])
-
-
 def _range(asked: Parameters, now: float, seconds: float) -> tuple[float, float]:
     """Read start and end.
 
@@ -280,8 +210,11 @@ def _runs(view: ClusterView, chosen: pl.Expr) -> Runs:
 
 def _runs_json(looked: _Looked, runs: pl.DataFrame, now: float) -> list[Json]:
     (node,) = looked.node.iter_rows(named=True)
-    rows = plain_rows(runs, now).iter_rows(named=True)
-    return [run_on_node_json(row, looked.view.cluster, node, looked.runs.get(row["run_id"])) for row in rows]
+    rows = plain_rows(runs, now)
+    parts = (
+        on_node_json(row, node, looked.runs.get(row["run_id"])) for row in rows.iter_rows(named=True)
+    )  # fmt: skip
+    return [{**row, **part} for row, part in zip(shown(RUNS_OF_NODES, rows, {}), parts, strict=True)]
 
 
 def _was_there(node: str, start: float, end: float) -> pl.Expr:

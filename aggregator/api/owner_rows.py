@@ -13,7 +13,7 @@ from aggregator.model.view import ClusterView
 
 Owner = Literal["user", "account"]
 _RATES: Final = ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
-_PLACE: Final = ("parent", "organization", "shares_ratio", "fairshare_level", "usage_ratio")
+PLACE: Final = ("parent", "organization", "shares_ratio", "fairshare_level", "usage_ratio")
 _GPUS: Final = Column(
     name="allocated_gpus", dtype=pl.Int64, adds_up=True, help="GPUs that the jobs hold, of all types.",
     null="no GPUs are held",
@@ -32,7 +32,7 @@ def table_of(layout: Layout, of: Owner) -> Table:
     own = layout.tables[f"{of}s"]
     lustre = _columns(layout, f"{of}_lustre", _RATES)
     energy = _columns(layout, f"{of}_energy", ("energy_joules_total", "co2_grams_total"))
-    more = (*_columns(layout, "account_tree", _PLACE), *_columns(layout, "awards", ("award_cpus", "award_gpus")))
+    more = (*_columns(layout, "account_tree", PLACE), *_columns(layout, "awards", ("award_cpus", "award_gpus")))
     columns = (*own.columns, _GPUS, *energy, *lustre, *(more if of == "account" else ()))
     return Table(name=own.name, of=own.of, collect=own.collect, labels=own.labels, columns=columns)
 
@@ -57,7 +57,7 @@ def owner_rows(view: ClusterView, of: Owner, also: Iterable[Sequence[str]] = ())
     for more in (gpus, energy, lustre, named):
         found = found.join(more, on=key, how="full", coalesce=True)
     if of == "account":
-        tree = frames["account_tree"].select("account", *_PLACE)
+        tree = frames["account_tree"].select("account", *PLACE)
         found = add_columns(add_columns(found, tree, "account"), frames["awards"], "account")
     held = (pl.when("is_live").then(name).otherwise(0.0).alias(name) for name in _HELD)
     return found.with_columns(held).drop("is_live").sort(key)

@@ -16,6 +16,8 @@ from aggregator.engine.view import View
 from aggregator.model.storage import SIZE_BIN_EDGES
 
 _PATH: Final = "/api/v1/storage/{filesystem}/"
+GROUPS_PATH: Final = f"{_PATH}groups"
+SPACES_PATH: Final = f"{_PATH}users"
 _BINS: Final = "file_size_bins"
 
 

@@ -14,7 +14,7 @@ from aggregator.api.keys import CLOCK
 from aggregator.api.lookup import find_seen_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import read_use
-from aggregator.api.representation import Json, times, value
+from aggregator.api.representation import Json, times
 from aggregator.api.selection import JobFilter
 from aggregator.api.visibility import Rights, is_account, with_children
 from aggregator.model.history import Known, RunsSummary
@@ -100,4 +100,4 @@ def summary_json(summary: RunsSummary) -> Json:
 
 
 def _known(known: Known | None, unit: str) -> Json | None:
-    return None if known is None else value(known.value, unit, known.coverage, _KEPT)
+    return None if known is None else {"value": known.value, "unit": unit, "coverage": known.coverage, "source": _KEPT}

@@ -4,44 +4,51 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.api.representation import Json, sums_json
-from aggregator.engine.frame import Frames, ratio, total
+from aggregator.api.lists import ListRoute, shown
+from aggregator.api.owner_rows import PLACE, owner_rows
+from aggregator.api.representation import Json
+from aggregator.engine.frame import conform, ratio, totals
+from aggregator.engine.listed import COVERAGE
+from aggregator.model.view import ClusterView
 
 # Coverage of what → the column by which it is weighed.
 _WEIGHTS: Final = {"cpu": "allocated_cpus", "memory": "allocated_memory_bytes", "gpu": "allocated_gpus"}
+# What only a single account has.
+_OF_ONE: Final = frozenset({"account", *PLACE, "award_cpus", "award_gpus"})
 
 
-def total_json(frames: Frames) -> Json:
+def total_json(accounts: ListRoute[ClusterView], view: ClusterView) -> Json:
     """Show the sum of all accounts, which hold each run once; a sum of nothing known stays unknown."""
-    gpus = frames["account_gpus"]
-    held = gpus.group_by("account").agg(allocated_gpus=pl.col("count").sum())
-    accounts = frames["accounts"].join(held, on="account", how="left")
-    numbers = [name for name in accounts.columns if name not in ("account", *map(_coverage, _WEIGHTS))]
-    sums = accounts.select(
-        *(total(name).alias(name) for name in numbers),
-        *(_weighed(name, weight).alias(_coverage(name)) for name, weight in _WEIGHTS.items()),
+    listed, rows = accounts.listed, owner_rows(view, "account")
+    sums = rows.select(
+        pl.lit("").alias("account"),
+        *totals(listed.amounts),
+        *(_weighed(name, weight).alias(f"{name}{COVERAGE}") for name, weight in _WEIGHTS.items()),
     )
-    row = sums.row(0, named=True)
-    if accounts.is_empty():
-        row |= {"allocated_cpus": 0, "allocated_memory_bytes": 0}
-    findings = _count(frames["account_findings"], "reason", "severity")
-    return sums_json(
-        row,
-        dict(_count(frames["account_states"], "state").iter_rows()),
-        dict(_count(gpus, "gpu_type").iter_rows()),
-        {(reason, severity): count for reason, severity, count in findings.iter_rows()},
-    )
+    if rows.is_empty():
+        sums = sums.with_columns(allocated_cpus=0.0, allocated_memory_bytes=0.0)
+    frames = {each.table.name: _of_all(view.frames[each.table.name]) for each in listed.nested}
+    (row,) = shown(listed, conform(listed.table, sums), frames)
+    return _without_place(row)
 
 
-def _coverage(name: str) -> str:
-    return f"{name}_coverage_ratio"
+def unknown_json(accounts: ListRoute[ClusterView]) -> Json:
+    """Show that nothing is known, which is not zero."""
+    return _without_place(dict.fromkeys(accounts.listed.fields))
+
+
+def _without_place(row: Json) -> Json:
+    return {name: value for name, value in row.items() if name not in _OF_ONE}
 
 
 def _weighed(name: str, weight: str) -> pl.Expr:
     """Weigh each account's coverage by what it holds; of nothing held there is no coverage."""
     held = pl.col(weight).fill_null(0)
-    return ratio((pl.col(_coverage(name)).fill_null(0.0) * held).sum(), held.sum())
+    return ratio((pl.col(f"{name}{COVERAGE}").fill_null(0.0) * held).sum(), held.sum())
 
 
-def _count(counts: pl.DataFrame, *by: str) -> pl.DataFrame:
-    return counts.group_by(by).agg(pl.col("count").sum()).sort(by)
+def _of_all(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add up what accounts have by state, type, finding, cost or file system."""
+    amounts = [name for name, dtype in rows.schema.items() if dtype.is_numeric()]
+    by = [name for name in rows.columns if name not in ("account", *amounts)]
+    return rows.group_by(by).agg(totals(amounts)).sort(by).with_columns(account=pl.lit(""))

@@ -5,7 +5,7 @@ from typing import Any
 from tests.catalogue.entry import Entry
 
 _PROJECT = "cloud/projects/$PROJ/series"
-_INSTANCE = "cloud/projects/$PROJ/instances/$UUID/series"
+_INSTANCE = "cloud/instances/$UUID/series"
 _CLOUD = "cloud/series"
 _GIB, _MIB = 2.0**30, 2.0**20
 _VM = {"uuid": "uuid", "instance_name": "instance_name"}

@@ -37,17 +37,17 @@ ENTRIES = (
     Entry(
         id="JS3", portal='count(slurm_job_core_usage_total{slurmjobid="$JOB", $F}) by (instance)',
         path=f"{_SERIES}?metric=cpu_cores&start=now-1m", metric="cpu_cores", labels={"node": "instance"},
-        read=_cores_by_node, note="What was allocated is in `allocated` and `nodes` of the run, from slurmacct.",
+        read=_cores_by_node, note="What was allocated is in `allocated_cpus` and `nodes` of the run, from slurmacct.",
     ),
     Entry(
-        id="JS4", portal='sum(slurm_job_memory_max{slurmjobid="$JOB", $F})', path=_JOB, metric="use.memory_peak",
-        read=lambda data: {(): data["runs"][-1]["use"]["memory_peak"]["value"]},
-        note="Kept for ended runs too; beside it stand `allocated.memory_bytes` and `efficiency.memory`.",
+        id="JS4", portal='sum(slurm_job_memory_max{slurmjobid="$JOB", $F})', path=_JOB, metric="memory_peak_bytes",
+        read=lambda data: {(): data["runs"][-1]["memory_peak_bytes"]},
+        note="Kept for ended runs too; beside it stand `allocated_memory_bytes` and `memory_efficiency_ratio`.",
     ),
     Entry(
         id="JS5", portal='sum(slurm_job_utilization_gpu{slurmjobid="$JOB", $F})',
         path=_SERIES, metric="gpu_utilization", factor=0.01,
-        note="The run has the mean over all its time: `energy.gpu_utilization`.",
+        note="The run has the mean over all its time: `gpu_efficiency_ratio`.",
     ),
     Entry(
         id="JS6", portal='sum(slurm_job_memory_usage_gpu{slurmjobid="$JOB", $F}) / (1024*1024*1024)',
@@ -126,14 +126,14 @@ ENTRIES = (
         id="JW1",
         portal='sum(redfish_chassis_power_average_consumed_watts{instance=~"($NODES)-oob", $F}) by (instance)'
         " × (count of the job's cores ÷ count of the node's CPUs)",
-        path=_JOB, metric="energy.by_model, energy.power; graph power",
+        path=_JOB, metric="allocation_energy_joules, node_watts, gpu_watts; graph power",
         differs="The share is of wall-clock windows with their gaps, by three models of which `allocation` is the"
         " portal's: one with the node's idle part and the jobs' use apart is shown by default (26, 27).",
     ),
     Entry(
         id="JW2",
         portal="(node power − Σ nvidia_gpu_power_usage_milliwatts) × (job GPUs ÷ node GPUs) + Σ slurm_job_power_gpu",
-        path=_JOB, metric="energy.by_model, energy.power; graph power",
+        path=_JOB, metric="allocation_energy_joules, node_watts, gpu_watts; graph power",
         differs="As JW1. GPUs are taken off the node's power within the same window, never below 0, and a BMC that"
         " says 0 is no measurement (27); any of four exporters of GPU power will do (7).",
     ),

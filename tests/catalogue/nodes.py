@@ -112,7 +112,7 @@ _NODE_PAGE = (
     ),
     Entry(
         id="ND8", portal='count(slurm_job_utilization_gpu{$HL=~"$NODE(:.*)", $F})', path="clusters/lab/nodes/$NODE",
-        metric="gpus.observed", read=lambda data: {(): data["gpus"]["observed"]},
+        metric="observed_gpus", read=lambda data: {(): data["observed_gpus"]},
     ),
     Entry(
         id="ND9", portal='count(slurm_job_utilization_gpu{$HL=~"$NODE(:.*)", $F}) by (account, user, slurmjobid)',

@@ -21,7 +21,7 @@ _NO_LIMIT = "pitfall 30: 0 is no limit; the portal draws a limit of 0, ours draw
 
 
 def _of_group(field: str) -> Callable[[Any], dict[tuple[str, ...], float]]:
-    return lambda data: {(): data["quota"]["counted"][field]}
+    return lambda data: {(): data[field]}
 
 
 def _of_user(user: str, part: str, field: str) -> Callable[[Any], dict[tuple[str, ...], float]]:
@@ -41,8 +41,8 @@ def _lfs() -> Iterator[Entry]:
             read=_of_user("amartin", "counted", field),
         )  # fmt: skip
         yield Entry(
-            id=number, portal=group, path="storage/oldproject/groups/def-kim", metric=f"counted.{field}",
-            read=_of_group(field),
+            id=number, portal=group, path="storage/oldproject/groups/def-kim", metric=f"counted_{field}",
+            read=_of_group(f"counted_{field}"),
         )  # fmt: skip
         yield Entry(
             id=number, portal=user, path="storage/scratch/users/amartin/series", metric=f"used_{field}"
@@ -54,12 +54,10 @@ def _lfs() -> Iterator[Entry]:
 
 def _now(kind: str, name: str, path: str, part: str, field: str) -> tuple[str, str, Callable[[Any], Any]]:
     """Give the path, the field, and how it is read."""
+    column = "counted" if part == "counted" else "quota"
     if kind == "user":
-        column = "counted" if part == "counted" else "quota"
         return path, f"{column}_{field}", _of_user(name, column, field)
-    if part == "counted":
-        return f"{path}/{name}", f"{part}.{field}", _of_group(field)
-    return f"{path}/{name}", f"{part}.{field}", lambda data: {(): data["quota"][field]}
+    return f"{path}/{name}", f"{column}_{field}", _of_group(f"{column}_{field}")
 
 
 def _gpfs() -> Iterator[Entry]:

@@ -39,4 +39,4 @@ def test_a_long_name_is_cut_on_the_page_and_whole_in_the_api(site: Site, limited
     wait_until(lambda: bool(name(limited, 1)), 60, "the scrape")
     assert name(limited, 1) == "é" * 64, "whole characters: 128 bytes"
     assert name(limited, 2) == "short"
-    assert site.data("/jobs/1")["runs"][0]["name"] == LONG
+    assert site.data("/jobs/1")["runs"][0]["job_name"] == LONG

@@ -89,7 +89,7 @@ def accounting(site: Site) -> dict[str, Any]:
 
     def asked() -> Any:
         found = (each for each in site.service.data("/api/v1/status")["sources"] if each["source"] == "slurmacct")
-        return next((each for each in found if each["last_attempt_timestamp"]), None)
+        return next((each for each in found if each["last_attempt_timestamp_seconds"]), None)
 
     state: dict[str, Any] = site.wait(asked, "slurmacct to be asked")
     return state

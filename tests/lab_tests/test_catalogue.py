@@ -129,7 +129,7 @@ def test_a_job_without_a_process_holds_what_it_holds(lab: Lab, service: Service,
     lines = {line["metric"]["account"]: line for line in data["result"]}
     assert len(lines[account]["values"]) == SECONDS + 1
     theirs = lab.prometheus.value(counted) or 0.0
-    assert lines[account]["min"] >= theirs + run["allocated"]["cpus"]
+    assert lines[account]["min"] >= theirs + run["allocated_cpus"]
 
 
 def portal_lines(lab: Lab, entry: Entry, names: Mapping[str, str], start: float, end: float) -> _Lines:

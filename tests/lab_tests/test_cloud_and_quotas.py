@@ -48,7 +48,7 @@ def warnings(service: Service, path: str) -> list[str]:
 
 
 def test_an_instance_shows_what_it_does(service: Service) -> None:
-    data = service.data(f"{PROJECT}/instances/{WEB.uuid}")
+    data = service.data(f"/api/v1/cloud/instances/{WEB.uuid}")
     assert (data["instance_name"], data["user"], data["hypervisor"]) == ("web-1", "amartin", "hv01")
     assert (data["vcpus"], data["memory_bytes"], data["memory_used_bytes"]) == (2.0, 3 * GIB, 2 * GIB)
     wait_until(
@@ -105,10 +105,10 @@ def test_a_cloud_that_comes_back_is_there_again(service: Service) -> None:
 def test_quotas_of_several_filesets_are_added_up_or_chosen_never_the_first(service: Service) -> None:
     whole = service.data("/api/v1/storage/essproject/groups/def-kim")
     root = service.data("/api/v1/storage/rootset/groups/def-kim")
-    assert (whole["used_bytes"], whole["quota"]["bytes"]) == ({"disk": 800 * GIB}, 3 << 40)
-    assert whole["quota"]["hard_bytes"] is None, "one fileset has no hard limit, so the sum has none"
-    assert (root["used_bytes"], root["quota"]["hard_bytes"]) == ({"disk": 700 * GIB}, 1 << 40)
-    assert whole["quota"]["used_ratio"]["bytes"] == pytest.approx(800 / 3072)
+    assert (whole["disk_used_bytes"], whole["quota_bytes"]) == (800 * GIB, 3 << 40)
+    assert whole["quota_hard_bytes"] is None, "one fileset has no hard limit, so the sum has none"
+    assert (root["disk_used_bytes"], root["quota_hard_bytes"]) == (700 * GIB, 1 << 40)
+    assert whole["quota_used_ratio_bytes"] == pytest.approx(800 / 3072)
 
 
 def test_a_limit_of_zero_is_none(service: Service) -> None:
@@ -119,9 +119,9 @@ def test_a_limit_of_zero_is_none(service: Service) -> None:
 
 
 def test_lustres_quotas_have_the_limits_of_the_allocations_file(service: Service) -> None:
-    quota = service.data("/api/v1/storage/oldproject/groups/def-kim")["quota"]
-    assert (quota["source"], quota["counted_by"], quota["bytes"]) == ("allocations", "lfs_quota", 1 << 40)
-    assert quota["used_ratio"]["inodes"] == pytest.approx(0.441208)
+    quota = service.data("/api/v1/storage/oldproject/groups/def-kim")
+    assert (quota["quota_source"], quota["counted_by"], quota["quota_bytes"]) == ("allocations", "lfs_quota", 1 << 40)
+    assert quota["quota_used_ratio_inodes"] == pytest.approx(0.441208)
     hostile = [each["user"] for each in service.data("/api/v1/storage/scratch/users")["users"] if '"' in each["user"]]
     assert hostile == ['o"brien \\ 🦙']
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import Metric
 
+from aggregator.model.energy import COMPONENTS
 from tests.lab import Lab, wait_until
 from tests.lab.behaviours import BEHAVIOURS
 from tests.lab.ports import free_port
@@ -89,14 +90,14 @@ def test_counters_grow_and_co2_and_cost_follow_them(lab: Lab, metered: Service) 
 
     before = value("hpc_job_energy_joules_total")
     wait_until(lambda: value("hpc_job_energy_joules_total") > before, 60, "the energy to grow")
-    run = metered.data(f"/api/v1/clusters/lab/jobs/{key}")["runs"][0]["energy"]
-    kwh = run["energy"]["value"] / 3.6e6
+    run = metered.data(f"/api/v1/clusters/lab/jobs/{key}")["runs"][0]
+    kwh = run["energy_joules_total"] / 3.6e6
 
-    assert run["co2"]["value"] == pytest.approx(kwh * ENERGY["pue"] * ENERGY["co2"]["static_g_per_kwh"])
-    costs = {cost["component"]: cost["amount"] for cost in run["cost"]}
+    assert run["co2_grams_total"] == pytest.approx(kwh * ENERGY["pue"] * ENERGY["co2"]["static_g_per_kwh"])
+    costs = {cost["component"]: cost["amount"] for cost in run["costs"]}
     assert costs["electricity"] == pytest.approx(kwh * ENERGY["pue"] * ENERGY["tariff"]["per_kwh"])
     assert value("hpc_job_cost_total", component="hardware", currency="CAD") > 0
-    assert run["energy"]["coverage"] > 0.9
+    assert run["coverage"]["power"] > 0.9
 
 
 @pytest.fixture
@@ -122,9 +123,9 @@ def energies(service: Service, into: Energies) -> None:
     """Note the cluster's energy by the end of the ledger's last window."""
     status, body = service.get("/api/v1/clusters/lab")
     # One that has just started knows no cluster yet.
-    energy: dict[str, Any] | None = json.loads(body)["data"]["energy"] if status == 200 else None
-    if energy:
-        into[energy["window_end_time"]] = energy["energy_joules"]
+    cluster: dict[str, Any] = json.loads(body)["data"] if status == 200 else {}
+    if end := cluster.get("window_end_time"):
+        into[end] = {part: cluster[f"{part}_joules"] for part in COMPONENTS}
 
 
 def test_a_service_that_was_killed_comes_to_the_totals_of_one_that_was_not(metered: Service, other: Service) -> None:

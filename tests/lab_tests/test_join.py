@@ -153,7 +153,7 @@ def test_hostile_names_come_out_whole(lab: Lab, service: Service) -> None:
         # No longer than what every Prometheus takes: limits.job_name_bytes.
         assert dict(labels)["job_name"] == text[:128]
         (run,) = service.data(f"/api/v1/clusters/lab/jobs/{lab.jobs[name]}")["runs"]
-        assert run["name"] == text
+        assert run["job_name"] == text
 
 
 def test_promtool_finds_nothing_to_say(service: Service) -> None:

@@ -52,7 +52,7 @@ def test_usage_is_what_sreport_says_of_what_slurmdbd_has_rolled_up(lab: Lab, ser
     until = begin + 3 * 3600
     data = service.data(f"{USAGE}?tres=cpu&start={begin}&end={until}")
 
-    hours = {point["start_timestamp"]: point["seconds"] for point in data["usage"]["cpu"]}
+    hours = {point["start_timestamp_seconds"]: point["seconds"] for point in data["usage"]["cpu"]}
     assert hours[begin] == CPUS * 2400.0
     assert hours[begin + 3600] == CPUS * 1600.0
     said = sreport(lab, begin, until)
@@ -60,7 +60,7 @@ def test_usage_is_what_sreport_says_of_what_slurmdbd_has_rolled_up(lab: Lab, ser
     root = service.data(f"/api/v1/clusters/lab/accounts/root/usage?tres=cpu&start={begin}&end={until}")
     assert said["root"] == root["totals"]["cpu"]
     assert data["partial"] is False
-    assert data["rolled_until_timestamp"] >= until
+    assert data["rolled_until_timestamp_seconds"] >= until
 
 
 def since_rollup(lab: Lab, service: Service) -> tuple[int, Any]:
@@ -83,7 +83,7 @@ def test_what_is_not_rolled_up_comes_from_the_jobs_and_is_said(lab: Lab, service
         held += cpus * max(0.0, min(end or now, now) - max(start, until))
         per_second += 0 if end else cpus
 
-    assert (data["partial"], data["partial_from_timestamp"]) == (True, until)
+    assert (data["partial"], data["partial_from_timestamp_seconds"]) == (True, until)
     assert not any(point["final"] for point in data["usage"]["cpu"])
     # The open runs are as of the last refresh, a few seconds ago.
     assert data["totals"]["cpu"] == pytest.approx(held, rel=0.1, abs=10 * per_second)
@@ -110,6 +110,6 @@ def test_fair_share_rests_on_them(service: Service) -> None:
     assert sum(ratios.values()) == pytest.approx(1.0), "nobody else has used anything"
     assert ratios["rrg-roy"] > 0.2, "two CPUs for more than an hour"
     rows = service.data("/api/v1/clusters/lab/users/carol")["accounts"]
-    (shown,) = [row["fair_share"] for row in rows if row["account"] == "rrg-roy"]
-    assert shown["source"] == "approximation", "the exporter has no levels of users"
-    assert shown["level"] == pytest.approx(shown["shares_ratio"] / shown["usage_ratio"])
+    (shown,) = [row for row in rows if row["account"] == "rrg-roy"]
+    assert shown["fairshare_source"] == "approximation", "the exporter has no levels of users"
+    assert shown["fairshare_level"] == pytest.approx(shown["shares_ratio"] / shown["usage_ratio"])

@@ -141,13 +141,13 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     assert (dict(labels)["reason"], dict(labels)["severity"]) == ("gpu_unused", "warning")
 
     # Its owner reads all of it.
-    wait_until(lambda: dave.run(wasteful)["energy"]["power"] is not None, 60, "its power")
+    wait_until(lambda: dave.run(wasteful)["node_watts"] is not None, 60, "its power")
     run = dave.run(wasteful)
-    (finding,) = run["waste"]["findings"]
+    (finding,) = run["waste"]
     assert (finding["reason"], finding["resource"]) == ("gpu_unused", "gpu")
-    assert run["energy"]["energy"]["value"] > 0
-    assert run["energy"]["co2"]["value"] > 0
-    assert {cost["component"] for cost in run["energy"]["cost"]} == {"electricity", "cooling", "hardware"}
+    assert run["energy_joules_total"] > 0
+    assert run["co2_grams_total"] > 0
+    assert {cost["component"] for cost in run["costs"]} == {"electricity", "cooling", "hardware"}
     wait_until(lambda: delivered(dave, wasteful), 60, "its script")
     script = dave.get(f"{JOBS}/{wasteful}/script")[1]["data"]
     assert "nvidia-smi" in script["script"]
@@ -172,7 +172,7 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     assert alert["annotations"]["job_url"] == f"{ADDRESS}{JOBS}/{wasteful}"
     assert told(lab, efficient, "firing") == []
     assert told(lab, exempt, "firing") == []
-    because = dave.run(exempt)["waste"]["not_judged"]
+    because = dave.run(exempt)["not_judged"]
     assert [why for why in because if "exempt" in why["because"]]
 
     # Cancelled, it is over.
@@ -189,9 +189,9 @@ def test_a_job_whose_exporter_is_down_is_not_accused(lab: Lab, service: Service)
     lab.simulators.set_fault(node, Fault.DOWN)
     try:
         wait_until(lambda: not service.samples("hpc_job_waste", slurmjobid=key), 60, "the end of the accusation")
-        waste = service.data(f"{JOBS}/{key}")["runs"][-1]["waste"]
-        assert waste["findings"] == []
-        assert any(node in why["because"] or "observed" in why["because"] for why in waste["not_judged"])
+        run = service.data(f"{JOBS}/{key}")["runs"][-1]
+        assert run["waste"] == []
+        assert any(node in why["because"] or "observed" in why["because"] for why in run["not_judged"])
     finally:
         lab.simulators.clear_faults()
     assert {dict(labels)["reason"] for labels in service.samples("hpc_job_waste")} <= {"gpu_unused"}

@@ -155,11 +155,10 @@ def assert_nodes(demo: Demo) -> list[dict[str, Any]]:
             held[node].update({name: amount // len(run["nodes"]) for name, amount in amounts.items()})
     nodes = [node for node in demo.rows(f"{CLUSTER}/nodes", "nodes") if node["kind"] == "compute"]
     for node in nodes:
-        capacity = node["capacity"]
-        assert all(held[node["node"]][name] <= capacity[name] for name in capacity), node
-        assert node["slurmctld"]["allocated_cpus"] == node["allocated"]["cpus"]
+        assert all(held[node["node"]][name] <= node[name] for name in ("cpus", "memory_bytes", "gpus")), node
+        assert node["slurmctld_allocated_cpus"] == node["allocated_cpus"]
         assert (node["state"] in ("idle", "down", "drained")) <= (node["jobs"] == 0)
-        assert (node["state"] == "allocated") <= (node["allocated"]["cpus"] >= capacity["cpus"])
+        assert (node["state"] == "allocated") <= (node["allocated_cpus"] >= node["cpus"])
     return nodes
 
 

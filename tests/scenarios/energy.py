@@ -31,8 +31,8 @@ def add_up(site: Site, seconds: float) -> None:
 
 
 def energy(site: Site, job_id: int) -> Any:
-    """Give what the API says of a job's energy."""
-    return site.data(f"/jobs/{job_id}")["runs"][0]["energy"]
+    """Give what the API says of a job, its energy among it."""
+    return site.data(f"/jobs/{job_id}")["runs"][0]
 
 
 def sums(site: Site, what: str) -> dict[str, float]:

@@ -102,7 +102,7 @@ def test_nodes_and_what_slurmctld_says_of_them_are_there_once(site: Site) -> Non
                 instance="node01:9100", job="node")  # fmt: skip
     site.start(until=lambda: site.samples_of("hpc_node_state", node="node01"))
     node = site.data("/nodes/node01")
-    assert (node["capacity"]["cpus"], node["load"]["value"]) == (8, 3.0)
-    assert math.isclose(node["busy_cpus"]["value"], 6.0, rel_tol=1e-3)
+    assert (node["cpus"], node["load"]) == (8, 3.0)
+    assert math.isclose(node["busy_cpus"], 6.0, rel_tol=1e-3)
     lines = site.data("/series?metric=scheduler_cpus&start=now-2m&step=10")["result"]
     assert {line["metric"]["state"]: last(line) for line in lines}["allocated"] == 4.0

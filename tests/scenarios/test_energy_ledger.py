@@ -23,8 +23,12 @@ def busy_gpu_job(site: Site, job_id: int = 500, **more: float) -> None:
 
 def gpu_coverage(site: Site, job_id: int = 500) -> float:
     """Give the share of the job's GPU time that was observed."""
-    found = energy(site, job_id)["gpu_utilization"]["coverage"]
-    return float(found)
+    return observed(energy(site, job_id))
+
+
+def observed(run: Any) -> float:
+    since, until = (run[f"ledger_{name}_timestamp_seconds"] for name in ("since", "until"))
+    return float(run["ledger_gpu_seconds"] / (run["granted_gpus"] * (until - since)))
 
 
 def test_gpu_time_without_any_sample_is_not_idle(site: Site) -> None:
@@ -40,11 +44,11 @@ def test_gpu_time_without_any_sample_is_not_idle(site: Site) -> None:
     add_up(site, -5.0)
     assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500) == pytest.approx(0.9, abs=0.01)
     found = energy(site, 500)
-    since, until = (found[f"{name}_timestamp"] - site.samples.zero for name in ("since", "until"))
+    since, until = (found[f"ledger_{name}_timestamp_seconds"] - site.samples.zero for name in ("since", "until"))
     unseen = max(0.0, min(until, away[1]) - max(since, away[0]))
     # A window in which it was seen for a part counts as seen or not, at both ends.
     wanted = pytest.approx((until - since - unseen) / (until - since), abs=8.0 / (until - since))
-    assert found["gpu_utilization"]["coverage"] == wanted, f"from {since} to {until}"
+    assert observed(found) == wanted, f"from {since} to {until}"
     assert site.value("hpc_job_gpu_idle_seconds", slurmjobid=500) == 0.0
 
 
@@ -104,7 +108,11 @@ def test_an_answer_without_series_is_waited_for(site: Site, what: str) -> None:
     site.config["energy"]["window"] = "6s"
     site.samples.chassis("node01", 400.0)
     busy_gpu_job(site)
-    site.start(until=lambda: energy(site, 500) and site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500))
+    site.start(
+        until=lambda: (
+            energy(site, 500)["energy_joules_total"] and site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500)
+        )
+    )
     site.proxy.fault = only(what, empty) if what else empty
     up = lambda: site.value("hpc_aggregator_source_up", source="ledger", cluster=site.cluster)  # noqa: E731
     site.wait(lambda: up() == 0.0, "the ledger to say that it waits")
@@ -112,7 +120,7 @@ def test_an_answer_without_series_is_waited_for(site: Site, what: str) -> None:
     site.wait(lambda: up() == 1.0, "the ledger to go on")
     add_up(site, time.time() - site.samples.zero - 10.0)
     found = energy(site, 500)
-    assert found["energy"]["coverage"] == pytest.approx(1.0, abs=0.02)
+    assert found["coverage"]["power"] == pytest.approx(1.0, abs=0.02)
     assert site.value("hpc_job_gpu_efficiency_ratio", slurmjobid=500) == pytest.approx(0.9, abs=0.01)
 
 
@@ -124,7 +132,7 @@ def test_a_gap_that_stays_is_closed_as_not_covered(site: Site) -> None:
     site.samples.job(500)
     site.start()
     add_up(site, -30.0)
-    coverage = energy(site, 500)["energy"]["coverage"]
+    coverage = energy(site, 500)["coverage"]["power"]
     end = site.value("hpc_aggregator_ledger_window_timestamp_seconds", cluster=site.cluster)
     assert end is not None
     assert coverage == pytest.approx(200 / (300 + end - site.samples.zero), abs=0.08)
@@ -185,9 +193,9 @@ def test_energy_that_is_known_in_part_is_not_covered(site: Site) -> None:
     site.job(501, nodelist="node02")
     site.start()
     add_up(site, -5.0)
-    assert energy(site, 500)["energy"]["coverage"] == pytest.approx(1.0, abs=0.02)
-    assert energy(site, 501)["energy"]["value"] > 0
-    assert energy(site, 501)["energy"]["coverage"] == 0.0
+    assert energy(site, 500)["coverage"]["power"] == pytest.approx(1.0, abs=0.02)
+    assert energy(site, 501)["energy_joules_total"] > 0
+    assert energy(site, 501)["coverage"]["power"] == 0.0
 
 
 def test_the_rest_of_a_gpu_node_is_that_of_its_host(site: Site) -> None:
@@ -215,9 +223,9 @@ def test_the_rest_of_a_gpu_node_is_that_of_its_host(site: Site) -> None:
     site.start(until=lambda: node_watts(site))
     rest, dynamic = 160.0, 40.0
     for job_id, cause, own in ((500, 0.0, 100.0), (501, dynamic, 360.0)):
-        found = energy(site, job_id)["power"]
-        assert found["node"]["value"] == pytest.approx(rest / 2 + cause, rel=0.02)
-        assert found["gpu"]["value"] == pytest.approx(own, rel=0.01)
+        found = energy(site, job_id)
+        assert found["node_watts"] == pytest.approx(rest / 2 + cause, rel=0.02)
+        assert found["gpu_watts"] == pytest.approx(own, rel=0.01)
 
 
 def test_a_position_in_the_future_is_an_error(site: Site) -> None:

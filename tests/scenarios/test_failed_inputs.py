@@ -143,7 +143,7 @@ def test_hosts_and_the_scheduler_do_not_vanish_with_an_empty_answer(site: Site) 
 
     def node() -> tuple[Any, Any]:
         found = site.data("/nodes/node01")
-        return (found["load"] or {}).get("value"), found["state"]
+        return found["load"], found["state"]
 
     site.start(until=lambda: site.samples_of("hpc_node_state", node="node01"))
     site.wait(lambda: node() == (3.0, "mixed"), "a node")

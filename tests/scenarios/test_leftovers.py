@@ -32,8 +32,8 @@ def test_cpus_that_are_switched_off_are_no_capacity_and_not_busy(site: Site) -> 
                              instance="node01:9100", job="node", cpu=str(number), mode=mode)  # fmt: skip
     site.start(until=lambda: site.value("hpc_node_jobs", node="node01"))
     node = site.data("/nodes/node01")
-    assert node["capacity"]["cpus"] == 2
-    assert node["busy_cpus"]["value"] == pytest.approx(1.5, abs=0.05)
+    assert node["cpus"] == 2
+    assert node["busy_cpus"] == pytest.approx(1.5, abs=0.05)
     # Points are at whole steps: the last is up to a step ago.
     (line,) = site.data("/nodes/node01/series?metric=node_cpus&start=now-5m&step=1")["result"]
     assert (line["values"][0][1], line["values"][-1][1]) == ("6.0", "2.0")
@@ -47,7 +47,7 @@ def test_a_host_that_has_just_come_has_its_cpus(site: Site) -> None:
         site.samples.add("node_cpu_seconds_total", 5.0, since=0.0, until=1.0, instance="node01:9100", job="node",
                          cpu=str(number), mode="idle")  # fmt: skip
     site.start(until=lambda: site.value("hpc_node_jobs", node="node01"))
-    assert site.data("/nodes/node01")["capacity"]["cpus"] == 4
+    assert site.data("/nodes/node01")["cpus"] == 4
 
 
 def test_hypervisors_are_those_that_show_instances_now(site: Site) -> None:

@@ -83,8 +83,8 @@ def test_capitals_and_domains_make_no_other_node(site: Site) -> None:
     listed = {each["node"]: each for each in site.data("/nodes")["nodes"]}
     assert listed.keys() == {"node01", "node02"}
     one, two = listed["node01"], listed["node02"]
-    assert (one["jobs"], one["capacity"]["cpus"], one["exporter_up"], one["state"]) == (1, 8, True, "mixed")
-    assert one["unobserved"]["jobs"] == 0
+    assert (one["jobs"], one["cpus"], one["exporter_up"], one["state"]) == (1, 8, True, "mixed")
+    assert one["unobserved_jobs"] == 0
     assert (two["state"], two["reason"]) == ("drained", "DIMM")
 
 

@@ -42,8 +42,8 @@ def _shown_watts(name: str, component: str) -> Column:
 
 
 OF_JOBS: Final = (
-    _number("ledger_since_seconds", "Start of the first closed window that the run touched, cut to the run."),
-    _number("ledger_until_seconds", "End of the last one, cut to the run."),
+    _number("ledger_since_timestamp_seconds", "Start of the first closed window that the run touched, cut to the run."),
+    _number("ledger_until_timestamp_seconds", "End of the last one, cut to the run."),
     _number("ledger_gpu_seconds", "GPUs × time whose utilisation was known."),
     _number("ledger_gpu_used_seconds", "Sum of utilisation × time."),
     fact("has_gpu_time", pl.Boolean, "Whether any GPU time was observed."),

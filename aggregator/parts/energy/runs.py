@@ -13,8 +13,8 @@ _SAME: Final = (
     "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds",
 )  # fmt: skip
 _RENAMED: Final = {
-    "ledger_since_seconds": "since",
-    "ledger_until_seconds": "until",
+    "ledger_since_timestamp_seconds": "since",
+    "ledger_until_timestamp_seconds": "until",
     "ledger_gpu_seconds": "gpu_seconds",
     "ledger_gpu_used_seconds": "gpu_used_seconds",
     "co2_grams_total": "co2_grams",

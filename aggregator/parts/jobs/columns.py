@@ -103,9 +103,11 @@ _USE: Final = (
     coverage("memory", "the job's nodes that show its memory"),
     coverage("gpu", "the job's GPUs that are judged"),
 )  # fmt: skip
+# What slurmacct alone says.
+FACTS: Final = (*_IDENTITY, *_TIMES, *_ALLOCATION)
 JOBS: Final = Table(
-    name="jobs", of="job", collect="jobs", labels=LABELS,
-    columns=(*_IDENTITY, *_TIMES, *_ALLOCATION, *_USE, *EFFICIENCY), where="is_owner", size="allocated_cpus",
+    name="jobs", of="job", collect="jobs", labels=LABELS, columns=(*FACTS, *_USE, *EFFICIENCY), where="is_owner",
+    size="allocated_cpus",
 )  # fmt: skip
 JOB_GPUS: Final = table_of_runs("job_gpus", "GPU type of a job", (
     GPU_TYPE,

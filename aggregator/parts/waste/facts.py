@@ -100,7 +100,9 @@ def _idle(idle_column: str, unseen_column: str, all_busy: pl.Expr) -> Fact:
     value = pl.when(busy_now).then(0.0).when(~busy_now).then(idle)
     # Ten idle minutes before and after an hour in the dark are not twenty idle minutes.
     seen = pl.when(unseen > 0).then(idle / (idle + unseen)).when(unseen == 0).then(1.0)
-    in_ledger = _of_gpu_time(_GPUS * (pl.col("ledger_until_seconds") - pl.col("ledger_since_seconds")))
+    in_ledger = _of_gpu_time(
+        _GPUS * (pl.col("ledger_until_timestamp_seconds") - pl.col("ledger_since_timestamp_seconds"))
+    )
     shares = (in_ledger, Observed(seen, _only("time since a GPU was busy")), _SEEN_NOW)
     return Fact(pl.when(_TELLS_OF_GPUS).then(value), _no_idle_time, shares)
 
@@ -155,6 +157,6 @@ def _no_ledger(run: Row, observation: Observation) -> str:
 
 
 def _no_idle_time(run: Row, observation: Observation) -> str:
-    if run["ledger_since_seconds"] is None:
+    if run["ledger_since_timestamp_seconds"] is None:
         return _no_ledger(run, observation)
     return _why_blind(run, observation) or _no_gpus_now(run, observation)

@@ -40,7 +40,7 @@ async def test_everything_around_a_run_is_shown(service: Service) -> None:
     assert (step["id"], step["exit"], step["cpu_seconds"]) == ("101.batch", {"status": 3, "signal": 0}, 7200.0)
     assert (step["memory_bytes"], step["memory_task_bytes"], step["energy_joules"]) == (2 * GIB, GIB, None)
     assert (shown["exit"], shown["cancelled_by_uid"]) == ({"status": 3, "signal": 0}, 1001)
-    assert shown["recorded"]["energy"]["source"] == "slurmdbd tres_alloc"
+    assert (shown["recorded"]["energy_joules"], shown["recorded"]["energy_source"]) == (5000, "slurmdbd tres_alloc")
     (event,) = shown["node_events"]
     assert (event["states"], event["reason"], event["end_time"]) == (["down", "drain"], 'say "no"\n\N{ROCKET}', None)
     assert shown["reservation"]["name"] == "course"
@@ -105,11 +105,8 @@ async def test_an_ended_run_of_which_nothing_was_kept_has_its_efficiency_from_st
     service.reader.runs = (make_run(**ENDED, run_id=8, start=NOW - 3600),)
     service.around.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
-    assert run["efficiency"]["cpu"] == {
-        "value": 0.5, "unit": "ratio", "coverage": 1.0, "source": "slurmdbd steps ÷ slurmacct tres_alloc",
-    }  # fmt: skip
-    assert run["efficiency"]["memory"]["value"] == 0.25
-    assert run["efficiency"]["time_limit_used"] == 0.5
+    assert (run["cpu_efficiency_ratio"], run["memory_efficiency_ratio"]) == (0.5, 0.25)
+    assert (run["efficiency_source"], run["time_limit_used_ratio"]) == ("slurmdbd steps", 0.5)
 
 
 @pytest.mark.parametrize("recorded", [None, Recorded(()), Recorded((Step(id="batch", name="", state=None),))])
@@ -118,14 +115,14 @@ async def test_steps_of_which_nothing_was_written_accuse_nobody(service: Service
     service.reader.runs = (make_run(**ENDED, run_id=8),)
     service.around.recorded = recorded
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
-    assert (run["efficiency"]["cpu"], run["efficiency"]["memory"]) == (None, None)
+    assert (run["cpu_efficiency_ratio"], run["memory_efficiency_ratio"]) == (None, None)
 
 
 async def test_what_was_kept_of_a_run_comes_before_its_steps(service: Service) -> None:
     publish_jobs(service.store, make_job(**ENDED, use={"cpu_efficiency_ratio": 0.375}))
     service.around.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
-    assert "slurm-job-exporter" in run["efficiency"]["cpu"]["source"]
+    assert (run["cpu_efficiency_ratio"], run.get("efficiency_source")) == (0.375, None)
 
 
 @pytest.fixture

@@ -57,8 +57,10 @@ async def lines(idle_service: Service, aiohttp_client: Any) -> FakeSeries:
 async def test_a_project_shows_what_its_instances_add_up_to(idle_service: Service) -> None:
     data = await idle_service.data(DEV)
     assert (data["cloud"], data["project"], data["instances"]) == ("arbutus", "def-kim-dev", 2)
-    assert (data["vcpus"], data["used_cpus"], data["memory_used_coverage"]) == (4.0, 1.0, 1.0)
-    assert data["idle"] == {"instances": 1, "judged": 2, "vcpus": 2.0, "memory_bytes": 4.0 * 2**30}
+    assert (data["vcpus"], data["used_cpus"], data["coverage"]["memory"]) == (4.0, 1.0, 1.0)
+    assert (data["idle_instances"], data["judged"], data["idle_vcpus"], data["idle_memory_bytes"]) == (
+        1, 2, 2.0, 4.0 * 2**30,
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("lines")
@@ -68,8 +70,8 @@ async def test_projects_come_by_name_page_by_page_with_their_clouds(idle_service
     assert [each["project"] for page in (first, second) for each in page["projects"]] == ["def-kim-dev", HOSTILE]
     assert second["next_cursor"] is None
     (cloud,) = (await idle_service.data(CLOUD))["clouds"]
-    assert (cloud["hypervisors"], cloud["totals"]["vcpus"]) == (2, 6.0)
-    assert cloud["idle_rule"]["duration"] == 86_400.0
+    assert (cloud["hypervisors"], cloud["vcpus"]) == (2, 6.0)
+    assert cloud["rule_duration_seconds"] == 86_400.0
     assert [each["project"] for each in (await idle_service.data(f"{PROJECTS}?project=def-kim-dev"))["projects"]] == [
         "def-kim-dev"
     ]
@@ -81,7 +83,7 @@ async def test_an_instance_says_why_it_idles_or_not(idle_service: Service) -> No
     assert [(each["uuid"], each["idle"], each["idle_because"]) for each in data["instances"]] == [
         ("u1", False, "it uses its CPUs"), ("u2", True, None),
     ]  # fmt: skip
-    one, (_, listed) = await idle_service.data(f"{DEV}/instances/u2"), data["instances"]
+    one, (_, listed) = await idle_service.data(f"{INSTANCES_PATH}/u2"), data["instances"]
     for each in (one, listed):
         assert (each["hypervisor"], each["flavor"], each["network_receive_bytes_per_second"]) == (
             "hv01",
@@ -107,8 +109,8 @@ async def test_a_hostile_name_is_a_name(idle_service: Service) -> None:
 
 async def test_graphs_are_of_the_project_and_of_the_instance_in_it(idle_service: Service, lines: FakeSeries) -> None:
     await idle_service.data(f"{DEV}/series?metric=cpu")
-    await idle_service.data(f"{DEV}/instances/u1/series?metric=cpu&start=now-1h")
-    await idle_service.data(f"{DEV}/instances/gone/series?metric=cpu")
+    await idle_service.data(f"{INSTANCES_PATH}/u1/series?metric=cpu&start=now-1h")
+    await idle_service.data(f"{INSTANCES_PATH}/gone/series?metric=cpu&project=def-kim-dev")
     await idle_service.data("/api/v1/cloud/series?metric=cpu")
     project, instance, gone, whole = (subject for _, subject, _ in lines.read_of)
     assert project == Subject(labels=(("project_name", "def-kim-dev"),))
@@ -124,7 +126,8 @@ async def test_graphs_are_of_the_project_and_of_the_instance_in_it(idle_service:
     ("path", "error"),
     [
         (f"{PROJECTS}/nobody", (404, "not_found", 'project "nobody": not known')),
-        (f"{DEV}/instances/u3", (404, "not_found", 'instance "u3": not running in project "def-kim-dev"')),
+        (f"{INSTANCES_PATH}/u9", (404, "not_found", 'instance "u9": not known')),
+        (f"{INSTANCES_PATH}/gone/series?metric=cpu", (404, "not_found", 'instance "gone": not known')),
         (f"{DEV}?cloud=x", (400, "bad_data", 'cloud: must be one of arbutus, got "x"')),
         (f"{INSTANCES_PATH}?idle=maybe", (400, "bad_data", "idle: 'maybe' is not true or false")),
         (f"{INSTANCES_PATH}?cloud=x", (400, "bad_data", 'cloud: must be one of arbutus, got "x"')),
@@ -149,7 +152,7 @@ async def test_a_project_of_two_clouds_has_to_be_told_apart(service: Service) ->
 
 async def test_a_cloud_that_cannot_be_read_is_unavailable_not_empty(service: Service) -> None:
     publish_cloud(service, up=False, last_success=None, error="gone away")
-    for path in (DEV, f"{DEV}/instances/u1", "/api/v1/cloud/series"):
+    for path in (DEV, f"{INSTANCES_PATH}/u1", "/api/v1/cloud/series"):
         assert await service.failure(path) == (503, "unavailable", 'cloud of "arbutus": gone away')
     body = await (await service.get(PROJECTS)).json()
     assert body["data"]["projects"] == []
@@ -189,20 +192,26 @@ async def test_members_see_their_projects_and_nobody_else_does(idle_service: Ser
         data = await idle_service.data(PROJECTS, headers=headers)
         seen[who] = [each["project"] for each in data["projects"]]
         (cloud,) = (await idle_service.data(CLOUD, headers=headers))["clouds"]
-        assert ("totals" in cloud) is ("hypervisors" in cloud) is (who == "staff")
+        assert ("vcpus" in cloud) is ("hypervisors" in cloud) is (who == "staff")
     assert seen == {
         "alice": ["def-kim-dev"], "carol": [HOSTILE], "staff": ["def-kim-dev", HOSTILE], "account": [],
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("rest", ["", "/instances/u1", "/series?metric=cpu", "/instances/u1/series?metric=cpu"])
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        (DEV, 'project "def-kim-dev": not known'),
+        (f"{DEV}/series?metric=cpu", 'project "def-kim-dev": not known'),
+        (f"{INSTANCES_PATH}/u1", 'instance "u1": not known'),
+        (f"{INSTANCES_PATH}/u1/series?metric=cpu", 'instance "u1": not known'),
+        (f"{INSTANCES_PATH}/u1/series?metric=cpu&project=def-kim-dev", 'project "def-kim-dev": not known'),
+    ],
+)
 async def test_what_may_not_be_seen_answers_as_what_is_not_there(
-    idle_service: Service, guarded: dict[str, Any], rest: str
+    idle_service: Service, guarded: dict[str, Any], path: str, error: str
 ) -> None:
-    path, unknown = f"{DEV}{rest}", f"{PROJECTS}/nobody{rest}"
-    refused = await idle_service.failure(path, headers=guarded["carol"])
-    assert refused == (404, "not_found", 'project "def-kim-dev": not known')
-    assert (await idle_service.failure(unknown, headers=guarded["carol"]))[:2] == refused[:2]
+    assert await idle_service.failure(path, headers=guarded["carol"]) == (404, "not_found", error)
     assert (await idle_service.get(path, headers=guarded["alice"])).status == 200
 
 
@@ -216,12 +225,12 @@ async def test_a_look_at_the_instances_of_others_is_a_line_of_the_log(
     idle_service: Service, guarded: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "aggregator.audit")
-    for path in (INSTANCES_PATH, f"{DEV}/instances/u2", f"{DEV}/series?metric=cpu"):
+    for path in (INSTANCES_PATH, f"{INSTANCES_PATH}/u2", f"{DEV}/series?metric=cpu"):
         caplog.clear()
         await idle_service.get(path, headers=guarded["alice"])
         assert "whose=['bob']" in caplog.text
     caplog.clear()
-    await idle_service.get(f"{DEV}/instances/u1", headers=guarded["alice"])
+    await idle_service.get(f"{INSTANCES_PATH}/u1", headers=guarded["alice"])
     assert caplog.text == ""
 
 
@@ -243,5 +252,5 @@ async def test_a_cloud_that_was_read_and_not_joined_yet_is_unknown_and_not_zero(
     idle_service.store.publish_cloud(View("arbutus", 0.0, CLOUDS.empty()))
     (cloud,) = (await idle_service.data(CLOUD))["clouds"]
     assert (await idle_service.data(PROJECTS))["projects"] == []
-    assert (cloud["hypervisors"], cloud["totals"]["instances"], cloud["totals"]["vcpus"]) == (0, None, None)
-    assert cloud["idle_rule"]["duration"] is None
+    assert (cloud["hypervisors"], cloud["instances"], cloud["vcpus"]) == (0, None, None)
+    assert cloud["rule_duration_seconds"] is None

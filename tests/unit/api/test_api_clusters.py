@@ -1,12 +1,19 @@
 import pytest
 
+from aggregator.api.cluster_lists import ACCOUNTS_PATH, cluster_lists
 from aggregator.api.totals import total_json
 from aggregator.app.layouts import CLUSTERS
-from aggregator.engine.frame import frame_of
+from aggregator.engine.frame import Frames, frame_of
 from aggregator.model.view import ClusterView
 
 from .builders import GIB, JOBS, NOW, make_job, make_status, publish_jobs, publish_space
 from .conftest import Service
+
+ACCOUNTS = next(each for each in cluster_lists(CLUSTERS) if each.path == ACCOUNTS_PATH)
+
+
+def seen(frames: Frames) -> ClusterView:
+    return ClusterView("narval", NOW, frames={**CLUSTERS.empty(), **frames})
 
 
 async def test_a_cluster_shows_its_totals_and_freshness(service: Service) -> None:
@@ -15,17 +22,18 @@ async def test_a_cluster_shows_its_totals_and_freshness(service: Service) -> Non
     data = await service.data("/api/v1/clusters/narval")
 
     assert (data["cluster"], data["as_of_time"]) == ("narval", "2023-11-14T22:13:10Z")
-    assert data["jobs"] == {"running": 2}
-    assert data["allocated"] == {"cpus": 8, "memory_bytes": 16 * GIB, "gpus": {"a100": 4}}
-    assert (data["used"]["cpus"]["value"], data["wasted"]["cpus"]["value"]) == (3.0, 5.0)
-    assert data["used"]["memory"]["coverage"] == 0.5
+    assert (data["jobs"], data["gpus"]) == (
+        [{"state": "running", "count": 2}], [{"gpu_type": "a100", "count": 4}],
+    )  # fmt: skip
+    assert (data["allocated_cpus"], data["allocated_memory_bytes"], data["allocated_gpus"]) == (8, 16 * GIB, 4)
+    assert (data["used_cpus"], data["wasted_cpus"], data["coverage"]["memory"]) == (3.0, 5.0, 0.5)
     assert data["sources"] == [
         {
             "source": "slurmacct",
             "up": True,
             "stale": False,
             "last_success_time": "2023-11-14T22:13:10Z",
-            "last_success_timestamp": NOW - 10,
+            "last_success_timestamp_seconds": NOW - 10,
             "error": None,
         }
     ]
@@ -44,7 +52,8 @@ async def test_totals_without_accounting_are_unknown_not_zero(service: Service) 
     body = await (await service.get("/api/v1/clusters")).json()
 
     (cluster,) = body["data"]["clusters"]
-    assert {cluster[name] for name in ("jobs", "allocated", "used", "wasted", "waste_jobs")} == {None}
+    names = ("jobs", "gpus", "waste", "allocated_cpus", "used_cpus", "wasted_cpus", "power_watts", "coverage")
+    assert {cluster[name] for name in names} == {None}
     assert cluster["sources"][0]["stale"] is True
     assert body["warnings"] == ['slurmacct of "narval": refused']
 
@@ -74,18 +83,18 @@ def test_coverage_is_weighted_by_what_is_held() -> None:
         "cpu_coverage_ratio": [1.0, 0.0],
     }  # fmt: skip
 
-    added = total_json({**CLUSTERS.empty(), "accounts": frame_of(CLUSTERS.tables["accounts"], accounts)})
+    added = total_json(ACCOUNTS, seen({"accounts": frame_of(CLUSTERS.tables["accounts"], accounts)}))
 
-    assert (added["used"]["cpus"]["value"], added["used"]["cpus"]["coverage"]) == (10.0, pytest.approx(0.75))
-    assert added["used"]["gpus"] is None
+    assert (added["used_cpus"], added["coverage"]["cpu"]) == (10.0, pytest.approx(0.75))
+    assert added["used_gpus"] is None
 
 
 def test_the_total_of_nothing_is_nothing() -> None:
-    added = total_json(CLUSTERS.empty())
+    added = total_json(ACCOUNTS, seen({}))
 
-    assert (added["jobs"], added["waste_jobs"], added["power"]) == ({}, [], None)
-    assert added["allocated"] == {"cpus": 0, "memory_bytes": 0, "gpus": {}}
-    assert {*added["used"].values(), *added["wasted"].values()} == {None}
+    assert (added["jobs"], added["waste"], added["gpus"]) == ([], [], [])
+    assert (added["allocated_cpus"], added["allocated_memory_bytes"]) == (0, 0)
+    assert {added[name] for name in added if name.startswith(("used", "wasted", "power"))} == {None}
 
 
 async def test_a_cluster_whose_accounting_nobody_has_tried_is_unavailable(service: Service) -> None:

@@ -22,48 +22,46 @@ ENERGY = make_energy({**LEDGER, "node_watts": 100.0, "gpu_watts": 50.0}, costs=C
 
 
 async def shown_of(service: Service, job_id: int = 101) -> Any:
-    answer = await service.data(f"{JOBS}/{job_id}")
-    return answer["runs"][-1]["energy"]
+    return (await service.data(f"{JOBS}/{job_id}"))["runs"][-1]
 
 
 async def test_the_three_models_are_shown_side_by_side(service: Service) -> None:
     publish_jobs(service.store, A_JOB, inputs=[ENERGY], prices=PRICES)
-    energy = await shown_of(service)
+    run = await shown_of(service)
 
-    assert {model: shown["value"] for model, shown in energy["by_model"].items()} == {
-        "allocation": 25.0,
-        "usage": 35.0,
-        "two_part": 15.0,
-    }
-    assert (energy["model"], energy["energy"]["value"], energy["energy"]["unit"]) == ("two_part", 15.0, "joules")
-    assert energy["energy"]["coverage"] == 0.5
+    assert [run[f"{model}_energy_joules"] for model in ("allocation", "usage", "two_part")] == [25.0, 35.0, 15.0]
+    assert (run["energy_joules_total"], run["coverage"]["power"]) == (15.0, 0.5)
 
 
 async def test_power_co2_and_cost_come_with_units(service: Service) -> None:
     publish_jobs(service.store, A_JOB, inputs=[ENERGY], prices=PRICES)
-    energy = await shown_of(service)
+    run = await shown_of(service)
 
-    assert (energy["power"]["node"]["value"], energy["power"]["gpu"]["value"]) == (100.0, 50.0)
-    assert (energy["co2"]["value"], energy["co2"]["unit"]) == (0.25, "grams")
-    assert energy["cost"] == [
+    assert (run["node_watts"], run["gpu_watts"], run["co2_grams_total"]) == (100.0, 50.0, 0.25)
+    assert run["costs"] == [
         {"component": "electricity", "currency": "CAD", "amount": 1.0},
         {"component": "hardware", "currency": "CAD", "amount": 2.0},
     ]
-    assert (energy["gpu_utilization"]["value"], energy["gpu_utilization"]["coverage"]) == (0.1, 0.5)
+    assert run["gpu_efficiency_ratio"] == 0.1
 
 
 async def test_a_run_that_was_not_measured_has_null_not_zero(service: Service) -> None:
     unmeasured = make_energy({"run_id": A_JOB.run.run_id, "since": NOW - 60, "until": NOW})
     publish_jobs(service.store, A_JOB, inputs=[unmeasured], prices=PRICES)
-    energy = await shown_of(service)
+    run = await shown_of(service)
 
-    assert (energy["energy"], energy["power"], energy["co2"], energy["cost"]) == (None, None, None, [])
+    assert (run["energy_joules_total"], run["node_watts"], run["co2_grams_total"], run["costs"]) == (
+        None,
+        None,
+        None,
+        [],
+    )
 
 
 async def test_a_run_that_the_ledger_has_not_seen_has_no_energy(service: Service) -> None:
     publish_jobs(service.store, make_job(), prices=PRICES)
 
-    assert await shown_of(service) is None
+    assert (await shown_of(service))["energy_joules_total"] is None
 
 
 async def test_the_energy_of_an_ended_run_comes_from_the_state(service: Service) -> None:
@@ -71,9 +69,9 @@ async def test_the_energy_of_an_ended_run_comes_from_the_state(service: Service)
     service.reader.runs = (ended,)
     service.ledger.totals = make_energy({**LEDGER, "run_id": ended.run_id}).totals
     publish_jobs(service.store, prices=PRICES)
-    energy = await shown_of(service)
+    run = await shown_of(service)
 
-    assert (energy["energy"]["value"], energy["power"]) == (15.0, None)
+    assert (run["energy_joules_total"], run["node_watts"], run["gpu_watts"]) == (15.0, None, None)
 
 
 async def test_a_state_that_is_down_is_a_warning_not_a_missing_job(service: Service) -> None:
@@ -82,7 +80,7 @@ async def test_a_state_that_is_down_is_a_warning_not_a_missing_job(service: Serv
     publish_jobs(service.store, prices=PRICES)
     answer = await (await service.get(f"{JOBS}/101")).json()
 
-    assert answer["data"]["runs"][0]["energy"] is None
+    assert answer["data"]["runs"][0]["energy_joules_total"] is None
     assert "the energy of ended runs is missing: state.url: x: gone" in answer["warnings"]
 
 
@@ -90,14 +88,17 @@ async def test_a_cluster_shows_where_its_power_goes_and_the_factors(service: Ser
     row = {"window_end_seconds": NOW - 90, "jobs_watts": 2.5, "jobs_joules": 18.0, "idle_joules": 9.0,
            "unattributed_joules": 3.0}  # fmt: skip
     publish_jobs(service.store, make_job(), prices=PRICES, ledger_end=NOW - 90, frames=frames_of(cluster_energy=[row]))
-    energy = (await service.data("/api/v1/clusters/narval"))["energy"]
+    cluster = await service.data("/api/v1/clusters/narval")
 
-    assert energy["power_watts"] == {"jobs": 2.5}
-    assert energy["energy_joules"] == {"jobs": 18.0, "idle": 9.0, "unattributed": 3.0}
-    assert (energy["prices"]["pue"], energy["prices"]["zone"], energy["prices"]["cpu_hour"]) == (1.5, "CA-QC", None)
+    assert (cluster["jobs_watts"], cluster["idle_watts"], cluster["window_end_timestamp_seconds"]) == (
+        2.5, None, NOW - 90,
+    )  # fmt: skip
+    assert [cluster[f"{part}_joules"] for part in ("jobs", "idle", "unattributed")] == [18.0, 9.0, 3.0]
+    assert (cluster["prices"]["pue"], cluster["prices"]["zone"], cluster["prices"]["cpu_hour"]) == (1.5, "CA-QC", None)
 
 
 async def test_a_cluster_without_a_ledger_has_no_energy(service: Service) -> None:
     publish_jobs(service.store, make_job())
 
-    assert (await service.data("/api/v1/clusters/narval"))["energy"] is None
+    cluster = await service.data("/api/v1/clusters/narval")
+    assert {cluster[name] for name in ("jobs_watts", "jobs_joules", "window_end_time", "prices")} == {None}

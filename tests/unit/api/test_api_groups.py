@@ -17,6 +17,7 @@ from .conftest import Service
 from .tokens import bearer, make_token
 
 PROJECT = "/api/v1/storage/project"
+_QUOTA = {"quota", "counted", "in"}
 HOSTILE = 'a"b/c \\ 🦙\n'
 
 
@@ -50,17 +51,31 @@ async def lines(idle_service: Service, aiohttp_client: Any) -> FakeSeries:
 @pytest.mark.usefixtures("lines")
 async def test_a_group_shows_its_quota_as_the_quotas_source_counts_it(idle_service: Service) -> None:
     data = await idle_service.data(f"{PROJECT}/groups/def-kim")
-    assert (data["filesystem"], data["group"], data["used_bytes"]) == ("project", "def-kim", {"disk": 50})
-    assert data["inodes"] == {"any": {"disk": 5}}
-    assert data["quota"] == {
-        "bytes": 100, "inodes": None, "hard_bytes": 120, "hard_inodes": None,
-        "used_ratio": {"bytes": 0.5, "inodes": None}, "source": "gpfs",
-        "counted": {"bytes": 50, "inodes": 5}, "in_doubt": {"bytes": 3, "inodes": None}, "counted_by": "gpfs",
+    assert (data["filesystem"], data["group"], data["disk_used_bytes"], data["tape_used_bytes"]) == (
+        "project", "def-kim", 50, None,
+    )  # fmt: skip
+    assert data["inodes"] == [{"type": "any", "disk": 5, "tape": None}]
+    shown = {name: value for name, value in data.items() if value is not None and name.split("_")[0] in _QUOTA}
+    assert shown == {
+        "quota_bytes": 100, "quota_hard_bytes": 120, "quota_used_ratio_bytes": 0.5, "quota_source": "gpfs",
+        "counted_bytes": 50, "counted_inodes": 5, "in_doubt_bytes": 3, "counted_by": "gpfs",
     }  # fmt: skip
+    (listed,) = (await idle_service.data(f"{PROJECT}/groups?group=def-kim"))["groups"]
+    assert {name: data[name] for name in listed} == listed
     assert "users" not in data
     assert data["file_size_sum_bytes"] is None, "quotas do not know it"
     whole = await idle_service.data(PROJECT)
     assert whole["scan_running"] is None, "no Robinhood, no scan"
+
+
+@pytest.mark.usefixtures("lines")
+async def test_a_user_shows_what_is_had_in_each_group(idle_service: Service) -> None:
+    data = await idle_service.data(f"{PROJECT}/users/alice")
+    assert (data["filesystem"], data["user"]) == ("project", "alice")
+    assert [(row["group"], row["quota_hard_bytes"]) for row in data["groups"]] == [("", 120), ("def-kim", 120)]
+    assert await idle_service.failure(f"{PROJECT}/users/nobody") == (
+        404, "not_found", 'user "nobody": not known on file system "project"',
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("lines")

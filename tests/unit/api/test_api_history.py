@@ -40,7 +40,7 @@ async def test_finished_runs_of_a_time_come_newest_end_first(service: Service) -
     data = await service.data(f"{JOBS}/history?since={NOW - 1000}")
     assert [run["job_id"] for run in data["jobs"]] == [10, 20]
     assert (data["next_cursor"], data["examined"], data["event"]) == (None, 2, "ended")
-    assert (data["since_timestamp"], data["until_timestamp"]) == (NOW - 1000, NOW)
+    assert (data["since_timestamp_seconds"], data["until_timestamp_seconds"]) == (NOW - 1000, NOW)
 
 
 async def test_until_is_not_in_the_window_and_since_is(service: Service) -> None:
@@ -202,7 +202,7 @@ async def test_a_summary_adds_up_the_users_finished_runs(service: Service) -> No
     assert data["efficiency"]["memory"] is None
     assert data["wasted"]["cpu_seconds"]["value"] == 7200.0
     assert data["time_limit_used"][-1] == {"le": None, "count": 2}
-    assert (data["truncated"], data["oldest_end_timestamp"]) == (False, NOW - 20)
+    assert (data["truncated"], data["oldest_end_timestamp_seconds"]) == (False, NOW - 20)
 
 
 async def test_an_accounts_summary_has_the_accounts_below_it(service: Service) -> None:

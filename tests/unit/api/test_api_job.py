@@ -12,52 +12,49 @@ async def test_a_run_is_shown_whole(service: Service) -> None:
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    sje = "slurm-job-exporter slurm_job_"
-    assert {name: run[name] for name in ("id", "job_id", "run_id", "cluster", "user", "account", "partition")} == {
+    assert {name: run[name] for name in ("id", "job_id", "run_id", "user", "account", "partition")} == {
         "id": "101",
         "job_id": 101,
         "run_id": "9001",
-        "cluster": "narval",
         "user": "alice",
         "account": "def-kim",
         "partition": "cpu",
     }
-    assert (run["qos"], run["state"], run["name"], run["nodes"]) == ("normal", "running", "sim", ["n1"])
-    assert (run["start_time"], run["start_timestamp"]) == ("2023-11-14T21:13:20Z", NOW - 3600)
-    assert (run["end_time"], run["end_timestamp"]) == (None, None)
+    assert (run["qos"], run["state"], run["job_name"], run["nodes"]) == ("normal", "running", "sim", ["n1"])
+    assert (run["start_time"], run["start_timestamp_seconds"]) == ("2023-11-14T21:13:20Z", NOW - 3600)
+    assert (run["end_time"], run["end_timestamp_seconds"]) == (None, None)
     assert (run["elapsed_seconds"], run["time_limit_seconds"]) == (3590.0, 7200.0)
-    assert run["allocated"] == {"cpus": 4, "memory_bytes": 8 * GIB, "nodes": 1, "gpus": {"a100": 2},
-                                "gpu_equivalents": 2.0}  # fmt: skip
-    assert (run["array"], run["het"]) == (None, None)
-    assert run["use"]["cpus"] == {
-        "value": 1.5,
-        "unit": "cpus",
-        "coverage": 1.0,
-        "source": f"{sje}core_usage_total via Prometheus",
-    }
-    assert run["use"]["memory"]["coverage"] == 0.5
-    assert run["use"]["gpus"]["used"]["value"] == 0.5
-    assert run["efficiency"]["cpu"]["value"] == 0.375
-    assert run["efficiency"]["time_limit_used"] == 0.5
-    assert run["wasted"]["gpus"]["source"] == f"slurmacct tres_alloc − {sje}utilization_gpu via Prometheus"
+    held = ("cpus", "memory_bytes", "nodes", "gpus", "gpu_equivalents")
+    assert [run[f"allocated_{name}"] for name in held] == [4, 8 * GIB, 1, 2, 2.0]
+    assert run["gpus"] == [{"gpu_type": "a100", "count": 2}]
+    assert (run["array_job_id"], run["het_job_id"]) == (None, None)
+    assert (run["used_cpus"], run["gpu_utilization_ratio"], run["wasted_gpus"]) == (1.5, 0.25, 1.5)
+    assert (run["coverage"]["cpu"], run["coverage"]["memory"]) == (1.0, 0.5)
+    assert (run["cpu_efficiency_ratio"], run["time_limit_used_ratio"]) == (0.375, 0.5)
+
+
+async def test_a_run_has_the_fields_of_the_list_and_more(service: Service) -> None:
+    publish_jobs(service.store, make_job(101))
+    (row,), (run,) = (await service.data(JOBS))["jobs"], (await service.data(f"{JOBS}/101"))["runs"]
+    more = {"waste": run["waste"], "not_judged": run["not_judged"], "around": run["around"]}
+    assert run == {**row, **more}
 
 
 async def test_what_is_not_known_is_null_not_zero(service: Service) -> None:
     publish_jobs(service.store, make_job(use={"used_cpus": 0.0, "cpu_coverage_ratio": 1.0, "gpu_coverage_ratio": 0.0}))
 
-    use = (await service.data(f"{JOBS}/101"))["runs"][0]["use"]
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    assert use["cpus"]["value"] == 0.0
-    assert use["memory"] is None
-    assert use["threads"] is None
-    assert use["gpus"]["utilization"] is None
-    assert use["gpus"]["coverage"] == 0.0
+    assert run["used_cpus"] == 0.0
+    assert (run["memory_used_bytes"], run["running_threads"], run["gpu_utilization_ratio"]) == (None, None, None)
+    assert (run["coverage"]["gpu"], run["coverage"]["memory"]) == (0.0, None)
 
 
 async def test_a_run_without_gpus_uses_none(service: Service) -> None:
     publish_jobs(service.store, make_job(use={}))
 
-    assert (await service.data(f"{JOBS}/101"))["runs"][0]["use"]["gpus"] is None
+    (run,) = (await service.data(f"{JOBS}/101"))["runs"]
+    assert (run["gpus_observed"], run["coverage"]["gpu"]) == (None, None)
 
 
 async def test_a_run_id_of_64_bits_survives_as_a_string(service: Service) -> None:
@@ -92,9 +89,9 @@ async def test_array_and_component_say_whose_they_are(service: Service) -> None:
     (array,) = (await service.data(f"{JOBS}/1"))["runs"]
     (component,) = (await service.data(f"{JOBS}/2"))["runs"]
 
-    assert array["array"] == {"job_id": 1, "task_id": None, "pending_tasks": 7}
+    assert (array["array_job_id"], array["array_task_id"], array["pending_tasks"]) == (1, None, 7)
     assert (array["id"], array["elapsed_seconds"]) == ("1_[…]", 0.0)
-    assert component["het"] == {"job_id": 2, "offset": 0}
+    assert (component["het_job_id"], component["het_offset"]) == (2, 0)
 
 
 async def test_a_requeued_job_gives_its_runs_oldest_first(service: Service) -> None:
@@ -105,9 +102,9 @@ async def test_a_requeued_job_gives_its_runs_oldest_first(service: Service) -> N
     runs = (await service.data(f"{JOBS}/101"))["runs"]
 
     assert [(run["run_id"], run["state"]) for run in runs] == [("50", "node_fail"), ("60", "running")]
-    assert runs[0]["use"]["cpus"] is None
+    assert runs[0]["used_cpus"] is None
     assert runs[0]["elapsed_seconds"] == 1000.0
-    assert runs[1]["use"]["cpus"]["value"] == 1.5
+    assert runs[1]["used_cpus"] == 1.5
 
 
 async def test_the_snapshot_wins_over_the_database(service: Service) -> None:
@@ -170,7 +167,7 @@ async def test_a_time_beyond_the_calendar_does_not_spoil_the_answer(service: Ser
     publish_jobs(service.store, make_job(eligible=float(2**62)))
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
-    assert (run["eligible_time"], run["eligible_timestamp"]) == (None, 2**62)
+    assert (run["eligible_time"], run["eligible_timestamp_seconds"]) == (None, 2**62)
 
 
 async def test_an_ended_run_shows_the_use_that_was_kept_of_it(service: Service) -> None:
@@ -180,8 +177,8 @@ async def test_an_ended_run_shows_the_use_that_was_kept_of_it(service: Service) 
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    assert run["use"]["cpus"]["value"] == 3.5
-    assert run["efficiency"]["cpu"]["value"] == 0.9
+    assert run["used_cpus"] == 3.5
+    assert run["cpu_efficiency_ratio"] == 0.9
 
 
 async def test_a_state_that_fails_is_a_warning_and_the_facts_are_answered(service: Service) -> None:
@@ -193,5 +190,5 @@ async def test_a_state_that_fails_is_a_warning_and_the_facts_are_answered(servic
     answer = await response.json()
 
     assert response.status == 200
-    assert answer["data"]["runs"][0]["use"]["cpus"] is None
+    assert answer["data"]["runs"][0]["used_cpus"] is None
     assert answer["warnings"] == ["the use of ended runs is missing: state.url: /srv/state.db: database is locked"]

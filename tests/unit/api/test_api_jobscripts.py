@@ -218,7 +218,7 @@ async def test_one_script_is_put_as_it_is(service: Service) -> None:
     assert status == 201
     assert body["data"] == {
         "job_id": 7, "sha256": digest, "size": len(CONTENT),
-        "written_time": "2023-11-14T22:00:00Z", "written_timestamp": 1699999200.0,
+        "written_time": "2023-11-14T22:00:00Z", "written_timestamp_seconds": 1699999200.0,
     }  # fmt: skip
     assert (await put(service, "7?written_at=1699999200"))[0] == 200
     assert await service.state.scripts.of_job("narval", 7) == [

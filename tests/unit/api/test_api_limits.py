@@ -55,11 +55,15 @@ def shown(limits: list[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
+def standing(row: Any) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("fairshare_level", "fairshare_source", "shares_ratio", "usage_ratio"))
+
+
 async def test_an_account_has_shares_limits_of_its_levels_and_coordinators(service: Service) -> None:
     publish(service)
     account = await service.data(f"{CLUSTER}/accounts/sub")
 
-    assert account["shares"] == {"shares": "parent", "ratio": 0.25}
+    assert (account["shares"], account["shares_ratio"]) == ("parent", 0.25)
     assert shown(account["limits"]) == [
         ("GrpTRES", "cpu", 6.0, 4.0, 2.0, {"account": "sub"}),
         ("GrpTRES", "cpu", 50.0, 8.0, 42.0, {"account": "def-kim"}),
@@ -75,31 +79,25 @@ async def test_an_account_has_shares_limits_of_its_levels_and_coordinators(servi
 async def test_fair_share_says_whose_word_it_is(service: Service) -> None:
     """Infinity is no number in JSON."""
     publish(service)
-    shares = {name: (await service.data(f"{CLUSTER}/accounts/{name}"))["fair_share"] for name in ("def-kim", "def-lee")}
+    shares = {name: standing(await service.data(f"{CLUSTER}/accounts/{name}")) for name in ("def-kim", "def-lee")}
     (alice,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
-    assert shares["def-kim"] == {
-        "level": 0.25 / 0.8, "source": "approximation", "shares_ratio": 0.25, "usage_ratio": 0.8,
-    }  # fmt: skip
-    assert shares["def-lee"] == {
-        "level": None, "source": "slurm_exporter", "shares_ratio": 0.75, "usage_ratio": 0.2,
-    }  # fmt: skip
-    assert (alice["fair_share"]["usage_ratio"], alice["fair_share"]["source"]) == (0.75, "approximation")
+    assert shares["def-kim"] == (0.25 / 0.8, "approximation", 0.25, 0.8)
+    assert shares["def-lee"] == (None, "slurm_exporter", 0.75, 0.2)
+    assert (alice["usage_ratio"], alice["fairshare_source"]) == (0.75, "approximation")
 
 
 async def test_without_decayed_usage_fair_share_is_not_known(service: Service) -> None:
     publish(service)
     publish_jobs(service.store, associations=ASSOCIATIONS)
     (alice,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
-    assert alice["fair_share"] == {
-        "level": None, "source": None, "shares_ratio": alice["shares"]["ratio"], "usage_ratio": None,
-    }  # fmt: skip
+    assert standing(alice) == (None, None, 0.5, None)
 
 
 async def test_a_user_has_the_limits_of_each_of_the_own_associations(service: Service) -> None:
     publish(service)
     (row,) = (await service.data(f"{CLUSTER}/users/bob"))["accounts"]
 
-    assert row["shares"] == {"shares": 1, "ratio": 1 / 3}
+    assert (row["shares"], row["shares_ratio"]) == (1, 1 / 3)
     max_jobs = [limit for limit in row["limits"] if limit["limit"] == "MaxJobs"]
     assert [(limit["partition"], limit["value"], limit["used"]) for limit in max_jobs] == [
         (None, 5.0, 0.0),
@@ -113,7 +111,7 @@ async def test_a_user_without_jobs_is_known_by_the_association(service: Service)
     publish_jobs(service.store, associations=ASSOCIATIONS)
     (row,) = (await service.data(f"{CLUSTER}/users/alice"))["accounts"]
 
-    assert (row["account"], row["jobs"], row["energy"]) == ("def-kim", {}, None)
+    assert (row["account"], row["jobs"], row["energy_joules_total"]) == ("def-kim", [], None)
     assert ("MaxJobsPerUser", None, 3.0, 0.0, 3.0, {"qos": "high"}) in shown(row["limits"])
 
 
@@ -124,7 +122,7 @@ async def test_without_associations_there_is_no_limit_and_no_share(service: Serv
 
     assert (account["limits"], account["shares"], account["coordinators"]) == ([], None, [])
     assert (row["limits"], row["shares"]) == ([], None)
-    assert (account["fair_share"], row["fair_share"]) == (None, None)
+    assert standing(account) == standing(row) == (None, None, None, None)
 
 
 async def test_every_qos_is_listed_with_its_limits(service: Service) -> None:
@@ -132,9 +130,11 @@ async def test_every_qos_is_listed_with_its_limits(service: Service) -> None:
     rows = (await service.data(f"{CLUSTER}/qos"))["qos"]
 
     assert [(row["qos"], row["priority"], len(row["limits"])) for row in rows] == [("high", 1000, 2), (HOSTILE, 0, 0)]
-    assert shown(rows[0]["limits"]) == [
-        ("GrpJobs", None, 9.0, 2.0, 7.0, {"qos": "high"}), ("MaxJobsPerUser", None, 3.0, None, None, {"qos": "high"}),
-    ]  # fmt: skip
+    assert rows[0]["limits"] == [
+        {"limit": "GrpJobs", "tres": None, "value": 9.0, "unit": "jobs"},
+        {"limit": "MaxJobsPerUser", "tres": None, "value": 3.0, "unit": "jobs"},
+    ]
+    assert rows[0]["limits_used"] == [{"limit": "GrpJobs", "tres": None, "used": 2.0, "head_room": 7.0}]
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ async def test_a_user_sees_the_limits_of_qos_and_not_what_others_use(
 ) -> None:
     status, data = await As(guarded, tmp_path, "bob").get("qos")
     assert status == 200
-    assert {limit["used"] for row in data["qos"] for limit in row["limits"]} == {None}
+    assert [set(row) for row in data["qos"]] == [{"qos_id", "qos", "priority", "limits"}] * 2

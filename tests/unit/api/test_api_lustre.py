@@ -59,27 +59,29 @@ async def test_a_job_shows_its_rates_by_file_system_with_their_coverage(service:
     rates = {kind: senders({Sender("scratch", job.run.job_id): 1.5e9}) for kind in ("read", "write")}
     publish_jobs(service.store, job, inputs=[LustreUse(time=NOW - 10, rates=rates, coverage={"scratch": 0.75})])
     (run,) = (await service.data(f"{JOBS}/{job.run.job_id}"))["runs"]
-    assert run["lustre"]["scratch"]["read"] == {
-        "value": 1.5e9, "unit": "bytes per second", "coverage": 0.75,
-        "source": "lustre_exporter lustre_job_read_bytes_total via Prometheus",
-    }  # fmt: skip
+    assert run["lustre"] == [
+        {"filesystem": "scratch", "read_bytes_per_second": 1.5e9, "write_bytes_per_second": 1.5e9,
+         "metadata_operations_per_second": None}
+    ]  # fmt: skip
+    assert (run["lustre_bytes_per_second"], run["coverage"]["lustre"]) == (3e9, 0.75)
 
 
 async def test_a_user_has_rates_under_each_account_and_outside_of_jobs(service: Service) -> None:
     publish(service)
     rows = (await service.data("/api/v1/clusters/narval/users/alice"))["accounts"]
-    assert [(row["account"], row["lustre"]["scratch"]["read"]["value"]) for row in rows] == [
-        ("", 5.0),
-        ("def-kim", 5.0),
-    ]
-    assert rows[0]["lustre"]["scratch"]["write"] is None, "what is not known is not 0"
+    assert [(row["account"], row["read_bytes_per_second"]) for row in rows] == [("", 5.0), ("def-kim", 5.0)]
+    assert rows[0]["write_bytes_per_second"] is None, "what is not known is not 0"
+    assert rows[0]["lustre"] == [
+        {"filesystem": "scratch", "read_bytes_per_second": 5.0, "write_bytes_per_second": None,
+         "metadata_operations_per_second": 2.0}
+    ]  # fmt: skip
     account = await service.data("/api/v1/clusters/narval/accounts/def-kim")
-    assert account["lustre"]["scratch"]["metadata"]["value"] == 2.0
+    assert account["metadata_operations_per_second"] == 2.0
 
 
 async def test_where_lustre_is_not_read_there_are_no_rates(service: Service) -> None:
     publish(service, frames=CLUSTERS.empty())
-    assert (await service.data("/api/v1/clusters/narval/accounts/def-kim"))["lustre"] is None
+    assert (await service.data("/api/v1/clusters/narval/accounts/def-kim"))["lustre"] == []
 
 
 async def test_a_file_system_that_only_lustre_shows_has_its_series(served: Service) -> None:

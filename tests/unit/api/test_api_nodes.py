@@ -86,31 +86,30 @@ async def test_a_row_has_what_slurm_the_jobs_and_the_exporters_say(nodes: Servic
     assert (row["state"], row["flags"], row["state_source"], row["kind"]) == (
         "mixed", ["planned"], "slurm-exporter", "compute",
     )  # fmt: skip
-    assert row["capacity"] == {"cpus": 64.0, "memory_bytes": 2.0**37, "gpus": None}
-    assert row["allocated"] == {
-        "cpus": 8.0, "memory_bytes": 2.0**34, "gpus": {"a100": 1.0}, "estimated": True,
-        "source": "slurmacct tres_alloc ÷ nodes",
-    }  # fmt: skip
-    assert row["unobserved"]["jobs"] == 1
-    assert "without any process" in row["unobserved"]["explanation"]
-    assert [row[key]["value"] for key in ("load", "busy_cpus", "memory_used", "scratch_used")] == [
+    assert (row["cpus"], row["memory_bytes"], row["gpus"]) == (64.0, 2.0**37, None)
+    assert (row["allocated_cpus"], row["allocated_memory_bytes"], row["allocated_estimated"]) == (8.0, 2.0**34, True)
+    assert row["gpus_by_type"] == [{"gpu_type": "a100", "count": 1.0}]
+    assert row["unobserved_jobs"] == 1
+    assert "without any process" in row["explanation"]
+    assert [row[key] for key in ("load", "busy_cpus", "memory_used_bytes", "scratch_used_bytes")] == [
         9.5, 4.0, 2.0**36, 1.5e12,
     ]  # fmt: skip
-    assert (row["gpus"]["observed"], row["features"], row["jobs"]) == (2, ["ib", "skylake"], 2)
-    assert row["power_watts"]["jobs"] == 200.0
+    assert (row["observed_gpus"], row["features"], row["jobs"]) == (2, "ib,skylake", 2)
+    assert (row["jobs_watts"], row["idle_watts"]) == (200.0, 50.0)
 
 
 async def test_what_is_not_known_is_null_and_login_nodes_have_no_jobs(nodes: Service) -> None:
     rows = {row["node"]: row for row in (await nodes.data(f"{CLUSTER}/nodes"))["nodes"]}
-    assert [rows["n2"][key] for key in ("load", "memory_used", "gpus", "exporter_up", "unobserved")] == [None] * 5
+    unknown = ("load", "memory_used_bytes", "observed_gpus", "exporter_up", "unobserved_jobs", "explanation")
+    assert [rows["n2"][key] for key in unknown] == [None] * 6
     login = rows["login1"]
-    assert (login["load"]["value"], login["jobs"], login["allocated"], login["state"]) == (3.0, None, None, None)
+    assert (login["load"], login["jobs"], login["allocated_cpus"], login["state"]) == (3.0, None, None, None)
 
 
 async def test_without_slurms_word_state_and_reason_are_slurmdbds(nodes: Service) -> None:
     (row,) = (await nodes.data(f"{CLUSTER}/nodes?node=n2"))["nodes"]
     assert (row["state"], row["state_source"], row["reason"]) == ("drained", "slurmacct event_table", 'bad "DIMM"')
-    assert row["event_timestamp"] == NOW - 600
+    assert row["event_timestamp_seconds"] == NOW - 600
 
 
 async def test_nodes_are_filtered_and_paged(nodes: Service) -> None:
@@ -122,6 +121,12 @@ async def test_nodes_are_filtered_and_paged(nodes: Service) -> None:
     assert [row["node"] for row in (*first["nodes"], *second["nodes"])] == ["login1", "n1", "n2"]
     assert second["next_cursor"] is None
     assert (await nodes.failure(f"{CLUSTER}/nodes?kind=toaster"))[0] == 400
+    (row,) = (await nodes.data(f"{CLUSTER}/nodes?min_load=4&sort=-load&fields=node,load"))["nodes"]
+    assert row == {"node": "n1", "load": 9.5}
+    by_state = (await nodes.data(f"{CLUSTER}/nodes?kind=compute&group_by=state&fields=state,nodes"))["nodes"]
+    assert sorted(map(str, by_state)) == [
+        "{'state': 'drained', 'nodes': 1}", "{'state': 'mixed', 'nodes': 1}",
+    ]  # fmt: skip
 
 
 async def test_slurmdbd_away_costs_the_reasons_only(nodes: Service) -> None:
@@ -136,9 +141,9 @@ async def test_a_node_shows_the_jobs_on_it_and_which_are_not_seen(nodes: Service
     data = await nodes.data(f"{CLUSTER}/nodes/n1")
     assert {run["id"]: run["observed"] for run in data["running"]} == {"101": True, "102": False}
     halved = next(run for run in data["running"] if run["id"] == "102")
-    assert halved["on_node"] == {"cpus": 2.0, "memory_bytes": 0.0, "gpus": {}, "estimated": True}
+    assert halved["on_node"] == {"cpus": 2.0, "memory_bytes": 0.0, "gpus": 0.0, "estimated": True}
     whole = next(run for run in data["running"] if run["id"] == "101")
-    assert whole["on_node"] == {"cpus": 4, "memory_bytes": 2**33, "gpus": {"a100": 2}, "estimated": False}
+    assert whole["on_node"] == {"cpus": 4, "memory_bytes": 2**33, "gpus": 2.0, "estimated": False}
     assert data["hidden_jobs"] == 0
 
 
@@ -245,11 +250,11 @@ async def test_events_are_those_of_the_time(nodes: Service) -> None:
 
 async def test_partitions_add_up_their_open_runs(nodes: Service) -> None:
     rows = {row["partition"]: row for row in (await nodes.data(f"{CLUSTER}/partitions"))["partitions"]}
-    assert rows["gpu"] == {
-        "partition": "gpu", "jobs": {}, "allocated": {"cpus": 0, "memory_bytes": 0, "gpus": {}},
-        "slurmctld": {"cpus": 640.0},
+    assert {name: rows["gpu"][name] for name in ("jobs", "gpus", "allocated_cpus", "slurmctld_cpus")} == {
+        "jobs": [], "gpus": [], "allocated_cpus": 0, "slurmctld_cpus": 640.0,
     }  # fmt: skip
-    assert (rows["cpu"]["jobs"], rows["cpu"]["slurmctld"]) == ({"running": 2}, None)
+    assert rows["gpu"]["slurmctld_nodes"] is None
+    assert (rows["cpu"]["jobs"], rows["cpu"]["is_in_slurmctld"]) == ([{"state": "running", "jobs": 2}], False)
 
 
 async def test_what_was_put_right_of_slurmctlds_words_is_a_warning(nodes: Service) -> None:
@@ -263,9 +268,12 @@ async def test_a_cluster_shows_what_slurmctld_says_of_it(nodes: Service) -> None
     states = [{"state": "idle", "cpus": 48.0, "nodes": 1.0}, {"state": "running", "jobs": 2.0}]
     frames = frames_of(slurmctld=[{"cpus": 64.0, "repairs": []}], slurmctld_states=states)
     publish_jobs(nodes.store, frames=frames)
-    assert (await nodes.data(CLUSTER))["slurmctld"] == {
-        "cpus": {"idle": 48.0, "total": 64.0}, "gpus": {}, "nodes": {"idle": 1.0}, "jobs": {"running": 2.0},
-    }  # fmt: skip
+    said = (await nodes.data(CLUSTER))["slurmctld"]
+    assert (said["cpus"], said["gpus"]) == (64.0, None)
+    assert said["states"] == [
+        {"state": "idle", "cpus": 48.0, "gpus": None, "nodes": 1.0, "jobs": None},
+        {"state": "running", "cpus": None, "gpus": None, "nodes": None, "jobs": 2.0},
+    ]
 
 
 async def test_reservations_are_those_that_have_not_ended(nodes: Service) -> None:

@@ -43,9 +43,9 @@ async def test_a_delivered_script_comes_with_what_the_agent_knows(service: Servi
         "redactions": 2,
         "source": "agent",
         "submit_time": "2023-11-14T21:06:40Z",
-        "submit_timestamp": SUBMIT,
+        "submit_timestamp_seconds": SUBMIT,
         "written_time": "2023-11-14T21:06:40Z",
-        "written_timestamp": SUBMIT,
+        "written_timestamp_seconds": SUBMIT,
     }
     assert service.reader.scripts_read == [], "the database is asked only when there is no other"
 

@@ -33,13 +33,14 @@ async def test_a_file_system_shows_its_sums_and_freshness(service: Service) -> N
         "path": None,
         "hsm": True,
         "as_of_time": "2023-11-14T22:13:10Z",
-        "as_of_timestamp": NOW - 10,
+        "as_of_timestamp_seconds": NOW - 10,
         "updated_time": "2023-11-14T22:12:20Z",
-        "updated_timestamp": NOW - 60,
+        "updated_timestamp_seconds": NOW - 60,
         "scan_running": True,
-        "groups_count": 2,
-        "used_bytes": {"disk": 100, "tape": 400},
-        "inodes": {"file": {"disk": 18, "tape": 8}, "dir": {"disk": 2}},
+        "groups": 2,
+        "disk_used_bytes": 100,
+        "tape_used_bytes": 400,
+        "inodes": [{"type": "file", "disk": 18, "tape": 8}, {"type": "dir", "disk": 2, "tape": None}],
     }
 
 

@@ -190,7 +190,7 @@ async def test_who_am_i(connect: Any, file: Path) -> None:
         "scopes": ["metrics", "read:own"],
         "accounts": {"narval": ["a"]},
         "expires_time": "2023-11-15T22:13:20Z",
-        "expires_timestamp": NOW + 86_400,
+        "expires_timestamp_seconds": NOW + 86_400,
     }
     assert await status(client, "/api/v1/whoami") == 401
 

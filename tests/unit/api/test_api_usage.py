@@ -53,7 +53,7 @@ async def test_an_account_is_itself_and_all_below_in_slurmdbds_days(rolled: Serv
     data = await rolled.data(f"{ACCOUNT}?tres=cpu&start=now-3d&resolution=day")
 
     assert data["time_zone"] == {"name": "America/Toronto", "origin": "configured"}
-    assert data["start_timestamp"] == TORONTO.floor(NOW - 3 * DAY, "day")
+    assert data["start_timestamp_seconds"] == TORONTO.floor(NOW - 3 * DAY, "day")
     points = data["usage"]["cpu"]
     # Three associations with a hundred seconds in each hour.
     assert [point["seconds"] for point in points[:3]] == [7200.0] * 3
@@ -70,17 +70,17 @@ async def test_the_rows_of_jobs_stand_in_for_what_is_not_rolled_up_and_it_is_sai
     rolled.reader.runs = (ended, stranger)
     data = await rolled.data(f"{ACCOUNT}?tres=cpu,gres/gpu&start=now-2h")
 
-    assert (data["resolution"], data["partial"], data["partial_from_timestamp"]) == ("hour", True, LIVE)
+    assert (data["resolution"], data["partial"], data["partial_from_timestamp_seconds"]) == ("hour", True, LIVE)
     last = {tres: points[-1] for tres, points in data["usage"].items()}
     assert last["cpu"]["seconds"] == 4 * (NOW - LIVE) + 4 * 60
     assert last["gres/gpu"]["seconds"] == 2 * (NOW - LIVE) + 2 * 60
-    assert (last["cpu"]["start_timestamp"], last["cpu"]["final"]) == (LIVE, False)
+    assert (last["cpu"]["start_timestamp_seconds"], last["cpu"]["final"]) == (LIVE, False)
 
 
 async def test_a_tres_that_jobs_do_not_tell_has_no_point_after_the_last_roll_up(rolled: Service) -> None:
     data = await rolled.data(f"{ACCOUNT}?tres=license/x&start=now-2h")
 
-    assert max(point["start_timestamp"] for point in data["usage"]["license/x"]) == LIVE - HOUR
+    assert max(point["start_timestamp_seconds"] for point in data["usage"]["license/x"]) == LIVE - HOUR
 
 
 async def test_a_history_that_is_over_is_final(rolled: Service) -> None:
@@ -106,7 +106,7 @@ async def test_before_the_oldest_row_there_is_nothing_and_not_zero(idle_service:
     response = await service.get(f"{ACCOUNT}?tres=cpu&start=now-10d&resolution=day")
     body = await response.json()
 
-    assert body["data"]["usage"]["cpu"][0]["start_timestamp"] == TORONTO.floor(LIVE - 2 * DAY, "day")
+    assert body["data"]["usage"]["cpu"][0]["start_timestamp_seconds"] == TORONTO.floor(LIVE - 2 * DAY, "day")
     assert any(text.startswith("slurmdbd keeps no roll-ups from before ") for text in body["warnings"])
 
 

@@ -40,31 +40,23 @@ async def test_a_run_shows_its_findings_with_what_they_rest_on(service: Service)
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    assert run["waste"] == {
-        "findings": [
-            {
-                "reason": "cpu_low", "severity": "warning", "resource": "cpu", "message": "It holds a CPU.",
-                "fix": "Ask for less.", "documentation": "docs/waste.md#cpu_low", "field": "cpus_allocated",
-                "value": 4.0, "operator": ">=", "threshold": 1.0, "unit": "cpus", "coverage": 1.0,
-                "wasted": {"cpus": 2.5, "cpu_seconds": None},
-            }
-        ],
-        "not_judged": [{"rule": "gpu_unused", "because": "nothing has been added up of its GPUs yet"}],
-    }  # fmt: skip
+    assert run["waste"] == [
+        {
+            "reason": "cpu_low", "severity": "warning", "resource": "cpu", "message": "It holds a CPU.",
+            "fix": "Ask for less.", "documentation": "docs/waste.md#cpu_low", "field": "cpus_allocated",
+            "value": 4.0, "operator": ">=", "threshold": 1.0, "unit": "cpus", "coverage": 1.0,
+        }
+    ]  # fmt: skip
+    assert run["not_judged"] == [{"rule": "gpu_unused", "because": "nothing has been added up of its GPUs yet"}]
+    assert (run["wasted_cpus"], run["wasted_cpu_seconds"], run["wasted_memory_bytes"]) == (2.5, None, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("resource", "wasted"),
-    [("memory", {"memory_bytes": 0.0}), ("gpu", {"gpus": 1.5, "gpu_seconds": None})],
-)
-async def test_a_finding_shows_what_is_wasted_of_its_resource(
-    service: Service, resource: str, wasted: dict[str, float | None]
-) -> None:
-    publish_jobs(service.store, make_job(), rules=[make_rule(resource=resource)])
+async def test_a_rule_without_advice_says_so(service: Service) -> None:
+    publish_jobs(service.store, make_job(), rules=[make_rule(resource="memory")])
 
-    (finding,) = (await service.data(f"{JOBS}/101"))["runs"][0]["waste"]["findings"]
+    (finding,) = (await service.data(f"{JOBS}/101"))["runs"][0]["waste"]
 
-    assert (finding["wasted"], finding["fix"], finding["documentation"]) == (wasted, None, None)
+    assert (finding["fix"], finding["documentation"]) == (None, None)
 
 
 async def test_a_reason_for_every_rule_names_none(service: Service) -> None:
@@ -72,7 +64,7 @@ async def test_a_reason_for_every_rule_names_none(service: Service) -> None:
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    assert run["waste"] == {"findings": [], "not_judged": [{"rule": None, "because": "it has not started"}]}
+    assert (run["waste"], run["not_judged"]) == ([], [{"rule": None, "because": "it has not started"}])
 
 
 async def test_a_run_that_only_slurmacct_knows_is_not_judged(service: Service) -> None:
@@ -81,7 +73,7 @@ async def test_a_run_that_only_slurmacct_knows_is_not_judged(service: Service) -
 
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
 
-    assert run["waste"]["not_judged"] == [{"rule": None, "because": "it is not among the running jobs"}]
+    assert run["not_judged"] == [{"rule": None, "because": "it is not among the running jobs"}]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +116,8 @@ async def test_a_cluster_counts_the_jobs_of_each_finding(service: Service) -> No
 
     data = await service.data("/api/v1/clusters/narval")
 
-    assert data["waste_jobs"] == [
-        {"reason": "cpu_low", "severity": "warning", "jobs": 3},
-        {"reason": "gpu_unused", "severity": "critical", "jobs": 1},
+    assert data["waste"] == [
+        {"reason": "cpu_low", "severity": "warning", "count": 3},
+        {"reason": "gpu_unused", "severity": "critical", "count": 1},
     ]
-    assert data["wasted"]["gpu_seconds"] is None
+    assert data["wasted_gpu_seconds"] is None

@@ -21,7 +21,7 @@ def test_slurmctlds_word_comes_before_slurmdbds_and_the_reason_is_slurmdbds() ->
     event = NodeEvent("n1", NOW - 9, None, ("down",), "bad DIMM")
     state = state_of([event], state="drained", flags=["not_responding"])
     assert (state["state"], state["flags"], state["state_source"]) == ("drained", ["not_responding"], "slurm-exporter")
-    assert (state["reason"], state["since"]) == ("bad DIMM", NOW - 9)
+    assert (state["reason"], state["event_timestamp_seconds"]) == ("bad DIMM", NOW - 9)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_without_an_exporter_the_state_is_slurmdbds(states: tuple[str, ...], job
 def test_the_newest_event_counts() -> None:
     events = [NodeEvent("n1", NOW, None, ("down",)), NodeEvent("n1", NOW - 9, None, ("idle", "drain"), "old")]
     found = state_of(events)
-    assert (found["state"], found["reason"], found["since"]) == ("down", None, NOW)
+    assert (found["state"], found["reason"], found["event_timestamp_seconds"]) == ("down", None, NOW)
 
 
 def test_a_node_of_which_slurmdbd_records_nothing_bad_is_as_busy_as_its_jobs_say() -> None:

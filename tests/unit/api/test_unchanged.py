@@ -31,7 +31,7 @@ OF_SNAPSHOT = (
     f"{CLUSTER}/accounts", f"{CLUSTER}/accounts/def-kim", f"{CLUSTER}/qos", f"{CLUSTER}/partitions", "/api/v1/storage",
     "/api/v1/storage/project", "/api/v1/storage/project/groups", "/api/v1/storage/project/groups/def-kim",
     "/api/v1/storage/project/users", "/api/v1/cloud", "/api/v1/cloud/projects", "/api/v1/cloud/projects/def-kim-dev",
-    "/api/v1/cloud/instances?project=def-kim-dev", "/api/v1/cloud/projects/def-kim-dev/instances/u1",
+    "/api/v1/cloud/instances?project=def-kim-dev", "/api/v1/cloud/instances/u1",
 )  # fmt: skip
 
 

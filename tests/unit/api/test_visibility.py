@@ -174,7 +174,7 @@ async def test_a_user_sees_own_rows_of_storage_and_the_groups_that_have_them(ali
     groups, users = (await alice.data(f"{project}/groups"))["groups"], (await alice.data(f"{project}/users"))["users"]
     assert [group["group"] for group in groups] == ["def-kim", "def-zed"]
     assert [(row["group"], row["user"]) for row in users] == [("def-kim", "alice"), ("def-zed", "alice")]
-    assert (await alice.data(project))["used_bytes"] == {"disk": 30}
+    assert (await alice.data(project))["disk_used_bytes"] == 30
     assert (await alice.data(f"{project}/groups?group=def-lee"))["groups"] == []
 
 

@@ -114,7 +114,7 @@ def _ledger(random: Random, run: Run) -> Row:
         # Of a single GPU there is nothing between idle and busy.
         idle, unseen = idle[:1] * 2, unseen[:1] * 2
     return {
-        "ledger_since_seconds": since, "ledger_until_seconds": until, "ledger_gpu_seconds": seconds,
+        "ledger_since_timestamp_seconds": since, "ledger_until_timestamp_seconds": until, "ledger_gpu_seconds": seconds,
         "ledger_gpu_used_seconds": seconds * _share(random, 1.005), "gpu_idle_seconds": idle[0],
         "gpu_partly_idle_seconds": idle[1], "gpu_unseen_seconds": unseen[0], "gpu_partly_unseen_seconds": unseen[1],
     }  # fmt: skip

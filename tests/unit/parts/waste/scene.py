@@ -19,7 +19,8 @@ from tests.builders import GIB, NOW, make_rule
 SHIPPED = active_rules(load_rules())
 HOURS = 3600.0
 _LEDGER = (
-    "ledger_since_seconds", "ledger_until_seconds", "ledger_gpu_seconds", "ledger_gpu_used_seconds", "gpu_idle_seconds",
+    "ledger_since_timestamp_seconds", "ledger_until_timestamp_seconds", "ledger_gpu_seconds",
+    "ledger_gpu_used_seconds", "gpu_idle_seconds",
     "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds",
 )  # fmt: skip
 # The columns that slurmacct, the exporters and the ledger bring.
@@ -100,7 +101,8 @@ def make_scene(
         "gpus_judged": float(gpus), "gpu_utilization_ratio": sum(now) / max(1, gpus),
     }  # fmt: skip
     ledger = {
-        "ledger_since_seconds": NOW - elapsed, "ledger_until_seconds": NOW, "ledger_gpu_seconds": seconds,
+        "ledger_since_timestamp_seconds": NOW - elapsed, "ledger_until_timestamp_seconds": NOW,
+        "ledger_gpu_seconds": seconds,
         "ledger_gpu_used_seconds": seconds * (mean if mean is not None else sum(now) / max(1, gpus)),
         "gpu_idle_seconds": idle, "gpu_partly_idle_seconds": partly_idle, "gpu_unseen_seconds": 0.0,
         "gpu_partly_unseen_seconds": 0.0,

@@ -121,7 +121,7 @@ def test_a_gpu_rule_does_not_judge_below_its_coverage(name: str) -> None:
     assert name in found(make_scene(**WASTEFUL[name], observed=0.8))
 
 
-LATE = {"ledger_since_seconds": NOW - HOURS, "ledger_gpu_seconds": HOURS, "ledger_gpu_used_seconds": 0.0}
+LATE = {"ledger_since_timestamp_seconds": NOW - HOURS, "ledger_gpu_seconds": HOURS, "ledger_gpu_used_seconds": 0.0}
 
 
 def test_a_mean_since_the_start_needs_a_ledger_since_the_start() -> None:
@@ -152,7 +152,7 @@ def test_time_in_the_dark_since_all_gpus_were_busy_is_that_of_the_partly_unused(
 
 def test_idle_time_of_which_a_share_is_not_known_is_not_judged() -> None:
     assert found(make_scene(**WASTEFUL["gpu_unused"], gpu_unseen_seconds=None)) == {}
-    assert found(make_scene(**WASTEFUL["gpu_unused"], ledger_since_seconds=None)) == {}
+    assert found(make_scene(**WASTEFUL["gpu_unused"], ledger_since_timestamp_seconds=None)) == {}
 
 
 def test_the_least_share_is_named_and_of_equal_ones_the_first() -> None:
