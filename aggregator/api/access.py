@@ -10,11 +10,12 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator.api.areas import API, AREA_OF_ROUTE, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
+from aggregator.api.areas import API, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
 from aggregator.api.audit import audit_refusal
 from aggregator.api.errors import Forbidden, Unauthorized
 from aggregator.api.identity import ANONYMOUS, OPEN, Identity, identity_of, set_identity, token_identity
 from aggregator.api.keys import CLOCK, SETTINGS, STORE, ApiSettings
+from aggregator.api.route import AREAS_OF_PATHS
 from aggregator.api.tokens.scope import METRICS as METRICS_SCOPE
 from aggregator.api.tokens.scope import READ_ALL, ingest, may_read
 from aggregator.api.visibility import is_staff
@@ -91,10 +92,10 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
 
 def area_of(request: web.Request) -> str:
     """Tell the area of the request's route, the staff's for one that declares none, and to be read for no route."""
-    resource = request.match_info.route.resource
+    resource, areas = request.match_info.route.resource, request.app[AREAS_OF_PATHS]
     if resource is None:
-        return AREA_OF_ROUTE.get(request.path, READ)
-    return AREA_OF_ROUTE.get(resource.canonical, STAFF)
+        return areas.get(request.path, READ)
+    return areas.get(resource.canonical, STAFF)
 
 
 def _open_name(area: str) -> str:

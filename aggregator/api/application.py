@@ -2,32 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from aggregator.api.access import check_access, identify
-from aggregator.api.applications import list_applications
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.bounds import ClientLimits, Refuse, deadline
-from aggregator.api.cloud import (
-    get_cloud_series,
-    get_instance,
-    get_instance_series,
-    get_project,
-    get_project_series,
-    list_clouds,
-)
-from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
-from aggregator.api.filesystem_series import get_filesystem_series
-from aggregator.api.groups import get_group, get_group_series, get_space, get_space_series
 from aggregator.api.headers import add_security_headers
-from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.instrument import Observe, instrument
-from aggregator.api.jobs import get_job, list_ended_jobs
-from aggregator.api.jobscripts import post_scripts, put_script
 from aggregator.api.keys import (
     AROUND,
     CLOCK,
@@ -47,21 +33,13 @@ from aggregator.api.keys import (
     ReplicaNotes,
     ScriptKeeper,
 )
-from aggregator.api.landing import get_landing
 from aggregator.api.lists import LISTS, ListRoute, handler_of
-from aggregator.api.metrics import get_metrics
-from aggregator.api.nodes import get_node, get_node_events, get_node_jobs, get_node_series
 from aggregator.api.origin import check_origin
-from aggregator.api.owners import get_account, get_user
+from aggregator.api.parameters import check_names
 from aggregator.api.provenance import STORED
-from aggregator.api.script import get_script
-from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
-from aggregator.api.status import get_status
-from aggregator.api.storage import get_filesystem, list_filesystems
-from aggregator.api.summaries import get_account_summary, get_user_summary
+from aggregator.api.route import AREAS_OF_PATHS, Handler, Route
+from aggregator.api.routes import ROUTES
 from aggregator.api.unchanged import GIVEN, GivenAnswers
-from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
-from aggregator.api.whoami import get_whoami
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
@@ -111,65 +89,31 @@ def create_app(
     app[GIVEN] = GivenAnswers()
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
-    setup_routes(app)
-    add_lists(app, lists)
+    setup_routes(app, lists)
     return app
 
 
-# Every URL of the service.
-_ROUTES: Final = (
-    web.get("/", get_landing),
-    web.get("/-/healthy", get_healthy),
-    web.get("/-/ready", get_ready),
-    web.post("/-/reload", post_reload),
-    web.get("/metrics", get_metrics),
-    web.get("/api/v1/status", get_status),
-    web.get("/api/v1/whoami", get_whoami),
-    web.get("/api/v1/clusters", list_clusters),
-    web.get("/api/v1/clusters/{cluster}", get_cluster),
-    web.get("/api/v1/clusters/{cluster}/applications", list_applications),
-    web.get("/api/v1/clusters/{cluster}/jobs/history", list_ended_jobs),
-    web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
-    web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
-    web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/series", get_job_series),
-    web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),
-    web.put("/api/v1/clusters/{cluster}/jobscripts/{job_id}", put_script),
-    web.get("/api/v1/clusters/{cluster}/usage", get_cluster_usage),
-    web.get("/api/v1/clusters/{cluster}/users/{user}/usage", get_user_usage),
-    web.get("/api/v1/clusters/{cluster}/accounts/{account}/usage", get_account_usage),
-    web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
-    web.get("/api/v1/clusters/{cluster}/users/{user}/series", get_user_series),
-    web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),
-    web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
-    web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
-    web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
-    web.get("/api/v1/clusters/{cluster}/series", get_cluster_series),
-    web.get("/api/v1/clusters/{cluster}/nodes/{node}", get_node),
-    web.get("/api/v1/clusters/{cluster}/nodes/{node}/jobs", get_node_jobs),
-    web.get("/api/v1/clusters/{cluster}/nodes/{node}/events", get_node_events),
-    web.get("/api/v1/clusters/{cluster}/nodes/{node}/series", get_node_series),
-    web.get("/api/v1/storage", list_filesystems),
-    web.get("/api/v1/storage/{filesystem}", get_filesystem),
-    web.get("/api/v1/storage/{filesystem}/series", get_filesystem_series),
-    web.get("/api/v1/storage/{filesystem}/groups/{group}", get_group),
-    web.get("/api/v1/storage/{filesystem}/groups/{group}/series", get_group_series),
-    web.get("/api/v1/storage/{filesystem}/users/{user}", get_space),
-    web.get("/api/v1/storage/{filesystem}/users/{user}/series", get_space_series),
-    web.get("/api/v1/cloud/series", get_cloud_series),
-    web.get("/api/v1/cloud", list_clouds),
-    web.get("/api/v1/cloud/projects/{project}", get_project),
-    web.get("/api/v1/cloud/projects/{project}/series", get_project_series),
-    web.get("/api/v1/cloud/instances/{uuid}", get_instance),
-    web.get("/api/v1/cloud/instances/{uuid}/series", get_instance_series),
-)
-
-
-def add_lists(app: web.Application, lists: Iterable[ListRoute[Any]]) -> None:
-    """Add the path of every list."""
-    app[LISTS] = {each.path: each for each in lists}
-    app.add_routes([web.get(each.path, handler_of(each)) for each in lists])
-
-
-def setup_routes(app: web.Application) -> None:
+def setup_routes(app: web.Application, lists: Iterable[ListRoute[Any]] = ()) -> None:
     """Add every URL of the service."""
-    app.add_routes(_ROUTES)
+    app[LISTS] = {each.path: each for each in lists}
+    app[AREAS_OF_PATHS] = {
+        **{route.path: route.area for route in ROUTES},
+        **{path: each.area for path, each in app[LISTS].items()},
+    }
+    for route in ROUTES:
+        add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
+        add(route.path, _handler(route))
+    app.add_routes([web.get(path, handler_of(each)) for path, each in app[LISTS].items()])
+
+
+def _handler(route: Route) -> Handler:
+    """Make a handler that refuses parameters that its route does not declare."""
+    if route.parameters is None:
+        return route.handler
+    known = [each.name for each in route.parameters]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        check_names(request.query, known)
+        return await route.handler(request)
+
+    return answer

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
@@ -24,6 +25,31 @@ _POINTS: Final = 72
 _FINEST: Final = 300.0
 
 
+class Share(TypedDict):
+    """What one software has of the whole."""
+
+    software: str
+    directory: str | None
+    value: float
+    ratio: float | None
+
+
+class Applications(TypedDict):
+    """What each software has, and what no executable accounts for."""
+
+    of: str
+    unit: str
+    queries: list[str]
+    step_seconds: float
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    measured: float | None
+    software: list[Share]
+    unaccounted: float | None
+
+
 class _Resource(NamedTuple):
     """What is shared out: the graph of the executables, and that of the whole."""
 
@@ -40,7 +66,7 @@ _RESOURCES: Final[Mapping[str, _Resource]] = {
 
 async def list_applications(request: web.Request) -> web.Response:
     """Answer with the CPUs, or GPUs, of each software on average, and with what no executable accounts for."""
-    asked = Parameters(request, "of", "start", "end")
+    asked = Parameters(request)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     of = asked.choice("of", frozenset(_RESOURCES)) or "cpus"
     resource, span, series = _RESOURCES[of], _span(request, asked), request.app[SERIES]

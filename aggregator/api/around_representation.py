@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import TypedDict
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
@@ -12,6 +14,118 @@ from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
 from aggregator.model.steps import Exit, Recorded, Step
 from aggregator.parts.jobs.steps import recorded_use
+
+
+class ExitShown(TypedDict):
+    """How a process ended."""
+
+    status: int
+    signal: int
+
+
+class Summed(TypedDict):
+    """What slurmdbd has of a run."""
+
+    cpu_seconds: float | None
+    memory_peak_bytes: int | None
+    energy_joules: int | None
+    energy_source: str
+
+
+class StepShown(TypedDict):
+    """A step, such as 123.batch."""
+
+    id: str
+    name: str
+    state: str | None
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    tasks: int | None
+    nodes: int | None
+    exit: ExitShown | None
+    cpu_seconds: float | None
+    memory_bytes: int | None
+    memory_task_bytes: int | None
+    gpu_utilization: float | None
+    gpu_memory_bytes: int | None
+    energy_joules: int | None
+
+
+class EventShown(TypedDict):
+    """When a node was not available."""
+
+    node: str
+    states: list[str]
+    reason: str
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+
+
+class Reserved(TypedDict):
+    """A reservation."""
+
+    name: str
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+
+
+class Condition(TypedDict):
+    """A condition that a job waits for."""
+
+    type: str
+    id: str | None
+    delay_minutes: int | None
+
+
+class DependsOn(Condition):
+    """The same, with the states of the jobs that it names."""
+
+    states: dict[str, int] | None
+
+
+class Named(TypedDict):
+    """A run by name."""
+
+    id: str
+    run_id: str
+    state: str
+    name: str
+
+
+class Dependent(Named):
+    """A run that waits for this one."""
+
+    conditions: list[Condition]
+
+
+class Waits(TypedDict):
+    """What a run waits for, and what waits for it."""
+
+    depends_on: list[DependsOn]
+    dependents: list[Dependent]
+    dependents_complete: bool
+
+
+class AroundShown(TypedDict):
+    """What is around a run; null is not known, or not offered by this slurmdbd."""
+
+    exit: ExitShown | None
+    cancelled_by_uid: int | None
+    recorded: Summed | None
+    steps: list[StepShown] | None
+    steps_complete: bool | None
+    node_events: list[EventShown] | None
+    node_events_complete: bool | None
+    reservation: Reserved | None
+    dependencies: Waits | None
+    array_tasks: dict[str, int] | None
+    components: list[Named] | None
 
 
 def around_json(run: Run, around: Around, rights: Rights) -> Json:

@@ -1,11 +1,12 @@
 """GET /api/v1/cloud/…: projects, their instances, and what these use and used."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import ApiError, BadData, Unavailable
@@ -16,7 +17,7 @@ from aggregator.api.lists import LISTS
 from aggregator.api.lookup import absent
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
-from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
+from aggregator.api.series import DAY_SECONDS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import rights_of
 from aggregator.engine.view import View
@@ -31,10 +32,27 @@ _PATHS: Final[Mapping[_Thing, str]] = {"project": "/api/v1/cloud/projects", "ins
 _KEYS: Final[Mapping[_Thing, str]] = {"project": "project", "instance": "uuid"}
 
 
+class Cloud(TypedDict):
+    """How fresh a cloud is, and by which rule instances idle; to the staff with the fields of a project."""
+
+    cloud: str
+    as_of_time: Time
+    as_of_timestamp_seconds: Epoch
+    rule_duration_seconds: float | None
+    rule_cpu_ratio: float | None
+    rule_network_bytes_per_second: float | None
+
+
+class Clouds(TypedDict):
+    """Every cloud."""
+
+    clouds: list[Cloud]
+
+
 @of_snapshot
 async def list_clouds(request: web.Request) -> web.Response:
     """Answer with how fresh each cloud is and by which rule instances idle, to the staff with its totals."""
-    asked = Parameters(request, "cloud")
+    asked = Parameters(request)
     staff = rights_of(identity_of(request), request.app[SETTINGS].rules).everything
     clouds = [_cloud_json(view, staff=staff) for view in _views(request, asked)]
     return success(request, {"clouds": clouds}, _warnings(request.app[STORE].current, asked))
@@ -43,21 +61,21 @@ async def list_clouds(request: web.Request) -> web.Response:
 @of_snapshot
 async def get_project(request: web.Request) -> web.Response:
     """Answer with one project."""
-    project = await _find(request, Parameters(request, "cloud"), "project")
+    project = await _find(request, Parameters(request), "project")
     return success(request, project, list(cloud_warnings(request.app[STORE].current, project["cloud"])))
 
 
 @of_snapshot
 async def get_instance(request: web.Request) -> web.Response:
     """Answer with one running instance."""
-    instance = await _find(request, Parameters(request, "cloud"), "instance")
+    instance = await _find(request, Parameters(request), "instance")
     _audit(request, instance["cloud"], pl.col("uuid") == instance["uuid"])
     return success(request, instance, list(cloud_warnings(request.app[STORE].current, instance["cloud"])))
 
 
 async def get_cloud_series(request: web.Request) -> web.Response:
     """Answer with a graph of a whole cloud, by default of its last week."""
-    asked = Parameters(request, *PARAMETERS, "cloud")
+    asked = Parameters(request)
     views = _views(request, asked)
     if len(views) > 1:
         raise BadData(f"cloud: there are {', '.join(view.name for view in views)}: say which")
@@ -68,7 +86,7 @@ async def get_cloud_series(request: web.Request) -> web.Response:
 
 async def get_project_series(request: web.Request) -> web.Response:
     """Answer with a graph of a project's instances, by default of its last week."""
-    asked = Parameters(request, *PARAMETERS, "cloud")
+    asked = Parameters(request)
     project = await _find(request, asked, "project")
     name, cloud = project["project"], project["cloud"]
     _audit(request, cloud, pl.col("project") == name)
@@ -78,7 +96,7 @@ async def get_project_series(request: web.Request) -> web.Response:
 
 async def get_instance_series(request: web.Request) -> web.Response:
     """Answer with a graph of one instance, by default of its last week; of one that has gone `project` says whose."""
-    asked = Parameters(request, *PARAMETERS, "cloud", "project")
+    asked = Parameters(request)
     project, uuid = asked.text("project"), request.match_info["uuid"]
     found = await (_find(request, asked, "instance") if project is None else _find(request, asked, "project", project))
     _audit(request, found["cloud"], pl.col("uuid") == uuid)

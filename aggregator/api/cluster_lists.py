@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.areas import READ, STAFF
 from aggregator.api.freshness import source_warnings
 from aggregator.api.keys import STORE
 from aggregator.api.lists import ListRoute, OfView
@@ -143,7 +144,7 @@ def part_list(part: str, table: Table) -> ListRoute[ClusterView]:
     return _route(
         Listed(name=table.name, table=table, order=order),
         OfView[ClusterView](lambda view: view.frames[table.name].sort(order, nulls_last=True)),
-        lambda rights: pl.lit(rights.everything), find,
+        lambda rights: pl.lit(rights.everything), find, STAFF,
     )  # fmt: skip
 
 
@@ -152,9 +153,11 @@ def _route(
     frame: Callable[[ClusterView], pl.DataFrame],
     sees: Callable[[Rights], pl.Expr],
     find: Callable[[web.Request], tuple[ClusterView, Rights]] = find_seen_cluster,
+    area: str = READ,
 ) -> ListRoute[ClusterView]:
     return ListRoute(
         path=f"{LISTS_PATH}{listed.name}", listed=listed, find=find, frame=frame, sees=lambda rights, _: sees(rights),
+        area=area,
         warn=lambda request, view: source_warnings(request.app[STORE].current, view.cluster),
     )  # fmt: skip
 

@@ -1,9 +1,11 @@
 """GET /api/v1/clusters and /api/v1/clusters/{cluster}."""
 
 from dataclasses import asdict
+from typing import Annotated, TypedDict
 
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time, row
 from aggregator.api.cluster_lists import ACCOUNTS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, sources_of
@@ -11,16 +13,58 @@ from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lists import LISTS
 from aggregator.api.lookup import find_cluster, missing_accounting
-from aggregator.api.parameters import Parameters
-from aggregator.api.representation import Json, freshness_json, times
+from aggregator.api.representation import Freshness, Json, freshness_json, times
 from aggregator.api.totals import total_json, unknown_json
 from aggregator.engine.frame import Frames
+from aggregator.model.energy import Prices
 from aggregator.model.view import ClusterView, Snapshot
+
+
+class SlurmctldState(TypedDict):
+    """What slurmctld counts in a state."""
+
+    state: str
+    cpus: float | None
+    gpus: float | None
+    nodes: float | None
+    jobs: float | None
+
+
+class Slurmctld(TypedDict):
+    """What slurmctld counts."""
+
+    cpus: float | None
+    gpus: float | None
+    states: list[SlurmctldState]
+
+
+class ClusterMore(TypedDict):
+    """One cluster, beside the sums of its accounts."""
+
+    cluster: str
+    as_of_time: Time
+    as_of_timestamp_seconds: Epoch
+    slurmctld: Slurmctld | None
+    jobs_watts: float | None
+    idle_watts: float | None
+    unattributed_watts: float | None
+    jobs_joules: float | None
+    idle_joules: float | None
+    unattributed_joules: float | None
+    window_end_time: Time
+    window_end_timestamp_seconds: Epoch
+    prices: Prices | None
+    sources: list[Freshness]
+
+
+class Clusters(TypedDict):
+    """Every cluster."""
+
+    clusters: list[Annotated[Json, row("cluster_accounts", "ClusterMore")]]
 
 
 async def list_clusters(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of every cluster."""
-    Parameters(request)
     snapshot = request.app[STORE].current
     clusters = [_cluster_json(request, snapshot, view) for _, view in sorted(snapshot.clusters.items())]
     warnings = [warning for name in sorted(snapshot.clusters) for warning in _warnings(request, snapshot, name)]
@@ -29,7 +73,6 @@ async def list_clusters(request: web.Request) -> web.Response:
 
 async def get_cluster(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of one cluster."""
-    Parameters(request)
     snapshot = request.app[STORE].current
     view = find_cluster(snapshot, request.match_info["cluster"])
     return success(request, _cluster_json(request, snapshot, view), _warnings(request, snapshot, view.cluster))

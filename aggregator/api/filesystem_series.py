@@ -11,7 +11,7 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster
 from aggregator.api.parameters import Parameters
-from aggregator.api.series import PARAMETERS, answer_series
+from aggregator.api.series import answer_series
 from aggregator.api.visibility import rights_of
 from aggregator.join.series import OTHERS
 from aggregator.model.series import Line, Subject
@@ -23,7 +23,7 @@ _SHOWN: Final = 100
 
 async def get_filesystem_series(request: web.Request) -> web.Response:
     """Answer with a graph of a file system; of its users everybody sees the own line, the staff all of them."""
-    asked = Parameters(request, *PARAMETERS, "cluster")
+    asked = Parameters(request)
     name = request.match_info["filesystem"]
     view = _find(request, name, asked.text("cluster"))
     rights = rights_of(identity_of(request), request.app[SETTINGS].rules)

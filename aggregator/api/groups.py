@@ -1,19 +1,20 @@
 """GET /api/v1/storage/{filesystem}/groups/{group} and …/users/{user}, with /series: what one has, and had."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.answer import row
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.lists import LISTS
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
-from aggregator.api.series import DAY_SECONDS, PARAMETERS, Reader, answer_series
+from aggregator.api.series import DAY_SECONDS, Reader, answer_series
 from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
-from aggregator.api.storage_representation import head_json
+from aggregator.api.storage_representation import OfFilesystem, head_json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
@@ -24,10 +25,16 @@ _SERIES_SECONDS: Final = 90 * DAY_SECONDS
 _SHOWN: Final = 100
 
 
+class Space(OfFilesystem):
+    """What a user has in each group of a file system."""
+
+    user: str
+    groups: list[Annotated[Json, row("storage_users")]]
+
+
 @of_snapshot
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
-    Parameters(request)
     view, (row,), warnings = await _look(request, GROUPS_PATH, "group")
     return success(request, {**head_json(view), **row}, warnings)
 
@@ -35,7 +42,6 @@ async def get_group(request: web.Request) -> web.Response:
 @of_snapshot
 async def get_space(request: web.Request) -> web.Response:
     """Answer with what one user has in each group of a file system."""
-    Parameters(request)
     view, rows, warnings = await _look(request, SPACES_PATH, "user")
     user = request.match_info["user"]
     audit(request, (user,))
@@ -67,7 +73,7 @@ async def _look(request: web.Request, path: str, kind: str) -> tuple[View, list[
 
 
 async def _series(request: web.Request, path: str, kind: str) -> web.Response:
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view, _, _ = await _look(request, path, kind)
     name = request.match_info[kind]
     if kind == "user":

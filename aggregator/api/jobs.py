@@ -1,25 +1,28 @@
 """GET …/clusters/{cluster}/jobs/{job_id} and …/jobs/history."""
 
 from collections.abc import Mapping
+from typing import Annotated, TypedDict
 
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.answer import row
 from aggregator.api.around import around_of
+from aggregator.api.around_representation import AroundShown
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.history import WINDOW, list_ended
+from aggregator.api.history import list_ended
 from aggregator.api.identity import identity_of
-from aggregator.api.job_filter import FILTERS, read_filter, read_job_id
+from aggregator.api.job_filter import read_filter, read_job_id
 from aggregator.api.keys import JOBS, SETTINGS, STORE
 from aggregator.api.lists import LISTS, shown
 from aggregator.api.lookup import find_accounted_cluster, find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import RECORDED, join_kept
-from aggregator.api.representation import Json, waste_json
+from aggregator.api.representation import FindingShown, Json, NotJudgedShown, waste_json
 from aggregator.api.runs import live_runs
 from aggregator.api.selection import means
 from aggregator.api.visibility import Rights, rights_of
@@ -36,16 +39,30 @@ from aggregator.parts.waste.rules import Compiled
 from aggregator.sources.base import FetchError
 
 
+class RunMore(TypedDict):
+    """How a run is judged and what is around it, beside the fields of the list."""
+
+    waste: list[FindingShown]
+    not_judged: list[NotJudgedShown]
+    around: AroundShown | None
+
+
+class Job(TypedDict):
+    """Every run that an id means."""
+
+    job_id: str
+    runs: list[Annotated[Json, row("cluster_jobs", "RunMore")]]
+
+
 async def list_ended_jobs(request: web.Request) -> web.Response:
     """Answer with the finished runs of a time, page by page."""
-    asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
+    asked = Parameters(request)
     view = find_accounted_cluster(request, request.app[STORE].current)
     return await list_ended(request, asked, view, read_filter(asked, view), _rights(request, view))
 
 
 async def get_job(request: web.Request) -> web.Response:
     """Answer with every run that the id means, the oldest first, and what is around the newest of them."""
-    Parameters(request)
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])

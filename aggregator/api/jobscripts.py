@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit_change
 from aggregator.api.body import read_body
 from aggregator.api.envelope import success
@@ -25,9 +27,41 @@ MAX_BATCH_MIB = 16
 _SHOWN_JOBS = 10
 
 
+class Written(TypedDict):
+    """A script that is kept."""
+
+    job_id: int
+    sha256: str
+    size: int
+    written_time: Time
+    written_timestamp_seconds: Epoch
+
+
+class Stored(TypedDict):
+    """A script of a batch that is kept."""
+
+    job_id: int
+    written_at: float
+    sha256: str
+
+
+class Rejected(TypedDict):
+    """A script that is not kept, and why."""
+
+    job_id: int | None
+    sha256: str | None
+    error: str
+
+
+class Delivered(TypedDict):
+    """What became of a batch."""
+
+    stored: list[Stored]
+    rejected: list[Rejected]
+
+
 async def post_scripts(request: web.Request) -> web.Response:
     """Keep a batch of scripts; tell for each whether it was kept or what is wrong with it."""
-    Parameters(request)
     cluster = _cluster(request)
     if request.content_type != "application/json":
         raise UnsupportedMediaType(f'Content-Type: must be application/json, got "{request.content_type[:100]}"')
@@ -44,7 +78,7 @@ async def post_scripts(request: web.Request) -> web.Response:
 
 async def put_script(request: web.Request) -> web.Response:
     """Keep one script, whose bytes are the body: 201 when it is new, 200 when it was there."""
-    written_at = Parameters(request, "written_at").time("written_at")
+    written_at = Parameters(request).time("written_at")
     cluster = _cluster(request)
     job_id = _job_id(request)
     content = await read_body(request, MAX_SCRIPT_MIB)

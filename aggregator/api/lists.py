@@ -10,17 +10,18 @@ import polars as pl
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.areas import READ
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success_rows
 from aggregator.api.errors import BadData
 from aggregator.api.representation import Json
+from aggregator.api.route import Handler
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Rights
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.engine.query import WORDS, ListPage, ListQuery, QueryError, page_of, pieces_of, read_query
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CSV: Final = "text/csv"
 FORMATS: Final = ("json", "csv")
 FORMAT: Final = "format"
@@ -69,8 +70,8 @@ class ListRoute(Generic[V]):
 
     find gives the view that a request asks about, and what the identity sees of it; it raises ApiError where it cannot
     be answered now. sees tells which rows are shown: nothing is counted, sorted or added up before. staff are the
-    columns that only the staff has. warn says what is missing. read gives the view with what is read for requests only,
-    and what is missing of that.
+    columns that only the staff has; area tells who may ask at all. warn says what is missing. read gives the view with
+    what is read for requests only, and what is missing of that.
     """
 
     path: str
@@ -80,6 +81,7 @@ class ListRoute(Generic[V]):
     sees: Callable[[Rights, V], pl.Expr]
     warn: Callable[[web.Request, V], Iterable[str]]
     staff: frozenset[str] = frozenset()
+    area: str = READ
     read: Read[V] | None = None
 
     async def look(self, request: web.Request) -> tuple[V, Rights, list[str]]:

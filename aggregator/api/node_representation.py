@@ -1,6 +1,24 @@
 """How a run's part of a node looks in JSON: pure functions."""
 
+from typing import TypedDict
+
 from aggregator.api.representation import Json, Row
+
+
+class Part(TypedDict):
+    """A run's part of a node."""
+
+    cpus: float
+    memory_bytes: float | None
+    gpus: float
+    estimated: bool
+
+
+class NodeRunMore(TypedDict):
+    """What a run has of a node, beside what slurmacct says of it."""
+
+    on_node: Part
+    observed: bool | None
 
 
 def on_node_json(run: Row, node: Row, part: Row | None) -> Json:

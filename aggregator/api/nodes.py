@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, TypedDict
 
 import polars as pl
 from aiohttp import web
 
-from aggregator.api.around_representation import events_json
+from aggregator.api.answer import Epoch, Time, row
+from aggregator.api.around_representation import EventShown, events_json
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import RUNS_OF_NODES
 from aggregator.api.envelope import success
@@ -21,7 +22,7 @@ from aggregator.api.node_representation import on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import period_of
-from aggregator.api.series import PARAMETERS, answer_series
+from aggregator.api.series import answer_series
 from aggregator.api.visibility import Rights
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
@@ -58,9 +59,44 @@ class _Looked:
         return str(self.node["node"].item())
 
 
+NodeRun = Annotated[Json, row("cluster_jobs", "NodeRunMore")]
+
+
+class NodeMore(TypedDict):
+    """The runs on a node, beside the fields of the list."""
+
+    running: list[NodeRun]
+    hidden_jobs: int
+
+
+class NodeJobs(TypedDict):
+    """The runs that were on a node."""
+
+    node: str
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    jobs: list[NodeRun]
+    hidden_jobs: int
+    next_cursor: str | None
+    examined: int
+
+
+class NodeEvents(TypedDict):
+    """When a node was not available."""
+
+    node: str
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    events: list[EventShown]
+    complete: bool
+
+
 async def get_node(request: web.Request) -> web.Response:
     """Answer with one node and the jobs on it that may be seen."""
-    Parameters(request)
     each = request.app[LISTS][NODES_PATH]
     looked = _look(request)
     view, rights, warnings = await each.look(request)
@@ -74,7 +110,7 @@ async def get_node(request: web.Request) -> web.Response:
 
 async def get_node_jobs(request: web.Request) -> web.Response:
     """Answer with the runs that were on a node in a time, the newest end first; those of others are counted."""
-    asked = Parameters(request, "start", "end", "limit", "cursor")
+    asked = Parameters(request)
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _JOBS_SECONDS)
     after, limit = asked.cursor(int, 3), asked.limit()
@@ -98,7 +134,7 @@ async def get_node_jobs(request: web.Request) -> web.Response:
 
 async def get_node_events(request: web.Request) -> web.Response:
     """Answer with the times in which a node was not available, merged, and the reasons."""
-    asked = Parameters(request, "start", "end")
+    asked = Parameters(request)
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _EVENTS_SECONDS)
     found = await request.app[AROUND].node_events(looked.view.cluster, [looked.name], start, end, MAX_EVENTS)
@@ -116,7 +152,7 @@ async def get_node_series(request: web.Request) -> web.Response:
 
     Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
     """
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view, rights = find_seen_cluster(request)
     names = _named(view, request.match_info["node"])
     on_them = view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"]

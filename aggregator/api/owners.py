@@ -1,19 +1,19 @@
 """GET …/users/{user} and …/accounts/{account}: the rows of their lists, with shares, limits and who belongs to whom."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.answer import row
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import ACCOUNTS_PATH, USERS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.lists import LISTS, ListRoute, shown
 from aggregator.api.owner_rows import Owner, owner_rows
-from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.standings import Limit, find_account, find_user, limits_of_account, limits_of_user
 from aggregator.api.unchanged import of_snapshot
@@ -26,10 +26,42 @@ _STANDING: Final = ("shares_ratio", "fairshare_level", "fairshare_source", "usag
 _SHOWN: Final = 100
 
 
+# `from` is a word of Python.
+LimitShown = TypedDict("LimitShown", {
+    "limit": str, "tres": str | None, "value": float, "unit": str, "used": float | None, "head_room": float | None,
+    "from": dict[str, str], "overridden_by": list[str], "partition": str | None,
+})  # fmt: skip
+
+
+class Standing(TypedDict):
+    """Shares, fair share and limits."""
+
+    shares: int | str | None
+    shares_ratio: float | None
+    fairshare_level: float | None
+    fairshare_source: str | None
+    usage_ratio: float | None
+    limits: list[LimitShown]
+
+
+class User(TypedDict):
+    """A user under each account."""
+
+    user: str
+    accounts: list[Annotated[Json, row("cluster_users", "Standing")]]
+
+
+class AccountMore(Standing):
+    """One account, beside the fields of the list."""
+
+    children: list[str]
+    coordinators: list[str]
+    users: list[Annotated[Json, row("cluster_users")]]
+
+
 @of_snapshot
 async def get_user(request: web.Request) -> web.Response:
     """Answer with one user under each account."""
-    Parameters(request)
     each = request.app[LISTS][USERS_PATH]
     view, rights, warnings = await each.look(request)
     name = request.match_info["user"]
@@ -45,7 +77,6 @@ async def get_user(request: web.Request) -> web.Response:
 @of_snapshot
 async def get_account(request: web.Request) -> web.Response:
     """Answer with one account: its own sums, its children, and those of its users that may be seen."""
-    Parameters(request)
     each, of_users = (request.app[LISTS][path] for path in (ACCOUNTS_PATH, USERS_PATH))
     view, rights, warnings = await each.look(request)
     name = request.match_info["account"]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -21,16 +22,22 @@ _SHOWN = 100
 K = TypeVar("K", int, str)
 
 
-class Parameters:
-    """The query parameters of one request, all of them declared by its handler."""
+def check_names(query: Iterable[str], known: Sequence[str]) -> None:
+    """See that each parameter is one that a path takes.
 
-    def __init__(self, request: web.Request, *known: str) -> None:
-        """Raise BadData for a parameter that is not known."""
+    Raises BadData, which says which there are.
+    """
+    for name in query:
+        if name not in known:
+            raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
+
+
+class Parameters:
+    """The query parameters of one request, all of them declared by its route."""
+
+    def __init__(self, request: web.Request) -> None:
         self._query = request.query
         self._request = request
-        for name in self._query:
-            if name not in known:
-                raise BadData(f"{name[:_SHOWN]}: unknown parameter; {_list_known(known)}")
 
     def has(self, name: str) -> bool:
         """Tell whether a parameter is given."""
@@ -151,5 +158,5 @@ def write_cursor(*key: int | str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(key)).rstrip(b"=").decode()
 
 
-def _list_known(known: tuple[str, ...]) -> str:
+def _list_known(known: Sequence[str]) -> str:
     return f"known are {', '.join(sorted(known))}" if known else "this path takes none"

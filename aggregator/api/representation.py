@@ -1,12 +1,63 @@
 """How times, findings and sources look in JSON: pure functions."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.freshness import REPLICA, age, is_stale
 from aggregator.model.moment import rfc3339
 from aggregator.model.view import SourceStatus
 from aggregator.model.waste import FIELDS, Finding, Judgement
+
+
+class Freshness(TypedDict):
+    """How fresh a source is."""
+
+    source: str
+    up: bool
+    stale: bool
+    last_success_time: Time
+    last_success_timestamp_seconds: Epoch
+    error: str | None
+
+
+class Source(Freshness):
+    """All that is known of the last fetch of a source."""
+
+    scope: str
+    age_seconds: float | None
+    last_attempt_time: Time
+    last_attempt_timestamp_seconds: Epoch
+    duration_seconds: float
+    rows: int
+    failed_inputs: dict[str, str]
+    rejected: dict[str, int]
+    features: dict[str, bool]
+
+
+class FindingShown(TypedDict):
+    """What a rule has found of a run, and the condition that decides it."""
+
+    reason: str
+    severity: str
+    resource: str
+    message: str
+    fix: str | None
+    documentation: str | None
+    field: str
+    value: float
+    operator: str
+    threshold: float
+    unit: str
+    coverage: float | None
+
+
+class NotJudgedShown(TypedDict):
+    """Why a rule was not applied; null stands for every rule."""
+
+    rule: str | None
+    because: str
+
 
 Json = dict[str, Any]
 # One row of a frame: its values by column.

@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Sequence
+from typing import TypedDict
 
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound, TryAgain
@@ -21,9 +23,27 @@ from aggregator.model.accounting import Run
 from aggregator.queries.scripts import FoundScript
 
 
+class Script(TypedDict):
+    """The script of a run."""
+
+    job_id: int
+    run_id: str
+    script: str
+    encoding: str
+    size: int | None
+    sha256: str
+    truncated: bool
+    redactions: int | None
+    source: str
+    submit_time: Time
+    submit_timestamp_seconds: Epoch
+    written_time: Time
+    written_timestamp_seconds: Epoch
+
+
 async def get_script(request: web.Request) -> web.Response:
     """Answer with the script of a run, to the run's owner and the staff; to others there is no such job."""
-    submitted = Parameters(request, "submitted").time("submitted")
+    submitted = Parameters(request).time("submitted")
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])

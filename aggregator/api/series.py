@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypedDict
 
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
@@ -27,10 +28,49 @@ from aggregator.model.view import ClusterView
 from aggregator.queries.series import TooManyPointsError, plan
 from aggregator.sources.base import FetchError
 
-PARAMETERS: Final = ("metric", "start", "end", "step")
 MAX_JOBS: Final = 1000
 DAY_SECONDS: Final = 86_400.0
 _SHOWN: Final = 100
+
+
+class Graph(TypedDict):
+    """A graph that can be asked for."""
+
+    metric: str
+    help: str
+    unit: str
+    exporter: str
+    of_nodes: bool
+
+
+class LineShown(TypedDict):
+    """A line, and what people ask of it."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+    mean: float | None
+    min: float | None
+    max: float | None
+    last: float | None
+
+
+class Matrix(Graph):
+    """The lines of a graph, as Prometheus answers them."""
+
+    queries: list[str]
+    step_seconds: float | None
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    resultType: Literal["matrix"]
+    result: list[LineShown]
+
+
+class Graphs(TypedDict):
+    """The graphs that there are."""
+
+    metrics: list[Graph]
 
 
 class Scope(Protocol):
@@ -75,7 +115,7 @@ async def get_job_series(request: web.Request) -> web.Response:
 
     Job ids are used anew: a line has points while the job's owner had the id, whatever time is asked for.
     """
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     jobs, warnings = await _read_jobs(request, view, request.match_info["job_id"])
     audit(request, {job.run.user for job in jobs})
@@ -110,7 +150,7 @@ async def get_job_series(request: web.Request) -> web.Response:
 
 async def get_user_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's jobs, under the accounts that may be seen."""
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view, rights = find_seen_cluster(request)
     user = request.match_info["user"]
     if not any(rights.sees_sums(account, user) for account in memberships(view, user)):
@@ -125,7 +165,7 @@ async def get_user_series(request: web.Request) -> web.Response:
 
 async def get_account_series(request: web.Request) -> web.Response:
     """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view, rights = find_seen_cluster(request)
     account = request.match_info["account"]
     if not is_account(view, account) or not rights.sees_sums(account):
@@ -143,7 +183,7 @@ async def get_account_series(request: web.Request) -> web.Response:
 
 async def get_cluster_series(request: web.Request) -> web.Response:
     """Answer with a graph of the whole cluster, which all may see; of its accounts those that may be seen."""
-    asked = Parameters(request, *PARAMETERS)
+    asked = Parameters(request)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 

@@ -1,18 +1,42 @@
 """GET /api/v1/status."""
 
+from typing import TypedDict
+
 from aiohttp import web
 
 from aggregator.api.envelope import success
 from aggregator.api.jwt import KeySet
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.api.parameters import Parameters
-from aggregator.api.representation import Json, source_json
+from aggregator.api.representation import Json, Source, source_json
 from aggregator.api.tokens.store import TokenStore
+
+
+class Tokens(TypedDict):
+    """How many tokens may be used, and what is wrong with their file."""
+
+    active: int
+    error: str | None
+
+
+class Keys(TypedDict):
+    """How many keys of the issuer are known, and why they cannot be read."""
+
+    keys: int
+    error: str | None
+
+
+class Status(TypedDict):
+    """The version, and every source."""
+
+    version: str
+    external_url: str | None
+    tokens: Tokens | None
+    access_tokens: Keys | None
+    sources: list[Source]
 
 
 async def get_status(request: web.Request) -> web.Response:
     """Answer with the version and all that is known of the sources."""
-    Parameters(request)
     settings, now = request.app[SETTINGS], request.app[CLOCK]()
     snapshot = request.app[STORE].current
     sources = snapshot.sources

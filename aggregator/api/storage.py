@@ -1,22 +1,28 @@
 """GET /api/v1/storage and /api/v1/storage/{filesystem}."""
 
+from typing import TypedDict
+
 from aiohttp import web
 
 from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, storage_failure
 from aggregator.api.keys import STORE
 from aggregator.api.lookup import filesystem_names, find_filesystem
-from aggregator.api.parameters import Parameters
-from aggregator.api.storage_representation import filesystem_json
+from aggregator.api.storage_representation import Filesystem, filesystem_json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.engine.view import View
 from aggregator.model.view import Snapshot
 
 
+class Filesystems(TypedDict):
+    """Every file system."""
+
+    filesystems: list[Filesystem]
+
+
 @of_snapshot
 async def list_filesystems(request: web.Request) -> web.Response:
     """Answer with the sums and the freshness of every file system that can be told about; warnings name the others."""
-    Parameters(request)
     snapshot = request.app[STORE].current
     names = filesystem_names(snapshot)
     views = [find_filesystem(snapshot, name) for name in names if storage_failure(snapshot, name) is None]
@@ -27,7 +33,6 @@ async def list_filesystems(request: web.Request) -> web.Response:
 @of_snapshot
 async def get_filesystem(request: web.Request) -> web.Response:
     """Answer with the sums and the freshness of one file system."""
-    Parameters(request)
     snapshot = request.app[STORE].current
     view = find_filesystem(snapshot, request.match_info["filesystem"])
     return success(request, filesystem_json(view), storage_warnings(snapshot, view))

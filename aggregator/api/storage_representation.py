@@ -1,13 +1,44 @@
 """How a file system looks in JSON: a pure function of its frames."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.representation import Json, times
 from aggregator.engine.frame import totals
 from aggregator.engine.view import View
 
 _TIERS: Final = ("disk", "tape")
+
+
+class OfFilesystem(TypedDict):
+    """A file system, and how fresh its numbers are."""
+
+    filesystem: str
+    as_of_time: Time
+    as_of_timestamp_seconds: Epoch
+    updated_time: Time
+    updated_timestamp_seconds: Epoch
+
+
+class Inodes(TypedDict):
+    """Inodes of a type by tier."""
+
+    type: str
+    disk: int | None
+    tape: int | None
+
+
+class Filesystem(OfFilesystem):
+    """The sums of a file system."""
+
+    path: str | None
+    hsm: bool | None
+    scan_running: bool | None
+    groups: int
+    disk_used_bytes: int | None
+    tape_used_bytes: int | None
+    inodes: list[Inodes]
 
 
 def filesystem_json(view: View) -> Json:

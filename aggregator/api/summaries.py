@@ -9,7 +9,7 @@ from aggregator import executors
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.history import WINDOW, find_ended, read_window
+from aggregator.api.history import find_ended, read_window
 from aggregator.api.keys import CLOCK
 from aggregator.api.lookup import find_seen_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
@@ -60,7 +60,7 @@ async def _summary(
     request: web.Request, view: ClusterView, wanted: JobFilter, rights: Rights
 ) -> tuple[Json, list[str]]:
     """Add up the newest runs of the window that the request names, within the bound on rows."""
-    window = read_window(Parameters(request, *WINDOW), request.app[CLOCK]())
+    window = read_window(Parameters(request), request.app[CLOCK]())
     page = await find_ended(request, view, window, wanted, rights, None, SUMMARY_ROWS, rows=SUMMARY_ROWS)
     kept, warnings = await read_use(request, view.cluster, page.runs)
     warnings = [*warnings, *replica_warnings(request, view.cluster)]

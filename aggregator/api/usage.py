@@ -1,10 +1,11 @@
 """GET …/usage of a cluster, of an account and all below it, and of a user: history by hour, day or month."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, Execution, NotFound
@@ -23,14 +24,62 @@ from aggregator.queries.usage_points import Point, with_below
 
 MAX_POINTS: Final = 11_000
 _DEFAULT_SECONDS = 30 * DAY
-_COMMON = ("tres", "start", "end", "resolution")
 _LENGTHS: Mapping[Resolution, float] = {"hour": HOUR, "day": DAY, "month": 28 * DAY}
 _SHOWN = 100
 
 
+class TimeZone(TypedDict):
+    """The zone of slurmdbd, and how it is known."""
+
+    name: str
+    origin: str
+
+
+class PointShown(TypedDict):
+    """What was used in one period; of a cluster by state."""
+
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    seconds: float | dict[str, float]
+    unit: str
+    final: bool
+
+
+class Usage(TypedDict):
+    """What was used in a time."""
+
+    cluster: str
+    resolution: str
+    time_zone: TimeZone
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    rolled_until_time: Time
+    rolled_until_timestamp_seconds: Epoch
+    partial: bool
+    partial_from_time: Time
+    partial_from_timestamp_seconds: Epoch
+    usage: dict[str, list[PointShown]]
+    totals: dict[str, float | dict[str, float | None] | None]
+
+
+class AccountUsage(Usage):
+    """The same of an account."""
+
+    account: str
+
+
+class UserUsage(Usage):
+    """The same of a user."""
+
+    user: str
+    accounts: list[str]
+
+
 async def get_account_usage(request: web.Request) -> web.Response:
     """Answer with the usage of an account and all below it."""
-    asked = Parameters(request, *_COMMON, "qos")
+    asked = Parameters(request)
     view, rights, catalog = await _look(request)
     account = request.match_info["account"]
     if account not in catalog.parents or not rights.sees_sums(account):
@@ -42,7 +91,7 @@ async def get_account_usage(request: web.Request) -> web.Response:
 
 async def get_user_usage(request: web.Request) -> web.Response:
     """Answer with the usage of a user under the accounts that are asked for, or under all; those that may be seen."""
-    asked = Parameters(request, *_COMMON, "qos", "account")
+    asked = Parameters(request)
     accounts = asked.many("account")
     view, rights, catalog = await _look(request)
     user = request.match_info["user"]
@@ -61,7 +110,7 @@ async def get_user_usage(request: web.Request) -> web.Response:
 
 async def get_cluster_usage(request: web.Request) -> web.Response:
     """Answer with how the capacity of the whole cluster was spent."""
-    asked = Parameters(request, *_COMMON)
+    asked = Parameters(request)
     view, _, catalog = await _look(request)
     span = _span(asked, catalog, request.app[CLOCK]())
     history, found = await request.app[USAGE].of_cluster(view.cluster, span)

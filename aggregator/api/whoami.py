@@ -1,18 +1,33 @@
 """GET /api/v1/whoami."""
 
+from typing import TypedDict
+
 from aiohttp import web
 
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.envelope import success
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import STORE
-from aggregator.api.parameters import Parameters
 from aggregator.api.representation import times
 from aggregator.api.visibility import memberships
 
 
+class Whoami(TypedDict):
+    """Who the client is, and what that allows."""
+
+    kind: str
+    name: str | None
+    token_id: str | None
+    user: str | None
+    staff: bool
+    scopes: list[str]
+    accounts: dict[str, list[str]]
+    expires_time: Time
+    expires_timestamp_seconds: Epoch
+
+
 async def get_whoami(request: web.Request) -> web.Response:
     """Answer with who the service thinks the client is, and what that allows."""
-    Parameters(request)
     identity = identity_of(request)
     clusters = request.app[STORE].current.clusters if identity.user else {}
     data = {

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from aggregator.api.areas import AREA_OF_ROUTE
 from aggregator.api.cluster_lists import LISTS_PATH
 from aggregator.api.lists import PARAMETERS
+from aggregator.api.routes import ROUTES
 from aggregator.app.errors import StartError
 from aggregator.app.layouts import BY_NAME, CLUSTERS, FAMILIES, clusters_with
+from aggregator.app.lists import lists_of
 from aggregator.config import ConfigError, InstalledPart, Mistake, Section, installed_parts
 from aggregator.engine.column import DeclarationError, Family
 from aggregator.engine.part import Part
@@ -22,7 +23,9 @@ OUR_SOURCES: Final = frozenset(
 _OUR_FAMILIES: Final = "hpc_aggregator_"
 _OUR_GROUPS: Final = frozenset(family.collect for family in FAMILIES) | {"service"}
 _OUR_PATHS: Final = frozenset(
-    path.removeprefix(LISTS_PATH).partition("/")[0] for path in AREA_OF_ROUTE if path.startswith(LISTS_PATH)
+    path.removeprefix(LISTS_PATH).partition("/")[0]
+    for path in (*(route.path for route in ROUTES), *(each.path for each in lists_of()))
+    if path.startswith(LISTS_PATH)
 )
 _SCOPE: Final = "cluster"
 # The sources of each part.

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from aggregator.api.application import setup_routes
-from aggregator.api.areas import AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
+from aggregator.api.areas import CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
+from aggregator.api.route import AREAS_OF_PATHS
+from aggregator.app.lists import lists_of
 from tests.faults.identities import ANYBODY, PROXIED, SIGNED_ON, TOKENS, configure
 from tests.scenarios.site import Site
 
@@ -27,13 +29,14 @@ NAMES = {"job_id": "100", "user": "ann", "account": "phys", "node": "node01", "f
          "project": "p", "uuid": "u"}  # fmt: skip
 
 
-def routes() -> Iterator[tuple[str, str]]:
-    """Give method and path of every route of the application."""
+def routes() -> Iterator[tuple[str, str, str]]:
+    """Give method, path and area of every route of the application, of lists too."""
     app = web.Application()
-    setup_routes(app)
+    setup_routes(app, lists_of())
     for route in app.router.routes():
         assert route.resource is not None
-        yield route.method, route.resource.canonical
+        path = route.resource.canonical
+        yield route.method, path, app[AREAS_OF_PATHS][path]
 
 
 def log_of(site: Site) -> str:
@@ -55,8 +58,7 @@ def test_every_route_lets_in_those_whom_its_area_lets_in_and_nobody_else(site: S
 
     wrong = []
     walked = 0
-    for method, route in routes():
-        area = AREA_OF_ROUTE[route]
+    for method, route, area in routes():
         path = re.sub(r"\{(\w+)\}", lambda found: {"cluster": site.cluster, **NAMES}[found[1]], route)
         for name, headers in known.items():
             status, _ = service.get(path, headers, method)

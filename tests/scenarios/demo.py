@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from aggregator.api.application import add_lists, setup_routes
+from aggregator.api.application import setup_routes
 from aggregator.app.lists import lists_of
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
@@ -66,8 +66,7 @@ class Demo:
 def routes() -> list[str]:
     """List the patterns of all GET routes of the API."""
     app = web.Application()
-    setup_routes(app)
-    add_lists(app, lists_of())
+    setup_routes(app, lists_of())
     return sorted(
         {route.resource.canonical for route in app.router.routes() if route.method == "GET" and route.resource}
     )

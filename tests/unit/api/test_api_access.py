@@ -4,10 +4,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from aggregator.api.application import add_lists, setup_routes
+from aggregator.api.application import setup_routes
 from aggregator.api.areas import (
     API,
-    AREA_OF_ROUTE,
     AREAS,
     CLUSTERS,
     HEALTH,
@@ -17,6 +16,7 @@ from aggregator.api.areas import (
     STAFF,
     WHOAMI,
 )
+from aggregator.api.route import AREAS_OF_PATHS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
 
@@ -26,7 +26,7 @@ from .tokens import bearer, make_token
 
 CLOSED = "no way to authenticate is configured for this address; see docs/configuration.md: auth, --web.config.file"
 PATHS = {
-    HEALTH: ["/", "/-/healthy", "/-/ready"],
+    HEALTH: ["/", "/-/healthy", "/-/ready", "/docs", "/openapi.json"],
     METRICS: ["/metrics"],
     CLUSTERS: ["/api/v1/clusters", "/api/v1/clusters/narval"],
     API: [
@@ -44,10 +44,9 @@ PATHS = {
 
 def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
     app = web.Application()
-    setup_routes(app)
-    add_lists(app, lists_of())
-    assert {resource.canonical for resource in app.router.resources()} == AREA_OF_ROUTE.keys()
-    assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
+    setup_routes(app, lists_of())
+    assert {resource.canonical for resource in app.router.resources()} == app[AREAS_OF_PATHS].keys()
+    assert set(app[AREAS_OF_PATHS].values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
 
 
 async def test_a_route_that_declares_nothing_is_the_staffs(

@@ -1,0 +1,47 @@
+"""What a route declares: who may enter it, its parameters, and what it answers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Kind = Literal["text", "time", "duration", "count"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of a query. choices are the only values that it may have; a repeatable one may be a comma list."""
+
+    name: str
+    help: str
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A method on a path. parameters are all that it takes; None where the handler has a list's.
+
+    answer has the types that the answer's data may be of, row is the path of the list whose fields they have.
+    """
+
+    method: Literal["GET", "PUT", "POST"] = "GET"
+    path: str
+    handler: Handler
+    area: str
+    parameters: tuple[Parameter, ...] | None = ()
+    answer: tuple[type, ...] = ()
+    row: str = ""
+
+    @property
+    def summary(self) -> str:
+        """Give the first line of what the handler says of itself."""
+        return (self.handler.__doc__ or "").partition("\n")[0]
+
+
+# Who may enter which path.
+AREAS_OF_PATHS: Final = web.AppKey[Mapping[str, str]]("areas_of_paths")
