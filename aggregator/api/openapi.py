@@ -81,6 +81,7 @@ def _row_name(path: str) -> str:
 def _operation(route: Route) -> Json:
     found: Json = {
         "summary": route.summary,
+        **({"description": route.description} if route.description else {}),
         "parameters": [*_of_path(route.path), *map(_parameter, route.parameters or ())],
         "responses": {"200": {"description": "OK", **_content(route)}, **_failures()},
     }

@@ -1,5 +1,6 @@
 """What a route declares: who may enter it, its parameters, and what it answers."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -40,7 +41,12 @@ class Route:
     @property
     def summary(self) -> str:
         """Give the first line of what the handler says of itself."""
-        return (self.handler.__doc__ or "").partition("\n")[0]
+        return inspect.cleandoc(self.handler.__doc__ or "").partition("\n")[0]
+
+    @property
+    def description(self) -> str:
+        """Give the rest of it."""
+        return inspect.cleandoc(self.handler.__doc__ or "").partition("\n")[2].strip()
 
 
 # Who may enter which path.

@@ -48,16 +48,16 @@ SLURMACCT = (
 _GROUPS = "/api/v1/storage/{filesystem}/groups/{group}"
 ROBINHOOD = (
     Page("Quota: project, used", "`ACCT_STAT` of the group, status `''` or `new`: blocks × 512", _GROUPS,
-         "`used_bytes.disk`",
+         "`disk_used_bytes`",
          "Ours is all that is on disk. The portal tells /project and /nearline apart by the status of HSM alone: new "
          "files and directories of nearline count as project's there, archived files of project as nearline's."),
     Page("Quota: nearline, on disk", "status other than `''`, `new`, `released`: blocks × 512", _GROUPS,
-         "`used_bytes.disk`",
+         "`disk_used_bytes`",
          "In the same sum; a file that is being recalled has blocks while they come back."),
-    Page("Quota: nearline, on tape", "status `released`: size", _GROUPS, "`used_bytes.tape`",
+    Page("Quota: nearline, on tape", "status `released`: size", _GROUPS, "`tape_used_bytes`",
          "Ours counts every file with a copy on tape, also those that are still on disk (`synchro`); the portal "
          "counts released ones only."),
-    Page("Quota: limits", "settings of the portal, or LDAP", _GROUPS, "`quota`",
+    Page("Quota: limits", "settings of the portal, or LDAP", _GROUPS, "`quota_bytes`",
          "From the allocations file or the file system's own quota; 0 is no limit."),
     Page("Quota: users of the group", "`ACCT_STAT` by uid", "/api/v1/storage/{filesystem}/users", "",
          "One row for each user, whatever types and states the files have, root and small users too: rows add up "
