@@ -29,8 +29,9 @@ from aggregator.api.groups import (
 )
 from aggregator.api.headers import add_security_headers
 from aggregator.api.health import get_healthy, get_ready, post_reload
+from aggregator.api.history import list_ended_jobs
 from aggregator.api.instrument import Observe, instrument
-from aggregator.api.jobs import get_job, list_ended_jobs
+from aggregator.api.jobs import get_job
 from aggregator.api.jobscripts import post_scripts, put_script
 from aggregator.api.keys import (
     AROUND,
@@ -70,7 +71,6 @@ from aggregator.api.script import get_script
 from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
 from aggregator.api.status import get_status
 from aggregator.api.storage import get_filesystem, list_filesystems
-from aggregator.api.summaries import get_account_summary, get_user_summary
 from aggregator.api.sums import get_account, get_user
 from aggregator.api.unchanged import GIVEN, GivenAnswers
 from aggregator.api.usage import get_account_usage, get_cluster_usage, get_user_usage
@@ -152,10 +152,8 @@ _ROUTES: Final = (
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/usage", get_account_usage),
     web.get("/api/v1/clusters/{cluster}/users/{user}", get_user),
     web.get("/api/v1/clusters/{cluster}/users/{user}/series", get_user_series),
-    web.get("/api/v1/clusters/{cluster}/users/{user}/jobs/summary", get_user_summary),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}", get_account),
     web.get("/api/v1/clusters/{cluster}/accounts/{account}/series", get_account_series),
-    web.get("/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", get_account_summary),
     web.get("/api/v1/clusters/{cluster}/qos", list_qos),
     web.get("/api/v1/clusters/{cluster}/series", get_cluster_series),
     web.get("/api/v1/clusters/{cluster}/nodes", list_nodes),

@@ -1,4 +1,4 @@
-"""GET …/clusters/{cluster}/jobs/{job_id} and …/jobs/history."""
+"""GET …/clusters/{cluster}/jobs/{job_id}."""
 
 import polars as pl
 from aiohttp import web
@@ -8,12 +8,11 @@ from aggregator.api.around import around_of
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.history import WINDOW, list_ended
 from aggregator.api.identity import identity_of
-from aggregator.api.job_filter import FILTERS, read_filter, read_job_id
+from aggregator.api.job_filter import read_job_id
 from aggregator.api.job_rows import jobs_json, judge
 from aggregator.api.keys import JOBS, SETTINGS, STORE
-from aggregator.api.lookup import find_accounted_cluster, find_cluster
+from aggregator.api.lookup import find_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
@@ -26,13 +25,6 @@ from aggregator.model.job_inputs import runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.view import ClusterView
 from aggregator.sources.base import FetchError
-
-
-async def list_ended_jobs(request: web.Request) -> web.Response:
-    """Answer with the finished runs of a time, page by page."""
-    asked = Parameters(request, *FILTERS, *WINDOW, "limit", "cursor")
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return await list_ended(request, asked, view, read_filter(asked, view), _rights(request, view))
 
 
 async def get_job(request: web.Request) -> web.Response:
