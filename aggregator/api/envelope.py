@@ -34,7 +34,7 @@ def success_rows(
     warnings: Sequence[str] = (),
     also: Mapping[str, object] = MappingProxyType({}),
 ) -> web.Response:
-    """Answer with one page of a list and what else is said of it, or 304; rows are written as they are in their frame."""
+    """Answer with one page of a list and what else is said of it, or 304; rows are written as in their frame."""
     rows, more = page.rows.write_json().encode(), {"next_cursor": page.cursor or None, "total": page.total, **also}
     told = b',"warnings":' + _dumps(list(warnings)) if warnings else b""
     return _answer(

@@ -5,7 +5,7 @@ kept need all runs of the time: then as many are read as one request may examine
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -36,9 +36,11 @@ from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
 from aggregator.parts.jobs.history import OF_GROUPS, OF_HISTORY, add_history
 from aggregator.parts.jobs.kept import KEPT
 from aggregator.parts.jobs.rows import job_gpus, plain_rows
-from aggregator.queries.history import PAGE_ROWS, SUMMARY_ROWS, HistoryPage
+from aggregator.queries.history import PAGE_ROWS, WHOLE_ROWS, HistoryPage
 from aggregator.queries.usage import NoUsage
 
+# A page of rows, or a CSV in pieces and whose rows they are.
+_Made = ListPage | tuple[Iterator[bytes], frozenset[str]]
 MAX_WINDOW_SECONDS: Final = 366 * 86_400.0
 # A runaway fix can write an end time of 2106; nothing that ends after tomorrow has ended.
 _FUTURE_SECONDS: Final = 86_400.0
@@ -166,16 +168,27 @@ async def list_ended_jobs(request: web.Request) -> web.StreamResponse:
     asked, as_csv = await _read(request), wants_csv(request)
     if asked.is_of_pages and not as_csv:
         return await _answer_page(request, asked)
-    page = await _find(request, asked, None, SUMMARY_ROWS, SUMMARY_ROWS)
+    make: Callable[..., _Made] = pieces_of if as_csv else page_of
+    # Whoever is slow to take the answer has left the turn to others.
+    async with request.app[HISTORY].of_whole_times:
+        page, warnings, made = await _whole(request, asked, make)
+    if isinstance(made, ListPage):
+        return _answer(request, asked, page, made, warnings, truncated=bool(page.last) or page.cut)
+    return await send_csv(request, asked.view.cluster, "jobs-history", *made, warnings)
+
+
+async def _whole(
+    request: web.Request, asked: _Asked, make: Callable[..., _Made]
+) -> tuple[HistoryPage, list[str], _Made]:
+    """Make something of all that the time has, as far as it may be examined."""
+    page = await _find(request, asked, None, WHOLE_ROWS, WHOLE_ROWS)
     frames, warnings = await join_kept(request, asked.view, page.runs)
     warnings += [*_cut_warnings(page), *replica_warnings(request, asked.view.cluster)]
-    frame = await executors.run(executors.ANSWERS, asked.frame, page.runs, frames)
-    of_rows = asked.query, frame, None, asked.view, frames
-    if as_csv:
-        pieces, owners = await executors.run(executors.ANSWERS, pieces_of, *of_rows)
-        return await send_csv(request, asked.view.cluster, "jobs-history", pieces, owners, warnings)
-    shown = await executors.run(executors.ANSWERS, page_of, *of_rows)
-    return _answer(request, asked, page, shown, warnings, truncated=bool(page.last) or page.cut)
+
+    def made() -> _Made:
+        return make(asked.query, asked.frame(page.runs, frames), None, asked.view, frames)
+
+    return page, warnings, await executors.run(executors.ANSWERS, made)
 
 
 async def _answer_page(request: web.Request, asked: _Asked) -> web.Response:
@@ -277,9 +290,9 @@ async def _find(request: web.Request, asked: _Asked, after: RunKey | None, limit
 
 def _cut_warnings(page: HistoryPage) -> list[str]:
     if page.last:
-        before = rfc3339(page.last[0])
-        return [f"truncated: {page.seen} rows were examined, and what ended before {before} is missing"]
-    return ["truncated: there are more runs of these ids than one read gives, the oldest are missing"] * page.cut
+        until = rfc3339(page.last[0])
+        return [f"truncated: {page.seen} rows were examined; the oldest, which ended by {until}, are missing"]
+    return ["truncated: there are more runs of these ids than one read gives; the oldest are missing"] * page.cut
 
 
 def _is_early(name: str) -> bool:

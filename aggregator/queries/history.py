@@ -16,7 +16,7 @@ from aggregator.queries.jobs import CACHE_SECONDS
 
 # Rows that one request may examine: then the page ends, full or not, and the next one goes on from there.
 PAGE_ROWS: Final = 10_000
-SUMMARY_ROWS: Final = 50_000
+WHOLE_ROWS: Final = 50_000
 # The pool's other connections are for the refresh.
 READS_AT_ONCE: Final = 2
 _CHUNKS_KEPT: Final = 32
@@ -65,6 +65,8 @@ class HistoryQueries:
     def __init__(self, readers: Mapping[str, HistoryReader]) -> None:
         self._readers = readers
         gate = asyncio.Semaphore(READS_AT_ONCE)
+        # For who makes something of a whole time: its rows, and what is joined with them, take much memory.
+        self.of_whole_times = asyncio.Semaphore(READS_AT_ONCE)
         self._chunks = CachedReads[tuple[str, Search, RunKey | None], Chunk](
             TTLCache(_CHUNKS_KEPT, CACHE_SECONDS), gate
         )

@@ -89,11 +89,11 @@ async def test_days_are_those_by_which_slurmdbd_rolls_up(service: Service, aioht
 @pytest.mark.parametrize("query", ["group_by=user", "sort=user", "max_cpu_efficiency_ratio=1"])
 async def test_what_is_cut_says_what_is_missing(service: Service, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     publish(service, *(ended(number) for number in range(1, 12)))
-    monkeypatch.setattr("aggregator.api.history.SUMMARY_ROWS", 6)
+    monkeypatch.setattr("aggregator.api.history.WHOLE_ROWS", 6)
     body = await (await service.get(f"{HISTORY}&{query}")).json()
     assert (body["data"]["truncated"], body["data"]["examined"]) == (True, 6)
     assert body["warnings"] == [
-        "truncated: 6 rows were examined, and what ended before 2023-11-14T22:13:14Z is missing"
+        "truncated: 6 rows were examined; the oldest, which ended by 2023-11-14T22:13:14Z, are missing"
     ]
 
 
@@ -107,7 +107,7 @@ async def test_csv_is_whole_has_any_name_and_its_headers_say_what_is_missing(
         (str(number), name) for number, name in enumerate(HOSTILE_NAMES, 1)
     ]
     assert "Warning" not in response.headers
-    monkeypatch.setattr("aggregator.api.history.SUMMARY_ROWS", 6)
+    monkeypatch.setattr("aggregator.api.history.WHOLE_ROWS", 6)
     service.kept.error = StateError("state.url:\r\nlocked\x00é")
     response = await service.get(f"{HISTORY}&group_by=user&fields=jobs", headers={"Accept": "text/csv"})
     assert await response.text() == "jobs\n6\n"
