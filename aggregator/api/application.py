@@ -108,7 +108,7 @@ def setup_routes(app: web.Application, lists: Iterable[ListRoute[Any]] = ()) -> 
 
 def _handler(route: Route) -> Handler:
     """Make a handler that refuses parameters that its route does not declare."""
-    if route.parameters is None:
+    if route.listed:
         return route.handler
     known = [each.name for each in route.parameters]
 

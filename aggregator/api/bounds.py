@@ -16,7 +16,6 @@ from cachetools import LRUCache
 from aggregator.api.address import address_key
 from aggregator.api.errors import Busy, RateLimited, SlowBody, Timeout
 from aggregator.api.gate import FairGate
-from aggregator.api.history import WINDOW
 from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS
 
@@ -31,7 +30,7 @@ _CLIENT_RATIO: Final = 0.25
 # By the last part of a route, what is read for this one request: each kind has a gate of its own, so that a Prometheus
 # that hangs holds up graphs only. What the snapshot answers is not expensive.
 _GRAPHS: Final = frozenset({"applications", "series"})
-_ROWS: Final = frozenset({"events", "script", "summary", "usage", "reservations", "{job_id}"})
+_ROWS: Final = frozenset({"events", "history", "script", "usage", "reservations", "{job_id}"})
 
 
 def client_key(request: web.Request) -> str:
@@ -144,5 +143,4 @@ def _reads(request: web.Request) -> str:
     last = route.rpartition("/")[2]
     if last in _GRAPHS:
         return "graphs"
-    is_ended_jobs = last == "jobs" and ("/nodes/" in route or any(name in request.query for name in WINDOW))
-    return "rows" if last in _ROWS or is_ended_jobs else ""
+    return "rows" if last in _ROWS or route.endswith("/nodes/{node}/jobs") else ""

@@ -22,7 +22,7 @@ from aggregator.engine.listed import Condition, Derived, Filters, Listed, Nested
 from aggregator.engine.part import Layout, Part
 from aggregator.engine.query import QueryError
 from aggregator.model.accounting import JobState
-from aggregator.model.jobid import JobIdError, parse_job_id
+from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import SEVERITIES
 from aggregator.parts.jobs.columns import FACTS, JOBS
@@ -54,7 +54,7 @@ def _display_id() -> pl.Expr:
 
 
 _IDS: Final = (Derived(name="id", value=_display_id(), help="The id as sacct writes it: 123, 123_4 or 123+1."),)
-# Each is a condition of its own.
+# Each is a condition of its own, and a read where they are looked for in slurmacct.
 MAX_IDS: Final = 20
 
 
@@ -67,7 +67,12 @@ def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ListRout
 
 
 def _jobs(layout: Layout) -> ListRoute[ClusterView]:
-    listed = Listed(
+    return _route(listed_jobs(layout), lambda view: view.frames["jobs"], lambda rights: rights.seen)
+
+
+def listed_jobs(layout: Layout) -> Listed:
+    """Give what is shown of runs: what the parts of a layout say of them."""
+    return Listed(
         name="jobs", table=layout.tables["jobs"], order=("-job_id", "-run_id"), hidden=_STEPS_OF_JOBS, derived=_IDS,
         nested=_of_jobs(layout),
         conditions={
@@ -77,15 +82,6 @@ def _jobs(layout: Layout) -> ListRoute[ClusterView]:
             "state": lambda _: _STATES, "severity": lambda _: SEVERITIES, "reason": _reasons,
             "with_children": lambda _: _YES_NO,
         },
-    )  # fmt: skip
-    return _route(listed, lambda view: view.frames["jobs"], lambda rights: rights.seen)
-
-
-def ended_jobs(layout: Layout) -> Listed:
-    """Give what is shown of finished runs: what the parts of a layout say of them."""
-    return Listed(
-        name="jobs", table=layout.tables["jobs"], order=("-end_timestamp_seconds", "-run_id"), hidden=_STEPS_OF_JOBS,
-        derived=_IDS, nested=_of_jobs(layout),
     )  # fmt: skip
 
 
@@ -166,11 +162,14 @@ _YES_NO: Final = frozenset({"true", "false"})
 
 
 def in_accounts(view: ClusterView, filters: Filters) -> pl.Expr:
-    """Tell which rows are of the accounts that are asked for; with_children=true adds those below."""
-    wanted = frozenset(filters["account"])
-    if "true" in filters.get("with_children", ()):
-        wanted = with_children(wanted, view)
-    return pl.col("account").is_in(sorted(wanted))
+    """Tell which rows are of the accounts that are asked for."""
+    return pl.col("account").is_in(sorted(accounts_asked(view, filters)))
+
+
+def accounts_asked(view: ClusterView, filters: Filters) -> frozenset[str]:
+    """Give the accounts that are asked for, none for all; with_children=true adds those below."""
+    wanted = frozenset(filters.get("account", ()))
+    return with_children(wanted, view) if "true" in filters.get("with_children", ()) else wanted
 
 
 def _nothing(view: ClusterView, filters: Filters) -> pl.Expr:
@@ -184,11 +183,19 @@ def _reasons(view: ClusterView) -> frozenset[str]:
 
 def _ids(view: ClusterView, filters: Filters) -> pl.Expr:
     """Tell which runs somebody means who writes these ids."""
-    texts = frozenset(filters["id"])
+    return pl.any_horizontal(map(means, ids_asked(filters)))
+
+
+def ids_asked(filters: Filters) -> Sequence[JobId]:
+    """Give the job ids that are asked for, none for all.
+
+    Raises QueryError.
+    """
+    texts = sorted(frozenset(filters.get("id", ())))
     if len(texts) > MAX_IDS:
         raise QueryError(f"id: must be at most {MAX_IDS} values, got {len(texts)}")
     try:
-        return pl.any_horizontal(means(parse_job_id(text)) for text in sorted(texts))
+        return [parse_job_id(text) for text in texts]
     except JobIdError as error:
         raise QueryError(str(error)) from error
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 from aiohttp import ETag, web
@@ -21,9 +22,15 @@ def success(request: web.Request, data: object, warnings: Sequence[str] = ()) ->
     return _answer(request, _dumps(content))
 
 
-def success_rows(request: web.Request, name: str, page: ListPage, warnings: Sequence[str] = ()) -> web.Response:
-    """Answer with one page of a list, or 304; rows are written as they are in their frame."""
-    rows, more = page.rows.write_json().encode(), {"next_cursor": page.cursor or None, "total": page.total}
+def success_rows(
+    request: web.Request,
+    name: str,
+    page: ListPage,
+    warnings: Sequence[str] = (),
+    also: Mapping[str, object] = MappingProxyType({}),
+) -> web.Response:
+    """Answer with one page of a list and what else is said of it, or 304; rows are written as in their frame."""
+    rows, more = page.rows.write_json().encode(), {"next_cursor": page.cursor or None, "total": page.total, **also}
     told = b',"warnings":' + _dumps(list(warnings)) if warnings else b""
     return _answer(
         request, b'{"status":"success","data":{"%b":%b,%b%b}' % (name.encode(), rows, _dumps(more)[1:], told)

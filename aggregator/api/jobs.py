@@ -1,4 +1,4 @@
-"""GET …/clusters/{cluster}/jobs/{job_id} and …/jobs/history."""
+"""GET …/clusters/{cluster}/jobs/{job_id}."""
 
 from collections.abc import Mapping
 from typing import Annotated, TypedDict
@@ -14,13 +14,11 @@ from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.history import list_ended
 from aggregator.api.identity import identity_of
-from aggregator.api.job_filter import read_filter, read_job_id
+from aggregator.api.job_filter import read_job_id
 from aggregator.api.keys import JOBS, SETTINGS, STORE
 from aggregator.api.lists import LISTS, shown
-from aggregator.api.lookup import find_accounted_cluster, find_cluster
-from aggregator.api.parameters import Parameters
+from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import FindingShown, Json, NotJudgedShown, waste_json
 from aggregator.api.runs import live_runs
@@ -52,13 +50,6 @@ class Job(TypedDict):
 
     job_id: str
     runs: list[Annotated[Json, row("cluster_jobs", "RunMore")]]
-
-
-async def list_ended_jobs(request: web.Request) -> web.Response:
-    """Answer with the finished runs of a time, page by page."""
-    asked = Parameters(request)
-    view = find_accounted_cluster(request, request.app[STORE].current)
-    return await list_ended(request, asked, view, read_filter(asked, view), _rights(request, view))
 
 
 async def get_job(request: web.Request) -> web.Response:

@@ -1,6 +1,8 @@
 """Every list: one grammar, answered from a frame as JSON, page by page, or as CSV, whole."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -154,29 +156,54 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     page = answer_page if each.read else of_snapshot(answer_page)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        if not _wants_csv(request):
+        if not wants_csv(request):
             return await page(request)
-        view, rights, _ = await each.look(request)
-        return await _answer_csv(request, each, _query(request, each, rights), view, rights)
+        view, rights, warnings = await each.look(request)
+        query = _query(request, each, rights)
+        pieces, owners = await executors.run(executors.ANSWERS, _pieces, each, query, view, rights)
+        return await send_csv(request, view.name, each.listed.name, pieces, owners, warnings)
 
     return answer
 
 
 def _query(request: web.Request, each: ListRoute[Any], rights: Rights) -> ListQuery:
+    return asked_of(request, each.of(rights))
+
+
+def asked_of(request: web.Request, listed: Listed) -> ListQuery:
+    """Read what a request asks of a list.
+
+    Raises BadData.
+    """
+    others = {FORMAT, *listed.words}
+    with mistakes_told():
+        return read_query(listed, ((name, value) for name, value in request.query.items() if name not in others))
+
+
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Raise BadData for what a list cannot understand."""
     try:
-        return read_query(each.of(rights), ((name, value) for name, value in request.query.items() if name != FORMAT))
+        yield
     except QueryError as error:
         raise BadData(str(error)) from error
 
 
 def _page(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> ListPage:
-    try:
+    with mistakes_told():
         return page_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
-    except QueryError as error:
-        raise BadData(str(error)) from error
 
 
-def _wants_csv(request: web.Request) -> bool:
+def _pieces(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> tuple[Iterator[bytes], frozenset[str]]:
+    with mistakes_told():
+        return pieces_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
+
+
+def wants_csv(request: web.Request) -> bool:
+    """Tell whether a request asks for CSV.
+
+    Raises BadData for a format that there is not.
+    """
     asked = request.query.getall(FORMAT, [])
     if asked and (len(asked) > 1 or asked[0] not in FORMATS):
         raise BadData(f'{FORMAT}: must be one of {", ".join(FORMATS)}, got "{asked[0][:100]}"')
@@ -185,25 +212,23 @@ def _wants_csv(request: web.Request) -> bool:
     return any(part.partition(";")[0].strip() == CSV for part in request.headers.get("Accept", "").split(","))
 
 
-async def _answer_csv(
-    request: web.Request, each: ListRoute[V], query: ListQuery, view: V, rights: Rights
+async def send_csv(
+    request: web.Request,
+    of: str,
+    name: str,
+    pieces: Iterator[bytes],
+    owners: frozenset[str],
+    warnings: Iterable[str] = (),
 ) -> web.StreamResponse:
-    """Send the whole list, a piece at a time."""
-
-    def begin() -> tuple[Iterator[bytes], frozenset[str]]:
-        try:
-            return pieces_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
-        except QueryError as error:
-            raise BadData(str(error)) from error
-
-    pieces, owners = await executors.run(executors.ANSWERS, begin)
+    """Send a whole list, a piece at a time; what is to be said of it is in the headers, for CSV has no room for it."""
     audit(request, owners)
     response = web.StreamResponse(
         headers={"Content-Type": f"{CSV}; charset=utf-8; header=present", "Cache-Control": "no-store"}
     )
-    response.headers["Content-Disposition"] = (
-        f'attachment; filename="{"-".join(filter(None, (view.name, each.listed.name)))}.csv"'
-    )
+    response.headers["Content-Disposition"] = f'attachment; filename="{"-".join(filter(None, (of, name)))}.csv"'
+    for warning in warnings:
+        # As JSON it is ASCII without control characters.
+        response.headers.add("Warning", f"199 - {json.dumps(warning)}")
     response.enable_compression()
     await response.prepare(request)
     while (piece := await executors.run(executors.ANSWERS, next, pieces, None)) is not None:

@@ -38,19 +38,22 @@ def document(
     routes, lists = list(routes), list(lists)
     types = [*beside_rows, *(each for route in routes for each in route.answer)]
     _, named = msgspec.json.schema_components(types, ref_template=_REF.format("{name}"))
-    rows = {_row_name(each.path): _row(each.listed) for each in lists}
-    paths: dict[str, Json] = {}
+    listed = {route.path: route.listed for route in routes if route.listed} | {each.path: each.listed for each in lists}
+    paths: dict[str, Json] = {path: {"get": _list_operation(path, each)} for path, each in listed.items()}
     for route in routes:
-        paths.setdefault(_path(route.path), {})[route.method.lower()] = _operation(route)
-    for each in lists:
-        paths.setdefault(_path(each.path), {})["get"] = _list_operation(each)
+        of_route = paths.setdefault(route.path, {}).setdefault(route.method.lower(), {})
+        if route.listed:
+            of_route["summary"] = route.summary
+            of_route["parameters"] += map(_parameter, route.parameters)
+        else:
+            of_route |= _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "hpc-aggregator", "version": version},
         "security": [{}, {"token": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**named, **rows, "Error": _ERROR},
+            "schemas": {**named, **{_row_name(path): _row(each) for path, each in listed.items()}, "Error": _ERROR},
             "responses": {status: _error(text) for status, text in _ERRORS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -67,11 +70,6 @@ def _error(text: str) -> Json:
     return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format("Error")}}}}
 
 
-def _path(path: str) -> str:
-    """Write a path as OpenAPI does, without the patterns of its parts."""
-    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
-
-
 def _row_name(path: str) -> str:
     """Name the row of a list by its path: `cluster_jobs`, `storage_groups`, `cloud_projects`."""
     scope, *_, name = path.removeprefix("/api/v1/").split("/")
@@ -82,7 +80,7 @@ def _operation(route: Route) -> Json:
     found: Json = {
         "summary": route.summary,
         **({"description": route.description} if route.description else {}),
-        "parameters": [*_of_path(route.path), *map(_parameter, route.parameters or ())],
+        "parameters": [*_of_path(route.path), *map(_parameter, route.parameters)],
         "responses": {"200": {"description": "OK", **_content(route)}, **_failures()},
     }
     return found
@@ -121,21 +119,21 @@ def _parameter(each: Parameter) -> Json:
     return {"name": each.name, "in": "query", "description": each.help, "required": each.required, "schema": schema}
 
 
-def _list_operation(each: ListRoute[Any]) -> Json:
-    row = {"$ref": _REF.format(_row_name(each.path))}
+def _list_operation(path: str, listed: Listed) -> Json:
+    row = {"$ref": _REF.format(_row_name(path))}
     page = {
         "type": "object",
         "properties": {
-            each.listed.name: {"type": "array", "items": row},
+            listed.name: {"type": "array", "items": row},
             "next_cursor": {"type": ["string", _NULLABLE]},
-            "total": {"type": "integer"},
+            "total": {"type": ["integer", _NULLABLE]},
         },
     }
     answer = _enveloped(page)
     answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     return {
-        "summary": f"Answer with the {each.listed.name}, page by page.",
-        "parameters": [*_of_path(each.path), *map(_parameter, _words(each.listed)), *_filters(each.listed)],
+        "summary": f"Answer with the {listed.name}, page by page.",
+        "parameters": [*_of_path(path), *map(_parameter, _words(listed)), *_filters(listed)],
         "responses": {"200": {"description": "OK", **answer}, **_failures()},
     }
 

@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from aggregator.engine.listed import Listed
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Kind = Literal["text", "time", "duration", "count"]
 
@@ -25,7 +27,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method on a path. parameters are all that it takes; None where the handler has a list's.
+    """A method on a path. parameters are all that it takes, beside those of a list where it answers with one (listed).
 
     answer has the types that the answer's data may be of, row is the path of the list whose fields they have.
     """
@@ -34,7 +36,8 @@ class Route:
     path: str
     handler: Handler
     area: str
-    parameters: tuple[Parameter, ...] | None = ()
+    parameters: tuple[Parameter, ...] = ()
+    listed: Listed | None = None
     answer: tuple[type, ...] = ()
     row: str = ""
 

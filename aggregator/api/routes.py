@@ -18,7 +18,8 @@ from aggregator.api.clusters import ClusterMore, Clusters, get_cluster, list_clu
 from aggregator.api.filesystem_series import get_filesystem_series
 from aggregator.api.groups import Space, get_group, get_group_series, get_space, get_space_series
 from aggregator.api.health import get_healthy, get_ready, post_reload
-from aggregator.api.jobs import Job, RunMore, get_job, list_ended_jobs
+from aggregator.api.history import LISTED, list_ended_jobs
+from aggregator.api.jobs import Job, RunMore, get_job
 from aggregator.api.jobscripts import Delivered, Written, post_scripts, put_script
 from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
@@ -115,7 +116,10 @@ ROUTES: Final = (
     _get(f"{_CLUSTER}/applications", list_applications, READ,
          Parameter(name="of", help="What is shared out.", choices=("cpus", "gpus")), _START, _END,
          answer=(Applications,)),
-    _get(f"{_CLUSTER}/jobs/history", list_ended_jobs),
+    _get(f"{_CLUSTER}/jobs/history", list_ended_jobs, READ, _START, _END,
+         Parameter(name="time", help="Which event of a run falls in the time; its end by default.",
+                   choices=("ended", "started", "submitted")),
+         listed=LISTED),
     _get(_JOB, get_job, answer=(Job,)),
     _get(f"{_JOB}/script", get_script, READ,
          Parameter(name="submitted", help="When the run that is meant was submitted; the newest by default.",

@@ -1,40 +1,10 @@
 """Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
 from aggregator.model.jobid import JobId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """What a run must be; an empty set asks for nothing. states are Slurm's words in lower case."""
-
-    users: frozenset[str] = frozenset()
-    accounts: frozenset[str] = frozenset()
-    states: frozenset[str] = frozenset()
-    partitions: frozenset[str] = frozenset()
-    qos: frozenset[str] = frozenset()
-    nodes: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
-    arrays: frozenset[int] = frozenset()
-    ids: frozenset[JobId] = frozenset()
-
-    def matches(self) -> pl.Expr:
-        """Tell which rows of RUNS or `jobs` are asked for."""
-        equal = {
-            "user": self.users, "account": self.accounts, "state": self.states, "qos": self.qos,
-            "job_name": self.names, "array_job_id": self.arrays,
-        }  # fmt: skip
-        return pl.all_horizontal(
-            pl.lit(True),
-            *(pl.col(name).is_in(list(wanted)) for name, wanted in equal.items() if wanted),
-            *([in_partitions(self.partitions)] if self.partitions else ()),
-            *([on_nodes(self.nodes)] if self.nodes else ()),
-            *([pl.any_horizontal(map(means, self.ids))] if self.ids else ()),
-        )
 
 
 def in_partitions(names: Iterable[str]) -> pl.Expr:

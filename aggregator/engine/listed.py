@@ -55,7 +55,7 @@ class Nested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """A field that is made of columns: of the rows of an answer only, so that none is chosen or sorted by it."""
+    """A field that is made of columns: of the rows of an answer only, so that none is chosen by it."""
 
     name: str
     value: pl.Expr
@@ -66,7 +66,8 @@ class Derived:
 class Listed:
     """One list. order is that of its rows unless another is asked for, `-` before a name for descending: it tells all
     rows apart. conditions are filters that are no columns, or mean something else than the column's values. choices are
-    the only values that a filter may have.
+    the only values that a filter may have. of_groups are what a group has beside sums: numbers, each made of all its
+    rows. words are parameters of the list alone, which others read.
     """
 
     name: str
@@ -77,6 +78,8 @@ class Listed:
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     choices: Mapping[str, Callable[[Any], Collection[str]]] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    of_groups: tuple[Derived, ...] = ()
+    words: tuple[str, ...] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:

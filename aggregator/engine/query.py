@@ -62,10 +62,10 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Rows of an answer, how many there are in all, the cursor of the next ones ("" for none), and whose they are."""
+    """Rows of an answer, the cursor of the next ones ("" for none), whose they are, and how many there are in all."""
 
     rows: pl.DataFrame
-    total: int
+    total: int | None
     cursor: str
     owners: frozenset[str]
 
@@ -93,8 +93,11 @@ def read_query(listed: Listed, parameters: Iterable[tuple[str, str]]) -> ListQue
     )  # fmt: skip
 
 
-def _find(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: Any, frames: Frames) -> pl.Series:
-    """Give the numbers of the rows that are asked for, of those that may be seen."""
+def find_rows(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: Any, frames: Frames) -> pl.Series:
+    """Give the numbers of the rows that are asked for, of those that may be seen.
+
+    Raises QueryError.
+    """
     conditions = [*([] if sees is None else [sees]), *_conditions(query, view, frames)]
     if not conditions:
         return _numbers(frame)
@@ -112,7 +115,7 @@ def page_of(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: A
 
     Raises QueryError.
     """
-    rows = _find(query, frame, sees, view, frames)
+    rows = find_rows(query, frame, sees, view, frames)
     if query.group:
         sums = _sums(query, frame, rows)
         page, cursor = _cut(query, sums, _numbers(sums))
@@ -125,7 +128,8 @@ def _cut(query: ListQuery, frame: pl.DataFrame, rows: pl.Series) -> tuple[pl.Dat
     """Give the rows of one page, with what is needed of them, and the cursor of the next."""
     found = _ordered(query, frame, rows).head(query.limit + 1)
     page = _needed(query, frame)[found.head(query.limit)]
-    return page, _cursor(query.sort, page) if found.len() > query.limit else ""
+    last = page.select(order.field for order in query.sort).row(-1) if found.len() > query.limit else ()
+    return page, write_cursor(query.sort, last) if last else ""
 
 
 def _needed(query: ListQuery, frame: pl.DataFrame) -> pl.DataFrame:
@@ -145,8 +149,10 @@ def _sums(query: ListQuery, frame: pl.DataFrame, rows: pl.Series) -> pl.DataFram
     """Add up what adds up, by the values of some columns; what is known of none of a group is not known of it."""
     listed, by = query.listed, list(query.group)
     amounts = [name for name in listed.amounts if name not in by]
-    grouped = frame.select(*by, *amounts)[rows].group_by(by)
-    return grouped.agg(pl.len().cast(pl.Int64).alias(listed.name), *totals(amounts))
+    of_groups = [each.value.alias(each.name) for each in listed.of_groups]
+    needed = dict.fromkeys((*by, *amounts, *(name for each in of_groups for name in each.meta.root_names())))
+    grouped = frame.select(*needed)[rows].group_by(by)
+    return grouped.agg(pl.len().cast(pl.Int64).alias(listed.name), *totals(amounts), *of_groups)
 
 
 def pieces_of(
@@ -156,7 +162,7 @@ def pieces_of(
 
     Raises QueryError.
     """
-    rows = _find(query, frame, sees, view, frames)
+    rows = find_rows(query, frame, sees, view, frames)
     if query.group:
         frame = _sums(query, frame, rows)
         rows = _numbers(frame)
@@ -220,7 +226,7 @@ def _check_filter(listed: Listed, name: str) -> None:
     nested = [column for each in listed.nested for column in each.columns]
     known = {*listed.conditions, *listed.columns, *bounds, *nested}
     if name not in known:
-        raise QueryError(f"{name[:_SHOWN]}: no such parameter{_hint(name, {*known, *WORDS})}")
+        raise QueryError(f"{name[:_SHOWN]}: no such parameter{_hint(name, {*known, *WORDS, *listed.words})}")
 
 
 _BOUNDS: Final = {"min_": "__ge__", "max_": "__le__"}
@@ -278,7 +284,8 @@ def _schema(listed: Listed, group: Sequence[str]) -> dict[str, pl.DataType]:
     if not group:
         return own
     amounts = {name: own[name] for name in listed.amounts if name not in group}
-    return {**{name: own[name] for name in group}, listed.name: pl.Int64(), **amounts}
+    others = {each.name: pl.Float64() for each in listed.of_groups}
+    return {**{name: own[name] for name in group}, listed.name: pl.Int64(), **amounts, **others}
 
 
 def _sort(
@@ -335,9 +342,8 @@ def _is_after(sort: Sequence[Order], values: Sequence[Any], schema: Mapping[str,
     return field.is_null() | beyond | ((field == last) & others)
 
 
-def _cursor(sort: Sequence[Order], rows: pl.DataFrame) -> str:
+def write_cursor(sort: Sequence[Order], last: Sequence[Any]) -> str:
     """Write where an answer ends: the order, and the values of its last row."""
-    last = rows.select(order.field for order in sort).row(-1)
     text = json.dumps([[*map(str, sort)], last], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -1,7 +1,6 @@
-"""Finished runs on demand: what is searched, in which order it comes, and what many runs add up to."""
+"""Finished runs on demand: what is searched, and in which order it comes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aggregator.model.accounting import Run
 from aggregator.model.jobid import JobId
@@ -40,31 +39,3 @@ class Chunk:
 def run_key(run: Run) -> RunKey:
     """Give the key of an ended run; of a run that was not read by time."""
     return int(run.end or 0), int(run.eligible or 0), run.run_id
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A mean weighted by what was held, or a sum, and the share (0–1) of what was held that it rests on."""
-
-    value: float
-    coverage: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunsSummary:
-    """Ended runs added up.
-
-    wait_seconds by quantile (0–1) of start − eligible over `started` runs. time_limit_used are cumulative counts by
-    upper edge of used ÷ limit (inf: all runs with a limit). Efficiencies and wasted seconds are of those runs of which
-    the use was kept; None where it was kept of none.
-    """
-
-    runs: int
-    states: Mapping[str, int] = field(default_factory=dict)
-    started: int = 0
-    wait_seconds: Mapping[float, float] = field(default_factory=dict)
-    time_limit_used: Mapping[float, int] = field(default_factory=dict)
-    cpu_efficiency: Known | None = None
-    memory_efficiency: Known | None = None
-    wasted_cpu_seconds: Known | None = None
-    wasted_gpu_seconds: Known | None = None

@@ -258,9 +258,12 @@ _FEW: Final = 20
 
 def _counts(of_runs: Sequence[Mapping[str, int]], name: str) -> pl.Series:
     """Put counts by name into a list for each row; polars makes many structs of frames faster than of dicts."""
-    if len(of_runs) <= _FEW or not any(of_runs):
+    dtype = pl.List(pl.Struct({name: pl.String, "count": pl.Int64}))
+    if not any(of_runs):
+        return pl.Series([[]], dtype=dtype).new_from_index(0, len(of_runs))
+    if len(of_runs) <= _FEW:
         lists = [[{name: each, "count": count} for each, count in of.items()] for of in of_runs]
-        return pl.Series(lists, dtype=pl.List(pl.Struct({name: pl.String, "count": pl.Int64})))
+        return pl.Series(lists, dtype=dtype)
     rows = [(row, each, count) for row, of in enumerate(of_runs) for each, count in of.items()]
     counts = pl.DataFrame(rows, schema={"row": pl.Int64, name: pl.String, "count": pl.Int64}, orient="row")
     grouped = counts.group_by("row", maintain_order=True).agg(each=pl.struct(name, "count"))

@@ -1,7 +1,7 @@
 """Pages of finished runs: bounded in rows, cached for a moment, few reads at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,12 +16,14 @@ from aggregator.queries.jobs import CACHE_SECONDS
 
 # Rows that one request may examine: then the page ends, full or not, and the next one goes on from there.
 PAGE_ROWS: Final = 10_000
-SUMMARY_ROWS: Final = 50_000
+WHOLE_ROWS: Final = 50_000
 # The pool's other connections are for the refresh.
 READS_AT_ONCE: Final = 2
 _CHUNKS_KEPT: Final = 32
 _UIDS_KEPT: Final = 10_000
 _UIDS_SECONDS: Final = 300.0
+# Of runs (RUNS), the numbers of those that are wanted, in order.
+Choose = Callable[[pl.DataFrame], pl.Series]
 _Names = tuple[str, frozenset[str], frozenset[str]]
 
 
@@ -47,13 +49,14 @@ class HistoryReader(Protocol):
 class HistoryPage:
     """Runs in order (RUNS), the key after which to go on (None: that is all), and how many rows were examined.
 
-    cut says that a read by id or array was longer than its bound.
+    seen counts those that may be seen. cut says that a read by id or array was longer than its bound.
     """
 
     runs: pl.DataFrame
     last: RunKey | None
     examined: int
     cut: bool = False
+    seen: int = 0
 
 
 class HistoryQueries:
@@ -62,6 +65,8 @@ class HistoryQueries:
     def __init__(self, readers: Mapping[str, HistoryReader]) -> None:
         self._readers = readers
         gate = asyncio.Semaphore(READS_AT_ONCE)
+        # For who makes something of a whole time: its rows, and what is joined with them, take much memory.
+        self.of_whole_times = asyncio.Semaphore(READS_AT_ONCE)
         self._chunks = CachedReads[tuple[str, Search, RunKey | None], Chunk](
             TTLCache(_CHUNKS_KEPT, CACHE_SECONDS), gate
         )
@@ -89,36 +94,41 @@ class HistoryQueries:
         self,
         cluster: str,
         search: Search,
-        wanted: pl.Expr,
+        sees: pl.Expr,
         after: RunKey | None,
         limit: int,
         rows: int = PAGE_ROWS,
+        choose: Choose | None = None,
     ) -> HistoryPage:
-        """Give at most `limit` wanted runs after a key, newest end first, having examined `rows` rows or a chunk more.
+        """Give at most `limit` runs after a key, newest end first, having examined `rows` rows or a chunk more.
 
-        wanted is over the columns of RUNS. Raises FetchError.
+        sees is over the columns of RUNS; choose says which of those are wanted. Raises FetchError, and what `choose`
+        raises.
         """
         pages, keys = [pl.DataFrame(schema=RUNS)], list[RunKey]()
-        examined, cut = 0, False
+        examined, seen, cut = 0, 0, False
         while True:
             chunk = await self._chunk(cluster, search, after)
-            examined, cut = examined + chunk.examined, cut or chunk.cut
-            found, keys_found = await executors.run(executors.ANSWERS, _choose, chunk, wanted)
+            found, keys_found, seen_of_chunk = await executors.run(executors.ANSWERS, _found, chunk, sees, choose)
             pages.append(found)
             keys += keys_found
+            examined, seen = examined + chunk.examined, seen + seen_of_chunk
+            # Nobody is told how much there is of what may not be seen.
+            cut = cut or (chunk.cut and seen_of_chunk > 0)
             if len(keys) > limit:
                 after = keys[limit - 1]
                 break
             after = chunk.last
             if after is None or examined >= rows:
                 break
-        return HistoryPage(pl.concat(pages).head(limit), after, examined, cut)
+        return HistoryPage(pl.concat(pages).head(limit), after, examined, cut, seen)
 
     async def _chunk(self, cluster: str, search: Search, after: RunKey | None) -> Chunk:
         return await self._chunks.get((cluster, search, after), lambda: self._readers[cluster].ended(search, after))
 
 
-def _choose(chunk: Chunk, wanted: pl.Expr) -> tuple[pl.DataFrame, list[RunKey]]:
-    """Give the wanted runs of a chunk, and their keys."""
-    runs = runs_of([run for _, run in chunk.runs]).runs.with_row_index("place").filter(wanted)
-    return runs.drop("place"), [chunk.runs[place][0] for place in runs["place"]]
+def _found(chunk: Chunk, sees: pl.Expr, choose: Choose | None) -> tuple[pl.DataFrame, list[RunKey], int]:
+    """Give the wanted runs of a chunk, their keys, and how many may be seen."""
+    seen = runs_of([run for _, run in chunk.runs]).runs.with_row_index("place").filter(sees)
+    runs = seen if choose is None else seen[choose(seen.drop("place"))]
+    return runs.drop("place"), [chunk.runs[place][0] for place in runs["place"]], seen.height

@@ -1,12 +1,13 @@
 """What the service keeps of runs that have ended."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
 from sqlalchemy import delete, select
 
+from aggregator import executors
 from aggregator.config import State
 from aggregator.parts.jobs.kept import KEPT
 from aggregator.state.database import BUSY_SECONDS, READ_SECONDS, Database
@@ -89,7 +90,7 @@ class StateStore:
             for begin in range(0, len(wanted), CHUNK):
                 chunk = table.run_id.in_(wanted[begin : begin + CHUNK])
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
-        return pl.DataFrame(list(_read(cluster, found)), schema=KEPT)
+        return await executors.run(executors.STATE, _read, cluster, found)
 
     async def prune(self, before: float, scripts_before: float) -> int:
         """Delete what is kept of runs that ended, and the scripts that came, before these epoch times; count both.
@@ -117,9 +118,11 @@ def _row(cluster: str, row: Row) -> dict[str, Any]:
     }
 
 
-def _read(cluster: str, found: dict[int, str]) -> Iterator[Row]:
+def _read(cluster: str, found: dict[int, str]) -> pl.DataFrame:
+    rows: list[Row] = []
     for run_id, text in found.items():
         try:
-            yield {"run_id": run_id, **from_json(text)}
+            rows.append({"run_id": run_id, **from_json(text)})
         except ValueError:
             _log.warning("summary is not readable: cluster=%s run_id=%d", cluster, run_id)
+    return pl.DataFrame(rows, schema=KEPT)

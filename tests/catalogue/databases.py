@@ -18,7 +18,7 @@ _JOBS = "/api/v1/clusters/{cluster}/jobs"
 _JOB = f"{_JOBS}/{{job_id}}"
 SLURMACCT = (
     Page("Own jobs", "job table by user, running ones first", _JOBS, "`user`, `state`",
-         "Finished runs of any time at `…/jobs/history`; in pages."),
+         "Finished runs of any time at `…/jobs/history`."),
     Page("Job: header, resources, times, submit line", "job table by id", _JOB, "`runs`",
          "Every run of the id (requeues, resizes), not one of them; signed and unsigned `job_db_inx`."),
     Page("Job: other runs", "job table by id", _JOB, "`runs`", "Of a reused id each run has its own owner."),
@@ -36,8 +36,8 @@ SLURMACCT = (
          "/api/v1/clusters/{cluster}/accounts/{account}", "",
          "The tree above and below it too, with shares and limits."),
     Page("Staff: length of jobs, ratio of used to asked time", "job table of a time",
-         "/api/v1/clusters/{cluster}/accounts/{account}/jobs/summary", "`time_limit_used`, `states`",
-         "By account and by user; the portal's is by partition."),
+         f"{_JOBS}/history", "`elapsed_seconds_p50`, `timeouts_ratio`",
+         "`group_by=partition`, or by anything else, with `time_limit_used_ratio_p50` and waits, in one call."),
     Page("Staff: priority when jobs started", "job table with `slurm_account_levelfs`",
          "/api/v1/clusters/{cluster}/series", "levelfs", "The lines; they are not joined with the jobs' starts."),
     Page("Staff: jobs with much memory", "job table, `partition LIKE '%large%'`, running for an hour",

@@ -2,16 +2,25 @@
 
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from aggregator.api.application import create_app
+from aggregator.app.layouts import CLUSTERS
+from aggregator.app.service import Service
+from aggregator.config import State
 from aggregator.model.history import RunKey, Search
 from aggregator.model.jobid import JobId
-from aggregator.queries.history import HistoryQueries
+from aggregator.model.view import ClusterView, SourceStatus
+from aggregator.queries.history import WHOLE_ROWS, HistoryQueries
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct, SlurmHistory, SlurmUsers
 from aggregator.sources.slurmacct import history as statements
+from aggregator.state import StateStore
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables
 
@@ -261,6 +270,54 @@ async def test_ids_and_arrays_are_read_by_their_own_indexes(
     assert whole["array_task_id"].to_list() == list(range(CANCELLED_AT_ONCE, 0, -1))
     outside = await history.ended(Search(since=NOW - 10, until=NOW, arrays=frozenset({ARRAY})), None)
     assert outside.runs == ()
+
+
+@pytest.fixture
+async def client(history: SlurmHistory, tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
+    """The API over a state without anything, and this history."""
+    service = Service(StateStore(State.model_validate({"url": f"sqlite:///{tmp_path}/state.db"})))
+    service.store.publish_cluster(ClusterView(CLUSTER, NOW, frames=CLUSTERS.empty()))
+    service.store.publish_source(SourceStatus("slurmacct", CLUSTER, up=True, last_attempt=NOW, last_success=NOW))
+    app = create_app(
+        service.store, service.jobs, HistoryQueries({CLUSTER: history}), service.around, service.scripts,
+        service.state.scripts, make_settings(), service.page, lambda: float(NOW), usage=service.usage,
+        series=service.series,
+    )  # fmt: skip
+    async with TestClient(TestServer(app)) as opened:
+        yield opened
+    await service.state.close()
+
+
+async def groups(client: TestClient[Any, Any], query: str) -> dict[str, Any]:
+    response = await client.get(f"/api/v1/clusters/{CLUSTER}/jobs/history?end=now-1h&{query}")
+    body = await response.json()
+    assert response.status == 200, body
+    return dict(body["data"])
+
+
+async def test_groups_are_what_sql_counts(client: TestClient[Any, Any], mariadb: MariaDB) -> None:
+    since = NOW - 100 * (ENDED - 45_000)
+    data = await groups(
+        client, f"start={since}&group_by=partition,state&fields=partition,state,jobs,elapsed_seconds_p90"
+    )
+    rows = mariadb.execute(
+        f"SELECT `partition`, ELT(state - 2, 'completed', 'cancelled', 'failed', 'timeout'), COUNT(*),"
+        f" MAX(IF(time_start, time_end - time_start, NULL)) FROM {TABLE}"
+        f" WHERE deleted=0 AND time_end>={since} AND time_end<{NOW - 3600} GROUP BY 1, 2 ORDER BY 1, 2",
+        DATABASE,
+    )
+    assert [tuple(group.values()) for group in data["jobs"]] == [tuple(row) for row in rows]
+    assert (data["truncated"], data["total"]) == (False, 5)
+    of_user = await groups(client, f"start={since}&group_by=user&user=user7,user9&account=acct7&sort=-jobs")
+    assert [group["user"] for group in of_user["jobs"]] == ["user7"]
+    assert of_user["examined"] < 1000, "those of its members alone are read"
+
+
+async def test_of_more_rows_than_may_be_examined_the_newest_are_added_up(client: TestClient[Any, Any]) -> None:
+    data = await groups(client, f"start={NOW - YEAR}&group_by=day&sort=day")
+    assert data["truncated"]
+    assert sum(group["jobs"] for group in data["jobs"]) + 1000 >= WHOLE_ROWS
+    assert data["jobs"][-1]["day"] == "2023-11-14"
 
 
 async def test_open_runs_are_not_finished_runs(history: SlurmHistory) -> None:

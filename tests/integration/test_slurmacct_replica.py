@@ -475,7 +475,7 @@ async def sources_of(client: TestClient[Any, Any]) -> dict[str, Any]:
 
 
 async def test_the_service_shows_the_lag_and_survives_the_replicas_death(pair: Pair, tmp_path: Path) -> None:
-    path = f"/api/v1/clusters/{CLUSTER}/jobs/history?since={NOW - 3600}&until={NOW}"
+    path = f"/api/v1/clusters/{CLUSTER}/jobs/history?start={NOW - 3600}&end={NOW}"
     labels = f'{{cluster="{CLUSTER}",filesystem="",source="slurmacct_replica"}}'
 
     async def until(condition: Any) -> dict[str, Any]:

@@ -113,14 +113,15 @@ def test_dependencies_are_found_both_ways(lab: Lab, service: Service) -> None:
 
 
 def test_finished_runs_are_found_by_time_and_added_up(lab: Lab, service: Service, busy: int) -> None:
-    data = service.data(f"{JOBS}/history?since=1&until=2&user=bob")
+    data = service.data(f"{JOBS}/history?start=1&end=2&user=bob")
     assert (data["jobs"], data["next_cursor"]) == ([], None)
     end = service.data(f"{JOBS}/{busy}")["runs"][0]["end_timestamp_seconds"]
-    found = service.data(f"{JOBS}/history?since={end - 3600}&until={end + 1}&user=bob")["jobs"]
+    found = service.data(f"{JOBS}/history?start={end - 3600}&end={end + 1}&user=bob")["jobs"]
     assert {lab.jobs["failed"], lab.jobs["completed"], lab.jobs["cancelled"], busy} <= {run["job_id"] for run in found}
     assert {run["user"] for run in found} == {"bob"}
-    failed = service.data(f"{JOBS}/history?since={end - 3600}&until={end + 1}&state=failed&account=def-lee")["jobs"]
+    failed = service.data(f"{JOBS}/history?start={end - 3600}&end={end + 1}&state=failed&account=def-lee")["jobs"]
     assert {lab.jobs["failed"], busy} <= {run["job_id"] for run in failed}
-    summary = service.data(f"/api/v1/clusters/lab/users/bob/jobs/summary?since={end - 3600}&until={end + 1}")
-    assert summary["states"]["failed"] >= 2
-    assert summary["runs"] == len(found)
+    of_bob = f"{JOBS}/history?start={end - 3600}&end={end + 1}&user=bob&group_by=state"
+    groups = {group["state"]: group["jobs"] for group in service.data(of_bob)["jobs"]}
+    assert groups["failed"] >= 2
+    assert sum(groups.values()) == len(found)

@@ -20,7 +20,7 @@ from tests.lab.service import Service
 
 CLUSTER = "/api/v1/clusters/demo"
 # What a route does not answer without.
-_NEEDED = {"/jobs/history": "since=now-1d", "/jobs/summary": "since=now-1d"}
+_NEEDED = {"/jobs/history": "start=now-1d"}
 
 
 class Demo:

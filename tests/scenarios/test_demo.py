@@ -149,7 +149,7 @@ def test_storage_adds_up_and_somebody_is_near_a_quota(demo: Demo) -> None:
 
 def test_times_are_in_order_and_ended_runs_are_there(demo: Demo) -> None:
     runs, now = demo.runs(), time.time()
-    ended = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h", "jobs")
+    ended = demo.rows(f"{CLUSTER}/jobs/history?start=now-6h", "jobs")
     for run in (*runs, *ended):
         known = [run[f"{name}_timestamp_seconds"] for name in ("submit", "eligible", "start", "end")]
         times = [each for each in known if each is not None]
@@ -175,7 +175,7 @@ def test_every_rule_of_waste_has_a_job_and_a_blind_node_accuses_nobody(demo: Dem
 
 
 def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: Demo) -> None:
-    ended = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h", "jobs")
+    ended = demo.rows(f"{CLUSTER}/jobs/history?start=now-6h", "jobs")
     seen: Counter[str] = Counter()
     chosen = {
         (run["state"], run["array_job_id"] is None, run["job_name"].partition("_")[0]): run
@@ -198,7 +198,7 @@ def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: 
 
 
 def test_node_failures_are_events_of_the_node_and_ends_of_its_jobs(demo: Demo) -> None:
-    failed = demo.rows(f"{CLUSTER}/jobs/history?since=now-6h&state=node_fail", "jobs")
+    failed = demo.rows(f"{CLUSTER}/jobs/history?start=now-6h&state=node_fail", "jobs")
     assert failed
     run = failed[0]
     events = [event for node in run["nodes"] for event in demo.data(f"{CLUSTER}/nodes/{node}/events")["events"]]
@@ -213,7 +213,7 @@ def test_node_failures_are_events_of_the_node_and_ends_of_its_jobs(demo: Demo) -
 
 def test_after_a_restart_it_is_the_same_cluster(demo: Demo) -> None:
     jobs = {run["run_id"]: run for run in demo.runs() if run["state"] == "running"}
-    old = demo.rows(f"{CLUSTER}/jobs/history?since=now-3h&until=now-30m", "jobs")
+    old = demo.rows(f"{CLUSTER}/jobs/history?start=now-3h&end=now-30m", "jobs")
     joules = demo.total("hpc_user_energy_joules_total")
     demo.service.stop()
     demo.start()
@@ -222,7 +222,7 @@ def test_after_a_restart_it_is_the_same_cluster(demo: Demo) -> None:
     assert len(same) > 0.8 * len(jobs)
     assert all(again[run["run_id"]]["start_timestamp_seconds"] == run["start_timestamp_seconds"] for run in same)
     known = {
-        run["run_id"]: run["end_timestamp_seconds"] for run in demo.rows(f"{CLUSTER}/jobs/history?since=now-4h", "jobs")
+        run["run_id"]: run["end_timestamp_seconds"] for run in demo.rows(f"{CLUSTER}/jobs/history?start=now-4h", "jobs")
     }
     assert all(known[run["run_id"]] == run["end_timestamp_seconds"] for run in old)
     assert demo.total("hpc_user_energy_joules_total") >= joules

@@ -77,7 +77,7 @@ def listen(simulation: Simulation, catching: Catching) -> Said:
         before = catching.ledger_end()
         page = Page.asked(catching.service)
         # Of what has ended lately, which is in both lists, the snapshot's is the newer.
-        runs = [*_listed(simulation, catching, "/history?since=now-1d&"), *_listed(simulation, catching, "?")]
+        runs = [*_listed(simulation, catching, "/history?start=now-1d&"), *_listed(simulation, catching, "?")]
         if catching.ledger_end() == before:
             return Said(simulation, page, {int(run["run_id"]) - RUN_IDS: run for run in runs}, before)
     raise AssertionError("windows close faster than lists can be read")

@@ -1,75 +1,79 @@
-"""What do many ended runs add up to?"""
+"""What a history of runs has beside `jobs`: waits and days of runs, and what many of them add up to."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import add_columns
-from aggregator.model.history import Known, RunsSummary
-from aggregator.parts.jobs.time import elapsed, limited_seconds
+from aggregator.engine.frame import ratio
+from aggregator.engine.listed import Derived
+from aggregator.model.calendar import Calendar
+from aggregator.parts.jobs.declare import coverage_of, fact
 
-QUANTILES: Final = (0.5, 0.75, 0.9, 0.99)
-# Slurm ends a job a little after its limit: what was cut off is between the last two edges.
-TIME_LIMIT_EDGES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, math.inf)
-_ELAPSED: Final = elapsed(pl.col("end"))
-_CPU_SECONDS: Final = _ELAPSED * pl.col("granted_cpus")
-_MEMORY_SECONDS: Final = _ELAPSED * pl.col("granted_memory_bytes").fill_null(0)
-_GPU_SECONDS: Final = _ELAPSED * pl.col("granted_gpus")
-
-
-def summarize(runs: pl.DataFrame, kept: pl.DataFrame) -> RunsSummary:
-    """Add up ended runs (RUNS) with what was kept of some of them (KEPT)."""
-    rows = add_columns(runs, kept, on="run_id")
-    # A run that a resize has made did not wait.
-    waits = rows.filter(pl.col("job_start").is_null()).select(pl.col("start") - pl.col("eligible")).to_series()
-    waits = waits.drop_nulls().sort()
-    return RunsSummary(
-        runs=rows.height,
-        states=dict(rows.group_by("state", maintain_order=True).len().iter_rows()),
-        started=waits.len(),
-        wait_seconds={quantile: max(0.0, _quantile(waits, quantile)) for quantile in QUANTILES} if waits.len() else {},
-        time_limit_used=_time_limit_used(rows),
-        cpu_efficiency=_mean(rows, "cpu_efficiency_ratio", _CPU_SECONDS),
-        memory_efficiency=_mean(rows, "memory_efficiency_ratio", _MEMORY_SECONDS),
-        wasted_cpu_seconds=_sum(rows, "wasted_cpu_seconds", _CPU_SECONDS),
-        wasted_gpu_seconds=_sum(rows, "wasted_gpu_seconds", _GPU_SECONDS),
-    )
+OF_HISTORY: Final = (
+    fact("wait_seconds", pl.Float64, "Time from when it could start to its start.",
+         "not started, or made by a resize, which does not wait"),
+    fact("day", pl.String, "Day of the event, by slurmdbd's clock."),
+)  # fmt: skip
+_PERCENTILES: Final = {
+    "wait_seconds": (50, 75, 90, 99), "elapsed_seconds": (50, 90), "time_limit_used_ratio": (50, 90),
+}  # fmt: skip
+# Of elapsed time: what runs held of each.
+_HELD: Final = {"cpu": "granted_cpus", "memory": "granted_memory_bytes", "gpu": "granted_gpus"}
 
 
-def _quantile(ordered: pl.Series, quantile: float) -> float:
-    """Give the nearest rank: a wait that somebody had."""
-    return float(ordered[max(0, math.ceil(quantile * ordered.len()) - 1)])
+def add_history(jobs: pl.DataFrame, runs: pl.DataFrame, event: str, calendar: Calendar) -> pl.DataFrame:
+    """Add OF_HISTORY to rows of `jobs`, which are in the order of their runs (RUNS); event is a time of all of these.
+
+    A run that started before it could, by slurmctld's clock, did not wait.
+    """
+    waited = (pl.col("start") - pl.col("eligible")).clip(lower_bound=0.0)
+    waits = runs.select(wait_seconds=pl.when(pl.col("job_start").is_null()).then(waited))
+    return jobs.with_columns(waits.to_series(), _days(runs[event], calendar).alias("day"))
 
 
-def _time_limit_used(rows: pl.DataFrame) -> Mapping[float, int]:
-    """Count runs by used ÷ limit, cumulatively; those that never started or have no limit are not counted."""
-    limited = rows.filter(
-        pl.col("start").is_not_null() & pl.col("end").is_not_null() & (pl.col("time_limit_seconds") > 0)
-    )
-    if limited.is_empty():
-        return {}
-    ratios = limited.select(limited_seconds(pl.col("end")) / pl.col("time_limit_seconds")).to_series()
-    return {edge: int((ratios <= edge).sum()) for edge in TIME_LIMIT_EDGES}
+def _days(times: pl.Series, calendar: Calendar) -> pl.Series:
+    if times.is_empty():
+        return times.cast(pl.String)
+    starts = list(calendar.periods(calendar.floor(min(times), "day"), max(times) + 1, "day"))
+    names = pl.Series([calendar.day_of(start).isoformat() for start in starts])
+    return names.gather(pl.Series(starts).search_sorted(times, side="right") - 1)
 
 
-def _mean(rows: pl.DataFrame, ratio: str, allocated: pl.Expr) -> Known | None:
-    """Weigh a ratio by what was allocated; None where it is known of nothing."""
-    known = _sum(rows.with_columns(pl.col(ratio) * _weight(ratio, allocated)), ratio, allocated)
-    weight = rows.select(_weight(ratio, allocated).sum()).item()
-    return Known(known.value / weight, known.coverage) if known else None
+def _of_groups() -> Iterator[Derived]:
+    for name, percents in _PERCENTILES.items():
+        for percent in percents:
+            yield Derived(name=f"{name}_p{percent}", value=_rank(name, percent), help=f"{percent} % have no more.")
+    yield Derived(name="timeouts_ratio", value=(pl.col("state") == "timeout").mean(), help="Share that timed out.")
+    for of in ("cpu", "memory"):
+        name = f"{of}_efficiency_ratio"
+        mean = ratio((pl.col(name) * _seen(name, of)).sum(), _seen(name, of).sum())
+        yield Derived(name=name, value=mean, help="Mean, weighted by what the runs held.")
+        yield _coverage(f"{of}_efficiency", name, of)
+    for of in ("cpu", "gpu"):
+        yield _coverage(f"wasted_{of}_seconds", f"wasted_{of}_seconds", of)
 
 
-def _sum(rows: pl.DataFrame, amount: str, allocated: pl.Expr) -> Known | None:
-    """Add up what is known, with the share of what was allocated that it is known of."""
-    found, weight, every = rows.select(
-        found=pl.col(amount).sum(), weight=_weight(amount, allocated).sum(), every=allocated.sum()
-    ).row(0)
-    return Known(found, weight / every) if weight else None
+def _rank(name: str, percent: int) -> pl.Expr:
+    """Give the nearest rank: a value that a run had, of those that started."""
+    values = pl.when(pl.col("start_timestamp_seconds").is_not_null()).then(pl.col(name))
+    rank = (values.count().cast(pl.Int64) * percent + 99) // 100
+    return values.drop_nulls().sort().get((rank - 1).clip(lower_bound=0), null_on_oob=True)
 
 
-def _weight(column: str, allocated: pl.Expr) -> pl.Expr:
-    """Give what was allocated to a run of which a column is known: of one that was seen in part, for that part."""
-    seen = allocated * pl.col("observed_ratio").fill_null(1.0)
-    return pl.when(pl.col(column).is_not_null()).then(seen)
+def _coverage(of_what: str, name: str, of: str) -> Derived:
+    rests_on = ratio(_seen(name, of).sum(), _held(of).sum())
+    return Derived(name=coverage_of(of_what), value=rests_on, help="Share of what the runs held on which it rests.")
+
+
+def _held(of: str) -> pl.Expr:
+    return pl.col("elapsed_seconds") * pl.col(_HELD[of]).fill_null(0)
+
+
+def _seen(name: str, of: str) -> pl.Expr:
+    """Give what was held by a run of which a column is known: by one that was seen in part, for that part."""
+    return pl.when(pl.col(name).is_not_null()).then(_held(of) * pl.col("observed_ratio").fill_null(1.0))
+
+
+# Columns of a group of runs.
+OF_GROUPS: Final = tuple(_of_groups())

@@ -15,7 +15,7 @@ from aggregator.sources.mysql import Reads, Row, SchemaError
 from aggregator.sources.slurmacct.rows import RunRow
 from aggregator.sources.slurmacct.schema import Schema
 from aggregator.sources.slurmacct.source import SlurmAcct
-from aggregator.sources.slurmacct.statements import run_columns
+from aggregator.sources.slurmacct.statements import MAX_RUNS_OF_ID, run_columns
 
 CHUNK_ROWS: Final = 1000
 # With several users each has an index range of its own; their chunks are merged.
@@ -127,7 +127,7 @@ class SlurmHistory:
         examined, cut = 0, False
         for asked in search.ids:
             runs = await self._accounting.runs_of(asked)
-            examined += len(runs)
+            examined, cut = examined + len(runs), cut or len(runs) >= MAX_RUNS_OF_ID
             found.update((run.run_id, run) for run in runs)
         for array in search.arrays:
             rows = await self._rows(array_runs(schema), (array, search.since, search.until, MAX_ARRAY_RUNS))

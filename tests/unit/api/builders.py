@@ -286,12 +286,16 @@ class FakeLedger:
 
 @dataclass
 class FakeHistory:
-    """Ended runs, `size` to a chunk, and what was asked for; uids follow from the names in `known`."""
+    """Ended runs, `size` to a chunk, and what was asked for; uids follow from the names in `known`.
+
+    The error comes after so many reads.
+    """
 
     runs: tuple[Run, ...] = ()
     known: dict[str, int] = field(default_factory=dict)
     size: int = 3
     error: Exception | None = None
+    error_after: int = 0
     asked: list[Search] = field(default_factory=list)
     uids_asked: list[tuple[frozenset[str], frozenset[str]]] = field(default_factory=list)
 
@@ -301,7 +305,9 @@ class FakeHistory:
 
     async def ended(self, search: Search, after: RunKey | None) -> Chunk:
         if self.error is not None:
-            raise self.error
+            if not self.error_after:
+                raise self.error
+            self.error_after -= 1
         self.asked.append(search)
         keyed = sorted(((run_key(run), run) for run in self.runs if run.end), key=lambda each: each[0], reverse=True)
         left = [

@@ -7,7 +7,7 @@ import pytest
 from .builders import NOW, make_job, make_status, publish_jobs
 from .conftest import Service
 
-HISTORY = f"/api/v1/clusters/narval/jobs/history?since={NOW - 3600}"
+HISTORY = f"/api/v1/clusters/narval/jobs/history?start={NOW - 3600}"
 
 
 class Replica:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-import aggregator.api.jobs as jobs
+import aggregator.api.history as history
 import aggregator.api.lists as lists
 import aggregator.api.unchanged as unchanged
 from aggregator.api.access import HEALTH
 from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
+from aggregator.engine.frame import Frames
 from aggregator.engine.query import ListPage
 from tests.clouds import make_instance
 from tests.spaces import Space
@@ -185,19 +186,19 @@ async def test_a_snapshot_that_may_not_be_shown_any_more_is_not_confirmed(servic
     assert (await ask(service, JOBS, etag))[0] != 304
 
 
-@pytest.mark.parametrize("query", ["since=now-1h", "since=1&until=2"])
+@pytest.mark.parametrize("query", ["start=now-1h", "start=1&end=2"])
 async def test_what_is_not_of_the_snapshot_is_looked_up_each_time(
     service: Service, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     publish_jobs(service.store)
     looked: list[str] = []
-    list_ended = jobs.list_ended
+    join_kept = history.join_kept
 
-    async def noticed(request: web.Request, *arguments: Any) -> web.Response:
+    async def noticed(request: web.Request, *arguments: Any) -> tuple[Frames, list[str]]:
         looked.append(request.query_string)
-        return await list_ended(request, *arguments)
+        return await join_kept(request, *arguments)
 
-    monkeypatch.setattr(jobs, "list_ended", noticed)
+    monkeypatch.setattr(history, "join_kept", noticed)
     _, etag, _, _ = await ask(service, f"{JOBS}/history?{query}")
     assert (await ask(service, f"{JOBS}/history?{query}", etag))[0] == 304
     assert looked == [query, query]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -114,6 +115,21 @@ async def test_a_page_ends_when_its_rows_are_used_up_and_the_next_goes_on() -> N
     assert page.last == (10, 5, 71)
     rest = await queries.page("c", EVERYTHING, pl.col("run_id") == 1, page.last, 5, rows=1000)
     assert (rest.runs["run_id"].to_list(), rest.last) == ([1], None)
+
+
+async def test_what_may_not_be_seen_is_neither_counted_nor_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader([run(number) for number in range(1, 10)], size=100)
+
+    async def cut(search: Search, after: RunKey | None) -> Chunk:
+        return replace(await Reader.ended(reader, search, after), cut=True)
+
+    monkeypatch.setattr(reader, "ended", cut)
+    page = await HistoryQueries({"c": reader}).page(
+        "c", EVERYTHING, ODD, None, 9, choose=lambda runs: pl.Series([1, 2])
+    )
+    assert (page.runs["run_id"].to_list(), page.seen, page.examined, page.cut) == ([7, 5], 5, 9, True)
+    page = await HistoryQueries({"c": reader}).page("c", EVERYTHING, pl.lit(False), None, 9)
+    assert (page.seen, page.cut) == (0, False)
 
 
 async def test_a_full_last_page_has_no_next_one() -> None:

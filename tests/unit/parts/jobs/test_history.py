@@ -1,7 +1,9 @@
-"""What many ended runs add up to."""
+"""Waits and days of runs, and what many of them add up to."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -9,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.history import Known, RunsSummary
+from aggregator.model.calendar import Calendar
 from aggregator.model.job_inputs import runs_of
-from aggregator.parts.jobs.history import summarize
-from aggregator.parts.jobs.kept import KEPT
+from aggregator.parts.jobs.history import OF_GROUPS, add_history
+from aggregator.parts.jobs.kept import KEPT, with_kept
+from aggregator.parts.jobs.rows import plain_rows
 from tests.builders import NOW, make_allocation, make_run
+
+UTC = Calendar()
+TORONTO = Calendar(ZoneInfo("America/Toronto"), "America/Toronto")
 
 
 def ended(run_id: int = 1, wait: float = 10.0, seconds: float = 100.0, **changes: object) -> Run:
@@ -23,32 +29,46 @@ def ended(run_id: int = 1, wait: float = 10.0, seconds: float = 100.0, **changes
     })  # fmt: skip
 
 
-def summary_of(runs: Sequence[Run], kept: Mapping[int, Mapping[str, float]] | None = None) -> RunsSummary:
-    rows = [{"run_id": run_id, **row} for run_id, row in (kept or {}).items()]
-    return summarize(runs_of(runs).runs, pl.DataFrame(rows, schema=KEPT))
+def rows_of(
+    runs: Sequence[Run], kept: Mapping[int, Mapping[str, float]] | None = None, calendar: Calendar = UTC
+) -> pl.DataFrame:
+    frame = runs_of(runs).runs
+    summaries = pl.DataFrame([{"run_id": run_id, **row} for run_id, row in (kept or {}).items()], schema=KEPT)
+    jobs = with_kept(plain_rows(frame, math.inf).with_columns(wasted_gpu_seconds=pl.lit(None, pl.Float64)), summaries)
+    return add_history(jobs, frame, "end", calendar)
 
 
-def test_nothing_adds_up_to_nothing_known() -> None:
-    summary = summary_of([])
-    assert (summary.runs, summary.states, summary.wait_seconds, summary.time_limit_used) == (0, {}, {}, {})
-    assert (summary.cpu_efficiency, summary.wasted_gpu_seconds) == (None, None)
+def group_of(runs: Sequence[Run], kept: Mapping[int, Mapping[str, float]] | None = None) -> dict[str, Any]:
+    """Give what all runs add up to."""
+    of_groups = (each.value.alias(each.name) for each in OF_GROUPS)
+    return rows_of(runs, kept).group_by(pl.lit(1)).agg(of_groups).row(0, named=True)
 
 
-def test_runs_are_counted_by_state_and_waits_are_of_those_that_started() -> None:
+def test_waits_are_nearest_ranks_of_those_that_started_and_of_nobody_else() -> None:
     never = ended(3, state=JobState.CANCELLED, start=None)
-    summary = summary_of([ended(1, wait=10), ended(2, wait=30), never])
-    assert summary.states == {"completed": 2, "cancelled": 1}
-    assert (summary.started, summary.wait_seconds[0.5], summary.wait_seconds[0.99]) == (2, 10, 30)
+    resized = ended(4, wait=500, job_start=NOW - 5000)
+    waits = rows_of([ended(1, wait=10), ended(2, wait=30), never, resized])["wait_seconds"].to_list()
+    group = group_of([ended(1, wait=10), ended(2, wait=30), never, resized])
+    assert waits == [10.0, 30.0, None, None]
+    assert [group[f"wait_seconds_p{percent}"] for percent in (50, 75, 90, 99)] == [10.0, 30.0, 30.0, 30.0]
+    assert (group["elapsed_seconds_p50"], group["elapsed_seconds_p90"]) == (100.0, 100.0)
 
 
 def test_a_run_that_started_before_it_was_eligible_did_not_wait() -> None:
-    assert summary_of([ended(wait=-5)]).wait_seconds[0.5] == 0.0
+    assert group_of([ended(wait=-5)])["wait_seconds_p50"] == 0.0
 
 
-def test_used_of_the_limit_is_cumulative_and_leaves_unlimited_runs_out() -> None:
-    runs = [ended(1, seconds=100), ended(2, seconds=210), ended(3, time_limit_seconds=None), ended(4, seconds=900)]
-    counts = summary_of(runs).time_limit_used
-    assert (counts[0.25], counts[0.5], counts[1.0], counts[1.1], counts[math.inf]) == (0, 1, 1, 2, 3)
+def test_used_of_the_limit_leaves_unlimited_runs_out_and_timeouts_are_a_share_of_all() -> None:
+    cut = ended(4, seconds=210, state=JobState.TIMEOUT)
+    group = group_of([ended(1, seconds=100), ended(2, seconds=20), ended(3, time_limit_seconds=None), cut])
+    assert (group["time_limit_used_ratio_p50"], group["time_limit_used_ratio_p90"]) == (0.5, 1.05)
+    assert group["timeouts_ratio"] == 0.25
+
+
+def test_what_is_known_of_nothing_is_not_known() -> None:
+    group = group_of([ended(start=None, time_limit_seconds=None, state=JobState.CANCELLED)])
+    known = {name: value for name, value in group.items() if value is not None}
+    assert known == {"literal": 1, "timeouts_ratio": 0.0}
 
 
 def test_efficiency_is_weighted_by_what_was_held_and_says_on_how_much_it_rests() -> None:
@@ -56,27 +76,40 @@ def test_efficiency_is_weighted_by_what_was_held_and_says_on_how_much_it_rests()
         1: {"cpu_efficiency_ratio": 1.0, "wasted_cpu_seconds": 0.0},
         2: {"cpu_efficiency_ratio": 0.5, "wasted_cpu_seconds": 300.0},
     }
-    summary = summary_of([ended(1, seconds=100), ended(2, seconds=300), ended(3, seconds=400)], kept)
-    assert summary.cpu_efficiency == Known(0.625, 0.5)
-    assert summary.wasted_cpu_seconds == Known(300.0, 0.5)
-    assert summary.memory_efficiency is None
-    assert summary.wasted_gpu_seconds is None
+    group = group_of([ended(1, seconds=100), ended(2, seconds=300), ended(3, seconds=400)], kept)
+    assert (group["cpu_efficiency_ratio"], group["cpu_efficiency_coverage_ratio"]) == (0.625, 0.5)
+    assert group["wasted_cpu_seconds_coverage_ratio"] == 0.5
+    assert (group["memory_efficiency_ratio"], group["memory_efficiency_coverage_ratio"]) == (None, 0.0)
+    assert group["wasted_gpu_seconds_coverage_ratio"] is None, "no GPU was held"
 
 
 def test_of_a_run_that_was_seen_for_a_part_of_its_time_only_that_part_is_known() -> None:
-    summary = summary_of([ended(1), ended(2)], {1: {"cpu_efficiency_ratio": 1.0, "observed_ratio": 0.5}})
-    assert summary.cpu_efficiency == Known(1.0, 0.25)
+    group = group_of([ended(1), ended(2)], {1: {"cpu_efficiency_ratio": 1.0, "observed_ratio": 0.5}})
+    assert (group["cpu_efficiency_ratio"], group["cpu_efficiency_coverage_ratio"]) == (1.0, 0.25)
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**6)), min_size=1, max_size=30))
-def test_summaries_are_within_what_there_was(drawn: list[tuple[int, int]]) -> None:
+def test_days_are_those_of_the_clusters_clock() -> None:
+    """Also the day on which clocks are put back, which has 25 hours."""
+    ends = [1_793_491_200.0 + hours * 3600 for hours in (3, 4, 28, 29)]  # 2026-11-01T00:00Z and later
+    runs = [ended(number, end=end) for number, end in enumerate(ends)]
+    assert rows_of(runs)["day"].to_list() == ["2026-11-01", "2026-11-01", "2026-11-02", "2026-11-02"]
+    assert rows_of(runs, None, TORONTO)["day"].to_list() == ["2026-10-31", "2026-11-01", "2026-11-01", "2026-11-02"]
+
+
+@given(st.lists(st.tuples(st.integers(-9, 10**6), st.integers(1, 10**6)), min_size=1, max_size=30))
+def test_groups_are_within_what_there_was(drawn: list[tuple[int, int]]) -> None:
     runs = [ended(number, wait, seconds) for number, (wait, seconds) in enumerate(drawn)]
-    kept = {run.run_id: {"cpu_efficiency_ratio": 0.5} for run in runs}
-    summary = summary_of(runs, kept)
-    waits = list(summary.wait_seconds.values())
-    assert waits == sorted(waits)
-    assert max(waits) <= max(wait for wait, _ in drawn)
-    assert sum(summary.states.values()) == summary.runs == summary.time_limit_used[math.inf] == len(drawn)
-    assert summary.cpu_efficiency is not None
-    assert summary.cpu_efficiency.value == pytest.approx(0.5)
-    assert summary.cpu_efficiency.coverage == pytest.approx(1.0)
+    group = group_of(runs, {run.run_id: {"cpu_efficiency_ratio": 0.5} for run in runs})
+    waits = sorted(max(0, wait) for wait, _ in drawn)
+    for percent in (50, 75, 90, 99):
+        rank = group[f"wait_seconds_p{percent}"]
+        below, within = sum(wait < rank for wait in waits), sum(wait <= rank for wait in waits)
+        assert below * 100 < percent * len(waits) <= within * 100
+    assert group["cpu_efficiency_ratio"] == pytest.approx(0.5)
+    assert group["cpu_efficiency_coverage_ratio"] == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(NOW, NOW + 366 * 86_400), min_size=1, max_size=9), st.sampled_from([UTC, TORONTO]))
+def test_a_day_is_the_one_in_which_it_was(ends: list[float], calendar: Calendar) -> None:
+    days = rows_of([ended(number, end=end) for number, end in enumerate(ends)], None, calendar)["day"]
+    assert days.to_list() == [calendar.day_of(end).isoformat() for end in ends]
