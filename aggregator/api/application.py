@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from aggregator.api.access import check_access, identify
+from aggregator.api.alerts import post_alerts
 from aggregator.api.applications import list_applications
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.bounds import ClientLimits, Refuse, deadline
@@ -33,8 +34,10 @@ from aggregator.api.instrument import Observe, instrument
 from aggregator.api.jobs import get_job, list_ended_jobs
 from aggregator.api.jobscripts import post_scripts, put_script
 from aggregator.api.keys import (
+    ALERTS,
     AROUND,
     CLOCK,
+    COUNT_ALERTS,
     HISTORY,
     JOBS,
     PAGE,
@@ -45,6 +48,7 @@ from aggregator.api.keys import (
     SETTINGS,
     STORE,
     USAGE,
+    AlertKeeper,
     ApiSettings,
     Clock,
     MetricsPage,
@@ -91,6 +95,7 @@ def create_app(
     around: AroundQueries,
     scripts: ScriptQueries,
     keeper: ScriptKeeper,
+    alerts: AlertKeeper,
     settings: ApiSettings,
     page: MetricsPage,
     clock: Clock = time.time,
@@ -103,12 +108,13 @@ def create_app(
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
     lists: Sequence[ListRoute[Any]] = (),
+    count_alerts: Callable[[str, int], None] = lambda *_: None,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
     users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. lists have paths
-    of their own.
+    refuse counts by reason what is refused, count_alerts by outcome what Alertmanager sends; api_at_once says how many
+    API requests may be under way. lists have paths of their own.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
@@ -120,7 +126,7 @@ def create_app(
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
-    app[SERIES] = series
+    app[SERIES], app[ALERTS], app[COUNT_ALERTS] = series, alerts, count_alerts
     app[GIVEN] = GivenAnswers()
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
@@ -138,6 +144,7 @@ _ROUTES: Final = (
     web.get("/metrics", get_metrics),
     web.get("/api/v1/status", get_status),
     web.get("/api/v1/whoami", get_whoami),
+    web.post("/api/v1/alerts", post_alerts),
     web.get("/api/v1/clusters", list_clusters),
     web.get("/api/v1/clusters/{cluster}", get_cluster),
     web.get("/api/v1/clusters/{cluster}/applications", list_applications),

@@ -12,6 +12,7 @@ WHOAMI: Final = "whoami"
 READ: Final = "read"
 STAFF: Final = "staff"
 INGEST: Final = "ingest"
+ALERTS: Final = "alerts"
 API: Final = "api"
 # What can be open to those without an identity.
 AREAS: Final = frozenset({HEALTH, METRICS, CLUSTERS, API})
@@ -28,8 +29,10 @@ AREA_OF_ROUTE: Final[Mapping[str, str]] = MappingProxyType({
     "/metrics": METRICS,
     "/api/v1/status": STAFF,
     "/api/v1/whoami": WHOAMI,
+    "/api/v1/alerts": ALERTS,
     "/api/v1/clusters": CLUSTERS,
     _CLUSTER: CLUSTERS,
+    f"{_CLUSTER}/alerts": READ,
     f"{_CLUSTER}/applications": READ,
     f"{_CLUSTER}/jobs": READ,
     f"{_CLUSTER}/jobs/history": READ,

@@ -1,12 +1,14 @@
 """The lists of a cluster: what each shows, of which frame, and which rows an identity may see."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.alerts import read_alerts
 from aggregator.api.freshness import source_warnings
 from aggregator.api.keys import STORE
 from aggregator.api.lists import ListRoute, OfView
@@ -23,6 +25,7 @@ from aggregator.model.accounting import JobState
 from aggregator.model.jobid import JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import SEVERITIES
+from aggregator.parts.alerts.columns import ALERTS
 from aggregator.parts.waste.rules import Compiled
 
 # Columns of `jobs` that other columns are made of, or that are labels of families only.
@@ -55,7 +58,7 @@ MAX_IDS: Final = 20
 def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ListRoute[ClusterView], ...]:
     """Give the lists of a cluster's tables, those of other packages' parts too."""
     return (
-        _jobs(layout), _owners(layout, "user"), _owners(layout, "account"),
+        _jobs(layout), _owners(layout, "user"), _owners(layout, "account"), _alerts(),
         *(part_list(part.name, layout.tables[table.name]) for part in others for table in part.tables),
     )  # fmt: skip
 
@@ -117,6 +120,17 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
         listed, OfView(partial(owner_rows, of=of)),
         (lambda rights: rights.seen) if of == "user" else (lambda rights: rights.seen_accounts),
     )  # fmt: skip
+
+
+def _alerts() -> ListRoute[ClusterView]:
+    listed = Listed(
+        name="alerts", table=ALERTS,
+        order=("-last_notified_timestamp_seconds", "fingerprint", "start_timestamp_seconds"),
+        conditions={"account": in_accounts, "with_children": _nothing},
+        choices={"with_children": lambda _: _YES_NO},
+    )  # fmt: skip
+    route = _route(listed, lambda view: view.frames["alerts"], lambda rights: rights.seen)
+    return replace(route, read=read_alerts, warn=lambda _, view: view.warnings)
 
 
 def part_list(part: str, table: Table) -> ListRoute[ClusterView]:

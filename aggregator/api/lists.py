@@ -64,7 +64,8 @@ class ListRoute(Generic[V]):
 
     find gives the view that a request asks about, and what the identity sees of it; it raises ApiError where it cannot
     be answered now. sees tells which rows are shown: nothing is counted, sorted or added up before. staff are the
-    columns that only the staff has. warn says what is missing.
+    columns that only the staff has. warn says what is missing. read gives a view with what is read for one request, and
+    such an answer is made anew each time.
     """
 
     path: str
@@ -74,6 +75,7 @@ class ListRoute(Generic[V]):
     sees: Callable[[Rights, V], pl.Expr]
     warn: Callable[[web.Request, V], Iterable[str]]
     staff: frozenset[str] = frozenset()
+    read: Callable[[web.Request, V, Rights, ListQuery], Awaitable[V]] | None = None
 
     @cached_property
     def nested(self) -> OfView[V]:
@@ -98,29 +100,32 @@ class ListRoute(Generic[V]):
 def handler_of(each: ListRoute[Any]) -> Handler:
     """Make the handler of a list."""
 
-    @of_snapshot
     async def answer_page(request: web.Request) -> web.Response:
-        view, rights = each.find(request)
-        query = _query(request, each, rights)
+        view, rights, query = await _asked(request, each)
         page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
         audit(request, page.owners)
         return success_rows(request, each.listed.name, page, list(each.warn(request, view)))
 
+    answer_again = answer_page if each.read else of_snapshot(answer_page)
+
     async def answer(request: web.Request) -> web.StreamResponse:
         if not _wants_csv(request):
-            return await answer_page(request)
-        view, rights = each.find(request)
-        return await _answer_csv(request, each, _query(request, each, rights), view, rights)
+            return await answer_again(request)
+        view, rights, query = await _asked(request, each)
+        return await _answer_csv(request, each, query, view, rights)
 
     return answer
 
 
-def _query(request: web.Request, each: ListRoute[Any], rights: Rights) -> ListQuery:
+async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, ListQuery]:
+    """Give the view that a request asks about, what the identity sees of it, and what is asked."""
+    view, rights = each.find(request)
     listed = each.listed if rights.everything else each.of_others
     try:
-        return read_query(listed, ((name, value) for name, value in request.query.items() if name != FORMAT))
+        query = read_query(listed, ((name, value) for name, value in request.query.items() if name != FORMAT))
     except QueryError as error:
         raise BadData(str(error)) from error
+    return (await each.read(request, view, rights, query) if each.read else view), rights, query
 
 
 def _page(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> ListPage:
