@@ -6,6 +6,7 @@ from aiohttp import web
 
 from aggregator.api.application import add_lists, setup_routes
 from aggregator.api.areas import (
+    ALERTS,
     API,
     AREA_OF_ROUTE,
     AREAS,
@@ -47,7 +48,7 @@ def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
     setup_routes(app)
     add_lists(app, lists_of())
     assert {resource.canonical for resource in app.router.resources()} == AREA_OF_ROUTE.keys()
-    assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
+    assert set(AREA_OF_ROUTE.values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, ALERTS, WHOAMI}
 
 
 async def test_a_route_that_declares_nothing_is_the_staffs(
