@@ -24,7 +24,7 @@ MAX_RUNS: Final = 4
 async def around_of(
     request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, rights: Rights, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
-    """Give what each run's JSON gets besides, by run id: `around`, `alerts`, and an efficiency of steps for want of one.
+    """Give what each run's JSON gets besides, by run id: `around`, `alerts`, and where none was kept an efficiency.
 
     jobs has the runs' rows in their order. Nothing is read where slurmacct is known not to be `readable`.
     """

@@ -21,6 +21,8 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS
 
 Refuse = Callable[[str], None]
+# Alertmanager tells many groups at once, and sends again at once only what is answered with 5xx.
+ALERTS_PATH: Final = "/api/v1/alerts"
 _CLIENTS: Final = 10_000
 # Identities that can be served at once, when each asks for as much as it may.
 _GATE_IDENTITIES: Final = 4
@@ -113,8 +115,10 @@ class ClientLimits:
             bounds = request.app[SETTINGS].bounds
             self._allowances.take(who, bounds.requests_per_second, bounds.burst)
             return await self._answer(request, handler, who)
-        except RateLimited:
+        except RateLimited as error:
             self._refuse("rate")
+            if request.path == ALERTS_PATH:
+                raise Busy(str(error)) from error
             raise
         except Busy:
             self._refuse("busy")

@@ -15,7 +15,7 @@ from aggregator.model.alert import ALERT_COUNTS, AlertCounts, WasteAlert
 from aggregator.parts.alerts.columns import ALERTS
 from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.errors import StateError
-from aggregator.state.tables import ALERT, ALERT_REVISION, ALERT_COUNT
+from aggregator.state.tables import ALERT, ALERT_COUNT, ALERT_REVISION
 from aggregator.state.upsert import upsert
 
 # Rows per statement: the event loop gets a turn between statements.

@@ -13,6 +13,7 @@ from aggregator.api import alerts as module
 from aggregator.api.errors import BadData
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.webhook import Webhook, read_webhook
+from aggregator.config import Bounds
 from aggregator.model.accounting import JobState
 
 from .builders import JOBS, NOW, frames_of, make_job, make_run, publish_jobs
@@ -182,6 +183,17 @@ async def test_a_payload_over_the_limit_and_another_kind_are_refused(service: Se
 async def test_before_anything_is_configured_alertmanager_tries_again(service: Service) -> None:
     service.store.keep_only([], [])
     assert (await post(service, alert()))[0] == 503
+
+
+async def test_an_alertmanager_that_sends_too_much_is_asked_to_send_it_again(
+    idle_service: Service, aiohttp_client: Any
+) -> None:
+    """It gives up what is answered with 429."""
+    app = idle_service.app(bounds=Bounds.model_construct(requests_per_second=0.001, burst=2))
+    idle_service.client = client = await aiohttp_client(app)
+    answers = [await client.post(ALERTS, json=json.loads(payload(alert()))) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 503]
+    assert "Retry-After" in answers[-1].headers
 
 
 async def test_while_the_state_is_down_nothing_is_lost(
