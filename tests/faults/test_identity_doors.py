@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from aggregator.api.application import setup_routes
-from aggregator.api.areas import AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
+from aggregator.api.areas import ALERTS, AREA_OF_ROUTE, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from tests.faults.identities import ANYBODY, PROXIED, SIGNED_ON, TOKENS, configure
 from tests.scenarios.site import Site
 
@@ -22,6 +22,7 @@ MAY_ENTER: dict[str, set[str]] = {
     READ: READERS,
     STAFF: OF_THE_STAFF,
     INGEST: {"the agent"},
+    ALERTS: {"Alertmanager"},
 }
 NAMES = {"job_id": "100", "user": "ann", "account": "phys", "node": "node01", "filesystem": "project", "group": "phys",
          "project": "p", "uuid": "u"}  # fmt: skip
