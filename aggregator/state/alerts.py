@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import orjson
 import polars as pl
-from sqlalchemy import delete, false, or_, select
+from sqlalchemy import Table, delete, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aggregator import executors
@@ -99,13 +99,17 @@ async def _save(connection: AsyncConnection, cluster: str, told: Mapping[_Key, W
     revision = {"cluster": cluster, "revision": uuid4().hex}
     await connection.execute(upsert(ALERT_REVISION, connection.dialect.name), revision)
     before = await _known(connection, cluster, sorted({fingerprint for fingerprint, _ in told}))
-    rows = [_row(alert, before.get(key), now) for key, alert in sorted(told.items(), key=lambda item: item[0])]
-    statement = upsert(ALERT, connection.dialect.name, "last_notified", "resolved")
-    for begin in range(0, len(rows), CHUNK):
-        await connection.execute(statement, rows[begin : begin + CHUNK])
+    rows = [_row(told[key], before.get(key), now) for key in sorted(told)]
+    await _write(connection, ALERT, rows, "last_notified", "resolved")
     new = [alert for key, alert in told.items() if key not in before]
     await _count(connection, cluster, new, now)
     return len(new)
+
+
+async def _write(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], *replaced: str) -> None:
+    statement = upsert(table, connection.dialect.name, *replaced)
+    for begin in range(0, len(rows), CHUNK):
+        await connection.execute(statement, rows[begin : begin + CHUNK])
 
 
 async def _known(connection: AsyncConnection, cluster: str, fingerprints: Sequence[str]) -> dict[_Key, float]:
@@ -139,13 +143,10 @@ async def _count(connection: AsyncConnection, cluster: str, new: Iterable[WasteA
     for begin in range(0, len(users), CHUNK):
         rows = await connection.execute(columns.where(table.user.in_(users[begin : begin + CHUNK])))
         known.update(((row.user, row.account), (row.counts, row.until)) for row in rows)
-    written = [
+    await _write(connection, ALERT_COUNT, [
         {"cluster": cluster, "user": owner[0], "account": owner[1], **_added(*known.get(owner, ("{}", now)), more, now)}
-        for owner, more in sorted(added.items())
-    ]  # fmt: skip
-    statement = upsert(ALERT_COUNT, connection.dialect.name)
-    for begin in range(0, len(written), CHUNK):
-        await connection.execute(statement, written[begin : begin + CHUNK])
+        for owner, more in added.items()
+    ])  # fmt: skip
 
 
 def _added(counts: str, until: float, more: Counter[str], now: float) -> dict[str, Any]:
