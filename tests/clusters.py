@@ -11,6 +11,7 @@ from aggregator.engine.frame import Frames
 from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
+from aggregator.model.alert import ALERT_COUNTS, AlertCounts
 from aggregator.model.association import Associations, FairShareLevels
 from aggregator.model.energy import Prices
 from aggregator.model.job_inputs import Use, runs_of
@@ -113,7 +114,9 @@ def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     )  # fmt: skip
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
-    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names))
+    told = [(run.user, run.account, reason, 3, NOW) for run in runs for reason in ("cpu_low", "")]
+    alerts = AlertCounts("1", pl.DataFrame(told, schema=ALERT_COUNTS, orient="row"))
+    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
     return (runs_of(everything), _rich_use(runs), compile_rules(rules), *more)
 
 

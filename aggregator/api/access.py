@@ -10,12 +10,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator.api.areas import API, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
+from aggregator.api.areas import ALERTS, API, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
 from aggregator.api.audit import audit_refusal
 from aggregator.api.errors import Forbidden, Unauthorized
 from aggregator.api.identity import ANONYMOUS, OPEN, Identity, identity_of, set_identity, token_identity
 from aggregator.api.keys import CLOCK, SETTINGS, STORE, ApiSettings
 from aggregator.api.route import AREAS_OF_PATHS
+from aggregator.api.tokens.scope import ALERTS as ALERTS_SCOPE
 from aggregator.api.tokens.scope import METRICS as METRICS_SCOPE
 from aggregator.api.tokens.scope import READ_ALL, ingest, may_read
 from aggregator.api.visibility import is_staff
@@ -111,6 +112,8 @@ def _check_scope(request: web.Request, identity: Identity, area: str) -> None:
     """Raise Forbidden where an area needs a scope that the identity lacks."""
     if area == INGEST:
         _require(identity, ingest(request.match_info["cluster"]))
+    elif area == ALERTS:
+        _require(identity, ALERTS_SCOPE)
     elif area == METRICS:
         _require(identity, METRICS_SCOPE)
     elif area == READ:

@@ -15,8 +15,10 @@ from aggregator.api.errors import answer_errors
 from aggregator.api.headers import add_security_headers
 from aggregator.api.instrument import Observe, instrument
 from aggregator.api.keys import (
+    ALERTS,
     AROUND,
     CLOCK,
+    COUNT_ALERTS,
     HISTORY,
     JOBS,
     PAGE,
@@ -27,6 +29,7 @@ from aggregator.api.keys import (
     SETTINGS,
     STORE,
     USAGE,
+    AlertKeeper,
     ApiSettings,
     Clock,
     MetricsPage,
@@ -56,6 +59,7 @@ def create_app(
     around: AroundQueries,
     scripts: ScriptQueries,
     keeper: ScriptKeeper,
+    alerts: AlertKeeper,
     settings: ApiSettings,
     page: MetricsPage,
     clock: Clock = time.time,
@@ -68,12 +72,13 @@ def create_app(
     series: SeriesQueries,
     replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
     lists: Sequence[ListRoute[Any]] = (),
+    count_alerts: Callable[[str, int], None] = lambda *_: None,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
     users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused; api_at_once says how many API requests may be under way. lists have paths
-    of their own.
+    refuse counts by reason what is refused, count_alerts by outcome what Alertmanager sends; api_at_once says how many
+    API requests may be under way. lists have paths of their own.
     """
     limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
@@ -85,7 +90,7 @@ def create_app(
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
-    app[SERIES] = series
+    app[SERIES], app[ALERTS], app[COUNT_ALERTS] = series, alerts, count_alerts
     app[GIVEN] = GivenAnswers()
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)

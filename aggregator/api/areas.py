@@ -10,6 +10,7 @@ WHOAMI: Final = "whoami"
 READ: Final = "read"
 STAFF: Final = "staff"
 INGEST: Final = "ingest"
+ALERTS: Final = "alerts"
 API: Final = "api"
 # What can be open to those without an identity.
 AREAS: Final = frozenset({HEALTH, METRICS, CLUSTERS, API})

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.alerts import alerts_of
 from aggregator.api.around_representation import around_json
 from aggregator.api.keys import AROUND, CLOCK
 from aggregator.api.lookup import replica_warnings
@@ -24,19 +25,19 @@ STEPS: Final = "slurmdbd steps"
 async def around_of(
     request: web.Request, cluster: str, runs: Sequence[Run], jobs: pl.DataFrame, rights: Rights, *, readable: bool
 ) -> tuple[dict[int, Json], list[str]]:
-    """Give what each run's JSON gets besides, by run id: `around`, and an efficiency from steps where none was kept,
-    with its source.
+    """Give what each run's JSON gets besides, by run id: `around`, `alerts`, and where none was kept an efficiency.
 
     jobs has the runs' rows in their order. Nothing is read where slurmacct is known not to be `readable`.
     """
     queries, now = request.app[AROUND], request.app[CLOCK]()
     chosen = runs[-MAX_RUNS:] if readable and queries.offers(cluster) else []
-    found = await asyncio.gather(*(queries.around(run, now) for run in chosen))
-    more: dict[int, Json] = {run.run_id: {"around": None} for run in runs}
+    around_runs = asyncio.gather(*(queries.around(run, now) for run in chosen))
+    found, (alerts, missing) = await asyncio.gather(around_runs, alerts_of(request, cluster, runs[-MAX_RUNS:]))
+    more: dict[int, Json] = {run.run_id: {"around": None, "alerts": alerts.get(run.run_id)} for run in runs}
     rows = jobs.tail(len(chosen)).iter_rows(named=True)
     for run, row, around in zip(chosen, rows, found, strict=True):
-        more[run.run_id] = {"around": around_json(run, around, rights), **_efficiency(run, row, around)}
-    warnings = list(dict.fromkeys(warning for around in found for warning in around.warnings))
+        more[run.run_id] |= {"around": around_json(run, around, rights), **_efficiency(run, row, around)}
+    warnings = [*missing, *dict.fromkeys(warning for around in found for warning in around.warnings)]
     if chosen:
         warnings += replica_warnings(request, cluster)
     if 0 < len(chosen) < len(runs):

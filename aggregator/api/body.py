@@ -12,6 +12,16 @@ _ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 MIB: Final = 2**20
 
 
+async def read_json(request: web.Request, limit_mib: int) -> bytes:
+    """Read the decompressed body of a request that sends JSON.
+
+    Raises UnsupportedMediaType for another Content-Type, and what `read_body` does.
+    """
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType(f'Content-Type: must be application/json, got "{request.content_type[:100]}"')
+    return await read_body(request, limit_mib)
+
+
 async def read_body(request: web.Request, limit_mib: int) -> bytes:
     """Read the decompressed body.
 

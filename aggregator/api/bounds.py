@@ -20,6 +20,8 @@ from aggregator.api.identity import identity_of
 from aggregator.api.keys import SETTINGS
 
 Refuse = Callable[[str], None]
+# Alertmanager tells many groups at once, and sends again at once only what is answered with 5xx.
+ALERTS_PATH: Final = "/api/v1/alerts"
 _CLIENTS: Final = 10_000
 # Identities that can be served at once, when each asks for as much as it may.
 _GATE_IDENTITIES: Final = 4
@@ -30,7 +32,7 @@ _CLIENT_RATIO: Final = 0.25
 # By the last part of a route, what is read for this one request: each kind has a gate of its own, so that a Prometheus
 # that hangs holds up graphs only. What the snapshot answers is not expensive.
 _GRAPHS: Final = frozenset({"applications", "series"})
-_ROWS: Final = frozenset({"events", "history", "script", "usage", "reservations", "{job_id}"})
+_ROWS: Final = frozenset({"alerts", "events", "history", "script", "usage", "reservations", "{job_id}"})
 
 
 def client_key(request: web.Request) -> str:
@@ -112,8 +114,10 @@ class ClientLimits:
             bounds = request.app[SETTINGS].bounds
             self._allowances.take(who, bounds.requests_per_second, bounds.burst)
             return await self._answer(request, handler, who)
-        except RateLimited:
+        except RateLimited as error:
             self._refuse("rate")
+            if request.path == ALERTS_PATH:
+                raise Busy(str(error)) from error
             raise
         except Busy:
             self._refuse("busy")

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from aiohttp import web
 
+from aggregator.api.alerts import read_alerts
 from aggregator.api.areas import READ, STAFF
 from aggregator.api.freshness import source_warnings
 from aggregator.api.keys import STORE
@@ -25,6 +26,7 @@ from aggregator.model.accounting import JobState
 from aggregator.model.jobid import JobId, JobIdError, parse_job_id
 from aggregator.model.view import ClusterView
 from aggregator.model.waste import SEVERITIES
+from aggregator.parts.alerts.columns import ALERTS
 from aggregator.parts.jobs.columns import FACTS, JOBS
 from aggregator.parts.waste.rules import Compiled
 
@@ -61,7 +63,7 @@ MAX_IDS: Final = 20
 def cluster_lists(layout: Layout, others: Sequence[Part] = ()) -> tuple[ListRoute[ClusterView], ...]:
     """Give the lists of a cluster's tables, those of other packages' parts too."""
     return (
-        _jobs(layout), _owners(layout, "user"), _owners(layout, "account"),
+        _jobs(layout), _owners(layout, "user"), _owners(layout, "account"), _alerts(),
         *(part_list(part.name, layout.tables[table.name]) for part in others for table in part.tables),
     )  # fmt: skip
 
@@ -125,6 +127,17 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
         listed, OfView(partial(owner_rows, of=of)),
         (lambda rights: rights.seen) if of == "user" else (lambda rights: rights.seen_accounts),
     )  # fmt: skip
+
+
+def _alerts() -> ListRoute[ClusterView]:
+    listed = Listed(
+        name="alerts", table=ALERTS,
+        order=("-last_notified_timestamp_seconds", "fingerprint", "start_timestamp_seconds"),
+        conditions={"account": in_accounts, "with_children": _nothing},
+        choices={"with_children": lambda _: _YES_NO},
+    )  # fmt: skip
+    route = _route(listed, lambda view: view.frames["alerts"], lambda rights: rights.seen)
+    return replace(route, read=read_alerts, warn=lambda *_: ())
 
 
 def part_list(part: str, table: Table) -> ListRoute[ClusterView]:

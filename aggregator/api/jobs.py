@@ -7,6 +7,7 @@ import polars as pl
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.alerts import AlertShown
 from aggregator.api.answer import row
 from aggregator.api.around import around_of
 from aggregator.api.around_representation import AroundShown
@@ -43,6 +44,7 @@ class RunMore(TypedDict):
     waste: list[FindingShown]
     not_judged: list[NotJudgedShown]
     around: AroundShown | None
+    alerts: list[AlertShown] | None
 
 
 class Job(TypedDict):

@@ -86,7 +86,7 @@ def _read_script(item: dict[str, Any]) -> tuple[ScriptRecord, bytes]:
     try:
         script = msgspec.convert(item, _Script)
     except msgspec.ValidationError as error:
-        raise ValueError(_reword(str(error))) from None
+        raise ValueError(reword(str(error), "the script")) from None
     content = _decode(script.content_base64)
     digest = hashlib.sha256(content).hexdigest()
     if digest != script.sha256:
@@ -112,10 +112,10 @@ def _decode(text: str) -> bytes:
     return content
 
 
-def _reword(error: str) -> str:
-    """Put the field first: msgspec writes ``Expected `int`, got `str` - at `$.job_id```."""
+def reword(error: str, what: str) -> str:
+    """Put the field first: msgspec writes ``Expected `int`, got `str` - at `$.job_id```; what is the whole object."""
     text, _, place = error.partition(" - at `$.")
-    return f"{place.rstrip('`')}: {text[:1].lower()}{text[1:]}" if place else text.replace("Object", "the script", 1)
+    return f"{place.rstrip('`')}: {text[:1].lower()}{text[1:]}" if place else text.replace("Object", what, 1)
 
 
 def _short(value: object) -> object:

@@ -9,9 +9,9 @@ from aiohttp import web
 from aggregator import executors
 from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit_change
-from aggregator.api.body import read_body
+from aggregator.api.body import read_body, read_json
 from aggregator.api.envelope import success
-from aggregator.api.errors import BadData, TryAgain, UnsupportedMediaType
+from aggregator.api.errors import BadData, TryAgain
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobscript_batch import MAX_SCRIPT_MIB, Batch, read_batch
 from aggregator.api.keys import CLOCK, SCRIPT_KEEPER, STORE
@@ -63,9 +63,7 @@ class Delivered(TypedDict):
 async def post_scripts(request: web.Request) -> web.Response:
     """Keep a batch of scripts; tell for each whether it was kept or what is wrong with it."""
     cluster = _cluster(request)
-    if request.content_type != "application/json":
-        raise UnsupportedMediaType(f'Content-Type: must be application/json, got "{request.content_type[:100]}"')
-    body = await read_body(request, MAX_BATCH_MIB)
+    body = await read_json(request, MAX_BATCH_MIB)
     # Hashing and decoding 16 MiB would hold up every other request.
     batch: Batch = await executors.run(executors.ANSWERS, read_batch, body)
     await to_the_end(_save(request, cluster, batch.scripts, lambda _: f"stored, {len(batch.rejected)} more rejected"))

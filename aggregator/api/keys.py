@@ -1,9 +1,10 @@
 """The things that handlers find in the application, each under a typed key."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import polars as pl
 from aiohttp import web
 
 from aggregator.api.identity import ClientCertificates, TrustedProxy
@@ -11,6 +12,7 @@ from aggregator.api.jwt import AccessTokens
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.config import Bounds
+from aggregator.model.alert import WasteAlert
 from aggregator.model.script import ScriptRecord
 from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
@@ -63,6 +65,30 @@ class ScriptKeeper(Protocol):
         ...
 
 
+class AlertKeeper(Protocol):
+    """Where alerts are kept."""
+
+    async def save(self, alerts: Sequence[WasteAlert], now: float) -> int:
+        """Keep what people are told now, all of it or nothing; give how many alerts are new.
+
+        Raises StateError.
+        """
+        ...
+
+    async def newest(
+        self,
+        cluster: str,
+        most: int,
+        wanted: Mapping[str, Collection[Any]],
+        seen: tuple[str | None, Collection[str]] | None = None,
+    ) -> pl.DataFrame:
+        """Give the alerts of which people were told last, with these values, of a user or accounts that are seen.
+
+        Raises StateError.
+        """
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
@@ -107,6 +133,9 @@ SERIES = web.AppKey("series", SeriesQueries)
 USAGE = web.AppKey("usage", UsageQueries)
 REPLICAS = web.AppKey[Mapping[str, ReplicaNotes]]("replicas")
 SCRIPT_KEEPER = web.AppKey[ScriptKeeper]("script_keeper")
+ALERTS = web.AppKey[AlertKeeper]("alerts")
+# Counts alerts by what became of them.
+COUNT_ALERTS = web.AppKey[Callable[[str, int], None]]("count_alerts")
 SETTINGS = web.AppKey("settings", ApiSettings)
 PAGE = web.AppKey[MetricsPage]("page")
 CLOCK = web.AppKey[Clock]("clock")

@@ -46,8 +46,8 @@ class Framed(Protocol):
 V = TypeVar("V", bound=Framed)
 
 
-# Give the view with what is read for a request, and what of it is missing.
-Read = Callable[[web.Request, V], Awaitable[tuple[V, Sequence[str]]]]
+# Gives the view with what is read for a request, and what of it is missing.
+Read = Callable[[web.Request, V, Rights, ListQuery | None], Awaitable[tuple[V, Sequence[str]]]]
 
 
 class OfView(Generic[V]):
@@ -73,7 +73,7 @@ class ListRoute(Generic[V]):
     find gives the view that a request asks about, and what the identity sees of it; it raises ApiError where it cannot
     be answered now. sees tells which rows are shown: nothing is counted, sorted or added up before. staff are the
     columns that only the staff has; area tells who may ask at all. warn says what is missing. read gives the view with
-    what is read for requests only, and what is missing of that.
+    what is read for one request, and what is missing of that; such an answer is made anew each time.
     """
 
     path: str
@@ -92,9 +92,15 @@ class ListRoute(Generic[V]):
         Raises ApiError, FetchError.
         """
         view, rights = self.find(request)
+        return await self.completed(request, view, rights, None)
+
+    async def completed(
+        self, request: web.Request, view: V, rights: Rights, query: ListQuery | None
+    ) -> tuple[V, Rights, list[str]]:
+        """Read what is not in the view, for what is asked of the list, if anything is."""
         warnings = list(self.warn(request, view))
         if self.read:
-            view, more = await self.read(request, view)
+            view, more = await self.read(request, view, rights, query)
             warnings += more
         return view, rights, warnings
 
@@ -146,8 +152,7 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     """Make the handler of a list."""
 
     async def answer_page(request: web.Request) -> web.Response:
-        view, rights, warnings = await each.look(request)
-        query = _query(request, each, rights)
+        view, rights, warnings, query = await _asked(request, each)
         page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
         audit(request, page.owners)
         return success_rows(request, each.listed.name, page, warnings)
@@ -158,16 +163,18 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         if not wants_csv(request):
             return await page(request)
-        view, rights, warnings = await each.look(request)
-        query = _query(request, each, rights)
+        view, rights, warnings, query = await _asked(request, each)
         pieces, owners = await executors.run(executors.ANSWERS, _pieces, each, query, view, rights)
         return await send_csv(request, view.name, each.listed.name, pieces, owners, warnings)
 
     return answer
 
 
-def _query(request: web.Request, each: ListRoute[Any], rights: Rights) -> ListQuery:
-    return asked_of(request, each.of(rights))
+async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, list[str], ListQuery]:
+    """Give the view that a request asks about, what the identity sees of it, what is missing, and what is asked."""
+    view, rights = each.find(request)
+    query = asked_of(request, each.of(rights))
+    return *await each.completed(request, view, rights, query), query
 
 
 def asked_of(request: web.Request, listed: Listed) -> ListQuery:

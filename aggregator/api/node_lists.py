@@ -110,7 +110,7 @@ def _joined(view: ClusterView) -> pl.DataFrame:
     return add_columns(view.frames["nodes"], view.frames["node_energy"], on="node")
 
 
-async def _read_states(request: web.Request, view: ClusterView) -> tuple[ClusterView, Sequence[str]]:
+async def _read_states(request: web.Request, view: ClusterView, *_: object) -> tuple[ClusterView, Sequence[str]]:
     """Add the nodes' states, with reasons from slurmdbd; when that fails, say so and go on without."""
     at = request.app[CLOCK]() // _STATE_SECONDS * _STATE_SECONDS
     nodes = view.frames["nodes"]
@@ -126,7 +126,7 @@ async def _read_states(request: web.Request, view: ClusterView) -> tuple[Cluster
     return replace(view, frames={**view.frames, "nodes": with_states(nodes, events)}), warnings
 
 
-async def _read_reservations(request: web.Request, view: ClusterView) -> tuple[ClusterView, Sequence[str]]:
+async def _read_reservations(request: web.Request, view: ClusterView, *_: object) -> tuple[ClusterView, Sequence[str]]:
     found = await request.app[AROUND].reservations(view.cluster, request.app[CLOCK]())
     if found is None:
         raise NotFound(f'cluster "{view.cluster}": slurmdbd\'s reservations are not there, or not granted')

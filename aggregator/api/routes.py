@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from aggregator.api.alerts import Counted, post_alerts
 from aggregator.api.applications import Applications, list_applications
-from aggregator.api.areas import CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
+from aggregator.api.areas import ALERTS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from aggregator.api.cloud import (
     Clouds,
     get_cloud_series,
@@ -109,6 +110,7 @@ ROUTES: Final = (
     _get("/docs", get_reference, HEALTH),
     _get("/metrics", get_metrics, METRICS,
          Parameter(name="collect[]", help="Groups of families, all by default.", repeatable=True)),
+    Route(method="POST", path="/api/v1/alerts", handler=post_alerts, area=ALERTS, answer=(Counted,)),
     _get("/api/v1/status", get_status, STAFF, answer=(Status,)),
     _get("/api/v1/whoami", get_whoami, WHOAMI, answer=(Whoami,)),
     _get("/api/v1/clusters", list_clusters, CLUSTERS, answer=(Clusters,)),

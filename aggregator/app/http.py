@@ -85,6 +85,7 @@ def _runner(
         service.around,
         service.scripts,
         service.state.scripts,
+        service.state.alerts,
         settings,
         service.page,
         observe=service.metrics.observe_request,
@@ -95,6 +96,7 @@ def _runner(
         refuse=doors.refuse,
         api_at_once=lambda: doors.places() // 2,
         lists=lists,
+        count_alerts=service.metrics.count_alerts,
     )
     app.middlewares.insert(0, doors.track)
     return web.AppRunner(

@@ -5,7 +5,7 @@ from typing import Final
 
 from aggregator.engine.column import Listing
 from aggregator.engine.part import Layout, Part
-from aggregator.parts import accounts, cloud, energy, gauges, jobs, lustre, nodes, owners, storage, waste
+from aggregator.parts import accounts, alerts, cloud, energy, gauges, jobs, lustre, nodes, owners, storage, waste
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 
 _GAUGES: Final = gauges.part_of(column for each in JOB_GAUGES.values() for gauge in each for column in gauge.columns)
@@ -19,6 +19,7 @@ _OF_CLUSTERS: Final = (
     nodes.PART,
     owners.PART,
     accounts.PART,
+    alerts.PART,
 )
 CLUSTERS: Final = Layout("cluster", _OF_CLUSTERS)
 FILESYSTEMS: Final = Layout("filesystem", (storage.PART,))

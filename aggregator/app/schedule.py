@@ -23,6 +23,7 @@ from aggregator.parts.jobs.settings import JOB_NAME_BYTES, JobSettings
 from aggregator.parts.nodes.settings import NodeSettings
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.parts.waste.rules import Compiled, compile_rules
+from aggregator.refresh.alerts import AlertFeed
 from aggregator.refresh.cluster import ClusterRefresher
 from aggregator.refresh.fetch import Believe, Feed, Fetches, believe_all
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
@@ -239,6 +240,7 @@ def _cluster(
             ledger,
             usage,
             lustre,
+            AlertFeed(name, outlets.state.alerts),
             *(_feed(each, name, timing, outlets, _BELIEVE.get(each.name, believe_all)) for each in sources.inputs),
             *(_feed(each, name, brief, outlets) for of in sources.parts.values() for each in of),
         ),

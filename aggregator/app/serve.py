@@ -50,7 +50,11 @@ def timing_of(config: Config, clusters: Layout = CLUSTERS) -> Timing:
         interval=config.refresh.interval,
         stale_after=config.refresh.stale_after,
         stalled_after=config.refresh.stalled_after,
-        retention=Retention(summaries=config.state.summary_retention, scripts=config.state.script_retention),
+        retention=Retention(
+            summaries=config.state.summary_retention,
+            scripts=config.state.script_retention,
+            alerts=config.state.alert_retention,
+        ),
         fair_share=fair_share,
         rules=compile_rules(config.waste_rules, config.waste_exemptions, fair_share),
         prices=_prices(config.energy),

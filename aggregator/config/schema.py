@@ -83,6 +83,7 @@ class State(PasswordSection):
     url: StateUrl = DatabaseUrl("sqlite:////var/lib/hpc-aggregator/state.db")
     summary_retention: Interval = parse_duration("5y")
     script_retention: Interval = parse_duration("1y")
+    alert_retention: Interval = parse_duration("1y")
     tls: Tls | None = None
 
 

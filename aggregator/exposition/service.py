@@ -22,6 +22,8 @@ REFUSALS = (
     "evicted", "paused", "no_descriptor", "header_timeout", "slow_reader", "handshake", "request_timeout", "rate",
     "busy", "host", "origin", "malformed",
 )  # fmt: skip
+# What becomes of an alert of the webhook.
+ALERT_OUTCOMES = ("new", "known", "ignored", "truncated", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,12 @@ class ServiceMetrics:
         )  # fmt: skip
         for reason in REFUSALS:
             self._http_refused.labels(reason)
+        self._alerts = Counter(
+            f"{_PREFIX}_alerts", "Alerts that Alertmanager has sent, by what became of them (docs/waste.md).",
+            ("outcome",), registry=self.registry,
+        )  # fmt: skip
+        for outcome in ALERT_OUTCOMES:
+            self._alerts.labels(outcome)
         self._stage_seconds: dict[tuple[str, ...], float] = {}
 
     def observe_stage(self, cluster: str, filesystem: str, stage: str, seconds: float) -> None:
@@ -102,6 +110,10 @@ class ServiceMetrics:
     def count_refused(self, reason: str) -> None:
         """Count one connection or request that was turned away."""
         self._http_refused.labels(reason).inc()
+
+    def count_alerts(self, outcome: str, count: int) -> None:
+        """Count alerts of the webhook."""
+        self._alerts.labels(outcome).inc(count)
 
     def watch_http(self, connections: Callable[[], int], in_flight: Callable[[], int]) -> None:
         """Show how many connections are open, and how many requests are being answered, at each scrape."""

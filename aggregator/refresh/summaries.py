@@ -43,8 +43,8 @@ class SummaryStore(Protocol):
         """
         ...
 
-    async def prune(self, before: float, scripts_before: float) -> int:
-        """Delete the summaries of runs that ended, and the scripts that came, before then.
+    async def prune(self, before: float, scripts_before: float, alerts_before: float) -> int:
+        """Delete the summaries of runs that ended, the scripts that came and the alerts last told before then.
 
         Raises StateError.
         """
@@ -57,6 +57,7 @@ class Retention:
 
     summaries: float = 5 * 365 * 86_400.0
     scripts: float = 365 * 86_400.0
+    alerts: float = 365 * 86_400.0
 
 
 class SummaryKeeper:
@@ -97,7 +98,8 @@ class SummaryKeeper:
 
     async def _prune(self, at: float) -> None:
         if at - self._pruned >= PRUNE_SECONDS:
-            await self._store.prune(at - self.retention.summaries, at - self.retention.scripts)
+            kept = self.retention
+            await self._store.prune(at - kept.summaries, at - kept.scripts, at - kept.alerts)
             self._pruned = at
 
     def _tell(self, at: float, rows: int, seconds: float, error: str) -> None:

@@ -147,7 +147,7 @@ class Database:
         self._is_damaged = False
         _log.error(
             "the state was damaged and begins anew: file=%s kept=%s lost=%s",
-            file, kept.name, "summaries and scripts of ended jobs, and energy totals older than energy.backfill",
+            file, kept.name, "alerts, summaries and scripts of ended jobs, energy totals older than energy.backfill",
         )  # fmt: skip
 
     async def _dispose(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from aggregator import executors
 from aggregator.config import State
 from aggregator.parts.jobs.kept import KEPT
+from aggregator.state.alerts import AlertStore, prune_alerts
 from aggregator.state.database import BUSY_SECONDS, READ_SECONDS, Database
 from aggregator.state.ledger import LedgerStore
 from aggregator.state.scripts import ScriptStore, prune_scripts
@@ -30,6 +31,7 @@ class StateStore:
         self._database = Database(state, busy_seconds)
         self.ledger = LedgerStore(self._database)
         self.scripts = ScriptStore(self._database)
+        self.alerts = AlertStore(self._database)
 
     async def open(self) -> None:
         """Create and migrate the tables.
@@ -92,15 +94,16 @@ class StateStore:
                 found.update((run_id, text) for run_id, text in await connection.execute(columns.where(chunk)))
         return await executors.run(executors.STATE, _read, cluster, found)
 
-    async def prune(self, before: float, scripts_before: float) -> int:
-        """Delete what is kept of runs that ended, and the scripts that came, before these epoch times; count both.
+    async def prune(self, before: float, scripts_before: float, alerts_before: float) -> int:
+        """Delete what is kept of runs that ended, scripts that came and alerts that were last told before; count all.
 
-        Raises StateError.
+        Times are epoch seconds. Raises StateError.
         """
         await self.ledger.prune(before)
         async with self._database.transaction() as connection:
             deleted = await connection.execute(delete(JOB_SUMMARY).where(JOB_SUMMARY.c.ended < before))
-            return deleted.rowcount + await prune_scripts(connection, scripts_before)
+            scripts = await prune_scripts(connection, scripts_before)
+            return deleted.rowcount + scripts + await prune_alerts(connection, alerts_before)
 
 
 def _row(cluster: str, row: Row) -> dict[str, Any]:

@@ -53,10 +53,13 @@ class Name(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Replace what cannot be stored and cut to the column's length."""
-        if value is None:
-            return None
-        return value.encode("utf-8", "replace").decode().replace("\0", "?")[:NAME_LENGTH]
+        """Make it storable."""
+        return None if value is None else storable(value)
+
+
+def storable(name: str) -> str:
+    """Replace what cannot be stored, and cut to a column's length."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "?")[:NAME_LENGTH]
 
 
 METADATA = MetaData()
@@ -144,5 +147,44 @@ JOB_SCRIPT = Table(
     Column("received", Double, nullable=False),
     Index("job_script_sha256", "sha256"),
     Index("job_script_received", "received"),
+    **_MYSQL,
+)
+
+# Whoever writes alerts of a cluster writes its row first, which keeps others out until the transaction ends.
+ALERT_REVISION = Table(
+    "alert_revision",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("revision", String(32), nullable=False),
+    **_MYSQL,
+)
+ALERT = Table(
+    "alert",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("start", Double, primary_key=True),
+    Column("job_id", BigInteger),
+    Column("user", Name, nullable=False),
+    Column("account", Name),
+    Column("reason", Name),
+    Column("severity", Name),
+    Column("first_notified", Double, nullable=False),
+    Column("last_notified", Double, nullable=False),
+    Column("resolved", Double),
+    Index("alert_job_id", "cluster", "job_id"),
+    Index("alert_user", "cluster", "user"),
+    Index("alert_last_notified", "last_notified"),
+    **_MYSQL,
+)
+# counts is JSON: alerts by reason.
+ALERT_COUNT = Table(
+    "alert_count",
+    METADATA,
+    Column("cluster", Name, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("account", Name, primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("counts", Text, nullable=False),
     **_MYSQL,
 )

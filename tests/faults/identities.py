@@ -19,6 +19,7 @@ TOKENS: dict[str, tuple[list[str], str | None]] = {
     "a portal": (["read:all"], None),
     "the agent": (["ingest:{cluster}"], None),
     "another cluster's agent": (["ingest:elsewhere"], None),
+    "Alertmanager": (["alerts"], None),
 }
 SIGNED_ON: dict[str, dict[str, Any]] = {
     "a user of the single sign-on": {},

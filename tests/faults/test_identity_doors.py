@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from aggregator.api.application import setup_routes
-from aggregator.api.areas import CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
+from aggregator.api.areas import ALERTS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from aggregator.api.route import AREAS_OF_PATHS
 from aggregator.app.lists import lists_of
 from tests.faults.identities import ANYBODY, PROXIED, SIGNED_ON, TOKENS, configure
@@ -24,6 +24,7 @@ MAY_ENTER: dict[str, set[str]] = {
     READ: READERS,
     STAFF: OF_THE_STAFF,
     INGEST: {"the agent"},
+    ALERTS: {"Alertmanager"},
 }
 NAMES = {"job_id": "100", "user": "ann", "account": "phys", "node": "node01", "filesystem": "project", "group": "phys",
          "project": "p", "uuid": "u"}  # fmt: skip

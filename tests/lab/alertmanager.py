@@ -53,9 +53,9 @@ class AlertmanagerServer:
     def stop(self) -> None:
         self.daemon.stop()
 
-    def send(self, *labels: Mapping[str, str]) -> None:
-        """Raise alerts with these labels, as a Prometheus does."""
-        body = json.dumps([{"labels": dict(each)} for each in labels]).encode()
+    def send(self, *labels: Mapping[str, str], **more: str) -> None:
+        """Raise alerts with these labels, as a Prometheus does; *more* are other fields, such as endsAt."""
+        body = json.dumps([{"labels": dict(each), **more} for each in labels]).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, headers, method="POST")
         with self._opener.open(request, timeout=30):

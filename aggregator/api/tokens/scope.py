@@ -8,9 +8,10 @@ from aggregator.model.clustername import is_cluster_name
 METRICS: Final = "metrics"
 READ_ALL: Final = "read:all"
 READ_OWN: Final = "read:own"
+ALERTS: Final = "alerts"
 _ACCOUNT: Final = "read:account:"
 _INGEST: Final = "ingest:"
-KNOWN: Final = f"{METRICS}, {READ_ALL}, {READ_OWN}, {_ACCOUNT}ACCOUNT, {_INGEST}CLUSTER"
+KNOWN: Final = f"{METRICS}, {READ_ALL}, {READ_OWN}, {_ACCOUNT}ACCOUNT, {_INGEST}CLUSTER, {ALERTS}"
 _SHOWN = 100
 
 
@@ -52,4 +53,4 @@ def _is_known(scope: str) -> bool:
         return bool(account) and account.isprintable() and not any(letter in account for letter in ' ,$"')
     if scope.startswith(_INGEST):
         return is_cluster_name(scope.removeprefix(_INGEST))
-    return scope in (METRICS, READ_ALL, READ_OWN)
+    return scope in (METRICS, READ_ALL, READ_OWN, ALERTS)

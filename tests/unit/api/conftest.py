@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class Service:
     page: FakePage = field(default_factory=FakePage)
     lists: Sequence[ListRoute[Any]] = lists_of()
     now: float = NOW
+    counted: Counter[str] = field(default_factory=Counter)
     client: TestClient[web.Request, web.Application] | None = None
 
     def app(self, users: Mapping[str, str] | None = None, **settings: Any) -> web.Application:
@@ -60,12 +62,15 @@ class Service:
         history = HistoryQueries({"narval": self.history})
         around = AroundQueries(queries, {"narval": self.around})
         return create_app(
-            self.store, queries, history, around, scripts, self.state.scripts, make_settings(**settings), self.page,
-            lambda: self.now, users=users,
+            self.store, queries, history, around, scripts, self.state.scripts, self.state.alerts,
+            make_settings(**settings), self.page, lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
             series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
-            replicas=self.replicas, lists=self.lists,
+            replicas=self.replicas, lists=self.lists, count_alerts=self.count_alerts,
         )  # fmt: skip
+
+    def count_alerts(self, outcome: str, count: int) -> None:
+        self.counted[outcome] += count
 
     async def get(self, path: str, **request: Any) -> ClientResponse:
         assert self.client is not None

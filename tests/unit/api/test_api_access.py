@@ -6,6 +6,7 @@ from aiohttp import web
 
 from aggregator.api.application import setup_routes
 from aggregator.api.areas import (
+    ALERTS,
     API,
     AREAS,
     CLUSTERS,
@@ -46,7 +47,7 @@ def test_every_route_declares_its_area_and_no_other_is_declared() -> None:
     app = web.Application()
     setup_routes(app, lists_of())
     assert {resource.canonical for resource in app.router.resources()} == app[AREAS_OF_PATHS].keys()
-    assert set(app[AREAS_OF_PATHS].values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, WHOAMI}
+    assert set(app[AREAS_OF_PATHS].values()) == {HEALTH, METRICS, CLUSTERS, READ, STAFF, INGEST, ALERTS, WHOAMI}
 
 
 async def test_a_route_that_declares_nothing_is_the_staffs(

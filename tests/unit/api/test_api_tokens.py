@@ -127,6 +127,7 @@ READ = [JOBS, f"{JOBS}/101", "/api/v1/storage"]
         ("read:account:def-kim", {*READ}),
         ("metrics", {"/metrics"}),
         ("ingest:narval", set()),
+        ("alerts", set()),
     ],
 )
 async def test_a_scope_lets_read_what_it_says_and_no_more(connect: Any, file: Path, scope: str, lets: set[str]) -> None:

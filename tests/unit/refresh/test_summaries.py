@@ -20,7 +20,7 @@ class Store:
 
     def __init__(self) -> None:
         self.saved: list[list[int]] = []
-        self.pruned: list[tuple[float, float]] = []
+        self.pruned: list[tuple[float, ...]] = []
         self.error: StateError | None = None
         self.hang = False
         self.begun = 0
@@ -38,8 +38,8 @@ class Store:
             raise self.error
         self.saved.append(ended["run_id"].to_list())
 
-    async def prune(self, before: float, scripts_before: float) -> int:
-        self.pruned.append((before, scripts_before))
+    async def prune(self, *before: float) -> int:
+        self.pruned.append(before)
         return 0
 
 
@@ -84,17 +84,17 @@ async def test_a_state_that_hangs_does_not_hold_up_the_refresh(monkeypatch: pyte
     assert told[-1].error == "state.url: no answer within 0.01 s"
 
 
-async def test_old_summaries_and_scripts_are_deleted_once_an_hour() -> None:
+async def test_old_summaries_scripts_and_alerts_are_deleted_once_an_hour() -> None:
     store = Store()
-    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0), lambda status: None)
+    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0, alerts=20.0), lambda status: None)
     for at in (NOW, NOW + 60, NOW + 3600):
         await keeper.keep(view(at=at))
-    assert store.pruned == [(NOW - 100, NOW - 50), (NOW + 3500, NOW + 3550)]
+    assert store.pruned == [(NOW - 100, NOW - 50, NOW - 20), (NOW + 3500, NOW + 3550, NOW + 3580)]
 
 
 async def test_a_clock_that_jumps_ahead_deletes_nothing() -> None:
     """slurmdbd's newest event is older than our clock says."""
     store = Store()
-    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0), lambda status: None)
+    keeper = SummaryKeeper(store, Retention(summaries=100.0, scripts=50.0, alerts=20.0), lambda status: None)
     await keeper.keep(view(job(1), at=NOW + 1e9))
-    assert store.pruned == [(NOW - 5 - 100, NOW - 5 - 50)]
+    assert store.pruned == [(NOW - 5 - 100, NOW - 5 - 50, NOW - 5 - 20)]

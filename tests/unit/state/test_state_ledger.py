@@ -151,7 +151,7 @@ async def test_no_runs_are_asked_for_without_ids(store: StateStore) -> None:
 
 async def test_pruning_takes_old_runs_and_leaves_the_counters(store: StateStore) -> None:
     await store.ledger.save("narval", LEDGER, None)
-    await store.prune(995.0, 0.0)
+    await store.prune(995.0, 0.0, 0.0)
     loaded = await store.ledger.load("narval", HOUR)
 
     assert loaded is not None

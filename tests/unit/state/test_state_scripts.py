@@ -87,17 +87,17 @@ async def test_old_scripts_are_deleted_and_the_contents_that_nothing_refers_to(
     shared, own = "a" * 64, "b" * 64
     await store.scripts.save("narval", [(record(1, sha256=shared), b"x"), (record(2, sha256=own), b"y")], NOW)
     await store.scripts.save("narval", [(record(3, sha256=shared), b"x")], NOW + 100)
-    assert await store.prune(0.0, NOW + 50) == 2
+    assert await store.prune(0.0, NOW + 50, 0.0) == 2
     assert await count(database) == (1, 1)
     assert await store.scripts.content(shared) == b"x"
     assert await store.scripts.content(own) is None
-    assert await store.prune(0.0, NOW + 50) == 0
+    assert await store.prune(0.0, NOW + 50, 0.0) == 0
 
 
 async def test_a_script_that_is_delivered_again_is_kept_longer(store: StateStore, database: Database) -> None:
     await store.scripts.save("narval", [(record(), b"x")], NOW)
     await store.scripts.save("narval", [(record(), b"x")], NOW + 100)
-    await store.prune(0.0, NOW + 50)
+    await store.prune(0.0, NOW + 50, 0.0)
     assert await count(database) == (1, 1)
 
 

@@ -27,7 +27,7 @@ async def test_saving_again_replaces(store: StateStore) -> None:
     )
 
     assert known(await store.summaries("narval", {1})) == {1: {"used_cpus": 8.0}}
-    assert await store.prune(100.0, 0.0) == 1
+    assert await store.prune(100.0, 0.0, 0.0) == 1
 
 
 async def test_saving_nothing_does_nothing(store: StateStore) -> None:
@@ -64,10 +64,10 @@ async def test_prune_keeps_what_ended_at_the_boundary(store: StateStore) -> None
         ended(make_job(1, end=99.999), make_job(2, end=100.0), make_job(3, end=1.7e9 + 0.25)),
     )
 
-    assert await store.prune(100.0, 0.0) == 1
+    assert await store.prune(100.0, 0.0, 0.0) == 1
     assert set(known(await store.summaries("narval", [1, 2, 3]))) == {2, 3}
-    assert await store.prune(1.7e9 + 0.25, 0.0) == 1
-    assert await store.prune(1.7e9 + 0.25, 0.0) == 0
+    assert await store.prune(1.7e9 + 0.25, 0.0, 0.0) == 1
+    assert await store.prune(1.7e9 + 0.25, 0.0, 0.0) == 0
 
 
 async def test_many_runs_are_saved_and_read_at_once(store: StateStore) -> None:
