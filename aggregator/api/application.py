@@ -21,6 +21,7 @@ from aggregator.api.cloud import (
 )
 from aggregator.api.clusters import get_cluster, list_clusters
 from aggregator.api.errors import answer_errors
+from aggregator.api.explain import get_explanation
 from aggregator.api.filesystem_series import get_filesystem_series
 from aggregator.api.groups import (
     get_group,
@@ -53,7 +54,7 @@ from aggregator.api.keys import (
 )
 from aggregator.api.landing import get_landing
 from aggregator.api.limits import list_qos
-from aggregator.api.lists import ListRoute, handler_of
+from aggregator.api.lists import LISTS, ListRoute, handler_of
 from aggregator.api.metrics import get_metrics
 from aggregator.api.nodes import (
     get_node,
@@ -120,7 +121,7 @@ def create_app(
     app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
     app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
-    app[SERIES] = series
+    app[SERIES], app[LISTS] = series, lists
     app[GIVEN] = GivenAnswers()
     app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
@@ -143,6 +144,7 @@ _ROUTES: Final = (
     web.get("/api/v1/clusters/{cluster}/applications", list_applications),
     web.get("/api/v1/clusters/{cluster}/jobs/history", list_ended_jobs),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}", get_job),
+    web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/explain", get_explanation),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/script", get_script),
     web.get("/api/v1/clusters/{cluster}/jobs/{job_id}/series", get_job_series),
     web.post("/api/v1/clusters/{cluster}/jobscripts", post_scripts),

@@ -34,6 +34,7 @@ AREA_OF_ROUTE: Final[Mapping[str, str]] = MappingProxyType({
     f"{_CLUSTER}/jobs": READ,
     f"{_CLUSTER}/jobs/history": READ,
     f"{_CLUSTER}/jobs/{{job_id}}": READ,
+    f"{_CLUSTER}/jobs/{{job_id}}/explain": READ,
     f"{_CLUSTER}/jobs/{{job_id}}/script": READ,
     f"{_CLUSTER}/jobs/{{job_id}}/series": READ,
     f"{_CLUSTER}/jobscripts": INGEST,

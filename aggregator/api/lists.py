@@ -1,6 +1,6 @@
 """Every list: one grammar, answered from a frame as JSON, page by page, or as CSV, whole."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -93,6 +93,10 @@ class ListRoute(Generic[V]):
     def seen(self, rights: Rights, view: V) -> pl.Expr | None:
         """Tell which rows an identity may see; None for all."""
         return None if rights.everything else self.sees(rights, view)
+
+
+# Every list of the service.
+LISTS: Final = web.AppKey[Sequence[ListRoute[Any]]]("lists")
 
 
 def handler_of(each: ListRoute[Any]) -> Handler:

@@ -104,7 +104,7 @@ _USE: Final = (
           f"{_EXPORTER} count(slurm_job_utilization_gpu)", where=OPEN, inputs=_GPUS,
           promql="count($every_gpu_utilization) or vector(0)", coverage=_GPU),
     gauge("gpus_busy", "GPUs of the job with a utilisation above 0.", f"{_EXPORTER} slurm_job_utilization_gpu > 0",
-          where=OPEN, inputs=_GPUS, promql="count($gpu_utilization > 0) or vector(0)", coverage=_GPU),
+          where=OPEN, inputs=_GPUS, promql="count(($gpu_utilization) > 0) or vector(0)", coverage=_GPU),
     fact("gpus_judged", pl.Float64, "GPUs of the job of whose use something is known.", "no GPUs, or none is seen",
          inputs=_GPUS, coverage=_GPU),
     gauge("gpu_utilization_ratio",

@@ -173,9 +173,9 @@ def runs_of_keys(schema: Schema, count: int) -> str:
 
 
 def question(table: str, at: float) -> Question:
-    """Say where runs are read: the statement's name and the table, and the same rows of one job to look at."""
+    """Say where runs are read, and how to look at the same rows of one job."""
     return Question(
-        "slurmacct", f"runs_of_keys: {table}", at,
+        "slurmacct", f"rows of {table}", at,
         of_job=lambda job_id, _: f"SELECT * FROM {table} WHERE id_job={job_id} AND deleted=0",  # noqa: S608
     )  # fmt: skip
 
