@@ -16,7 +16,7 @@ from aggregator.engine.listed import Listed
 from aggregator.model.moment import rfc3339
 from aggregator.model.question import Question, Questions
 from aggregator.model.view import ClusterView
-from aggregator.model.waste import FIELDS, SEVERITIES, Compared, Judgement, RuleExplained
+from aggregator.model.waste import FIELDS, SEVERITIES, Comparison, Judgement, RuleExplained
 from aggregator.parts.waste.judge import explain_rules
 from aggregator.parts.waste.observation import Observation
 from aggregator.parts.waste.rules import Compiled
@@ -173,7 +173,7 @@ def _rule_json(each: RuleExplained) -> Json:
     }
 
 
-def _condition_json(compared: Compared, least: float) -> Json:
+def _condition_json(compared: Comparison, least: float) -> Json:
     condition = compared.condition
     return {
         "field": condition.field,

@@ -35,7 +35,8 @@ class Asking:
 
     def question(self, at: float, *, recorded: bool = False) -> Question:
         """Say what was asked as of `at`."""
-        label = self.labels.get("job") or self.labels.get("hpc_job")
+        # Exporters of GPUs put the job's id in by other means than a label of the metric.
+        label = self.labels.get("job")
         of_job = partial(self._of_job, recorded, label) if label else None
         return Question(
             "prometheus", self._write(recorded), at, recorded, low=self.item.low, high=self.item.high, of_job=of_job
