@@ -16,7 +16,7 @@ from aggregator.engine.listed import Listed
 from aggregator.model.moment import rfc3339
 from aggregator.model.question import Question, Questions
 from aggregator.model.view import ClusterView
-from aggregator.model.waste import FIELDS, SEVERITIES, Comparison, Judgement, RuleExplained
+from aggregator.model.waste import FIELDS, SEVERITIES, ConditionCompared, Judgement, RuleExplained
 from aggregator.parts.waste.judge import explain_rules
 from aggregator.parts.waste.observation import Observation
 from aggregator.parts.waste.rules import Compiled
@@ -88,7 +88,7 @@ class Explained:
             "meaning": column.help,
             "formula": None if sample is None or sample.constant else sample.family.source,
             "null": column.null if value is None else None,
-            "inputs": column.inputs,
+            "inputs": list(column.inputs),
             "promql": None if value is None or not self._is_of_now else self._promql(column),
         }
 
@@ -163,7 +163,7 @@ def _rule_json(each: RuleExplained) -> Json:
         "documentation": rule.documentation or None,
         "applies": each.applies,
         "minimum_runtime_seconds": rule.minimum_runtime,
-        "exempt": each.exemptions,
+        "exempt": list(each.exemptions),
         "better": [{"rule": name, "holds": stands} for name, stands in each.better.items()],
         "conditions": [_condition_json(one, rule.coverage) for one in each.common],
         "levels": [
@@ -173,7 +173,7 @@ def _rule_json(each: RuleExplained) -> Json:
     }
 
 
-def _condition_json(compared: Comparison, least: float) -> Json:
+def _condition_json(compared: ConditionCompared, least: float) -> Json:
     condition = compared.condition
     return {
         "field": condition.field,

@@ -135,7 +135,7 @@ NO_JUDGEMENT = Judgement()
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ConditionCompared:
     """One condition of a rule about one run; holds is None where it is not known, and unknown then says why."""
 
     condition: Condition
@@ -157,8 +157,8 @@ class RuleExplained:
     rule: Rule
     applies: bool | None
     exemptions: tuple[str, ...]
-    common: tuple[Comparison, ...]
-    levels: Mapping[Severity, tuple[Comparison, ...]]
+    common: tuple[ConditionCompared, ...]
+    levels: Mapping[Severity, tuple[ConditionCompared, ...]]
     better: Mapping[str, bool | None]
     severity: Severity | None
     because: str

@@ -135,5 +135,9 @@ def _questions(accounting: Accounting | None, inputs: Inputs) -> Questions:
     """Collect what was asked for what the jobs are made of; the ledger's answer is its last closed window."""
     asked = [each.questions for each in (accounting, *map(inputs.get, (Use, JobGauges, LustreUse))) if each]
     ledger = inputs.get(LedgerView)
-    own = {"ledger": (Question("ledger", "ledger_run: closed windows", ledger.totals.window_end),)} if ledger else {}
+    own = (
+        {"ledger": (Question("ledger", "ledger_run of the state: windows that had closed", ledger.totals.window_end),)}
+        if ledger
+        else {}
+    )
     return Questions({**own, **{name: found for each in asked for name, found in each.items()}})

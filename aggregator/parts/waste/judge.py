@@ -7,8 +7,8 @@ import polars as pl
 
 from aggregator.model.waste import (
     NO_JUDGEMENT,
-    Comparison,
     Condition,
+    ConditionCompared,
     Finding,
     Judgement,
     NotJudged,
@@ -90,10 +90,10 @@ class _Words:
 
     def _compared(
         self, each: CompiledRule, conditions: Sequence[Condition], run: Row, reasons: pl.DataFrame
-    ) -> tuple[Comparison, ...]:
+    ) -> tuple[ConditionCompared, ...]:
         holds = [reasons.select(told).item() for told in each.holds(conditions, self.compiled.known)]
         return tuple(
-            Comparison(
+            ConditionCompared(
                 condition, run[f"value_{condition.field}"], run[f"coverage_{condition.field}"], held,
                 self._missing(condition.field, each.rule.coverage, run) if held is None else "",
             )

@@ -41,7 +41,7 @@ class Seen(NamedTuple):
     ended: Mapping[int, int]
 
 
-class Comparison(NamedTuple):
+class Compared(NamedTuple):
     """What has become of the rows that were seen and read.
 
     rows has the open ones that were read, and all that ended lately. gone are the keys that are open no more, departed
@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was read at a time: in_window are the keys that ended after `since`; for the others see Comparison."""
+    """What was read at a time: in_window are the keys that ended after `since`; for the others see Compared."""
 
     at: float
     since: int
@@ -81,7 +81,7 @@ class Followed:
         again = {key for key in seen.open if key % statements.BLOCKS in seen.due} if seen.due else ()
         return [key for key, mark in marks.items() if key in again or not self._is_known(key, mark)]
 
-    def compare(self, seen: Seen, read: Mapping[int, Known]) -> Comparison:
+    def compare(self, seen: Seen, read: Mapping[int, Known]) -> Compared:
         """Tell what has become of the rows that were seen, of which those that have changed were read."""
         unchanged = {key for key, mark in seen.ended.items() if self._is_known(key, mark)}
         rows = {**{key: self.known[key] for key in unchanged}, **read}
@@ -90,7 +90,7 @@ class Followed:
         gone = self.opened.keys_in(seen.blocks) - there
         departed = {submission(self.known[key].row) for key in gone}
         lost = departed.difference(submission(known.row) for known in rows.values()) if departed else departed
-        return Comparison(rows, gone, departed, lost)
+        return Compared(rows, gone, departed, lost)
 
     def after(self, reading: Reading, retention: float) -> "Followed":
         """Give what is known after a reading, with the runs that ended within the retention time in seconds."""

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.model.waste import Comparison, Exemption, Judgement, NotJudged, Rule, RuleExplained
+from aggregator.model.waste import ConditionCompared, Exemption, Judgement, NotJudged, Rule, RuleExplained
 from aggregator.parts.waste.judge import explain_all, explain_rules
 from aggregator.parts.waste.rules import compile_rules
 from tests.builders import make_rule
@@ -24,7 +24,7 @@ def explained(*rules: Rule, exemptions: tuple[Exemption, ...] = (), **changes: A
     return {each.rule.name: each for each in found}
 
 
-def every(conditions: tuple[Comparison, ...]) -> bool | None:
+def every(conditions: tuple[ConditionCompared, ...]) -> bool | None:
     truths = [each.holds for each in conditions]
     return False if False in truths else None if None in truths else True
 
