@@ -46,7 +46,7 @@ class Explained:
     now: float
 
     def json(self) -> Json:
-        """Say all of it."""
+        """Give the data of the answer."""
         rules, row = self._rules(), self.row
         shown = self.listed.show(self.job, ["id", *self.listed.columns]).row(0, named=True)
         values = [self._value(column, shown[name]) for name, column in self.listed.columns.items()]
@@ -112,7 +112,8 @@ class Explained:
     def _term(self, column: Column, name: str) -> str | None:
         asked = name.removeprefix(_EVERY)
         if asked not in column.inputs:
-            return None if self.row[name] is None else repr(self.row[name])
+            value = self.row.get(name)
+            return None if value is None else repr(value)
         questions = self._asked.get(asked, ())
         # Of two exporters that show one thing, the join chooses.
         return self._of_job(questions[0], every=name != asked) if len(questions) == 1 else None

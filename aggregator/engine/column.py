@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import Template
 from typing import Final, Literal
 
 import polars as pl
@@ -138,6 +139,8 @@ class Column:
             raise DeclarationError(f"{self.name}: not a name for a column")
         if not self.help.endswith("."):
             raise DeclarationError(f"{self.name}: the help must be a sentence")
+        if not Template(self.promql).is_valid():
+            raise DeclarationError(f"{self.name}: the query must have a name after each $")
 
     @property
     def is_amount(self) -> bool:
