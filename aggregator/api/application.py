@@ -39,7 +39,6 @@ from aggregator.api.keys import (
 from aggregator.api.lists import LISTS, ListRoute, handler_of
 from aggregator.api.origin import check_origin
 from aggregator.api.parameters import check_names
-from aggregator.api.provenance import STORED
 from aggregator.api.route import AREAS_OF_PATHS, Handler, Route
 from aggregator.api.routes import ROUTES
 from aggregator.api.unchanged import GIVEN, GivenAnswers
@@ -92,7 +91,6 @@ def create_app(
     app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
     app[SERIES], app[ALERTS], app[COUNT_ALERTS] = series, alerts, count_alerts
     app[GIVEN] = GivenAnswers()
-    app[STORED] = lambda cluster: settings.stored_names.get(cluster, {})
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app, lists)
     return app

@@ -61,7 +61,7 @@ async def get_job(request: web.Request) -> web.Response:
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     rights = _rights(request, view)
     live = view.frames["jobs"].filter(means(asked) & rights.seen)
-    recorded, warnings = await _read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
+    recorded, warnings = await read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
     newer = frozenset(live["run_id"])
     others = runs_of([run for run in recorded if rights.sees_run(run) and run.run_id not in newer]).runs
@@ -105,7 +105,7 @@ def _rights(request: web.Request, view: ClusterView) -> Rights:
     return rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
-async def _read_recorded(
+async def read_recorded(
     request: web.Request, cluster: str, asked: JobId, *, has_live: bool
 ) -> tuple[tuple[Run, ...], list[str]]:
     """Read the runs that slurmacct keeps; when it fails, the snapshot's are better than none."""

@@ -97,7 +97,6 @@ class ApiSettings:
     reload returns None when the new configuration is in force, else what is wrong with it. tokens, access_tokens, proxy
     and certificates are the ways to be known to the service besides basic authentication. software names executables,
     the first that fits.
-    stored_names has, by cluster, what its sources of values are called, by what they are called by default.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
     stalled names the loops that hang.
@@ -115,7 +114,6 @@ class ApiSettings:
     certificates: ClientCertificates | None = None
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
-    stored_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs_restart: tuple[str, ...] = ()
     was_ready: bool = False
     stalled: Callable[[], Sequence[str]] = tuple

@@ -16,6 +16,8 @@ from aggregator.api.cloud import (
 )
 from aggregator.api.cluster_lists import ACCOUNTS_PATH, LISTS_PATH
 from aggregator.api.clusters import ClusterMore, Clusters, get_cluster, list_clusters
+from aggregator.api.explain import get_explanation
+from aggregator.api.explain_representation import Explanation
 from aggregator.api.filesystem_series import get_filesystem_series
 from aggregator.api.groups import Space, get_group, get_group_series, get_space, get_space_series
 from aggregator.api.health import get_healthy, get_ready, post_reload
@@ -123,6 +125,7 @@ ROUTES: Final = (
                    choices=("ended", "started", "submitted")),
          listed=LISTED),
     _get(_JOB, get_job, answer=(Job,)),
+    _get(f"{_JOB}/explain", get_explanation, answer=(Explanation,)),
     _get(f"{_JOB}/script", get_script, READ,
          Parameter(name="submitted", help="When the run that is meant was submitted; the newest by default.",
                    kind="time"),

@@ -109,7 +109,7 @@ async def _again(request: web.Request, given: _Given) -> web.Response:
 def _settings(request: web.Request) -> tuple[object, ...]:
     """Give what of the settings answers are made with; a reload puts others in their place."""
     settings = request.app[SETTINGS]
-    return settings.rules, settings.software, settings.stored_names
+    return settings.rules, settings.software
 
 
 def _question(request: web.Request) -> _Question:

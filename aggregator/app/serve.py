@@ -24,7 +24,6 @@ from aggregator.app.openness import open_areas, openness
 from aggregator.app.parts import parts_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
-from aggregator.app.stored import names_of
 from aggregator.app.turns import Turns
 from aggregator.app.watch import watch
 from aggregator.app.web import CHECK_SECONDS, Reading, Web
@@ -126,7 +125,6 @@ class ConfiguredService:
         settings.stale_after = config.refresh.stale_after
         settings.open_areas = areas
         settings.software = config.software
-        settings.stored_names = names_of(config)
         configure_auth(settings, config.auth or Auth())
         self._configure_doors()
         if config.log != before.log:

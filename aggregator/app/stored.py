@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from aggregator.config import Config, Exporter
+from aggregator.config import Exporter
 from aggregator.sources.prometheus import ExporterSettings
 from aggregator.sources.prometheus.catalogue import INPUTS
-from aggregator.sources.prometheus.provenance import stored_texts
 
 
 def settings_of(exporter: Exporter) -> ExporterSettings:
@@ -13,14 +12,6 @@ def settings_of(exporter: Exporter) -> ExporterSettings:
     return ExporterSettings(
         interval=exporter.interval, metrics=exporter.metrics, labels=exporter.labels, matchers=exporter.matchers
     )
-
-
-def names_of(config: Config) -> Mapping[str, Mapping[str, str]]:
-    """Give what each cluster's sources of values are called, by what they are called by default."""
-    return {
-        cluster: stored_texts({name: settings_of(each) for name, each in section.exporters.in_use.items()})
-        for cluster, section in config.clusters.items()
-    }
 
 
 def renamed(exporter: str, metrics: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import Template
 from typing import Final, Literal
 
 import polars as pl
@@ -117,7 +118,10 @@ class Sample:
 class Column:
     """One fact of each row: its name is the API's field, null says what a row without it means.
 
-    adds_up tells whether a sum over rows means something; None for what its family says, and no without one.
+    adds_up tells whether a sum over rows means something; None for what its family says, and no without one. inputs
+    name what sources are asked for it. promql is how the value of a row follows from their answers about it alone: a
+    $name is the answer for the input of that name in base units, as plausible as it must be, $every_name also what is
+    not, and the name of another column its value. coverage is the column with the share on which the value rests.
     """
 
     name: str
@@ -126,12 +130,17 @@ class Column:
     null: str = _NOT_KNOWN
     sample: Sample | None = None
     adds_up: bool | None = None
+    inputs: tuple[str, ...] = ()
+    promql: str = ""
+    coverage: str = ""
 
     def __post_init__(self) -> None:
         if not _COLUMN.fullmatch(self.name):
             raise DeclarationError(f"{self.name}: not a name for a column")
         if not self.help.endswith("."):
             raise DeclarationError(f"{self.name}: the help must be a sentence")
+        if not Template(self.promql).is_valid():
+            raise DeclarationError(f"{self.name}: the query must have a name after each $")
 
     @property
     def is_amount(self) -> bool:

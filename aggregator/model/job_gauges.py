@@ -6,6 +6,8 @@ from typing import Literal
 
 import polars as pl
 
+from aggregator.model.question import ByInput
+
 # How the values of a job's nodes are put together.
 OverNodes = Literal["sum", "max"]
 
@@ -26,9 +28,11 @@ class NodesOfJobs:
 class JobGauges:
     """What exporters show of jobs beside their use, by the gauge's name; one that failed and is not kept is missing.
 
-    failed names the gauges that could not be read, and rejected counts values that cannot be.
+    failed names the gauges that could not be read, and rejected counts values that cannot be. questions are what was
+    asked for the values.
     """
 
     values: Mapping[str, NodesOfJobs]
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+    questions: ByInput = field(default_factory=dict)

@@ -9,6 +9,7 @@ import polars as pl
 from aggregator.engine.column import schema
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Associations
+from aggregator.model.question import ByInput
 from aggregator.model.tres import Allocation
 
 # GPUs by Slurm's type ("" when untyped).
@@ -149,7 +150,7 @@ class Accounting:
     """One fetch from slurmacct: the open runs, those ended lately, and the associations.
 
     nodes are all of the cluster's, as slurmctld last told slurmdbd; empty where that is not known. missing says which
-    tables are not there, or may not be read, and what is not known without each.
+    tables are not there, or may not be read, and what is not known without each. questions say where the runs are read.
     """
 
     time: float
@@ -157,6 +158,7 @@ class Accounting:
     associations: Associations = field(default_factory=Associations.of)
     nodes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    questions: ByInput = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Use:
     were taken and between two scrapes. healthy_nodes have an exporter that is up, gpu_nodes one that has shown GPUs,
     lately or now. oldest is the time of the oldest value, None where all are of now. reachable: Prometheus has targets
     of the cluster, also where no input has a value. failed are the errors of inputs that could not be read, rejected
-    counts what was dropped by the reason.
+    counts what was dropped by the reason. questions are what was asked for the values that are there.
     """
 
     time: float
@@ -190,6 +192,7 @@ class Use:
     reachable: bool = True
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+    questions: ByInput = field(default_factory=dict)
 
     @property
     def since(self) -> float:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import polars as pl
 
 from aggregator.engine.column import schema
+from aggregator.model.question import ByInput
 
 Kind = Literal["read", "write", "metadata"]
 KINDS: Final[tuple[Kind, ...]] = ("read", "write", "metadata")
@@ -34,7 +35,7 @@ class LustreUse:
     that is not there could not be read. Senders in whom nobody is named, and what was beyond the cap, are there as
     such: each kind adds up to what was measured. window and interval are the seconds over which rates were taken and
     between two scrapes. coverage is the share of a file system's targets that are seen now. failed says of inputs that
-    could not be read why, rejected counts the values that cannot be.
+    could not be read why, rejected counts the values that cannot be. questions are what was asked for the rates.
     """
 
     time: float
@@ -44,6 +45,7 @@ class LustreUse:
     coverage: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+    questions: ByInput = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

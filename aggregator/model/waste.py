@@ -132,3 +132,44 @@ class Judgement:
 
 
 NO_JUDGEMENT = Judgement()
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionCompared:
+    """One condition of a rule about one run; holds is None where it is not known, and unknown then says why."""
+
+    condition: Condition
+    value: float | None
+    coverage: float | None
+    holds: bool | None
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleExplained:
+    """How one rule was applied to one run.
+
+    applies tells whether the rule is about the run. common are the conditions of every level, levels those of each
+    severity, the worst first. better says of the rules that it gives way to whether they stand. exemptions name what of
+    the run is exempt. because says why it is not judged, "" where it is; severity is None unless the rule holds.
+    """
+
+    rule: Rule
+    applies: bool | None
+    exemptions: tuple[str, ...]
+    common: tuple[ConditionCompared, ...]
+    levels: Mapping[Severity, tuple[ConditionCompared, ...]]
+    better: Mapping[str, bool | None]
+    severity: Severity | None
+    because: str
+
+    @property
+    def result(self) -> str:
+        """Give the severity, or say in words why there is none."""
+        if self.severity or self.because:
+            return self.severity or f"not judged, because {self.because}"
+        holds = all(each.holds for each in self.common) and any(
+            all(each.holds for each in conditions) for conditions in self.levels.values()
+        )
+        better = [name for name, stands in self.better.items() if stands] if holds and self.applies else []
+        return f"does not count, because {better[0]} says the same" if better else "does not hold"

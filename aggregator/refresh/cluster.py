@@ -6,10 +6,13 @@ from typing import Any, Protocol
 
 from aggregator import executors
 from aggregator.engine.part import Before, Inputs, Joined, Layout
+from aggregator.model.job_gauges import JobGauges
 from aggregator.model.job_inputs import NO_RUNS, Accounting, Use
 from aggregator.model.ledger import LedgerView
+from aggregator.model.lustre import LustreUse
 from aggregator.model.node_inputs import ListedNodes
 from aggregator.model.nodename import NodeRule
+from aggregator.model.question import Question, Questions
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import Compiled
@@ -123,6 +126,18 @@ class ClusterRefresher:
             warnings=(*missing, *joined.frames["gpu_agreement"]["warning"].drop_nulls()),
             names=self._names,
             frames=joined.frames,
-            context=Inputs(inputs.get(Compiled), observation(inputs.get(Use))),
+            context=Inputs(inputs.get(Compiled), observation(inputs.get(Use)), _questions(accounting, inputs)),
             has_jobs=accounting is not None and "jobs" not in joined.failed,
         )
+
+
+def _questions(accounting: Accounting | None, inputs: Inputs) -> Questions:
+    """Collect what was asked for what the jobs are made of; the ledger's answer is its last closed window."""
+    asked = [each.questions for each in (accounting, *map(inputs.get, (Use, JobGauges, LustreUse))) if each]
+    ledger = inputs.get(LedgerView)
+    own = (
+        {"ledger": (Question("ledger", "ledger_run of the state: windows that had closed", ledger.totals.window_end),)}
+        if ledger
+        else {}
+    )
+    return Questions({**own, **{name: found for each in asked for name, found in each.items()}})

@@ -11,6 +11,9 @@ from aggregator.model.job_inputs import GPUS, NO_RUNS, OF_NODES, Accounting, Run
 from aggregator.model.jobid import JobId
 from aggregator.model.script import RecordedScript
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
+from aggregator.sources.prometheus import ExporterSettings, NodeNames
+from aggregator.sources.prometheus.asking import inputs_of_jobs
+from aggregator.sources.slurmacct.statements import question
 from aggregator.synthetic.associations import in_frames
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.exporters import Exporters
@@ -44,7 +47,8 @@ class SyntheticAccounting:
         found = (*self._cluster.open_runs(), *self._cluster.ended_runs(at - ENDED_SECONDS))
         self._shown, self._runs = await executors.run(executors.REFRESH, self._changed, found)
         self.rows = len(found)
-        return Accounting(at, self._runs, self._associations, self._nodes)
+        asked = {self.name: (question(f"`{self._cluster.name}_job_table`", at),)}
+        return Accounting(at, self._runs, self._associations, self._nodes, questions=asked)
 
     def _changed(self, found: Sequence[Run]) -> tuple[Mapping[int, Run], Runs]:
         """Give runs by their ids and as columns, of which those are made that are new or not as they were."""
@@ -73,6 +77,8 @@ class SyntheticUse:
     def __init__(self, cluster: SyntheticCluster) -> None:
         self._cluster = cluster
         self._exporters = Exporters(cluster)
+        # What a site with such a cluster would be asked.
+        self._inputs = dict(inputs_of_jobs({"cluster": cluster.name}, ExporterSettings(), NodeNames()))
         self._nodes = frozenset(node.name for node in cluster.nodes)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}
@@ -102,6 +108,7 @@ class SyntheticUse:
             gpus=gpus.select(GPUS.names()),
             healthy_nodes=self._nodes - silent,
             gpu_nodes=self._nodes,
+            questions={name: (each.question(at),) for name, each in self._inputs.items()},
         )
 
 

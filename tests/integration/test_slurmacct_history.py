@@ -23,6 +23,7 @@ from aggregator.sources.slurmacct import history as statements
 from aggregator.state import StateStore
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables
+from tests.unit.api.builders import make_settings
 
 pytestmark = pytest.mark.mariadb
 
@@ -280,7 +281,7 @@ async def client(history: SlurmHistory, tmp_path: Path) -> AsyncIterator[TestCli
     service.store.publish_source(SourceStatus("slurmacct", CLUSTER, up=True, last_attempt=NOW, last_success=NOW))
     app = create_app(
         service.store, service.jobs, HistoryQueries({CLUSTER: history}), service.around, service.scripts,
-        service.state.scripts, make_settings(), service.page, lambda: float(NOW), usage=service.usage,
+        service.state.scripts, service.state.alerts, make_settings(), service.page, lambda: float(NOW), usage=service.usage,
         series=service.series,
     )  # fmt: skip
     async with TestClient(TestServer(app)) as opened:

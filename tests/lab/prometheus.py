@@ -98,9 +98,10 @@ class PrometheusServer:
     def kill(self) -> None:
         self.daemon.kill()
 
-    def query(self, expr: str) -> list[dict[str, Any]]:
+    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
         """Return the instant query's result, as the API gives it: ``metric`` and ``value`` of each series."""
-        answer = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": expr})))
+        when = {} if at is None else {"time": at}
+        answer = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": expr, **when})))
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 

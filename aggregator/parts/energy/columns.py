@@ -14,6 +14,7 @@ _CO2: Final = "kWh × energy.pue × energy.co2.static_g_per_kwh"
 _COST: Final = "kWh × energy.pue × energy.tariff; hours of what is held"
 _NOTHING: Final = "nothing was measured"
 _UNSEEN: Final = "no closed window has the run"
+_JOULES, _WATTS = "power_coverage_ratio", "watts_coverage_ratio"
 
 
 def _power(of: str, help: str, cost: str, source: str) -> Family:
@@ -30,8 +31,8 @@ WASTED_GPU_SECONDS: Final = gauge(
 )  # fmt: skip
 
 
-def _number(name: str, help: str, null: str = _UNSEEN) -> Column:
-    return fact(name, pl.Float64, help, null)
+def _number(name: str, help: str, null: str = _UNSEEN, coverage: str = "") -> Column:
+    return fact(name, pl.Float64, help, null, coverage=coverage)
 
 
 def _shown_watts(name: str, component: str) -> Column:
@@ -54,19 +55,20 @@ OF_JOBS: Final = (
     _number("gpu_unseen_seconds", "Time since one of its GPUs was last busy in which nothing was observed."),
     _number("gpu_partly_unseen_seconds", "The same since all were."),
     coverage("power", "the run's time and nodes in which all was known that its energy rests on"),
-    _number("node_watts", "Mean power of its share of its nodes in the last closed window.", _NOTHING),
-    _number("gpu_watts", "Mean power of its own GPUs in the last closed window.", _NOTHING),
+    _number("node_watts", "Mean power of its share of its nodes in the last closed window.", _NOTHING, _WATTS),
+    _number("gpu_watts", "Mean power of its own GPUs in the last closed window.", _NOTHING, _WATTS),
     _number("watts_coverage_ratio", "Share of that window in which all was known that its power rests on.", _NOTHING),
     _shown_watts("node_watts", "node"),
     _shown_watts("gpu_watts", "gpu"),
     gauge("energy_joules_total", "Energy of the run by the configured model, GPUs included, as far as it was measured.",
-          _LEDGER, null=_NOTHING),
-    *(_number(f"{model}_energy_joules", f"Energy of the run by the model {model}, GPUs included.", _NOTHING)
+          _LEDGER, null=_NOTHING, coverage=_JOULES),
+    *(_number(f"{model}_energy_joules", f"Energy of the run by the model {model}, GPUs included.", _NOTHING, _JOULES)
       for model in MODELS),
     _number("gpu_energy_joules", "Energy of its own GPUs.", _NOTHING),
     *(_number(f"{meter}_coverage_ratio", f"Share of its time on nodes that {meter} has measured.", "none")
       for meter in METERS),
-    gauge("co2_grams_total", "Grams of CO2 equivalent of the run's energy.", _CO2, null=f"{_NOTHING}, or no factor"),
+    gauge("co2_grams_total", "Grams of CO2 equivalent of the run's energy.", _CO2, null=f"{_NOTHING}, or no factor",
+          coverage=_JOULES),
     gauge("gpu_efficiency_ratio", "Mean utilisation of the run's GPUs over the time in which it was observed.",
           _LEDGER, null="no GPU time was observed", cost="GPU jobs"),
     WASTED_GPU_SECONDS,

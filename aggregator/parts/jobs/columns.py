@@ -6,12 +6,24 @@ import polars as pl
 
 from aggregator.engine.column import Family, Sample, Table
 from aggregator.model.job_inputs import GPUS_BY_TYPE, LICENSES
-from aggregator.parts.jobs.declare import GPU_TYPE, LABELS, OPEN, coverage, fact, gauge, table_of_runs
-from aggregator.parts.jobs.efficiency import EFFICIENCY
+from aggregator.parts.jobs.declare import (
+    GPU_TYPE,
+    LABELS,
+    OPEN,
+    coverage,
+    coverage_of,
+    fact,
+    gauge,
+    of_input,
+    table_of_runs,
+)
+from aggregator.parts.jobs.efficiency import EFFICIENCY, GPU_MEAN
 
 _SLURMACCT: Final = "slurmacct job_table"
 _TRES: Final = f"{_SLURMACCT} tres_alloc"
 _EXPORTER: Final = "slurm-job-exporter"
+_CPU, _MEMORY, _GPU = map(coverage_of, ("cpu", "memory", "gpu"))
+_GPUS: Final = ("gpu_utilization", "healthy_nodes", "gpu_nodes")
 _INFO: Final = Family(
     name="hpc_job_info", help="Facts of the job as labels, always 1.", cost="jobs", source=_SLURMACCT,
     labels=("partition", "qos", "state", "job_name", "array_job_id", "array_task_id", "het_job_id", "gpu_type"),
@@ -80,31 +92,36 @@ _ALLOCATION: Final = (
 )  # fmt: skip
 _USE: Final = (
     gauge("used_cpus", "CPUs busy now, without time that a hypervisor has stolen.",
-          f"{_EXPORTER} deriv(slurm_job_core_usage_total)", where=OPEN),
-    fact("cpu_seconds", pl.Float64, "CPU time used by the run."),
+          f"{_EXPORTER} deriv(slurm_job_core_usage_total)", where=OPEN, inputs=("cpus",), promql="sum($cpus)",
+          coverage=_CPU),
+    fact("cpu_seconds", pl.Float64, "CPU time used by the run.", inputs=("cpu_seconds",), promql="sum($cpu_seconds)"),
     gauge("memory_used_bytes", "Anonymous memory and swap cache now, over all nodes: no shared memory, no page cache.",
-          f"{_EXPORTER} slurm_job_memory_rss", where=OPEN),
+          f"{_EXPORTER} slurm_job_memory_rss", where=OPEN, inputs=("memory_bytes",), promql="sum($memory_bytes)",
+          coverage=_MEMORY),
     gauge("memory_peak_bytes", "Peak memory of the run with page cache, summed over its nodes.",
-          f"{_EXPORTER} slurm_job_memory_max"),
+          f"{_EXPORTER} slurm_job_memory_max", inputs=("memory_peak_bytes",), promql="sum($memory_peak_bytes)"),
     gauge("gpus_observed", "GPUs of the job that have a series; 0 while none has where it would be seen.",
-          f"{_EXPORTER} count(slurm_job_utilization_gpu)", where=OPEN),
+          f"{_EXPORTER} count(slurm_job_utilization_gpu)", where=OPEN, inputs=_GPUS,
+          promql="count($every_gpu_utilization) or vector(0)", coverage=_GPU),
     gauge("gpus_busy", "GPUs of the job with a utilisation above 0.", f"{_EXPORTER} slurm_job_utilization_gpu > 0",
-          where=OPEN),
-    fact("gpus_judged", pl.Float64, "GPUs of the job of whose use something is known.", "no GPUs, or none is seen"),
+          where=OPEN, inputs=_GPUS, promql="count(($gpu_utilization) > 0) or vector(0)", coverage=_GPU),
+    fact("gpus_judged", pl.Float64, "GPUs of the job of whose use something is known.", "no GPUs, or none is seen",
+         inputs=_GPUS, coverage=_GPU),
     gauge("gpu_utilization_ratio",
           "Mean utilisation of the allocated GPUs; one unseen where it would be seen counts 0.",
-          f"{_EXPORTER} slurm_job_utilization_gpu", where=OPEN),
+          f"{_EXPORTER} slurm_job_utilization_gpu", where=OPEN, inputs=_GPUS, promql=GPU_MEAN, coverage=_GPU),
     gauge("gpu_memory_used_bytes", "GPU memory in use on the job's GPUs.", f"{_EXPORTER} slurm_job_memory_usage_gpu",
-          where=OPEN),
+          where=OPEN, inputs=("gpu_memory_bytes",), promql="sum($gpu_memory_bytes)", coverage=_GPU),
     gauge("running_threads", "Threads in the running state.", f'{_EXPORTER} slurm_job_threads_count{{state="running"}}',
-          where=OPEN),
-    fact("observed_seconds", pl.Float64, "How long of the run CPU time and peak tell of, as a mean over its nodes."),
-    coverage("cpu", "the job's nodes that show its CPUs"),
-    coverage("memory", "the job's nodes that show its memory"),
-    coverage("gpu", "the job's GPUs that are judged"),
+          where=OPEN, inputs=("threads",), promql="sum($threads)"),
+    fact("observed_seconds", pl.Float64, "How long of the run CPU time and peak tell of, as a mean over its nodes.",
+         inputs=("sampled_at",)),
+    coverage("cpu", "the job's nodes that show its CPUs", "cpus"),
+    coverage("memory", "the job's nodes that show its memory", "memory_bytes"),
+    coverage("gpu", "the job's GPUs that are judged", *_GPUS),
 )  # fmt: skip
 # What slurmacct alone says.
-FACTS: Final = (*_IDENTITY, *_TIMES, *_ALLOCATION)
+FACTS: Final = tuple(of_input("slurmacct", (*_IDENTITY, *_TIMES, *_ALLOCATION)))
 JOBS: Final = Table(
     name="jobs", of="job", collect="jobs", labels=LABELS, columns=(*FACTS, *_USE, *EFFICIENCY), where="is_owner",
     size="allocated_cpus",

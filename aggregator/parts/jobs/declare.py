@@ -1,6 +1,7 @@
 """How the columns of jobs are declared."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
@@ -17,9 +18,16 @@ COVERAGE: Final = Family(
 )  # fmt: skip
 
 
-def fact(name: str, dtype: Any, help: str, null: str = "not known", sample: Sample | None = None) -> Column:
-    """Declare a column that is in the API."""
-    return Column(name=name, dtype=dtype, help=help, null=null, sample=sample)
+def fact(
+    name: str, dtype: Any, help: str, null: str = "not known", sample: Sample | None = None, **made: Any
+) -> Column:  # fmt: skip
+    """Declare a column that is in the API; made are inputs, promql and coverage of a Column."""
+    return Column(name=name, dtype=dtype, help=help, null=null, sample=sample, **made)
+
+
+def of_input(name: str, columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Declare columns that are made of one input."""
+    return tuple(replace(column, inputs=(name,)) for column in columns)
 
 
 _OF_RUN: Final = (
@@ -49,10 +57,11 @@ def gauge(
     where: str = "",
     cost: str = "jobs",
     adds_up: bool = True,
+    **made: Any,
 ) -> Column:
     """Declare a number of each job that is a family of its own: `hpc_job_` and the column's name."""
     family = Family(name=f"hpc_job_{name}", help=help, cost=cost, source=source, adds_up=adds_up)
-    return fact(name, pl.Float64, help, null, Sample(family=family, where=where))  # fmt: skip
+    return fact(name, pl.Float64, help, null, Sample(family=family, where=where), **made)
 
 
 def coverage_of(name: str) -> str:
@@ -60,9 +69,9 @@ def coverage_of(name: str) -> str:
     return f"{name}_coverage_ratio"
 
 
-def coverage(name: str, what: str) -> Column:
+def coverage(name: str, what: str, *inputs: str) -> Column:
     """Declare which share of what an input should say of each job it does say."""
     return fact(
         coverage_of(name), pl.Float64, f"Share of {what}.", "not a job of which it is asked, or not read",
-        Sample(family=COVERAGE, labels={"input": name}),
+        Sample(family=COVERAGE, labels={"input": name}), inputs=inputs,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.parts.jobs.declare import OPEN, fact, gauge
+from aggregator.parts.jobs.declare import OPEN, coverage_of, fact, gauge
 
 # Below this share of expected samples nothing is called wasted.
 COVERAGE_FLOOR: Final = 0.8
@@ -19,23 +19,32 @@ FAIR_SHARE_MARGIN: Final = 1.1
 
 _EXPORTER: Final = "slurm-job-exporter"
 _TOO_LITTLE: Final = "not known, or too little of the run was seen"
+_CPU, _PEAK = ("cpu_seconds", "sampled_at"), ("memory_peak_bytes", "sampled_at")
+_HELD_WHILE_SEEN: Final = "$granted_cpus * $observed_ratio * $elapsed_seconds"
+# No more are judged than the run holds; a leftover series may show another one.
+GPU_MEAN: Final = "(sum($gpu_utilization) or vector(0)) / clamp_min(count($gpu_utilization) or vector(0), $gpus_judged)"
 EFFICIENCY: Final = (
     fact("observed_ratio", pl.Float64, "Share of the run's time on which its ratios and wasted CPU time rest.",
-         "too little of the run was seen"),
+         "too little of the run was seen", inputs=("sampled_at",)),
     gauge("cpu_efficiency_ratio", "CPU time used ÷ held until the newest sample; absent if less than half was seen.",
-          f"{_EXPORTER} slurm_job_core_usage_total ÷ (observed time × tres_alloc cpu)", null=_TOO_LITTLE),
+          f"{_EXPORTER} slurm_job_core_usage_total ÷ (observed time × tres_alloc cpu)", null=_TOO_LITTLE,
+          inputs=_CPU, promql=f"sum($cpu_seconds) / ({_HELD_WHILE_SEEN})", coverage="observed_ratio"),
     gauge("memory_efficiency_ratio", "Peak memory ÷ memory held; absent where Slurm does not manage memory.",
-          f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", null=_TOO_LITTLE),
+          f"{_EXPORTER} slurm_job_memory_max ÷ tres_alloc mem", null=_TOO_LITTLE, inputs=_PEAK,
+          promql="sum($memory_peak_bytes) / $granted_memory_bytes", coverage="observed_ratio"),
     gauge("time_limit_used_ratio", "Elapsed time ÷ time limit.", "slurmacct job_table time_start, timelimit",
-          null="not started, or unlimited"),
+          null="not started, or unlimited", inputs=("slurmacct",)),
     gauge("wasted_cpus", "CPUs held and not busy now, at least 0; absent below a coverage of 0.8.",
-          "allocated − used", where=OPEN),
+          "allocated − used", where=OPEN, inputs=("cpus",), coverage=coverage_of("cpu"),
+          promql="clamp_min($allocated_cpus * $cpu_coverage_ratio - sum($cpus), 0)"),
     gauge("wasted_memory_bytes", "Memory held above both the fair share and the peak.",
-          "allocated − max(peak, fair share)", null=_TOO_LITTLE, where=OPEN),
+          "allocated − max(peak, fair share)", null=_TOO_LITTLE, where=OPEN, inputs=_PEAK),
     gauge("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
-          "judged GPUs − Σ utilisation", where=OPEN),
+          "judged GPUs − Σ utilisation", where=OPEN, inputs=("gpu_utilization", "healthy_nodes", "gpu_nodes"),
+          promql=f"clamp_min($gpus_judged - $gpus_judged * {GPU_MEAN}, 0)", coverage=coverage_of("gpu")),
     gauge("wasted_cpu_seconds", "CPU time held and not used until the newest sample, at least 0.",
-          f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE),
+          f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE,
+          inputs=_CPU, promql=f"clamp_min({_HELD_WHILE_SEEN} - sum($cpu_seconds), 0)", coverage="observed_ratio"),
 )  # fmt: skip
 _CPUS: Final = pl.col("granted_cpus").cast(pl.Float64)
 _MEMORY: Final = pl.col("granted_memory_bytes").cast(pl.Float64)

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.column import Column, Family, Sample, Table
-from aggregator.parts.jobs.declare import coverage, fact, table_of_runs
+from aggregator.parts.jobs.declare import coverage, coverage_of, fact, table_of_runs
 
 # The column of each kind of rate.
 RATES: Final[Mapping[str, str]] = {
@@ -43,11 +43,13 @@ _FILESYSTEM: Final = fact("filesystem", pl.String, "The file system, as its targ
 _USER: Final = fact("user", pl.String, "Who it is.")
 _ACCOUNT: Final = fact("account", pl.String, "The account that is charged; empty for what users do outside of jobs.")
 OF_JOBS: Final = (
-    coverage("lustre", "the targets that show the job's work"),
+    coverage("lustre", "the targets that show the job's work", "lustre_coverage"),
     fact("lustre_is_own", pl.Boolean, "Whether what Lustre's servers show of its job id is this run's alone.",
          "Lustre's servers are not read"),
-    fact("lustre_bytes_per_second", pl.Float64, "Bytes read and written per second on all file systems."),
-    fact("lustre_metadata_operations_per_second", pl.Float64, "Metadata operations per second on all file systems."),
+    fact("lustre_bytes_per_second", pl.Float64, "Bytes read and written per second on all file systems.",
+         inputs=("lustre_read", "lustre_write"), coverage=coverage_of("lustre")),
+    fact("lustre_metadata_operations_per_second", pl.Float64, "Metadata operations per second on all file systems.",
+         inputs=("lustre_metadata",), coverage=coverage_of("lustre")),
 )  # fmt: skip
 JOBS: Final = table_of_runs("job_lustre", "file system of a job", (
     _FILESYSTEM,

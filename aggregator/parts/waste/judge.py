@@ -1,11 +1,20 @@
 """What the rules say of the runs that somebody asks about: findings, and "not judged, because …" in words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from aggregator.model.waste import NO_JUDGEMENT, Condition, Finding, Judgement, NotJudged, Rule
+from aggregator.model.waste import (
+    NO_JUDGEMENT,
+    Condition,
+    ConditionCompared,
+    Finding,
+    Judgement,
+    NotJudged,
+    Rule,
+    RuleExplained,
+)
 from aggregator.parts.waste.exemption import describe
 from aggregator.parts.waste.observation import Observation, Row
 from aggregator.parts.waste.rules import Compiled, CompiledRule
@@ -27,6 +36,19 @@ def explain_all(jobs: pl.DataFrame, compiled: Compiled, observation: Observation
     return {run["run_id"]: explain(run, because, compiled, observation) for run, because in pairs}
 
 
+def explain_rules(
+    job: pl.DataFrame, compiled: Compiled, observation: Observation, judgement: Judgement | None = None
+) -> tuple[RuleExplained, ...]:
+    """Say how every rule was applied to one run, a frame of its row of `jobs`, by the expressions that judge it.
+
+    judgement is what was said of the run where that is not the judgement of this row.
+    """
+    reasons = compiled.reasons(job, blind=observation.is_blind)
+    run = {**job.row(0, named=True), **reasons.row(0, named=True)}
+    words = _Words(compiled, observation)
+    return words.of_rules(run, reasons, words.judgement(run) if judgement is None else judgement)
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     """Put into words what the expressions have decided."""
@@ -35,7 +57,7 @@ class _Words:
     observation: Observation
 
     def judgement(self, run: Row) -> Judgement:
-        rules = [each for each in self.compiled.rules if run["granted_gpus"] != 0 or each.rule.resource != "gpu"]
+        rules = [each for each in self.compiled.rules if not _not_about(each, run)]
         if not rules:
             return NO_JUDGEMENT
         minimum = min(each.rule.minimum_runtime for each in rules)
@@ -49,11 +71,41 @@ class _Words:
         findings = (_finding(each, run) for each in rules if run[each.column])
         return Judgement(tuple(findings), tuple(NotJudged(name, why) for name, why in because.items()))
 
+    def of_rules(self, run: Row, reasons: pl.DataFrame, judgement: Judgement) -> tuple[RuleExplained, ...]:
+        severities = {finding.reason: finding.severity for finding in judgement.findings}
+        because = {each.rule: each.because for each in judgement.not_judged}
+        return tuple(
+            RuleExplained(
+                rule=each.rule,
+                applies=run[f"applies_{each.rule.name}"],
+                exemptions=tuple(dict.fromkeys(self._exemptions(run, each.exemptions))),
+                common=self._compared(each, each.rule.conditions, run, reasons),
+                levels={level.severity: self._compared(each, level.conditions, run, reasons) for level in each.levels},
+                better={name: run[f"stands_{name}"] for name in each.better},
+                severity=severities.get(each.rule.name),
+                because=_not_about(each, run) or because.get("") or because.get(each.rule.name, ""),
+            )
+            for each in self.compiled.rules
+        )
+
+    def _compared(
+        self, each: CompiledRule, conditions: Sequence[Condition], run: Row, reasons: pl.DataFrame
+    ) -> tuple[ConditionCompared, ...]:
+        holds = [reasons.select(told).item() for told in each.holds(conditions, self.compiled.known)]
+        return tuple(
+            ConditionCompared(
+                condition, run[f"value_{condition.field}"], run[f"coverage_{condition.field}"], held,
+                self._missing(condition.field, each.rule.coverage, run) if held is None else "",
+            )
+            for condition, held in zip(conditions, holds, strict=True)
+        )  # fmt: skip
+
     def _exempt(self, run: Row, numbers: Sequence[int]) -> str:
-        for number in numbers:
-            if run[f"exempt_{number}"]:
-                return f"exempted: {describe(self.compiled.exemptions[number], run)}"
-        return ""
+        return next((f"exempted: {what}" for what in self._exemptions(run, numbers)), "")
+
+    def _exemptions(self, run: Row, numbers: Sequence[int]) -> Iterator[str]:
+        """Name what of a run is exempt, by each of some exemptions."""
+        return (describe(self.compiled.exemptions[number], run) for number in numbers if run[f"exempt_{number}"])
 
     def _why_not(self, each: CompiledRule, run: Row, because: Mapping[str, str]) -> str:
         """Say why a rule is not about the run (yet), or why it is not known whether it holds; "" otherwise."""
@@ -96,6 +148,10 @@ def _finding(each: CompiledRule, run: Row) -> Finding:
     condition = next(level.conditions[0] for level in each.levels if level.severity == severity)
     value, coverage = run[f"value_{condition.field}"], run[f"coverage_{condition.field}"]
     return Finding(each.rule, severity, condition, value, coverage)
+
+
+def _not_about(each: CompiledRule, run: Row) -> str:
+    return "it has no GPUs" if each.rule.resource == "gpu" and run["granted_gpus"] == 0 else ""
 
 
 def _not_running(run: Row) -> str:

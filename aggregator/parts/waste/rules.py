@@ -73,9 +73,13 @@ class CompiledRule:
         if rule.resource == "gpu":
             about.append(pl.col("granted_gpus") > 0)
         yield _all(about).alias(f"applies_{name}")
-        yield self._hold(rule.conditions, known).alias(f"common_{name}")
+        yield _all(self.holds(rule.conditions, known)).alias(f"common_{name}")
         for number, level in enumerate(self.levels):
-            yield self._hold(level.conditions, known).alias(f"level_{name}_{number}")
+            yield _all(self.holds(level.conditions, known)).alias(f"level_{name}_{number}")
+
+    def holds(self, conditions: Iterable[Condition], known: Mapping[str, Fact]) -> Iterator[pl.Expr]:
+        """Tell of each condition whether it holds."""
+        return (self._holds(condition, known[condition.field]) for condition in conditions)
 
     def stands(self) -> pl.Expr:
         """Tell whether the rule holds; not known where it is not known of a better one whether that stands."""
@@ -106,9 +110,6 @@ class CompiledRule:
 
     def _better(self) -> pl.Expr:
         return reduce(operator.or_, (pl.col(f"stands_{name}") for name in self.better), pl.lit(False))
-
-    def _hold(self, conditions: Iterable[Condition], known: Mapping[str, Fact]) -> pl.Expr:
-        return _all(self._holds(condition, known[condition.field]) for condition in conditions)
 
     def _holds(self, condition: Condition, fact: Fact) -> pl.Expr:
         """Compare a field where enough of it was observed; elsewhere it is not known."""

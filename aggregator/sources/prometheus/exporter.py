@@ -59,8 +59,11 @@ class JobGauge:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Declare the number, and on which share of the job's nodes it rests."""
-        number = gauge(self.name, self.help, self.source, cost="jobs that show it")
-        return number, coverage(self.name, "the job's nodes that show it")
+        number = gauge(
+            self.name, self.help, self.source, cost="jobs that show it", inputs=(self.name,),
+            promql=f"{self.over_nodes}(${self.name})", coverage=self.coverage,
+        )  # fmt: skip
+        return number, coverage(self.name, "the job's nodes that show it", self.name)
 
 
 def newest(

@@ -8,15 +8,14 @@ import polars as pl
 from aggregator import executors
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
 from aggregator.sources.base import FetchError
+from aggregator.sources.prometheus.asking import Asking
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.instant import Answers, ask_columns
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.node_values import values_of_nodes
 from aggregator.sources.prometheus.nodes import NodeNames
-from aggregator.sources.prometheus.render import promql
 from aggregator.sources.prometheus.settings import ExporterSettings
-from aggregator.sources.prometheus.vector import VectorQuery
 
 
 class PrometheusGauges:
@@ -42,13 +41,13 @@ class PrometheusGauges:
             for exporter, settings in exporters.items()
             for gauge in JOB_GAUGES.get(exporter, ())
         }
-        self._queries = {
-            name: VectorQuery(
-                promql(gauge.expression, matchers, settings, nodes.label),
-                {"job": settings.label(gauge.expression.job_label), "node": nodes.label},
+        self._inputs = {
+            name: Asking(
+                gauge.expression, matchers, settings, nodes, {"job": settings.label(gauge.expression.job_label)}
             )
             for name, (gauge, settings) in self._gauges.items()
         }
+        self._queries = {name: each.query for name, each in self._inputs.items()}
         self._kept: LastGood[NodesOfJobs] = LastGood(patience)
         self.memory = (self._kept,)
 
@@ -66,9 +65,10 @@ class PrometheusGauges:
         rejected: Counter[str] = Counter()
         values = {name: self._of_nodes(name, at, vector, rejected) for name, vector in answers.vectors.items()}
         self.rows = sum(map(len, values.values()))
-        kept = self._kept.fill(at, self._queries, values).values
-        self.features = {name: len(found) > 0 for name, found in kept.items()}
-        return JobGauges(kept, answers.failed, rejected)
+        kept = self._kept.fill(at, self._queries, values)
+        self.features = {name: len(found) > 0 for name, found in kept.values.items()}
+        questions = {name: (self._inputs[name].question(kept.times.get(name, at)),) for name in kept.values}
+        return JobGauges(kept.values, answers.failed, rejected, questions)
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         gauge, settings = self._gauges[name]

@@ -25,8 +25,9 @@ class GpuNodes:
 
     def __init__(self, client: PrometheusClient, query: str, node_of: Callable[[Mapping[str, str]], str]) -> None:
         self.failed = ""
+        self.asked_at: float | None = None
+        self.query = query
         self._client = client
-        self._query = query
         self._node_of = node_of
         self._next = float("-inf")
         self._pause = FIRST_PAUSE_SECONDS
@@ -38,12 +39,12 @@ class GpuNodes:
         if at < self._next:
             return
         try:
-            answer = await self._client.query(self._query, at)
+            answer = await self._client.query(self.query, at)
         except FetchError as error:
             self.failed, self._next = str(error), at + self._pause
             self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
             return
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause, self.asked_at = FIRST_PAUSE_SECONDS, at
         self._known = self._nodes(answer)
         # Nothing at all may be because Prometheus has only just begun, or come back.
         self.failed, self._next = "", at + (ASK_SECONDS if self._known else RETRY_SECONDS)

@@ -9,6 +9,7 @@ import polars as pl
 from aggregator import executors
 from aggregator.model.lustre import KINDS, SENDERS, LustreUse
 from aggregator.model.lustre_jobid import JobIdParser
+from aggregator.model.question import Question
 from aggregator.sources.base import FetchError, NoSamples
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporters.lustre_exporter import COVERAGE, MOST_SENDERS, RATES, WHOLES
@@ -75,14 +76,19 @@ class PrometheusLustre:
             for kind in KINDS
             if kind not in failed
         }
+        kept = self._kept.fill(at, KINDS, rates)
         return LustreUse(
             time=at,
             interval=self._exporter.interval,
             window=self._exporter.rate_window,
-            rates=self._kept.fill(at, KINDS, rates).values,
+            rates=kept.values,
             coverage=self._coverage(at, answers, rejected),
             failed=failed,
             rejected=rejected,
+            questions={
+                f"lustre_{name}": (Question("prometheus", self._queries[name], kept.times.get(name, at)),)
+                for name in (*kept.values, *([COVERAGE.name] if COVERAGE.name in answers.vectors else []))
+            },
         )
 
     def _capped(self, answers: Answers[Sequence[Sample]]) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """The last good value of each input: one query that fails must not be worse than all of them failing."""
 
 from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -9,10 +9,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Filled(Generic[T]):
-    """What there is of each input; oldest is the time of the oldest value that was kept, None where all are new."""
+    """What there is of each input, and the times of those values that were kept."""
 
     values: Mapping[str, T]
-    oldest: float | None = None
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def oldest(self) -> float | None:
+        """Give the time of the oldest value that was kept, None where all are new."""
+        return min(self.times.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class LastGood(Generic[T]):
 
     def fill(self, at: float, names: Iterable[str], values: Mapping[str, T]) -> Filled[T]:
         """Give what was read at `at`, and in place of what is missing of `names` what is kept and not too old."""
-        filled, times = dict(values), []
+        filled, times = dict(values), dict[str, float]()
         # An answer in which nothing is known of anybody is not one to go back to.
         good = any(len(value) if isinstance(value, Sized) else value for value in values.values())
         for group in self._groups(names):
@@ -50,8 +55,8 @@ class LastGood(Generic[T]):
             kept = self._good.get(group)
             if kept and 0 <= at - kept.at <= self._patience:
                 filled.update(kept.values)
-                times.append(kept.at)
-        return Filled(filled, min(times, default=None))
+                times |= dict.fromkeys(kept.values, kept.at)
+        return Filled(filled, times)
 
     def _groups(self, names: Iterable[str]) -> Iterable[frozenset[str]]:
         grouped = frozenset().union(*self._together)

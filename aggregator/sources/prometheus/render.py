@@ -58,7 +58,9 @@ def graph_promql(
     return writer.write(writer.over_moments())
 
 
-def recorded_promql(expression: Expression, matchers: Mapping[str, str], settings: ExporterSettings) -> str | None:
+def recorded_promql(
+    expression: Expression, matchers: Mapping[str, str], settings: ExporterSettings, picked: tuple[Matcher, ...] = ()
+) -> str | None:
     """Write the query for what rules recorded and is fresh; None where they cannot have recorded the same.
 
     Rules read the metric by its own name. An empty matcher means series without the label: recorded ones have lost it.
@@ -67,7 +69,7 @@ def recorded_promql(expression: Expression, matchers: Mapping[str, str], setting
     if not expression.recorded or settings.metrics.keys() & read or not all(matchers.values()):
         return None
     name = Template(expression.recorded).substitute(window=_minutes(math.ceil(settings.rate_window)))
-    series = selector(name, matchers)
+    series = selector(name, matchers, *picked)
     return f"{series} and timestamp({series}) >= time() - {settings.recorded_age:.3f}"
 
 

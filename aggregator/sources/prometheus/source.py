@@ -10,14 +10,15 @@ import polars as pl
 
 from aggregator import executors
 from aggregator.model.job_inputs import GPUS, OF_NODES, Use
+from aggregator.model.question import ByInput, Question
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import named
+from aggregator.sources.prometheus.asking import Asking, inputs_of_jobs
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.exporters import slurm_job_exporter
-from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.gpu_nodes import GpuNodes
 from aggregator.sources.prometheus.instant import Answers, ask_columns
-from aggregator.sources.prometheus.memory import LastGood
+from aggregator.sources.prometheus.memory import Filled, LastGood
 from aggregator.sources.prometheus.node_values import jobs_of, nodes_of, plausible, values_of_nodes
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.recording import Recordings
@@ -32,6 +33,7 @@ _NO_OTHERS: Mapping[str, ExporterSettings] = {}
 # and when it was read.
 _TOGETHER = (frozenset(("gpus", "healthy_nodes")), _COUNTERS)
 _VALUES = (*OF_NODES, "gpus", "healthy_nodes")
+_GPU_INPUTS: Final = tuple(item.name for item in slurm_job_exporter.GPU_INPUTS)
 _OF_JOB: Final = ("job_id", "node")
 _OF_GPU: Final = (*_OF_JOB, "gpu")
 # What a base has of a job on a node, by the inputs that it is read from.
@@ -64,16 +66,17 @@ class PrometheusUse:
         self._nodes = nodes
         self._job_label = exporter.label("slurmjobid")
         self._of_job = {"job": self._job_label, "node": nodes.label}
-        of_gpu = {"job": self._job_label, "gpu": exporter.label("gpu")}
-        self._named = {name: (others[name], items) for name, items in named.NOW.items() if name in others}
-        self._queries = {
-            **{item.name: self._query(item, exporter, self._of_job) for item in slurm_job_exporter.JOB_INPUTS},
-            **{item.name: self._query(item, exporter, of_gpu) for item in slurm_job_exporter.GPU_INPUTS},
-            slurm_job_exporter.HEALTHY_NODES.name: self._query(slurm_job_exporter.HEALTHY_NODES, exporter, {}),
-        }
-        for name, (settings, items) in self._named.items():
-            labels = named.labels_of(settings)
-            self._queries |= {f"{name}:{item.name}": self._query(item, settings, labels) for item in items}
+        self._named = {name: items for name, items in named.NOW.items() if name in others}
+        self._inputs = dict(inputs_of_jobs(matchers, exporter, nodes))
+        # The inputs of exporters that name the jobs of GPUs → what they say again.
+        self._gpu_inputs: dict[str, str] = {}
+        for name, items in self._named.items():
+            labels = named.labels_of(others[name])
+            for item, again in zip(items, _GPU_INPUTS, strict=True):
+                self._inputs[f"{name}:{item.name}"] = Asking(item, matchers, others[name], nodes, labels)
+                self._gpu_inputs[f"{name}:{item.name}"] = again
+        self._queries = {name: each.query for name, each in self._inputs.items()}
+        self._recorded: dict[str, bool] = {}
         self._recordings = Recordings(slurm_job_exporter.REFRESHED, matchers, exporter)
         self._kept: LastGood[Any] = LastGood(patience, _TOGETHER)
         self.memory = (self._kept,)
@@ -81,11 +84,6 @@ class PrometheusUse:
             client, promql(slurm_job_exporter.GPU_NODES, matchers, exporter, nodes.label), nodes.of_labels
         )
         self._targets = promql(slurm_job_exporter.TARGETS, matchers, exporter, nodes.label)
-
-    def _query(self, item: Expression, settings: ExporterSettings, labels: Mapping[str, str]) -> VectorQuery:
-        """Write the expression of an input, of whose series these labels and the node's are read."""
-        node = self._nodes.label
-        return VectorQuery(promql(item, self._matchers, settings, node), {**labels, "node": node})
 
     @property
     def features(self) -> Mapping[str, bool]:
@@ -166,7 +164,23 @@ class PrometheusUse:
             oldest=filled.oldest,
             failed={**answers.failed, **unknown},
             rejected=rejected,
+            questions=self._questions(at, answers, filled),
         )
+
+    def _questions(self, at: float, answers: Answers[pl.DataFrame], filled: Filled[Any]) -> ByInput:
+        """Say what was asked for the values that there are; those of GPUs are of one time."""
+        self._recorded |= {name: self._recordings.used(name) for name in answers.vectors}
+        found: dict[str, tuple[Question, ...]] = {}
+        for name, asking in self._inputs.items():
+            shown = self._gpu_inputs.get(name, name)
+            value = "gpus" if shown in _GPU_INPUTS else name
+            if value in filled.values:
+                asked = asking.question(filled.times.get(value, at), recorded=self._recorded.get(name, False))
+                found[shown] = (*found.get(shown, ()), asked)
+        if self._gpu_nodes.asked_at is not None:
+            text = self._gpu_nodes.query
+            found[slurm_job_exporter.GPU_NODES.name] = (Question("prometheus", text, self._gpu_nodes.asked_at),)
+        return found
 
     def _values(self, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> dict[str, Any]:
         """Read what has been answered: the inputs of nodes by their names, the GPUs, and the healthy nodes."""
@@ -191,7 +205,7 @@ class PrometheusUse:
     def _gpus(self, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> pl.DataFrame | None:
         """Collect the GPUs of each job (GPUS); one whose values are implausible is still seen to be there."""
         asked = {item.name for item in slurm_job_exporter.GPU_INPUTS} | {
-            f"{name}:{item.name}" for name, (_, items) in self._named.items() for item in items
+            f"{name}:{item.name}" for name, items in self._named.items() for item in items
         }
         if not asked <= answers.vectors.keys():
             return None
@@ -210,7 +224,7 @@ class PrometheusUse:
     def _named_gpus(self, name: str, answers: Answers[pl.DataFrame], rejected: Counter[str]) -> pl.DataFrame:
         """Collect the GPUs of which another exporter names the job."""
         found = []
-        for item in self._named[name][1]:
+        for item in self._named[name]:
             vector = answers.vectors[f"{name}:{item.name}"]
             values = plausible(item, f"{name} {item.name}", vector, rejected)
             rows = named.named_gpus(vector).with_columns(values, nodes_of(vector, self._nodes))

@@ -115,7 +115,8 @@ class SlurmAcct:
         self._parsed, self._last_fetch = parsed, at
         # Rows are freed where they were made: thousands of them take the loop's time.
         await call(REFRESH, replaced.clear)
-        return Accounting(at, runs, small.associations, small.nodes, schema.missing())
+        asked = {self.name: (statements.question(schema.table("job"), at),)}
+        return Accounting(at, runs, small.associations, small.nodes, schema.missing(), asked)
 
     @asynccontextmanager
     async def _reading(self, at: float | None = None) -> AsyncIterator[Schema]:

@@ -6,6 +6,7 @@ Text columns are cast to binary: slurmdbd sets no character set, so only the byt
 
 from typing import Final
 
+from aggregator.model.question import Question
 from aggregator.sources.slurmacct.schema import Schema
 
 # column → the expression where a release lacks it; order is that of rows.RunRow.
@@ -169,6 +170,14 @@ def runs_of_keys(schema: Schema, count: int) -> str:
         f"SELECT {_packed_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `job_db_inx` IN ({_places(count)}) AND deleted+0=0"
     )
+
+
+def question(table: str, at: float) -> Question:
+    """Say where runs are read, and how to look at the same rows of one job."""
+    return Question(
+        "slurmacct", f"rows of {table}", at,
+        of_job=lambda job_id, _: f"SELECT * FROM {table} WHERE id_job={job_id} AND deleted=0",  # noqa: S608
+    )  # fmt: skip
 
 
 def runs_since(schema: Schema, count: int) -> str:

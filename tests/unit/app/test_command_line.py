@@ -56,7 +56,7 @@ def test_the_version_is_said_as_prometheus_says_it(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("", {"serve", "check", "demo", "token", "rules", "parts", "completion", "--help", "--version"}),
+        ("", {"serve", "check", "demo", "token", "explain", "rules", "parts", "completion", "--help", "--version"}),
         ("ch", {"check"}),
         ("token ", {"create", "list", "revoke", "--help"}),
         ("token create --e", {"--expires"}),

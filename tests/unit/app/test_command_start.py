@@ -52,7 +52,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [["--help"], ["--version"], ["serve", "--help"], ["check", "--help"], ["demo", "--help"], ["token", "--help"],
-     ["token", "create", "--help"], ["completion", "bash"], ["rules", "--output", "rules"]],
+     ["token", "create", "--help"], ["completion", "bash"], ["rules", "--output", "rules"],
+     ["explain", "narval", "1", "--url=http://127.0.0.1:1"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_reads_no_file_imports_neither_the_service_nor_what_reads_files(folder: Path, command: list[str]) -> None:

@@ -68,3 +68,8 @@ def test_no_family_has_a_label_twice() -> None:
     )
     with pytest.raises(DeclarationError, match="hpc_tape_mounted: two labels are called library"):
         table(columns=columns, where="")
+
+
+def test_a_query_that_could_never_be_written_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=r"mounted: the query must have a name after each \$"):
+        Column(name="mounted", dtype=pl.Float64, help="Tapes.", promql="sum($)")

@@ -1,13 +1,18 @@
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fakes import Outcomes
 
 from aggregator.app.layouts import CLUSTERS, FILESYSTEMS
+from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState
+from aggregator.model.energy import Prices
 from aggregator.model.job_inputs import Accounting, runs_of
+from aggregator.model.ledger import LedgerView
+from aggregator.model.question import Question, Questions
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.model.view import ClusterView
 from aggregator.parts.storage.inputs import Filesystem
@@ -71,6 +76,17 @@ async def test_a_refresh_joins_and_publishes() -> None:
     assert list(view.frames["awards"]["account"]) == list(ALLOCATIONS.awards)
     assert stages == ["fetch", "join", "publish", "keep"]
     assert views.kept == [view]
+
+
+async def test_a_view_knows_what_its_sources_were_asked() -> None:
+    views, row, cpus = Views(), Question("slurmacct", "rows", NOW), Question("prometheus", "cpus", NOW - 5)
+    accounting, use = replace(RUNNING, questions={"slurmacct": (row,)}), make_use(questions={"cpus": (cpus,)})
+    ledger = LedgerView(Prices(), no_totals(NOW - 60))
+    await cluster_refresher(views, [accounting], [use], feeds=(Outcomes().feed(ledger),)).refresh(NOW)
+    asked = views[0].context.get(Questions).by_input
+    assert {name: [each.at for each in found] for name, found in asked.items()} == {
+        "ledger": [NOW - 60], "slurmacct": [NOW], "cpus": [NOW - 5],
+    }  # fmt: skip
 
 
 async def test_without_accounting_a_cluster_has_no_jobs() -> None:

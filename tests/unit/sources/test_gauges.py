@@ -1,6 +1,7 @@
 """The gauges of jobs that exporters declare: what is asked, and which values are taken."""
 
 import pytest
+from aiohttp import web
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusGauges, gauges
@@ -35,6 +36,23 @@ async def test_a_gauge_is_one_query_by_job_and_node(prometheus: FakePrometheus, 
     assert sorted(found["open_files"].frame.iter_rows()) == [(4711, "node01", 3.0), (4711, "node02", 5.0)]
     assert (found["open_files"].since, found["largest_file"].over_nodes) == (NOW - 120, "max")
     assert (source.rows, source.features) == (2, {"open_files": True, "largest_file": False})
+
+
+async def test_what_was_asked_is_said_with_the_time_of_what_is_kept(
+    prometheus: FakePrometheus, source: PrometheusGauges
+) -> None:
+    prometheus.answers["io_files"] = vector(sample("3"))
+    await source.fetch(NOW)
+    prometheus.answers["io_files"] = web.Response(status=500)
+    questions = (await source.fetch(NOW + 30)).questions
+    assert {name: [each.at for each in found] for name, found in questions.items()} == {
+        "open_files": [NOW], "largest_file": [NOW + 30],
+    }  # fmt: skip
+    (files,) = questions["open_files"]
+    assert files.text in {form["query"] for form in prometheus.queries}
+    assert files.of_job is not None
+    assert files.of_job(4711, ("n1",)).count('{cluster="narval",slurmjobid="4711",instance=~"(?i)(n1)') == 2
+    assert FILES.columns[0].promql == "sum($open_files)"
 
 
 async def test_a_gauge_may_be_any_expression_by_job_and_node(

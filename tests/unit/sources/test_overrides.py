@@ -14,7 +14,6 @@ from aggregator.model.series import Span, Subject
 from aggregator.sources.prometheus import NodeNames, PrometheusSeries
 from aggregator.sources.prometheus.catalogue import GRAPHS, INPUTS
 from aggregator.sources.prometheus.expression import OUR_CLUSTER, OURS, Expression
-from aggregator.sources.prometheus.provenance import CPU, LUSTRE, THREADS, stored_texts
 from aggregator.sources.prometheus.render import _look_back, _times, promql
 from aggregator.sources.prometheus.settings import ExporterSettings
 
@@ -111,26 +110,6 @@ def test_what_is_a_rate_already_is_not_rated_again(name: str) -> None:
     asyncio.run(reader.read("job", name, Subject(jobs=(1,)), Span(0.0, 600.0, 600.0)))
     assert re.search(r"\b(i?rate|deriv|increase)\(", client.asked[0]) is None
     assert "avg_over_time(" in client.asked[0]
-
-
-def test_a_source_is_called_what_the_site_calls_it() -> None:
-    names = {"slurm_job_core_usage_total": "site:cores", "threads": "site:threads"}
-    sites = ExporterSettings(metrics=names, labels={"state": "thread_state"})
-    assert stored_texts({"slurm_job_exporter": sites}) == {
-        CPU.text(): "slurm-job-exporter site:cores via Prometheus",
-        THREADS.text(): 'slurm-job-exporter site:threads{thread_state="running"} via Prometheus',
-    }
-
-
-def test_a_source_that_is_not_renamed_or_not_in_use_keeps_its_name() -> None:
-    assert stored_texts({"node_exporter": ExporterSettings(metrics={"cpus": "x"})}) == {}
-    assert stored_texts({"slurm_job_exporter": ExporterSettings(metrics={"unknown": "x"})}) == {}
-
-
-def test_the_proxys_names_go_first() -> None:
-    proxy, plain = (ExporterSettings(metrics={"read": name}) for name in ("site:proxy", "site:plain"))
-    found = stored_texts({"lustre_exporter": plain, "lustre_exporter_slurm": proxy})
-    assert found == {LUSTRE["read"].text(): "lustre_exporter site:proxy via Prometheus"}
 
 
 def test_the_check_looks_for_a_metric_under_the_name_that_is_asked_for() -> None:

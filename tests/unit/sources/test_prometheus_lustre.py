@@ -56,6 +56,9 @@ async def test_servers_without_any_rate_are_empty_and_not_unknown(
     use = await fetch(client)
     assert {kind: rates_of(rates) for kind, rates in use.rates.items()} == {"read": {}, "write": {}, "metadata": {}}
     assert (use.time, use.interval, use.window, use.coverage, use.failed) == (NOW, 90.0, 360.0, {"scratch": 1.0}, {})
+    asked = {form["query"] for form in prometheus.queries}
+    assert use.questions.keys() == {"lustre_read", "lustre_write", "lustre_metadata", "lustre_coverage"}
+    assert all(each.text in asked and each.at == NOW for (each,) in use.questions.values())
 
 
 async def test_rates_come_by_who_caused_them_and_equal_senders_are_added_up(
