@@ -23,11 +23,8 @@ def encoded(text: str) -> str:
 async def test_an_unknown_parameter_is_named_with_those_that_are_known(service: Service) -> None:
     publish_jobs(service.store, make_job())
 
-    expected = (
-        "usr: unknown parameter; known are account, array, cursor, id, limit, name, node, partition, qos, since, state,"
-        " time, until, user"
-    )
-    assert await service.failure(f"{JOBS}/history?usr=alice") == (400, "bad_data", expected)
+    expected = "usr: unknown parameter; known are end, resolution, start, tres"
+    assert await service.failure("/api/v1/clusters/narval/usage?usr=alice") == (400, "bad_data", expected)
 
 
 @pytest.mark.parametrize("path", ["clusters", "clusters/narval", "clusters/narval/jobs/1", "storage", "status"])
