@@ -281,8 +281,8 @@ async def client(history: SlurmHistory, tmp_path: Path) -> AsyncIterator[TestCli
     service.store.publish_source(SourceStatus("slurmacct", CLUSTER, up=True, last_attempt=NOW, last_success=NOW))
     app = create_app(
         service.store, service.jobs, HistoryQueries({CLUSTER: history}), service.around, service.scripts,
-        service.state.scripts, service.state.alerts, make_settings(), service.page, lambda: float(NOW), usage=service.usage,
-        series=service.series,
+        service.state.scripts, service.state.alerts, make_settings(), service.page, lambda: float(NOW),
+        usage=service.usage, series=service.series,
     )  # fmt: skip
     async with TestClient(TestServer(app)) as opened:
         yield opened

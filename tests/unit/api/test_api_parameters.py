@@ -12,8 +12,8 @@ from .builders import JOBS, NOW, make_job, publish_jobs
 from .conftest import Service
 
 
-def parameters(query: str, *known: str) -> Parameters:
-    return Parameters(make_mocked_request("GET", f"/?{query}"), *known)
+def parameters(query: str) -> Parameters:
+    return Parameters(make_mocked_request("GET", f"/?{query}"))
 
 
 def encoded(text: str) -> str:
