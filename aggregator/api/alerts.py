@@ -42,7 +42,7 @@ _OF_RUN: Final = (
 _LISTED: Final = Listed(name="alerts", table=TABLE, order=())
 
 
-class Counted(TypedDict):
+class CountedShown(TypedDict):
     """How many alerts are new, were told before, are not on waste of our clusters, and were left out by the sender."""
 
     new: int

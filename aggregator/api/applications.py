@@ -25,7 +25,7 @@ _POINTS: Final = 72
 _FINEST: Final = 300.0
 
 
-class Share(TypedDict):
+class ShareShown(TypedDict):
     """What one software has of the whole."""
 
     software: str
@@ -34,7 +34,7 @@ class Share(TypedDict):
     ratio: float | None
 
 
-class Applications(TypedDict):
+class ApplicationsShown(TypedDict):
     """What each software has, and what no executable accounts for."""
 
     of: str
@@ -46,7 +46,7 @@ class Applications(TypedDict):
     end_time: Time
     end_timestamp_seconds: Epoch
     measured: float | None
-    software: list[Share]
+    software: list[ShareShown]
     unaccounted: float | None
 
 

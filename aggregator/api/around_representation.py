@@ -23,7 +23,7 @@ class ExitShown(TypedDict):
     signal: int
 
 
-class Summed(TypedDict):
+class SummedShown(TypedDict):
     """What slurmdbd has of a run."""
 
     cpu_seconds: float | None
@@ -65,7 +65,7 @@ class EventShown(TypedDict):
     end_timestamp_seconds: Epoch
 
 
-class Reserved(TypedDict):
+class ReservedShown(TypedDict):
     """A reservation."""
 
     name: str
@@ -75,7 +75,7 @@ class Reserved(TypedDict):
     end_timestamp_seconds: Epoch
 
 
-class Condition(TypedDict):
+class WaitedForShown(TypedDict):
     """A condition that a job waits for."""
 
     type: str
@@ -83,13 +83,13 @@ class Condition(TypedDict):
     delay_minutes: int | None
 
 
-class DependsOn(Condition):
+class DependsOnShown(WaitedForShown):
     """The same, with the states of the jobs that it names."""
 
     states: dict[str, int] | None
 
 
-class Named(TypedDict):
+class NamedShown(TypedDict):
     """A run by name."""
 
     id: str
@@ -98,17 +98,17 @@ class Named(TypedDict):
     name: str
 
 
-class Dependent(Named):
+class DependentShown(NamedShown):
     """A run that waits for this one."""
 
-    conditions: list[Condition]
+    conditions: list[WaitedForShown]
 
 
-class Waits(TypedDict):
+class WaitsShown(TypedDict):
     """What a run waits for, and what waits for it."""
 
-    depends_on: list[DependsOn]
-    dependents: list[Dependent]
+    depends_on: list[DependsOnShown]
+    dependents: list[DependentShown]
     dependents_complete: bool
 
 
@@ -117,15 +117,15 @@ class AroundShown(TypedDict):
 
     exit: ExitShown | None
     cancelled_by_uid: int | None
-    recorded: Summed | None
+    recorded: SummedShown | None
     steps: list[StepShown] | None
     steps_complete: bool | None
     node_events: list[EventShown] | None
     node_events_complete: bool | None
-    reservation: Reserved | None
-    dependencies: Waits | None
+    reservation: ReservedShown | None
+    dependencies: WaitsShown | None
     array_tasks: dict[str, int] | None
-    components: list[Named] | None
+    components: list[NamedShown] | None
 
 
 def around_json(run: Run, around: Around, rights: Rights) -> Json:

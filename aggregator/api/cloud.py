@@ -32,7 +32,7 @@ _PATHS: Final[Mapping[_Thing, str]] = {"project": "/api/v1/cloud/projects", "ins
 _KEYS: Final[Mapping[_Thing, str]] = {"project": "project", "instance": "uuid"}
 
 
-class Cloud(TypedDict):
+class CloudShown(TypedDict):
     """How fresh a cloud is, and by which rule instances idle; to the staff with the fields of a project."""
 
     cloud: str
@@ -43,10 +43,10 @@ class Cloud(TypedDict):
     rule_network_bytes_per_second: float | None
 
 
-class Clouds(TypedDict):
+class CloudsShown(TypedDict):
     """Every cloud."""
 
-    clouds: list[Cloud]
+    clouds: list[CloudShown]
 
 
 @of_snapshot

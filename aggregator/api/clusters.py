@@ -13,14 +13,14 @@ from aggregator.api.identity import ANONYMOUS, identity_of
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lists import LISTS
 from aggregator.api.lookup import find_cluster, missing_accounting
-from aggregator.api.representation import Freshness, Json, freshness_json, times
+from aggregator.api.representation import FreshnessShown, Json, freshness_json, times
 from aggregator.api.totals import total_json, unknown_json
 from aggregator.engine.frame import Frames
 from aggregator.model.energy import Prices
 from aggregator.model.view import ClusterView, Snapshot
 
 
-class SlurmctldState(TypedDict):
+class SlurmctldStateShown(TypedDict):
     """What slurmctld counts in a state."""
 
     state: str
@@ -30,21 +30,21 @@ class SlurmctldState(TypedDict):
     jobs: float | None
 
 
-class Slurmctld(TypedDict):
+class SlurmctldShown(TypedDict):
     """What slurmctld counts."""
 
     cpus: float | None
     gpus: float | None
-    states: list[SlurmctldState]
+    states: list[SlurmctldStateShown]
 
 
-class ClusterMore(TypedDict):
+class ClusterShown(TypedDict):
     """One cluster, beside the sums of its accounts."""
 
     cluster: str
     as_of_time: Time
     as_of_timestamp_seconds: Epoch
-    slurmctld: Slurmctld | None
+    slurmctld: SlurmctldShown | None
     jobs_watts: float | None
     idle_watts: float | None
     unattributed_watts: float | None
@@ -54,13 +54,13 @@ class ClusterMore(TypedDict):
     window_end_time: Time
     window_end_timestamp_seconds: Epoch
     prices: Prices | None
-    sources: list[Freshness]
+    sources: list[FreshnessShown]
 
 
-class Clusters(TypedDict):
+class ClustersShown(TypedDict):
     """Every cluster."""
 
-    clusters: list[Annotated[Json, row("cluster_accounts", "ClusterMore")]]
+    clusters: list[Annotated[Json, row("cluster_accounts", "ClusterShown")]]
 
 
 async def list_clusters(request: web.Request) -> web.Response:

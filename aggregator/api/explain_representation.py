@@ -111,7 +111,7 @@ class QueryShown(TypedDict):
     age_seconds: NotRequired[float | None]
 
 
-class Explanation(TypedDict):
+class ExplanationShown(TypedDict):
     """How a run was judged, and what each of its numbers is made of."""
 
     id: str

@@ -14,7 +14,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json
 from aggregator.api.series import DAY_SECONDS, Reader, answer_series
 from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
-from aggregator.api.storage_representation import OfFilesystem, head_json
+from aggregator.api.storage_representation import OfFilesystemShown, head_json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
@@ -25,7 +25,7 @@ _SERIES_SECONDS: Final = 90 * DAY_SECONDS
 _SHOWN: Final = 100
 
 
-class Space(OfFilesystem):
+class SpaceShown(OfFilesystemShown):
     """What a user has in each group of a file system."""
 
     user: str

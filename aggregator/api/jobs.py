@@ -38,7 +38,7 @@ from aggregator.parts.waste.rules import Compiled
 from aggregator.sources.base import FetchError
 
 
-class RunMore(TypedDict):
+class RunShown(TypedDict):
     """How a run is judged and what is around it, beside the fields of the list."""
 
     waste: list[FindingShown]
@@ -47,11 +47,11 @@ class RunMore(TypedDict):
     alerts: list[AlertShown] | None
 
 
-class Job(TypedDict):
+class JobShown(TypedDict):
     """Every run that an id means."""
 
     job_id: str
-    runs: list[Annotated[Json, row("cluster_jobs", "RunMore")]]
+    runs: list[Annotated[Json, row("cluster_jobs", "RunShown")]]
 
 
 async def get_job(request: web.Request) -> web.Response:

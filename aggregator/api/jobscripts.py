@@ -27,7 +27,7 @@ MAX_BATCH_MIB = 16
 _SHOWN_JOBS = 10
 
 
-class Written(TypedDict):
+class WrittenShown(TypedDict):
     """A script that is kept."""
 
     job_id: int
@@ -37,7 +37,7 @@ class Written(TypedDict):
     written_timestamp_seconds: Epoch
 
 
-class Stored(TypedDict):
+class StoredShown(TypedDict):
     """A script of a batch that is kept."""
 
     job_id: int
@@ -45,7 +45,7 @@ class Stored(TypedDict):
     sha256: str
 
 
-class Rejected(TypedDict):
+class RejectedShown(TypedDict):
     """A script that is not kept, and why."""
 
     job_id: int | None
@@ -53,11 +53,11 @@ class Rejected(TypedDict):
     error: str
 
 
-class Delivered(TypedDict):
+class DeliveredShown(TypedDict):
     """What became of a batch."""
 
-    stored: list[Stored]
-    rejected: list[Rejected]
+    stored: list[StoredShown]
+    rejected: list[RejectedShown]
 
 
 async def post_scripts(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from typing import TypedDict
 from aggregator.api.representation import Json, Row
 
 
-class Part(TypedDict):
+class PartShown(TypedDict):
     """A run's part of a node."""
 
     cpus: float
@@ -14,10 +14,10 @@ class Part(TypedDict):
     estimated: bool
 
 
-class NodeRunMore(TypedDict):
+class NodeRunShown(TypedDict):
     """What a run has of a node, beside what slurmacct says of it."""
 
-    on_node: Part
+    on_node: PartShown
     observed: bool | None
 
 

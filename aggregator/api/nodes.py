@@ -59,17 +59,17 @@ class _Looked:
         return str(self.node["node"].item())
 
 
-NodeRun = Annotated[Json, row("cluster_jobs", "NodeRunMore")]
+NodeRun = Annotated[Json, row("cluster_jobs", "NodeRunShown")]
 
 
-class NodeMore(TypedDict):
+class NodeShown(TypedDict):
     """The runs on a node, beside the fields of the list."""
 
     running: list[NodeRun]
     hidden_jobs: int
 
 
-class NodeJobs(TypedDict):
+class NodeJobsShown(TypedDict):
     """The runs that were on a node."""
 
     node: str
@@ -83,7 +83,7 @@ class NodeJobs(TypedDict):
     examined: int
 
 
-class NodeEvents(TypedDict):
+class NodeEventsShown(TypedDict):
     """When a node was not available."""
 
     node: str

@@ -38,6 +38,7 @@ def document(
     routes, lists = list(routes), list(lists)
     types = [*beside_rows, *(each for route in routes for each in route.answer)]
     _, named = msgspec.json.schema_components(types, ref_template=_REF.format("{name}"))
+    named = {_short(name): _shortened(schema) for name, schema in named.items()}
     listed = {route.path: route.listed for route in routes if route.listed} | {each.path: each.listed for each in lists}
     paths: dict[str, Json] = {path: {"get": _list_operation(path, each)} for path, each in listed.items()}
     for route in routes:
@@ -70,6 +71,18 @@ def _error(text: str) -> Json:
     return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format("Error")}}}}
 
 
+def _short(name: str) -> str:
+    """Give the name of a type as a component: classes say that they are what is shown of a thing."""
+    return name.removesuffix("Shown")
+
+
+def _shortened(schema: Any) -> Any:
+    """Give a schema whose references and title are such names."""
+    if isinstance(schema, dict):
+        return {key: _short(of) if key in ("$ref", "title") else _shortened(of) for key, of in schema.items()}
+    return list(map(_shortened, schema)) if isinstance(schema, list | tuple) else schema
+
+
 def _row_name(path: str) -> str:
     """Name the row of a list by its path: `cluster_jobs`, `storage_groups`, `cloud_projects`."""
     scope, *_, name = path.removeprefix("/api/v1/").split("/")
@@ -87,7 +100,7 @@ def _operation(route: Route) -> Json:
 
 
 def _content(route: Route) -> Json:
-    own = [{"$ref": _REF.format(each.__name__)} for each in route.answer]
+    own = [{"$ref": _REF.format(_short(each.__name__))} for each in route.answer]
     if route.row:
         row = {"$ref": _REF.format(_row_name(route.row))}
         return _enveloped({"allOf": [row, *own]} if own else row)

@@ -33,7 +33,7 @@ LimitShown = TypedDict("LimitShown", {
 })  # fmt: skip
 
 
-class Standing(TypedDict):
+class StandingShown(TypedDict):
     """Shares, fair share and limits."""
 
     shares: int | str | None
@@ -44,14 +44,14 @@ class Standing(TypedDict):
     limits: list[LimitShown]
 
 
-class User(TypedDict):
+class UserShown(TypedDict):
     """A user under each account."""
 
     user: str
-    accounts: list[Annotated[Json, row("cluster_users", "Standing")]]
+    accounts: list[Annotated[Json, row("cluster_users", "StandingShown")]]
 
 
-class AccountMore(Standing):
+class AccountShown(StandingShown):
     """One account, beside the fields of the list."""
 
     children: list[str]

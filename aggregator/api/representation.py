@@ -10,7 +10,7 @@ from aggregator.model.view import SourceStatus
 from aggregator.model.waste import FIELDS, Finding, Judgement
 
 
-class Freshness(TypedDict):
+class FreshnessShown(TypedDict):
     """How fresh a source is."""
 
     source: str
@@ -21,7 +21,7 @@ class Freshness(TypedDict):
     error: str | None
 
 
-class Source(Freshness):
+class SourceShown(FreshnessShown):
     """All that is known of the last fetch of a source."""
 
     scope: str

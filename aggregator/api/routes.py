@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from aggregator.api.alerts import Counted, post_alerts
-from aggregator.api.applications import Applications, list_applications
+from aggregator.api.alerts import CountedShown, post_alerts
+from aggregator.api.applications import ApplicationsShown, list_applications
 from aggregator.api.areas import ALERTS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from aggregator.api.cloud import (
-    Clouds,
+    CloudsShown,
     get_cloud_series,
     get_instance,
     get_instance_series,
@@ -15,53 +15,53 @@ from aggregator.api.cloud import (
     list_clouds,
 )
 from aggregator.api.cluster_lists import ACCOUNTS_PATH, LISTS_PATH
-from aggregator.api.clusters import ClusterMore, Clusters, get_cluster, list_clusters
+from aggregator.api.clusters import ClusterShown, ClustersShown, get_cluster, list_clusters
 from aggregator.api.explain import get_explanation
-from aggregator.api.explain_representation import Explanation
+from aggregator.api.explain_representation import ExplanationShown
 from aggregator.api.filesystem_series import get_filesystem_series
-from aggregator.api.groups import Space, get_group, get_group_series, get_space, get_space_series
+from aggregator.api.groups import SpaceShown, get_group, get_group_series, get_space, get_space_series
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.history import LISTED, list_ended_jobs
-from aggregator.api.jobs import Job, RunMore, get_job
-from aggregator.api.jobscripts import Delivered, Written, post_scripts, put_script
+from aggregator.api.jobs import JobShown, RunShown, get_job
+from aggregator.api.jobscripts import DeliveredShown, WrittenShown, post_scripts, put_script
 from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
 from aggregator.api.node_lists import NODES_PATH
-from aggregator.api.node_representation import NodeRunMore
+from aggregator.api.node_representation import NodeRunShown
 from aggregator.api.nodes import (
-    NodeEvents,
-    NodeJobs,
-    NodeMore,
+    NodeEventsShown,
+    NodeJobsShown,
+    NodeShown,
     get_node,
     get_node_events,
     get_node_jobs,
     get_node_series,
 )
-from aggregator.api.owners import AccountMore, Standing, User, get_account, get_user
+from aggregator.api.owners import AccountShown, StandingShown, UserShown, get_account, get_user
 from aggregator.api.reference import get_openapi, get_reference
 from aggregator.api.route import Handler, Parameter, Route
-from aggregator.api.script import Script, get_script
+from aggregator.api.script import ScriptShown, get_script
 from aggregator.api.series import (
-    Graphs,
-    Matrix,
+    GraphsShown,
+    MatrixShown,
     get_account_series,
     get_cluster_series,
     get_job_series,
     get_user_series,
 )
-from aggregator.api.status import Status, get_status
-from aggregator.api.storage import Filesystems, get_filesystem, list_filesystems
+from aggregator.api.status import StatusShown, get_status
+from aggregator.api.storage import FilesystemsShown, get_filesystem, list_filesystems
 from aggregator.api.storage_lists import GROUPS_PATH
-from aggregator.api.storage_representation import Filesystem, OfFilesystem
+from aggregator.api.storage_representation import FilesystemShown, OfFilesystemShown
 from aggregator.api.usage import (
-    AccountUsage,
-    Usage,
-    UserUsage,
+    AccountUsageShown,
+    UsageShown,
+    UserUsageShown,
     get_account_usage,
     get_cluster_usage,
     get_user_usage,
 )
-from aggregator.api.whoami import Whoami, get_whoami
+from aggregator.api.whoami import WhoamiShown, get_whoami
 from aggregator.model.calendar import RESOLUTIONS
 
 _CLUSTER: Final = LISTS_PATH.removesuffix("/")
@@ -92,7 +92,7 @@ _QOS: Final = Parameter(name="qos", help="Usage under these QOS, from Slurm 24.1
 _ACCOUNTS: Final = Parameter(name="account", help="Under these accounts, all by default.", repeatable=True)
 
 # Types of what stands beside the fields of a list's row, in rows within an answer.
-BESIDE_ROWS: Final = (RunMore, NodeRunMore, Standing)
+BESIDE_ROWS: Final = (RunShown, NodeRunShown, StandingShown)
 
 
 def _get(path: str, handler: Handler, area: str = READ, *parameters: Parameter, **answer: Any) -> Route:
@@ -100,7 +100,7 @@ def _get(path: str, handler: Handler, area: str = READ, *parameters: Parameter, 
 
 
 def _series(path: str, handler: Handler, *more: Parameter, area: str = READ) -> Route:
-    return _get(f"{path}/series", handler, area, *_OF_GRAPHS, *more, answer=(Matrix, Graphs))
+    return _get(f"{path}/series", handler, area, *_OF_GRAPHS, *more, answer=(MatrixShown, GraphsShown))
 
 
 ROUTES: Final = (
@@ -112,49 +112,50 @@ ROUTES: Final = (
     _get("/docs", get_reference, HEALTH),
     _get("/metrics", get_metrics, METRICS,
          Parameter(name="collect[]", help="Groups of families, all by default.", repeatable=True)),
-    Route(method="POST", path="/api/v1/alerts", handler=post_alerts, area=ALERTS, answer=(Counted,)),
-    _get("/api/v1/status", get_status, STAFF, answer=(Status,)),
-    _get("/api/v1/whoami", get_whoami, WHOAMI, answer=(Whoami,)),
-    _get("/api/v1/clusters", list_clusters, CLUSTERS, answer=(Clusters,)),
-    _get(_CLUSTER, get_cluster, CLUSTERS, answer=(ClusterMore,), row=ACCOUNTS_PATH),
+    Route(method="POST", path="/api/v1/alerts", handler=post_alerts, area=ALERTS, answer=(CountedShown,)),
+    _get("/api/v1/status", get_status, STAFF, answer=(StatusShown,)),
+    _get("/api/v1/whoami", get_whoami, WHOAMI, answer=(WhoamiShown,)),
+    _get("/api/v1/clusters", list_clusters, CLUSTERS, answer=(ClustersShown,)),
+    _get(_CLUSTER, get_cluster, CLUSTERS, answer=(ClusterShown,), row=ACCOUNTS_PATH),
     _get(f"{_CLUSTER}/applications", list_applications, READ,
          Parameter(name="of", help="What is shared out.", choices=("cpus", "gpus")), _START, _END,
-         answer=(Applications,)),
+         answer=(ApplicationsShown,)),
     _get(f"{_CLUSTER}/jobs/history", list_ended_jobs, READ, _START, _END,
          Parameter(name="time", help="Which event of a run falls in the time; its end by default.",
                    choices=("ended", "started", "submitted")),
          listed=LISTED),
-    _get(_JOB, get_job, answer=(Job,)),
-    _get(f"{_JOB}/explain", get_explanation, answer=(Explanation,)),
+    _get(_JOB, get_job, answer=(JobShown,)),
+    _get(f"{_JOB}/explain", get_explanation, answer=(ExplanationShown,)),
     _get(f"{_JOB}/script", get_script, READ,
          Parameter(name="submitted", help="When the run that is meant was submitted; the newest by default.",
                    kind="time"),
-         answer=(Script,)),
+         answer=(ScriptShown,)),
     _series(_JOB, get_job_series),
-    Route(method="POST", path=f"{_CLUSTER}/jobscripts", handler=post_scripts, area=INGEST, answer=(Delivered,)),
-    Route(method="PUT", path=f"{_CLUSTER}/jobscripts/{{job_id}}", handler=put_script, area=INGEST, answer=(Written,),
+    Route(method="POST", path=f"{_CLUSTER}/jobscripts", handler=post_scripts, area=INGEST, answer=(DeliveredShown,)),
+    Route(method="PUT", path=f"{_CLUSTER}/jobscripts/{{job_id}}", handler=put_script, area=INGEST,
+          answer=(WrittenShown,),
           parameters=(Parameter(name="written_at", help="When it was written; now by default.", kind="time"),)),
-    _get(f"{_CLUSTER}/usage", get_cluster_usage, READ, *_OF_USAGE, answer=(Usage,)),
+    _get(f"{_CLUSTER}/usage", get_cluster_usage, READ, *_OF_USAGE, answer=(UsageShown,)),
     _series(_CLUSTER, get_cluster_series),
-    _get(_USER, get_user, answer=(User,)),
-    _get(f"{_USER}/usage", get_user_usage, READ, *_OF_USAGE, _QOS, _ACCOUNTS, answer=(UserUsage,)),
+    _get(_USER, get_user, answer=(UserShown,)),
+    _get(f"{_USER}/usage", get_user_usage, READ, *_OF_USAGE, _QOS, _ACCOUNTS, answer=(UserUsageShown,)),
     _series(_USER, get_user_series),
-    _get(_ACCOUNT, get_account, answer=(AccountMore,), row=ACCOUNTS_PATH),
-    _get(f"{_ACCOUNT}/usage", get_account_usage, READ, *_OF_USAGE, _QOS, answer=(AccountUsage,)),
+    _get(_ACCOUNT, get_account, answer=(AccountShown,), row=ACCOUNTS_PATH),
+    _get(f"{_ACCOUNT}/usage", get_account_usage, READ, *_OF_USAGE, _QOS, answer=(AccountUsageShown,)),
     _series(_ACCOUNT, get_account_series),
-    _get(_NODE, get_node, answer=(NodeMore,), row=NODES_PATH),
-    _get(f"{_NODE}/jobs", get_node_jobs, READ, _START, _END, *_PAGE, answer=(NodeJobs,)),
-    _get(f"{_NODE}/events", get_node_events, READ, _START, _END, answer=(NodeEvents,)),
+    _get(_NODE, get_node, answer=(NodeShown,), row=NODES_PATH),
+    _get(f"{_NODE}/jobs", get_node_jobs, READ, _START, _END, *_PAGE, answer=(NodeJobsShown,)),
+    _get(f"{_NODE}/events", get_node_events, READ, _START, _END, answer=(NodeEventsShown,)),
     _series(_NODE, get_node_series),
-    _get("/api/v1/storage", list_filesystems, answer=(Filesystems,)),
-    _get(_FILESYSTEM, get_filesystem, answer=(Filesystem,)),
+    _get("/api/v1/storage", list_filesystems, answer=(FilesystemsShown,)),
+    _get(_FILESYSTEM, get_filesystem, answer=(FilesystemShown,)),
     _series(_FILESYSTEM, get_filesystem_series,
             Parameter(name="cluster", help="Whose Prometheus has the servers, where there are several.")),
-    _get(f"{_FILESYSTEM}/groups/{{group}}", get_group, answer=(OfFilesystem,), row=GROUPS_PATH),
+    _get(f"{_FILESYSTEM}/groups/{{group}}", get_group, answer=(OfFilesystemShown,), row=GROUPS_PATH),
     _series(f"{_FILESYSTEM}/groups/{{group}}", get_group_series),
-    _get(f"{_FILESYSTEM}/users/{{user}}", get_space, answer=(Space,)),
+    _get(f"{_FILESYSTEM}/users/{{user}}", get_space, answer=(SpaceShown,)),
     _series(f"{_FILESYSTEM}/users/{{user}}", get_space_series),
-    _get(_CLOUD, list_clouds, READ, _WHICH_CLOUD, answer=(Clouds,)),
+    _get(_CLOUD, list_clouds, READ, _WHICH_CLOUD, answer=(CloudsShown,)),
     _series(_CLOUD, get_cloud_series, _WHICH_CLOUD, area=STAFF),
     _get(f"{_CLOUD}/projects/{{project}}", get_project, READ, _WHICH_CLOUD, row=f"{_CLOUD}/projects"),
     _series(f"{_CLOUD}/projects/{{project}}", get_project_series, _WHICH_CLOUD),

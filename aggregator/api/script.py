@@ -23,7 +23,7 @@ from aggregator.model.accounting import Run
 from aggregator.queries.scripts import FoundScript
 
 
-class Script(TypedDict):
+class ScriptShown(TypedDict):
     """The script of a run."""
 
     job_id: int

@@ -33,7 +33,7 @@ DAY_SECONDS: Final = 86_400.0
 _SHOWN: Final = 100
 
 
-class Graph(TypedDict):
+class GraphShown(TypedDict):
     """A graph that can be asked for."""
 
     metric: str
@@ -54,7 +54,7 @@ class LineShown(TypedDict):
     last: float | None
 
 
-class Matrix(Graph):
+class MatrixShown(GraphShown):
     """The lines of a graph, as Prometheus answers them."""
 
     queries: list[str]
@@ -67,10 +67,10 @@ class Matrix(Graph):
     result: list[LineShown]
 
 
-class Graphs(TypedDict):
+class GraphsShown(TypedDict):
     """The graphs that there are."""
 
-    metrics: list[Graph]
+    metrics: list[GraphShown]
 
 
 class Scope(Protocol):

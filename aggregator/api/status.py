@@ -7,32 +7,32 @@ from aiohttp import web
 from aggregator.api.envelope import success
 from aggregator.api.jwt import KeySet
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.api.representation import Json, Source, source_json
+from aggregator.api.representation import Json, SourceShown, source_json
 from aggregator.api.tokens.store import TokenStore
 
 
-class Tokens(TypedDict):
+class TokensShown(TypedDict):
     """How many tokens may be used, and what is wrong with their file."""
 
     active: int
     error: str | None
 
 
-class Keys(TypedDict):
+class KeysShown(TypedDict):
     """How many keys of the issuer are known, and why they cannot be read."""
 
     keys: int
     error: str | None
 
 
-class Status(TypedDict):
+class StatusShown(TypedDict):
     """The version, and every source."""
 
     version: str
     external_url: str | None
-    tokens: Tokens | None
-    access_tokens: Keys | None
-    sources: list[Source]
+    tokens: TokensShown | None
+    access_tokens: KeysShown | None
+    sources: list[SourceShown]
 
 
 async def get_status(request: web.Request) -> web.Response:

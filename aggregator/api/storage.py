@@ -8,16 +8,16 @@ from aggregator.api.envelope import success
 from aggregator.api.freshness import source_warnings, storage_failure
 from aggregator.api.keys import STORE
 from aggregator.api.lookup import filesystem_names, find_filesystem
-from aggregator.api.storage_representation import Filesystem, filesystem_json
+from aggregator.api.storage_representation import FilesystemShown, filesystem_json
 from aggregator.api.unchanged import of_snapshot
 from aggregator.engine.view import View
 from aggregator.model.view import Snapshot
 
 
-class Filesystems(TypedDict):
+class FilesystemsShown(TypedDict):
     """Every file system."""
 
-    filesystems: list[Filesystem]
+    filesystems: list[FilesystemShown]
 
 
 @of_snapshot

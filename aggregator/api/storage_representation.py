@@ -11,7 +11,7 @@ from aggregator.engine.view import View
 _TIERS: Final = ("disk", "tape")
 
 
-class OfFilesystem(TypedDict):
+class OfFilesystemShown(TypedDict):
     """A file system, and how fresh its numbers are."""
 
     filesystem: str
@@ -21,7 +21,7 @@ class OfFilesystem(TypedDict):
     updated_timestamp_seconds: Epoch
 
 
-class Inodes(TypedDict):
+class InodesShown(TypedDict):
     """Inodes of a type by tier."""
 
     type: str
@@ -29,7 +29,7 @@ class Inodes(TypedDict):
     tape: int | None
 
 
-class Filesystem(OfFilesystem):
+class FilesystemShown(OfFilesystemShown):
     """The sums of a file system."""
 
     path: str | None
@@ -38,7 +38,7 @@ class Filesystem(OfFilesystem):
     groups: int
     disk_used_bytes: int | None
     tape_used_bytes: int | None
-    inodes: list[Inodes]
+    inodes: list[InodesShown]
 
 
 def filesystem_json(view: View) -> Json:

@@ -28,7 +28,7 @@ _LENGTHS: Mapping[Resolution, float] = {"hour": HOUR, "day": DAY, "month": 28 * 
 _SHOWN = 100
 
 
-class TimeZone(TypedDict):
+class TimeZoneShown(TypedDict):
     """The zone of slurmdbd, and how it is known."""
 
     name: str
@@ -45,12 +45,12 @@ class PointShown(TypedDict):
     final: bool
 
 
-class Usage(TypedDict):
+class UsageShown(TypedDict):
     """What was used in a time."""
 
     cluster: str
     resolution: str
-    time_zone: TimeZone
+    time_zone: TimeZoneShown
     start_time: Time
     start_timestamp_seconds: Epoch
     end_time: Time
@@ -64,13 +64,13 @@ class Usage(TypedDict):
     totals: dict[str, float | dict[str, float | None] | None]
 
 
-class AccountUsage(Usage):
+class AccountUsageShown(UsageShown):
     """The same of an account."""
 
     account: str
 
 
-class UserUsage(Usage):
+class UserUsageShown(UsageShown):
     """The same of a user."""
 
     user: str

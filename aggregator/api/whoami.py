@@ -12,7 +12,7 @@ from aggregator.api.representation import times
 from aggregator.api.visibility import memberships
 
 
-class Whoami(TypedDict):
+class WhoamiShown(TypedDict):
     """Who the client is, and what that allows."""
 
     kind: str

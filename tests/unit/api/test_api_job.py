@@ -36,7 +36,7 @@ async def test_a_run_is_shown_whole(service: Service) -> None:
 async def test_a_run_has_the_fields_of_the_list_and_more(service: Service) -> None:
     publish_jobs(service.store, make_job(101))
     (row,), (run,) = (await service.data(JOBS))["jobs"], (await service.data(f"{JOBS}/101"))["runs"]
-    more = {"waste": run["waste"], "not_judged": run["not_judged"], "around": run["around"]}
+    more = {"waste": run["waste"], "not_judged": run["not_judged"], "around": run["around"], "alerts": []}
     assert run == {**row, **more}
 
 
