@@ -181,7 +181,7 @@ def _answer_http(request: web.Request, error: web.HTTPException) -> web.StreamRe
     if allow is not None:
         text = f"method {request.method} is not allowed here, only {allow.replace(',', ', ')}"
         return _answer(request, error.status, "method_not_allowed", text, {"Allow": allow})
-    text = "no such path; docs/api.md lists them" if error.status == 404 else error.reason
+    text = "no such path; /docs lists them" if error.status == 404 else error.reason
     return _answer(request, error.status, _TYPES.get(error.status, "bad_data"), text)
 
 

@@ -30,6 +30,31 @@ there are no rules; both count series, and the rules' rates fall while exporters
 and did not know the usage, no other series are read: there is no point. Over steps longer than two scrapes a sum is the
 mean over the step: time in which a user had nothing counts as 0, time in which usage was not observed as the mean of
 the time in which it was.
+
+## What is answered
+Without `metric` the answer has the graphs that there are. By default a job's graph is of its run, quotas are of 90
+days, clouds of a week, all else of a day, in about 500 points that are never closer than the exporter is scraped; at
+most 55,000 points. A job's path may name several: `123,456_7,100-105`, at most 100 ids that mean at most 1000 jobs. A
+node's may be a host list, `n%5B01-20%5D`, of at most 100 nodes. Of a file system's graphs by user, `_other` are those
+beyond the 20 largest.
+
+- Values are in base units, times multiples of the step. A step without a value has no point: nothing was known then.
+  Values that cannot be (a blank of DCGM, a wrapped counter) are dropped, and a warning counts them.
+- Of counters a step shows the slope over at least four scrapes, as far as they were there ; of
+  gauges the mean, not the sample that happens to be at its end.
+- Job ids are used anew: a job's lines have points while its owner ran it, in the newest run or an earlier one of the
+  same id, whatever `start` is. A time in which it did not run has no lines, and a warning says so. What others ran
+  under the id is not asked for.
+- `start` must not be after `end` when both are given. What is not given is made to fit: a run whose end is before its
+  start, or whose start is after our clock, has one point in time.
+- `queries` are the expressions that were asked. `mean`, `min`, `max` and `last` are of the points that there are.
+- Graphs with `of_nodes` are of the nodes of one job; most of them show what others do there too.
+- Sums of users, accounts and clusters are this service's own gauges, as far back as Prometheus has scraped them; before
+  that, recorded sums ([below](#hpc_aggregator)). [From a portal to this API](portal.md) lists what stands for
+  which query of a job portal.
+- Those who may not see the jobs of an account's users see the account's lines added up. Of a cluster's graphs by
+  account those are shown that may be seen.
+- 503 when Prometheus does not answer: lines with holes would look as if nothing had run.
 """
 
 

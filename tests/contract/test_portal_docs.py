@@ -52,7 +52,7 @@ def test_a_graph_that_is_named_is_there(entry: Entry) -> None:
 
 @pytest.mark.parametrize("page", [*SLURMACCT, *ROBINHOOD], ids=lambda page: page.page)
 def test_what_is_read_from_a_database_is_at_a_route_and_in_a_field_that_there_are(page: Page) -> None:
-    api = (PAGE.parent / "api.md").read_text()
+    api = "".join((PAGE.parent / name).read_text() for name in ("api-reference.md", "jobs.md"))
     assert f"### `GET {page.route}`" in api
     for field in re.findall(r"`(?:[a-z_]+\.)?([a-z_]+)`", page.fields):
         assert f"`{field}`" in api, field

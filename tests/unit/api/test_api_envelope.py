@@ -70,7 +70,7 @@ async def test_there_are_no_warnings_where_there_is_nothing_to_warn_of(service: 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2", "/api/v1/clusters/", "/favicon.ico"])
 async def test_an_unknown_path_is_not_found_in_the_envelope(service: Service, path: str) -> None:
-    assert await service.failure(path) == (404, "not_found", "no such path; docs/api.md lists them")
+    assert await service.failure(path) == (404, "not_found", "no such path; /docs lists them")
 
 
 async def test_a_wrong_method_is_refused_naming_the_right_ones(service: Service) -> None:
