@@ -1,12 +1,12 @@
 """GET /api/v1/cloud/…: projects, their instances, and what these use and used."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, TypedDict
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 import polars as pl
 from aiohttp import web
 
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Epoch, Time, row
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import ApiError, BadData, Unavailable
@@ -20,6 +20,7 @@ from aggregator.api.representation import Json, times
 from aggregator.api.series import DAY_SECONDS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import rights_of
+from aggregator.engine.listed import COVERAGE, GATHERED
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
 from aggregator.model.view import Snapshot
@@ -27,6 +28,7 @@ from aggregator.queries.series import cloud_key
 
 _SERIES_SECONDS: Final = 7 * DAY_SECONDS
 _SHOWN: Final = 100
+_COVERED: Final = f"memory{COVERAGE}"
 _Thing = Literal["project", "instance"]
 _PATHS: Final[Mapping[_Thing, str]] = {"project": "/api/v1/cloud/projects", "instance": "/api/v1/cloud/instances"}
 _KEYS: Final[Mapping[_Thing, str]] = {"project": "project", "instance": "uuid"}
@@ -41,12 +43,14 @@ class CloudShown(TypedDict):
     rule_duration_seconds: float | None
     rule_cpu_ratio: float | None
     rule_network_bytes_per_second: float | None
+    hypervisors: NotRequired[int]
+    hypervisors_down: NotRequired[list[str]]
 
 
 class CloudsShown(TypedDict):
     """Every cloud."""
 
-    clouds: list[CloudShown]
+    clouds: list[Annotated[Json, row("cloud_projects", "CloudShown")]]
 
 
 @of_snapshot
@@ -159,14 +163,16 @@ def _missing(request: web.Request, asked: Parameters, what: str, name: str) -> A
 def _cloud_json(view: View, *, staff: bool) -> Json:
     """Show one cloud: how fresh it is, by which rule instances idle; to the staff its hypervisors and totals."""
     # Of a cloud that was not joined yet nothing is known.
-    row = next(view["cloud"].iter_rows(named=True), dict.fromkeys(view["cloud"].columns))
+    found = next(view["cloud"].iter_rows(named=True), dict.fromkeys(view["cloud"].columns))
     hypervisors = view["hypervisors"]
-    of_staff = {
+    of_staff: Json = {
         "hypervisors": hypervisors.height,
         "hypervisors_down": sorted(hypervisors.filter(~hypervisors["up"])["hypervisor"]),
     }
-    shown = row if staff else {name: value for name, value in row.items() if name.startswith("rule_")}
-    return {"cloud": view.name, **times("as_of", view.time), **shown, **(of_staff if staff else {})}
+    rule = {name: value for name, value in found.items() if name.startswith("rule_")}
+    totals = {name: value for name, value in found.items() if name not in (*rule, _COVERED)}
+    of_staff |= {**totals, GATHERED: {"memory": found[_COVERED]}}
+    return {"cloud": view.name, **times("as_of", view.time), **rule, **(of_staff if staff else {})}
 
 
 def _audit(request: web.Request, cloud: str, chosen: pl.Expr) -> None:

@@ -7,12 +7,13 @@ kept need all runs of the time: then as many are read as one request may examine
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
+from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import MAX_IDS, accounts_asked, ids_asked, listed_jobs
 from aggregator.api.envelope import success_rows
@@ -59,6 +60,19 @@ LISTED: Final = _listed()
 # What slurmacct alone tells; the state has kept the rest.
 _FACTS: Final = (JOBS.schema.keys() - KEPT.keys()) | {"run_id", *(column.name for column in OF_HISTORY)}
 _OF_GPUS: Final = {name for each in LISTED.nested if each.table is JOB_GPUS for name in each.columns}
+
+
+class HistoryShown(TypedDict):
+    """What was looked at, beside what every list says."""
+
+    time: str
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    time_zone: str
+    examined: int
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """GET …/clusters/{cluster}/jobs/{job_id}."""
 
 from collections.abc import Mapping
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import polars as pl
 from aiohttp import web
@@ -44,6 +44,7 @@ class RunShown(TypedDict):
     waste: list[FindingShown]
     not_judged: list[NotJudgedShown]
     around: AroundShown | None
+    efficiency_source: NotRequired[str]
     alerts: list[AlertShown] | None
 
 

@@ -40,7 +40,10 @@ def document(
     _, named = msgspec.json.schema_components(types, ref_template=_REF.format("{name}"))
     named = {_short(name): _shortened(schema) for name, schema in named.items()}
     listed = {route.path: route.listed for route in routes if route.listed} | {each.path: each.listed for each in lists}
-    paths: dict[str, Json] = {path: {"get": _list_operation(path, each)} for path, each in listed.items()}
+    more = {route.path: _own(route) for route in routes if route.listed}
+    paths: dict[str, Json] = {
+        path: {"get": _list_operation(path, each, more.get(path, ()))} for path, each in listed.items()
+    }
     for route in routes:
         of_route = paths.setdefault(route.path, {}).setdefault(route.method.lower(), {})
         if route.listed:
@@ -100,13 +103,18 @@ def _operation(route: Route) -> Json:
 
 
 def _content(route: Route) -> Json:
-    own = [{"$ref": _REF.format(_short(each.__name__))} for each in route.answer]
+    own = _own(route)
     if route.row:
         row = {"$ref": _REF.format(_row_name(route.row))}
         return _enveloped({"allOf": [row, *own]} if own else row)
     if not own:
         return {"content": {"text/plain": {"schema": {"type": "string"}}}}
     return _enveloped(own[0] if len(own) == 1 else {"anyOf": own})
+
+
+def _own(route: Route) -> list[Json]:
+    """Refer to the types of an answer."""
+    return [{"$ref": _REF.format(_short(each.__name__))} for each in route.answer]
 
 
 def _enveloped(data: Json) -> Json:
@@ -132,7 +140,7 @@ def _parameter(each: Parameter) -> Json:
     return {"name": each.name, "in": "query", "description": each.help, "required": each.required, "schema": schema}
 
 
-def _list_operation(path: str, listed: Listed) -> Json:
+def _list_operation(path: str, listed: Listed, more: Sequence[Json]) -> Json:
     row = {"$ref": _REF.format(_row_name(path))}
     page = {
         "type": "object",
@@ -142,7 +150,7 @@ def _list_operation(path: str, listed: Listed) -> Json:
             "total": {"type": ["integer", _NULLABLE]},
         },
     }
-    answer = _enveloped(page)
+    answer = _enveloped({"allOf": [page, *more]} if more else page)
     answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     return {
         "summary": f"Answer with the {listed.name}, page by page.",
@@ -180,7 +188,7 @@ def _query(name: str, help: str, schema: Json) -> Json:
 def _row(listed: Listed) -> Json:
     """Describe a row of a list."""
     columns = listed.columns
-    found: dict[str, Json] = {each.name: {"type": "string", "description": each.help} for each in listed.derived}
+    found = {each.name: {**_nullable(each.dtype), "description": each.help} for each in listed.derived}
     found |= {name: _field(column) for name, column in columns.items() if not name.endswith(COVERAGE)}
     for name in columns:
         if name.endswith(TIME):
@@ -203,8 +211,12 @@ def _object(properties: Mapping[str, Json]) -> Json:
 
 def _field(column: Column) -> Json:
     """Describe a field; null means what its column says."""
-    found = _of_type(column.dtype)
-    return {**found, "type": [found["type"], _NULLABLE], "description": f"{column.help} null: {column.null}."}
+    return {**_nullable(column.dtype), "description": f"{column.help} null: {column.null}."}
+
+
+def _nullable(dtype: Any) -> Json:
+    found = _of_type(dtype)
+    return {**found, "type": [found["type"], _NULLABLE]}
 
 
 _TYPES: Final[Sequence[tuple[Any, str]]] = ((pl.Boolean, "boolean"), (pl.String, "string"), (pl.Enum, "string"),
@@ -216,7 +228,7 @@ def _of_type(dtype: Any) -> Json:
     if isinstance(dtype, pl.List):
         return {"type": "array", "items": _of_type(dtype.inner)}
     if isinstance(dtype, pl.Struct):
-        return _object({each.name: _of_type(each.dtype) for each in dtype.fields})
+        return _object({each.name: _nullable(each.dtype) for each in dtype.fields})
     for known, word in _TYPES:
         if dtype == known:
             return {"type": word}

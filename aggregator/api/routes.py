@@ -6,6 +6,7 @@ from aggregator.api.alerts import CountedShown, post_alerts
 from aggregator.api.applications import ApplicationsShown, list_applications
 from aggregator.api.areas import ALERTS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
 from aggregator.api.cloud import (
+    CloudShown,
     CloudsShown,
     get_cloud_series,
     get_instance,
@@ -21,7 +22,7 @@ from aggregator.api.explain_representation import ExplanationShown
 from aggregator.api.filesystem_series import get_filesystem_series
 from aggregator.api.groups import SpaceShown, get_group, get_group_series, get_space, get_space_series
 from aggregator.api.health import get_healthy, get_ready, post_reload
-from aggregator.api.history import LISTED, list_ended_jobs
+from aggregator.api.history import LISTED, HistoryShown, list_ended_jobs
 from aggregator.api.jobs import JobShown, RunShown, get_job
 from aggregator.api.jobscripts import DeliveredShown, WrittenShown, post_scripts, put_script
 from aggregator.api.landing import get_landing
@@ -92,7 +93,7 @@ _QOS: Final = Parameter(name="qos", help="Usage under these QOS, from Slurm 24.1
 _ACCOUNTS: Final = Parameter(name="account", help="Under these accounts, all by default.", repeatable=True)
 
 # Types of what stands beside the fields of a list's row, in rows within an answer.
-BESIDE_ROWS: Final = (RunShown, NodeRunShown, StandingShown)
+BESIDE_ROWS: Final = (RunShown, NodeRunShown, StandingShown, CloudShown)
 
 
 def _get(path: str, handler: Handler, area: str = READ, *parameters: Parameter, **answer: Any) -> Route:
@@ -123,7 +124,7 @@ ROUTES: Final = (
     _get(f"{_CLUSTER}/jobs/history", list_ended_jobs, READ, _START, _END,
          Parameter(name="time", help="Which event of a run falls in the time; its end by default.",
                    choices=("ended", "started", "submitted")),
-         listed=LISTED),
+         listed=LISTED, answer=(HistoryShown,)),
     _get(_JOB, get_job, answer=(JobShown,)),
     _get(f"{_JOB}/explain", get_explanation, answer=(ExplanationShown,)),
     _get(f"{_JOB}/script", get_script, READ,

@@ -19,6 +19,7 @@ _PATH: Final = "/api/v1/storage/{filesystem}/"
 GROUPS_PATH: Final = f"{_PATH}groups"
 SPACES_PATH: Final = f"{_PATH}users"
 _BINS: Final = "file_size_bins"
+_PROFILE: Final = pl.List(pl.Struct({"le": pl.Int64, "count": pl.Int64}))
 
 
 def storage_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
@@ -34,7 +35,10 @@ def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Rights
     listed = Listed(
         name=f"{of}s", table=tables[f"{of}s"], order=key, hidden=frozenset({_BINS}),
         derived=(
-            Derived(name="size_profile", value=_profile(), help="Files of at most `le` bytes; the open bin has none."),
+            Derived(
+                name="size_profile", value=_profile(), dtype=_PROFILE,
+                help="Files of at most `le` bytes; the open bin has none.",
+            ),
         ),
         nested=(
             Nested(

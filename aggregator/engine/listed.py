@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from aggregator.engine.column import Column, Table
+from aggregator.engine.column import Column, DType, Table
 from aggregator.engine.frame import Frames
 
 TIME: Final = "_timestamp_seconds"
@@ -60,6 +60,7 @@ class Derived:
     name: str
     value: pl.Expr
     help: str
+    dtype: DType = pl.String
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,7 @@ def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
     elif "{filesystem}" in pattern:
         user = demo.data("/api/v1/storage/home/users")["users"][0]["user"]
         yield from ({"filesystem": name, "user": user} for name in ("project", "scratch", "home"))
-    elif "{project}" in pattern:
+    elif "{project}" in pattern or "{uuid}" in pattern:
         project = demo.data("/api/v1/cloud/projects")["projects"][0]["project"]
         instances = demo.data(f"/api/v1/cloud/instances?project={project}")["instances"]
         yield from ({"project": project, "uuid": each["uuid"]} for each in instances[:2])

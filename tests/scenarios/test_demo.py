@@ -1,5 +1,6 @@
 """The demo is a believable cluster in every answer: limits hold, all sums add up, histories stay the same."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ import pytest
 from aggregator.config import active_rules, load_rules
 from tests.lab.process import wait_until
 from tests.scenarios.demo import CLUSTER, Demo, answer, assert_nodes, assert_sums, graphs, paths, routes
+from tests.scenarios.openapi import Declared
 
 _SCRAPES = 3
 # A list that may be empty on a site like this: nothing says that the thing should be there.
 _MAY_BE_EMPTY = {"warnings", "queries", "children", "coordinators", "limits", "running", "jobs", "events", "features",
-                 "flags", "groups", "waste_jobs"}  # fmt: skip
+                 "flags", "groups", "waste", "alerts", "gpus_by_type", "inodes", "hsm"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,22 @@ def test_every_route_answers_and_no_list_is_empty(demo: Demo, pattern: str) -> N
         if isinstance(data, dict):
             empty = {name for name, value in data.items() if value == [] and name not in _MAY_BE_EMPTY}
             assert not empty, path
+
+
+@pytest.fixture(scope="module")
+def declared(demo: Demo) -> Declared:
+    return Declared(json.loads(demo.service.get("/openapi.json")[1]))
+
+
+@pytest.mark.parametrize("pattern", [each for each in routes() if each.startswith("/api/")])
+def test_every_answer_is_what_openapi_says(demo: Demo, declared: Declared, pattern: str) -> None:
+    for path in paths(demo, pattern):
+        asked = [path]
+        if pattern.endswith("/series"):
+            asked += [f"{path}?metric={graph['metric']}" for graph in demo.data(path)["metrics"][:2]]
+        for each in asked:
+            status, body = demo.service.get(each)
+            assert (status, declared.problems(pattern, json.loads(body))) == (200, []), each
 
 
 @pytest.mark.parametrize("pattern", [each for each in routes() if each.endswith("/series")])
