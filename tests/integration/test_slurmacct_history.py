@@ -298,9 +298,8 @@ async def groups(client: TestClient[Any, Any], query: str) -> dict[str, Any]:
 
 async def test_groups_are_what_sql_counts(client: TestClient[Any, Any], mariadb: MariaDB) -> None:
     since = NOW - 100 * (ENDED - 45_000)
-    data = await groups(
-        client, f"start={since}&group_by=partition,state&fields=partition,state,jobs,elapsed_seconds_p90"
-    )
+    fields = "partition,state,jobs,elapsed_seconds_p90"
+    data = await groups(client, f"start={since}&group_by=partition,state&fields={fields}")
     rows = mariadb.execute(
         f"SELECT `partition`, ELT(state - 2, 'completed', 'cancelled', 'failed', 'timeout'), COUNT(*),"
         f" MAX(IF(time_start, time_end - time_start, NULL)) FROM {TABLE}"
@@ -317,7 +316,7 @@ async def test_groups_are_what_sql_counts(client: TestClient[Any, Any], mariadb:
 async def test_of_more_rows_than_may_be_examined_the_newest_are_added_up(client: TestClient[Any, Any]) -> None:
     data = await groups(client, f"start={NOW - YEAR}&group_by=day&sort=day")
     assert data["truncated"]
-    assert sum(group["jobs"] for group in data["jobs"]) + 1000 >= WHOLE_ROWS
+    assert sum(group["jobs"] for group in data["jobs"]) >= WHOLE_ROWS - 1000
     assert data["jobs"][-1]["day"] == "2023-11-14"
 
 
