@@ -454,7 +454,8 @@ async def serving(pair: Pair, folder: Path) -> AsyncIterator[TestClient[Any, Any
     settings = ApiSettings(external_url="", stale_after=300.0, version="0", open_areas=AREAS, reload=_no_reload)
     app = create_app(
         service.store, service.jobs, service.history, service.around, service.scripts, service.state.scripts,
-        service.state.alerts, settings, service.page, usage=service.usage, series=service.series, replicas=service.replicas,
+        service.state.alerts, settings, service.page, usage=service.usage, series=service.series,
+        replicas=service.replicas,
     )  # fmt: skip
     config = config_of(pair)
     await service.start(lambda: open_site(config), Timing(interval=0.2))
