@@ -122,6 +122,7 @@ NOT_0: Final[Mapping[tuple[str, str], str]] = {
     ("LedgerView.totals.runs", "until"): "of a time of 0 there is no share",
     ("LedgerView.totals.runs", "gpu_seconds"): "of a time of 0 there is no share",
     ("LedgerView.totals.users", "until"): "who has not run anything for 30 days is not shown",
+    ("AlertCounts.counts", "until"): "of whom nobody was told for 30 days is not shown",
     ("Associations.rows", "shares"): "of a level of 0 there is no share",
     ("UsageSums.left.accounts", "seconds"): "where nothing was used, the level is infinite",
     ("UsageSums.left.associations", "seconds"): "where nothing was used, the level is infinite",
