@@ -78,6 +78,6 @@ def gpus_by_job(gpus: pl.DataFrame) -> dict[int, tuple[Gpu, ...]]:
 
 
 def comparable(use: Use) -> dict[str, Any]:
-    """Give all of a fetch, in one order."""
-    plain = {field.name: getattr(use, field.name) for field in fields(use)}
+    """Give all of a fetch but what was asked for it, in one order."""
+    plain = {field.name: getattr(use, field.name) for field in fields(use) if field.name != "questions"}
     return {**plain, "values": {name: values_of(use, name) for name in use.values}, "gpus": gpus_of(use)}

@@ -181,7 +181,8 @@ class Explained:
             "unit": unit[1].replace("_", " ") if unit else None,
             "coverage": self.row[column.coverage] if column.coverage else None,
             "meaning": column.help,
-            "formula": None if sample is None or sample.constant else sample.family.source,
+            # A family of several columns says where all of them are from.
+            "formula": None if sample is None or sample.constant or sample.labels else sample.family.source,
             "null": column.null if value is None else None,
             "inputs": list(column.inputs),
             "promql": None if value is None or not self._is_of_now else self._promql(column),

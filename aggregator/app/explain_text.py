@@ -104,7 +104,9 @@ def _number(value: Any) -> str:
         return ",".join(map(_number, value))
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: _NO_MORE}[value]
-    return f"{value:.10g}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.10g}"
+    return str(value)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

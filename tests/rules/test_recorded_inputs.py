@@ -129,6 +129,19 @@ async def test_both_services_read_the_same(prometheus: PrometheusServer, evaluat
     assert beside_cpus(recorded) == beside_cpus(direct)
 
 
+async def test_what_was_read_from_a_recording_can_be_asked_of_one_job(
+    prometheus: PrometheusServer, evaluated: float
+) -> None:
+    direct, recorded, _ = await Reader(prometheus.url).read(evaluated)
+    for use, is_recorded in ((direct, False), (recorded, True)):
+        (asked,) = use.questions["cpus"]
+        assert (asked.recorded, NAME in asked.text, asked.at) == (is_recorded, is_recorded, evaluated)
+        assert asked.of_job is not None
+        for job, nodes in (values_of(use, "cpus") or {}).items():
+            (series,) = prometheus.query(f"sum({asked.of_job(job, tuple(nodes))})", evaluated)
+            assert float(series["value"][1]) == pytest.approx(sum(nodes.values()), rel=1e-9)
+
+
 async def test_rules_that_have_stopped_are_not_believed(prometheus: PrometheusServer) -> None:
     """Prometheus itself still gives a series for five minutes."""
     later = time.time() + 61
