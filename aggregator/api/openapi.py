@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -29,11 +30,15 @@ _NULLABLE: Final = "null"
 
 
 def document(
-    routes: Iterable[Route], lists: Iterable[ListRoute[Any]], beside_rows: Iterable[type], version: str
+    routes: Iterable[Route],
+    lists: Iterable[ListRoute[Any]],
+    beside_rows: Iterable[type],
+    version: str,
+    examples: Mapping[str, Any] = MappingProxyType({}),
 ) -> Json:
     """Describe all routes; lists are those with the grammar of lists.
 
-    beside_rows are the types that answers have beside the fields of lists' rows.
+    beside_rows are the types that answers have beside the fields of lists' rows, examples answers of GETs by path.
     """
     routes, lists = list(routes), list(lists)
     types = [*beside_rows, *(each for route in routes for each in route.answer)]
@@ -51,6 +56,8 @@ def document(
             of_route["parameters"] += map(_parameter, route.parameters)
         else:
             of_route |= _operation(route)
+    for path, example in examples.items():
+        paths[path]["get"]["responses"]["200"]["content"]["application/json"]["example"] = example
     return {
         "openapi": "3.1.0",
         "info": {"title": "hpc-aggregator", "version": version},

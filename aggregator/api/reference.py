@@ -5,6 +5,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from importlib import resources
 from string import Template
 from typing import Any, Final
 
@@ -75,7 +76,8 @@ def _document(app: web.Application) -> _Json:
     # They name the handlers of this module.
     from aggregator.api.routes import BESIDE_ROWS, ROUTES
 
-    return document(ROUTES, app[LISTS].values(), BESIDE_ROWS, app[SETTINGS].version)
+    examples = orjson.loads(resources.files("aggregator.api").joinpath("examples.json").read_bytes())
+    return document(ROUTES, app[LISTS].values(), BESIDE_ROWS, app[SETTINGS].version, examples)
 
 
 def _page(made: _Json) -> str:
@@ -112,7 +114,7 @@ def _table(title: str, rows: Iterator[tuple[str, str]]) -> str:
 def _parameters(parameters: Iterable[_Json], *, is_list: bool) -> Iterator[tuple[str, str]]:
     """List parameters; the filters of a list, one for each field, in one line."""
     for each in parameters:
-        if not is_list or each["in"] == "path" or each["name"] in LIST_PARAMETERS:
+        if each["in"] == "query" and (not is_list or each["name"] in LIST_PARAMETERS):
             yield each["name"], each.get("description", "")
     if is_list:
         yield "FIELD, min_FIELD, max_FIELD", "Rows with any of these values of a field, repeated or by commas; bounds."
@@ -131,5 +133,17 @@ def _fields(schema: _Json, schemas: _Json, within: str = "", *, with_rows: bool)
         yield from _fields(items, schemas, f"{within}[]", with_rows=with_rows)
     for field, of_field in schema.get("properties", {}).items():
         path = f"{within}.{field}" if within else field
-        yield path, of_field.get("description", "")
+        yield path, _meaning(of_field, schemas)
         yield from _fields(of_field, schemas, path, with_rows=with_rows)
+
+
+def _meaning(schema: _Json, schemas: _Json) -> str:
+    """Say what a field is, or what those in it are, else its type."""
+    if "description" in schema:
+        return str(schema["description"])
+    kind = schema.get("type", "")
+    inner = [*schema.get("anyOf", ()), *([schema["items"]] if isinstance(schema.get("items"), dict) else [])]
+    if name := schema.get("$ref", "").removeprefix(_REF):
+        inner.append(schemas[name])
+    said = list(filter(None, (_meaning(each, schemas) for each in inner)))
+    return " or ".join(said) if said else " or ".join([kind] if isinstance(kind, str) else kind)
