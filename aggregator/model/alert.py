@@ -35,7 +35,7 @@ ALERT_COUNTS: Final = schema(
 
 @dataclass(frozen=True, slots=True)
 class AlertCounts:
-    """The counts of a cluster (ALERT_COUNTS), and their revision, which changes with them."""
+    """The counts of a cluster (ALERT_COUNTS), and their revision, which changes with them; "" without any."""
 
     revision: str
     counts: pl.DataFrame

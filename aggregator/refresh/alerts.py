@@ -7,15 +7,16 @@ from typing import Final, Protocol
 from aggregator.model.alert import AlertCounts
 from aggregator.state import StateError
 
-# A state that hangs must not hold up the snapshot.
+# A state that hangs must not hold up the snapshot; the first one of a process waits for the state to be opened.
 READ_SECONDS: Final = 1.0
+FIRST_SECONDS: Final = 5.0
 
 
 class AlertCounter(Protocol):
     """Where alerts are counted."""
 
-    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts | None:
-        """Give a cluster's counts: those that are known where they have not changed, None where there are none.
+    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts:
+        """Give a cluster's counts: those that are known where they have not changed.
 
         Raises StateError.
         """
@@ -35,6 +36,6 @@ class AlertFeed:
     async def fetch(self, at: float) -> AlertCounts | None:
         """Give what is known; None when nothing is."""
         with suppress(StateError, TimeoutError):
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(READ_SECONDS if self._known else FIRST_SECONDS):
                 self._known = await self._counter.counts(self._cluster, self._known)
         return self._known

@@ -74,8 +74,8 @@ class AlertStore:
             found = (await connection.execute(rows)).all()
         return await executors.run(executors.STATE, _frame, found)
 
-    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts | None:
-        """Give a cluster's counts: those that are known where they have not changed, None where there are none.
+    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts:
+        """Give a cluster's counts: those that are known where they have not changed.
 
         Raises StateError.
         """
@@ -83,9 +83,9 @@ class AlertStore:
         table = ALERT_COUNT.c
         rows = select(table.user, table.account, table.counts, table.until).where(table.cluster == cluster)
         async with self._database.transaction(READ_SECONDS) as connection:
-            revision = await connection.scalar(of_cluster)
-            if revision is None or (known and known.revision == revision):
-                return revision and known
+            revision = await connection.scalar(of_cluster) or ""
+            if known and known.revision == revision:
+                return known
             found = (await connection.execute(rows)).all()
         return AlertCounts(revision, await executors.run(executors.STATE, _counts, found))
 

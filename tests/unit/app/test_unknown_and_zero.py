@@ -33,7 +33,7 @@ from tests.nulls import Cell, cells_of, frames_of, with_cells
 NAMES: Final = frozenset((
     "run_id", "job_id", "user", "account", "node", "partition", "qos", "qos_id", "association_id", "uid", "parent",
     "deleted", "filesystem", "limit", "tres", "window", "component", "currency", "state", "flags", "group", "type",
-    "hsm_state", "owner", "uuid", "project", "instance_name", "hypervisor",
+    "hsm_state", "owner", "uuid", "project", "instance_name", "hypervisor", "reason",
 ))  # fmt: skip
 # Frame and column → what null says there: it is no unknown value.
 SAYS: Final[Mapping[tuple[str, str], str]] = {

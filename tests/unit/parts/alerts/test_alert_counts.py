@@ -48,11 +48,14 @@ class Counter:
     def __init__(self, outcomes: Iterable[AlertCounts | Exception | None]) -> None:
         self.outcomes = iter(outcomes)
 
-    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts | None:
+    async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts:
         outcome = next(self.outcomes)
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome or await asyncio.Event().wait()  # type: ignore[func-returns-value]
+        if outcome is None:
+            await asyncio.Event().wait()
+        assert outcome
+        return outcome
 
 
 async def test_while_the_state_fails_or_hangs_the_last_counts_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
