@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from aggregator import executors
 from aggregator.model.accounting import Run
 from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.sources.mysql import Reads, Row, SchemaError
-from aggregator.sources.slurmacct.rows import RunRow
+from aggregator.sources.slurmacct.rows import RunRow, unpack
 from aggregator.sources.slurmacct.schema import Schema
 from aggregator.sources.slurmacct.source import SlurmAcct
-from aggregator.sources.slurmacct.statements import MAX_RUNS_OF_ID, run_columns
+from aggregator.sources.slurmacct.statements import MAX_RUNS_OF_ID, packed_columns
 
 CHUNK_ROWS: Final = 1000
 # With several users each has an index range of its own; their chunks are merged.
@@ -30,13 +31,13 @@ _AFTER: Final = (
 
 
 def ended_chunk(schema: Schema, *, by_user: bool, after: bool) -> str:
-    """Select one chunk of ended runs, columns of RunRow and `deleted`, in no order.
+    """Select one chunk of ended runs, packed columns and `deleted`, in no order.
 
     Parameters: ([uid,] since, until, [those of `after_parameters`,] rows).
     """
     user = "id_user=%s AND " if by_user else ""
     return (
-        f"(SELECT {run_columns(schema)}, deleted FROM"  # noqa: S608
+        f"(SELECT {packed_columns(schema)}, deleted FROM"  # noqa: S608
         f" (SELECT job_db_inx AS chosen FROM {schema.table('job')}"
         f" WHERE {user}time_end>=%s AND time_end<%s{_AFTER if after else ''} ORDER BY {_ORDER} LIMIT %s) AS chunk"
         f" JOIN {schema.table('job')} ON job_db_inx=chosen)"
@@ -54,7 +55,7 @@ def after_parameters(key: RunKey | None) -> tuple[int, ...]:
 def array_runs(schema: Schema) -> str:
     """Select the ended runs of one array: parameters (array's id, since, until, rows); served by array_job."""
     return (
-        f"SELECT {run_columns(schema)}, deleted FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {packed_columns(schema)}, deleted FROM {schema.table('job')}"  # noqa: S608
         " WHERE id_array_job=%s AND time_end>=%s AND time_end<%s ORDER BY job_db_inx DESC LIMIT %s"
     )
 
@@ -116,8 +117,12 @@ class SlurmHistory:
         window = (search.since, search.until, *after_parameters(after), share)
         parameters = [number for uid in users for number in ((*window,) if uid is None else (uid, *window))]
         rows = await self._rows(" UNION ALL ".join([arm] * len(users)), parameters)
-        last = _last_complete(rows, share, by_user=search.uids is not None)
-        runs = (each for each in self._keyed(rows) if last is None or each[0] >= last)
+        return await executors.run(executors.ANSWERS, self._chunk, rows, share, search.uids is not None)
+
+    def _chunk(self, rows: Sequence[Row], share: int, by_user: bool) -> Chunk:
+        found = _unpacked(rows)
+        last = _last_complete((row for row, _ in found), share, by_user=by_user)
+        runs = (each for each in self._keyed(found) if last is None or each[0] >= last)
         return Chunk(tuple(sorted(runs, key=lambda each: each[0], reverse=True)), last, len(rows))
 
     async def _named(self, search: Search, after: RunKey | None) -> Chunk:
@@ -132,16 +137,16 @@ class SlurmHistory:
         for array in search.arrays:
             rows = await self._rows(array_runs(schema), (array, search.since, search.until, MAX_ARRAY_RUNS))
             examined, cut = examined + len(rows), cut or len(rows) == MAX_ARRAY_RUNS
-            found.update((run.run_id, run) for _, run in self._keyed(rows))
+            found.update((run.run_id, run) for _, run in self._keyed(_unpacked(rows)))
         keyed = ((run_key(run), run) for run in found.values() if search.since <= (run.end or 0) < search.until)
         left = sorted((each for each in keyed if after is None or each[0] < after), key=lambda each: each[0])
         return Chunk(tuple(reversed(left)), None, examined, cut)
 
-    def _keyed(self, rows: Iterable[Row]) -> Iterable[tuple[RunKey, Run]]:
-        for *columns, deleted in rows:
-            run = None if deleted else self._accounting.run_of(tuple(columns))
+    def _keyed(self, rows: Iterable[tuple[RunRow, bool]]) -> Iterable[tuple[RunKey, Run]]:
+        for row, deleted in rows:
+            run = None if deleted else self._accounting.run_of(row)
             if run is not None:
-                yield _key(RunRow(*columns)), run
+                yield _key(row), run
 
     async def _rows(self, sql: str, parameters: Sequence[object]) -> list[Row]:
         try:
@@ -151,17 +156,20 @@ class SlurmHistory:
             raise
 
 
+def _unpacked(rows: Iterable[Row]) -> list[tuple[RunRow, bool]]:
+    return [(unpack(*columns), deleted) for *columns, deleted in rows]
+
+
 def _key(row: RunRow) -> RunKey:
     return row.time_end, row.time_eligible, row.job_db_inx
 
 
-def _last_complete(rows: Iterable[Row], share: int, *, by_user: bool) -> RunKey | None:
+def _last_complete(rows: Iterable[RunRow], share: int, *, by_user: bool) -> RunKey | None:
     """Give the key down to which every user's rows are read; None when all of them are.
 
     A user whose share is full may have more rows below the last one: what others have below that must wait.
     """
     keys: defaultdict[int, list[RunKey]] = defaultdict(list)
-    for *columns, _ in rows:
-        row = RunRow(*columns)
+    for row in rows:
         keys[row.id_user if by_user else 0].append(_key(row))
     return max((min(read) for read in keys.values() if len(read) >= share), default=None)

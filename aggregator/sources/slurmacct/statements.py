@@ -64,8 +64,8 @@ def run_columns(schema: Schema) -> str:
     )
 
 
-def _packed_columns(schema: Schema) -> str:
-    """List the columns of a run for rows.unpack: all numbers as one text, each text, and the fingerprint.
+def packed_columns(schema: Schema) -> str:
+    """List the columns of a run for rows.unpack: all numbers as one text, and each text.
 
     A driver written in Python takes its time for each column. No column of a number can be NULL.
     """
@@ -75,7 +75,7 @@ def _packed_columns(schema: Schema) -> str:
         if column not in TEXT
     )
     texts = (f"CAST(`{column}` AS BINARY)" for column in RUN_COLUMNS if column in TEXT)
-    return f"CONCAT_WS(',', {', '.join(numbers)}), {', '.join(texts)}, {_fingerprint(schema)}"
+    return f"CONCAT_WS(',', {', '.join(numbers)}), {', '.join(texts)}"
 
 
 def _fingerprint(schema: Schema) -> str:
@@ -167,7 +167,7 @@ def written_after(schema: Schema) -> str:
 def runs_of_keys(schema: Schema, count: int) -> str:
     """Select packed runs with their fingerprints by primary key: `count` parameters, at most CHUNK_RUNS."""
     return (
-        f"SELECT {_packed_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {packed_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `job_db_inx` IN ({_places(count)}) AND deleted+0=0"
     )
 
@@ -186,7 +186,7 @@ def runs_since(schema: Schema, count: int) -> str:
     Served by the unique index (id_job, time_submit), which outlives an upgrade that gives the rows other keys.
     """
     return (
-        f"SELECT {_packed_columns(schema)} FROM {schema.table('job')}"  # noqa: S608
+        f"SELECT {packed_columns(schema)}, {_fingerprint(schema)} FROM {schema.table('job')}"  # noqa: S608
         f" WHERE `id_job` IN ({_places(count)}) AND time_submit>=%s AND deleted+0=0"
     )
 

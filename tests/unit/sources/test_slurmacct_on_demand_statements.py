@@ -51,7 +51,7 @@ def test_a_statement_is_bounded_and_holds_no_text_of_anybody(sql: str) -> None:
     joined_to_a_bounded_one = len(re.findall(r"FROM \(+SELECT", sql))
     ends_of_an_index = len(re.findall(r"\(SELECT MAX\(", sql))
     assert sql.count("LIMIT") == selects - joined_to_a_bounded_one - ends_of_an_index
-    assert re.findall(r"'[^']*'", sql.replace("''", "")) == []
+    assert re.findall(r"'[^']*'", sql.replace("''", "").replace("CONCAT_WS(',',", "")) == []
     assert ";" not in sql
     assert "--" not in sql
     assert sql.replace("%s", "").count("%") == 0
