@@ -39,12 +39,13 @@ def shortened(value: Any) -> Any:
 
 def asked(demo: Demo, pattern: str) -> Any:
     """Give the first answer of a path, of a graph the lines."""
-    for path in paths(demo, pattern):
-        graphs = demo.data(path)["metrics"] if pattern.endswith("/series") else []
-        if graphs or not pattern.endswith("/series"):
-            query = f"?metric={graphs[0]['metric']}" if graphs else ""
-            return shortened(json.loads(demo.service.get(path + query)[1]))
-    raise AssertionError(f"{pattern}: nothing to show")
+    found = list(paths(demo, pattern))
+    drawn = [
+        f"{path}?metric={graph['metric']}"
+        for path in (found if pattern.endswith("/series") else ())
+        for graph in demo.data(path)["metrics"][:1]
+    ]
+    return shortened(json.loads(demo.service.get((drawn or found)[0])[1]))
 
 
 def test_each_path_has_an_example_that_is_what_is_declared(demo: Demo, request: pytest.FixtureRequest) -> None:
