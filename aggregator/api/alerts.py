@@ -32,7 +32,7 @@ _NUMBER: Final = re.compile("[0-9]{1,18}")
 # Of 10,000 alerts with their texts.
 MAX_PAYLOAD_MIB: Final = 16
 # Alerts that one request looks at: the newest ones.
-MOST: Final = 50_000
+MOST: Final = 20_000
 _OF_RUN: Final = (
     "reason", "severity", *(
         f"{event}_{form}"

@@ -132,7 +132,7 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
 def _alerts() -> ListRoute[ClusterView]:
     listed = Listed(
         name="alerts", table=ALERTS,
-        order=("-last_notified_timestamp_seconds", "fingerprint", "start_timestamp_seconds"),
+        order=("-last_notified_timestamp_seconds", "-fingerprint", "-start_timestamp_seconds"),
         conditions={"account": in_accounts, "with_children": _nothing},
         choices={"with_children": lambda _: _YES_NO},
     )  # fmt: skip

@@ -66,10 +66,13 @@ class AlertStore:
         conditions = [ALERT.c.cluster == cluster, *(ALERT.c[name].in_(list(values)) for name, values in wanted.items())]
         if seen is not None:
             user, accounts = seen
-            own = ALERT.c.user == user if user is not None else false()
-            conditions.append(or_(own, ALERT.c.account.in_(sorted(accounts))))
+            # Without what can hold of none, which would hide from SQLite that there is an index of users.
+            own = [ALERT.c.user == user] if user is not None else []
+            conditions.append(or_(false(), *own, *([ALERT.c.account.in_(sorted(accounts))] if accounts else [])))
+        # SQLite would go through all alerts in their order rather than sort the few of a job or a user.
+        last = ALERT.c.last_notified if len(conditions) == 1 else ALERT.c.last_notified + 0
         rows = select(*_SHOWN).where(*conditions).limit(most)
-        rows = rows.order_by(ALERT.c.last_notified.desc(), ALERT.c.fingerprint, ALERT.c.start)
+        rows = rows.order_by(last.desc(), ALERT.c.fingerprint.desc(), ALERT.c.start.desc())
         async with self._database.transaction(READ_SECONDS) as connection:
             found = (await connection.execute(rows)).all()
         return await executors.run(executors.STATE, _frame, found)
@@ -92,7 +95,9 @@ class AlertStore:
 
 async def prune_alerts(connection: AsyncConnection, before: float) -> int:
     """Delete the alerts of which people were last told before then; the counts stay, for counters never go back."""
-    return (await connection.execute(delete(ALERT).where(ALERT.c.last_notified < before))).rowcount
+    # The index of times begins with the cluster.
+    of_any = ALERT.c.cluster.in_(select(ALERT_REVISION.c.cluster))
+    return (await connection.execute(delete(ALERT).where(of_any, ALERT.c.last_notified < before))).rowcount
 
 
 async def _save(connection: AsyncConnection, cluster: str, told: Mapping[_Key, WasteAlert], now: float) -> int:

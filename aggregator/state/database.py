@@ -62,6 +62,8 @@ class Database:
         """Close every connection; the next use would open the database again."""
         opening, self._opening = self._opening, None
         if opening is not None:
+            # A driver's thread that is cut off has nobody to give its connection to.
+            await asyncio.wait([opening], timeout=CLOSE_SECONDS)
             opening.cancel()
         await self._dispose()
 

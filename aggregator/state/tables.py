@@ -174,7 +174,7 @@ ALERT = Table(
     Column("resolved", Double),
     Index("alert_job_id", "cluster", "job_id"),
     Index("alert_user", "cluster", "user"),
-    Index("alert_last_notified", "last_notified"),
+    Index("alert_last_notified", "cluster", "last_notified"),
     **_MYSQL,
 )
 # counts is JSON: alerts by reason.

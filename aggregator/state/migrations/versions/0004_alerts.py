@@ -36,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_index("alert_job_id", "alert", ["cluster", "job_id"])
     op.create_index("alert_user", "alert", ["cluster", "user"])
-    op.create_index("alert_last_notified", "alert", ["last_notified"])
+    op.create_index("alert_last_notified", "alert", ["cluster", "last_notified"])
     op.create_table(
         "alert_count",
         sa.Column("cluster", sa.String(255), primary_key=True),
