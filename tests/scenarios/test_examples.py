@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,15 @@ def test_a_command_of_the_page_gives_what_it_says(demo: Demo, command: str) -> N
         return
     data = json.loads(done.stdout)["data"]
     assert data["result"] if "series" in command else data["jobs"]
+
+
+def test_the_client_prints_who_wastes_and_what_would_help(demo: Demo) -> None:
+    script = ROOT / "docs" / "examples" / "api_client.py"
+    environment = {**os.environ, "URL": demo.service.url, "CLUSTER": "demo"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    users = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert len(users) == 3
+    assert len(done.stdout.splitlines()) > len(users)
 
 
 def test_there_are_commands_to_run() -> None:
