@@ -15,6 +15,7 @@ from aggregator.model.view import SourceStatus
 # Relative, so that they hold behind a proxy that serves the page under a path of its own.
 LINKS: Final = (
     ("metrics", "Metrics", "for Prometheus"),
+    ("docs", "The API", "every path, parameter and field"),
     ("api/v1/status", "Status", "every source in detail"),
     ("api/v1/clusters", "Clusters", "totals and jobs"),
     ("api/v1/storage", "Storage", "file systems and their groups"),

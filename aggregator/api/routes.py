@@ -1,5 +1,6 @@
 """Every route that is no list: who may enter it, its parameters, and what it answers."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from aggregator.api.alerts import CountedShown, post_alerts
@@ -121,7 +122,7 @@ ROUTES: Final = (
     _get(f"{_CLUSTER}/applications", list_applications, READ,
          Parameter(name="of", help="What is shared out.", choices=("cpus", "gpus")), _START, _END,
          answer=(ApplicationsShown,)),
-    _get(f"{_CLUSTER}/jobs/history", list_ended_jobs, READ, _START, _END,
+    _get(f"{_CLUSTER}/jobs/history", list_ended_jobs, READ, replace(_START, required=True), _END,
          Parameter(name="time", help="Which event of a run falls in the time; its end by default.",
                    choices=("ended", "started", "submitted")),
          listed=LISTED, answer=(HistoryShown,)),
