@@ -34,6 +34,7 @@ _REQUEUED = (
     "the demo's exporters show both runs of a job that is requeued within a window: its energy is not unattributed"
 )
 _LIMITS = "limits of the allocations file are known while nothing says what is used"
+_ALERTS = "the webhook of Alertmanager: a family more"
 INTENDED: tuple[Intended, ...] = (
     *(
         Intended(f"hpc_storage_quota_{what}", _LIMITS, {"filesystem": "oldproject"}, ("exporters",))
@@ -41,6 +42,10 @@ INTENDED: tuple[Intended, ...] = (
     ),
     Intended("hpc_aggregator_series", _LIMITS, {"family": "hpc_storage_quota_(bytes|inodes)"}, ("exporters",)),
     Intended("# TYPE hpc_aggregator_series_folded", "limits.series keeps series within a budget: a family more"),
+    *(
+        Intended(f"{before}hpc_aggregator_alerts{suffix}", _ALERTS)
+        for before, suffix in (("# TYPE ", ""), ("# TYPE ", "_total"), ("", "_total"))
+    ),
     Intended("hpc_job_coverage_ratio", _REQUEUED, {"input": "power"}, ("demo",)),
     Intended("hpc_cluster_energy_joules_total", _REQUEUED, inputs=("demo",)),
     Intended("hpc_node_energy_joules_total", _REQUEUED, inputs=("demo",)),
