@@ -64,7 +64,7 @@ def flat(sizes: Sizes, root: Path) -> dict[str, Figure]:
 def _point(place: Running, jobs: int, seconds: float) -> Point:
     samples, page = place.page_size()
     counts = place.data(place.below(""))["jobs"]
-    return Point(jobs, sum(counts.values()), samples, seconds, place.memory()[0], page / 1e6)
+    return Point(jobs, sum(each["count"] for each in counts), samples, seconds, place.memory()[0], page / 1e6)
 
 
 def _at_the_working_point(

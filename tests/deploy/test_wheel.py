@@ -84,8 +84,8 @@ def test_the_wheel_has_the_code_and_no_tests(built: Built) -> None:
 def test_units_and_examples_are_below_the_environment(built: Built) -> None:
     share = built.environment / "share" / "hpc-aggregator"
     for kind, source in (("systemd", "deploy/systemd"), ("examples", "docs/examples")):
-        files = {file.name: file.read_text() for file in (share / kind).iterdir()}
-        assert files == {file.name: file.read_text() for file in (ROOT / source).iterdir()}
+        files = {file.name: file.read_text() for file in (share / kind).iterdir() if file.is_file()}
+        assert files == {file.name: file.read_text() for file in (ROOT / source).iterdir() if file.is_file()}
 
 
 def test_the_installed_command_writes_the_rules_of_its_version(built: Built, tmp_path: Path) -> None:

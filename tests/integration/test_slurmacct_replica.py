@@ -16,6 +16,7 @@ from aggregator.api.application import create_app
 from aggregator.api.keys import ApiSettings
 from aggregator.app.check_report import Outcome
 from aggregator.app.connect import connect
+from aggregator.app.lists import lists_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
 from aggregator.app.site import open_site
@@ -455,7 +456,7 @@ async def serving(pair: Pair, folder: Path) -> AsyncIterator[TestClient[Any, Any
     app = create_app(
         service.store, service.jobs, service.history, service.around, service.scripts, service.state.scripts,
         service.state.alerts, settings, service.page, usage=service.usage, series=service.series,
-        replicas=service.replicas,
+        replicas=service.replicas, lists=lists_of(),
     )  # fmt: skip
     config = config_of(pair)
     await service.start(lambda: open_site(config), Timing(interval=0.2))

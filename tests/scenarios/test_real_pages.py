@@ -85,7 +85,7 @@ def test_oscs_features_that_are_none_and_gpus_that_it_cannot_read_are_not_shown(
     site.start(until=lambda: numbers(site, "nodes"))
     features = {dict(labels)["node"]: dict(labels).get("features", "") for labels in site.samples_of("hpc_node_info")}
     assert features == {"node01": "", "node02": "ib,skylake"}
-    assert [site.data(f"/nodes/{node}")["features"] for node in ("node01", "node02")] == [[], ["ib", "skylake"]]
+    assert [site.data(f"/nodes/{node}")["features"] for node in ("node01", "node02")] == [None, "ib,skylake"]
     assert numbers(site, "gpus") == {}
     assert site.value("hpc_cluster_slurmctld_capacity", resource="gpus") is None
 
