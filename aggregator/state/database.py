@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 from aggregator import executors
 from aggregator.config import State
 from aggregator.state.damage import count_set_aside, is_damage, is_ours, set_aside
-from aggregator.state.engine import CONNECT_SECONDS, create_engine
+from aggregator.state.engine import CONNECT_SECONDS, create_engine, wait_for_threads
 from aggregator.state.errors import StateError, state_error
 from aggregator.state.location import client_tls, create_file, engine_url, place, sqlite_file
 from aggregator.state.schema import upgrade
@@ -29,6 +29,7 @@ TRANSACTION_SECONDS = 30.0
 # A server that does not answer is left alone for so long: not each of many requests must find out for itself.
 REST_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
+THREAD_SECONDS = 0.5
 CONNECTIONS = 8
 
 
@@ -66,6 +67,7 @@ class Database:
             await asyncio.wait([opening], timeout=CLOSE_SECONDS)
             opening.cancel()
         await self._dispose()
+        await wait_for_threads(THREAD_SECONDS)
 
     def connections(self) -> tuple[int, int]:
         """Count the connections that are open, and in use."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import ssl
+import threading
+import time
 from typing import Any
+from weakref import WeakSet
 
 import aiosqlite
 from sqlalchemy import URL, event
@@ -16,6 +19,9 @@ from aggregator.state.errors import StateError
 # Less than a refresh waits for the state.
 CONNECT_SECONDS = 4.0
 _ABANDON_SECONDS = 1.0
+_POLL_SECONDS = 0.01
+# Of SQLite's connections, one each.
+_threads: WeakSet[threading.Thread] = WeakSet()
 
 
 def create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> AsyncEngine:
@@ -35,11 +41,20 @@ def create_engine(url: URL, busy_seconds: float, tls: ssl.SSLContext | None) -> 
     return engine
 
 
+async def wait_for_threads(seconds: float) -> None:
+    """Wait until the threads of cancelled queries have ended: they answer to this event loop."""
+    until = time.monotonic() + seconds
+    # The end of a thread has no event to wait for.
+    while any(thread.is_alive() for thread in [*_threads]) and time.monotonic() < until:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+
+
 async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
     """Open the file in a thread; cancelled, wait for it: left alone, it would outlive the event loop."""
     connection = aiosqlite.connect(*arguments, **options)
     # One that hangs must not hold up the end of the process.
     connection._thread.daemon = True
+    _threads.add(connection._thread)
     opening = asyncio.ensure_future(connection)
     try:
         return await asyncio.shield(opening)
