@@ -59,10 +59,15 @@ async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        await asyncio.wait([opening], timeout=_ABANDON_SECONDS)
-        if opening.done() and not opening.exception():
-            await connection.close()
+        # Cancelled again, it must be closed all the same.
+        await asyncio.shield(asyncio.ensure_future(_abandon(connection, opening)))
         raise
+
+
+async def _abandon(connection: aiosqlite.Connection, opening: asyncio.Future[aiosqlite.Connection]) -> None:
+    await asyncio.wait([opening], timeout=_ABANDON_SECONDS)
+    if opening.done() and not opening.exception():
+        await connection.close()
 
 
 def _release_lock(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:

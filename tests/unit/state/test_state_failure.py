@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,51 @@ async def test_locked_file_is_an_error_until_it_is_free(file: Path, sqlite_store
         assert known(await sqlite_store.summaries("narval", [1])) == {}
 
     await _works(sqlite_store)
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_no_thread_outlives_closing_whenever_a_query_was_cancelled(file: Path, turns: int) -> None:
+    """It would answer to an event loop that has ended."""
+    store = StateStore(sqlite(file))
+    await store.open()
+    saving = asyncio.create_task(_works(store))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for _ in range(2):
+        saving.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([saving])
+    await store.close()
+    assert [each.name for each in threading.enumerate() if "_connection_worker_thread" in each.name] == []
+
+
+async def test_closing_waits_for_the_query_of_a_task_that_was_cancelled(file: Path) -> None:
+    state = database.Database(sqlite(file))
+    runs, goes_on, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def query() -> None:
+        loop.call_soon_threadsafe(runs.set)
+        goes_on.wait()
+        ended.set()
+
+    async def ask() -> None:
+        async with state.transaction() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver._execute(query)
+
+    asking = asyncio.create_task(ask())
+    await runs.wait()
+    for _ in range(2):
+        asking.cancel()
+        await asyncio.sleep(0)
+    loop.call_later(0.05, goes_on.set)
+    await state.close()
+    has_ended = ended.is_set()
+    goes_on.set()
+    await asyncio.wait([asking])
+    assert has_ended
 
 
 async def test_read_only_file_can_still_be_read(plain_user_folder: Path) -> None:
