@@ -11,7 +11,7 @@ from typing import Any, Final, NotRequired, TypedDict
 import polars as pl
 
 from aggregator.api.answer import Epoch, Time
-from aggregator.api.representation import Json, Row, times
+from aggregator.api.representation import Json, Row, rule_text, times
 from aggregator.engine.column import Column
 from aggregator.engine.listed import Listed
 from aggregator.model.question import Question, Questions
@@ -254,10 +254,7 @@ def _rule_json(each: RuleExplained) -> Json:
         "result": each.result,
         "severity": each.severity,
         "because": each.because or None,
-        "resource": rule.resource,
-        "message": rule.message,
-        "fix": rule.fix or None,
-        "documentation": rule.documentation or None,
+        **rule_text(rule),
         "applies": each.applies,
         "minimum_runtime_seconds": rule.minimum_runtime,
         "exempt": list(each.exemptions),

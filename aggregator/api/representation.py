@@ -7,7 +7,7 @@ from aggregator.api.answer import Epoch, Time
 from aggregator.api.freshness import REPLICA, age, is_stale
 from aggregator.model.moment import rfc3339
 from aggregator.model.view import SourceStatus
-from aggregator.model.waste import FIELDS, Finding, Judgement
+from aggregator.model.waste import FIELDS, Finding, Judgement, Rule
 
 
 class FreshnessShown(TypedDict):
@@ -84,16 +84,23 @@ def _finding_json(finding: Finding) -> Json:
     return {
         "reason": finding.reason,
         "severity": finding.severity,
-        "resource": rule.resource,
-        "message": rule.message,
-        "fix": rule.fix or None,
-        "documentation": rule.documentation or None,
+        **rule_text(rule),
         "field": condition.field,
         "value": finding.value,
         "operator": condition.operator,
         "threshold": condition.threshold,
         "unit": FIELDS[condition.field].unit,
         "coverage": finding.coverage,
+    }
+
+
+def rule_text(rule: Rule) -> Json:
+    """Show what a rule says to people."""
+    return {
+        "resource": rule.resource,
+        "message": rule.message,
+        "fix": rule.fix or None,
+        "documentation": rule.documentation or None,
     }
 
 

@@ -27,7 +27,10 @@ def roll_up_from(lab: Lab, begin: int, *statements: str) -> None:
     for statement in (
         *statements,
         f"UPDATE lab_event_table SET time_start={begin - 7200} WHERE node_name='' AND time_end=0",
-        f"UPDATE lab_last_ran_table SET hourly_rollup={begin}, daily_rollup={begin}, monthly_rollup={begin}",
+        # slurmdbd writes the row at a cluster's first roll-up, which may not have been yet.
+        "DELETE FROM lab_last_ran_table",
+        "INSERT INTO lab_last_ran_table (hourly_rollup, daily_rollup, monthly_rollup)"
+        f" VALUES ({begin}, {begin}, {begin})",
     ):
         lab.mariadb.execute(statement, DATABASE)
     lab.slurm.slurmdbd.start()

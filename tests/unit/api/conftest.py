@@ -8,8 +8,10 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
+from aggregator.api.access import HEALTH
 from aggregator.api.application import create_app
 from aggregator.api.lists import ListRoute
+from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
 from aggregator.config import State
 from aggregator.queries.around import AroundQueries
@@ -33,6 +35,7 @@ from .builders import (
     FakeUsage,
     make_settings,
 )
+from .tokens import bearer, make_token
 
 
 @dataclass
@@ -104,4 +107,14 @@ async def idle_service(tmp_path: Path) -> AsyncIterator[Service]:
 @pytest.fixture
 async def service(idle_service: Service, aiohttp_client: Any) -> Service:
     idle_service.client = await aiohttp_client(idle_service.app())
+    return idle_service
+
+
+@pytest.fixture
+async def alice(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> Service:
+    """The API to alice, who sees what is her own."""
+    file = tmp_path / "tokens.yml"
+    token = make_token(file, "alice000", "read:own", user="alice")
+    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
+    idle_service.client = await aiohttp_client(app, headers=bearer(token))
     return idle_service

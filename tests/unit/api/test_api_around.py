@@ -1,12 +1,9 @@
 """What is around one run, in the answer for a single job."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aggregator.api.access import HEALTH
-from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import JobState
 from aggregator.model.around import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
@@ -16,7 +13,6 @@ from aggregator.sources.base import FetchError
 
 from .builders import GIB, JOBS, NOW, make_job, make_run, publish_jobs
 from .conftest import Service
-from .tokens import bearer, make_token
 
 STEP = Step(
     id="batch", name="batch", state=JobState.COMPLETED, start=NOW - 3600, end=NOW, tasks=1, nodes=1, exit=Exit(3, 0),
@@ -123,15 +119,6 @@ async def test_what_was_kept_of_a_run_comes_before_its_steps(service: Service) -
     service.around.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert (run["cpu_efficiency_ratio"], run.get("efficiency_source")) == (0.375, None)
-
-
-@pytest.fixture
-async def alice(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> Service:
-    file = tmp_path / "tokens.yml"
-    token = make_token(file, "alice000", "read:own", user="alice")
-    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
-    idle_service.client = await aiohttp_client(app, headers=bearer(token))
-    return idle_service
 
 
 def depend(service: Service) -> None:

@@ -208,16 +208,6 @@ async def test_a_database_that_is_killed_at_any_time_is_unavailable(service: Ser
         assert await service.failure(path) == (503, "unavailable", str(FETCH_ERROR))
 
 
-@pytest.fixture
-async def alice(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> Service:
-    """A client with alice's token."""
-    file = tmp_path / "tokens.yml"
-    token = make_token(file, "alice000", "read:own", user="alice")
-    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
-    idle_service.client = await aiohttp_client(app, headers=bearer(token))
-    return idle_service
-
-
 async def test_a_user_finds_own_runs_only_and_others_are_not_even_read(alice: Service) -> None:
     publish(alice, ended(10), ended(20, user="bob", account="def-kim-sub"))
     alice.history.known = {"alice": 1001}

@@ -126,17 +126,13 @@ async def test_hostile_names_are_groups_and_filters_like_others(service: Service
 
 
 @pytest.fixture
-async def alice(idle_service: Service, aiohttp_client: Any, tmp_path: Path) -> Service:
-    """A client with alice's token; she is a member of def-kim, which bob, too, has used."""
-    file = tmp_path / "tokens.yml"
-    token = make_token(file, "alice000", "read:own", user="alice")
-    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
-    idle_service.client = await aiohttp_client(app, headers=bearer(token))
+async def alice(alice: Service) -> Service:
+    """She is a member of def-kim, which bob, too, has used."""
     publish(
-        idle_service, ended(10), ended(20, user="bob"), ended(30, user="bob", account="def-kim-sub"),
+        alice, ended(10), ended(20, user="bob"), ended(30, user="bob", account="def-kim-sub"),
         ended(40, user="bob", account="other"),
     )  # fmt: skip
-    return idle_service
+    return alice
 
 
 async def test_a_member_adds_up_the_own_account_as_its_row_alone(alice: Service, caplog: Any) -> None:

@@ -106,15 +106,6 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "tokens.yml"
 
 
-@pytest.fixture
-async def alice(idle_service: Service, aiohttp_client: Any, file: Path) -> Service:
-    """A client with alice's token."""
-    token = make_token(file, "alice000", "read:own", user="alice")
-    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
-    idle_service.client = await aiohttp_client(app, headers=bearer(token))
-    return idle_service
-
-
 async def test_lists_leave_out_what_is_not_to_be_seen_page_by_page(alice: Service) -> None:
     publish_jobs(alice.store, *(make_job(n, user="alice" if n % 3 == 0 else "bob") for n in range(1, 20)))
     first = await alice.data(f"{JOBS}?limit=4")
