@@ -189,7 +189,8 @@ class Database:
     async def snapshot(self) -> AsyncIterator[Read]:
         """Give what reads as `rows` does, every time the same moment, for half of SNAPSHOT_SECONDS.
 
-        The last statement ends within the other half, even when nobody waits for it any more: the server sees to it.
+        The last statement ends within the other half, even when nobody waits for it any more: the server sees to it,
+        as it does when this process is frozen in between, for SNAPSHOT_SECONDS.
 
         Raises FetchError (SchemaError for a missing table or column).
         """
@@ -198,14 +199,15 @@ class Database:
             pool = self._open_pool()
             async with pool.acquire() as connection:
                 await self._guard(connection)
-                await _execute(connection, _limit(connection, limit))
+                await _execute(connection, f"{_limit(connection, limit)}, wait_timeout={SNAPSHOT_SECONDS}")
                 try:
                     await _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                     await _execute(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                     async with asyncio.timeout(limit):
                         yield partial(_read, connection)
                     await _execute(connection, "COMMIT")
-                    await _execute(connection, _limit(connection, self._connection.statement_timeout))
+                    usual = _limit(connection, self._connection.statement_timeout)
+                    await _execute(connection, f"{usual}, wait_timeout=DEFAULT")
                 except TimeoutError as error:
                     connection.close()
                     raise FetchError(

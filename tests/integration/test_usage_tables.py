@@ -502,13 +502,28 @@ async def test_a_transaction_is_over_after_two_seconds_whatever_happens_in_it(si
     await asyncio.to_thread(wait_until, lambda: site.execute(TRANSACTIONS) == [], 10, "every transaction to be over")
 
 
+async def test_a_transaction_of_a_process_that_is_frozen_is_ended_by_the_server(site: Site, database: Database) -> None:
+    async def freeze() -> None:
+        async with database.snapshot() as read:
+            await read("SELECT COUNT(*) FROM tres_table")
+            wait_until(lambda: len(site.execute(TRANSACTIONS)) == 1, 10, "the transaction to be seen")
+            # It blocks the event loop: no limit of our own is kept.
+            wait_until(lambda: site.execute(TRANSACTIONS) == [], 60, "the transaction to be over")
+
+    with pytest.raises(FetchError):
+        await freeze()
+
+
 async def test_a_session_is_as_before_after_a_snapshot(database: Database) -> None:
     async with database.snapshot() as read:
-        (within,) = await read("SELECT @@in_transaction, @@max_statement_time")
-    (after,) = await database.rows("SELECT @@in_transaction, @@max_statement_time, @@tx_isolation, @@tx_read_only")
+        (within,) = await read("SELECT @@in_transaction, @@max_statement_time, @@wait_timeout")
+    (after,) = await database.rows(
+        "SELECT @@in_transaction, @@max_statement_time, @@tx_isolation, @@tx_read_only,"
+        " @@wait_timeout=@@global.wait_timeout"
+    )
 
-    assert within == (1, 1.0)
-    assert after == (0, 20.0, "READ-COMMITTED", 1)
+    assert within == (1, 1.0, 2)
+    assert after == (0, 20.0, "READ-COMMITTED", 1, 1)
 
 
 class Nobody:

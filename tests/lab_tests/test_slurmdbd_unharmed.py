@@ -19,7 +19,8 @@ from tests.lab.slurm import DATABASE
 pytestmark = pytest.mark.lab
 
 JOBS = 1000
-LONGEST_TRANSACTION = 2
+# slurmctld gives slurmdbd 10 s to answer (MessageTimeout). The server ends what is left behind after 4 s.
+LONGEST_TRANSACTION = 5.0
 # Whom somebody waits for: row locks. Metadata locks show in the process list only, without the one who holds them.
 _BLOCKERS = """
 SELECT blocker.user FROM information_schema.innodb_lock_waits waits
