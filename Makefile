@@ -17,7 +17,7 @@ PIN_TOOLS := pip==25.3 pip-tools==7.5.3
 BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
 SBOM_TOOL := cyclonedx-bom==7.5.0
 
-.PHONY: help run test check house soak lab bench differential requirements wheel sbom clean
+.PHONY: help run test check house docs soak lab bench differential requirements wheel sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,11 +35,14 @@ test: house  ## every test, on real servers (installs missing Debian packages as
 check: house  ## lint, types, layers and unit tests (properties with few examples), about a minute and a half
 	$(PYTEST) -q -m "not mariadb and not process" --hypothesis-profile=brief $(UNIT)
 
-house: $(VENV)/.test  ## lint, types and layers
+house: docs  ## lint, types, layers and documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.test  ## build the documentation into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
 	$(BIN)/python -m tests.faults
@@ -90,4 +93,4 @@ $(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.runtime
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .differential dist
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .differential dist

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aggregator.api.lists import PARAMETERS
-from aggregator.api.openapi import document
+from aggregator.api.openapi import FILTER, document
 from aggregator.api.routes import BESIDE_ROWS, ROUTES
 from aggregator.app.lists import lists_of
 
@@ -48,15 +48,19 @@ def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
     if text := operation.get("description"):
         yield f"{text}\n"
     is_list = "text/csv" in content
-    asked = [each for each in operation["parameters"] if each["in"] == "query"]
-    shown = [each for each in asked if not is_list or each["name"] in PARAMETERS]
+    asked = [each for each in operation["parameters"] if each["in"] == "query" and FILTER not in each]
+    shown = [each for each in asked if not is_list or each["name"] not in PARAMETERS]
     if is_list:
         yield "A [list](api.md#lists)."
-    elif shown:
+    if is_list and shown:
+        yield ""
+    if shown:
         yield "| parameter | meaning |\n|---|---|"
         for each in shown:
             choices = "".join(f" `{choice}`" for choice in each["schema"].get("enum", ()))
             yield f"| `{each['name']}` | {each['description']}{choices} |"
+    for each in operation.get("requestBody", {}).get("content", {}).values():
+        yield f"\nBody: {_names(each['schema'])}."
     data = content.get("application/json", {}).get("schema", {}).get("properties", {}).get("data", {})
     if names := _names(data):
         yield f"\nData: {names}.\n"

@@ -1,8 +1,9 @@
-"""The examples of the documentation: those of `/docs` are answers of the demo, those of docs/api.md are run."""
+"""The examples of the documentation: those of `/docs` are answers of the demo; those of two pages are run."""
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonata import Jsonata
 
 from tests.scenarios.demo import CLUSTER, Demo, paths, routes
 from tests.scenarios.openapi import Declared
@@ -21,7 +23,7 @@ _LONGEST = 200
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    running = Demo(tmp_path_factory.mktemp("demo"), "--jobs=300")
+    running = Demo(tmp_path_factory.mktemp("demo"))
     try:
         running.start()
         yield running
@@ -59,24 +61,34 @@ def test_each_path_has_an_example_that_is_what_is_declared(demo: Demo, request: 
     assert [each for path, example in examples.items() for each in declared.problems(path, example)] == []
 
 
-COMMANDS = re.findall(r"^\$ (curl .*)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+PAGES = ("api.md", "tutorial.md")
+COMMANDS = [
+    command
+    for page in PAGES
+    for command in re.findall(r"^\$ ((?:curl|hpc-aggregator) .*)$", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+]
+# As the tutorial defines it: the demo needs no installation.
+_COMMAND = f'hpc-aggregator() {{ {shlex.quote(sys.executable)} -m aggregator "$@"; }}\n'
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_gives_what_it_says(demo: Demo, command: str) -> None:
-    (job,) = demo.data(f"{CLUSTER}/jobs?state=running&sort=start_timestamp_seconds&limit=1")["jobs"]
+    (job,) = demo.data(f"{CLUSTER}/jobs?reason=gpu_unused&limit=1")["jobs"]
     (user,) = demo.data(f"{CLUSTER}/jobs?group_by=user&sort=-wasted_gpus&limit=1")["jobs"]
     told = {"URL": demo.service.url, "USER": user["user"], "JOB": str(job["job_id"])}
-    done = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, **told}, capture_output=True, text=True, check=True
-    )
-    if "format=csv" in command:
+    bash, environment = ["bash", "-c", _COMMAND + command], {**os.environ, **told}
+    done = subprocess.run(bash, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    if command.startswith("hpc-aggregator explain"):
+        assert done.stdout.startswith(f"Job {job['id']} is accused of gpu_unused")
+    elif "/metrics" in command:
+        assert {line.partition("_")[0] for line in done.stdout.splitlines()} == {"hpc"}
+    elif "format=csv" in command:
         header, *rows = done.stdout.splitlines()
         assert "timeouts_ratio" in header.split(",")
         assert rows
-        return
-    data = json.loads(done.stdout)["data"]
-    assert data["result"] if "series" in command else data["jobs"]
+    else:
+        data = json.loads(done.stdout)["data"]
+        assert any(data.get(name) for name in ("jobs", "metrics", "result", "runs"))
 
 
 def test_the_client_prints_who_wastes_and_what_would_help(demo: Demo) -> None:
@@ -88,5 +100,28 @@ def test_the_client_prints_who_wastes_and_what_would_help(demo: Demo) -> None:
     assert len(done.stdout.splitlines()) > len(users)
 
 
+def test_the_panel_draws_what_the_service_answers(demo: Demo) -> None:
+    """Its root selector makes a row of each point: what Grafana itself does with rows is its own."""
+    panel = json.loads((ROOT / "docs" / "examples" / "grafana-panel.json").read_text())
+    (target,) = panel["targets"]
+    (job,) = demo.data(f"{CLUSTER}/jobs?state=running&sort=start_timestamp_seconds&limit=1")["jobs"]
+    variables = {
+        "cluster": "demo",
+        "job": str(job["job_id"]),
+        "__from:date:seconds": "now-1h",
+        "__to:date:seconds": "now",
+    }
+    asked = "&".join(f"{each['key']}={each['value']}" for each in target["url_options"]["params"])
+    path = re.sub(r"\$\{([^}]+)\}", lambda name: variables[name[1]], f"{target['url']}?{asked}")
+    answer = json.loads(demo.service.get(path)[1])
+    rows = Jsonata(target["root_selector"]).evaluate(answer)
+    assert len(rows) == sum(len(line["values"]) for line in answer["data"]["result"]) > 0
+    names = {" ".join(line["metric"].values()) for line in answer["data"]["result"]}
+    assert {row["line"] for row in rows} == names
+    first, number = answer["data"]["result"][0]["values"][0]
+    assert rows[0] == {"time": first * 1000, "value": float(number), "line": rows[0]["line"]}
+    assert {column["selector"] for column in target["columns"]} == rows[0].keys()
+
+
 def test_there_are_commands_to_run() -> None:
-    assert len(COMMANDS) >= 4
+    assert len(COMMANDS) >= 4 + 7
