@@ -20,7 +20,9 @@ _MAX_SCRIPT_BYTES: Final = MAX_SCRIPT_MIB * 2**20
 _SHOWN = 100
 
 
-class _Script(Struct, frozen=True, kw_only=True):
+class ScriptPosted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A script of a batch: sha256 is that of the content, size what it had before it was cut or anything was hidden."""
+
     job_id: Annotated[int, Meta(ge=1, lt=2**32)]
     written_at: Annotated[float, Meta(ge=0, le=2.0**40)]
     content_base64: str
@@ -30,7 +32,10 @@ class _Script(Struct, frozen=True, kw_only=True):
     redactions: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
-_FIELDS: Final = frozenset(_Script.__struct_fields__)
+class BatchPosted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch of scripts."""
+
+    scripts: Annotated[list[ScriptPosted], Meta(max_length=MAX_SCRIPTS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,12 @@ def read_batch(body: bytes) -> Batch:
     for position, item in enumerate(items):
         if not isinstance(item, dict):
             raise BadData(f"scripts[{position}]: must be an object")
-        _check_fields(f"scripts[{position}].", item, _FIELDS)
+        _check_fields(f"scripts[{position}].", item, ScriptPosted)
         try:
             batch.scripts.append(_read_script(item))
         except ValueError as error:
             batch.rejected.append(
-                {"job_id": _short(item.get("job_id")), "sha256": _short(item.get("sha256")), "error": str(error)}
+                {"job_id": _number(item.get("job_id")), "sha256": _name(item.get("sha256")), "error": str(error)}
             )
     return batch
 
@@ -68,23 +73,23 @@ def _items(body: bytes) -> list[Any]:
         raise BadData(f"the body is not JSON: {error}") from None
     if not isinstance(batch, dict):
         raise BadData('the body: must be an object such as {"scripts": []}')
-    _check_fields("", batch, frozenset({"scripts"}))
+    _check_fields("", batch, BatchPosted)
     items = batch.get("scripts")
     if not isinstance(items, list) or len(items) > MAX_SCRIPTS:
         raise BadData(f"scripts: must be a list of at most {MAX_SCRIPTS}")
     return items
 
 
-def _check_fields(place: str, item: dict[str, Any], known: frozenset[str]) -> None:
+def _check_fields(place: str, item: dict[str, Any], of: type[Struct]) -> None:
     for name in item:
-        if name not in known:
-            raise BadData(f"{place}{name[:_SHOWN]}: unknown field; known are {', '.join(sorted(known))}")
+        if name not in of.__struct_fields__:
+            raise BadData(f"{place}{name[:_SHOWN]}: unknown field; known are {', '.join(sorted(of.__struct_fields__))}")
 
 
 def _read_script(item: dict[str, Any]) -> tuple[ScriptRecord, bytes]:
     """Read one script, or raise ValueError that names the field."""
     try:
-        script = msgspec.convert(item, _Script)
+        script = msgspec.convert(item, ScriptPosted)
     except msgspec.ValidationError as error:
         raise ValueError(reword(str(error), "the script")) from None
     content = _decode(script.content_base64)
@@ -118,6 +123,11 @@ def reword(error: str, what: str) -> str:
     return f"{place.rstrip('`')}: {text[:1].lower()}{text[1:]}" if place else text.replace("Object", what, 1)
 
 
-def _short(value: object) -> object:
-    """Give back what names the script, when it is short enough to be a name."""
-    return value if isinstance(value, int) or (isinstance(value, str) and len(value) <= _SHOWN) else None
+def _number(value: object) -> int | None:
+    """Give back a job id, whatever else is wrong with it."""
+    return value if type(value) is int else None
+
+
+def _name(value: object) -> str | None:
+    """Give back a hash that is short enough to be one."""
+    return value if isinstance(value, str) and len(value) <= _SHOWN else None

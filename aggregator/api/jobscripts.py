@@ -80,6 +80,8 @@ async def put_script(request: web.Request) -> web.Response:
     cluster = _cluster(request)
     job_id = _job_id(request)
     content = await read_body(request, MAX_SCRIPT_MIB)
+    if not content:
+        raise BadData("the body: must be the script, got nothing")
     sha256 = await executors.run(executors.ANSWERS, lambda: hashlib.sha256(content).hexdigest())
     if written_at is None:
         written_at = await _time_of_same(request, cluster, job_id, sha256)

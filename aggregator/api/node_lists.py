@@ -48,7 +48,7 @@ _RESERVATIONS: Final = Table(
     ),
 )  # fmt: skip
 _LIMIT: Final = {"limit": pl.String, "tres": pl.String, "value": pl.Float64, "unit": pl.String}
-_USE: Final = {"limit": pl.String, "tres": pl.String, "used": pl.Float64, "head_room": pl.Float64}
+_USE: Final = {"limit": pl.String, "tres": pl.String, "used": pl.Float64, "headroom": pl.Float64}
 _OF_QOS: Final = (
     Column(name="limits", dtype=pl.List(pl.Struct(_LIMIT)), help="Its limits."),
     Column(name="limits_used", dtype=pl.List(pl.Struct(_USE)), help="What all its jobs use of those on the group."),
@@ -165,7 +165,7 @@ def _qos_rows(view: ClusterView) -> pl.DataFrame:
                     for each in limits
                 ],
                 [
-                    {"limit": each.limit, "tres": each.tres or None, "used": each.used, "head_room": each.head_room}
+                    {"limit": each.limit, "tres": each.tres or None, "used": each.used, "headroom": each.headroom}
                     for each in limits
                     if each.used is not None
                 ],

@@ -16,17 +16,39 @@ from aggregator.engine.query import DEFAULT_LIMIT, MAX_LIMIT
 
 Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{}"
+_NUMBER: Final = r"[0-9]+(\.[0-9]+)?"
+_LENGTH: Final = "([0-9]+(ms|[smhdwy]))+"
+_DAY: Final = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_RFC3339: Final = rf"{_DAY}T{_CLOCK}:[0-5][0-9](\.[0-9]+)?(Z|[+-]{_CLOCK})"
+_TIME: Final = f"^({_NUMBER}|now(-{_LENGTH})?|{_RFC3339})$"
+_DURATION: Final = f"^({_NUMBER}|{_LENGTH})$"
+_JOB_ID: Final = "[0-9]{1,9}([_+][0-9]{1,5})?"
+# Of a path's parameters, and of filters that are no columns.
+_PATTERNS: Final = {"job_id": f"^{_JOB_ID}$", "id": f"^{_JOB_ID}(-{_JOB_ID})?$"}
+_KEPT_ID: Final = "^[1-9][0-9]{0,8}$"
 _KINDS: Final[Mapping[str, Json]] = {
     "text": {"type": "string"},
-    "time": {"type": "string", "examples": ["1700000000", "2023-11-14T22:13:20Z", "now-7d"]},
-    "duration": {"type": "string", "examples": ["30s", "300"]},
+    "time": {
+        "type": "string",
+        "pattern": _TIME,
+        "examples": ["1700000000", "2023-11-14T22:13:20Z", "now-7d"],
+    },
+    "duration": {"type": "string", "pattern": _DURATION, "examples": ["30s", "300"]},
     "count": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 }
 _ERRORS: Final = {
     "400": "a parameter is wrong", "401": "no identity", "403": "no right", "404": "no such thing, or not yours",
+    "421": "a name that is not one of this service", "422": "understood, and cannot be computed",
     "429": "too many requests", "503": "a source does not answer", "504": "too slow",
 }  # fmt: skip
+_OF_BODIES: Final = {
+    "408": "the body did not come in time", "413": "the body is too large", "415": "the body is of another kind",
+}  # fmt: skip
 _NULLABLE: Final = "null"
+# Tells the filters of a list, one or three for each field, from its other parameters.
+FILTER: Final = "x-filter"
+_JSON: Final = "application/json"
 
 
 def document(
@@ -41,7 +63,8 @@ def document(
     beside_rows are the types that answers have beside the fields of lists' rows, examples answers of GETs by path.
     """
     routes, lists = list(routes), list(lists)
-    types = [*beside_rows, *(each for route in routes for each in route.answer)]
+    bodies = [route.body for route in routes if route.body not in (None, bytes)]
+    types = [*beside_rows, *bodies, *(each for route in routes for each in route.answer)]
     _, named = msgspec.json.schema_components(types, ref_template=_REF.format("{name}"))
     named = {_short(name): _shortened(schema) for name, schema in named.items()}
     listed = {route.path: route.listed for route in routes if route.listed} | {each.path: each.listed for each in lists}
@@ -57,7 +80,7 @@ def document(
         else:
             of_route |= _operation(route)
     for path, example in examples.items():
-        paths[path]["get"]["responses"]["200"]["content"]["application/json"]["example"] = example
+        paths[path]["get"]["responses"]["200"]["content"][_JSON]["example"] = example
     return {
         "openapi": "3.1.0",
         "info": {"title": "hpc-aggregator", "version": version},
@@ -65,7 +88,7 @@ def document(
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": {**named, **{_row_name(path): _row(each) for path, each in listed.items()}, "Error": _ERROR},
-            "responses": {status: _error(text) for status, text in _ERRORS.items()},
+            "responses": {status: _error(status, text) for status, text in (_ERRORS | _OF_BODIES).items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -77,8 +100,10 @@ _ERROR: Final[Json] = {
 }  # fmt: skip
 
 
-def _error(text: str) -> Json:
-    return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format("Error")}}}}
+def _error(status: str, text: str) -> Json:
+    """Describe an error; what is no HTTP, or too long to be read, is answered in plain text."""
+    found = {_JSON: {"schema": {"$ref": _REF.format("Error")}}}
+    return {"description": text, "content": {**found, **({"text/plain": {}} if status == "400" else {})}}
 
 
 def _short(name: str) -> str:
@@ -103,10 +128,25 @@ def _operation(route: Route) -> Json:
     found: Json = {
         "summary": route.summary,
         **({"description": route.description} if route.description else {}),
+        **({"requestBody": _body(route.body)} if route.body else {}),
         "parameters": [*_of_path(route.path), *map(_parameter, route.parameters)],
-        "responses": {"200": {"description": "OK", **_content(route)}, **_failures()},
+        "responses": {**_successes(route), **_failures(route.path, route.body is not None)},
     }
     return found
+
+
+def _successes(route: Route) -> Json:
+    done = {"description": "OK", **_content(route)}
+    return {"200": done, "201": {**done, "description": "new"}} if route.method == "PUT" else {"200": done}
+
+
+def _body(of: type) -> Json:
+    """Describe what a request brings."""
+    if of is bytes:
+        content = {"application/octet-stream": {"schema": {"type": "string", "minLength": 1}}}
+    else:
+        content = {_JSON: {"schema": {"$ref": _REF.format(_short(of.__name__))}}}
+    return {"required": True, "content": content}
 
 
 def _content(route: Route) -> Json:
@@ -115,7 +155,7 @@ def _content(route: Route) -> Json:
         row = {"$ref": _REF.format(_row_name(route.row))}
         return _enveloped({"allOf": [row, *own]} if own else row)
     if not own:
-        return {"content": {"text/plain": {"schema": {"type": "string"}}}}
+        return {"content": {route.media: {"schema": {} if route.media == _JSON else {"type": "string"}}}}
     return _enveloped(own[0] if len(own) == 1 else {"anyOf": own})
 
 
@@ -128,21 +168,29 @@ def _enveloped(data: Json) -> Json:
     properties = {"status": {"const": "success"}, "data": data,
                   "warnings": {"type": "array", "items": {"type": "string"}}}  # fmt: skip
     schema = {"type": "object", "required": ["status", "data"], "properties": properties}
-    return {"content": {"application/json": {"schema": schema}}}
+    return {"content": {_JSON: {"schema": schema}}}
 
 
-def _failures() -> Json:
-    return {status: {"$ref": f"#/components/responses/{status}"} for status in _ERRORS}
+def _failures(path: str, has_body: bool = False) -> Json:
+    """Refer to what an answer may be instead: of paths that are no part of the API it is a text."""
+    found = _ERRORS | (_OF_BODIES if has_body else {})
+    if path.startswith("/api/"):
+        return {status: {"$ref": f"#/components/responses/{status}"} for status in found}
+    return {status: {"description": text, "content": {"text/plain": {}}} for status, text in found.items()}
 
 
 def _of_path(path: str) -> Iterator[Json]:
+    kept = path.endswith("/jobscripts/{job_id}")
     for name in re.findall(r"\{(\w+)", path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        schema = {"type": "string", "pattern": _KEPT_ID} if kept and name == "job_id" else _text(name)
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _parameter(each: Parameter) -> Json:
     schema = {**_KINDS[each.kind], **({"enum": list(each.choices)} if each.choices else {})}
     if each.repeatable:
+        # A comma is between two of them.
+        schema |= {} if each.choices else {"pattern": "^[^,]+$"}
         schema = {"type": "array", "items": schema}
     return {"name": each.name, "in": "query", "description": each.help, "required": each.required, "schema": schema}
 
@@ -162,7 +210,7 @@ def _list_operation(path: str, listed: Listed, more: Sequence[Json]) -> Json:
     return {
         "summary": f"Answer with the {listed.name}, page by page.",
         "parameters": [*_of_path(path), *map(_parameter, _words(listed)), *_filters(listed)],
-        "responses": {"200": {"description": "OK", **answer}, **_failures()},
+        "responses": {"200": {"description": "OK", **answer}, **_failures(path)},
     }
 
 
@@ -178,18 +226,22 @@ def _words(listed: Listed) -> Iterator[Parameter]:
 
 def _filters(listed: Listed) -> Iterator[Json]:
     """Give the filters: any of some values of each field, and bounds of numbers."""
-    for name in dict.fromkeys((*listed.conditions, *listed.columns)):
+    for name in dict.fromkeys((*listed.conditions, *listed.compared)):
         column = listed.columns.get(name)
         help = column.help if column else f"Only rows of this {name}."
-        schema = _of_type(column.dtype) if column and not isinstance(column.dtype, pl.List) else {"type": "string"}
+        schema = _of_type(column.dtype) if column and not isinstance(column.dtype, pl.List) else _text(name)
         yield _query(name, help, {"type": "array", "items": schema})
         if column and listed.table.schema[name].is_numeric():
             yield _query(f"min_{name}", f"At least. {help}", {"type": "number"})
             yield _query(f"max_{name}", f"At most. {help}", {"type": "number"})
 
 
+def _text(name: str) -> Json:
+    return {"type": "string", **({"pattern": _PATTERNS[name]} if name in _PATTERNS else {})}
+
+
 def _query(name: str, help: str, schema: Json) -> Json:
-    return {"name": name, "in": "query", "description": help, "schema": schema}
+    return {"name": name, "in": "query", "description": help, "schema": schema, FILTER: True}
 
 
 def _row(listed: Listed) -> Json:
@@ -209,7 +261,17 @@ def _row(listed: Listed) -> Json:
         own = {column.name: column for column in each.table.columns}
         rows = _object({name: _field(own[name]) for name in each.columns})
         found[each.name] = {"type": "array", "items": rows, "description": each.help}
-    return _object({name: found[name] for name in listed.fields if name in found})
+    rows = {name: found[name] for name in listed.fields if name in found}
+    return _object({**rows, **{name: of for name, of in _of_groups(listed).items() if name not in rows}})
+
+
+def _of_groups(listed: Listed) -> Json:
+    """Describe what only groups of rows have: numbers."""
+    found = {listed.name: ("integer", "How many rows it has.")}
+    found |= {each.name: ("number", each.help) for each in listed.of_groups}
+    return {
+        name: {"type": [kind, _NULLABLE], "description": f"Of a group: {text}"} for name, (kind, text) in found.items()
+    }
 
 
 def _object(properties: Mapping[str, Json]) -> Json:
@@ -227,7 +289,7 @@ def _nullable(dtype: Any) -> Json:
 
 
 _TYPES: Final[Sequence[tuple[Any, str]]] = ((pl.Boolean, "boolean"), (pl.String, "string"), (pl.Enum, "string"),
-                                           (pl.Categorical, "string"), (pl.UInt64, "string"))  # fmt: skip
+                                           (pl.Categorical, "string"))  # fmt: skip
 
 
 def _of_type(dtype: Any) -> Json:
@@ -236,6 +298,8 @@ def _of_type(dtype: Any) -> Json:
         return {"type": "array", "items": _of_type(dtype.inner)}
     if isinstance(dtype, pl.Struct):
         return _object({each.name: _nullable(each.dtype) for each in dtype.fields})
+    if dtype == pl.UInt64:
+        return {"type": "string", "pattern": "^[0-9]+$"}
     for known, word in _TYPES:
         if dtype == known:
             return {"type": word}

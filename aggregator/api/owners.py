@@ -28,7 +28,7 @@ _SHOWN: Final = 100
 
 # `from` is a word of Python.
 LimitShown = TypedDict("LimitShown", {
-    "limit": str, "tres": str | None, "value": float, "unit": str, "used": float | None, "head_room": float | None,
+    "limit": str, "tres": str | None, "value": float, "unit": str, "used": float | None, "headroom": float | None,
     "from": dict[str, str], "overridden_by": list[str], "partition": str | None,
 })  # fmt: skip
 
@@ -145,7 +145,7 @@ def _limits_json(limits: Iterable[Limit], partition: str | None, rights: Rights,
             "value": limit.value,
             "unit": limit.unit,
             "used": limit.used if is_seen else None,
-            "head_room": limit.head_room if is_seen else None,
+            "headroom": limit.headroom if is_seen else None,
             "from": {name: value for name, value in _place(limit).items() if value},
             "overridden_by": list(limit.overridden_by),
             "partition": partition,

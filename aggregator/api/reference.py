@@ -16,8 +16,7 @@ from aggregator import executors
 from aggregator.api.envelope import JSON
 from aggregator.api.keys import SETTINGS
 from aggregator.api.lists import CSV, LISTS
-from aggregator.api.lists import PARAMETERS as LIST_PARAMETERS
-from aggregator.api.openapi import document
+from aggregator.api.openapi import FILTER, document
 
 _Json = Mapping[str, Any]
 _STYLE: Final = """
@@ -92,7 +91,7 @@ def _page(made: _Json) -> str:
 
 def _operation(method: str, path: str, operation: _Json, schemas: _Json) -> str:
     content = operation["responses"]["200"]["content"]
-    answer = content.get("application/json", {})
+    answer, asked = content.get("application/json", {}), operation.get("requestBody", {}).get("content", {})
     is_list = CSV in content
     data = answer.get("schema", {}).get("properties", {}).get("data", {})
     example = answer.get("example")
@@ -100,6 +99,7 @@ def _operation(method: str, path: str, operation: _Json, schemas: _Json) -> str:
         f"<details><summary><code>{method.upper()} {escape(path)}</code> ",
         f'<span class="soft">{escape(operation["summary"])}</span></summary>',
         _table("Parameter", _parameters(operation["parameters"], is_list=is_list)),
+        *(_table("Field of the body", _fields(each["schema"], schemas, with_rows=False)) for each in asked.values()),
         _table("Field of data", _fields(data, schemas, with_rows=is_list)),
         f"<pre>{escape(orjson.dumps(example, option=orjson.OPT_INDENT_2).decode())}</pre>" if example else "",
         "</details>",
@@ -114,7 +114,7 @@ def _table(title: str, rows: Iterator[tuple[str, str]]) -> str:
 def _parameters(parameters: Iterable[_Json], *, is_list: bool) -> Iterator[tuple[str, str]]:
     """List parameters; the filters of a list, one for each field, in one line."""
     for each in parameters:
-        if each["in"] == "query" and (not is_list or each["name"] in LIST_PARAMETERS):
+        if each["in"] == "query" and FILTER not in each:
             yield each["name"], each.get("description", "")
     if is_list:
         yield "FIELD, min_FIELD, max_FIELD", "Rows with any of these values of a field, repeated or by commas; bounds."

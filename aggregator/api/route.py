@@ -29,7 +29,8 @@ class Parameter:
 class Route:
     """A method on a path. parameters are all that it takes, beside those of a list where it answers with one (listed).
 
-    answer has the types that the answer's data may be of, row is the path of the list whose fields they have.
+    body is the type of the JSON that a request brings, or bytes. answer has the types that the answer's data may be of,
+    row is the path of the list whose fields they have; without both, media is the type of what comes.
     """
 
     method: Literal["GET", "PUT", "POST"] = "GET"
@@ -38,8 +39,10 @@ class Route:
     area: str
     parameters: tuple[Parameter, ...] = ()
     listed: Listed | None = None
+    body: type | None = None
     answer: tuple[type, ...] = ()
     row: str = ""
+    media: str = "text/plain"
 
     @property
     def summary(self) -> str:

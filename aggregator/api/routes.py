@@ -25,6 +25,7 @@ from aggregator.api.groups import SpaceShown, get_group, get_group_series, get_s
 from aggregator.api.health import get_healthy, get_ready, post_reload
 from aggregator.api.history import LISTED, HistoryShown, list_ended_jobs
 from aggregator.api.jobs import JobShown, RunShown, get_job
+from aggregator.api.jobscript_batch import BatchPosted
 from aggregator.api.jobscripts import DeliveredShown, WrittenShown, post_scripts, put_script
 from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
@@ -63,6 +64,7 @@ from aggregator.api.usage import (
     get_cluster_usage,
     get_user_usage,
 )
+from aggregator.api.webhook import WebhookPosted
 from aggregator.api.whoami import WhoamiShown, get_whoami
 from aggregator.model.calendar import RESOLUTIONS
 
@@ -106,15 +108,16 @@ def _series(path: str, handler: Handler, *more: Parameter, area: str = READ) -> 
 
 
 ROUTES: Final = (
-    _get("/", get_landing, HEALTH),
+    _get("/", get_landing, HEALTH, media="text/html"),
     _get("/-/healthy", get_healthy, HEALTH),
     _get("/-/ready", get_ready, HEALTH),
     Route(method="POST", path="/-/reload", handler=post_reload, area=STAFF),
-    _get("/openapi.json", get_openapi, HEALTH),
-    _get("/docs", get_reference, HEALTH),
+    _get("/openapi.json", get_openapi, HEALTH, media="application/json"),
+    _get("/docs", get_reference, HEALTH, media="text/html"),
     _get("/metrics", get_metrics, METRICS,
          Parameter(name="collect[]", help="Groups of families, all by default.", repeatable=True)),
-    Route(method="POST", path="/api/v1/alerts", handler=post_alerts, area=ALERTS, answer=(CountedShown,)),
+    Route(method="POST", path="/api/v1/alerts", handler=post_alerts, area=ALERTS, body=WebhookPosted,
+          answer=(CountedShown,)),
     _get("/api/v1/status", get_status, STAFF, answer=(StatusShown,)),
     _get("/api/v1/whoami", get_whoami, WHOAMI, answer=(WhoamiShown,)),
     _get("/api/v1/clusters", list_clusters, CLUSTERS, answer=(ClustersShown,)),
@@ -133,9 +136,10 @@ ROUTES: Final = (
                    kind="time"),
          answer=(ScriptShown,)),
     _series(_JOB, get_job_series),
-    Route(method="POST", path=f"{_CLUSTER}/jobscripts", handler=post_scripts, area=INGEST, answer=(DeliveredShown,)),
+    Route(method="POST", path=f"{_CLUSTER}/jobscripts", handler=post_scripts, area=INGEST, body=BatchPosted,
+          answer=(DeliveredShown,)),
     Route(method="PUT", path=f"{_CLUSTER}/jobscripts/{{job_id}}", handler=put_script, area=INGEST,
-          answer=(WrittenShown,),
+          body=bytes, answer=(WrittenShown,),
           parameters=(Parameter(name="written_at", help="When it was written; now by default.", kind="time"),)),
     _get(f"{_CLUSTER}/usage", get_cluster_usage, READ, *_OF_USAGE, answer=(UsageShown,)),
     _series(_CLUSTER, get_cluster_series),

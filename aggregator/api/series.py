@@ -261,12 +261,13 @@ def _job_of(newest: Run, seen: Sequence[Run], runs: Sequence[Run]) -> _Job:
 
 
 def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> Offer | None:
-    """Find the graph that is asked for; None when none is named.
+    """Find the graph that is asked for; None when none is named, which is no reason not to look at what is.
 
     Raises BadData that names those that there are, or the exporter that it would need.
     """
     name = asked.text("metric")
     if name is None:
+        _ = asked.time("start"), asked.time("end"), asked.duration("step")
         return None
     offers = request.app[SERIES].offers(view.cluster, kind)
     if name in offers:

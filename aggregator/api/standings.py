@@ -45,7 +45,7 @@ class Limit:
         return unit_of(self.limit, self.tres)
 
     @property
-    def head_room(self) -> float | None:
+    def headroom(self) -> float | None:
         """Give what is left; negative where the limit was lowered below what is used."""
         return None if self.used is None else self.value - self.used
 

@@ -21,16 +21,21 @@ _MAX_JOB_ID: Final = 2**32
 _SHOWN: Final = 100
 
 
-class _Alert(Struct, frozen=True, kw_only=True):
+class AlertPosted(Struct, frozen=True, kw_only=True):
+    """An alert of the payload. Times are RFC 3339; an alert that fires has none at its end."""
+
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
-    starts_at: str = msgspec.field(name="startsAt")
+    starts_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] = msgspec.field(name="startsAt")
     ends_at: str = msgspec.field(name="endsAt", default="")
     fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$")]
 
 
-class _Payload(Struct, frozen=True, kw_only=True):
-    alerts: list[_Alert]
+class WebhookPosted(Struct, frozen=True, kw_only=True):
+    """Alertmanager's payload. It has more fields, which are not read."""
+
+    version: Literal["4"]
+    alerts: list[AlertPosted]
     truncated: Annotated[int, Meta(ge=0)] = msgspec.field(name="truncatedAlerts", default=0)
 
 
@@ -54,7 +59,7 @@ def read_webhook(body: bytes, clusters: Collection[str], now: float) -> Webhook:
     return Webhook(alerts, len(found) - len(alerts), payload.truncated)
 
 
-def _payload(body: bytes) -> _Payload:
+def _payload(body: bytes) -> WebhookPosted:
     try:
         # Unlike faster parsers it reads lone surrogates: a hostile name must not hide the other alerts.
         content = json.loads(body)
@@ -64,12 +69,12 @@ def _payload(body: bytes) -> _Payload:
     if version != _VERSION:
         raise BadData(f'version: must be "{_VERSION}", as Alertmanager sends it, got {str(version)[:_SHOWN]}')
     try:
-        return msgspec.convert(content, _Payload)
+        return msgspec.convert(content, WebhookPosted)
     except msgspec.ValidationError as error:
         raise BadData(reword(str(error), "the payload")) from None
 
 
-def _start(alert: _Alert, number: int) -> float:
+def _start(alert: AlertPosted, number: int) -> float:
     start = _time(alert.starts_at)
     if start is None:
         raise BadData(f"alerts[{number}].startsAt: must be a time of RFC 3339, got {alert.starts_at[:_SHOWN]!r}")
@@ -86,7 +91,7 @@ def _time(text: str) -> float | None:
     return round(seconds, 3) if seconds > 0 else None
 
 
-def _waste(alert: _Alert, start: float, now: float) -> WasteAlert | None:
+def _waste(alert: AlertPosted, start: float, now: float) -> WasteAlert | None:
     """Give an alert that is about the waste of a job, or of many jobs of a user; None for another one."""
     user, account, reason, severity = (_name(alert, label) for label in ("user", "account", "reason", "severity"))
     is_many = alert.labels.get("alertname") == _MANY
@@ -106,7 +111,7 @@ def _waste(alert: _Alert, start: float, now: float) -> WasteAlert | None:
     )
 
 
-def _name(alert: _Alert, label: str) -> str | None:
+def _name(alert: AlertPosted, label: str) -> str | None:
     """Give a name as it will be read again: to MariaDB spaces at the end are no difference."""
     return storable(alert.labels.get(label, "")).rstrip() or None
 

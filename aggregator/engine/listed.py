@@ -88,6 +88,11 @@ class Listed:
         return {column.name: column for column in self.table.columns if column.name not in self.hidden}
 
     @cached_property
+    def compared(self) -> Sequence[str]:
+        """Give the columns whose values rows may be chosen by: objects are not compared."""
+        return [name for name, column in self.columns.items() if not _has_objects(column.dtype)]
+
+    @cached_property
     def fields(self) -> Sequence[str]:
         """Give what a row shows where nothing else is asked for."""
         plain_ones = [name for name in self.columns if not name.endswith(COVERAGE)]
@@ -140,6 +145,11 @@ class Listed:
         if covered := [name for name in self.columns if name.endswith(COVERAGE)]:
             made[GATHERED] = pl.struct(pl.col(name).alias(name.removesuffix(COVERAGE)) for name in covered)
         return {name: value.alias(name) for name, value in made.items()}
+
+
+def _has_objects(dtype: DType) -> bool:
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    return isinstance(inner, pl.Struct)
 
 
 def plain(column: Column) -> pl.Expr:

@@ -222,9 +222,9 @@ def _check_filter(listed: Listed, name: str) -> None:
 
     Raises QueryError.
     """
-    bounds = [f"{bound}{column}" for bound in _BOUNDS for column in listed.columns]
+    bounds = [f"{bound}{column}" for bound in _BOUNDS for column in listed.compared]
     nested = [column for each in listed.nested for column in each.columns]
-    known = {*listed.conditions, *listed.columns, *bounds, *nested}
+    known = {*listed.conditions, *listed.compared, *bounds, *nested}
     if name not in known:
         raise QueryError(f"{name[:_SHOWN]}: no such parameter{_hint(name, {*known, *WORDS, *listed.words})}")
 
@@ -253,12 +253,13 @@ def _any_of(name: str, dtype: pl.DataType, values: Sequence[str]) -> pl.Expr:
     field = pl.col(name)
     if isinstance(dtype, pl.List):
         return reduce(pl.Expr.__or__, [field.list.contains(value) for value in values], pl.lit(False))
-    parsed = [_read(dtype, name, value) for value in values]
-    return (field.cast(pl.String) if isinstance(dtype, pl.Enum) else field).is_in(parsed)
+    of = pl.String() if isinstance(dtype, pl.Enum) else dtype
+    parsed = pl.Series([_read(of, name, value) for value in values], dtype=of)
+    return field.cast(of).is_in(parsed.implode())
 
 
 def _read(dtype: pl.DataType, name: str, text: str) -> Any:
-    """Read a value of a type.
+    """Read a value of a type; None for a number that is in no row, for it has too many bits.
 
     Raises QueryError.
     """
@@ -266,11 +267,20 @@ def _read(dtype: pl.DataType, name: str, text: str) -> Any:
         if dtype == pl.Boolean:
             return {"true": True, "false": False}[text]
         if dtype.is_integer():
-            return pl.Series([int(text)], dtype=dtype).item()
+            return _within(dtype, int(text))
         return float(text) if dtype.is_float() else text
-    except (KeyError, ValueError, OverflowError, TypeError, pl.exceptions.PolarsError):
+    except (KeyError, ValueError):
         kind = "true or false" if dtype == pl.Boolean else "a number"
         raise QueryError(f"{name}: {text[:_SHOWN]!r} is not {kind}") from None
+
+
+def _within(dtype: pl.DataType, number: int) -> int | None:
+    if number < 0 and dtype.is_unsigned_integer():
+        raise ValueError(number)
+    try:
+        return int(pl.Series([number], dtype=dtype).item())
+    except (OverflowError, TypeError, pl.exceptions.PolarsError):
+        return None
 
 
 def _group(listed: Listed, names: Sequence[str]) -> list[str]:

@@ -229,7 +229,7 @@ def test_the_service_shows_them(lab: Lab, tmp_path: Path) -> None:
         account: Any = service.data("/api/v1/clusters/lab/accounts/def-kim")
         values = {(each["limit"], each["tres"]): each for each in account["limits"]}
         assert values["GrpTRES", "cpu"]["value"] == 50
-        assert values["GrpTRES", "gres/gpu"]["head_room"] == 4 - values["GrpTRES", "gres/gpu"]["used"]
+        assert values["GrpTRES", "gres/gpu"]["headroom"] == 4 - values["GrpTRES", "gres/gpu"]["used"]
         assert (account["coordinators"], account["shares"]) == (["carol"], 10)
         used = service.value("hpc_account_limit_used", account="def-kim", limit="GrpTRES", tres="cpu")
         assert used == values["GrpTRES", "cpu"]["used"]

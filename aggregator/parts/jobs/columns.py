@@ -75,7 +75,7 @@ _ALLOCATION: Final = (
     gauge("allocated_memory_bytes", "Memory that the job holds; absent where Slurm does not manage memory.", _TRES,
           null="not started, or Slurm does not manage memory"),
     gauge("allocated_nodes", "Nodes that the job runs on.", _TRES, null="not started"),
-    fact("allocated_gpus", pl.Float64, "GPUs that the job holds, of all types.", "not started"),
+    fact("allocated_gpus", pl.Float64, "GPUs that the job holds, of all types.", "not started", adds_up=True),
     gauge("allocated_gpu_equivalents", "GPUs that the job holds, a MIG slice as its part of the board (3g.20gb: 3/7).",
           _TRES, null="not started, or a job without GPUs"),
     fact("granted_cpus", pl.Int64, "CPUs that the run was given, also while it is suspended."),

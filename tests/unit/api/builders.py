@@ -13,6 +13,7 @@ from aiohttp import web
 from aggregator.api.access import AREAS
 from aggregator.api.keys import ApiSettings
 from aggregator.app.layouts import CLUSTERS
+from aggregator.config import Bounds
 from aggregator.engine.frame import Frames, conform
 from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import no_totals
@@ -241,13 +242,14 @@ class FakeReload:
 
 
 def make_settings(**changes: Any) -> ApiSettings:
-    """Make settings with every area open."""
+    """Make settings with every area open, for tests that ask more often than a client may."""
     settings = ApiSettings(
         external_url="https://hpc.example.org/",
         stale_after=STALE_AFTER,
         version="1.2.3",
         open_areas=AREAS,
         reload=FakeReload(),
+        bounds=Bounds(requests_per_second=1_000_000, burst=1_000_000),
     )
     return replace(settings, **changes)
 

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -101,6 +102,7 @@ async def test_an_empty_batch_and_an_empty_script_are_fine(service: Service) -> 
         ({"sha256": "x"}, "sha256: expected `str` matching regex"),
         ({"content_base64": "a\nb"}, "content_base64: is not base64"),
         ({"content_base64": "é"}, "content_base64: is not base64"),
+        ({"sha256": False}, "sha256: expected `str`, got `bool`"),
         ({"size": -1}, "size: expected `int` >= 0"),
         ({"truncated": 1}, "truncated: expected `bool`, got `int`"),
     ],
@@ -115,6 +117,8 @@ async def test_a_wrong_script_is_rejected_by_its_field_and_the_others_are_kept(
     (rejected,) = answer["data"]["rejected"]
     assert rejected["error"].startswith(told)
     assert rejected.keys() == {"job_id", "sha256", "error"}
+    assert type(rejected["job_id"]) in (int, NoneType)
+    assert type(rejected["sha256"]) in (str, NoneType)
     assert [stored["job_id"] for stored in answer["data"]["stored"]] == [8]
 
 
@@ -225,6 +229,12 @@ async def test_one_script_is_put_as_it_is(service: Service) -> None:
         ScriptRecord(job_id=7, written_at=1699999200.0, sha256=digest, size=len(CONTENT))
     ]
     assert await service.state.scripts.content(digest) == CONTENT
+
+
+async def test_nothing_is_no_script(service: Service) -> None:
+    status, body = await put(service, "7", b"")
+    assert (status, body["error"]) == (400, "the body: must be the script, got nothing")
+    assert await service.state.scripts.of_job("narval", 7) == []
 
 
 async def test_put_again_without_a_time_adds_nothing_unless_the_script_is_another(service: Service) -> None:

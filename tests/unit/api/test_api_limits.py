@@ -51,7 +51,7 @@ def publish(service: Service) -> None:
 
 def shown(limits: list[Any]) -> list[tuple[Any, ...]]:
     return [
-        (each["limit"], each["tres"], each["value"], each["used"], each["head_room"], each["from"]) for each in limits
+        (each["limit"], each["tres"], each["value"], each["used"], each["headroom"], each["from"]) for each in limits
     ]
 
 
@@ -134,7 +134,14 @@ async def test_every_qos_is_listed_with_its_limits(service: Service) -> None:
         {"limit": "GrpJobs", "tres": None, "value": 9.0, "unit": "jobs"},
         {"limit": "MaxJobsPerUser", "tres": None, "value": 3.0, "unit": "jobs"},
     ]
-    assert rows[0]["limits_used"] == [{"limit": "GrpJobs", "tres": None, "used": 2.0, "head_room": 7.0}]
+    assert rows[0]["limits_used"] == [{"limit": "GrpJobs", "tres": None, "used": 2.0, "headroom": 7.0}]
+
+
+@pytest.mark.parametrize("query", ["limits=GrpJobs", "limits_used=x", "min_limits=1"])
+async def test_objects_are_no_filter(service: Service, query: str) -> None:
+    publish(service)
+    status, _, error = await service.failure(f"{CLUSTER}/qos?{query}")
+    assert (status, error.partition(",")[0]) == (400, f"{query.partition('=')[0]}: no such parameter")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ async def test_without_a_metric_the_graphs_that_there_are_are_listed(idle_servic
     [
         ("metric=lustre", "metric: lustre needs clusters.narval.exporters.lustre_exporter, which is not configured"),
         ('metric=cp"u', 'metric: must be one of cpu, disk, got "cp"u"'),
+        ("step=", 'step: must be a duration of a second to a year such as 30s or 300, got ""'),
         ("metric=cpu&step=0", 'step: must be a duration of a second to a year such as 30s or 300, got "0"'),
         ("metric=cpu&start=now&end=now-1h", "start: must be before end"),
         ("metric=cpu&metrics=x", "metrics: unknown parameter"),

@@ -54,8 +54,8 @@ def test_a_group_limit_holds_for_everything_below_and_counts_it() -> None:
     )  # fmt: skip
     for standing in (joined.accounts["def-kim"], joined.accounts["def-kim-sub"], user(joined)):
         (cpus,), (jobs,) = find(standing, *CPU), find(standing, "GrpJobs")
-        assert (cpus.value, cpus.used, cpus.head_room, cpus.account) == (50.0, 16.0, 34.0, "def-kim")
-        assert (jobs.used, jobs.head_room) == (2.0, 8.0)
+        assert (cpus.value, cpus.used, cpus.headroom, cpus.account) == (50.0, 16.0, 34.0, "def-kim")
+        assert (jobs.used, jobs.headroom) == (2.0, 8.0)
     assert find(joined.accounts["root"], *CPU) == []
 
 
@@ -65,7 +65,7 @@ def test_every_level_has_its_own_group_limit() -> None:
         runs=[make_run(user="dave", account="def-kim-sub"), make_run(user="eve")],
     )  # fmt: skip
     limits = find(user(joined, "dave", "def-kim-sub"), *CPU)
-    assert [(limit.account, limit.head_room) for limit in limits] == [("def-kim-sub", 72.0), ("def-kim", 34.0)]
+    assert [(limit.account, limit.headroom) for limit in limits] == [("def-kim-sub", 72.0), ("def-kim", 34.0)]
 
 
 def test_the_other_limits_are_those_of_the_nearest_that_sets_them_tres_by_tres() -> None:
@@ -78,7 +78,7 @@ def test_the_other_limits_are_those_of_the_nearest_that_sets_them_tres_by_tres()
         ("MaxJobs", ""): (0.0, "def-kim"), ("MaxTRES", "cpu"): (32.0, "def-kim"), ("MaxTRES", "node"): (9.0, "root"),
     }  # fmt: skip
     (jobs,) = find(user(joined), "MaxJobs")
-    assert (jobs.user, jobs.used, jobs.head_room) == ("alice", 1.0, -1.0), "0 is a limit, and head-room can be negative"
+    assert (jobs.user, jobs.used, jobs.headroom) == ("alice", 1.0, -1.0), "0 is a limit, and headroom can be negative"
     assert [(limit.value, limit.used) for limit in find(user(joined, "bob"), "MaxJobs")] == [(100.0, 0.0)]
 
 
@@ -110,7 +110,7 @@ def test_running_minutes_are_what_is_held_times_what_is_left_of_the_time_limit()
 def test_with_a_run_without_a_time_limit_running_minutes_are_not_known() -> None:
     limits = {("GrpTRESRunMins", "cpu"): 1e9, CPU: 50.0}
     joined = view(ROOT, with_limits(KIM, limits), runs=[make_run(), make_run(time_limit_seconds=None)])
-    used = {limit.limit: (limit.used, limit.head_room) for limit in joined.accounts["def-kim"].limits}
+    used = {limit.limit: (limit.used, limit.headroom) for limit in joined.accounts["def-kim"].limits}
     assert used == {"GrpTRESRunMins": (None, None), "GrpTRES": (16.0, 34.0)}
 
 
@@ -161,7 +161,7 @@ def test_minutes_are_used_by_what_is_left_of_past_usage_at_each_level() -> None:
     used = {(limit.limit, limit.tres): limit.used for limit in joined.accounts["def-kim"].limits}
     assert used == {("GrpTRESMins", "cpu"): 4000.0, ("GrpTRESMins", "gres/gpu"): None, ("GrpWall", ""): None}
     own, above = find(user(joined), "GrpTRESMins", "cpu")
-    assert (own.used, own.head_room, above.used) == (7.0, -2.0, 4000.0)
+    assert (own.used, own.headroom, above.used) == (7.0, -2.0, 4000.0)
 
 
 def test_without_knowing_how_usage_decays_or_counts_no_minutes_are_used() -> None:
@@ -320,8 +320,8 @@ def test_what_runs_hold_adds_up_in_any_order(runs: list[Run], order: list[int]) 
 
 
 @given(st.floats(0, 1e15), st.floats(0, 1e15), st.none() | st.integers(0, 2**50).map(float))
-def test_raising_a_limit_never_lowers_the_head_room(one: float, other: float, used: float | None) -> None:
-    low, high = (Limit(limit="GrpTRES", tres="cpu", value=value, used=used).head_room for value in sorted((one, other)))
+def test_raising_a_limit_never_lowers_the_headroom(one: float, other: float, used: float | None) -> None:
+    low, high = (Limit(limit="GrpTRES", tres="cpu", value=value, used=used).headroom for value in sorted((one, other)))
     assert (low is None) == (high is None) == (used is None)
     assert low is None or high is None or low <= high
 
