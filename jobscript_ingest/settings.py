@@ -6,7 +6,7 @@ from pathlib import Path
 from aggregator.document.secrets import SecretFile
 from aggregator.document.types import ListenAddress
 
-KIB, MIB, GIB = 2**10, 2**20, 2**30
+MIB, GIB = 2**20, 2**30
 
 
 class FlagError(Exception):

@@ -1,6 +1,6 @@
 """Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -26,19 +26,3 @@ def means(asked: JobId) -> pl.Expr:
     if asked.het_offset is not None:
         return (component == job_id) & (pl.col("het_offset") == asked.het_offset)
     return (pl.col("job_id") == job_id) | (array == job_id) | (component == job_id)
-
-
-def select_rows(
-    frame: pl.DataFrame, keys: Sequence[str], after: tuple[str, ...] | None, limit: int
-) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
-    """Give one page of a frame, which is sorted by these columns, and their values after which the next begins."""
-    rest = frame if after is None else frame.filter(_is_after(keys, after))
-    page = rest.head(limit)
-    return page, tuple(page.select(keys).row(-1)) if rest.height > limit else None
-
-
-def _is_after(keys: Sequence[str], after: tuple[str, ...]) -> pl.Expr:
-    first, last = pl.col(keys[0]), after[0]
-    if len(keys) == 1:
-        return first > last
-    return (first > last) | ((first == last) & _is_after(keys[1:], after[1:]))

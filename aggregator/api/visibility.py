@@ -72,13 +72,6 @@ class Rights:
         own = pl.concat([self._own(members).select("group"), self.spaces_of(filesystem).select("group")])
         return groups.join(own, on="group", how="semi", maintain_order="left")
 
-    def projects_of(self, cloud: View) -> pl.DataFrame:
-        """Give the projects of a cloud that are shown, each all of it: to its members."""
-        projects = cloud["projects"]
-        if self.everything:
-            return projects
-        return projects.join(self._own(cloud["members"]), on="project", how="semi", maintain_order="left")
-
     @property
     def is_own(self) -> pl.Expr:
         """Tell which rows are the user's own."""

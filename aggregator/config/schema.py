@@ -1,6 +1,6 @@
 """Declare every section of the configuration file with its defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -239,7 +239,3 @@ class Config(Section):
     def software(self) -> tuple[Software, ...]:
         """Give what executables belong to, the first that fits."""
         return tuple(section.to_model() for section in self.public.software)
-
-    def masked(self) -> dict[str, Any]:
-        """Give a JSON-able view in which every secret reads `<secret>`."""
-        return self.model_dump(mode="json")

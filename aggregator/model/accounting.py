@@ -86,10 +86,6 @@ class Run:
         """Give what the run keeps from others now: slurmctld gives a suspended job's CPUs away, and nothing else."""
         return replace(self.allocated, cpus=0) if self.state is JobState.SUSPENDED else self.allocated
 
-    def held_at(self, at: float) -> Allocation:
-        """Give what the run kept from others at a time in its life."""
-        return self.allocated if self.suspended_since is not None and at < self.suspended_since else self.held
-
     def elapsed(self, at: float) -> float:
         """Give the seconds that the run has run by the time `at`, suspensions apart."""
         if self.start is None:

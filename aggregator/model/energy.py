@@ -10,8 +10,6 @@ METERS = ("redfish", "rapl")
 # Where the power of a node goes.
 COMPONENTS = ("jobs", "idle", "unattributed")
 COST_COMPONENTS = ("electricity", "cooling", "hardware")
-# component, currency
-Price = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

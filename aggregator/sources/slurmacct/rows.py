@@ -17,7 +17,7 @@ from aggregator.model.tres import Allocation, allocation, gpu_types, license_nam
 from aggregator.sources.mysql import Row, text
 from aggregator.sources.slurmacct.statements import TEXT
 
-NO_VAL, INFINITE = 4294967294, 4294967295
+NO_VAL = 4294967294
 _STATE_MASK = 0xFF
 _RULE = NodeRule()
 

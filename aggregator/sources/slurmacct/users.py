@@ -1,14 +1,10 @@
 """Names of uids: slurmacct has no table of them, a uid and a user meet in the job table and its associations alone."""
 
 from collections.abc import Collection
-from typing import Final
 
 from aggregator.sources.mysql import Reads, SchemaError
 from aggregator.sources.slurmacct.schema import Schema
 from aggregator.sources.slurmacct.source import SlurmAcct
-
-# What one statement asks for: a row is read for each.
-MAX_UIDS: Final = 100
 
 
 def newest_associations(schema: Schema, uids: int) -> str:
@@ -33,7 +29,7 @@ class SlurmUsers:
         self._database = database
 
     async def names(self, uids: Collection[int]) -> dict[int, str]:
-        """Find the names of at most MAX_UIDS uids; one that never had a job here is not in the answer.
+        """Find the names of some uids, a row read for each; one that never had a job here is not in the answer.
 
         Raises FetchError.
         """

@@ -41,7 +41,7 @@ def test_without_the_section_nothing_is_known_of_it() -> None:
 
 
 def test_it_is_shown_as_it_was_written() -> None:
-    shown = read("{ decay_half_life: 0 }").masked()["clusters"]["narval"]["slurmacct"]["priority"]
+    shown = read("{ decay_half_life: 0 }").model_dump(mode="json")["clusters"]["narval"]["slurmacct"]["priority"]
     assert shown == {"decay_half_life": "0s", "usage_reset_period": "none"}
 
 
