@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.differential.clock import Clock
+from tests.clock import Clock
 from tests.differential.edition import Edition
 from tests.differential.pair import ROUNDS, Arguments, Pair
 from tests.lab.ports import LOOPBACK

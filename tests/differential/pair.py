@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.differential.clock import Clock
+from tests.clock import PINNED, Clock
 from tests.differential.edition import Edition
 from tests.differential.page import Difference, differences
 from tests.differential.rounds import Rounds
@@ -19,7 +19,6 @@ from tests.lab.service import Service
 ROUNDS = 2
 # What fails is asked less often than once in a round.
 ROUNDS_AFTER_FAULT = 5
-_PINNED = Path(__file__).with_name("pinned.py")
 _OWN = "/metrics?collect[]=service"
 _LEDGER_END = re.compile(r"^hpc_aggregator_ledger_window_timestamp_seconds\{.*\} (\S+)$", re.MULTILINE)
 _FORMS = ("text/plain", "application/openmetrics-text; version=1.0.0")
@@ -36,7 +35,7 @@ class Half:
     def __init__(self, edition: Edition, root: Path, arguments: Arguments, clock: Clock, pace: float) -> None:
         root.mkdir(parents=True)
         port = free_port()
-        command = [str(edition.python), "-P", str(_PINNED), str(clock.path), f"{pace:g}", "aggregator"]
+        command = [str(edition.python), "-P", str(PINNED), str(clock.path), f"{pace:g}", "aggregator"]
         lab: Any = SimpleNamespace(root=root, service_port=port)
         self.service = Service(lab, root, [*command, *arguments(root, port)])
         self.service.daemon.environment["PYTHONPATH"] = str(edition.tree)

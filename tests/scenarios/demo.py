@@ -14,6 +14,7 @@ from aiohttp import web
 
 from aggregator.api.application import setup_routes
 from aggregator.app.lists import lists_of
+from tests.clock import PINNED, Clock
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.process import wait_until
 from tests.lab.service import Service
@@ -24,14 +25,19 @@ _NEEDED = {"/jobs/history": "start=now-1d"}
 
 
 class Demo:
-    """`python -m aggregator demo` on a free port; one that is started again has the same state."""
+    """`python -m aggregator demo` on a free port; one that is started again has the same state.
 
-    def __init__(self, root: Path, *flags: str) -> None:
+    By a clock that stands still at epoch time `at`, all that it answers is the same each time.
+    """
+
+    def __init__(self, root: Path, *flags: str, at: float | None = None) -> None:
         port = free_port()
         state = root / "state"
         state.mkdir()
+        clock = Clock(root / "clock", at) if at else None
+        python = ["-P", str(PINNED), str(clock.path), "1"] if clock else ["-m"]
         command = [
-            sys.executable, "-m", "aggregator", "demo", f"--web.listen-address={LOOPBACK}:{port}",
+            sys.executable, *python, "aggregator", "demo", f"--web.listen-address={LOOPBACK}:{port}",
             f"--state.dir={state}", *flags,
         ]  # fmt: skip
         self.service = Service(SimpleNamespace(root=root, service_port=port), root, command)  # type: ignore[arg-type]
@@ -41,6 +47,11 @@ class Demo:
         self.service.start()
         wait_until(lambda: self.service.get("/-/ready")[0] == 200, 60, "the demo to be ready")
         wait_until(lambda: bool(self.service.samples("hpc_cluster_power_watts")), 600, "the ledger to catch up")
+
+    def wait_caught_up(self, at: float) -> None:
+        """Wait until the ledger is as far as it can be by a clock that stands still."""
+        name = "hpc_aggregator_ledger_window_timestamp_seconds"
+        wait_until(lambda: max(self.service.samples(name).values(), default=0) >= at - 120, 300, "the ledger's end")
 
     def data(self, path: str) -> Any:
         return self.service.data(path)

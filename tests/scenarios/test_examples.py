@@ -13,19 +13,24 @@ from typing import Any
 import pytest
 from jsonata import Jsonata
 
+from aggregator.app.lists import lists_of
 from tests.scenarios.demo import CLUSTER, Demo, paths, routes
 from tests.scenarios.openapi import Declared
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "aggregator" / "api" / "examples.json"
 _LONGEST = 200
+AT = 1_750_000_000.0
+# How long something took, and what is of this edition.
+_OF_THE_RUN = {"duration_seconds", "version"}
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    running = Demo(tmp_path_factory.mktemp("demo"))
+    running = Demo(tmp_path_factory.mktemp("demo"), at=AT)
     try:
         running.start()
+        running.wait_caught_up(AT)
         yield running
     finally:
         running.service.stop()
@@ -40,6 +45,18 @@ def shortened(value: Any) -> Any:
     return value[:_LONGEST] if isinstance(value, str) else value
 
 
+def differences(value: Any, golden: Any, at: str) -> Iterator[str]:
+    """Say where an answer is not what it was: sums differ in their last digits."""
+    if isinstance(value, dict) and isinstance(golden, dict) and value.keys() == golden.keys():
+        for name in value.keys() - _OF_THE_RUN:
+            yield from differences(value[name], golden[name], f"{at}.{name}")
+    elif isinstance(value, list) and isinstance(golden, list) and len(value) == len(golden):
+        for number, (own, was) in enumerate(zip(value, golden, strict=True)):
+            yield from differences(own, was, f"{at}[{number}]")
+    elif value != (pytest.approx(golden, rel=1e-9) if isinstance(golden, float) else golden):
+        yield f"{at}: {value!r}, and was {golden!r}"
+
+
 def asked(demo: Demo, pattern: str) -> Any:
     """Give the first answer of a path, of a graph the lines."""
     found = list(paths(demo, pattern))
@@ -51,13 +68,37 @@ def asked(demo: Demo, pattern: str) -> Any:
     return shortened(json.loads(demo.service.get((drawn or found)[0])[1]))
 
 
-def test_each_path_has_an_example_that_is_what_is_declared(demo: Demo, request: pytest.FixtureRequest) -> None:
-    patterns = [each for each in routes() if each.startswith("/api/")]
-    if request.config.getoption("--update-golden"):
-        found = {pattern: asked(demo, pattern) for pattern in patterns}
+@pytest.fixture(scope="module")
+def found(demo: Demo) -> dict[str, Any]:
+    """Ask each path once."""
+    return {pattern: asked(demo, pattern) for pattern in routes() if pattern.startswith("/api/")}
+
+
+def test_each_path_answers_what_it_did(found: dict[str, Any], update_golden: bool) -> None:
+    """A field that has the value of another is noticed."""
+    if update_golden:
         FILE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    examples = json.loads(FILE.read_text())
+    assert examples.keys() == found.keys(), "run pytest tests/scenarios/test_examples.py --update-golden"
+    assert [each for path, example in examples.items() for each in differences(found[path], example, path)] == []
+
+
+def test_another_replica_answers_the_same(demo: Demo, tmp_path: Path) -> None:
+    """All rows, in one order: a client that is sent from one replica to the other has what it had."""
+    other = Demo(tmp_path, at=AT)
+    try:
+        other.start()
+        other.wait_caught_up(AT)
+        for pattern in (each.path for each in lists_of()):
+            path = next(paths(demo, pattern))
+            own, theirs = (each.data(f"{path}{'&' if '?' in path else '?'}limit=1000") for each in (demo, other))
+            assert list(differences(theirs, own, path)) == []
+    finally:
+        other.service.stop()
+
+
+def test_each_example_is_what_is_declared(demo: Demo) -> None:
     declared, examples = Declared(json.loads(demo.service.get("/openapi.json")[1])), json.loads(FILE.read_text())
-    assert examples.keys() == set(patterns), "run pytest tests/scenarios/test_examples.py --update-golden"
     assert [each for path, example in examples.items() for each in declared.problems(path, example)] == []
 
 

@@ -61,14 +61,14 @@ def _sums(entries: pl.DataFrame, by: Sequence[str], *, hsm: bool) -> pl.DataFram
 def _inodes(entries: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Count inodes by type: every inode lives on disk, those with a current copy also on tape."""
     tape = pl.when(_ON_TAPE.any()).then(pl.col("inodes").filter(_ON_TAPE).sum())
-    return entries.group_by(*by, "type").agg(disk=pl.col("inodes").sum(), tape=tape)
+    return entries.group_by(*by, "type").agg(disk=pl.col("inodes").sum(), tape=tape).sort(*by, "type")
 
 
 def _hsm(entries: pl.DataFrame, by: Sequence[str], *, hsm: bool) -> pl.DataFrame:
     """Add up the files of each HSM state."""
     state = pl.when(pl.col("hsm_state") == "").then(pl.lit("unknown")).otherwise(pl.col("hsm_state"))
     files = entries.filter(_IS_FILE & hsm).with_columns(state=state)
-    return files.group_by(*by, "state").agg(hsm_bytes=pl.col("size_bytes").sum())
+    return files.group_by(*by, "state").agg(hsm_bytes=pl.col("size_bytes").sum()).sort(*by, "state")
 
 
 def _filesystem(groups: pl.DataFrame, configured: Filesystem, usage: FilesystemUsage | None) -> pl.DataFrame:

@@ -1,7 +1,9 @@
-"""The clock of two services, which stands still until it is set."""
+"""A clock that stands still until it is set, and the program by which a service runs by it."""
 
 import struct
 from pathlib import Path
+
+PINNED = Path(__file__).with_name("pinned.py")
 
 
 class Clock:

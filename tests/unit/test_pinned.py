@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.differential.clock import Clock
-from tests.differential.pair import _PINNED
+from tests.clock import PINNED, Clock
 
 PROGRAM = """
 import asyncio, sys, time
@@ -23,7 +22,7 @@ print(time.time(), __name__)
 def test_the_time_is_what_the_file_says_until_it_is_set(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     clock = Clock(tmp_path / "clock", 1_700_000_000.25)
-    command = [sys.executable, "-P", str(_PINNED), str(clock.path), "1e7", "program", "--flag", "x"]
+    command = [sys.executable, "-P", str(PINNED), str(clock.path), "1e7", "program", "--flag", "x"]
     with subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
