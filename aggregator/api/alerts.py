@@ -126,6 +126,8 @@ async def alerts_of(request: web.Request, cluster: str, runs: Sequence[Run]) -> 
         found = await request.app[ALERTS].newest(cluster, MOST, {"job_id": [run.job_id for run in runs]})
     except StateError as error:
         return {}, [f"the alerts on the runs are missing: {error}"]
+    if found.is_empty():
+        return {run.run_id: [] for run in runs}, []
     return {run.run_id: _LISTED.show(_of_run(found, run, runs), _OF_RUN).to_dicts() for run in runs}, []
 
 

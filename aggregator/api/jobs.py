@@ -22,8 +22,8 @@ from aggregator.api.lists import LISTS, shown
 from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import FindingShown, Json, NotJudgedShown, waste_json
-from aggregator.api.runs import live_runs
 from aggregator.api.selection import means
+from aggregator.api.unchanged import ONCE, of_snapshot
 from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
@@ -55,6 +55,7 @@ class JobShown(TypedDict):
     runs: list[Annotated[Json, row("cluster_jobs", "RunShown")]]
 
 
+@of_snapshot
 async def get_job(request: web.Request) -> web.Response:
     """Answer with every run that the id means, the oldest first, and what is around the newest of them."""
     text = request.match_info["job_id"]
@@ -71,14 +72,16 @@ async def get_job(request: web.Request) -> web.Response:
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
-    known = {run.run_id: run for run in (*recorded, *await live_runs(view, asked))}
+    known = {run.run_id: run for run in (*recorded, *view.runs.with_ids(live["run_id"]))}
     runs = [known[run_id] for run_id in jobs["run_id"]]
     around, around_warnings = await around_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
     listed = request.app[LISTS][JOBS_PATH].of(rights)
     rows = await executors.run(executors.ANSWERS, _rows, listed, view, jobs, kept, live)
     data = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
-    warnings += [*more_warnings, *around_warnings, *view.warnings]
-    return success(request, {"job_id": text, "runs": data}, warnings)
+    failed = [*warnings, *more_warnings, *around_warnings]
+    response = success(request, {"job_id": text, "runs": data}, [*failed, *view.warnings])
+    response[ONCE] = bool(failed)
+    return response
 
 
 def _rows(each: Listed, view: ClusterView, jobs: pl.DataFrame, kept: Frames, live: pl.DataFrame) -> list[Json]:

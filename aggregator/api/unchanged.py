@@ -24,6 +24,8 @@ _MOST_BYTES: Final = 16 * 2**20
 _EACH_BYTES: Final = 4096
 _LARGEST_BYTES: Final = 2**20
 _LEVEL: Final = 1
+# Of a response: what failed is read again when it is asked for again.
+ONCE: Final = web.ResponseKey("once", bool)
 _Question = tuple[str, Identity]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -64,7 +66,7 @@ class GivenAnswers:
 
     def keep(self, request: web.Request, response: web.Response) -> None:
         """Remember an answer, unless another snapshot came while it was made."""
-        if response.etag is None or self._snapshot() is not request.app[STORE].current:
+        if response.etag is None or response.get(ONCE) or self._snapshot() is not request.app[STORE].current:
             return
         body = response.body if isinstance(response.body, bytes) and len(response.body) <= _LARGEST_BYTES else None
         self._given[_question(request)] = _Given(response.etag.value, owners_shown(request), body)
@@ -78,7 +80,10 @@ GIVEN: Final = web.AppKey("given", GivenAnswers)
 
 
 def of_snapshot(handler: Handler) -> Handler:
-    """Make the handler of an answer that depends on the snapshot, the settings, the URL and the identity alone."""
+    """Make the handler of an answer that depends on the snapshot, the settings, the URL and the identity alone.
+
+    What it reads besides may be as old as the snapshot.
+    """
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.Response:

@@ -28,7 +28,7 @@ from .tokens import bearer, make_token
 CLUSTER = "/api/v1/clusters/narval"
 SPACE = Space("def-kim")
 OF_SNAPSHOT = (
-    JOBS, f"{JOBS}?user=alice", f"{JOBS}?group_by=user", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
+    JOBS, f"{JOBS}/1", f"{JOBS}?user=alice", f"{JOBS}?group_by=user", f"{CLUSTER}/users", f"{CLUSTER}/users/alice",
     f"{CLUSTER}/accounts", f"{CLUSTER}/accounts/def-kim", f"{CLUSTER}/qos", f"{CLUSTER}/partitions", "/api/v1/storage",
     "/api/v1/storage/project", "/api/v1/storage/project/groups", "/api/v1/storage/project/groups/def-kim",
     "/api/v1/storage/project/users", "/api/v1/cloud", "/api/v1/cloud/projects", "/api/v1/cloud/projects/def-kim-dev",
