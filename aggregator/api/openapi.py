@@ -25,7 +25,7 @@ _TIME: Final = f"^({_NUMBER}|now(-{_LENGTH})?|{_RFC3339})$"
 _DURATION: Final = f"^({_NUMBER}|{_LENGTH})$"
 _JOB_ID: Final = "[0-9]{1,9}([_+][0-9]{1,5})?"
 # Of a path's parameters, and of filters that are no columns.
-_PATTERNS: Final = {"job_id": f"^{_JOB_ID}$", "id": f"^{_JOB_ID}(-{_JOB_ID})?$"}
+_PATTERNS: Final = {"job_id": f"^{_JOB_ID}$", "id": f"^({_JOB_ID}|[0-9]{{1,9}}-[0-9]{{1,9}})$"}
 _KEPT_ID: Final = "^[1-9][0-9]{0,8}$"
 _KINDS: Final[Mapping[str, Json]] = {
     "text": {"type": "string"},

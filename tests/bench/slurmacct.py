@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from aggregator.app.garbage import tend_garbage
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct
 from tests.bench.board import Board
@@ -53,6 +54,8 @@ async def _fetch(port: int, now: float, repeats: int) -> _Fetches:
     async with _database(port) as database:
         source = SlurmAcct(CLUSTER, database, "bench", _RETENTION)
         first = await _cpu(source, now)
+        # As in the service: Python does not look through everything by itself.
+        tending = asyncio.create_task(tend_garbage(lambda: True))
         with tempfile.TemporaryDirectory() as folder:
             board, began = Board(Path(folder) / "board"), time.monotonic()
             Ticker(asyncio.get_running_loop(), board).start()
@@ -61,6 +64,7 @@ async def _fetch(port: int, now: float, repeats: int) -> _Fetches:
             # The tick that is due now comes first.
             await asyncio.sleep(0.01)
             ended = time.monotonic()
+            tending.cancel()
             late = [max(board.lateness(began, ended, own=own), default=0.0) for own in (False, True)]
     return _Fetches(first, statistics.median(unchanged), small_tables, *late)
 

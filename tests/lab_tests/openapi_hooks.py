@@ -9,8 +9,11 @@ _RELATIONS = re.compile(
     "|".join((
         r"^(start|end): ",  # one is before the other, not too far
         r'^\w+: must be a time such as .* got "(\d{12}|now-|\d{4}-)',  # beyond what a clock shows, or 31 February
+        r"startsAt: must be a time of RFC 3339, got '\d{4}-",  # before 1970
+        r"expected `int`, got `float`$",  # to JSON Schema 1.0 is an integer
+        r"^resolution: more than 11000 points",
         r"^step: must be a duration of a second to a year",
-        r"^job id: (a range must be of whole ids|must be at most 100 ids, the first before the last)",
+        r"^job id: must be at most 100 ids, the first before the last",
         r"^cursor: ",  # it belongs to the other parameters
         r"^(fields|sort|group_by): ",  # names of the list's own fields
         r"^[\w\[\]]+: must be one of ",  # names of a site

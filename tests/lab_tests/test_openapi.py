@@ -30,6 +30,8 @@ def config(lab: Lab) -> Path:
         f"""
 [checks]
 positive_data_acceptance.enabled = false  # openapi_hooks.py has it with what a document cannot say
+# A source that does not answer in time, on a busy machine, is no bug.
+not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503, 504]
 
 [parameters]
 "path.cluster" = "lab"
