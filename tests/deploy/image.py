@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.lab.packages import ensure_packages
 CONTAINERFILE = ROOT / "deploy" / "Containerfile"
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 _TAG = "localhost/hpc-aggregator:test"
+_PRINTED = "/printed"
 # What the build may take on a busy machine; it takes one to two minutes on an idle one.
 BUILD_SECONDS = 1500.0
 # What is left for a test beside it: the limit of all other tests.
@@ -49,9 +51,16 @@ class Image:
         return [*self._tool, "run", *flags, self._container, "--", *command]
 
     def run(self, *command: str, volumes: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        arguments = self.command(*command, volumes=volumes)
-        return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=180)
+        """Run a command to its end; what it prints goes to files, for buildah can lose what comes just before the end."""
+        with tempfile.TemporaryDirectory(prefix="hpc-aggregator-image-") as folder:
+            Path(folder).chmod(0o777)
+            printing = ("sh", "-c", f'exec "$@" >{_PRINTED}/out 2>{_PRINTED}/err', "sh", *command)
+            arguments = self.command(*printing, volumes=[*volumes, f"{folder}:{_PRINTED}"])
+            done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=180)
+            out, err = (
+                file.read_text() if file.exists() else "" for file in (Path(folder, "out"), Path(folder, "err"))
+            )
+        return subprocess.CompletedProcess(done.args, done.returncode, out, err + done.stderr)
 
     def _build(self) -> None:
         """Build as the Containerfile says; the installer finds only what was downloaded before."""
