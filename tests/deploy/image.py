@@ -51,15 +51,14 @@ class Image:
         return [*self._tool, "run", *flags, self._container, "--", *command]
 
     def run(self, *command: str, volumes: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; what it prints goes to files, for buildah can lose what comes just before the end."""
+        """Run a command to its end. What it prints goes to files: buildah was seen to lose it on a busy machine."""
         with tempfile.TemporaryDirectory(prefix="hpc-aggregator-image-") as folder:
             Path(folder).chmod(0o777)
             printing = ("sh", "-c", f'exec "$@" >{_PRINTED}/out 2>{_PRINTED}/err', "sh", *command)
             arguments = self.command(*printing, volumes=[*volumes, f"{folder}:{_PRINTED}"])
             done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=180)
-            out, err = (
-                file.read_text() if file.exists() else "" for file in (Path(folder, "out"), Path(folder, "err"))
-            )
+            files = (Path(folder, name) for name in ("out", "err"))
+            out, err = (file.read_text() if file.exists() else "" for file in files)
         return subprocess.CompletedProcess(done.args, done.returncode, out, err + done.stderr)
 
     def _build(self) -> None:
