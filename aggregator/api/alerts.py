@@ -18,6 +18,7 @@ from aggregator.api.keys import ALERTS, CLOCK, COUNT_ALERTS, STORE
 from aggregator.api.lookup import absent
 from aggregator.api.representation import Json
 from aggregator.api.unbroken import to_the_end
+from aggregator.api.unchanged import GIVEN
 from aggregator.api.visibility import Rights
 from aggregator.api.webhook import Webhook, read_webhook
 from aggregator.engine.listed import Listed
@@ -89,6 +90,7 @@ async def _save(request: web.Request, told: Webhook, now: float) -> Mapping[str,
     except StateError as error:
         count("failed", len(told.alerts))
         raise TryAgain(str(error)) from error
+    request.app[GIVEN].forget()
     known = len(told.alerts) - new
     outcomes = {"new": new, "known": known, "ignored": told.ignored, "truncated": told.truncated}
     for outcome, alerts in outcomes.items():

@@ -1,6 +1,6 @@
 """GET …/clusters/{cluster}/jobs/{job_id}."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, NotRequired, TypedDict
 
 import polars as pl
@@ -62,7 +62,7 @@ async def get_job(request: web.Request) -> web.Response:
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     rights = _rights(request, view)
-    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    live, live_runs = await executors.run(executors.ANSWERS, _in_snapshot, view, asked, rights)
     recorded, warnings = await read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
     newer = frozenset(live["run_id"])
@@ -72,7 +72,7 @@ async def get_job(request: web.Request) -> web.Response:
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
-    known = {run.run_id: run for run in (*recorded, *view.runs.with_ids(live["run_id"]))}
+    known = {run.run_id: run for run in (*recorded, *live_runs)}
     runs = [known[run_id] for run_id in jobs["run_id"]]
     around, around_warnings = await around_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
     listed = request.app[LISTS][JOBS_PATH].of(rights)
@@ -82,6 +82,12 @@ async def get_job(request: web.Request) -> web.Response:
     response = success(request, {"job_id": text, "runs": data}, [*failed, *view.warnings])
     response[ONCE] = bool(failed)
     return response
+
+
+def _in_snapshot(view: ClusterView, asked: JobId, rights: Rights) -> tuple[pl.DataFrame, Sequence[Run]]:
+    """Find the runs that are meant and seen among all of the snapshot."""
+    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    return live, tuple(view.runs.with_ids(live["run_id"]))
 
 
 def _rows(each: Listed, view: ClusterView, jobs: pl.DataFrame, kept: Frames, live: pl.DataFrame) -> list[Json]:

@@ -1,4 +1,4 @@
-"""Which items make one page of a list; pages are found by sort key, so inserts between two of them do no harm."""
+"""Which runs somebody means: expressions over the columns of `jobs`."""
 
 from collections.abc import Iterable
 

@@ -64,6 +64,10 @@ class GivenAnswers:
             self._snapshot, self._settings, self._given = ref(snapshot), settings, _no_answers()
         return self._given.get(_question(request))
 
+    def forget(self) -> None:
+        """Make every answer anew: what they read besides the snapshot has changed."""
+        self._given = _no_answers()
+
     def keep(self, request: web.Request, response: web.Response) -> None:
         """Remember an answer, unless another snapshot came while it was made."""
         if response.etag is None or response.get(ONCE) or self._snapshot() is not request.app[STORE].current:

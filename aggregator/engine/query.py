@@ -259,7 +259,7 @@ def _any_of(name: str, dtype: pl.DataType, values: Sequence[str]) -> pl.Expr:
 
 
 def _read(dtype: pl.DataType, name: str, text: str) -> Any:
-    """Read a value of a type; None for a number that is in no row, for it has too many bits.
+    """Read a value of a type.
 
     Raises QueryError.
     """
@@ -267,20 +267,11 @@ def _read(dtype: pl.DataType, name: str, text: str) -> Any:
         if dtype == pl.Boolean:
             return {"true": True, "false": False}[text]
         if dtype.is_integer():
-            return _within(dtype, int(text))
+            return pl.Series([int(text)], dtype=dtype).item()
         return float(text) if dtype.is_float() else text
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError, TypeError, pl.exceptions.PolarsError):
         kind = "true or false" if dtype == pl.Boolean else "a number"
         raise QueryError(f"{name}: {text[:_SHOWN]!r} is not {kind}") from None
-
-
-def _within(dtype: pl.DataType, number: int) -> int | None:
-    if number < 0 and dtype.is_unsigned_integer():
-        raise ValueError(number)
-    try:
-        return int(pl.Series([number], dtype=dtype).item())
-    except (OverflowError, TypeError, pl.exceptions.PolarsError):
-        return None
 
 
 def _group(listed: Listed, names: Sequence[str]) -> list[str]:

@@ -189,8 +189,8 @@ class Database:
     async def snapshot(self) -> AsyncIterator[Read]:
         """Give what reads as `rows` does, every time the same moment, for half of SNAPSHOT_SECONDS.
 
-        The last statement ends within the other half, even when nobody waits for it any more: the server sees to it,
-        as it does when this process is frozen in between, for SNAPSHOT_SECONDS.
+        The last statement ends within the other half, even when nobody waits for it any more: the server sees to it.
+        When this process is frozen between two statements, the server ends the transaction after SNAPSHOT_SECONDS.
 
         Raises FetchError (SchemaError for a missing table or column).
         """

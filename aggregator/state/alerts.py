@@ -75,7 +75,7 @@ class AlertStore:
         rows = rows.order_by(last.desc(), ALERT.c.fingerprint.desc(), ALERT.c.start.desc())
         async with self._database.transaction(READ_SECONDS) as connection:
             found = (await connection.execute(rows)).all()
-        return await executors.run(executors.STATE, _frame, found) if found else _frame(found)
+        return await executors.run(executors.STATE, _frame, found)
 
     async def counts(self, cluster: str, known: AlertCounts | None) -> AlertCounts:
         """Give a cluster's counts: those that are known where they have not changed.

@@ -26,6 +26,7 @@ bind-address = {address}
 port = {port}
 skip-name-resolve
 {replication}
+{timing}
 character-set-server = utf8mb4
 innodb_buffer_pool_size = 64M
 innodb_log_file_size = 32M
@@ -37,6 +38,12 @@ max_connections = 200
 # with its latin1 database, the names' bytes arrive as users wrote them, valid UTF-8 or not.
 init_connect = "IF USER() LIKE 'slurm@%' THEN SET NAMES latin1; END IF"
 """
+# The server times each transaction itself.
+_TIMING = """\
+performance_schema = ON
+performance-schema-instrument = 'transaction=ON'
+performance-schema-consumer-events-transactions-current = ON
+"""
 
 
 class MariaDB:
@@ -44,14 +51,17 @@ class MariaDB:
     A MariaDB server in a folder of *root*, on its own port; it can be stopped and started again.
 
     One with a *server_id* can be the primary or a replica of another one, one with a *certificate* (the path of a PEM
-    file with its key) offers TLS.
+    file with its key) offers TLS. A *timed* one knows how long transactions last.
     """
 
-    def __init__(self, root: Path, server_id: int | None = None, *, certificate: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, server_id: int | None = None, *, certificate: Path | None = None, timed: bool = False
+    ) -> None:
         ensure_packages(DATABASE)
         self._replication = "skip-log-bin" if server_id is None else f"server-id = {server_id}\nlog-bin = binlog"
         if certificate:
             self._replication += f"\nssl-cert = {certificate}\nssl-key = {certificate}"
+        self._timing = _TIMING if timed else ""
         self.folder = root / "mariadb"
         self.port = free_port()
         self.socket = self.folder / "mariadb.sock"
@@ -127,6 +137,7 @@ class MariaDB:
                 address=LOOPBACK,
                 port=self.port,
                 replication=self._replication,
+                timing=self._timing,
             )
         )
         command = [

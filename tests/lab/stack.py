@@ -204,7 +204,7 @@ class Lab:
 
     def _start_databases(self) -> None:
         self._progress("MariaDB and the Robinhood databases")
-        self.mariadb = MariaDB(self.root)
+        self.mariadb = MariaDB(self.root, timed=True)
         self._exit.callback(self.mariadb.stop)
         self.mariadb.start()
         databases.load_robinhood(self.mariadb)

@@ -10,6 +10,7 @@ _RELATIONS = re.compile(
         r"^(start|end): ",  # one is before the other, not too far
         r'^\w+: must be a time such as .* got "(\d{12}|now-|\d{4}-)',  # beyond what a clock shows, or 31 February
         r"startsAt: must be a time of RFC 3339, got '\d{4}-",  # before 1970
+        r"'-?\d{18,}' is not a number$",  # more bits than the column has
         r"expected `int`, got `float`$",  # to JSON Schema 1.0 is an integer
         r"^resolution: more than 11000 points",
         r"^step: must be a duration of a second to a year",

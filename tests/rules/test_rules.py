@@ -15,7 +15,7 @@ from tests.rules.files import OWN, ROOT, RULES, alerts, rule_files, rules, run
 RUNBOOK = ROOT / "docs" / "runbook.md"
 PAGE = ROOT / "docs" / "rules.md"
 UNIT_TESTS = sorted((RULES / "tests").glob("*.test.yml"))
-SECTIONS = ("Meaning", "Check", "Fix")
+SECTIONS = ("Meaning", "Impact", "Check", "Fix")
 WORDS = {
     "absent", "and", "bool", "by", "changes", "count", "group_left", "ignoring", "increase", "max", "min", "on", "or",
     "rate", "sum", "time", "topk", "unless", "without",

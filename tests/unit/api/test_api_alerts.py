@@ -233,7 +233,9 @@ async def test_repeat_offenders_are_a_group(service: Service) -> None:
     )
 
 
-@pytest.mark.parametrize("query", ["job_id=x", "usr=alice", "min_user=1", "sort=none"])
+@pytest.mark.parametrize(
+    "query", ["job_id=x", "job_id=99999999999999999999999", "usr=alice", "min_user=1", "sort=none"]
+)
 async def test_a_mistake_in_the_list_is_told(service: Service, query: str) -> None:
     assert (await service.failure(f"{LIST}?{query}"))[:2] == (400, "bad_data")
 
