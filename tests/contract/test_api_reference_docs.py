@@ -2,19 +2,8 @@
 
 import json
 import re
-from pathlib import Path
 
-import pytest
-
-from tests.contract.api_page import api_page, openapi
-
-PAGE = Path(__file__).parents[2] / "docs" / "api-reference.md"
-
-
-def test_the_page_is_what_the_routes_declare(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--update-golden"):
-        PAGE.write_text(api_page())
-    assert PAGE.read_text() == api_page(), "run pytest tests/contract --update-golden"
+from tests.contract.api_page import openapi
 
 
 def test_whatever_is_referred_to_is_there() -> None:

@@ -1,20 +1,9 @@
 """docs/series.md names every series that is asked for."""
 
-from pathlib import Path
-
 import pytest
 
 from aggregator.config.exporter import Exporters
 from aggregator.sources.prometheus.catalogue import INPUTS, NEEDED
-from tests.contract.series_page import series_page
-
-PAGE = Path(__file__).parents[2] / "docs" / "series.md"
-
-
-def test_the_page_is_what_the_code_needs(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--update-golden"):
-        PAGE.write_text(series_page())
-    assert PAGE.read_text() == series_page(), "run pytest tests/contract --update-golden"
 
 
 def test_every_exporter_that_can_be_configured_is_there() -> None:

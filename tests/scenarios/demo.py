@@ -113,8 +113,8 @@ def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
 
 
 def _owners(demo: Demo) -> Iterator[dict[str, str]]:
-    # Under no account is what users do on Lustre outside of jobs.
-    users = [row for row in demo.data(f"{CLUSTER}/users")["users"] if row["account"]]
+    # Under no account is what users do on Lustre outside of jobs; each list about these should have something.
+    users = [row for row in demo.data(f"{CLUSTER}/users")["users"] if row["account"] and row["gpus"]]
     busiest = sorted(users, key=running, reverse=True)
     for row in busiest[:2]:
         yield {"cluster": "demo", "user": row["user"], "account": row["account"]}

@@ -318,6 +318,14 @@ async def test_a_job_has_its_alerts(service: Service) -> None:
     }]  # fmt: skip
 
 
+async def test_a_job_has_an_alert_as_soon_as_it_is_told(service: Service) -> None:
+    """The answer that is remembered is from before."""
+    path = f"{LIST.removesuffix('/alerts')}/jobs/101"
+    assert (await service.data(path))["runs"][0]["alerts"] == []
+    await told(service, alert())
+    assert len((await service.data(path))["runs"][0]["alerts"]) == 1
+
+
 async def test_each_run_of_a_requeued_job_has_its_own(service: Service) -> None:
     service.reader.runs = (
         make_run(run_id=1, start=NOW - 9000, submit=NOW - 9100, end=NOW - 5000, state=JobState.REQUEUED),
