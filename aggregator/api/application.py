@@ -29,8 +29,8 @@ from aggregator.api.keys import (
     SETTINGS,
     STORE,
     USAGE,
+    AnswerSources,
     ApiSettings,
-    Backend,
     Clock,
 )
 from aggregator.api.lists import LISTS, ListRoute, handler_of
@@ -54,7 +54,7 @@ _NOT_COUNTED: Final = Counts()
 
 
 def create_app(
-    backend: Backend,
+    sources: AnswerSources,
     settings: ApiSettings,
     *,
     lists: Iterable[ListRoute[Any]] = (),
@@ -74,11 +74,11 @@ def create_app(
         instrument(counts.request), answer_errors, deadline(counts.refused), identify, *guards,
         check_origin(counts.refused), limits.apply, check_access,
     ])  # fmt: skip
-    queries = backend.queries
-    app[STORE], app[PAGE], app[SETTINGS], app[CLOCK] = backend.store, backend.page, settings, clock
+    queries = sources.queries
+    app[STORE], app[PAGE], app[SETTINGS], app[CLOCK] = sources.store, sources.page, settings, clock
     app[JOBS], app[HISTORY], app[AROUND], app[SCRIPTS] = queries.jobs, queries.history, queries.around, queries.scripts
     app[USAGE], app[SERIES], app[REPLICAS] = queries.usage, queries.series, queries.replicas
-    app[SCRIPT_KEEPER], app[ALERTS], app[COUNT_ALERTS] = backend.scripts, backend.alerts, counts.alerts
+    app[SCRIPT_KEEPER], app[ALERTS], app[COUNT_ALERTS] = sources.scripts, sources.alerts, counts.alerts
     app[GIVEN] = GivenAnswers()
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app, lists)

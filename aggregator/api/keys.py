@@ -83,7 +83,7 @@ class AlertKeeper(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
+class AnswerSources:
     """What answers are made of: the snapshot and its page, what is read on demand, and what is kept."""
 
     store: SnapshotStore

@@ -80,7 +80,7 @@ def _runner(
     """Make the application, and what runs it behind the doors."""
     metrics = service.metrics
     app = create_app(
-        service.backend,
+        service.answer_sources,
         settings,
         lists=lists,
         users=users,

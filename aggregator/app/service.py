@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 
-from aggregator.api.keys import Backend
+from aggregator.api.keys import AnswerSources
 from aggregator.app.lag import Lag
 from aggregator.app.layouts import CLUSTERS, families_with
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
@@ -51,9 +51,9 @@ class Service:
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
-    def backend(self) -> Backend:
+    def answer_sources(self) -> AnswerSources:
         """Give what answers are made of."""
-        return Backend(
+        return AnswerSources(
             store=self.store, page=self.page, queries=self.queries, scripts=self.state.scripts, alerts=self.state.alerts
         )
 

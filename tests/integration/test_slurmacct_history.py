@@ -281,7 +281,7 @@ async def client(accounting: SlurmAcct, history: SlurmHistory, tmp_path: Path) -
     service.store.publish_cluster(ClusterView(CLUSTER, NOW, frames=CLUSTERS.empty()))
     service.store.publish_source(SourceStatus("slurmacct", CLUSTER, up=True, last_attempt=NOW, last_success=NOW))
     service.queries.connect({CLUSTER: Readers(accounting, history=history)})
-    app = create_app(service.backend, make_settings(), clock=lambda: float(NOW))
+    app = create_app(service.answer_sources, make_settings(), clock=lambda: float(NOW))
     async with TestClient(TestServer(app)) as opened:
         yield opened
     await service.state.close()

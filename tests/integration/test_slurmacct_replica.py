@@ -453,7 +453,7 @@ async def serving(pair: Pair, folder: Path) -> AsyncIterator[TestClient[Any, Any
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     await service.state.open()
     settings = ApiSettings(external_url="", stale_after=300.0, version="0", open_areas=AREAS, reload=_no_reload)
-    app = create_app(service.backend, settings, lists=lists_of())
+    app = create_app(service.answer_sources, settings, lists=lists_of())
     config = config_of(pair)
     await service.start(lambda: open_site(config), Timing(interval=0.2))
     async with TestClient(TestServer(app)) as client:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
 from aggregator.api.application import Counts, create_app
-from aggregator.api.keys import Backend
+from aggregator.api.keys import AnswerSources
 from aggregator.api.lists import ListRoute
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
@@ -62,11 +62,11 @@ class Service:
             replica=self.replica,
         )  # fmt: skip
         queries.connect({"narval": of_narval}, self.graphs.items())
-        backend = Backend(
+        sources = AnswerSources(
             store=self.store, page=self.page, queries=queries, scripts=self.state.scripts, alerts=self.state.alerts
         )
         return create_app(
-            backend, make_settings(**settings), lists=self.lists, users=users, counts=Counts(alerts=self.count_alerts),
+            sources, make_settings(**settings), lists=self.lists, users=users, counts=Counts(alerts=self.count_alerts),
             clock=lambda: self.now,
         )  # fmt: skip
 
