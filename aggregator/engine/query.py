@@ -127,8 +127,8 @@ def page_of(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: A
 def _cut(query: ListQuery, frame: pl.DataFrame, rows: pl.Series) -> tuple[pl.DataFrame, str]:
     """Give the rows of one page, with what is needed of them, and the cursor of the next."""
     found = _ordered(query, frame, rows).head(query.limit + 1)
-    page = _needed(query, frame)[found.head(query.limit)]
-    last = page.select(order.field for order in query.sort).row(-1) if found.len() > query.limit else ()
+    page = _needed(query, frame).select_seq(pl.all().gather(found.head(query.limit)))
+    last = page.select_seq(order.field for order in query.sort).row(-1) if found.len() > query.limit else ()
     return page, write_cursor(query.sort, last) if last else ""
 
 
