@@ -54,6 +54,8 @@ def _time(row: Row) -> str:
 
 def wasted_so_far(row: Row) -> str:
     """Write GPU-hours of a job with GPUs, else CPU-hours."""
+    if is_pending(row):
+        return ""
     name, unit = ("wasted_gpu_seconds", "GPU-h") if row["granted_gpus"] else ("wasted_cpu_seconds", "CPU-h")
     return UNKNOWN if row[name] is None else hours(row[name], unit)
 
@@ -65,27 +67,43 @@ def _wasted_now(row: Row) -> str:
     return ", ".join(known) or ("0" if any(value == 0 for value, _ in parts) else UNKNOWN)
 
 
+def is_pending(row: Row) -> bool:
+    """Tell whether a job waits: what it holds, uses and wastes is nothing that could be known."""
+    return bool(row["state"] == "pending")
+
+
+def _cpus(row: Row) -> str:
+    return number(row["requested_cpus"] if is_pending(row) else row["granted_cpus"])
+
+
+def asked_gpus(row: Row) -> int | None:
+    """Count the GPUs that are asked for."""
+    types = row["requested_gpus_by_type"]
+    return None if types is None else sum(each["count"] for each in types)
+
+
 def _gpus(row: Row) -> str:
-    return UNKNOWN if row["granted_gpus"] is None else f"{row['granted_gpus']}" if row["granted_gpus"] else ""
+    count = asked_gpus(row) if is_pending(row) else row["granted_gpus"]
+    return UNKNOWN if count is None else str(count) if count else ""
 
 
 def _gpu_percent(row: Row) -> str:
     """Write the utilisation over the run, else now; a job without GPUs has none."""
-    if row["granted_gpus"] == 0:
+    if row["granted_gpus"] == 0 or is_pending(row):
         return ""
     ratio = row["gpu_efficiency_ratio"]
     return percent(row["gpu_utilization_ratio"] if ratio is None else ratio)
 
 
 def _ratio(name: str, title: str, rank: int) -> Column:
-    return Column(title, (name,), lambda row: percent(row[name]), rank)
+    return Column(title, (name, "state"), lambda row: "" if is_pending(row) else percent(row[name]), rank)
 
 
 _ID: Final = plain("id", "JOB", right=False)
 _USER: Final = plain("user", "USER", 2, right=False, least=8)
 _TIME: Final = Column("TIME", ("elapsed_seconds", "time_limit_seconds"), _time, 1, right=False)
 _SO_FAR: Final = Column(
-    "WASTED", ("granted_gpus", "wasted_gpu_seconds", "wasted_cpu_seconds"), wasted_so_far, 0, style=_worst
+    "WASTED", ("state", "granted_gpus", "wasted_gpu_seconds", "wasted_cpu_seconds"), wasted_so_far, 0, style=_worst
 )  # fmt: skip
 
 JOBS: Final = (
@@ -95,10 +113,10 @@ JOBS: Final = (
     plain("account", "ACCOUNT", 7, right=False, least=10),
     Column("ST", ("state",), _state, 1, right=False),
     _TIME,
-    plain("granted_cpus", "CPUS", 2),
+    Column("CPUS", ("granted_cpus", "requested_cpus"), _cpus, 2),
     _ratio("cpu_efficiency_ratio", "CPU%", 1),
     _ratio("memory_efficiency_ratio", "MEM%", 1),
-    Column("GPUS", ("granted_gpus",), _gpus, 3),
+    Column("GPUS", ("granted_gpus", "requested_gpus_by_type"), _gpus, 3),
     Column("GPU%", ("granted_gpus", "gpu_efficiency_ratio", "gpu_utilization_ratio"), _gpu_percent, 1),
     _SO_FAR,
     Column("VERDICT", ("waste",), _verdict, 0, right=False, least=11, style=_worst),
@@ -166,5 +184,5 @@ NODES: Final = (
     plain("load", "LOAD", 2),
     plain("jobs", "JOBS", 2),
     Column("POWER", ("jobs_watts", "idle_watts", "unattributed_watts"), _power, 3),
-    plain("reason", "REASON", 4, right=False, least=8),
+    Column("REASON", ("reason",), lambda row: row["reason"] or "", 4, right=False, least=8),
 )  # fmt: skip

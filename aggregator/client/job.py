@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from aggregator.client.columns import findings
+from aggregator.client.columns import asked_gpus, findings, is_pending
 from aggregator.client.errors import ClientError, Refused
 from aggregator.client.output import Command, Drawn, of_cluster
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, STYLES, Line, Screen
@@ -52,14 +52,15 @@ def _drawn(service: Service, path: str) -> Drawn:
 
     def draw(screen: Screen) -> None:
         screen.print(*_head(runs), "", *_verdict(run), "")
-        screen.print(*_bars(screen, run), "")
+        screen.print(*([_asked(run)] if is_pending(run) else _bars(screen, run)), "")
         for title, lines in (
             ("Change these lines", [*_advice(screen, advised), *why]), ("Rules that fired", list(_rules(run))),
             ("Not judged", list(_not_judged(run))), ("Alerts", list(_alerts(run))),
         ):  # fmt: skip
             if lines:
                 screen.print([(title, HEAD)], *lines, "")
-        screen.print(_energy(run))
+        if not is_pending(run):
+            screen.print(_energy(run))
 
     return Drawn(draw, answer.warnings)
 
@@ -108,6 +109,8 @@ def _verdict(run: Row) -> Iterator[Line]:
         yield [(f"Not judged, because {whole[0]}.", HEAD)]
     else:
         yield ["No rule of waste holds, as far as it is judged."] if not_judged else [("No rule of waste holds.", GOOD)]
+    if is_pending(run):
+        return
     amounts = _wasted(run)
     yield [f"Wasted{' so far' if run['is_open'] else ''}: ", (amounts, HEAD if amounts != UNKNOWN else "")]
 
@@ -123,11 +126,26 @@ def _wasted(run: Row) -> str:
     return ", ".join(filter(None, parts)) or UNKNOWN
 
 
+def _asked(run: Row) -> Line:
+    gpus = asked_gpus(run)
+    parts = (
+        counted(run["requested_cpus"], "CPU"), f"{size(run['requested_memory_bytes'])} of memory",
+        counted(gpus, "GPU") if gpus != 0 else "", _limit(run),
+    )  # fmt: skip
+    return [f"Asks for {', '.join(filter(None, parts))}."]
+
+
+def _limit(run: Row) -> str:
+    return "no limit" if run["time_limit_seconds"] is None else duration(run["time_limit_seconds"])
+
+
 def _bars(screen: Screen, run: Row) -> Iterator[Line]:
     for name, ratio, words, observed in _used(run):
         shown = f"{percent(ratio)} %" if ratio is not None else UNKNOWN
         seen = f"  observed {percent(observed)} %" if observed is not None and observed < 0.995 else ""
         yield [f"{name:<8}", screen.bar(ratio, _BAR_CELLS), f" {shown:>5}  {words}", (seen, FAINT)]
+    if source := run.get("efficiency_source"):
+        yield [(f"CPUs and memory are from {str(source).replace('_', ' ')}.", FAINT)]
 
 
 def _used(run: Row) -> Iterator[tuple[str, float | None, str, float | None]]:
@@ -137,23 +155,22 @@ def _used(run: Row) -> Iterator[tuple[str, float | None, str, float | None]]:
     busy = None if ratio is None or cpus is None else ratio * cpus
     yield "CPUs", ratio, f"{number(busy)} of {number(cpus)} busy on average", coverage.get("cpu")
     ratio = run["memory_efficiency_ratio"]
-    yield (
-        "Memory", ratio, f"{size(run['memory_peak_bytes'])} of {size(run['granted_memory_bytes'])} at the peak",
-        coverage.get("memory"),
-    )  # fmt: skip
+    held, peak = run["granted_memory_bytes"], run["memory_peak_bytes"]
+    if peak is None and ratio is not None and held is not None:
+        peak = ratio * held
+    yield "Memory", ratio, f"{size(peak)} of {size(held)} at the peak", coverage.get("memory")
     if gpus != 0:
         over = run["gpu_efficiency_ratio"]
         ratio, when = (run["gpu_utilization_ratio"], "now") if over is None else (over, "on average")
         busy = None if ratio is None or gpus is None else ratio * gpus
         yield "GPUs", ratio, f"{number(busy)} of {number(gpus)} used {when}", coverage.get("gpu")
-    limit = "no limit" if run["time_limit_seconds"] is None else duration(run["time_limit_seconds"])
-    yield "Time", run["time_limit_used_ratio"], f"{duration(run['elapsed_seconds'])} of {limit}", None
+    yield "Time", run["time_limit_used_ratio"], f"{duration(run['elapsed_seconds'])} of {_limit(run)}", None
 
 
 _MEANT: Final = {
     "bytes": lambda amount: f"{size(amount)} of memory at the peak",
     "cpus": lambda amount: f"{counted(amount, 'CPU')} on average",
-    "gpus": lambda amount: counted(amount, "GPU"),
+    "gpus": lambda amount: f"{counted(amount, 'GPU')}, now or on average",
     "seconds": lambda amount: f"{duration(amount)} of time",
 }
 
@@ -168,11 +185,11 @@ def _advice(screen: Screen, advised: Sequence[Advice]) -> Iterator[Line]:
 
 def _basis(advice: Advice) -> str:
     """Say from how many runs, and which quantile of them."""
-    needed = f"needed at most {_MEANT[advice.unit](advice.amount)}"
+    used = f"used at most {_MEANT[advice.unit](advice.amount)}"
     if advice.runs == 1:
-        return f"This run {needed}."
+        return f"This run {used}."
     share = f"{100 * QUANTILE:.0f} % of" if advice.runs > 1 / (1 - QUANTILE) else "All of"
-    return f"{share} {advice.runs} runs of this name {needed}."
+    return f"{share} {advice.runs} runs of this name {used}."
 
 
 def _rules(run: Row) -> Iterator[Line]:
@@ -203,7 +220,7 @@ def _energy(run: Row) -> Line:
     for each in run["costs"]:
         amounts[each["currency"]] += each["amount"]
     cost = ", ".join(f"{_money(amount)} {currency}" for currency, amount in amounts.items()) or UNKNOWN
-    return [f"Energy {energy(run['energy_joules_total'])} · CO2 {mass(run['co2_grams_total'])} · cost {cost}"]
+    return [f"Energy {energy(run['energy_joules_total'])}, CO2 {mass(run['co2_grams_total'])}, cost {cost}"]
 
 
 def _money(amount: float) -> str:

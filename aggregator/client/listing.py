@@ -42,17 +42,17 @@ _WORST_FIRST: Final = "-wasted_gpus,-wasted_cpus,-wasted_memory_bytes"
 LISTINGS: Final = {
     "jobs": Listing(
         name="jobs", columns=_jobs,
-        defaults=(("state", "running"),), of="rows",
+        defaults=(("state", "running"),), of="row",
     ),
     "top": Listing(
         name="jobs", columns=_top, defaults=(("state", "running"),),
-        sort=_WORST_FIRST, group_by=lambda flags: str(flags.by), of="rows",
+        sort=_WORST_FIRST, group_by=lambda flags: str(flags.by), of="row",
     ),
     "waste": Listing(
         name="jobs", columns=lambda *_: WASTE,
-        defaults=(("state", "running"), ("severity", "critical,warning")), sort=_WORST_FIRST, of="rows",
+        defaults=(("state", "running"), ("severity", "critical,warning")), sort=_WORST_FIRST, of="row",
     ),
-    "nodes": Listing(name="nodes", columns=lambda *_: NODES, of="nodes"),
+    "nodes": Listing(name="nodes", columns=lambda *_: NODES, of="node"),
 }  # fmt: skip
 
 
@@ -95,6 +95,6 @@ def _drawn(flags: argparse.Namespace, service: Service, listing: Listing, asked:
         if rows:
             table(screen, chosen or listing.columns(flags, rows), rows)
         is_usual = ("state", "running") in asked.parameters
-        footer(screen, len(rows), answer.data, listing.of + " of running jobs" * is_usual)
+        footer(screen, len(rows), answer.data, listing.of, " of running jobs" * is_usual)
 
     return Drawn(draw, answer.warnings)

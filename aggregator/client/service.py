@@ -87,11 +87,12 @@ class Service:
         (response,) = self._within([lambda: self._open(asked, "text/csv")])
         if isinstance(response, ClientError):
             raise response
-        try:
-            while piece := response.read(_PIECE_BYTES):
-                yield piece
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(self._silent(error)) from error
+        with response:
+            try:
+                while piece := response.read(_PIECE_BYTES):
+                    yield piece
+            except (OSError, http.client.HTTPException) as error:
+                raise Unreachable(self._silent(error)) from error
 
     def _within(self, calls: Sequence[Callable[[], T]]) -> list[T | ClientError]:
         """Make calls in threads that nobody waits for longer than the time limit: looking up a name has none."""
@@ -112,11 +113,11 @@ class Service:
         return [found.get(number, late) for number in range(len(calls))]
 
     def _answer(self, asked: Asked) -> Answer:
-        response = self._open(asked, "application/json")
-        try:
-            body = response.read(_LARGEST_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(self._silent(error)) from error
+        with self._open(asked, "application/json") as response:
+            try:
+                body = response.read(_LARGEST_BYTES)
+            except (OSError, http.client.HTTPException) as error:
+                raise Unreachable(self._silent(error)) from error
         try:
             answer = json.loads(body)
             return Answer(answer["data"], tuple(map(str, answer.get("warnings", ()))))
@@ -128,14 +129,16 @@ class Service:
         headers = {"Accept": accept, "Connection": "close", "User-Agent": "hpc-aggregator"}
         if self.where.token:
             headers["Authorization"] = f"Bearer {self.where.token}"
+        connection, before = self._connection()
         try:
-            connection, before = self._connection()
             connection.request("GET", before + self.where.url.path.rstrip("/") + str(asked), headers=headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise Unreachable(self._silent(error)) from error
         if response.status != http.client.OK:
-            raise self._refusal(response)
+            with response:
+                raise self._refusal(response)
         return response
 
     def _connection(self) -> tuple[http.client.HTTPConnection, str]:

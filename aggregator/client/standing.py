@@ -109,7 +109,7 @@ def fair_share(row: Row) -> str:
 
 
 def _share(ratio: float | None) -> str:
-    return UNKNOWN if ratio is None else f"{100 * ratio:.0f} %"
+    return UNKNOWN if ratio is None else f"{percent(ratio)} %"
 
 
 def limits(screen: Screen, every: Sequence[Row]) -> Iterator[Line]:

@@ -97,9 +97,9 @@ def _fit(columns: Sequence[Column], full: Sequence[int], width: int) -> dict[int
     return {each: widths[each] for each in chosen}
 
 
-def footer(screen: Screen, shown: int, data: Row, of: str) -> None:
+def footer(screen: Screen, shown: int, data: Row, noun: str, of: str) -> None:
     """Say how many rows there are, and that there are more."""
-    total = data.get("total")
+    total = shown if data.get("total") is None else data["total"]
     more = "; --limit N shows more" if data.get("next_cursor") else ""
-    counted = f"{shown}" if total in (None, shown) else f"{shown} of {total}"
-    screen.print([(f"{counted} {of}{more}", FAINT)])
+    counted = f"{shown}" if total == shown else f"{shown} of {total}"
+    screen.print([(f"{counted} {noun}{'s' * (total != 1)}{of}{more}", FAINT)])
