@@ -136,6 +136,9 @@ class Service:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Unreachable(self._silent(error)) from error
+        if connection.sock:
+            # The response has the socket too, and closes it.
+            connection.sock.close()
         if response.status != http.client.OK:
             with response:
                 raise self._refusal(response)

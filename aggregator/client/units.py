@@ -49,10 +49,11 @@ def hours(seconds: float | None, unit: str = "hours") -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Write a ratio in percent, without the sign. What is below one half percent and not 0 is "<1"."""
+    """Write a ratio in percent, without the sign. What would be rounded to 0 and is more is "<1"."""
     if ratio is None:
         return UNKNOWN
-    return "<1" if 0 < ratio < 0.005 else f"{100 * ratio:.0f}"
+    text = f"{100 * ratio:.0f}"
+    return "<1" if text == "0" and ratio > 0 else text
 
 
 def duration(seconds: float | None) -> str:

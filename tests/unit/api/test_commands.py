@@ -14,7 +14,7 @@ from aggregator.client.errors import Unreachable
 from aggregator.client.screen import Screen
 from aggregator.model.view import ClusterView
 
-from .builders import NOW, make_job, publish_jobs
+from .builders import NOW, make_job, make_status, publish_jobs
 from .conftest import Service
 from .people import run, unset
 from .test_api_explain import RULE
@@ -140,6 +140,7 @@ async def test_one_of_several_clusters_must_be_named(
 ) -> None:
     publish_jobs(service.store, make_job())
     service.store.publish_cluster(ClusterView("beluga", NOW, frames=CLUSTERS.empty()))
+    service.store.publish_source(make_status(scope="beluga"))
     assert await run(service, "jobs") == 2
     assert capsys.readouterr().err == "--cluster: which one? This service has: beluga, narval\n"
     assert await run(service, "jobs", "--cluster=narval") == 0
