@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NARROW: Final = 80
 _EIGHTHS: Final = "▏▎▍▌▋▊▉█"
-_PLAIN: Final = {"–": "-", "…": "~", "·": "|", "×": "x", "≥": ">=", "≤": "<=", "é": "e"}
+_PLAIN: Final = {"–": "-", "…": "~", "·": "|", "×": "x", "≥": ">=", "≤": "<="}
 _SIGNS: Final = str.maketrans(_PLAIN)
 _HOME, _REST = "\x1b[H", "\x1b[J"
 _LINE: Final = "\x1b[K\n"
