@@ -48,7 +48,7 @@ For zsh:   source <(hpc-aggregator completion zsh)"""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 success, 1 a source that does not answer, 2 a mistake in configuration or flags."""
-    flags = _parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
+    flags = _parser().parse_args(arguments)
     try:
         code: int = flags.run(flags)
     except MISTAKES as error:
@@ -63,6 +63,10 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(**{"formatter_class": formatter, **settings, "allow_abbrev": False})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Take a value that begins with a dash, as fields to sort by do."""
+        return super().parse_known_args(joined(sys.argv[1:] if args is None else args), namespace)
 
 
 class _Version(argparse.Action):

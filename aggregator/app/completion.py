@@ -25,7 +25,7 @@ complete -o default -F _{function} {name}
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:
     """Write a script for bash or zsh that completes a parser's commands and flags, and files where none fits."""
     commands, words, values = "", "", ""
-    for path, each in _commands(parser):
+    for path, each in parsers(parser):
         *above, name = path or ("",)
         if path:
             commands += f'            "{" ".join(above)} {name}") command="{" ".join(path)}" ;;\n'
@@ -38,12 +38,13 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
     )
 
 
-def _commands(
+def parsers(
     parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """Give a parser and all below it, with the commands that lead to each."""
     yield path, parser
     for name, each in _below(parser).items():
-        yield from _commands(each, (*path, name))
+        yield from parsers(each, (*path, name))
 
 
 def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -145,7 +145,7 @@ def add_commands(commands: Any) -> None:
     for name in ("job", "explain"):
         command = _add(commands, name)
         command.add_argument("job", metavar="ID", help="123, 123_4 or 123+1; the newest run that you may see")
-    _add(commands, "account", csv=True).add_argument("account", metavar="ACCOUNT")
+    _add(commands, "account", csv=True).add_argument("account", metavar="ACCOUNT", help="as Slurm calls it")
     _add(commands, "user", csv=True).add_argument("user", nargs="?", metavar="USER", help="default: you")
     command = _add(commands, "quota", csv=True)
     command.add_argument("--user", help="whose quotas, beside those of groups (default: yours)")

@@ -9,7 +9,7 @@ from aggregator.client.errors import ClientError, Refused
 from aggregator.client.output import Command, Drawn, cluster_of, who_is
 from aggregator.client.quota import Quotas, fullest, missing, quotas_of, space, style_of
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, POOR, Line, Screen
-from aggregator.client.service import Answer, Asked, Service, named
+from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.standing import NEAR, fair_share, limit_text, nearest, used_ratio
 from aggregator.client.units import UNKNOWN, duration, energy, hours, mass, number, percent
 
@@ -30,11 +30,11 @@ class Digest:
     cluster: str
     user: str
     days: int
-    asked: dict[str, Asked]
+    asked: dict[str, Call]
     quotas: Quotas
 
 
-def digest_command(flags: argparse.Namespace, service: Service) -> Command:
+def digest_command(flags: argparse.Namespace, service: Api) -> Command:
     """Give the digest of a user."""
 
     def read() -> tuple[Digest, dict[str, Answer | ClientError], list[Answer | ClientError]]:
@@ -63,7 +63,7 @@ def digest_command(flags: argparse.Namespace, service: Service) -> Command:
     return Command(json=json, draw=draw)
 
 
-def _about(flags: argparse.Namespace, service: Service) -> Digest:
+def _about(flags: argparse.Namespace, service: Api) -> Digest:
     """Say what is asked for."""
     who, cluster = who_is(service, flags.user), cluster_of(service)
     user = who.user
@@ -73,11 +73,11 @@ def _about(flags: argparse.Namespace, service: Service) -> Digest:
     best = ("sort", "-gpu_efficiency_ratio,-cpu_efficiency_ratio")
     worst = ("sort", "-wasted_gpu_seconds,-wasted_cpu_seconds")
     asked = {
-        "user": Asked(f"{of}/users/{named(user)}"),
-        "usage": Asked(f"{of}/users/{named(user)}/usage", (since, ("resolution", "day"))),
-        "sums": Asked(f"{of}/jobs/history", (*finished, ("group_by", "user"))),
-        "best": Asked(f"{of}/jobs/history", (*one, best, ("min_elapsed_seconds", _LEAST_SECONDS))),
-        "worst": Asked(f"{of}/jobs/history", (*one, worst)),
+        "user": Call(f"{of}/users/{named(user)}"),
+        "usage": Call(f"{of}/users/{named(user)}/usage", (since, ("resolution", "day"))),
+        "sums": Call(f"{of}/jobs/history", (*finished, ("group_by", "user"))),
+        "best": Call(f"{of}/jobs/history", (*one, best, ("min_elapsed_seconds", _LEAST_SECONDS))),
+        "worst": Call(f"{of}/jobs/history", (*one, worst)),
     }
     try:
         quotas = quotas_of(service, who, None, None)

@@ -5,12 +5,12 @@ import argparse
 from aggregator.client.explain_text import explanation_text
 from aggregator.client.output import Command, Drawn, of_cluster
 from aggregator.client.screen import Screen
-from aggregator.client.service import Asked, Service, named
+from aggregator.client.service import Api, Call, named
 
 
-def explain_command(flags: argparse.Namespace, service: Service) -> Command:
+def explain_command(flags: argparse.Namespace, service: Api) -> Command:
     """Explain one job. Its lines are as long as their queries, to be copied."""
-    asked = Asked(of_cluster(service, f"/jobs/{named(flags.job)}/explain"))
+    asked = Call(of_cluster(service, f"/jobs/{named(flags.job)}/explain"))
 
     def draw() -> Drawn:
         answer = service.ask(asked)

@@ -9,7 +9,7 @@ from aggregator.client.columns import asked_gpus, findings, is_pending
 from aggregator.client.errors import ClientError, Refused
 from aggregator.client.output import Command, Drawn, of_cluster
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, STYLES, Line, Screen
-from aggregator.client.service import Asked, Service, named
+from aggregator.client.service import Api, Call, named
 from aggregator.client.units import (
     UNKNOWN,
     counted,
@@ -35,14 +35,14 @@ _NEEDED: Final = (
 )  # fmt: skip
 
 
-def job_command(flags: argparse.Namespace, service: Service) -> Command:
+def job_command(flags: argparse.Namespace, service: Api) -> Command:
     """Show one job."""
     path = of_cluster(service, f"/jobs/{named(flags.job)}")
-    return Command(json=lambda: service.ask(Asked(path)), draw=lambda: _drawn(service, path))
+    return Command(json=lambda: service.ask(Call(path)), draw=lambda: _drawn(service, path))
 
 
-def _drawn(service: Service, path: str) -> Drawn:
-    answer = service.ask(Asked(path))
+def _drawn(service: Api, path: str) -> Drawn:
+    answer = service.ask(Call(path))
     runs: list[Row] = answer.data["runs"]
     if not runs:
         raise Refused(f"job {answer.data['job_id']}: no run of it is known")
@@ -65,13 +65,13 @@ def _drawn(service: Service, path: str) -> Drawn:
     return Drawn(draw, answer.warnings)
 
 
-def _before(service: Service, path: str, run: Row) -> tuple[list[Row], list[Line]]:
+def _before(service: Api, path: str, run: Row) -> tuple[list[Row], list[Line]]:
     """Read earlier runs alike, or say why not: advice then rests on this run alone."""
     name, user = run["job_name"], run["user"]
     # A comma separates values in the API's grammar.
     if not (name and user) or "," in name or not run["elapsed_seconds"]:
         return [], []
-    asked = Asked(
+    asked = Call(
         f"{path.rpartition('/')[0]}/history",
         (
             ("start", f"now-{_DAYS}d"), ("user", user), ("job_name", name), ("state", "completed"),

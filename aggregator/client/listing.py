@@ -10,7 +10,7 @@ from aggregator.client.errors import Misused
 from aggregator.client.lists import list_of, pairs, rows_of
 from aggregator.client.output import Command, Drawn, of_cluster
 from aggregator.client.screen import Screen
-from aggregator.client.service import Asked, Service
+from aggregator.client.service import Api, Call
 from aggregator.client.table import Column, Row, footer, plain, table
 
 # A word for `--state` that the service does not know.
@@ -18,7 +18,7 @@ ANY_STATE: Final = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class ListCommand:
     """A list, its columns, and what holds where a flag is not given."""
 
     name: str
@@ -40,26 +40,26 @@ def _top(flags: argparse.Namespace, rows: Sequence[Row]) -> Sequence[Column]:
 
 _WORST_FIRST: Final = "-wasted_gpus,-wasted_cpus,-wasted_memory_bytes"
 LISTINGS: Final = {
-    "jobs": Listing(
+    "jobs": ListCommand(
         name="jobs", columns=_jobs,
         defaults=(("state", "running"),), of="row",
     ),
-    "top": Listing(
+    "top": ListCommand(
         name="jobs", columns=_top, defaults=(("state", "running"),),
         sort=_WORST_FIRST, group_by=lambda flags: str(flags.by), of="row",
     ),
-    "waste": Listing(
+    "waste": ListCommand(
         name="jobs", columns=lambda *_: WASTE,
         defaults=(("state", "running"), ("severity", "critical,warning")), sort=_WORST_FIRST, of="row",
     ),
-    "nodes": Listing(name="nodes", columns=lambda *_: NODES, of="node"),
+    "nodes": ListCommand(name="nodes", columns=lambda *_: NODES, of="node"),
 }  # fmt: skip
 
 
-def listing_command(listing: Listing) -> Callable[[argparse.Namespace, Service], Command]:
+def listing_command(listing: ListCommand) -> Callable[[argparse.Namespace, Api], Command]:
     """Make the command of a list."""
 
-    def command(flags: argparse.Namespace, service: Service) -> Command:
+    def command(flags: argparse.Namespace, service: Api) -> Command:
         asked = _asked(flags, service, listing)
         if flags.csv and flags.limit is not None:
             raise Misused("--limit: not with --csv, which is the whole list")
@@ -73,7 +73,7 @@ def listing_command(listing: Listing) -> Callable[[argparse.Namespace, Service],
     return command
 
 
-def _asked(flags: argparse.Namespace, service: Service, listing: Listing) -> Asked:
+def _asked(flags: argparse.Namespace, service: Api, listing: ListCommand) -> Call:
     filters = [(name, value) for name in flags.own if (value := getattr(flags, name))]
     filters += pairs(flags.filters)
     given = {name for name, _ in filters}
@@ -83,7 +83,7 @@ def _asked(flags: argparse.Namespace, service: Service, listing: Listing) -> Ask
     return list_of(of_cluster(service, f"/{listing.name}"), filters, words)
 
 
-def _drawn(flags: argparse.Namespace, service: Service, listing: Listing, asked: Asked, limit: int) -> Drawn:
+def _drawn(flags: argparse.Namespace, service: Api, listing: ListCommand, asked: Call, limit: int) -> Drawn:
     chosen = [plain(name, right=False) for name in flags.fields.split(",")] if flags.fields else None
     columns = chosen or listing.columns(flags, ())
     # What is not drawn is not asked for.

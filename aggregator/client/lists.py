@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aggregator.client.errors import Misused
-from aggregator.client.service import Answer, Asked, Service
+from aggregator.client.service import Answer, Api, Call
 
 MOST_OF_A_PAGE: Final = 1000
 
@@ -23,13 +23,13 @@ def pairs(filters: Iterable[str]) -> list[tuple[str, str]]:
     return found
 
 
-def list_of(path: str, filters: Iterable[tuple[str, str]], words: Mapping[str, str | None]) -> Asked:
+def list_of(path: str, filters: Iterable[tuple[str, str]], words: Mapping[str, str | None]) -> Call:
     """Say what is asked of a list; a word that is not given is the service's matter."""
     given = ((name, value) for name, value in words.items() if value)
-    return Asked(path, (*filters, *given))
+    return Call(path, (*filters, *given))
 
 
-def rows_of(service: Service, asked: Asked, name: str, limit: int) -> Answer:
+def rows_of(service: Api, asked: Call, name: str, limit: int) -> Answer:
     """Read a list up to limit, page by page; give the data of one answer with the rows of all.
 
     Raises ClientError.

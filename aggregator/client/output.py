@@ -13,7 +13,7 @@ from typing import Any
 from aggregator.client.errors import OK, ClientError, Misused, Unreachable
 from aggregator.client.printable import as_json, printable
 from aggregator.client.screen import Screen, screen
-from aggregator.client.service import Answer, Asked, Service, named
+from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.settings import DEFAULT_SECONDS, settled
 
 
@@ -31,10 +31,10 @@ class Command:
 
     json: Callable[[], Answer]
     draw: Callable[[], Drawn]
-    csv: Callable[[], Asked] | None = None
+    csv: Callable[[], Call] | None = None
 
 
-Make = Callable[[argparse.Namespace, Service], Command]
+Make = Callable[[argparse.Namespace, Api], Command]
 
 
 def run(make: Make, flags: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def run(make: Make, flags: argparse.Namespace) -> int:
 
 def _run(make: Make, flags: argparse.Namespace) -> None:
     where = settled(vars(flags), os.environ, getattr(flags, "seconds", DEFAULT_SECONDS))
-    service = Service(where)
+    service = Api(where)
     on = screen()
     if getattr(flags, "csv", False):
         asked = make(flags, service).csv
@@ -67,14 +67,14 @@ def _run(make: Make, flags: argparse.Namespace) -> None:
         print(as_json(answer.data), flush=True)
         on.warn(answer.warnings)
     elif flags.watch:
-        on.watch(lambda now: make(flags, Service(where)).draw().draw(now), flags.watch, time.sleep)
+        on.watch(lambda now: make(flags, Api(where)).draw().draw(now), flags.watch, time.sleep)
     else:
         drawn = make(flags, service).draw()
         drawn.draw(on)
         on.warn(drawn.warnings)
 
 
-def _write_csv(service: Service, asked: Asked, on: Screen) -> None:
+def _write_csv(service: Api, asked: Call, on: Screen) -> None:
     """Write CSV as it comes; to a terminal without what would command it."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     sys.stdout.flush()
@@ -86,14 +86,14 @@ def _write_csv(service: Service, asked: Asked, on: Screen) -> None:
     sys.stdout.flush()
 
 
-def cluster_of(service: Service) -> str:
+def cluster_of(service: Api) -> str:
     """Choose the cluster: as set, else the only one that there is, else Slurm's own name of it.
 
     Raises ClientError.
     """
     if service.where.cluster:
         return service.where.cluster
-    names = [str(each["cluster"]) for each in service.ask(Asked("/clusters")).data["clusters"]]
+    names = [str(each["cluster"]) for each in service.ask(Call("/clusters")).data["clusters"]]
     of_slurm = os.environ.get("SLURM_CLUSTER_NAME", "")
     if len(names) == 1:
         return names[0]
@@ -102,7 +102,7 @@ def cluster_of(service: Service) -> str:
     raise Misused(f"--cluster: which one? This service has: {', '.join(map(printable, names)) or 'none'}")
 
 
-def of_cluster(service: Service, path: str) -> str:
+def of_cluster(service: Api, path: str) -> str:
     """Give a path of the chosen cluster."""
     return f"/clusters/{named(cluster_of(service))}{path}"
 
@@ -115,12 +115,12 @@ class Who:
     is_staff: bool
 
 
-def who_is(service: Service, user: str | None) -> Who:
+def who_is(service: Api, user: str | None) -> Who:
     """Give the user that is asked for, else as whom the service knows the caller, else who runs the command.
 
     Raises ClientError.
     """
-    caller: dict[str, Any] = service.ask(Asked("/whoami")).data
+    caller: dict[str, Any] = service.ask(Call("/whoami")).data
     return Who(user or caller["user"] or _login(), caller["staff"])
 
 

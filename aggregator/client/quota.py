@@ -9,7 +9,7 @@ from aggregator.client.errors import ClientError, Misused
 from aggregator.client.lists import MOST_OF_A_PAGE
 from aggregator.client.output import Command, Drawn, Who, who_is
 from aggregator.client.screen import BAD, FAINT, POOR, Screen
-from aggregator.client.service import Answer, Asked, Service, named
+from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.standing import FULL, NEAR
 from aggregator.client.table import Column, Row, plain, table
 from aggregator.client.units import UNKNOWN, number, percent, size
@@ -17,7 +17,7 @@ from aggregator.client.units import UNKNOWN, number, percent, size
 OWNERS: Final = ("users", "groups")
 
 
-def quota_command(flags: argparse.Namespace, service: Service) -> Command:
+def quota_command(flags: argparse.Namespace, service: Api) -> Command:
     """Show quotas of a user, and of the groups that may be seen."""
 
     def asked() -> Quotas:
@@ -29,7 +29,7 @@ def quota_command(flags: argparse.Namespace, service: Service) -> Command:
         pairs = zip(every.lists, answers, strict=True)
         return Answer({str(one): each.data for one, each in pairs if isinstance(each, Answer)}, missing(answers))
 
-    def csv() -> Asked:
+    def csv() -> Call:
         if not (flags.filesystem and flags.of):
             raise Misused("--csv: needs --filesystem and --of, for it writes one list")
         return asked().lists[0]
@@ -47,7 +47,7 @@ def quota_command(flags: argparse.Namespace, service: Service) -> Command:
 class Quotas:
     """The lists that quotas are read from. is_of_all tells that they have groups of others, which are left out."""
 
-    lists: list[Asked]
+    lists: list[Call]
     is_of_all: bool = False
 
     def rows(self, answers: Sequence[Answer | ClientError]) -> list[Row]:
@@ -65,7 +65,7 @@ class Quotas:
         return sorted(rows, key=lambda row: (-fullest(row), row["filesystem"], row["owner"]))
 
 
-def quotas_of(service: Service, who: Who, filesystem: str | None, of: str | None) -> Quotas:
+def quotas_of(service: Api, who: Who, filesystem: str | None, of: str | None) -> Quotas:
     """Say which lists are read: of each file system that of the user and that of groups, or those that are named.
 
     Raises ClientError.
@@ -73,11 +73,11 @@ def quotas_of(service: Service, who: Who, filesystem: str | None, of: str | None
     if filesystem:
         names = [filesystem]
     else:
-        names = [each["filesystem"] for each in service.ask(Asked("/storage")).data["filesystems"]]
+        names = [each["filesystem"] for each in service.ask(Call("/storage")).data["filesystems"]]
     words = (("limit", str(MOST_OF_A_PAGE)), ("sort", "-quota_used_ratio_bytes"))
     owners = {"users": (("user", who.user), *words), "groups": words}
     kinds = [of] if of else OWNERS
-    lists = [Asked(f"/storage/{named(name)}/{kind}", owners[kind]) for name in names for kind in kinds]
+    lists = [Call(f"/storage/{named(name)}/{kind}", owners[kind]) for name in names for kind in kinds]
     return Quotas(lists, is_of_all=who.is_staff and not of)
 
 

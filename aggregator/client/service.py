@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Call:
     """A path below /api/v1, with its parameters."""
 
     path: str
@@ -34,10 +34,10 @@ class Asked:
         query = urlencode(self.parameters)
         return f"/api/v1{self.path}{'?' if query else ''}{query}"
 
-    def having(self, **parameters: str) -> "Asked":
+    def having(self, **parameters: str) -> "Call":
         """Give the same with other values of some parameters."""
         rest = (each for each in self.parameters if each[0] not in parameters)
-        return Asked(self.path, (*rest, *parameters.items()))
+        return Call(self.path, (*rest, *parameters.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Service:
+class Api:
     """A service, which must answer everything that one command asks within the time limit."""
 
     where: Where
@@ -58,7 +58,7 @@ class Service:
     def __post_init__(self) -> None:
         self._until = time.monotonic() + self.where.timeout
 
-    def ask(self, asked: Asked) -> Answer:
+    def ask(self, asked: Call) -> Answer:
         """Ask one thing.
 
         Raises ClientError.
@@ -68,7 +68,7 @@ class Service:
             raise found
         return found
 
-    def ask_all(self, asked: Sequence[Asked]) -> list[Answer | ClientError]:
+    def ask_all(self, asked: Sequence[Call]) -> list[Answer | ClientError]:
         """Ask several things at the same time; give of each what came of it.
 
         Raises Unreachable.
@@ -79,7 +79,7 @@ class Service:
                 raise each
         return found
 
-    def csv(self, asked: Asked) -> Iterator[bytes]:
+    def csv(self, asked: Call) -> Iterator[bytes]:
         """Give a list as CSV, piece by piece; the time limit is for its beginning, and for each piece.
 
         Raises ClientError.
@@ -112,7 +112,7 @@ class Service:
         late = Unreachable(f"{self.where.named} does not answer within {self.where.timeout:g} s")
         return [found.get(number, late) for number in range(len(calls))]
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Call) -> Answer:
         with self._open(asked, "application/json") as response:
             try:
                 body = response.read(_LARGEST_BYTES)
@@ -124,7 +124,7 @@ class Service:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._another(response.status) from None
 
-    def _open(self, asked: Asked, accept: str) -> http.client.HTTPResponse:
+    def _open(self, asked: Call, accept: str) -> http.client.HTTPResponse:
         """Send a request. Redirections are not followed: the token is for this service alone."""
         headers = {"Accept": accept, "Connection": "close", "User-Agent": "hpc-aggregator"}
         if self.where.token:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aggregator.client.output import Command, Drawn, of_cluster, who_is
 from aggregator.client.screen import BAD, FAINT, HEAD, POOR, Line, Screen
-from aggregator.client.service import Asked, Service, named
+from aggregator.client.service import Api, Call, named
 from aggregator.client.table import Column, plain, table
 from aggregator.client.units import UNKNOWN, counted, energy, field, hours, mass, number, percent, power
 
@@ -16,32 +16,32 @@ _BAR_CELLS: Final = 12
 NEAR, FULL = 0.8, 0.95
 
 
-def account_command(flags: argparse.Namespace, service: Service) -> Command:
+def account_command(flags: argparse.Namespace, service: Api) -> Command:
     """Show one account."""
     path = of_cluster(service, "")
 
     def draw() -> Drawn:
-        answer = service.ask(Asked(f"{path}/accounts/{named(flags.account)}"))
+        answer = service.ask(Call(f"{path}/accounts/{named(flags.account)}"))
         return Drawn(lambda screen: _account(screen, answer.data), answer.warnings)
 
     return Command(
-        csv=lambda: Asked(f"{path}/accounts", (("account", flags.account),)),
-        json=lambda: service.ask(Asked(f"{path}/accounts/{named(flags.account)}")), draw=draw,
+        csv=lambda: Call(f"{path}/accounts", (("account", flags.account),)),
+        json=lambda: service.ask(Call(f"{path}/accounts/{named(flags.account)}")), draw=draw,
     )  # fmt: skip
 
 
-def user_command(flags: argparse.Namespace, service: Service) -> Command:
+def user_command(flags: argparse.Namespace, service: Api) -> Command:
     """Show one user under each account."""
     user = flags.user or who_is(service, None).user
     path = of_cluster(service, "")
 
     def draw() -> Drawn:
-        answer = service.ask(Asked(f"{path}/users/{named(user)}"))
+        answer = service.ask(Call(f"{path}/users/{named(user)}"))
         return Drawn(lambda screen: _user(screen, answer.data), answer.warnings)
 
     return Command(
-        csv=lambda: Asked(f"{path}/users", (("user", user),)),
-        json=lambda: service.ask(Asked(f"{path}/users/{named(user)}")), draw=draw,
+        csv=lambda: Call(f"{path}/users", (("user", user),)),
+        json=lambda: service.ask(Call(f"{path}/users/{named(user)}")), draw=draw,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def limits(screen: Screen, every: Sequence[Row]) -> Iterator[Line]:
         bar = screen.bar(ratio, _BAR_CELLS)
         yield [f"{bar} {percent(ratio):>3} % ", (limit_text(each), style), (f" ({_origin(each)})", FAINT)]
     if rest := len(known) - len(used):
-        yield [(f"of {rest} more limits nothing is used", FAINT)]
+        yield [(f"nothing is used of {rest} more limit{'s' * (rest > 1)}", FAINT)]
 
 
 def nearest(every: Sequence[Row]) -> list[Row]:

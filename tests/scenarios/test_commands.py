@@ -82,8 +82,8 @@ FORMS: Mapping[str, Mapping[str, str]] = {"80": {}, "160": {"COLUMNS": "160"}, "
 def test_people_read_what_they_did(run: Run, names: dict[str, str], form: str, update_golden: bool) -> None:
     """In 80 columns, in more, and where the locale is not UTF-8."""
     parts = []
-    for command in SHOWN:
-        done = run(*command.format_map(names).split(" "), **FORMS[form])
+    for command in (each.format_map(names) for each in SHOWN):
+        done = run(*command.split(" "), **FORMS[form])
         assert (done.returncode, done.stderr) == (0, b""), command
         parts.append(f"$ hpc-aggregator {command}\n{done.stdout.decode()}")
     text = "\n".join(parts)

@@ -39,12 +39,12 @@ def test_every_help_has_a_description_and_the_exit_codes() -> None:
 def test_every_flag_has_a_help_or_choices() -> None:
     for parser in commands(_parser()):
         silent = [action.dest for action in parser._actions if not action.help and not action.choices]
-        assert silent in ([], ["web_config"], ["account"]), parser.prog
+        assert silent in ([], ["web_config"]), parser.prog
 
 
 def test_every_command_for_people_has_an_example_that_it_takes() -> None:
     for name, each in HELPS.items():
-        words = joined(each.example.split(" "))
+        words = each.example.split(" ")
         assert words[:2] == ["hpc-aggregator", name]
         assert _parser().parse_args(words[1:]).run
         assert "token" not in each.example

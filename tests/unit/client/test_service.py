@@ -14,14 +14,14 @@ import pytest
 
 from aggregator.cli import main
 from aggregator.client.errors import ClientError, Misused, Unreachable
-from aggregator.client.service import Answer, Asked, Service
+from aggregator.client.service import Answer, Api, Call
 from aggregator.client.settings import Where
 
 BEGIN = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
 
-def service(url: str, timeout: float = 30.0, ca_file: str | None = None, token: str | None = None) -> Service:
-    return Service(Where(urlsplit(url), token, None, ca_file, timeout))
+def service(url: str, timeout: float = 30.0, ca_file: str | None = None, token: str | None = None) -> Api:
+    return Api(Where(urlsplit(url), token, None, ca_file, timeout))
 
 
 class Deaf:
@@ -92,7 +92,7 @@ def test_the_limit_holds_while_a_name_is_looked_up(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with pytest.raises(Unreachable, match=r"does not answer within 0\.1 s"):
-        service("http://hpc.example.org", timeout=0.1).ask(Asked("/clusters"))
+        service("http://hpc.example.org", timeout=0.1).ask(Call("/clusters"))
     found.set()
 
 
@@ -128,7 +128,7 @@ def told() -> Iterator[tuple[str, list[tuple[str, str, str | None]]]]:
 
 def test_a_path_of_the_url_goes_before_the_apis(told: tuple[str, list[tuple[str, str, str | None]]]) -> None:
     url, seen = told
-    asked = Asked("/clusters/a%2Fb/jobs", (("user", "é&x"), ("limit", "3")))
+    asked = Call("/clusters/a%2Fb/jobs", (("user", "é&x"), ("limit", "3")))
     assert service(f"{url}/hpc/").ask(asked) == Answer({}, ("late",))
     assert seen == [("GET", "/hpc/api/v1/clusters/a%2Fb/jobs?user=%C3%A9%26x&limit=3", url.removeprefix("http://"))]
 
@@ -141,10 +141,10 @@ def test_the_proxy_of_the_environment_is_used_but_for_this_host(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", url)
     monkeypatch.setenv("https_proxy", url)
-    service("http://hpc.example.org:9850").ask(Asked("/clusters"))
-    service(url).ask(Asked("/whoami"))
+    service("http://hpc.example.org:9850").ask(Call("/clusters"))
+    service(url).ask(Call("/whoami"))
     with pytest.raises(Unreachable):
-        service("https://hpc.example.org").ask(Asked("/clusters"))
+        service("https://hpc.example.org").ask(Call("/clusters"))
     assert seen == [
         ("GET", "http://hpc.example.org:9850/api/v1/clusters", "hpc.example.org:9850"),
         ("GET", "/api/v1/whoami", url.removeprefix("http://")),
@@ -152,7 +152,7 @@ def test_the_proxy_of_the_environment_is_used_but_for_this_host(
     ]
     monkeypatch.setenv("no_proxy", "example.org")
     with pytest.raises(Unreachable):
-        service("http://hpc.example.org:9850", timeout=0.5).ask(Asked("/clusters"))
+        service("http://hpc.example.org:9850", timeout=0.5).ask(Call("/clusters"))
     assert len(seen) == 3
 
 
@@ -165,7 +165,7 @@ def test_of_several_answers_one_may_be_missing(told: tuple[str, list[tuple[str, 
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Missing,), {"seen": []})) as server:
         threading.Thread(target=server.serve_forever).start()
-        found = service(f"http://127.0.0.1:{server.server_port}").ask_all([Asked("/gone"), Asked("/there")])
+        found = service(f"http://127.0.0.1:{server.server_port}").ask_all([Call("/gone"), Call("/there")])
         server.shutdown()
     assert isinstance(found[0], ClientError)
     assert found[1] == Answer({}, ("late",))
@@ -176,4 +176,4 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     for name in ("ca.pem", "gone.pem"):
         with pytest.raises(Misused, match=r"--ca-file: .* cannot be read"):
-            service("https://127.0.0.1:1", ca_file=str(tmp_path / name)).ask(Asked("/clusters"))
+            service("https://127.0.0.1:1", ca_file=str(tmp_path / name)).ask(Call("/clusters"))
