@@ -182,7 +182,7 @@ def _add_list(commands: Any, name: str) -> None:
     command.set_defaults(usual=usual, own=_OWN[name])
 
 
-def _add(commands: Any, name: str, *, csv: bool = False, seconds: float = DEFAULT_SECONDS) -> argparse.ArgumentParser:
+def _add(commands: Any, name: str, *, csv: bool = False, seconds: float | None = None) -> argparse.ArgumentParser:
     about = HELPS[name]
     summary = f"{about.text[0].upper()}{about.text[1:]}."
     command: argparse.ArgumentParser = commands.add_parser(
@@ -199,7 +199,7 @@ def _add(commands: Any, name: str, *, csv: bool = False, seconds: float = DEFAUL
     )  # fmt: skip
     group = command.add_argument_group("the service")
     for setting, (flag, variable, meaning) in SETTINGS.items():
-        default = {"url": DEFAULT_URL, "timeout": f"{seconds:g}"}.get(setting)
+        default = {"url": DEFAULT_URL, "timeout": f"{seconds or DEFAULT_SECONDS:g}"}.get(setting)
         notes = ", ".join(filter(None, (variable and f"also {variable}", default and f"default: {default}")))
         said = f"{meaning} ({notes})" if notes else meaning
         group.add_argument(flag, dest=setting, metavar=_METAVARS.get(setting, "FILE"), help=said)

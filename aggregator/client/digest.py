@@ -90,7 +90,7 @@ def _lines(screen: Screen, about: Digest, found: dict[str, Row], rows: Sequence[
     yield [(f"{about.user} on {about.cluster}, the last {about.days} days", HEAD)]
     yield _item("Used", _usage(found.get("usage")))
     sums = _first(found.get("sums"))
-    yield _item("Wasted", _wasted(sums))
+    yield _item("Wasted", _wasted(sums) if "sums" in found else "not known")
     if sums:
         amounts = f"{energy(sums['energy_joules_total'])}, CO2 {mass(sums['co2_grams_total'])}"
         yield _item("Energy", f"{amounts} by finished jobs")

@@ -14,7 +14,7 @@ from aggregator.client.errors import OK, ClientError, Misused, Unreachable
 from aggregator.client.printable import as_json, printable
 from aggregator.client.screen import Screen, screen
 from aggregator.client.service import Answer, Api, Call, named
-from aggregator.client.settings import DEFAULT_SECONDS, settled
+from aggregator.client.settings import settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def run(make: Make, flags: argparse.Namespace) -> int:
 
 
 def _run(make: Make, flags: argparse.Namespace) -> None:
-    where = settled(vars(flags), os.environ, getattr(flags, "seconds", DEFAULT_SECONDS))
+    where = settled(vars(flags), os.environ, flags.seconds)
     service = Api(where)
     on = screen()
     if getattr(flags, "csv", False):
@@ -67,11 +67,16 @@ def _run(make: Make, flags: argparse.Namespace) -> None:
         print(as_json(answer.data), flush=True)
         on.warn(answer.warnings)
     elif flags.watch:
-        on.watch(lambda now: make(flags, Api(where)).draw().draw(now), flags.watch, time.sleep)
+        on.watch(lambda now: _draw(make(flags, Api(where)), now), flags.watch, time.sleep)
     else:
-        drawn = make(flags, service).draw()
-        drawn.draw(on)
-        on.warn(drawn.warnings)
+        on.warn(_draw(make(flags, service), on))
+
+
+def _draw(command: Command, on: Screen) -> tuple[str, ...]:
+    """Draw what a command gives; give what is missing from it."""
+    drawn = command.draw()
+    drawn.draw(on)
+    return drawn.warnings
 
 
 def _write_csv(service: Api, asked: Call, on: Screen) -> None:

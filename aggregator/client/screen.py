@@ -127,7 +127,7 @@ class Screen:
         for each in warnings:
             print(f"warning: {self.safe(each)}", file=sys.stderr)
 
-    def watch(self, draw: Callable[["Screen"], None], seconds: float, pause: Callable[[float], Any]) -> None:
+    def watch(self, draw: Callable[["Screen"], Iterable[str]], seconds: float, pause: Callable[[float], Any]) -> None:
         """Draw again and again until Ctrl-C; while the service is away say so, and go on."""
         try:
             while True:
@@ -140,9 +140,10 @@ class Screen:
         except KeyboardInterrupt:
             return
 
-    def _draw_or_say(self, draw: Callable[["Screen"], None]) -> None:
+    def _draw_or_say(self, draw: Callable[["Screen"], Iterable[str]]) -> None:
         try:
-            draw(self)
+            for each in draw(self):
+                self.print([(f"warning: {each}", POOR)])
         except Unreachable as error:
             self.print([(str(error), BAD)])
 

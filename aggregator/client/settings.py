@@ -46,11 +46,11 @@ class Where:
 def folder_of(environment: Mapping[str, str]) -> Path:
     """Give the folder of the user's own settings."""
     above = environment.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(above).expanduser() / "hpc-aggregator"
+    return Path(os.path.expanduser(above)) / "hpc-aggregator"
 
 
-def settled(flags: Mapping[str, Any], environment: Mapping[str, str], seconds: float = DEFAULT_SECONDS) -> Where:
-    """Put together what the settings say; seconds is the time limit where none says one.
+def settled(flags: Mapping[str, Any], environment: Mapping[str, str], seconds: float | None = None) -> Where:
+    """Put together what the settings say; seconds is a command's own time limit, over which only its flag wins.
 
     Raises Misused.
     """
@@ -58,6 +58,8 @@ def settled(flags: Mapping[str, Any], environment: Mapping[str, str], seconds: f
     own = _own(folder / "client.toml")
     found = {name: _first(name, flags, environment, own) for name in SETTINGS}
     timeout, origin = found["timeout"]
+    if seconds is not None and flags.get("timeout") is None:
+        timeout = seconds
     token = environment.get(_TOKEN, "")
     by_file = found["token_file"]
     # A flag wins over the variable with the token itself.
@@ -67,7 +69,7 @@ def settled(flags: Mapping[str, Any], environment: Mapping[str, str], seconds: f
         raise Misused(f"{_TOKEN}: must hold one token")
     return Where(
         _split(*found["url"]), token or None, found["cluster"][0], found["ca_file"][0],
-        seconds if timeout is None else _seconds(timeout, origin),
+        DEFAULT_SECONDS if timeout is None else _seconds(timeout, origin),
     )  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def _split(url: str | None, origin: str) -> SplitResult:
 def _token(found: tuple[Any, str], folder: Path) -> str:
     """Read the token of the file that is named, else of the file `token` of the folder, where there is one."""
     name, origin = found
-    file = folder / (Path(name).expanduser() if name else "token") if origin.startswith("client") else Path(name)
+    file = folder / (os.path.expanduser(name) if name else "token") if origin.startswith("client") else Path(name)
     if not name and not file.exists():
         return ""
     try:

@@ -197,11 +197,12 @@ async def test_what_is_missing_from_an_answer_is_said_on_stderr(
 async def test_watching_goes_on_while_the_service_is_away(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     rounds: list[str] = []
 
-    def draw(on: Screen) -> None:
+    def draw(on: Screen) -> tuple[str, ...]:
         rounds.append("")
         if len(rounds) == 2:
             raise Unreachable("it does not answer")
         on.print([f"round {len(rounds)}"])
+        return ("late\x1b",) if len(rounds) == 3 else ()
 
     def pause(seconds: float) -> None:
         assert seconds == 7.0
@@ -209,4 +210,4 @@ async def test_watching_goes_on_while_the_service_is_away(service: Service, caps
             raise KeyboardInterrupt
 
     Screen(sys.stdout, {"PYTHONUTF8": "1"}).watch(draw, 7.0, pause)
-    assert capsys.readouterr().out == "round 1\nit does not answer\nround 3\n"
+    assert capsys.readouterr().out == "round 1\nit does not answer\nround 3\nwarning: late\\x1b\n"

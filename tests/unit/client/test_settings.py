@@ -95,6 +95,15 @@ def test_a_mistake_in_the_file_is_named(folder: Path, text: str, said: str) -> N
     assert "hush" not in str(refused.value)
 
 
+def test_over_the_time_limit_of_a_command_only_its_flag_wins(folder: Path) -> None:
+    """A file for all commands does not let a login wait longer."""
+    (folder / "client.toml").write_text("timeout = 60")
+    environment = {"XDG_CONFIG_HOME": str(folder.parent)}
+    assert settled({}, environment).timeout == 60.0
+    assert settled({}, environment, 2.0).timeout == 2.0
+    assert settled({"timeout": "5"}, environment, 2.0).timeout == 5.0
+
+
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "x", "3601"])
 def test_a_time_limit_that_cannot_be_is_refused(folder: Path, seconds: str) -> None:
     with pytest.raises(Misused, match="--timeout: must be seconds"):
