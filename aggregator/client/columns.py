@@ -12,7 +12,6 @@ _STATES: Final = {
     "timeout": "TO", "node_fail": "NF", "preempted": "PR", "boot_fail": "BF", "deadline": "DL", "out_of_memory": "OOM",
     "requeued": "RQ", "resizing": "RS", "revoked": "RV",
 }  # fmt: skip
-RUN_STATES: Final = tuple(_STATES)
 SEVERITIES: Final = ("critical", "warning")
 
 

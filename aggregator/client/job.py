@@ -111,19 +111,16 @@ def _verdict(run: Row) -> Iterator[Line]:
         yield ["No rule of waste holds, as far as it is judged."] if not_judged else [("No rule of waste holds.", GOOD)]
     if is_pending(run):
         return
-    amounts = _wasted(run)
-    yield [f"Wasted{' so far' if run['is_open'] else ''}: ", (amounts, HEAD if amounts != UNKNOWN else "")]
+    yield [f"Wasted{' so far' if run['is_open'] else ''}: ", (_wasted(run), HEAD)]
 
 
 def _wasted(run: Row) -> str:
     parts = [
         hours(run["wasted_gpu_seconds"], "GPU-hours") if run["granted_gpus"] else "",
-        hours(run["wasted_cpu_seconds"], "CPU-hours") if run["wasted_cpu_seconds"] is not None else "",
+        hours(run["wasted_cpu_seconds"], "CPU-hours"),
         f"{size(run['wasted_memory_bytes'])} of memory" if run["wasted_memory_bytes"] else "",
     ]
-    if run["granted_gpus"] and run["wasted_gpu_seconds"] is None:
-        parts[0] = f"{UNKNOWN} GPU-hours"
-    return ", ".join(filter(None, parts)) or UNKNOWN
+    return ", ".join(filter(None, parts))
 
 
 def _asked(run: Row) -> Line:

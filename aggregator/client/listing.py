@@ -41,16 +41,15 @@ def _top(flags: argparse.Namespace, rows: Sequence[Row]) -> Sequence[Column]:
 _WORST_FIRST: Final = "-wasted_gpus,-wasted_cpus,-wasted_memory_bytes"
 LISTINGS: Final = {
     "jobs": ListCommand(
-        name="jobs", columns=_jobs,
-        defaults=(("state", "running"),), of="row",
+        name="jobs", columns=_jobs, defaults=(("state", "running"),), of="row",
     ),
     "top": ListCommand(
-        name="jobs", columns=_top, defaults=(("state", "running"),),
-        sort=_WORST_FIRST, group_by=lambda flags: str(flags.by), of="row",
+        name="jobs", columns=_top, defaults=(("state", "running"),), sort=_WORST_FIRST,
+        group_by=lambda flags: str(flags.by), of="row",
     ),
     "waste": ListCommand(
-        name="jobs", columns=lambda *_: WASTE,
-        defaults=(("state", "running"), ("severity", "critical,warning")), sort=_WORST_FIRST, of="row",
+        name="jobs", columns=lambda *_: WASTE, sort=_WORST_FIRST, of="row",
+        defaults=(("state", "running"), ("severity", "critical,warning")),
     ),
     "nodes": ListCommand(name="nodes", columns=lambda *_: NODES, of="node"),
 }  # fmt: skip

@@ -69,7 +69,12 @@ def _run(make: Make, flags: argparse.Namespace) -> None:
     elif flags.watch:
         on.watch(lambda now: _draw(make(flags, Api(where)), now), flags.watch, time.sleep)
     else:
-        on.warn(_draw(make(flags, service), on))
+        command = make(flags, service)
+        with on.console.capture() as drawn:
+            warnings = _draw(command, on)
+        # In one piece, and whoever has read enough is told apart from a mistake.
+        print(drawn.get(), end="", flush=True)
+        on.warn(warnings)
 
 
 def _draw(command: Command, on: Screen) -> tuple[str, ...]:

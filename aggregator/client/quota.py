@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from aggregator.client.errors import ClientError, Misused
 from aggregator.client.lists import MOST_OF_A_PAGE
@@ -14,7 +15,7 @@ from aggregator.client.standing import FULL, NEAR
 from aggregator.client.table import Column, Row, plain, table
 from aggregator.client.units import UNKNOWN, number, percent, size
 
-OWNERS: Final = ("users", "groups")
+_OWNERS: Final = ("users", "groups")
 
 
 def quota_command(flags: argparse.Namespace, service: Api) -> Command:
@@ -56,7 +57,7 @@ class Quotas:
             {**row, "filesystem": filesystem, "owner": _owner(row, kind), "kind": kind}
             for asked, answer in zip(self.lists, answers, strict=True)
             if isinstance(answer, Answer)
-            for *_, filesystem, kind in [asked.path.split("/")]
+            for *_, filesystem, kind in [unquote(asked.path).split("/")]
             for row in answer.data[kind]
         ]
         if self.is_of_all:
@@ -76,7 +77,7 @@ def quotas_of(service: Api, who: Who, filesystem: str | None, of: str | None) ->
         names = [each["filesystem"] for each in service.ask(Call("/storage")).data["filesystems"]]
     words = (("limit", str(MOST_OF_A_PAGE)), ("sort", "-quota_used_ratio_bytes"))
     owners = {"users": (("user", who.user), *words), "groups": words}
-    kinds = [of] if of else OWNERS
+    kinds = [of] if of else _OWNERS
     lists = [Call(f"/storage/{named(name)}/{kind}", owners[kind]) for name in names for kind in kinds]
     return Quotas(lists, is_of_all=who.is_staff and not of)
 

@@ -133,7 +133,7 @@ class Api:
         try:
             connection.request("GET", before + self.where.url.path.rstrip("/") + str(asked), headers=headers)
             response = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             connection.close()
             raise Unreachable(self._silent(error)) from error
         if connection.sock:

@@ -118,13 +118,15 @@ def _seconds(value: Any, origin: str) -> float:
 
 
 def _split(url: str | None, origin: str) -> SplitResult:
+    url = url or DEFAULT_URL
     try:
-        parts = urlsplit(url or DEFAULT_URL)
+        parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = usable and url.isprintable() and " " not in url
     except ValueError:
         parts, usable = urlsplit(""), None
     if not usable:
-        raise Misused(f'{origin}: must be like https://hpc.example.org:9850, got "{printable(url or "")}"')
+        raise Misused(f'{origin}: must be like https://hpc.example.org:9850, got "{printable(url)}"')
     if parts.username is not None or parts.query or parts.fragment:
         raise Misused(f"{origin}: must have no user, password, query or fragment; a token is in a file")
     return parts

@@ -222,6 +222,7 @@ def test_watching_draws_in_place_until_ctrl_c(environment: dict[str, str]) -> No
 
 
 def test_whoever_reads_enough_ends_it_without_a_word(environment: dict[str, str]) -> None:
-    command = f"{sys.executable} -m aggregator jobs --csv --state all | head -n 1"
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=True)
-    assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
+    for form in ("--csv", "--json", "--limit=1000"):
+        command = f"set -o pipefail; {sys.executable} -m aggregator jobs --state all {form} | head -n 1"
+        done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=True)
+        assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")

@@ -122,7 +122,8 @@ async def test_a_token_is_needed_and_shown_to_the_service_alone(
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [*((url, "--url: must be like") for url in ("ftp://h", "127.0.0.1:9850", "http://h:x", "http://", "http://[")),
+    [*((url, "--url: must be like") for url in ("ftp://h", "127.0.0.1:9850", "http://h:x", "http://", "http://[",
+     "http://a b", "http://a/\n")),
      ("http://u:secret@h", "--url: must have no user")],
 )  # fmt: skip
 def test_a_wrong_url_is_named_without_its_password(url: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

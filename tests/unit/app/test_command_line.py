@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import aggregator
+from aggregator.app.completion import parsers
 from aggregator.cli import _parser, main
 from aggregator.client.commands import HELPS, joined
+from aggregator.model.accounting import JobState
 from aggregator.synthetic import USUAL_RUNNING
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,6 +50,12 @@ def test_every_command_for_people_has_an_example_that_it_takes() -> None:
         assert words[:2] == ["hpc-aggregator", name]
         assert _parser().parse_args(words[1:]).run
         assert "token" not in each.example
+
+
+def test_the_states_that_are_completed_are_slurms() -> None:
+    (state,) = (each for path, each in parsers(_parser()) if path == ("jobs",))
+    (offered,) = (each.type.offered for each in state._actions if each.dest == "state")  # type: ignore[union-attr]
+    assert {*offered} == {"all", *(each.name.lower() for each in JobState)}
 
 
 def test_a_field_to_sort_by_may_begin_with_a_dash() -> None:

@@ -172,6 +172,12 @@ def test_of_several_answers_one_may_be_missing(told: tuple[str, list[tuple[str, 
     assert url
 
 
+def test_a_host_that_cannot_be_does_not_answer() -> None:
+    for host in ("a" * 70 + ".example.org", "a..b"):
+        with pytest.raises(Unreachable, match="does not answer"):
+            service(f"http://{host}").ask(Call("/clusters"))
+
+
 def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     for name in ("ca.pem", "gone.pem"):
