@@ -170,6 +170,22 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     return answer
 
 
+async def read_page(
+    request: web.Request, each: ListRoute[V], asked: Iterable[tuple[str, str]]
+) -> tuple[ListPage, list[str]]:
+    """Read a page of a list by other parameters than the request's own, and say what is missing.
+
+    Raises ApiError, FetchError.
+    """
+    view, rights = each.find(request)
+    with mistakes_told():
+        query = read_query(each.of(rights), asked)
+    view, rights, warnings = await each.completed(request, view, rights, query)
+    page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
+    audit(request, page.owners)
+    return page, warnings
+
+
 async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, list[str], ListQuery]:
     """Give the view that a request asks about, what the identity sees of it, what is missing, and what is asked."""
     view, rights = each.find(request)

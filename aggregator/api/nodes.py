@@ -97,6 +97,14 @@ class NodeEventsShown(TypedDict):
 
 async def get_node(request: web.Request) -> web.Response:
     """Answer with one node and the jobs on it that may be seen."""
+    return success(request, *await read_node(request))
+
+
+async def read_node(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the node in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     each = request.app[LISTS][NODES_PATH]
     looked = _look(request)
     view, rights, warnings = await each.look(request)
@@ -105,7 +113,7 @@ async def get_node(request: web.Request) -> web.Response:
     seen = on_it.filter(looked.rights.seen)
     audit(request, seen["user"].unique())
     running = _runs_json(looked, seen, request.app[CLOCK]())
-    return success(request, {**node, "running": running, "hidden_jobs": on_it.height - seen.height}, warnings)
+    return {**node, "running": running, "hidden_jobs": on_it.height - seen.height}, warnings
 
 
 async def get_node_jobs(request: web.Request) -> web.Response:
@@ -134,6 +142,14 @@ async def get_node_jobs(request: web.Request) -> web.Response:
 
 async def get_node_events(request: web.Request) -> web.Response:
     """Answer with the times in which a node was not available, merged, and the reasons."""
+    return success(request, *await read_node_events(request))
+
+
+async def read_node_events(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the events of the node in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     asked = Parameters(request)
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _EVENTS_SECONDS)
@@ -144,7 +160,7 @@ async def get_node_events(request: web.Request) -> web.Response:
         "node": looked.name, **times("start", start), **times("end", end), "events": events_json(found),
         "complete": not found.cut,
     }  # fmt: skip
-    return success(request, data, [f"only the newest {MAX_EVENTS} records were read"] if found.cut else [])
+    return data, [f"only the newest {MAX_EVENTS} records were read"] if found.cut else []
 
 
 async def get_node_series(request: web.Request) -> web.Response:

@@ -44,14 +44,8 @@ from aggregator.api.owners import AccountShown, StandingShown, UserShown, get_ac
 from aggregator.api.reference import get_openapi, get_reference
 from aggregator.api.route import Handler, Parameter, Route
 from aggregator.api.script import ScriptShown, get_script
-from aggregator.api.series import (
-    GraphsShown,
-    MatrixShown,
-    get_account_series,
-    get_cluster_series,
-    get_job_series,
-    get_user_series,
-)
+from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
+from aggregator.api.series_representation import GraphsShown, MatrixShown
 from aggregator.api.status import StatusShown, get_status
 from aggregator.api.storage import FilesystemsShown, get_filesystem, list_filesystems
 from aggregator.api.storage_lists import GROUPS_PATH
