@@ -21,6 +21,7 @@ from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.errors import StartError
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress
+from aggregator.pages.routes import add_pages
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
@@ -98,6 +99,7 @@ def _runner(
         lists=lists,
         count_alerts=service.metrics.count_alerts,
     )
+    add_pages(app)
     app.middlewares.insert(0, doors.track)
     return web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, handler_cancellation=True,

@@ -1,0 +1,20 @@
+"""Every page."""
+
+from typing import Final
+
+from aiohttp import web
+
+from aggregator.api.application import add_routes
+from aggregator.api.errors import ERROR_PAGE
+from aggregator.pages import job
+from aggregator.pages.errors import error_page
+from aggregator.pages.page import Page
+from aggregator.pages.static import STATIC
+
+PAGES: Final[tuple[Page, ...]] = (job.PAGE,)
+
+
+def add_pages(app: web.Application) -> None:
+    """Let an application answer for people too."""
+    app[ERROR_PAGE] = error_page
+    add_routes(app, [STATIC, *(page.route for page in PAGES)])
