@@ -27,7 +27,6 @@ from aggregator.api.history import LISTED, HistoryShown, list_ended_jobs
 from aggregator.api.jobs import JobShown, RunShown, get_job
 from aggregator.api.jobscript_batch import BatchPosted
 from aggregator.api.jobscripts import DeliveredShown, WrittenShown, post_scripts, put_script
-from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
 from aggregator.api.node_lists import NODES_PATH
 from aggregator.api.node_representation import NodeRunShown
@@ -102,7 +101,6 @@ def _series(path: str, handler: Handler, *more: Parameter, area: str = READ) -> 
 
 
 ROUTES: Final = (
-    _get("/", get_landing, HEALTH, media="text/html"),
     _get("/-/healthy", get_healthy, HEALTH),
     _get("/-/ready", get_ready, HEALTH),
     Route(method="POST", path="/-/reload", handler=post_reload, area=STAFF),

@@ -16,8 +16,10 @@ _LEAST_OF_TIMES: Final = 3
 _MEMORY_MARGIN: Final = 1.2
 _TIME_MARGIN: Final = 1.25
 _CPU_MARGIN: Final = 1.05
-# What would save less is not worth a change.
+# What would save less is not worth a change; of few runs much more has to be left over.
 _WORTH: Final = 0.8
+_WORTH_OF_FEW: Final = 0.5
+_FEW: Final = 3
 _MORE_MEMORY: Final = 1.5
 _GIB: Final = 2**30
 _MIB: Final = 2**20
@@ -94,7 +96,7 @@ def _cpus(held: Held, runs: Sequence[Used]) -> int | None:
     if most is None:
         return None
     enough = max(1, math.ceil(most * _CPU_MARGIN))
-    return enough if enough <= held.cpus * _WORTH else None
+    return enough if enough <= held.cpus * _worth(runs) else None
 
 
 def _memory(held: Held, runs: Sequence[Used]) -> float | None:
@@ -106,7 +108,11 @@ def _memory(held: Held, runs: Sequence[Used]) -> float | None:
     if most is None:
         return None
     enough = _whole(most * _MEMORY_MARGIN / held.nodes) * held.nodes
-    return enough if enough <= held.memory * _WORTH else None
+    return enough if enough <= held.memory * _worth(runs) else None
+
+
+def _worth(runs: Sequence[Used]) -> float:
+    return _WORTH if len(runs) > _FEW else _WORTH_OF_FEW
 
 
 def _whole(size: float) -> float:

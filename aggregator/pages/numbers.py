@@ -91,6 +91,10 @@ class Numbers:
         hours = round(whole / HOUR)
         return _pair((hours // 24, self.language("d")), (hours % 24, "h"))
 
+    def seconds(self, value: Any) -> str:
+        """Write how long something took: 0.04 s."""
+        return self.unknown if _is_unknown(value) else f"{self._plain(float(value))}{GAP}s"
+
     def gpu_hours(self, seconds: Any) -> str:
         """Write GPU time: 4.2 GPU-hours."""
         _ = self.language

@@ -93,7 +93,9 @@ def environment(code: str) -> jinja2.Environment:
     for name in ("number", "count", "percent", "size", "watts", "energy", "grams", "rate", "duration", "gpu_hours",
                  "cpu_hours", "money", "moment", "listed"):  # fmt: skip
         made.filters[name] = getattr(numbers, name)
-    made.globals.update(states=states_of(spoken), words=words_of(spoken), in_unit=in_unit(numbers))
+    made.globals.update(
+        states=states_of(spoken), words=words_of(spoken), in_unit=in_unit(numbers), seconds_of=numbers.seconds
+    )
     made.filters["said"] = lambda text: said(spoken, text)
     return made
 

@@ -6,12 +6,12 @@ from aiohttp import web
 
 from aggregator.api.application import add_routes
 from aggregator.api.errors import ERROR_PAGE
-from aggregator.pages import job
+from aggregator.pages import door, job, status, waste
 from aggregator.pages.errors import error_page
 from aggregator.pages.page import Page
 from aggregator.pages.static import STATIC
 
-PAGES: Final[tuple[Page, ...]] = (job.PAGE,)
+PAGES: Final[tuple[Page, ...]] = (door.PAGE, job.PAGE, status.PAGE, waste.PAGE)
 
 
 def add_pages(app: web.Application) -> None:

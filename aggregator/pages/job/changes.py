@@ -52,7 +52,8 @@ def _why(better: Wanted, _: Language) -> list[str]:
     elif better.runs:
         found.append(_("From this run alone: no earlier run of its name has its use kept."))
     if better.gpus is not None:
-        found.append(_.ngettext("It has used %(n)s GPU so far.", "It has used %(n)s GPUs so far.", better.gpus))
+        some = _.ngettext("It has used %(n)s GPU so far.", "It has used %(n)s GPUs so far.", better.gpus)
+        found.append(some if better.gpus else _("It has used no GPU so far."))
     if better.memory is not None:
         found.append(_("Too little memory ends a job: keep a margin if your inputs grow."))
     return found

@@ -17,7 +17,7 @@ from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
 from aggregator.pages.job.bars import bars_of
 from aggregator.pages.job.changes import changes_of
-from aggregator.pages.job.charts import GRAPHS, busy_gpus, figures_of
+from aggregator.pages.job.charts import GRAPHS, Graphs, busy_gpus, figures_of
 from aggregator.pages.job.like import read_like
 from aggregator.pages.job.verdict import verdict_of
 from aggregator.pages.language import Language
@@ -37,12 +37,14 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     request, _ = reader.request, reader.language
     data, failed, warnings = await read_job(request)
     *others, run = data["runs"]
+    is_zoomed = bool(request.query.keys() & {"start", "end"})
     started = run["start_timestamp_seconds"] is not None
     graphs, script, explained, like = await asyncio.gather(
         attempt(draw_job(request, GRAPHS if started else (), Parameters(request))),
         attempt(read_script(request)), attempt(read_explanation(request)), attempt(read_like(request, run)),
     )  # fmt: skip
     drawn, more = graphs.value or ({}, [])
+    busy = busy_gpus(drawn if not is_zoomed else await _whole(reader))
     text = script_json(script.value[0], script.value[2]) if script.value else None
     figures = figures_of(run, drawn, _)
     return {
@@ -50,7 +52,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
         "others": others[-_MOST_RUNS:],
         "verdict": verdict_of(run, _),
         "bars": bars_of(run, _),
-        "changes": changes_of(run, like.value or (), _text(text), busy_gpus(drawn), _),
+        "changes": changes_of(run, like.value or (), _text(text), busy, _),
         "figures": [*figures, *_of_like(run, like, _)],
         "graphs_failure": graphs.failure,
         "spent": spent(run),
@@ -65,8 +67,14 @@ async def read(reader: Reader) -> Mapping[str, Any]:
         "severities": SEVERITIES,
         "refresh": _REFRESH_SECONDS if run["is_open"] else None,
         "charted": bool(figures),
-        "is_zoomed": bool(request.query.keys() & {"start", "end"}),
+        "is_zoomed": is_zoomed,
     }
+
+
+async def _whole(reader: Reader) -> Graphs:
+    """Draw what GPUs were used over the whole run, when a part of it is shown."""
+    whole = await attempt(draw_job(reader.request, ("gpu_utilization",), Parameters(reader.request, {})))
+    return whole.value[0] if whole.value else {}
 
 
 def _text(script: Row | None) -> str:

@@ -12,6 +12,8 @@ Row = Mapping[str, Any]
 Tone = Literal["bad", "warn", "good", "unknown"]
 _TONES: Final[Mapping[str, Tone]] = {"critical": "bad", "warning": "warn"}
 _WAITS: Final = "pending"
+# Less is not worth a word.
+_SECONDS, _JOULES, _MONEY = 60.0, 36_000.0, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +148,16 @@ def _amounts(run: Row, numbers: Numbers) -> list[str]:
     """Write what was held and not used so far, in the units in which people count."""
     lost = wasted(run)
     return [
-        *([numbers.gpu_hours(run["wasted_gpu_seconds"])] if run["wasted_gpu_seconds"] else []),
-        *([numbers.cpu_hours(run["wasted_cpu_seconds"])] if run["wasted_cpu_seconds"] else []),
-        *([numbers.energy(lost.joules)] if lost.joules else []),
-        *([f"{numbers.grams(lost.grams)} CO₂"] if lost.grams else []),
-        *([numbers.money(lost.money, lost.currency)] if lost.money else []),
+        *([numbers.gpu_hours(run["wasted_gpu_seconds"])] if _is_worth(run["wasted_gpu_seconds"], _SECONDS) else []),
+        *([numbers.cpu_hours(run["wasted_cpu_seconds"])] if _is_worth(run["wasted_cpu_seconds"], _SECONDS) else []),
+        *([numbers.energy(lost.joules)] if _is_worth(lost.joules, _JOULES) else []),
+        *([f"{numbers.grams(lost.grams)} CO₂"] if _is_worth(lost.grams, 1.0) else []),
+        *([numbers.money(lost.money, lost.currency)] if _is_worth(lost.money, _MONEY) else []),
     ]
+
+
+def _is_worth(amount: float | None, least: float) -> bool:
+    return amount is not None and amount >= least
 
 
 def _outlook(run: Row, numbers: Numbers) -> str:
