@@ -193,14 +193,15 @@ async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, l
     return *await each.completed(request, view, rights, query), query
 
 
-def asked_of(request: web.Request, listed: Listed) -> ListQuery:
-    """Read what a request asks of a list.
+def asked_of(request: web.Request, listed: Listed, query: Mapping[str, str] | None = None) -> ListQuery:
+    """Read what a request asks of a list, or what is asked in its place.
 
     Raises BadData.
     """
     others = {FORMAT, *listed.words}
     with mistakes_told():
-        return read_query(listed, ((name, value) for name, value in request.query.items() if name not in others))
+        pairs = (request.query if query is None else query).items()
+        return read_query(listed, ((name, value) for name, value in pairs if name not in others))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from aggregator.api.node_representation import on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import period_of
-from aggregator.api.series import answer_series
+from aggregator.api.series import Scene, answer_series
 from aggregator.api.visibility import Rights
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
@@ -169,6 +169,16 @@ async def get_node_series(request: web.Request) -> web.Response:
     Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
     """
     asked = Parameters(request)
+    scene, sees_all = node_scene(request)
+    warnings = [] if sees_all else [_HIDDEN]
+    return await answer_series(request, asked, scene.view, scene.kind, scene.subject, scene.show, warnings)
+
+
+def node_scene(request: web.Request) -> tuple[Scene, bool]:
+    """Give what is drawn of the nodes in the path, and whether lines of all jobs are.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     names = _named(view, request.match_info["node"])
     on_them = view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"]
@@ -178,8 +188,7 @@ async def get_node_series(request: web.Request) -> web.Response:
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         return lines if rights.everything else _of_runs(lines, _runs_of_lines(view, lines, rights), now)
 
-    warnings = [] if rights.everything else [_HIDDEN]
-    return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
+    return Scene(view, "node", Subject(nodes=names), show), rights.everything
 
 
 def _runs_of_lines(view: ClusterView, lines: Iterable[Line], rights: Rights) -> Runs:

@@ -140,9 +140,26 @@ async def _draw_jobs(
     return await _draw(request, view, "job", offer, subject, span, more, show)
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What graphs are asked of: a kind of thing, which one, and what of its lines a client sees."""
+
+    view: Scope
+    kind: str
+    subject: Subject
+    show: Show = _all
+
+
 async def get_user_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's jobs, under the accounts that may be seen."""
-    asked = Parameters(request)
+    return await _answer_scene(request, user_scene(request))
+
+
+def user_scene(request: web.Request) -> Scene:
+    """Give what is drawn of the user in the path.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     user = request.match_info["user"]
     if not any(rights.sees_sums(account, user) for account in memberships(view, user)):
@@ -152,12 +169,19 @@ async def get_user_series(request: web.Request) -> web.Response:
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         return [line for line in lines if rights.sees_sums(line.labels.get("account", ""), user)]
 
-    return await answer_series(request, asked, view, "user", Subject(labels=(("user", user),)), show)
+    return Scene(view, "user", Subject(labels=(("user", user),)), show)
 
 
 async def get_account_series(request: web.Request) -> web.Response:
     """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
-    asked = Parameters(request)
+    return await _answer_scene(request, account_scene(request))
+
+
+def account_scene(request: web.Request) -> Scene:
+    """Give what is drawn of the account in the path.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     account = request.match_info["account"]
     if not is_account(view, account) or not rights.sees_sums(account):
@@ -170,7 +194,32 @@ async def get_account_series(request: web.Request) -> web.Response:
         audit(request, users - {""})
         return lines
 
-    return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
+    return Scene(view, "account", Subject(labels=(("account", account),)), show)
+
+
+async def _answer_scene(request: web.Request, scene: Scene) -> web.Response:
+    return await answer_series(request, Parameters(request), scene.view, scene.kind, scene.subject, scene.show)
+
+
+async def draw_scene(
+    request: web.Request, scene: Scene, names: Sequence[str], asked: Parameters, seconds: float = DAY_SECONDS
+) -> dict[str, Drawn | FetchError]:
+    """Draw those graphs of a scene that are offered, by name; one that cannot be read has its error instead.
+
+    Raises BadData.
+    """
+    offers, now = request.app[SERIES].offers(scene.view.cluster, scene.kind), request.app[CLOCK]()
+
+    async def draw(offer: Offer) -> Drawn | FetchError:
+        span = _span(asked, offer, now - seconds, now)
+        try:
+            return await _draw(request, scene.view, scene.kind, offer, scene.subject, span, (), scene.show)
+        except FetchError as error:
+            return error
+
+    found = [offers[name] for name in names if name in offers]
+    drawn = await asyncio.gather(*map(draw, found))
+    return {offer.name: each for offer, each in zip(found, drawn, strict=True)}
 
 
 async def get_cluster_series(request: web.Request) -> web.Response:
