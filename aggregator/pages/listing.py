@@ -37,7 +37,7 @@ class Listing:
 
     def direction(self, field: str) -> str:
         """Say how a field is sorted, in the words of ARIA."""
-        return {field: "ascending", f"-{field}": "descending"}.get(self.sort, "none")
+        return {field: "ascending", f"-{field}": "descending"}.get(self.sort.partition(",")[0], "none")
 
     @property
     def next_link(self) -> str:

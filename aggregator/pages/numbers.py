@@ -93,7 +93,10 @@ class Numbers:
 
     def seconds(self, value: Any) -> str:
         """Write how long something took: 0.04 s."""
-        return self.unknown if _is_unknown(value) else f"{self._plain(float(value))}{GAP}s"
+        if _is_unknown(value):
+            return self.unknown
+        least = 0.001
+        return f"<{GAP}{self._plain(least)}{GAP}s" if 0 < value < least else f"{self._plain(float(value))}{GAP}s"
 
     def gpu_hours(self, seconds: Any) -> str:
         """Write GPU time: 4.2 GPU-hours."""

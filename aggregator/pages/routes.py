@@ -6,12 +6,14 @@ from aiohttp import web
 
 from aggregator.api.application import add_routes
 from aggregator.api.errors import ERROR_PAGE
-from aggregator.pages import door, job, status, waste
+from aggregator.pages import account, door, job, status, user, waste
 from aggregator.pages.errors import error_page
 from aggregator.pages.page import Page
 from aggregator.pages.static import STATIC
 
-PAGES: Final[tuple[Page, ...]] = (door.PAGE, job.PAGE, status.PAGE, waste.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    door.PAGE, job.PAGE, user.PAGE, account.PAGE, waste.PAGE, status.PAGE,
+)  # fmt: skip
 
 
 def add_pages(app: web.Application) -> None:

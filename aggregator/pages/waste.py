@@ -31,7 +31,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     if not reader.request.query.get("severity") and not reader.request.query.get("reason"):
         fixed["severity"] = ",".join(SEVERITIES)
     fixed |= {"fields": ",".join(_FIELDS)} if by == "job" else {"group_by": "user,account"}
-    listing = await read_listing(reader, JOBS_PATH, fixed, sort="-wasted_gpus", filters=_FILTERS)
+    listing = await read_listing(reader, JOBS_PATH, fixed, sort="-wasted_gpus,-wasted_cpus", filters=_FILTERS)
     rules = view.context.get(Compiled)
     asked = {**fixed, **_given(listing.query), "sort": listing.sort, "format": "csv"}
     return {
