@@ -46,16 +46,19 @@ class Listing:
 
 
 async def read_listing(
-    reader: Reader, path: str, fixed: Mapping[str, str], *, sort: str, filters: Sequence[str] = (), limit: int = ROWS
-) -> Listing:
+    reader: Reader, path: str, fixed: Mapping[str, str], *, sort: str, filters: Sequence[str] = (),
+    is_first: bool = False,
+) -> Listing:  # fmt: skip
     """Read a page of the list of an API path, with fixed filters and those of the request.
+
+    Of a list that is not the page's own always the first page is read, in its own order.
 
     Raises ApiError, FetchError.
     """
-    query = reader.request.query
+    query = {} if is_first else reader.request.query
     chosen = {name: query[name] for name in filters if query.get(name)}
     order = query.get(_SORT, sort)
-    asked = {**fixed, **chosen, _SORT: order, "limit": str(limit)}
+    asked = {**fixed, **chosen, _SORT: order, "limit": str(ROWS)}
     if _CURSOR in query:
         asked[_CURSOR] = query[_CURSOR]
     page, warnings = await read_page(reader.request, reader.request.app[LISTS][path], asked.items())

@@ -6,13 +6,14 @@ from aiohttp import web
 
 from aggregator.api.application import add_routes
 from aggregator.api.errors import ERROR_PAGE
-from aggregator.pages import account, door, job, status, user, waste
+from aggregator.pages import account, cloud, door, energy, job, node, nodes, status, storage, user, waste
 from aggregator.pages.errors import error_page
 from aggregator.pages.page import Page
 from aggregator.pages.static import STATIC
 
 PAGES: Final[tuple[Page, ...]] = (
-    door.PAGE, job.PAGE, user.PAGE, account.PAGE, waste.PAGE, status.PAGE,
+    door.PAGE, job.PAGE, user.PAGE, account.PAGE, waste.PAGE, nodes.PAGE, node.PAGE, energy.PAGE,
+    storage.ALL, storage.ONE, storage.GROUP, cloud.PAGE, status.PAGE,
 )  # fmt: skip
 
 
