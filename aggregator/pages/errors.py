@@ -5,19 +5,32 @@ from typing import Final
 
 from aiohttp import web
 
+from aggregator.api.keys import SETTINGS
 from aggregator.pages.language import Language, language_of
 from aggregator.pages.render import Reader, respond
+from aggregator.pages.sign_in import form_of
 
 _NO_STORE: Final = "no-store"
 
 
 def error_page(request: web.Request, status: int, text: str, headers: Mapping[str, str]) -> web.Response:
     """Show an error; `text` is what the API would say."""
+    if status == web.HTTPUnauthorized.status_code:
+        return _sign_in(request, text, headers)
     reader = Reader(request, language_of(request))
     title, advice = _words(reader.language, status)
     context = {"status": status, "title": title, "text": text, "advice": advice}
-    response = respond(reader, "sign_in.html" if status == 401 else "error.html", context, status)
+    response = respond(reader, "error.html", context, status)
     response.headers.update({**headers, "Cache-Control": _NO_STORE})
+    return response
+
+
+def _sign_in(request: web.Request, text: str, headers: Mapping[str, str]) -> web.Response:
+    """Ask for an identity, in the place of the page; only a browser's own way to ask is worth a header."""
+    is_asked = request.app[SETTINGS].tokens is None
+    response = form_of(request, text if is_asked else "", request.rel_url.raw_path, 401)
+    if headers.get("WWW-Authenticate", "").startswith("Basic"):
+        response.headers.update(headers)
     return response
 
 
@@ -26,7 +39,6 @@ def _words(_: Language, status: int) -> tuple[str, str]:
     again = _("Try again in a moment.")
     known = {
         400: (_("This address has a mistake"), _("Correct it, or go back.")),
-        401: (_("Please sign in"), ""),
         403: (_("This is not open to you"), _("Ask the staff of your site if you need it.")),
         404: (
             _("This is not here"),

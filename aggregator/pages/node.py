@@ -1,7 +1,7 @@
 """GET /ui/clusters/{cluster}/nodes/{node}: one node, what runs on it, and how it has been."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aggregator.api.nodes import node_scene, read_node, read_node_events
@@ -9,6 +9,7 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.route import Parameter
 from aggregator.api.series import draw_scene
 from aggregator.api.series_representation import Drawn
+from aggregator.model.series import Line
 from aggregator.pages.attempt import attempt
 from aggregator.pages.chart import Lane, bar, lane_chart
 from aggregator.pages.figure import Canvas, Figure, base_of, canvas_of, spread, step_of, writer
@@ -24,6 +25,8 @@ GRAPHS: Final = ("node_busy_cpus", "node_memory", "gpu_utilization", "gpu_power"
 _START: Final = Parameter(name="start", help="Begin of the charts.", kind="time")
 _END: Final = Parameter(name="end", help="End of the charts.", kind="time")
 _MOST_EVENTS: Final = 50
+# Labels that tell the lines of a node from each other.
+_NAMED: Final = ("kind", "gpu", "minutes", "mountpoint", "device")
 
 
 async def read(reader: Reader) -> Mapping[str, Any]:
@@ -49,7 +52,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     }
 
 
-def _bars(node: Mapping[str, Any], _: Language) -> list[Mapping[str, Any]]:
+def _bars(node: Mapping[str, Any], _: Language) -> Sequence[Mapping[str, Any]]:
     """Give what of the node is held by jobs, and what is used of it."""
     numbers = Numbers(_)
     rows = (
@@ -82,24 +85,22 @@ def _figures(graphs: Mapping[str, Drawn | FetchError], _: Language) -> Iterator[
         if isinstance(drawn, FetchError):
             yield Figure(title=titles[name], missing=str(drawn))
         elif canvas and drawn.lines:
-            yield (
-                _lanes(titles[name], drawn, canvas)
-                if name == "gpu_utilization"
-                else _lines(titles[name], drawn, canvas)
-            )
+            draw = _lanes if name == "gpu_utilization" else _lines
+            yield draw(titles[name], drawn, canvas)
 
 
 def _lines(title: str, drawn: Drawn, canvas: Canvas) -> Figure:
-    shown = ("kind", "gpu", "minutes", "mountpoint", "device")
-    traces, band = spread(
-        drawn.lines, lambda line: " ".join(line.labels[name] for name in shown if name in line.labels)
-    )
+    traces, band = spread(drawn.lines, _name)
     names = [each.name for each in traces if each.name]
     note = canvas.numbers.listed(names, len(names)) if len(names) > 1 else ""
     unit = drawn.offer.unit
     write, base = writer(unit, canvas.numbers), base_of(unit)
     drawing = canvas.lines(title, note, traces, step_of(drawn), write, band=band, base=base)
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
+
+
+def _name(line: Line) -> str:
+    return " ".join(line.labels[name] for name in _NAMED if name in line.labels)
 
 
 def _lanes(title: str, drawn: Drawn, canvas: Canvas) -> Figure:

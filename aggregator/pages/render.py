@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from aggregator.api.identity import ANONYMOUS, Identity, find_identity
 from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.session import COOKIE
 from aggregator.pages.language import CHOICE, LANGUAGES, Language
 from aggregator.pages.numbers import Numbers
 from aggregator.pages.static import address_of
@@ -127,7 +128,7 @@ def _of_all(reader: Reader) -> Mapping[str, Any]:
         "has_cloud": bool(snapshot.clouds),
         "version": reader.request.app[SETTINGS].version,
         "can_sign_in": reader.request.app[SETTINGS].tokens is not None,
-        "here": reader.request.rel_url.raw_path,
+        "has_session": COOKIE in reader.request.cookies and reader.identity.kind == "token",
         "refresh": None,
         "charted": False,
     }

@@ -9,6 +9,7 @@ from aggregator.api.errors import ERROR_PAGE
 from aggregator.pages import account, cloud, door, energy, job, node, nodes, status, storage, user, waste
 from aggregator.pages.errors import error_page
 from aggregator.pages.page import Page
+from aggregator.pages.sign_in import SIGN_IN
 from aggregator.pages.static import STATIC
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -20,4 +21,4 @@ PAGES: Final[tuple[Page, ...]] = (
 def add_pages(app: web.Application) -> None:
     """Let an application answer for people too."""
     app[ERROR_PAGE] = error_page
-    add_routes(app, [STATIC, *(page.route for page in PAGES)])
+    add_routes(app, [STATIC, *SIGN_IN, *(page.route for page in PAGES)])

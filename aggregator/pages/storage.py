@@ -1,4 +1,4 @@
-"""GET /ui/storage, /ui/storage/{filesystem} and /ui/storage/{filesystem}/groups/{group}: quotas, and who stores what."""
+"""GET /ui/storage, /ui/storage/{filesystem}, /ui/storage/{filesystem}/groups/{group}: quotas, and who stores what."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -37,6 +37,7 @@ async def read_one(reader: Reader) -> Mapping[str, Any]:
         "users": users,
         "bars": {row["group"]: quota_bar(row, reader.language) for row in groups.rows},
         "user_bars": _bars_of(users, reader.language),
+        "has_user_quotas": any(row["quota_bytes"] is not None for row in (users.rows if users else ())),
         "full": sum((row["quota_used_ratio_bytes"] or 0) >= _NEARLY for row in groups.rows),
         "warnings": warnings,
     }
