@@ -14,19 +14,19 @@ _PATIENCE_SECONDS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt(Generic[T]):
+class Tried(Generic[T]):
     """What was read, or why it was not."""
 
     value: T | None
     failure: str = ""
 
 
-async def attempt(reading: Awaitable[T]) -> Attempt[T]:
+async def attempt(reading: Awaitable[T]) -> Tried[T]:
     """Read a part of a page, which waits only so long."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return Attempt(await reading)
+            return Tried(await reading)
     except TimeoutError:
-        return Attempt(None, f"no answer within {_PATIENCE_SECONDS:g} s")
+        return Tried(None, f"no answer within {_PATIENCE_SECONDS:g} s")
     except (ApiError, FetchError) as error:
-        return Attempt(None, str(error))
+        return Tried(None, str(error))

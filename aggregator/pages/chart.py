@@ -74,7 +74,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Plateau:
     """A value that holds all the time: a limit, a peak."""
 
     value: float
@@ -103,7 +103,7 @@ class Mark:
 def line_chart(
     times: Times,
     traces: Sequence[Trace],
-    levels: Sequence[Level] = (),
+    levels: Sequence[Plateau] = (),
     *,
     label: str,
     write: Callable[[float], str],
@@ -284,7 +284,7 @@ def _band(times: Times, band: Band, top: float) -> Markup:
     return Markup('<path class="band" d="{}"/>').format("".join(written))
 
 
-def _level(level: Level, top: float) -> Markup:
+def _level(level: Plateau, top: float) -> Markup:
     return Markup('<path class="{}" d="M{} {}H{}"/>').format(
         level.look, LEFT, f"{_y(level.value, top):.1f}", WIDTH - RIGHT
     )

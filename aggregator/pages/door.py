@@ -8,18 +8,18 @@ from aggregator.api.clusters import read_cluster
 from aggregator.api.freshness import age, is_stale
 from aggregator.api.identity import ANONYMOUS
 from aggregator.api.keys import CLOCK, SETTINGS, STORE
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 
 _REFRESH_SECONDS: Final = 30
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read the sums of each cluster, for those who may see them, and how fresh the sources are, for all."""
-    settings, now = reader.request.app[SETTINGS], reader.request.app[CLOCK]()
-    snapshot = reader.request.app[STORE].current
-    is_known = reader.identity is not ANONYMOUS or CLUSTERS in settings.open_areas
-    clusters = [read_cluster(reader.request, name)[0] for name in sorted(snapshot.clusters)] if is_known else []
+    settings, now = visit.request.app[SETTINGS], visit.request.app[CLOCK]()
+    snapshot = visit.request.app[STORE].current
+    is_known = visit.identity is not ANONYMOUS or CLUSTERS in settings.open_areas
+    clusters = [read_cluster(visit.request, name)[0] for name in sorted(snapshot.clusters)] if is_known else []
     return {
         "totals": clusters,
         "running": {each["cluster"]: _count(each, "running") for each in clusters},
@@ -42,4 +42,4 @@ def _count(cluster: Mapping[str, Any], state: str) -> int | None:
     return None if jobs is None else sum(each["count"] for each in jobs if each["state"] == state)
 
 
-PAGE: Final = Page(path="/", template="door.html", read=read, area=HEALTH)
+PAGE: Final = WebPage(path="/", template="door.html", read=read, area=HEALTH)

@@ -11,8 +11,8 @@ from aggregator.api.history import read_groups
 from aggregator.pages.attempt import attempt
 from aggregator.pages.chart import bar, parts_bar
 from aggregator.pages.listing import OF_LISTS, read_listing
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 from aggregator.pages.sums import sums_of
 
 Row = Mapping[str, Any]
@@ -20,12 +20,12 @@ _REFRESH_SECONDS: Final = 60
 _ENERGY: Final = "energy_joules_total"
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read the power of the cluster, the energy of its accounts, and that of the runs that ended in a week."""
-    request, _ = reader.request, reader.language
+    request, _ = visit.request, visit.language
     cluster, warnings = read_cluster(request, request.match_info["cluster"])
     asked = {"start": "now-7d", "sort": f"-{_ENERGY}"}
-    accounts = await read_listing(reader, ACCOUNTS_PATH, {}, sort=f"-{_ENERGY}")
+    accounts = await read_listing(visit, ACCOUNTS_PATH, {}, sort=f"-{_ENERGY}")
     partitions, outcomes = await asyncio.gather(
         *(attempt(read_groups(request, {**asked, "group_by": by})) for by in ("partition", "state"))
     )
@@ -33,7 +33,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     watts = [cluster[f"{name}_watts"] for name in ("jobs", "idle", "unattributed")]
     return {
         "totals": cluster,
-        "power": None if None in watts or not sum(watts) else _power(reader, watts),
+        "power": None if None in watts or not sum(watts) else _power(visit, watts),
         "accounts": replace(accounts, rows=rows),
         "account_bars": _bars(accounts.rows, "account"),
         "partitions": partitions.value[0] if partitions.value else [],
@@ -46,11 +46,11 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     }
 
 
-def _power(reader: Reader, watts: Sequence[float]) -> Any:
-    _, whole = reader.language, sum(watts)
+def _power(visit: Visit, watts: Sequence[float]) -> Any:
+    _, whole = visit.language, sum(watts)
     names = (_("jobs"), _("idle nodes"), _("no job that is known"))
     parts = [
-        (value / whole, look, f"{name}: {reader.numbers.watts(value)}")
+        (value / whole, look, f"{name}: {visit.numbers.watts(value)}")
         for value, look, name in zip(watts, ("", "warn", "soft"), names, strict=True)
     ]
     return {"bar": parts_bar(parts, _("Power now")), "parts": parts, "whole": whole}
@@ -62,4 +62,4 @@ def _bars(rows: Sequence[Row], key: str) -> Mapping[str, Any]:
     return {row[key]: bar((row[_ENERGY] or 0.0) / most if most else None, "", str(row[key])) for row in rows}
 
 
-PAGE: Final = Page(path="/ui/clusters/{cluster}/energy", template="energy.html", read=read, parameters=OF_LISTS)
+PAGE: Final = WebPage(path="/ui/clusters/{cluster}/energy", template="energy.html", read=read, parameters=OF_LISTS)

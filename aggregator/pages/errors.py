@@ -7,7 +7,7 @@ from aiohttp import web
 
 from aggregator.api.keys import SETTINGS
 from aggregator.pages.language import Language, language_of
-from aggregator.pages.render import Reader, respond
+from aggregator.pages.render import Visit, respond
 from aggregator.pages.sign_in import form_of
 
 _NO_STORE: Final = "no-store"
@@ -17,20 +17,19 @@ def error_page(request: web.Request, status: int, text: str, headers: Mapping[st
     """Show an error; `text` is what the API would say."""
     if status == web.HTTPUnauthorized.status_code:
         return _sign_in(request, text, headers)
-    reader = Reader(request, language_of(request))
-    title, advice = _words(reader.language, status)
+    visit = Visit(request, language_of(request))
+    title, advice = _words(visit.language, status)
     context = {"status": status, "title": title, "text": text, "advice": advice}
-    response = respond(reader, "error.html", context, status)
+    response = respond(visit, "error.html", context, status)
     response.headers.update({**headers, "Cache-Control": _NO_STORE})
     return response
 
 
 def _sign_in(request: web.Request, text: str, headers: Mapping[str, str]) -> web.Response:
-    """Ask for an identity, in the place of the page; only a browser's own way to ask is worth a header."""
-    is_asked = request.app[SETTINGS].tokens is None
-    response = form_of(request, text if is_asked else "", request.rel_url.raw_path, 401)
-    if headers.get("WWW-Authenticate", "").startswith("Basic"):
-        response.headers.update(headers)
+    """Ask for an identity, in the place of the page; who has shown none is told by the form alone."""
+    is_wrong = "error=" in headers.get("WWW-Authenticate", "") or request.app[SETTINGS].tokens is None
+    response = form_of(request, text if is_wrong else "", request.rel_url.raw_path, 401)
+    response.headers.update(headers)
     return response
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from aggregator.api.series_representation import Drawn
 from aggregator.model.series import Line, Span
-from aggregator.pages.chart import Band, Level, Point, Times, Trace, line_chart
+from aggregator.pages.chart import Band, Plateau, Point, Times, Trace, line_chart
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
 
@@ -57,7 +57,7 @@ class Canvas:
         traces: Sequence[Trace],
         step: float,
         write: Callable[[float], str],
-        levels: Sequence[Level] = (),
+        levels: Sequence[Plateau] = (),
         band: Band | None = None,
         base: int = 10,
     ) -> Markup:

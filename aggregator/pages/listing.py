@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aggregator.api.lists import LISTS, read_page
 from aggregator.api.route import Parameter
-from aggregator.pages.render import Reader
+from aggregator.pages.render import Visit
 
 ROWS: Final = 50
 _SORT: Final = "sort"
@@ -19,7 +19,7 @@ OF_LISTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RowsAsked:
     """A page of a list, what of each filter is asked for, and all that a link to another page has to repeat."""
 
     rows: Sequence[Mapping[str, Any]]
@@ -46,22 +46,22 @@ class Listing:
 
 
 async def read_listing(
-    reader: Reader, path: str, fixed: Mapping[str, str], *, sort: str, filters: Sequence[str] = (),
+    visit: Visit, path: str, fixed: Mapping[str, str], *, sort: str, filters: Sequence[str] = (),
     is_first: bool = False,
-) -> Listing:  # fmt: skip
+) -> RowsAsked:  # fmt: skip
     """Read a page of the list of an API path, with fixed filters and those of the request.
 
     Of a list that is not the page's own always the first page is read, in its own order.
 
     Raises ApiError, FetchError.
     """
-    query = {} if is_first else reader.request.query
+    query = {} if is_first else visit.request.query
     chosen = {name: query[name] for name in filters if query.get(name)}
     order = query.get(_SORT, sort)
     asked = {**fixed, **chosen, _SORT: order, "limit": str(ROWS)}
     if _CURSOR in query:
         asked[_CURSOR] = query[_CURSOR]
-    page, warnings = await read_page(reader.request, reader.request.app[LISTS][path], asked.items())
+    page, warnings = await read_page(visit.request, visit.request.app[LISTS][path], asked.items())
     shown = {name: query.get(name, "") for name in filters}
     kept = {name: value for name, value in query.items() if name not in (_SORT, _CURSOR)}
-    return Listing(page.rows.to_dicts(), page.total, page.cursor, order, shown, kept, warnings)
+    return RowsAsked(page.rows.to_dicts(), page.total, page.cursor, order, shown, kept, warnings)

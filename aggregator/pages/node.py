@@ -16,8 +16,8 @@ from aggregator.pages.figure import Canvas, Figure, base_of, canvas_of, spread, 
 from aggregator.pages.language import Language
 from aggregator.pages.nodes import look_of
 from aggregator.pages.numbers import Numbers, plain
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 from aggregator.sources.base import FetchError
 
 _REFRESH_SECONDS: Final = 60
@@ -29,9 +29,9 @@ _MOST_EVENTS: Final = 50
 _NAMED: Final = ("kind", "gpu", "minutes", "mountpoint", "device")
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read what is known of a node."""
-    request, _ = reader.request, reader.language
+    request, _ = visit.request, visit.language
     node, warnings = await read_node(request)
     scene, _sees_all = node_scene(request)
     drawn, events = await asyncio.gather(
@@ -110,6 +110,6 @@ def _lanes(title: str, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-PAGE: Final = Page(
+PAGE: Final = WebPage(
     path="/ui/clusters/{cluster}/nodes/{node}", template="node.html", read=read, parameters=(_START, _END)
 )

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from aggregator.api.lists import LISTS, read_page
 from aggregator.api.node_lists import NODES_PATH
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 
 _REFRESH_SECONDS: Final = 60
 _PAGE: Final = "1000"
@@ -19,14 +19,14 @@ _TROUBLE: Final = ("down", "drained", "fail", "failing", "error", "unknown", "no
 _LOOKS: Final = {"draining": "drained", "maint": "drained", "reserved": "idle", "completing": "allocated"}
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read the nodes with their states."""
-    each = reader.request.app[LISTS][NODES_PATH]
+    each = visit.request.app[LISTS][NODES_PATH]
     rows: list[dict[str, Any]] = []
     asked = {"fields": _FIELDS, "sort": "node", "limit": _PAGE}
     warnings: list[str] = []
     for _n in range(_MOST_PAGES):
-        page, warnings = await read_page(reader.request, each, asked.items())
+        page, warnings = await read_page(visit.request, each, asked.items())
         rows += page.rows.to_dicts()
         if not page.cursor:
             break
@@ -53,4 +53,4 @@ def look_of(state: str | None) -> str:
     return _LOOKS.get(known, known if known in ("allocated", "mixed", "idle", "drained") else "other")
 
 
-PAGE: Final = Page(path="/ui/clusters/{cluster}/nodes", template="nodes.html", read=read)
+PAGE: Final = WebPage(path="/ui/clusters/{cluster}/nodes", template="nodes.html", read=read)

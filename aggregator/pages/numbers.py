@@ -136,11 +136,8 @@ class Numbers:
         """Write a few names, and how many more there are."""
         known = list(names)
         more = len(known) - most
-        shown = ", ".join(known[:most])
-        _ = self.language
-        return (
-            _.ngettext("%(names)s and %(n)s more", "%(names)s and %(n)s more", more, names=shown) if more > 0 else shown
-        )
+        shown, _ = ", ".join(known[:most]), self.language
+        return _("%(names)s and %(n)s more", names=shown, n=more) if more > 0 else shown
 
     def _scaled(self, value: Any, base: float, units: Sequence[str]) -> str:
         if _is_unknown(value):

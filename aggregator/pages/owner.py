@@ -23,7 +23,7 @@ from aggregator.pages.chart import Times, Trace, bar, line_chart
 from aggregator.pages.figure import Canvas, Figure, added, canvas_of, step_of
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
-from aggregator.pages.render import Reader
+from aggregator.pages.render import Visit
 from aggregator.sources.base import FetchError
 
 Row = Mapping[str, Any]
@@ -42,20 +42,20 @@ _KEYS: Final = {"user": "user", "account": "group"}
 
 
 async def read_of(
-    reader: Reader, of: Of, name: str, scene: Callable[[], Scene], usage: Awaitable[tuple[Row, list[str]]]
+    visit: Visit, of: Of, name: str, scene: Callable[[], Scene], usage: Awaitable[tuple[Row, list[str]]]
 ) -> Mapping[str, Any]:
     """Read the parts of a page that may each be missing."""
     now = {"state": "running", "fields": _FIELDS, "sort": "-wasted_gpus,-wasted_cpus", of: name, "limit": str(_JOBS)}
     waiting = {"state": "pending", "fields": _FIELDS, "sort": "submit_timestamp_seconds", of: name, "limit": str(_JOBS)}
     ended = {"start": "now-30d", "group_by": "state", "sort": "-jobs", of: name}
     told = {"group_by": "reason,severity", "sort": "-alerts", of: name, "min_last_notified_timestamp_seconds": "0"}
-    jobs = reader.request.app[LISTS][JOBS_PATH]
+    jobs = visit.request.app[LISTS][JOBS_PATH]
     running, pending, history, alerts, used, drawn = await asyncio.gather(
-        attempt(read_page(reader.request, jobs, now.items())),
-        attempt(read_page(reader.request, jobs, waiting.items())),
-        attempt(read_groups(reader.request, ended)),
-        attempt(read_page(reader.request, reader.request.app[LISTS][f"{LISTS_PATH}alerts"], told.items())),
-        attempt(usage), attempt(_draw(reader, scene)),
+        attempt(read_page(visit.request, jobs, now.items())),
+        attempt(read_page(visit.request, jobs, waiting.items())),
+        attempt(read_groups(visit.request, ended)),
+        attempt(read_page(visit.request, visit.request.app[LISTS][f"{LISTS_PATH}alerts"], told.items())),
+        attempt(usage), attempt(_draw(visit, scene)),
     )  # fmt: skip
     graphs = drawn.value or {}
     return {
@@ -65,15 +65,15 @@ async def read_of(
         "pending_total": pending.value[0].total if pending.value else None,
         "history": history.value[0] if history.value else [],
         "alerts": alerts.value[0].rows.to_dicts() if alerts.value else [],
-        "storage": _storage_of(reader, of, name),
-        "figures": [*_of_now(graphs, reader.language), *_of_days(used.value[0] if used.value else {}, reader.language)],
+        "storage": _storage_of(visit, of, name),
+        "figures": [*_of_now(graphs, visit.language), *_of_days(used.value[0] if used.value else {}, visit.language)],
         "failures": [each.failure for each in (running, pending, history, alerts, used, drawn) if each.failure],
         "missing": [*(history.value[1] if history.value else ()), *(used.value[1] if used.value else ())],
     }
 
 
-async def _draw(reader: Reader, scene: Callable[[], Scene]) -> Mapping[str, Drawn | FetchError]:
-    return await draw_scene(reader.request, scene(), GRAPHS, Parameters(reader.request, {}))
+async def _draw(visit: Visit, scene: Callable[[], Scene]) -> Mapping[str, Drawn | FetchError]:
+    return await draw_scene(visit.request, scene(), GRAPHS, Parameters(visit.request, {}))
 
 
 def _of_now(graphs: Mapping[str, Drawn | FetchError], language: Language) -> Iterator[Figure]:
@@ -130,18 +130,18 @@ def _of_days(usage: Row, _: Language) -> Iterator[Figure]:
         yield Figure(title=title, note=note, drawn=drawn)
 
 
-def _storage_of(reader: Reader, of: Of, name: str) -> list[Row]:
+def _storage_of(visit: Visit, of: Of, name: str) -> list[Row]:
     """List what a user, or the group of an account's name, has in each file system that can be told about."""
-    snapshot, found = reader.request.app[STORE].current, list[Row]()
-    each = reader.request.app[LISTS][_PATHS[of]]
-    rights = rights_of(identity_of(reader.request), reader.request.app[SETTINGS].rules)
+    snapshot, found = visit.request.app[STORE].current, list[Row]()
+    each = visit.request.app[LISTS][_PATHS[of]]
+    rights = rights_of(identity_of(visit.request), visit.request.app[SETTINGS].rules)
     for filesystem in filesystem_names(snapshot):
         try:
             view = find_filesystem(snapshot, filesystem)
         except ApiError:
             continue
         rows = each.things(view, rights, pl.col(_KEYS[of]) == name)
-        found += [{"filesystem": filesystem, "bar": quota_bar(row, reader.language), **row} for row in rows]
+        found += [{"filesystem": filesystem, "bar": quota_bar(row, visit.language), **row} for row in rows]
     return found
 
 

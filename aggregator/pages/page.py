@@ -9,15 +9,15 @@ from aiohttp import web
 from aggregator.api.areas import READ
 from aggregator.api.route import Handler, Parameter, Route
 from aggregator.pages.language import CHOICE, language_of
-from aggregator.pages.render import Reader, respond
+from aggregator.pages.render import Visit, respond
 
 # Gives what a template needs beside what every page has.
-Read = Callable[[Reader], Awaitable[Mapping[str, Any]]]
+Read = Callable[[Visit], Awaitable[Mapping[str, Any]]]
 _LANGUAGE = Parameter(name=CHOICE, help="The language, which the browser then remembers.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class WebPage:
     """A page: its path, who may ask for it, the parameters that it takes, what is read for it, and its template."""
 
     path: str
@@ -34,7 +34,7 @@ class Page:
 
     def _handler(self) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            reader = Reader(request, language_of(request))
-            return respond(reader, self.template, await self.read(reader))
+            visit = Visit(request, language_of(request))
+            return respond(visit, self.template, await self.read(visit))
 
         return answer

@@ -23,7 +23,7 @@ _COMPRESS_IN_THREAD_ABOVE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class Visit:
     """Who reads a page: the request, and the language that it is answered in."""
 
     request: web.Request
@@ -54,17 +54,17 @@ class Reader:
         return self.root + "/".join(["ui", *(quote(part, safe="") for part in parts)])
 
 
-def respond(reader: Reader, template: str, context: Mapping[str, Any], status: int = 200) -> web.Response:
+def respond(visit: Visit, template: str, context: Mapping[str, Any], status: int = 200) -> web.Response:
     """Answer with a page."""
-    text = environment(reader.language.code).get_template(template).render({**_of_all(reader), **context})
+    text = environment(visit.language.code).get_template(template).render({**_of_all(visit), **context})
     response = web.Response(
         text=text, status=status, content_type="text/html", zlib_executor_size=_COMPRESS_IN_THREAD_ABOVE_BYTES
     )
-    response.headers.update(headers_of(reader.request))
-    response.headers["Content-Language"] = reader.language.code
+    response.headers.update(headers_of(visit.request))
+    response.headers["Content-Language"] = visit.language.code
     response.headers["Vary"] = "Accept-Encoding, Accept-Language, Authorization, Cookie"
-    if reader.request.query.get(CHOICE) in LANGUAGES:
-        response.set_cookie(CHOICE, reader.language.code, max_age=_YEAR, path="/", httponly=True, samesite="Lax")
+    if visit.request.query.get(CHOICE) in LANGUAGES:
+        response.set_cookie(CHOICE, visit.language.code, max_age=_YEAR, path="/", httponly=True, samesite="Lax")
     response.enable_compression()
     return response
 
@@ -110,25 +110,25 @@ def said(language: Language, text: str | None) -> Markup:
     return Markup('<span lang="en">{}</span>').format(text)
 
 
-def _of_all(reader: Reader) -> Mapping[str, Any]:
+def _of_all(visit: Visit) -> Mapping[str, Any]:
     """Give what every template has: where it is, who reads it, and what there is to go to."""
-    snapshot = reader.request.app[STORE].current
-    cluster = reader.request.match_info.get("cluster")
+    snapshot = visit.request.app[STORE].current
+    cluster = visit.request.match_info.get("cluster")
     return {
-        "lang": reader.language.code,
+        "lang": visit.language.code,
         "languages": LANGUAGES,
-        "root": reader.root,
-        "link": reader.link,
-        "address_of": lambda name: reader.root + address_of(name),
-        "reader": reader.identity,
-        "is_staff": reader.is_staff,
+        "root": visit.root,
+        "link": visit.link,
+        "address_of": lambda name: visit.root + address_of(name),
+        "identity": visit.identity,
+        "is_staff": visit.is_staff,
         "clusters": sorted(snapshot.clusters),
         "cluster": cluster if cluster in snapshot.clusters else next(iter(sorted(snapshot.clusters)), None),
         "has_storage": bool(snapshot.filesystems),
         "has_cloud": bool(snapshot.clouds),
-        "version": reader.request.app[SETTINGS].version,
-        "can_sign_in": reader.request.app[SETTINGS].tokens is not None,
-        "has_session": COOKIE in reader.request.cookies and reader.identity.kind == "token",
+        "version": visit.request.app[SETTINGS].version,
+        "can_sign_in": visit.request.app[SETTINGS].tokens is not None,
+        "has_session": COOKIE in visit.request.cookies and visit.identity.kind == "token",
         "refresh": None,
         "charted": False,
     }

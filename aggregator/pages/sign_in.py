@@ -14,7 +14,7 @@ from aggregator.api.keys import CLOCK, SETTINGS
 from aggregator.api.route import Parameter, Route
 from aggregator.api.session import COOKIE, SECONDS, begin
 from aggregator.pages.language import CHOICE, language_of
-from aggregator.pages.render import Reader, respond
+from aggregator.pages.render import Visit, respond
 
 PATH: Final = "/ui/sign-in"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -52,9 +52,9 @@ async def post_end(request: web.Request) -> web.StreamResponse:
 
 def form_of(request: web.Request, failure: str, to: str, status: int = 200) -> web.Response:
     """Show the form, and why the last try failed; afterwards the reader is led to a path of this service."""
-    reader = Reader(request, language_of(request))
-    title = reader.language("Please sign in")
-    response = respond(reader, _TEMPLATE, {"title": title, "text": failure, "to": to}, status)
+    visit = Visit(request, language_of(request))
+    title = visit.language("Please sign in")
+    response = respond(visit, _TEMPLATE, {"title": title, "text": failure, "to": to}, status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -69,7 +69,7 @@ async def _fields(request: web.Request) -> dict[str, str]:
 
 def _led_to(request: web.Request, to: str, cookie: str) -> web.Response:
     # Relative, and so always a path of this service, whatever the form says.
-    root = Reader(request, language_of(request)).root
+    root = Visit(request, language_of(request)).root
     place = root + "".join(filter(str.isprintable, to)).lstrip("/\\")
     response = web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
     is_secure = request.secure or request.app[SETTINGS].external_url.startswith("https://")

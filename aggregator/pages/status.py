@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from aggregator.api.areas import STAFF
 from aggregator.api.status import read_status
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 
 _REFRESH_SECONDS: Final = 15
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read what the API says of the sources; those that fail first."""
-    status, warnings = await read_status(reader.request)
+    status, warnings = await read_status(visit.request)
     failing = [each for each in status["sources"] if not each["up"] or each["stale"] or each["failed_inputs"]]
     return {
         "status": status,
@@ -24,4 +24,4 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     }
 
 
-PAGE: Final = Page(path="/ui/status", template="status.html", read=read, area=STAFF)
+PAGE: Final = WebPage(path="/ui/status", template="status.html", read=read, area=STAFF)

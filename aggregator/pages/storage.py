@@ -9,57 +9,57 @@ from aggregator.api.storage import read_filesystem, read_filesystems
 from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
 from aggregator.pages.chart import bar, parts_bar
 from aggregator.pages.language import Language
-from aggregator.pages.listing import OF_LISTS, Listing, read_listing
+from aggregator.pages.listing import OF_LISTS, RowsAsked, read_listing
 from aggregator.pages.numbers import Numbers
 from aggregator.pages.owner import quota_bar
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 
 Row = Mapping[str, Any]
 _NEARLY: Final = 0.9
 _LOOKS: Final = ("", "b", "soft", "warn", "good", "bad")
 
 
-async def read_all(reader: Reader) -> Mapping[str, Any]:
+async def read_all(visit: Visit) -> Mapping[str, Any]:
     """Read the sums of every file system."""
-    data, warnings = read_filesystems(reader.request)
+    data, warnings = read_filesystems(visit.request)
     return {"filesystems": data["filesystems"], "warnings": warnings}
 
 
-async def read_one(reader: Reader) -> Mapping[str, Any]:
+async def read_one(visit: Visit) -> Mapping[str, Any]:
     """Read one file system with the groups and users that may be seen, the fullest first."""
-    filesystem, warnings = read_filesystem(reader.request)
-    groups = await read_listing(reader, GROUPS_PATH, {}, sort="-quota_used_ratio_bytes,-disk_used_bytes")
-    users = await _users(reader, {})
+    filesystem, warnings = read_filesystem(visit.request)
+    groups = await read_listing(visit, GROUPS_PATH, {}, sort="-quota_used_ratio_bytes,-disk_used_bytes")
+    users = await _users(visit, {})
     return {
         "filesystem": filesystem,
         "groups": groups,
         "users": users,
-        "bars": {row["group"]: quota_bar(row, reader.language) for row in groups.rows},
-        "user_bars": _bars_of(users, reader.language),
+        "bars": {row["group"]: quota_bar(row, visit.language) for row in groups.rows},
+        "user_bars": _bars_of(users, visit.language),
         "has_user_quotas": any(row["quota_bytes"] is not None for row in (users.rows if users else ())),
         "full": sum((row["quota_used_ratio_bytes"] or 0) >= _NEARLY for row in groups.rows),
         "warnings": warnings,
     }
 
 
-async def _users(reader: Reader, fixed: Mapping[str, str]) -> Listing | None:
+async def _users(visit: Visit, fixed: Mapping[str, str]) -> RowsAsked | None:
     """Read the users of a file system, of the whole or of a group; None where they are not known."""
     try:
-        return await read_listing(reader, SPACES_PATH, fixed, sort="-disk_used_bytes", is_first=True)
+        return await read_listing(visit, SPACES_PATH, fixed, sort="-disk_used_bytes", is_first=True)
     except ApiError:
         return None
 
 
-def _bars_of(users: Listing | None, language: Language) -> Mapping[tuple[str, str], Any]:
+def _bars_of(users: RowsAsked | None, language: Language) -> Mapping[tuple[str, str], Any]:
     rows = users.rows if users else ()
     return {(row["user"], row["group"]): quota_bar(row, language) for row in rows}
 
 
-async def read_one_group(reader: Reader) -> Mapping[str, Any]:
+async def read_one_group(visit: Visit) -> Mapping[str, Any]:
     """Read a group of a file system, and what each of its users has."""
-    group, warnings = await read_group(reader.request)
-    users = await _users(reader, {"group": group["group"]})
+    group, warnings = await read_group(visit.request)
+    users = await _users(visit, {"group": group["group"]})
     whole = group["disk_used_bytes"] or 0
     shares = {
         row["user"]: bar((row["disk_used_bytes"] or 0) / whole if whole else None, "", row["user"] or "")
@@ -67,10 +67,10 @@ async def read_one_group(reader: Reader) -> Mapping[str, Any]:
     }
     return {
         "group": group,
-        "filesystem": reader.request.match_info["filesystem"],
-        "quota": quota_bar(group, reader.language),
-        "hsm": _hsm(group, reader.language),
-        "profile": _profile(group, reader.language),
+        "filesystem": visit.request.match_info["filesystem"],
+        "quota": quota_bar(group, visit.language),
+        "hsm": _hsm(group, visit.language),
+        "profile": _profile(group, visit.language),
         "users": users,
         "shares": shares,
         "is_full": (group["quota_used_ratio_bytes"] or 0) >= _NEARLY,
@@ -106,8 +106,8 @@ def _profile(group: Row, _: Language) -> Sequence[Row]:
     return found
 
 
-ALL: Final = Page(path="/ui/storage", template="storage.html", read=read_all)
-ONE: Final = Page(path="/ui/storage/{filesystem}", template="filesystem.html", read=read_one, parameters=OF_LISTS)
-GROUP: Final = Page(
+ALL: Final = WebPage(path="/ui/storage", template="storage.html", read=read_all)
+ONE: Final = WebPage(path="/ui/storage/{filesystem}", template="filesystem.html", read=read_one, parameters=OF_LISTS)
+GROUP: Final = WebPage(
     path="/ui/storage/{filesystem}/groups/{group}", template="group.html", read=read_one_group, parameters=OF_LISTS
 )

@@ -8,20 +8,20 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.series import user_scene
 from aggregator.api.usage import read_user_usage
 from aggregator.pages.owner import limits_of, read_of
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 from aggregator.pages.sums import sums_of
 
 _REFRESH_SECONDS: Final = 60
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read the sums of a user under each account, and the rest of the page."""
-    request, name = reader.request, reader.request.match_info["user"]
+    request, name = visit.request, visit.request.match_info["user"]
     data, warnings = await read_user(request)
     usage = read_user_usage(request, Parameters(request, {"resolution": "day"}))
-    more = await read_of(reader, "user", name, lambda: user_scene(request), usage)
-    accounts = [{**row, "shown_limits": limits_of(row["limits"], reader.language)} for row in data["accounts"]]
+    more = await read_of(visit, "user", name, lambda: user_scene(request), usage)
+    accounts = [{**row, "shown_limits": limits_of(row["limits"], visit.language)} for row in data["accounts"]]
     return {
         **more,
         "name": name,
@@ -33,4 +33,4 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     }
 
 
-PAGE: Final = Page(path="/ui/clusters/{cluster}/users/{user}", template="user.html", read=read)
+PAGE: Final = WebPage(path="/ui/clusters/{cluster}/users/{user}", template="user.html", read=read)

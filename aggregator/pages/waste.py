@@ -10,8 +10,8 @@ from aggregator.api.lookup import find_seen_cluster
 from aggregator.api.route import Parameter
 from aggregator.model.waste import SEVERITIES
 from aggregator.pages.listing import OF_LISTS, read_listing
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 from aggregator.parts.waste.rules import Compiled
 
 _FILTERS: Final = ("reason", "severity", "user", "account", "partition")
@@ -22,16 +22,16 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read the sums of the cluster, and the ranking of those that may be seen."""
-    view, rights = find_seen_cluster(reader.request)
-    cluster, warnings = read_cluster(reader.request, view.cluster)
-    by = "job" if reader.request.query.get(_BY) == "job" or not rights.everything else "user"
+    view, rights = find_seen_cluster(visit.request)
+    cluster, warnings = read_cluster(visit.request, view.cluster)
+    by = "job" if visit.request.query.get(_BY) == "job" or not rights.everything else "user"
     fixed = {"state": "running"}
-    if not reader.request.query.get("severity") and not reader.request.query.get("reason"):
+    if not visit.request.query.get("severity") and not visit.request.query.get("reason"):
         fixed["severity"] = ",".join(SEVERITIES)
     fixed |= {"fields": ",".join(_FIELDS)} if by == "job" else {"group_by": "user,account"}
-    listing = await read_listing(reader, JOBS_PATH, fixed, sort="-wasted_gpus,-wasted_cpus", filters=_FILTERS)
+    listing = await read_listing(visit, JOBS_PATH, fixed, sort="-wasted_gpus,-wasted_cpus", filters=_FILTERS)
     rules = view.context.get(Compiled)
     asked = {**fixed, **_given(listing.query), "sort": listing.sort, "format": "csv"}
     return {
@@ -41,7 +41,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
         "listing": listing,
         "reasons": sorted(rules.names) if rules else [],
         "severities": SEVERITIES,
-        "csv": reader.root + JOBS_PATH[1:].format(cluster=quote(view.cluster)) + f"?{urlencode(asked)}",
+        "csv": visit.root + JOBS_PATH[1:].format(cluster=quote(view.cluster)) + f"?{urlencode(asked)}",
         "warnings": warnings,
     }
 
@@ -50,7 +50,7 @@ def _given(query: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in query.items() if value}
 
 
-PAGE: Final = Page(
+PAGE: Final = WebPage(
     path="/ui/clusters/{cluster}/waste", template="waste.html", read=read,
     parameters=(
         *OF_LISTS, Parameter(name=_BY, help="A row for each user, or for each job.", choices=("user", "job")),

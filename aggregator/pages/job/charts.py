@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aggregator.api.series_representation import Drawn
 from aggregator.model.series import Line
-from aggregator.pages.chart import Lane, Level, Trace, lane_chart
+from aggregator.pages.chart import Lane, Plateau, Trace, lane_chart
 from aggregator.pages.figure import Canvas, Figure, added, base_of, canvas_of, spread, step_of, writer
 from aggregator.pages.language import Language
 from aggregator.sources.base import FetchError
@@ -81,7 +81,7 @@ def _cpu(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
             )
         )
     title = _("CPU")
-    drawing = canvas.lines(title, note, traces, step_of(drawn), canvas.numbers.number, [Level(held)], band)
+    drawing = canvas.lines(title, note, traces, step_of(drawn), canvas.numbers.number, [Plateau(held)], band)
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
@@ -91,7 +91,7 @@ def _memory(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     traces, band = spread(resident, _node)
     limits = [value for line in drawn.lines if line.labels.get("kind") == "limit" for _, value in line.points]
     peaks = [value for line in drawn.lines if line.labels.get("kind") == "max" for _, value in line.points]
-    levels = [*([Level(max(limits))] if limits else []), *([Level(max(peaks), "peak")] if peaks else [])]
+    levels = [*([Plateau(max(limits))] if limits else []), *([Plateau(max(peaks), "peak")] if peaks else [])]
     note = _("resident, without page cache; dotted: peak; dashed: limit")
     if len(resident) > 1:
         note = _("resident on each node, without page cache; dotted: highest peak; dashed: limit")
@@ -157,11 +157,11 @@ def _lustre(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title="Lustre", note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _power(drawn: Drawn, utilisation: Drawn | FetchError | None, canvas: Canvas) -> Figure:
+def _power(drawn: Drawn, utilised: Drawn | FetchError | None, canvas: Canvas) -> Figure:
     """Draw the power of the GPUs, and in it that of what was not utilised."""
     _ = canvas.language
     total = added(drawn.lines, lambda line: "all")["all"]
-    used = {_device(line): dict(line.points) for line in utilisation.lines} if isinstance(utilisation, Drawn) else {}
+    used = {_device(line): dict(line.points) for line in utilised.lines} if isinstance(utilised, Drawn) else {}
     idle = [
         Line(line.labels, tuple((at, watts * (1 - min(1.0, busy))) for at, watts in line.points
                                 if (busy := used.get(_device(line), {}).get(at)) is not None))

@@ -11,7 +11,7 @@ from aggregator.api.route import Parameter
 from aggregator.api.script import read_script, script_json
 from aggregator.api.series import draw_job
 from aggregator.model.waste import SEVERITIES
-from aggregator.pages.attempt import Attempt, attempt
+from aggregator.pages.attempt import Tried, attempt
 from aggregator.pages.chart import Mark, dot_chart
 from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
@@ -22,8 +22,8 @@ from aggregator.pages.job.like import read_like
 from aggregator.pages.job.verdict import verdict_of
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
-from aggregator.pages.page import Page
-from aggregator.pages.render import Reader
+from aggregator.pages.page import WebPage
+from aggregator.pages.render import Visit
 
 Row = Mapping[str, Any]
 _REFRESH_SECONDS: Final = 30
@@ -32,9 +32,9 @@ _START: Final = Parameter(name="start", help="Begin of the charts.", kind="time"
 _END: Final = Parameter(name="end", help="End of the charts.", kind="time")
 
 
-async def read(reader: Reader) -> Mapping[str, Any]:
+async def read(visit: Visit) -> Mapping[str, Any]:
     """Read all that is known of the newest run, and of the others their names."""
-    request, _ = reader.request, reader.language
+    request, _ = visit.request, visit.language
     data, failed, warnings = await read_job(request)
     *others, run = data["runs"]
     is_zoomed = bool(request.query.keys() & {"start", "end"})
@@ -44,7 +44,7 @@ async def read(reader: Reader) -> Mapping[str, Any]:
         attempt(read_script(request)), attempt(read_explanation(request)), attempt(read_like(request, run)),
     )  # fmt: skip
     drawn, more = graphs.value or ({}, [])
-    busy = busy_gpus(drawn if not is_zoomed else await _whole(reader))
+    busy = busy_gpus(drawn if not is_zoomed else await _whole(visit))
     text = script_json(script.value[0], script.value[2]) if script.value else None
     figures = figures_of(run, drawn, _)
     return {
@@ -71,9 +71,9 @@ async def read(reader: Reader) -> Mapping[str, Any]:
     }
 
 
-async def _whole(reader: Reader) -> Graphs:
+async def _whole(visit: Visit) -> Graphs:
     """Draw what GPUs were used over the whole run, when a part of it is shown."""
-    whole = await attempt(draw_job(reader.request, ("gpu_utilization",), Parameters(reader.request, {})))
+    whole = await attempt(draw_job(visit.request, ("gpu_utilization",), Parameters(visit.request, {})))
     return whole.value[0] if whole.value else {}
 
 
@@ -81,7 +81,7 @@ def _text(script: Row | None) -> str:
     return script["script"] if script and script["encoding"] == "utf-8" else ""
 
 
-def _of_like(run: Row, like: Attempt[Sequence[Row]], _: Language) -> list[Figure]:
+def _of_like(run: Row, like: Tried[Sequence[Row]], _: Language) -> list[Figure]:
     """Draw the like runs as dots: of GPUs where the run has some, else of CPUs."""
     field = "gpu_efficiency_ratio" if run["granted_gpus"] else "cpu_efficiency_ratio"
     known = [each for each in like.value or () if each[field] is not None]
@@ -101,6 +101,6 @@ def _of_like(run: Row, like: Attempt[Sequence[Row]], _: Language) -> list[Figure
     return [Figure(title=title, note=note, drawn=drawn)]
 
 
-PAGE: Final = Page(
+PAGE: Final = WebPage(
     path="/ui/clusters/{cluster}/jobs/{job_id}", template="job.html", read=read, parameters=(_START, _END)
 )

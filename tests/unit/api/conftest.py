@@ -14,6 +14,7 @@ from aggregator.api.lists import ListRoute
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
 from aggregator.config import State
+from aggregator.pages.routes import add_pages
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
@@ -64,13 +65,15 @@ class Service:
         scripts = ScriptQueries(queries, {"narval": self.reader}, self.state.scripts)
         history = HistoryQueries({"narval": self.history})
         around = AroundQueries(queries, {"narval": self.around})
-        return create_app(
+        app = create_app(
             self.store, queries, history, around, scripts, self.state.scripts, self.state.alerts,
             make_settings(**settings), self.page, lambda: self.now, users=users,
             usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
             series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
             replicas=self.replicas, lists=self.lists, count_alerts=self.count_alerts,
         )  # fmt: skip
+        add_pages(app)
+        return app
 
     def count_alerts(self, outcome: str, count: int) -> None:
         self.counted[outcome] += count
