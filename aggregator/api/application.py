@@ -88,14 +88,17 @@ def create_app(
 def setup_routes(app: web.Application, lists: Iterable[ListRoute[Any]] = ()) -> None:
     """Add every URL of the service."""
     app[LISTS] = {each.path: each for each in lists}
-    app[AREAS_OF_PATHS] = {
-        **{route.path: route.area for route in ROUTES},
-        **{path: each.area for path, each in app[LISTS].items()},
-    }
-    for route in ROUTES:
+    app[AREAS_OF_PATHS] = {path: each.area for path, each in app[LISTS].items()}
+    add_routes(app, ROUTES)
+    app.add_routes([web.get(path, handler_of(each)) for path, each in app[LISTS].items()])
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    """Add routes to an application that has the API's."""
+    for route in routes:
+        app[AREAS_OF_PATHS][route.path] = route.area
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
         add(route.path, _handler(route))
-    app.add_routes([web.get(path, handler_of(each)) for path, each in app[LISTS].items()])
 
 
 def _handler(route: Route) -> Handler:

@@ -16,6 +16,7 @@ from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lists import LISTS
 from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import RECORDED, join_kept
+from aggregator.api.representation import Json
 from aggregator.api.selection import means
 from aggregator.api.visibility import Rights, rights_of
 from aggregator.engine.few import find
@@ -28,6 +29,14 @@ from aggregator.model.view import ClusterView
 
 async def get_explanation(request: web.Request) -> web.Response:
     """Answer with what makes every number of the newest run that the id means and that may be seen."""
+    return success(request, *await read_explanation(request))
+
+
+async def read_explanation(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered, and what is missing of it.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     snapshot = request.app[STORE].current
@@ -41,7 +50,7 @@ async def get_explanation(request: web.Request) -> web.Response:
     judgement = RECORDED if recorded else None
     found = Explained(view, listed, conform(listed.table, job), judgement, now)
     data = await executors.run(executors.ANSWERS, found.json)
-    return success(request, data, [*warnings, *source_warnings(snapshot, view.cluster)])
+    return data, [*warnings, *source_warnings(snapshot, view.cluster)]
 
 
 async def _newest(

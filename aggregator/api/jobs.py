@@ -59,6 +59,17 @@ class JobShown(TypedDict):
 @of_snapshot
 async def get_job(request: web.Request) -> web.Response:
     """Answer with every run that the id means, the oldest first, and what is around the newest of them."""
+    data, failed, warnings = await read_job(request)
+    response = success(request, data, [*failed, *warnings])
+    response[ONCE] = bool(failed)
+    return response
+
+
+async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]]:
+    """Read what is answered of the job in the path, what could not be read just now, and the snapshot's warnings.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
@@ -82,9 +93,7 @@ async def get_job(request: web.Request) -> web.Response:
     rows = await executors.run(executors.ANSWERS, _rows, listed, view, jobs, kept, live)
     data = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
     failed = [*warnings, *more_warnings, *around_warnings]
-    response = success(request, {"job_id": text, "runs": data}, [*failed, *view.warnings])
-    response[ONCE] = bool(failed)
-    return response
+    return {"job_id": text, "runs": data}, failed, view.warnings
 
 
 def _in_snapshot(view: ClusterView, asked: JobId, rights: Rights) -> tuple[pl.DataFrame, Sequence[Run]]:

@@ -104,7 +104,8 @@ class ApiSettings:
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
     stalled names the loops that hang.
-    hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
+    hosts are the names of the service. frame_ancestors may show its pages in a frame. bounds are what clients may ask.
+    is_local says that only this machine can ask.
     """
 
     external_url: str
@@ -122,6 +123,7 @@ class ApiSettings:
     was_ready: bool = False
     stalled: Callable[[], Sequence[str]] = tuple
     hosts: frozenset[str] = frozenset()
+    frame_ancestors: tuple[str, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     is_local: bool = True
 

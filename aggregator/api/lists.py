@@ -155,6 +155,22 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     return answer
 
 
+async def read_page(
+    request: web.Request, each: ListRoute[V], asked: Iterable[tuple[str, str]]
+) -> tuple[ListPage, list[str]]:
+    """Read a page of a list by other parameters than the request's own, and say what is missing.
+
+    Raises ApiError, FetchError.
+    """
+    view, rights = each.find(request)
+    with mistakes_told():
+        query = read_query(each.of(rights), asked)
+    view, rights, warnings = await each.completed(request, view, rights, query)
+    page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
+    audit(request, page.owners)
+    return page, warnings
+
+
 async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, list[str], ListQuery]:
     """Give the view that a request asks about, what the identity sees of it, what is missing, and what is asked."""
     view, rights = each.find(request)
@@ -162,14 +178,15 @@ async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, l
     return *await each.completed(request, view, rights, query), query
 
 
-def asked_of(request: web.Request, listed: Listed) -> ListQuery:
-    """Read what a request asks of a list.
+def asked_of(request: web.Request, listed: Listed, query: Mapping[str, str] | None = None) -> ListQuery:
+    """Read what a request asks of a list, or what is asked in its place.
 
     Raises BadData.
     """
     others = {FORMAT, *listed.words}
     with mistakes_told():
-        return read_query(listed, ((name, value) for name, value in request.query.items() if name not in others))
+        pairs = (request.query if query is None else query).items()
+        return read_query(listed, ((name, value) for name, value in pairs if name not in others))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from aggregator.app.doors import KEEP_ALIVE_SECONDS, Doors
 from aggregator.app.errors import StartError
 from aggregator.app.service import Service
 from aggregator.config import ListenAddress
+from aggregator.pages.routes import add_pages
 
 _log = logging.getLogger(__name__)
 # Requests under way get this long when the service ends; SIGTERM must end it within 5 s.
@@ -87,6 +88,7 @@ def _runner(
         counts=Counts(request=metrics.observe_request, refused=doors.refuse, alerts=metrics.count_alerts),
         api_at_once=lambda: doors.places() // 2,
     )
+    add_pages(app)
     app.middlewares.insert(0, doors.track)
     return web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False, handler_cancellation=True,

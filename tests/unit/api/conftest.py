@@ -15,6 +15,7 @@ from aggregator.api.lists import ListRoute
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
 from aggregator.config import State
+from aggregator.pages.routes import add_pages
 from aggregator.queries.readers import Queries, Readers, ReplicaNotes
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
@@ -65,10 +66,12 @@ class Service:
         sources = AnswerSources(
             store=self.store, page=self.page, queries=queries, scripts=self.state.scripts, alerts=self.state.alerts
         )
-        return create_app(
+        app = create_app(
             sources, make_settings(**settings), lists=self.lists, users=users, counts=Counts(alerts=self.count_alerts),
             clock=lambda: self.now,
         )  # fmt: skip
+        add_pages(app)
+        return app
 
     def count_alerts(self, outcome: str, count: int) -> None:
         self.counted[outcome] += count
