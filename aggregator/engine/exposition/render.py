@@ -1,6 +1,6 @@
-"""Write the families of a frame, each to one compressed member, by expressions over whole columns.
+"""Write the families of a frame, compressed in pieces, by expressions over whole columns.
 
-Members are gzip streams: concatenated, they are one valid gzip body.
+Pieces are gzip streams: concatenated, they are one valid gzip body.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _FRAGMENT = "fragment"
 # Before a column's name: in how many rows it is shown, whether one of its values is infinite, its text as a label.
 _COUNT, _INFINITE, _LABEL = "#", "~", "="
 # What is written is held whole until it is compressed: of so many rows, and in one pass about so many lines.
-_ROWS, _CELLS = 16_384, 50_000
+_ROWS, _CELLS = 16_384, 20_000
 # The value of all labels that say what a row is, in the sum of those that are folded.
 OTHER = "_other"
 _ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
@@ -29,12 +29,12 @@ _SPECIAL = [character.encode() for character in _ESCAPED]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The samples of one family, compressed, without HELP and TYPE.
+    """The samples of one family without HELP and TYPE, in pieces that are compressed.
 
     series counts them, and folded those that have no series of their own.
     """
 
-    content: bytes
+    pieces: Sequence[bytes]
     series: int
     folded: int = 0
 
@@ -113,6 +113,8 @@ class Writer:
 
     def _rest(self, of: str, sample: Sample, rest: Rest) -> _Lines:
         """Write the sums of a column's rows that have no series of their own."""
+        if rest.others.is_empty():
+            return _Lines(b"", 0, rest.folded)
         column = _column(VALUE, replace(sample, constant=False, where=""))
         labels = self._scoped(of) + _pairs(dict.fromkeys(self._table.labels, OTHER))
         rows = _with_texts(rest.others, list(sample.label_columns.values()))
@@ -120,7 +122,7 @@ class Writer:
         return replace(lines.get(VALUE, _Lines(b"", 0)), folded=rest.folded)
 
     def _scoped(self, of: str) -> str:
-        return _pairs({self._scope: of}).removeprefix(",")
+        return f'{self._scope}="{of.translate(_TRANSLATED)}"'
 
 
 def _write(columns: Mapping[str, _Column], rows: pl.DataFrame) -> Iterator[tuple[str, _Lines]]:
@@ -131,7 +133,7 @@ def _write(columns: Mapping[str, _Column], rows: pl.DataFrame) -> Iterator[tuple
     """
     looks = rows.select(look for column in columns.values() for look in column.looks).row(0, named=True)
     shown = [name for name in columns if looks[_COUNT + name]]
-    at_once = max(1, _CELLS // max(1, rows.height))
+    at_once = max(1, _CELLS // rows.height)
     for first in range(0, len(shown), at_once):
         names = shown[first : first + at_once]
         texts = rows.select(columns[name].text for name in names).row(0, named=True)
@@ -149,7 +151,7 @@ def _member(family: Family, pieces: Sequence[_Lines]) -> Member:
     """Put the lines of a family's columns together."""
     series = len(family.edges) + 3 if family.edges else 1
     count, folded = sum(each.count for each in pieces), sum(each.folded for each in pieces)
-    return Member(b"".join(each.content for each in pieces), series * count, series * folded)
+    return Member([each.content for each in pieces if each.count], series * count, series * folded)
 
 
 def _column(name: str, sample: Sample) -> _Column:
