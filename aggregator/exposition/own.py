@@ -17,8 +17,8 @@ class OwnFamilies(Generic[T]):
     """Some of the service's own families.
 
     `look` gives what they show, and `collect` makes them of it. What `look` gives is compared with the last: equal is
-    shown alike. Both are called in the event loop: a thread would hold it up for as long, and be waited for by a scrape
-    for as long as others compute.
+    shown alike. Both are called in the event loop: in a thread they would hold it up for as long, and a scrape would
+    wait for the threads that compute.
     """
 
     def __init__(self, look: Callable[[], T], collect: Callable[[T], Iterable[Metric]]) -> None:

@@ -19,8 +19,8 @@ SERVICE_GROUP = "service"
 _OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
 _GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 _END = compress(b"# EOF\n")
-# After each write the event loop waits for its turn among the threads that compute, so there must be few.
-_WRITE_BYTES = 512 * 1024
+# After each write the event loop waits for its turn among the threads that compute.
+_WRITE_BYTES = 256 * 1024
 _DECOMPRESS_BYTES = 64 * 1024
 
 

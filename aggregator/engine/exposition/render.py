@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
-import polars.selectors as cs
 from isal import igzip
 
 from aggregator.engine.column import Family, Listing, Sample, Table
@@ -109,7 +108,7 @@ class Writer:
         shown = rows.filter(rows[self._table.where]) if self._table.where else rows
         if not shown.is_empty():
             labels = pl.concat_str(pl.lit(self._scoped(of)), *self._of_rows, ignore_nulls=True)
-            yield from _write(self._columns, _with_texts(shown, self._labels).with_columns(labels.alias(_FRAGMENT)))
+            yield from _write(self._columns, _with_labels(shown, self._labels).with_columns(labels.alias(_FRAGMENT)))
 
     def _rest(self, of: str, sample: Sample, rest: Rest) -> _Lines:
         """Write the sums of a column's rows that have no series of their own."""
@@ -117,7 +116,7 @@ class Writer:
             return _Lines(b"", 0, rest.folded)
         column = _column(VALUE, replace(sample, constant=False, where=""))
         labels = self._scoped(of) + _pairs(dict.fromkeys(self._table.labels, OTHER))
-        rows = _with_texts(rest.others, list(sample.label_columns.values()))
+        rows = _with_labels(rest.others, list(sample.label_columns.values()))
         lines = dict(_write({VALUE: column}, rows.with_columns(pl.lit(labels).alias(_FRAGMENT))))
         return replace(lines.get(VALUE, _Lines(b"", 0)), folded=rest.folded)
 
@@ -191,14 +190,18 @@ def _values(column: str, sample: Sample) -> Iterator[tuple[str, str, pl.Expr | N
     yield "_count", "", counts.last()
 
 
-def _with_texts(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def _with_labels(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Add the texts of columns as values of labels: escaped, and null where there is no label."""
-    texts = rows.select(pl.col(columns).cast(pl.String).name.prefix(_LABEL))
+    texts = [name for name in columns if not rows.schema[name].is_integer()]
     # Most columns have nothing to escape, and one look into all of their text is cheaper than one into each.
-    looks = rows.select((cs.by_name(columns) - cs.integer()).cast(pl.String).str.join("").cast(pl.Binary))
-    special = [_LABEL + each.name for each in looks if any(character in each.item() for character in _SPECIAL)]
-    texts = texts.with_columns(pl.col(special).str.replace_many(_ESCAPED))
-    return rows.with_columns(texts.select(pl.when(pl.all() != "").then(pl.all())))
+    joined = rows.select(pl.col(texts).cast(pl.String).str.join("").cast(pl.Binary))
+    special = {each.name for each in joined if any(character in each.item() for character in _SPECIAL)}
+    return rows.with_columns(_label(name, name in texts, name in special).alias(_LABEL + name) for name in columns)
+
+
+def _label(column: str, is_text: bool, is_special: bool) -> pl.Expr:
+    value = pl.col(column).cast(pl.String)
+    return pl.when(value != "").then(value.str.replace_many(_ESCAPED) if is_special else value) if is_text else value
 
 
 def _pieces(labels: Mapping[str, str]) -> Sequence[pl.Expr]:
