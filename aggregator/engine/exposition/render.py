@@ -18,7 +18,7 @@ _FRAGMENT = "fragment"
 # Before a column's name: in how many rows it is shown, whether one of its values is infinite, its text as a label.
 _COUNT, _INFINITE, _LABEL = "#", "~", "="
 # What is written is held whole until it is compressed: of so many rows, and in one pass about so many lines.
-_ROWS, _CELLS = 16_384, 20_000
+_ROWS, _CELLS = 8_192, 20_000
 # The value of all labels that say what a row is, in the sum of those that are folded.
 OTHER = "_other"
 _ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
