@@ -1,7 +1,7 @@
 """Follow the job table: which runs are open, which have ended lately; a row is read whole only when it has changed."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeVar
 
 from aggregator.executors import REFRESH, run
