@@ -14,7 +14,7 @@ from aggregator.api.tokens.scope import KNOWN
 from aggregator.app.errors import MISTAKES
 from aggregator.build import version_text
 from aggregator.client.commands import add_commands, joined
-from aggregator.cpus import limit_polars
+from aggregator.footprint import limit_footprint
 
 if TYPE_CHECKING:
     from aggregator.app.check_report import Report
@@ -237,7 +237,7 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(flags: argparse.Namespace) -> int:
-    limit_polars()
+    limit_footprint()
     import asyncio
 
     from aggregator.app.serve import serve
@@ -365,7 +365,7 @@ def _revoke_token(flags: argparse.Namespace) -> int:
 
 
 def _demo(flags: argparse.Namespace) -> int:
-    limit_polars()
+    limit_footprint()
     import asyncio
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory

@@ -13,6 +13,7 @@ from aggregator.engine.exposition import Limits
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
 from aggregator.exposition import Budget, Page, ServiceMetrics
+from aggregator.footprint import give_back
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
@@ -119,6 +120,7 @@ class Outlets:
             # No await between the two: page and API show the same snapshot.
             self.store.publish_cluster(view, timing.stale_after)
             self.page.publish(("cluster", name), members)
+            await executors.run(executors.REFRESH, give_back)
 
         return publish
 
