@@ -17,15 +17,18 @@ def frame_of(table: Table, columns: Mapping[str, Sequence[Any] | pl.Series]) -> 
     return conform(table, frame)
 
 
-def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """Give a frame the columns of its table, in their order and of their types; one that is missing is null."""
+def conform(table: Table, frame: pl.DataFrame, new: Collection[str] | None = None) -> pl.DataFrame:
+    """Give a frame the columns of its table, in their order and of their types; one that is missing is null.
+
+    new are those that may have NaN, None for all: the others have been here before.
+    """
     found = frame.schema  # made anew whenever it is asked for
     changed = [
         _of_type(name, dtype, found.get(name)).alias(name)
         for name, dtype in table.schema.items()
-        if found.get(name) != dtype or dtype.is_float()
+        if found.get(name) != dtype or (dtype.is_float() and (new is None or name in new))
     ]
-    return frame.with_columns(changed).select(*table.schema)
+    return (frame.with_columns(changed) if changed else frame)[list(table.schema)]
 
 
 def _of_type(name: str, dtype: pl.DataType, found: pl.DataType | None) -> pl.Expr:
