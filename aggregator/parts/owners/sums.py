@@ -60,9 +60,11 @@ def sum_jobs(jobs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     counted = jobs.select(*_USER, *_NEEDED).filter(_COUNTS).with_columns(runs=HOLDS)
     running = [pl.when("runs").then(value).alias(name) for name, value in _OF_RUNNING.items()]
     amounts = counted.select(*_USER, "runs", *running, power_watts=_POWER)
-    users = amounts.group_by(_USER).agg(
-        pl.col(_AMOUNTS).sum(), pl.col(_AMOUNTS).count().name.prefix(_KNOWN), pl.col("runs").any()
-    ).sort(_USER)  # floats add up to the same in the same order only
+    users = (
+        amounts.group_by(_USER)
+        .agg(pl.col(_AMOUNTS).sum(), pl.col(_AMOUNTS).count().name.prefix(_KNOWN), pl.col("runs").any())
+        .sort(_USER)
+    )  # floats add up to the same in the same order only
     accounts = users.group_by(_ACCOUNT).agg(pl.exclude("user", "runs").sum(), pl.col("runs").any())
     return _sums(users, _USER), _sums(accounts.sort(_ACCOUNT), _ACCOUNT)
 
