@@ -15,7 +15,8 @@ from aggregator.parts.jobs.declare import OF_RUN
 # A user who has not run anything for this long is not on the page any more; the state keeps the totals.
 QUIET_SECONDS: Final = 30 * 86_400.0
 _OF_USER: Final = ("user", "account")
-_AMOUNTS: Final = tuple(f"{component}_cost" for component in COST_COMPONENTS)
+_COMPONENTS: Final = sorted(COST_COMPONENTS)
+_AMOUNTS: Final = tuple(f"{component}_cost" for component in _COMPONENTS)
 
 
 def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
@@ -24,7 +25,7 @@ def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
     if view is None:
         return {}
     jobs, nodes = add_energy(frames["jobs"], view), _nodes(view)
-    costs = _long(view.totals.run_costs, ["run_id"])
+    costs = _long(view.totals.run_costs.sort("currency"), ["run_id"])
     job_costs = jobs.select(OF_RUN).join(costs, on="run_id", maintain_order="left_right")
     return {
         "jobs": jobs,
@@ -36,10 +37,10 @@ def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
 
 
 def _long(costs: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Put each amount that is known into a row: the keys, component, currency, amount."""
-    rows = costs.unpivot(_AMOUNTS, index=[*keys, "currency"], variable_name="component", value_name="amount")
-    known = rows.drop_nulls("amount").with_columns(pl.col("component").str.strip_suffix("_cost"))
-    return known.sort(*keys, "component", "currency")
+    """Put each amount that is known into a row: the keys, currency, component, amount; component by component."""
+    named = costs.rename(dict(zip(_AMOUNTS, _COMPONENTS, strict=True)))
+    rows = named.unpivot(_COMPONENTS, index=[*keys, "currency"], variable_name="component", value_name="amount")
+    return rows.drop_nulls("amount")
 
 
 def _users_and_accounts(ledger: LedgerTotals) -> Frames:
@@ -54,9 +55,9 @@ def _users_and_accounts(ledger: LedgerTotals) -> Frames:
     accounts = ledger.users.join(shown, on="account", how="semi").group_by("account")
     return {
         "user_energy": _energy(recent).sort("account", "user"),
-        "user_costs": _long(of_users, ["account", "user"]),
+        "user_costs": _long(of_users, ["account", "user"]).sort("account", "user", "component", "currency"),
         "account_energy": _energy(accounts.agg(pl.max("until"), *totals(["joules", "co2_grams"]))).sort("account"),
-        "account_costs": _long(of_accounts.agg(totals(_AMOUNTS)), ["account"]),
+        "account_costs": _long(of_accounts.agg(totals(_AMOUNTS)), ["account"]).sort("account", "component", "currency"),
     }
 
 
