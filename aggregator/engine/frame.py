@@ -74,3 +74,19 @@ def add_columns(frame: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]
     Raises polars.exceptions.ComputeError where the other frame has two rows of one key.
     """
     return frame.join(more, on=on, how="left", validate="m:1", nulls_equal=True, maintain_order="left")
+
+
+def side_by_side(frames: Mapping[str, pl.DataFrame], value: str) -> list[pl.DataFrame]:
+    """Name the column *value* of each frame as the frame; those that have all else in common become one.
+
+    Who asks several things of the same is often answered alike, and a look costs less than a join, or more rows.
+    """
+    found: list[pl.DataFrame] = []
+    for name, frame in frames.items():
+        keys = frame.drop(value)
+        number = next((each for each, other in enumerate(found) if keys.equals(other.select(keys.columns))), None)
+        if number is None:
+            found.append(frame.rename({value: name}))
+        else:
+            found[number] = found[number].with_columns(frame[value].alias(name))
+    return found

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.column import schema
-from aggregator.engine.frame import total
+from aggregator.engine.frame import side_by_side, total
 from aggregator.model.job_inputs import OF_NODES, Use
 from aggregator.parts.jobs.gpus import GPU_USE, gpu_use
 from aggregator.parts.jobs.time import HOLDS, IS_OPEN, elapsed
@@ -81,7 +81,7 @@ def _own_samples(placed: pl.DataFrame, use: Use) -> pl.DataFrame:
     known = placed.filter(pl.col("node").is_not_null())
     lost = placed.filter(pl.col("node").is_null()).drop("node")
     anywhere = lost.join(_all_nodes(lost["job_id"], use), on="job_id")
-    inputs = _side_by_side(use)
+    inputs = side_by_side(use.values, "value")
     own = pl.concat([_with_values(known, inputs), _with_values(anywhere, inputs)], how="diagonal")
     return own.filter(pl.col("sampled_at").fill_null(pl.col("start")) >= pl.col("start"))
 
@@ -91,19 +91,6 @@ def _all_nodes(job_ids: pl.Series, use: Use) -> pl.DataFrame:
     keys = pl.DataFrame(schema={"job_id": pl.Int64, "node": pl.String})
     shown = (values.select(keys.columns).filter(pl.col("job_id").is_in(job_ids)) for values in use.values.values())
     return pl.concat([keys, *shown]).unique()
-
-
-def _side_by_side(use: Use) -> list[pl.DataFrame]:
-    """Put inputs into columns; those of the same jobs and nodes into one frame, for joins cost more than a look."""
-    frames: list[pl.DataFrame] = []
-    for name, values in use.values.items():
-        keys = values.select("job_id", "node")
-        number = next((each for each, frame in enumerate(frames) if keys.equals(frame.select(keys.columns))), None)
-        if number is None:
-            frames.append(values.rename({"value": name}))
-        else:
-            frames[number] = frames[number].with_columns(values["value"].alias(name))
-    return frames
 
 
 def _with_values(placed: pl.DataFrame, inputs: Iterable[pl.DataFrame]) -> pl.DataFrame:
