@@ -25,6 +25,12 @@ _COMPARE: Final[Mapping[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _NORMAL: Final = FairShare()
+# Started, not ended, and not suspended.
+RUNNING: Final = (
+    (pl.col("state") == "running")
+    & pl.col("end_timestamp_seconds").is_null()
+    & pl.col("start_timestamp_seconds").is_not_null()
+)
 _Expressions = tuple[pl.Expr, ...]
 
 
@@ -124,7 +130,7 @@ class Compiled:
     """Rules, the better ones first, and the expressions of all of them by stage: each needs the columns before it.
 
     exemptions are all, also those of one rule; everywhere has the numbers of those that are about all rules. known has
-    the fields that the rules compare.
+    the fields that the rules compare, needed the columns of `jobs` of which all is made.
     """
 
     rules: tuple[CompiledRule, ...]
@@ -132,11 +138,16 @@ class Compiled:
     everywhere: tuple[int, ...]
     known: Mapping[str, Fact]
     stages: tuple[_Expressions, ...]
+    needed: frozenset[str]
 
     @property
     def names(self) -> frozenset[str]:
         """Give the names of the rules."""
         return frozenset(each.rule.name for each in self.rules)
+
+    def findings(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
+        """Give the findings of all rows of `jobs` (Waste); only those that run have any."""
+        return self.judge(jobs.select(self.needed).filter(RUNNING), blind=blind).findings
 
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
@@ -177,7 +188,9 @@ def compile_rules(
     steps = tuple(_steps(compiled))
     everywhere = tuple(number for number, each in enumerate(numbered) if each in general and not each.rules)
     in_order = tuple(rule for step in steps for rule in step)
-    return Compiled(in_order, numbered, everywhere, known, _stages(steps, numbered, known))
+    stages = _stages(steps, numbered, known)
+    needed = frozenset(name for column in (*stages[0], RUNNING) for name in column.meta.root_names()) - {BLIND}
+    return Compiled(in_order, numbered, everywhere, known, stages, needed | {*OF_RUN})
 
 
 def _steps(compiled: Mapping[str, CompiledRule]) -> Iterator[tuple[CompiledRule, ...]]:
@@ -195,8 +208,9 @@ def _stages(
 ) -> tuple[_Expressions, ...]:
     rules = [rule for step in steps for rule in step]
     inputs = (
-        pl.col("elapsed_seconds", "granted_gpus"),
-        _running().alias("running"),
+        pl.col("elapsed_seconds"),
+        pl.col("granted_gpus"),
+        RUNNING.alias("running"),
         *(exempts(each).alias(f"exempt_{number}") for number, each in enumerate(exemptions)),
         *(column for field, fact in known.items() for column in fact.columns(field)),
     )
@@ -213,12 +227,6 @@ def _conditions(rule: Rule) -> Iterator[Condition]:
     yield from rule.conditions
     for level in rule.levels:
         yield from level.conditions
-
-
-def _running() -> pl.Expr:
-    """Tell whether the run has started, has not ended, and is not suspended."""
-    start, end = pl.col("start_timestamp_seconds"), pl.col("end_timestamp_seconds")
-    return (pl.col("state") == "running") & end.is_null() & start.is_not_null()
 
 
 def _all(conditions: Iterable[pl.Expr]) -> pl.Expr:
