@@ -7,7 +7,7 @@ alone, and what is not known, or not observed well enough, makes no rule hold.
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from graphlib import TopologicalSorter
 from typing import Final
 
@@ -48,7 +48,7 @@ class Waste:
     reasons: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledRule:
     """A rule with its levels, the worst first, the numbers of exemptions that are about it, and the better rules.
 
@@ -103,6 +103,7 @@ class CompiledRule:
         )
         return pl.coalesce(worst_first).alias(self.column)
 
+    @cached_property
     def finding(self) -> _Expressions:
         """Give the columns WASTE of a finding: what decides it is the first condition of the level that holds."""
         severity, reason = pl.col(self.column), pl.lit(self.rule.name)
@@ -152,18 +153,19 @@ class Compiled:
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
         reasons = self.reasons(jobs, blind=blind)
-        judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
-        found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
-        findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
-        return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
+        columns = reasons.select(rule.column for rule in self.rules)
+        held = [pl.col(rule.column).is_not_null() for rule in self.rules]
+        judged = reasons.with_columns(jobs.select(OF_RUN)).filter(pl.any_horizontal(pl.lit(False), *held))
+        found = (judged.filter(here).select(rule.finding) for here, rule in zip(held, self.rules, strict=True))
+        return Waste(columns, pl.concat([empty(WASTE), *found]), reasons)
 
     def reasons(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
         """Give what each row of `jobs` is judged by (Waste)."""
         first, *others = self.stages
-        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
+        frame = jobs.with_columns(pl.lit(blind).alias(BLIND)).select(first)
         for stage in others:
             frame = frame.with_columns(stage)
-        return frame.collect()
+        return frame
 
 
 def compile_rules(
