@@ -6,9 +6,10 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.frame import Frames, add_columns, totals
+from aggregator.engine.once import once
 from aggregator.engine.part import Inputs
 from aggregator.model.energy import COMPONENTS, COST_COMPONENTS
-from aggregator.model.ledger import NODE_POWER, LedgerTotals, LedgerView
+from aggregator.model.ledger import NODE_POWER, LedgerTotals, LedgerView, Power
 from aggregator.parts.energy.runs import add_energy
 from aggregator.parts.jobs.declare import OF_RUN
 
@@ -24,15 +25,24 @@ def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
     view = inputs.get(LedgerView)
     if view is None:
         return {}
-    jobs, nodes = add_energy(frames["jobs"], view), _nodes(view)
+    jobs = add_energy(frames["jobs"], view)
     costs = _long(view.totals.run_costs.sort("currency"), ["run_id"])
     job_costs = jobs.select(OF_RUN).join(costs, on="run_id", maintain_order="left_right")
     return {
         "jobs": jobs,
         "job_costs": job_costs,
-        **_users_and_accounts(view.totals),
+        **_of_others(view.totals, view.power),
+    }
+
+
+@once
+def _of_others(ledger: LedgerTotals, power: Power | None) -> Frames:
+    """Give all that is no job's: it is the same until another window closes."""
+    nodes = _nodes(ledger, power)
+    return {
+        **_users_and_accounts(ledger),
         "node_energy": nodes.sort("node"),
-        "cluster_energy": _cluster(nodes, view.totals.window_end),
+        "cluster_energy": _cluster(nodes, ledger.window_end),
     }
 
 
@@ -65,10 +75,9 @@ def _energy(sums: pl.DataFrame) -> pl.DataFrame:
     return sums.rename({"until": "until_seconds", "joules": "energy_joules_total", "co2_grams": "co2_grams_total"})
 
 
-def _nodes(view: LedgerView) -> pl.DataFrame:
+def _nodes(ledger: LedgerTotals, power: Power | None) -> pl.DataFrame:
     """Give the joules of each node, and the watts of those that were measured in the last window."""
-    power = view.power.nodes if view.power else NODE_POWER.empty()
-    return add_columns(view.totals.nodes.drop("meter"), power, on="node")
+    return add_columns(ledger.nodes.drop("meter"), power.nodes if power else NODE_POWER.empty(), on="node")
 
 
 def _cluster(nodes: pl.DataFrame, window_end: float) -> pl.DataFrame:
