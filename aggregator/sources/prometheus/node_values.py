@@ -14,8 +14,8 @@ def values_of_nodes(
 ) -> pl.DataFrame:
     """Give an input's plausible values as NODE_VALUES."""
     rows = jobs_of(vector, nodes, rejected).with_columns(plausible(item, name, vector, rejected))
-    # Two label values that mean one node (a port changed) are one node: the larger has it all. What is of one row is left
-    # where it is: inputs that are answered in one order stay in one order, and are joined together.
+    # Two label values that mean one node (a port changed) are one node: the larger has it all. What has one row is left
+    # where it is, for inputs that are answered in one order are joined together.
     known, is_several = rows.drop_nulls(), pl.col("job_id").is_duplicated()
     several = known.filter(is_several).group_by("job_id", "node", maintain_order=True).agg(pl.col("value").max())
     return pl.concat([known.filter(~is_several).select(several.columns), several])
