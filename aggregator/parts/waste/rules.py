@@ -7,7 +7,7 @@ alone, and what is not known, or not observed well enough, makes no rule hold.
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from graphlib import TopologicalSorter
 from typing import Final
 
@@ -25,6 +25,12 @@ _COMPARE: Final[Mapping[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _NORMAL: Final = FairShare()
+# Started, not ended, and not suspended.
+RUNNING: Final = (
+    (pl.col("state") == "running")
+    & pl.col("end_timestamp_seconds").is_null()
+    & pl.col("start_timestamp_seconds").is_not_null()
+)
 _Expressions = tuple[pl.Expr, ...]
 
 
@@ -42,7 +48,7 @@ class Waste:
     reasons: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledRule:
     """A rule with its levels, the worst first, the numbers of exemptions that are about it, and the better rules.
 
@@ -97,6 +103,7 @@ class CompiledRule:
         )
         return pl.coalesce(worst_first).alias(self.column)
 
+    @cached_property
     def finding(self) -> _Expressions:
         """Give the columns WASTE of a finding: what decides it is the first condition of the level that holds."""
         severity, reason = pl.col(self.column), pl.lit(self.rule.name)
@@ -124,7 +131,7 @@ class Compiled:
     """Rules, the better ones first, and the expressions of all of them by stage: each needs the columns before it.
 
     exemptions are all, also those of one rule; everywhere has the numbers of those that are about all rules. known has
-    the fields that the rules compare.
+    the fields that the rules compare, needed the columns of `jobs` of which all is made.
     """
 
     rules: tuple[CompiledRule, ...]
@@ -132,26 +139,29 @@ class Compiled:
     everywhere: tuple[int, ...]
     known: Mapping[str, Fact]
     stages: tuple[_Expressions, ...]
+    needed: frozenset[str]
 
     @property
     def names(self) -> frozenset[str]:
         """Give the names of the rules."""
         return frozenset(each.rule.name for each in self.rules)
 
+    def findings(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
+        """Give the findings of all rows of `jobs` (Waste); only those that run have any."""
+        return self.judge(jobs.select(self.needed).filter(RUNNING), blind=blind).findings
+
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
-        first, *others = self.stages
-        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
-        for stage in others:
-            frame = frame.with_columns(stage)
-        reasons = frame.collect()
-        judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
-        found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
-        findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
-        return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
+        reasons = self.reasons(jobs, blind=blind)
+        columns = reasons.select(rule.column for rule in self.rules)
+        held = [pl.col(rule.column).is_not_null() for rule in self.rules]
+        judged = reasons.with_columns(jobs.select(OF_RUN)).filter(pl.any_horizontal(pl.lit(False), *held))
+        found = (judged.filter(here).select(rule.finding) for here, rule in zip(held, self.rules, strict=True))
+        return Waste(columns, pl.concat([empty(WASTE), *found]), reasons)
 
     def reasons(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
-        """Give what each of a few rows of `jobs` is judged by (Waste)."""
+        """Give what each row of `jobs` is judged by (Waste)."""
+        # One expression after the other: who asks for one job would wait for Polars' threads.
         first, *others = self.stages
         frame = jobs.with_columns_seq(pl.lit(blind).alias(BLIND)).select_seq(first)
         for stage in others:
@@ -181,7 +191,9 @@ def compile_rules(
     steps = tuple(_steps(compiled))
     everywhere = tuple(number for number, each in enumerate(numbered) if each in general and not each.rules)
     in_order = tuple(rule for step in steps for rule in step)
-    return Compiled(in_order, numbered, everywhere, known, _stages(steps, numbered, known))
+    stages = _stages(steps, numbered, known)
+    needed = frozenset(name for column in (*stages[0], RUNNING) for name in column.meta.root_names()) - {BLIND}
+    return Compiled(in_order, numbered, everywhere, known, stages, needed | {*OF_RUN})
 
 
 def _steps(compiled: Mapping[str, CompiledRule]) -> Iterator[tuple[CompiledRule, ...]]:
@@ -199,8 +211,9 @@ def _stages(
 ) -> tuple[_Expressions, ...]:
     rules = [rule for step in steps for rule in step]
     inputs = (
-        pl.col("elapsed_seconds", "granted_gpus"),
-        _running().alias("running"),
+        pl.col("elapsed_seconds"),
+        pl.col("granted_gpus"),
+        RUNNING.alias("running"),
         *(exempts(each).alias(f"exempt_{number}") for number, each in enumerate(exemptions)),
         *(column for field, fact in known.items() for column in fact.columns(field)),
     )
@@ -217,12 +230,6 @@ def _conditions(rule: Rule) -> Iterator[Condition]:
     yield from rule.conditions
     for level in rule.levels:
         yield from level.conditions
-
-
-def _running() -> pl.Expr:
-    """Tell whether the run has started, has not ended, and is not suspended."""
-    start, end = pl.col("start_timestamp_seconds"), pl.col("end_timestamp_seconds")
-    return (pl.col("state") == "running") & end.is_null() & start.is_not_null()
 
 
 def _all(conditions: Iterable[pl.Expr]) -> pl.Expr:
