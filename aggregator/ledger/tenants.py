@@ -53,6 +53,8 @@ def present_runs(runs: pl.DataFrame, gpus: pl.DataFrame, windows: Windows) -> pl
 def _kept_until(present: pl.DataFrame, windows: Windows) -> pl.Series:
     """Tell until when each run kept its CPUs: at most until the first window that begins when it is suspended."""
     suspended = present["is_suspended"].arg_true()
+    if suspended.is_empty():
+        return present["until"]
     since = present["suspended_since"][suspended].fill_null(windows.begin).clip(None, windows.end)
     begins = windows.frame()["window_begin"].extend_constant(windows.end, 1)
     away = begins[begins.search_sorted(since)]

@@ -41,7 +41,6 @@ def no_totals(window_end: float) -> LedgerTotals:
 
 def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
     """Add what the next windows add; runs that ended long ago are left out, nobody asks a snapshot for them."""
-    # Keys in order are found faster.
     all_runs = _added(RUN_TOTALS, totals.runs, gains.runs).sort("run_id")
     runs = all_runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
     costs = _added_costs(RUN_COSTS, totals.run_costs, gains.runs)
