@@ -17,8 +17,8 @@ PAGE = ROOT / "docs" / "rules.md"
 UNIT_TESTS = sorted((RULES / "tests").glob("*.test.yml"))
 SECTIONS = ("Meaning", "Impact", "Check", "Fix")
 WORDS = {
-    "absent", "and", "bool", "by", "changes", "count", "group_left", "ignoring", "increase", "max", "min", "on", "or",
-    "rate", "sum", "time", "topk", "unless", "without",
+    "absent", "and", "bool", "by", "changes", "count", "deriv", "group_left", "histogram_quantile", "ignoring",
+    "increase", "max", "min", "on", "or", "rate", "sum", "sum_over_time", "time", "topk", "unless", "without",
 }  # fmt: skip
 
 
@@ -27,8 +27,9 @@ def service_names() -> set[str]:
 
 
 def known() -> set[str]:
-    buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
-    return {*BY_NAME, *service_names(), *buckets, "up", *OWN_SERIES}
+    histograms = {family.name for family in (*service_families(), *BY_NAME.values()) if family.type == "histogram"}
+    parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "count", "sum")}
+    return {*BY_NAME, *service_names(), *parts, "up", *OWN_SERIES}
 
 
 # What rules/recording/hpc.yml records of each of the service's own families.
@@ -40,7 +41,7 @@ def names(expr: str) -> set[str]:
     expr = re.sub(r'"(?:[^"\\]|\\.)*"', "", expr)
     expr = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", expr)
     expr = re.sub(r"\b(by|without|on|ignoring|group_left)\s*\([^)]*\)", "", expr)
-    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
+    return set(re.findall(r"(?<![\w.])[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
 
 
 def severities(rule: dict[str, Any]) -> set[str]:
