@@ -13,4 +13,4 @@ def join_waste(frames: Frames, inputs: Inputs, at: float) -> Frames:
     if compiled is None:
         return {}
     judged = compiled.judge(frames["jobs"], blind=observation(inputs.get(Use)).is_blind)
-    return {"waste": judged.findings}
+    return {"waste": judged.findings, "waste_rules": compiled.words()}
