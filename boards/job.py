@@ -3,7 +3,7 @@
 from typing import Final
 
 from boards.frame import CLUSTER, Board, Choice, Row
-from boards.promql import now, total
+from boards.promql import now, total, with_words
 from boards.style import ACCENT, ALLOCATED, CAPACITY, WASTED, Column, Line, Rows, facts, graph, listed, single
 
 _OF: Final = ('cluster="$cluster"', 'slurmjobid="$job"')
@@ -25,6 +25,7 @@ _SHOWN: Final = (
     "array_job_id",
     "array_task_id",
     "het_job_id",
+    "het_job_offset",
     "gpu_type",
 )
 _ABOUT: Final = Row(
@@ -39,8 +40,8 @@ _ABOUT: Final = Row(
         facts(
             "What is wrong with it",
             "Rules of waste that hold now. None: no rule holds, or the job is not judged; its page says which.",
-            f"max by (reason, severity) ({now('job_waste', *_OF)})",
-            ("reason", "severity"),
+            with_words(f"max by (reason, severity) ({now('job_waste', *_OF)})", 'cluster="$cluster"'),
+            ("reason", "severity", "message", "fix"),
         ),
     ],
 )

@@ -38,6 +38,12 @@ def total(expression: str, *labels: str) -> str:
     return f"sum by ({', '.join(labels)}) ({expression})" if labels else f"sum({expression})"
 
 
+def with_words(findings: str, *matchers: str) -> str:
+    """Put what the rules of waste tell people beside findings, a series for each reason and severity."""
+    words = f"topk by (reason) (1, {now('waste_rule_info', *matchers)})"
+    return f"{findings} * on (reason) group_left (message, fix) {words}"
+
+
 def known_zero(amount: str, of: str) -> str:
     """Give an amount; 0 where it has no series while `of` has some."""
     return f"{amount} or 0 * {of}"

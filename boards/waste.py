@@ -4,7 +4,7 @@ from typing import Final
 
 from boards.frame import CLUSTERS, Board, Row
 from boards.promql import CLUSTERS as C
-from boards.promql import NAMED, hours, largest, now, total
+from boards.promql import NAMED, hours, largest, now, total, with_words
 from boards.style import WASTED, Column, Line, Rows, graph, listed, single
 
 _MUCH: Final = Row(
@@ -55,6 +55,14 @@ _WHY: Final = Row(
             Line("critical", total(now("user_waste_jobs", C, severity="critical")), WASTED),
             Line("warning", total(now("user_waste_jobs", C, severity="warning")), "orange"),
             stacked=True,
+        ),
+        listed(
+            "What the findings mean",
+            "The words of the rules, and how many running jobs they hold for.",
+            Rows(
+                ("reason", "severity", "message", "fix"),
+                [Column("Jobs", with_words(total(now("user_waste_jobs", C), "reason", "severity"), C))],
+            ),
         ),
     ],
 )

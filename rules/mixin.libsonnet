@@ -8,7 +8,8 @@ local groups(text) = std.parseYaml(text).groups;
   },
 
   prometheusAlerts+:: {
-    groups+: groups(importstr 'alerts/hpc-aggregator.yml') + groups(importstr 'alerts/hpc-jobs.yml'),
+    groups+: groups(importstr 'alerts/hpc-aggregator.yml') + groups(importstr 'alerts/hpc-days.yml')
+             + groups(importstr 'alerts/hpc-jobs.yml'),
   },
 
   // hpc.yml is what the alerts and the boards read. The others are of the exporters: import them where those are scraped.

@@ -76,9 +76,10 @@ def prometheus(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     first = int(demo.service.url.rpartition(":")[2])
     server = PrometheusServer(root, service_port=first, more_service_ports=[replica.port], rule_files=[OWN])
     server.start()
-    # The last that is recorded has the samples of both; rates need two of each.
+    # Rates need two scrapes; sums over the time shown look at whole seconds, after what is recorded last.
     wait_until(lambda: _scrapes(server) >= 2, 60, "two scrapes of both replicas")
-    wait_until(lambda: bool(server.query("hpc:user_waste_jobs:by_reason")), 60, "the recorded series")
+    recorded = "max(count_over_time(hpc:user_waste_jobs:by_reason[5m])) >= 3"
+    wait_until(lambda: bool(server.query(recorded)), 60, "the recorded series")
     yield server
     server.stop()
     replica.stop()
