@@ -95,7 +95,7 @@ def test_the_installed_command_writes_the_rules_of_its_version(built: Built, tmp
     files = [file for file in (tmp_path / "rules").rglob("*") if file.is_file()]
     written = {file.relative_to(tmp_path): file.read_text() for file in files}
     assert written == {name: (ROOT / name).read_text() for name in written}
-    assert Counter(name.suffix for name in written) == {".yml": 7, ".json": 9}
+    assert Counter(name.suffix for name in written) == {".yml": 8, ".json": 9}
 
 
 def test_the_installed_command_says_the_revision_that_it_was_built_of(built: Built, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ INTENDED: tuple[Intended, ...] = (
     ),
     *(Intended(f"{before}hpc_waste_rule_info", _WORDS) for before in ("# TYPE ", "")),
     Intended("hpc_aggregator_series", _WORDS, {"family": "hpc_waste_rule_info"}),
-    Intended("hpc_job_info", "components have their number in the job as a label", {"het_job_id": ".+"}, ("demo",)),
+    Intended("hpc_job_info", "components have their number in the job as a label", {"het_job_id": ".+"}),
     Intended("hpc_job_coverage_ratio", _REQUEUED, {"input": "power"}, ("demo",)),
     Intended("hpc_cluster_energy_joules_total", _REQUEUED, inputs=("demo",)),
     Intended("hpc_node_energy_joules_total", _REQUEUED, inputs=("demo",)),
