@@ -59,7 +59,7 @@ def build(of: Board) -> models.Dashboard:
             dashboard.DashboardLink("Boards").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
             .as_dropdown(True).include_vars(True).keep_time(True)
         )
-        .link(dashboard.DashboardLink("Pages").type(models.DashboardLinkType.LINK).url("${service}/ui/"))
+        .link(dashboard.DashboardLink("Pages").type(models.DashboardLinkType.LINK).url("${service}/"))
     )  # fmt: skip
     for choice in of.choices:
         made.with_variable(_variable(choice))

@@ -33,12 +33,14 @@ LINKS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("Page of the job", _page("clusters", "$cluster", "jobs", "$slurmjobid")),
         ("Board of the job", _board("job", cluster="cluster", user="user", job="slurmjobid")),
     ],
+    "group": [("Page of the group", _page("storage", "$filesystem", "groups", "$group"))],
     "node": [("Page of the node", _page("clusters", "$cluster", "nodes", "$node"))],
 }
 _NEEDED: Final = {
     "account": ("cluster",),
     "user": ("cluster",),
     "slurmjobid": ("cluster", "user"),
+    "group": ("filesystem",),
     "node": ("cluster",),
 }
 

@@ -10,12 +10,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator.api.areas import ALERTS, API, AREAS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF
+from aggregator.api.areas import ALERTS, API, AREAS, CLUSTERS, DOOR, HEALTH, INGEST, METRICS, READ, STAFF
 from aggregator.api.audit import audit_refusal
 from aggregator.api.errors import Forbidden, Unauthorized
 from aggregator.api.identity import ANONYMOUS, OPEN, Identity, identity_of, set_identity, token_identity
 from aggregator.api.keys import CLOCK, SETTINGS, STORE, ApiSettings
 from aggregator.api.route import AREAS_OF_PATHS
+from aggregator.api.session import resume, shown_by
 from aggregator.api.tokens.scope import ALERTS as ALERTS_SCOPE
 from aggregator.api.tokens.scope import METRICS as METRICS_SCOPE
 from aggregator.api.tokens.scope import READ_ALL, ingest, may_read
@@ -54,8 +55,17 @@ async def _identify(request: web.Request) -> Identity:
         # Who looks is the user that the proxy names, whatever the proxy's own token would let it see.
         identity = settings.proxy.identify(request) or identity
     if identity is ANONYMOUS and settings.certificates:
-        return settings.certificates.identify(request) or identity
-    return identity
+        identity = settings.certificates.identify(request) or identity
+    return await _of_session(request, settings) if identity is ANONYMOUS else identity
+
+
+async def _of_session(request: web.Request, settings: ApiSettings) -> Identity:
+    """Give the identity of the session whose cookie is shown; one that is over is as none."""
+    cookie = shown_by(request)
+    if cookie is None or settings.tokens is None:
+        return ANONYMOUS
+    entry = await resume(settings.tokens, cookie, request.app[CLOCK]())
+    return ANONYMOUS if entry is None else token_identity(entry)
 
 
 async def _of_token(request: web.Request, settings: ApiSettings) -> Identity:
@@ -77,6 +87,8 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
     Raises Unauthorized without an identity, Forbidden without the scope.
     """
     identity, area, settings = identity_of(request), area_of(request), request.app[SETTINGS]
+    if area == DOOR:
+        return await handler(request)
     if identity is ANONYMOUS:
         if _open_name(area) not in settings.open_areas:
             raise Unauthorized(_WANTED if _has_ways(settings) else _CLOSED)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+# Where those without an identity are let in: the pages' own files, and the form for signing in.
+DOOR: Final = "door"
 HEALTH: Final = "health"
 METRICS: Final = "metrics"
 CLUSTERS: Final = "clusters"

@@ -56,10 +56,18 @@ class CloudsShown(TypedDict):
 @of_snapshot
 async def list_clouds(request: web.Request) -> web.Response:
     """Answer with how fresh each cloud is and by which rule instances idle, to the staff with its totals."""
+    return success(request, *read_clouds(request))
+
+
+def read_clouds(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the clouds that are asked for, and what is missing.
+
+    Raises BadData.
+    """
     asked = Parameters(request)
     staff = rights_of(identity_of(request), request.app[SETTINGS].rules).everything
     clouds = [_cloud_json(view, staff=staff) for view in _views(request, asked)]
-    return success(request, {"clouds": clouds}, _warnings(request.app[STORE].current, asked))
+    return {"clouds": clouds}, _warnings(request.app[STORE].current, asked)
 
 
 @of_snapshot

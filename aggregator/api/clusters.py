@@ -73,9 +73,17 @@ async def list_clusters(request: web.Request) -> web.Response:
 
 async def get_cluster(request: web.Request) -> web.Response:
     """Answer with the totals and the freshness of one cluster."""
+    return success(request, *read_cluster(request, request.match_info["cluster"]))
+
+
+def read_cluster(request: web.Request, name: str) -> tuple[Json, list[str]]:
+    """Read what is answered of one cluster, and what is missing.
+
+    Raises ApiError.
+    """
     snapshot = request.app[STORE].current
-    view = find_cluster(snapshot, request.match_info["cluster"])
-    return success(request, _cluster_json(request, snapshot, view), _warnings(request, snapshot, view.cluster))
+    view = find_cluster(snapshot, name)
+    return _cluster_json(request, snapshot, view), _warnings(request, snapshot, view.cluster)
 
 
 def _warnings(request: web.Request, snapshot: Snapshot, cluster: str) -> list[str]:

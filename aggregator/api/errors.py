@@ -19,7 +19,7 @@ ApiError
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -32,6 +32,10 @@ from aggregator.sources.base import FetchError
 logger = logging.getLogger(__name__)
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+# Shows an error to people: of a request, its status, what is said, and headers.
+ErrorPage = Callable[[web.Request, int, str, Mapping[str, str]], web.Response]
+ERROR_PAGE = web.AppKey[ErrorPage]("error_page")
+_PAGES = "/ui/"
 _TEXT_PATHS = frozenset({"/", "/metrics"})
 _TYPES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type"}
 
@@ -189,6 +193,9 @@ def _answer(
     request: web.Request, status: int, error_type: str, text: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> web.Response:
     """Answer as the path's readers expect it: plain text where Prometheus and probes ask, else the envelope."""
+    show = request.app.get(ERROR_PAGE)
+    if show and (request.path.startswith(_PAGES) or request.path == "/"):
+        return show(request, status, text, headers)
     if request.path in _TEXT_PATHS or request.path.startswith("/-/"):
         return web.Response(status=status, text=f"{text}\n", headers={**headers, "Cache-Control": "no-store"})
     return failure(status, error_type, text, headers)

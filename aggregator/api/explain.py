@@ -16,8 +16,10 @@ from aggregator.api.keys import CLOCK, SETTINGS, STORE
 from aggregator.api.lists import LISTS
 from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import RECORDED, join_kept
+from aggregator.api.representation import Json
 from aggregator.api.selection import means
 from aggregator.api.visibility import Rights, rights_of
+from aggregator.engine.few import find
 from aggregator.engine.frame import conform
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import runs_of
@@ -27,6 +29,14 @@ from aggregator.model.view import ClusterView
 
 async def get_explanation(request: web.Request) -> web.Response:
     """Answer with what makes every number of the newest run that the id means and that may be seen."""
+    return success(request, *await read_explanation(request))
+
+
+async def read_explanation(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered, and what is missing of it.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     snapshot = request.app[STORE].current
@@ -40,14 +50,14 @@ async def get_explanation(request: web.Request) -> web.Response:
     judgement = RECORDED if recorded else None
     found = Explained(view, listed, conform(listed.table, job), judgement, now)
     data = await executors.run(executors.ANSWERS, found.json)
-    return success(request, data, [*warnings, *source_warnings(snapshot, view.cluster)])
+    return data, [*warnings, *source_warnings(snapshot, view.cluster)]
 
 
 async def _newest(
     request: web.Request, view: ClusterView, asked: JobId, rights: Rights
 ) -> tuple[pl.DataFrame, bool, list[str]]:
     """Give the row of the newest run, none where none may be seen, and whether it is not in the snapshot."""
-    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    live = find(view.frames["jobs"], means(asked) & rights.seen)
     recorded, warnings = await read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     known = frozenset(live["run_id"])
     others = {_age(run): run for run in recorded if rights.sees_run(run) and run.run_id not in known}

@@ -35,8 +35,16 @@ class SpaceShown(OfFilesystemShown):
 @of_snapshot
 async def get_group(request: web.Request) -> web.Response:
     """Answer with one group of a file system, without its users."""
+    return success(request, *await read_group(request))
+
+
+async def read_group(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the group in the path, and what is missing.
+
+    Raises ApiError.
+    """
     view, (row,), warnings = await _look(request, GROUPS_PATH, "group")
-    return success(request, {**head_json(view), **row}, warnings)
+    return {**head_json(view), **row}, warnings
 
 
 @of_snapshot

@@ -5,7 +5,7 @@ kept need all runs of the time: then as many are read as one request may examine
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypedDict
 
@@ -23,7 +23,7 @@ from aggregator.api.lists import asked_of, mistakes_told, send_csv, wants_csv
 from aggregator.api.lookup import find_seen_cluster, replica_warnings
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import RECORDED_LAYOUT, join_kept
-from aggregator.api.representation import times
+from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Rights
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
@@ -159,7 +159,6 @@ class _Asked:
     def frame(self, runs: pl.DataFrame, frames: Frames) -> pl.DataFrame:
         """Give the rows of runs in the list's order, with what belongs to each."""
         jobs = self.with_history(frames["jobs"], runs)
-        jobs = jobs if self.query.group else jobs.hstack(LISTED.lists(jobs, frames))
         return jobs.sort([name.removeprefix("-") for name in LISTED.order], descending=True, nulls_last=True)
 
     @property
@@ -191,6 +190,19 @@ async def list_ended_jobs(request: web.Request) -> web.StreamResponse:
     return await send_csv(request, asked.view.cluster, "jobs-history", *made, warnings)
 
 
+async def read_groups(request: web.Request, query: Mapping[str, str]) -> tuple[Sequence[Json], list[str]]:
+    """Read what the runs of a time come to, by a query of the list that has `group_by`, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
+    asked = await _read(request, query)
+    async with request.app[HISTORY].of_whole_times:
+        _, warnings, made = await _whole(request, asked, page_of)
+    assert isinstance(made, ListPage)
+    audit(request, made.owners)
+    return made.rows.to_dicts(), warnings
+
+
 async def _whole(
     request: web.Request, asked: _Asked, make: Callable[..., _Made]
 ) -> tuple[HistoryPage, list[str], _Made]:
@@ -216,7 +228,7 @@ async def _answer_page(request: web.Request, asked: _Asked) -> web.Response:
         warnings += _cut_warnings(page)
     warnings += replica_warnings(request, asked.view.cluster)
     frame = await executors.run(executors.ANSWERS, asked.frame, page.runs, frames)
-    rows = await executors.run(executors.ANSWERS, LISTED.show, frame, query.fields)
+    rows = await executors.run(executors.ANSWERS, LISTED.show, frame, frames, query.fields)
     cursor = write_cursor(query.sort, page.last) if page.last else ""
     shown = ListPage(rows, None, cursor, frozenset(page.runs["user"]))
     return _answer(request, asked, page, shown, warnings, truncated=page.cut)
@@ -240,16 +252,16 @@ def _answer(
     return success_rows(request, LISTED.name, shown, warnings, also)
 
 
-async def _read(request: web.Request) -> _Asked:
+async def _read(request: web.Request, asked: Mapping[str, str] | None = None) -> _Asked:
     """Read what is asked for, all of it before anything is looked at.
 
     Raises BadData, FetchError, and NotFound where the cluster has no history.
     """
     view, rights = find_seen_cluster(request)
-    query = asked_of(request, LISTED)
+    query = asked_of(request, LISTED, asked)
     with mistakes_told():
         find_rows(query, pl.DataFrame(schema=LISTED.table.schema), None, view, RECORDED_LAYOUT.empty())
-    window = read_window(Parameters(request), request.app[CLOCK]())
+    window = read_window(Parameters(request, asked), request.app[CLOCK]())
     if not request.app[HISTORY].offers(view.cluster):
         raise NotFound(f'cluster "{view.cluster}": finished runs are not kept')
     calendar = await _calendar(request, view.cluster)

@@ -118,6 +118,11 @@ def identity_of(request: web.Request) -> Identity:
     return request[_IDENTITY]
 
 
+def find_identity(request: web.Request) -> Identity | None:
+    """Give the identity of a request, None where it was refused before one was found."""
+    return request.get(_IDENTITY)
+
+
 def set_identity(request: web.Request, identity: Identity) -> None:
     """Remember who asks."""
     request[_IDENTITY] = identity

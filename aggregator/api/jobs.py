@@ -25,6 +25,7 @@ from aggregator.api.representation import FindingShown, Json, NotJudgedShown, wa
 from aggregator.api.selection import means
 from aggregator.api.unchanged import ONCE, of_snapshot
 from aggregator.api.visibility import Rights, rights_of
+from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.model.accounting import Run
@@ -58,6 +59,17 @@ class JobShown(TypedDict):
 @of_snapshot
 async def get_job(request: web.Request) -> web.Response:
     """Answer with every run that the id means, the oldest first, and what is around the newest of them."""
+    data, failed, warnings = await read_job(request)
+    response = success(request, data, [*failed, *warnings])
+    response[ONCE] = bool(failed)
+    return response
+
+
+async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]]:
+    """Read what is answered of the job in the path, what could not be read just now, and the snapshot's warnings.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
@@ -68,7 +80,9 @@ async def get_job(request: web.Request) -> web.Response:
     newer = frozenset(live["run_id"])
     others = runs_of([run for run in recorded if rights.sees_run(run) and run.run_id not in newer]).runs
     kept, more_warnings = await join_kept(request, view, others)
-    jobs = pl.concat([kept["jobs"], live], how="diagonal").sort("submit_timestamp_seconds", "run_id")
+    jobs = live if others.is_empty() else pl.concat([kept["jobs"], live], how="diagonal")
+    if jobs.height > 1:
+        jobs = jobs.sort("submit_timestamp_seconds", "run_id")
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
@@ -79,14 +93,12 @@ async def get_job(request: web.Request) -> web.Response:
     rows = await executors.run(executors.ANSWERS, _rows, listed, view, jobs, kept, live)
     data = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
     failed = [*warnings, *more_warnings, *around_warnings]
-    response = success(request, {"job_id": text, "runs": data}, [*failed, *view.warnings])
-    response[ONCE] = bool(failed)
-    return response
+    return {"job_id": text, "runs": data}, failed, view.warnings
 
 
 def _in_snapshot(view: ClusterView, asked: JobId, rights: Rights) -> tuple[pl.DataFrame, Sequence[Run]]:
     """Find the runs that are meant and seen among all of the snapshot."""
-    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    live = find(view.frames["jobs"], means(asked) & rights.seen)
     return live, tuple(view.runs.with_ids(live["run_id"]))
 
 

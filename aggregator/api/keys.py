@@ -18,6 +18,7 @@ from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.readers import Queries, ReplicaNotes
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
@@ -36,14 +37,6 @@ class MetricsPage(Protocol):
 
     async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
         """Answer with the families of these groups, or with all of them when groups is None."""
-        ...
-
-
-class ReplicaNotes(Protocol):
-    """What is known of a cluster's replica."""
-
-    def notes(self) -> Sequence[str]:
-        """Say what an answer must tell of where it was read."""
         ...
 
 
@@ -89,6 +82,17 @@ class AlertKeeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSources:
+    """What answers are made of: the snapshot and its page, what is read on demand, and what is kept."""
+
+    store: SnapshotStore
+    page: MetricsPage
+    queries: Queries
+    scripts: ScriptKeeper
+    alerts: AlertKeeper
+
+
 @dataclass(slots=True, kw_only=True)
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
@@ -100,7 +104,8 @@ class ApiSettings:
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
     stalled names the loops that hang.
-    hosts are the names of the service. bounds are what clients may ask. is_local says that only this machine can ask.
+    hosts are the names of the service. frame_ancestors may show its pages in a frame. bounds are what clients may ask.
+    is_local says that only this machine can ask.
     """
 
     external_url: str
@@ -118,6 +123,7 @@ class ApiSettings:
     was_ready: bool = False
     stalled: Callable[[], Sequence[str]] = tuple
     hosts: frozenset[str] = frozenset()
+    frame_ancestors: tuple[str, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     is_local: bool = True
 

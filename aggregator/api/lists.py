@@ -20,6 +20,7 @@ from aggregator.api.representation import Json
 from aggregator.api.route import Handler
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Rights
+from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.engine.query import WORDS, ListPage, ListQuery, QueryError, page_of, pieces_of, read_query
@@ -105,24 +106,14 @@ class ListRoute(Generic[V]):
         return view, rights, warnings
 
     @cached_property
-    def nested(self) -> OfView[V]:
-        """Give what makes the nested rows of a view: once for all that is asked of it."""
-        return OfView(lambda view: self.listed.lists(self.frame(view), view.frames))
-
-    @cached_property
     def of_others(self) -> Listed:
         """Give what is shown to others than the staff."""
         return replace(self.listed, hidden=self.listed.hidden | self.staff)
 
-    def rows(self, view: V) -> pl.DataFrame:
-        """Give all rows, with nested ones."""
-        frame = self.frame(view)
-        return frame.hstack(self.nested(view)) if self.listed.nested else frame
-
     def things(self, view: V, rights: Rights, chosen: pl.Expr) -> list[Json]:
         """Show a few rows, of those that may be seen, with all fields of the list."""
         seen = self.seen(rights, view)
-        frame = self.frame(view).filter(chosen if seen is None else chosen & seen)
+        frame = find(self.frame(view), chosen if seen is None else chosen & seen)
         return shown(self.of(rights), frame, view.frames)
 
     def of(self, rights: Rights) -> Listed:
@@ -138,14 +129,8 @@ LISTS: Final = web.AppKey[Mapping[str, ListRoute[Any]]]("lists")
 
 
 def shown(listed: Listed, frame: pl.DataFrame, frames: Frames) -> list[Json]:
-    """Show the few rows of a frame as their list does, with the nested rows of these alone."""
-    own = {
-        each.table.name: frames[each.table.name].join(
-            frame.select(each.on), on=each.on, how="semi", maintain_order="left"
-        )
-        for each in listed.nested
-    }
-    return listed.show(frame.hstack(listed.lists(frame, own)), listed.fields).to_dicts()
+    """Show the few rows of a frame as their list does."""
+    return listed.show(frame, frames, listed.fields).to_dicts()
 
 
 def handler_of(each: ListRoute[Any]) -> Handler:
@@ -170,6 +155,22 @@ def handler_of(each: ListRoute[Any]) -> Handler:
     return answer
 
 
+async def read_page(
+    request: web.Request, each: ListRoute[V], asked: Iterable[tuple[str, str]]
+) -> tuple[ListPage, list[str]]:
+    """Read a page of a list by other parameters than the request's own, and say what is missing.
+
+    Raises ApiError, FetchError.
+    """
+    view, rights = each.find(request)
+    with mistakes_told():
+        query = read_query(each.of(rights), asked)
+    view, rights, warnings = await each.completed(request, view, rights, query)
+    page = await executors.run(executors.ANSWERS, _page, each, query, view, rights)
+    audit(request, page.owners)
+    return page, warnings
+
+
 async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, list[str], ListQuery]:
     """Give the view that a request asks about, what the identity sees of it, what is missing, and what is asked."""
     view, rights = each.find(request)
@@ -177,14 +178,15 @@ async def _asked(request: web.Request, each: ListRoute[V]) -> tuple[V, Rights, l
     return *await each.completed(request, view, rights, query), query
 
 
-def asked_of(request: web.Request, listed: Listed) -> ListQuery:
-    """Read what a request asks of a list.
+def asked_of(request: web.Request, listed: Listed, query: Mapping[str, str] | None = None) -> ListQuery:
+    """Read what a request asks of a list, or what is asked in its place.
 
     Raises BadData.
     """
     others = {FORMAT, *listed.words}
     with mistakes_told():
-        return read_query(listed, ((name, value) for name, value in request.query.items() if name not in others))
+        pairs = (request.query if query is None else query).items()
+        return read_query(listed, ((name, value) for name, value in pairs if name not in others))
 
 
 @contextmanager
@@ -198,12 +200,12 @@ def mistakes_told() -> Iterator[None]:
 
 def _page(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> ListPage:
     with mistakes_told():
-        return page_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
+        return page_of(query, each.frame(view), each.seen(rights, view), view, view.frames)
 
 
 def _pieces(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> tuple[Iterator[bytes], frozenset[str]]:
     with mistakes_told():
-        return pieces_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
+        return pieces_of(query, each.frame(view), each.seen(rights, view), view, view.frames)
 
 
 def wants_csv(request: web.Request) -> bool:

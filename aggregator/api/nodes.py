@@ -22,7 +22,7 @@ from aggregator.api.node_representation import on_node_json
 from aggregator.api.parameters import Parameters, write_cursor
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import period_of
-from aggregator.api.series import answer_series
+from aggregator.api.series import Scene, answer_series
 from aggregator.api.visibility import Rights
 from aggregator.join.series import within
 from aggregator.model.accounting import Run
@@ -97,6 +97,14 @@ class NodeEventsShown(TypedDict):
 
 async def get_node(request: web.Request) -> web.Response:
     """Answer with one node and the jobs on it that may be seen."""
+    return success(request, *await read_node(request))
+
+
+async def read_node(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the node in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     each = request.app[LISTS][NODES_PATH]
     looked = _look(request)
     view, rights, warnings = await each.look(request)
@@ -105,7 +113,7 @@ async def get_node(request: web.Request) -> web.Response:
     seen = on_it.filter(looked.rights.seen)
     audit(request, seen["user"].unique())
     running = _runs_json(looked, seen, request.app[CLOCK]())
-    return success(request, {**node, "running": running, "hidden_jobs": on_it.height - seen.height}, warnings)
+    return {**node, "running": running, "hidden_jobs": on_it.height - seen.height}, warnings
 
 
 async def get_node_jobs(request: web.Request) -> web.Response:
@@ -134,6 +142,14 @@ async def get_node_jobs(request: web.Request) -> web.Response:
 
 async def get_node_events(request: web.Request) -> web.Response:
     """Answer with the times in which a node was not available, merged, and the reasons."""
+    return success(request, *await read_node_events(request))
+
+
+async def read_node_events(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the events of the node in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     asked = Parameters(request)
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _EVENTS_SECONDS)
@@ -144,7 +160,7 @@ async def get_node_events(request: web.Request) -> web.Response:
         "node": looked.name, **times("start", start), **times("end", end), "events": events_json(found),
         "complete": not found.cut,
     }  # fmt: skip
-    return success(request, data, [f"only the newest {MAX_EVENTS} records were read"] if found.cut else [])
+    return data, [f"only the newest {MAX_EVENTS} records were read"] if found.cut else []
 
 
 async def get_node_series(request: web.Request) -> web.Response:
@@ -153,6 +169,16 @@ async def get_node_series(request: web.Request) -> web.Response:
     Job ids are used anew: to others than the staff a line has points while the run that may be seen was there.
     """
     asked = Parameters(request)
+    scene, sees_all = node_scene(request)
+    warnings = [] if sees_all else [_HIDDEN]
+    return await answer_series(request, asked, scene.view, scene.kind, scene.subject, scene.show, warnings)
+
+
+def node_scene(request: web.Request) -> tuple[Scene, bool]:
+    """Give what is drawn of the nodes in the path, and whether lines of all jobs are.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     names = _named(view, request.match_info["node"])
     on_them = view.frames["node_runs"].filter(pl.col("node").is_in(names))["job_id"]
@@ -162,8 +188,7 @@ async def get_node_series(request: web.Request) -> web.Response:
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         return lines if rights.everything else _of_runs(lines, _runs_of_lines(view, lines, rights), now)
 
-    warnings = [] if rights.everything else [_HIDDEN]
-    return await answer_series(request, asked, view, "node", Subject(nodes=names), show, warnings)
+    return Scene(view, "node", Subject(nodes=names), show), rights.everything
 
 
 def _runs_of_lines(view: ClusterView, lines: Iterable[Line], rights: Rights) -> Runs:

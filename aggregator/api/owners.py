@@ -62,6 +62,14 @@ class AccountShown(StandingShown):
 @of_snapshot
 async def get_user(request: web.Request) -> web.Response:
     """Answer with one user under each account."""
+    return success(request, *await read_user(request))
+
+
+async def read_user(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the user in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     each = request.app[LISTS][USERS_PATH]
     view, rights, warnings = await each.look(request)
     name = request.match_info["user"]
@@ -71,12 +79,20 @@ async def get_user(request: web.Request) -> web.Response:
         raise NotFound(f'user "{name[:_SHOWN]}": not known on cluster "{view.cluster}"')
     audit(request, (name,))
     rows = [{**row, **_of_user(view.frames, row["account"], name, rights)} for row in found]
-    return success(request, {"user": name, "accounts": rows}, warnings)
+    return {"user": name, "accounts": rows}, warnings
 
 
 @of_snapshot
 async def get_account(request: web.Request) -> web.Response:
     """Answer with one account: its own sums, its children, and those of its users that may be seen."""
+    return success(request, *await read_account(request))
+
+
+async def read_account(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered of the account in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     each, of_users = (request.app[LISTS][path] for path in (ACCOUNTS_PATH, USERS_PATH))
     view, rights, warnings = await each.look(request)
     name = request.match_info["account"]
@@ -87,7 +103,7 @@ async def get_account(request: web.Request) -> web.Response:
     users = await executors.run(executors.ANSWERS, _rows, of_users, view, "user", rights, "account", name)
     more = _of_account(view.frames, name, rights)
     audit(request, {*(user["user"] for user in users), *more["coordinators"]})
-    return success(request, {**found[0], **more, "users": users}, warnings)
+    return {**found[0], **more, "users": users}, warnings
 
 
 def _rows(

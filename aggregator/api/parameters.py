@@ -3,12 +3,13 @@
 import base64
 import binascii
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
 import orjson
 from aiohttp import web
+from multidict import MultiDict
 
 from aggregator.api.errors import BadData
 from aggregator.api.keys import CLOCK
@@ -33,10 +34,10 @@ def check_names(query: Iterable[str], known: Sequence[str]) -> None:
 
 
 class Parameters:
-    """The query parameters of one request, all of them declared by its route."""
+    """The query parameters of one request, all of them declared by its route; or others, which it stands for."""
 
-    def __init__(self, request: web.Request) -> None:
-        self._query = request.query
+    def __init__(self, request: web.Request, query: Mapping[str, str] | None = None) -> None:
+        self._query = request.query if query is None else MultiDict(query)
         self._request = request
 
     def has(self, name: str) -> bool:

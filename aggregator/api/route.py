@@ -1,7 +1,7 @@
 """What a route declares: who may enter it, its parameters, and what it answers."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -56,4 +56,4 @@ class Route:
 
 
 # Who may enter which path.
-AREAS_OF_PATHS: Final = web.AppKey[Mapping[str, str]]("areas_of_paths")
+AREAS_OF_PATHS: Final = web.AppKey[dict[str, str]]("areas_of_paths")

@@ -27,7 +27,6 @@ from aggregator.api.history import LISTED, HistoryShown, list_ended_jobs
 from aggregator.api.jobs import JobShown, RunShown, get_job
 from aggregator.api.jobscript_batch import BatchPosted
 from aggregator.api.jobscripts import DeliveredShown, WrittenShown, post_scripts, put_script
-from aggregator.api.landing import get_landing
 from aggregator.api.metrics import get_metrics
 from aggregator.api.node_lists import NODES_PATH
 from aggregator.api.node_representation import NodeRunShown
@@ -44,14 +43,8 @@ from aggregator.api.owners import AccountShown, StandingShown, UserShown, get_ac
 from aggregator.api.reference import get_openapi, get_reference
 from aggregator.api.route import Handler, Parameter, Route
 from aggregator.api.script import ScriptShown, get_script
-from aggregator.api.series import (
-    GraphsShown,
-    MatrixShown,
-    get_account_series,
-    get_cluster_series,
-    get_job_series,
-    get_user_series,
-)
+from aggregator.api.series import get_account_series, get_cluster_series, get_job_series, get_user_series
+from aggregator.api.series_representation import GraphsShown, MatrixShown
 from aggregator.api.status import StatusShown, get_status
 from aggregator.api.storage import FilesystemsShown, get_filesystem, list_filesystems
 from aggregator.api.storage_lists import GROUPS_PATH
@@ -108,7 +101,6 @@ def _series(path: str, handler: Handler, *more: Parameter, area: str = READ) -> 
 
 
 ROUTES: Final = (
-    _get("/", get_landing, HEALTH, media="text/html"),
     _get("/-/healthy", get_healthy, HEALTH),
     _get("/-/ready", get_ready, HEALTH),
     Route(method="POST", path="/-/reload", handler=post_reload, area=STAFF),

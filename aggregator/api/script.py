@@ -43,7 +43,18 @@ class ScriptShown(TypedDict):
 
 async def get_script(request: web.Request) -> web.Response:
     """Answer with the script of a run, to the run's owner and the staff; to others there is no such job."""
-    submitted = Parameters(request).time("submitted")
+    script, told, run = await read_script(request, Parameters(request).time("submitted"))
+    if "text/plain" in request.headers.get("Accept", ""):
+        return _plain(script)
+    more = replica_warnings(request, run.cluster) if script.source == "slurmdbd" else ()
+    return success(request, script_json(script, run), [*told, *more])
+
+
+async def read_script(request: web.Request, submitted: float | None = None) -> tuple[FoundScript, Sequence[str], Run]:
+    """Read the script of the run that was submitted then, else of the newest, what to tell of it, and the run.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
@@ -57,12 +68,7 @@ async def get_script(request: web.Request) -> web.Response:
     if search.script is None:
         reasons = "; ".join((*search.warnings, *replica_warnings(request, view.cluster)))
         raise TryAgain(reasons) if search.failed else NotFound(f"job {text}: no script is known: {reasons}")
-    if "text/plain" in request.headers.get("Accept", ""):
-        return _plain(search.script)
-    warnings = list(search.warnings)
-    if search.script.source == "slurmdbd":
-        warnings += replica_warnings(request, view.cluster)
-    return success(request, _script_json(search.script, run), warnings)
+    return search.script, search.warnings, run
 
 
 def _choose(runs: Sequence[Run], submitted: float | None) -> Run | None:
@@ -78,7 +84,8 @@ def _plain(script: FoundScript) -> web.Response:
     return web.Response(body=script.content, content_type="text/plain", charset=charset, headers=headers)
 
 
-def _script_json(script: FoundScript, run: Run) -> Json:
+def script_json(script: FoundScript, run: Run) -> Json:
+    """Show a script, as text where it is text."""
     text = _text(script.content)
     return {
         "job_id": run.job_id,

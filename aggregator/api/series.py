@@ -1,13 +1,13 @@
 """GET …/series of jobs, users, accounts, nodes and clusters: lines over time, as a Prometheus matrix."""
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, Literal, Protocol, TypedDict
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
@@ -17,8 +17,8 @@ from aggregator.api.jobs import unknown_job
 from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, find_seen_cluster
 from aggregator.api.parameters import Parameters
-from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, period_of, read_runs
+from aggregator.api.series_representation import Drawn, drawn_json, offer_json
 from aggregator.api.visibility import is_account, memberships, rights_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
@@ -31,46 +31,6 @@ from aggregator.sources.base import FetchError
 MAX_JOBS: Final = 1000
 DAY_SECONDS: Final = 86_400.0
 _SHOWN: Final = 100
-
-
-class GraphShown(TypedDict):
-    """A graph that can be asked for."""
-
-    metric: str
-    help: str
-    unit: str
-    exporter: str
-    of_nodes: bool
-
-
-class LineShown(TypedDict):
-    """A line, and what people ask of it."""
-
-    metric: dict[str, str]
-    values: list[tuple[float, str]]
-    mean: float | None
-    min: float | None
-    max: float | None
-    last: float | None
-
-
-class MatrixShown(GraphShown):
-    """The lines of a graph, as Prometheus answers them."""
-
-    queries: list[str]
-    step_seconds: float | None
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
-    resultType: Literal["matrix"]
-    result: list[LineShown]
-
-
-class GraphsShown(TypedDict):
-    """The graphs that there are."""
-
-    metrics: list[GraphShown]
 
 
 class Scope(Protocol):
@@ -122,17 +82,48 @@ async def get_job_series(request: web.Request) -> web.Response:
     offer = _offer(request, asked, view, "job")
     if offer is None:
         return _offers(request, view, "job")
+    drawn = await _draw_jobs(request, asked, view, jobs, offer)
+    return success(request, drawn_json(drawn), [*warnings, *drawn.warnings])
+
+
+async def draw_job(
+    request: web.Request, names: Sequence[str], asked: Parameters
+) -> tuple[dict[str, Drawn | FetchError], list[str]]:
+    """Draw those graphs of the job in the path that are offered, by name, and say what is missing of its runs.
+
+    One that cannot be read has its error instead. Raises ApiError, FetchError.
+    """
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
+    jobs, warnings = await _read_jobs(request, view, request.match_info["job_id"])
+    offers = request.app[SERIES].offers(view.cluster, "job")
+    found = [name for name in names if name in offers and not (offers[name].of_nodes and len(jobs) > 1)]
+
+    async def draw(name: str) -> Drawn | FetchError:
+        try:
+            return await _draw_jobs(request, asked, view, jobs, offers[name])
+        except FetchError as error:
+            return error
+
+    return dict(zip(found, await asyncio.gather(*map(draw, found)), strict=True)), warnings
+
+
+async def _draw_jobs(
+    request: web.Request, asked: Parameters, view: ClusterView, jobs: Sequence[_Job], offer: Offer
+) -> Drawn:
+    """Draw a graph of runs, while their owners had the ids.
+
+    Raises BadData, FetchError.
+    """
     if offer.of_nodes and len(jobs) > 1:
         raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
     started = [job for job in jobs if job.run.start is not None]
     if not started:
-        return success(request, _json(offer, None, (), ()), [*warnings, "no run has started yet"])
+        return Drawn(offer, warnings=("no run has started yet",))
     span = _span_of_jobs(asked, offer, started, request.app[CLOCK]())
     if span is None:
-        return success(request, _json(offer, None, (), ()), [*warnings, "the job did not run within that time"])
+        return Drawn(offer, warnings=("the job did not run within that time",))
     nodes = tuple(dict.fromkeys(node for job in started for node in job.run.nodes))
-    if offer.of_nodes and not nodes:
-        warnings.append("slurmacct does not say on which nodes the job ran")
+    is_unknown = offer.of_nodes and not nodes
     subject = Subject(
         jobs=tuple(sorted({job.run.job_id for job in started})),
         nodes=nodes if offer.of_nodes else (),
@@ -145,12 +136,30 @@ async def get_job_series(request: web.Request) -> web.Response:
         every = tuple(chain.from_iterable(periods.values()))
         return [kept for line in lines if (kept := within(line, periods.get(line.labels.get("slurmjobid", ""), every)))]
 
-    return await _answer_lines(request, view, "job", offer, subject, span, warnings, show)
+    more = ("slurmacct does not say on which nodes the job ran",) * is_unknown
+    return await _draw(request, view, "job", offer, subject, span, more, show)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What graphs are asked of: a kind of thing, which one, and what of its lines a client sees."""
+
+    view: Scope
+    kind: str
+    subject: Subject
+    show: Show = _all
 
 
 async def get_user_series(request: web.Request) -> web.Response:
     """Answer with a graph of a user's jobs, under the accounts that may be seen."""
-    asked = Parameters(request)
+    return await _answer_scene(request, user_scene(request))
+
+
+def user_scene(request: web.Request) -> Scene:
+    """Give what is drawn of the user in the path.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     user = request.match_info["user"]
     if not any(rights.sees_sums(account, user) for account in memberships(view, user)):
@@ -160,12 +169,19 @@ async def get_user_series(request: web.Request) -> web.Response:
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         return [line for line in lines if rights.sees_sums(line.labels.get("account", ""), user)]
 
-    return await answer_series(request, asked, view, "user", Subject(labels=(("user", user),)), show)
+    return Scene(view, "user", Subject(labels=(("user", user),)), show)
 
 
 async def get_account_series(request: web.Request) -> web.Response:
     """Answer with a graph of the jobs of an account itself, with a line for each user to those who see their jobs."""
-    asked = Parameters(request)
+    return await _answer_scene(request, account_scene(request))
+
+
+def account_scene(request: web.Request) -> Scene:
+    """Give what is drawn of the account in the path.
+
+    Raises ApiError.
+    """
     view, rights = find_seen_cluster(request)
     account = request.match_info["account"]
     if not is_account(view, account) or not rights.sees_sums(account):
@@ -178,7 +194,32 @@ async def get_account_series(request: web.Request) -> web.Response:
         audit(request, users - {""})
         return lines
 
-    return await answer_series(request, asked, view, "account", Subject(labels=(("account", account),)), show)
+    return Scene(view, "account", Subject(labels=(("account", account),)), show)
+
+
+async def _answer_scene(request: web.Request, scene: Scene) -> web.Response:
+    return await answer_series(request, Parameters(request), scene.view, scene.kind, scene.subject, scene.show)
+
+
+async def draw_scene(
+    request: web.Request, scene: Scene, names: Sequence[str], asked: Parameters, seconds: float = DAY_SECONDS
+) -> dict[str, Drawn | FetchError]:
+    """Draw those graphs of a scene that are offered, by name; one that cannot be read has its error instead.
+
+    Raises BadData.
+    """
+    offers, now = request.app[SERIES].offers(scene.view.cluster, scene.kind), request.app[CLOCK]()
+
+    async def draw(offer: Offer) -> Drawn | FetchError:
+        span = _span(asked, offer, now - seconds, now)
+        try:
+            return await _draw(request, scene.view, scene.kind, offer, scene.subject, span, (), scene.show)
+        except FetchError as error:
+            return error
+
+    found = [offers[name] for name in names if name in offers]
+    drawn = await asyncio.gather(*map(draw, found))
+    return {offer.name: each for offer, each in zip(found, drawn, strict=True)}
 
 
 async def get_cluster_series(request: web.Request) -> web.Response:
@@ -209,10 +250,11 @@ async def answer_series(
         return _offers(request, view, kind)
     now = request.app[CLOCK]()
     span = _span(asked, offer, now - seconds, now)
-    return await _answer_lines(request, view, kind, offer, subject, span, warnings, show)
+    drawn = await _draw(request, view, kind, offer, subject, span, warnings, show)
+    return success(request, drawn_json(drawn), drawn.warnings)
 
 
-async def _answer_lines(
+async def _draw(
     request: web.Request,
     view: Scope,
     kind: str,
@@ -221,11 +263,10 @@ async def _answer_lines(
     span: Span,
     warnings: Sequence[str],
     show: Show = _all,
-) -> web.Response:
+) -> Drawn:
     lines = await request.app[SERIES].read(view.cluster, kind, offer.name, subject, span)
     dropped = [f"{count} values dropped: {reason}" for reason, count in sorted(lines.rejected.items())]
-    data = _json(offer, span, show(lines.lines), lines.queries)
-    return success(request, data, [*warnings, *lines.warnings, *dropped])
+    return Drawn(offer, span, tuple(show(lines.lines)), lines.queries, (*warnings, *lines.warnings, *dropped))
 
 
 async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tuple[list[_Job], list[str]]:
@@ -323,36 +364,4 @@ def _plan(asked: Parameters, offer: Offer, start: float, stop: float) -> Span:
 def _offers(request: web.Request, view: Scope, kind: str) -> web.Response:
     """List the graphs that may be asked for."""
     offers = request.app[SERIES].offers(view.cluster, kind)
-    return success(request, {"metrics": [_offer_json(offer) for _, offer in sorted(offers.items())]})
-
-
-def _offer_json(offer: Offer) -> Json:
-    return {
-        "metric": offer.name, "help": offer.help, "unit": offer.unit, "exporter": offer.exporter,
-        "of_nodes": offer.of_nodes,
-    }  # fmt: skip
-
-
-def _json(offer: Offer, span: Span | None, lines: Iterable[Line], queries: Iterable[str]) -> Json:
-    return {
-        **_offer_json(offer),
-        "queries": list(queries),
-        "step_seconds": span.step if span else None,
-        **times("start", span.start if span else None),
-        **times("end", span.end if span else None),
-        "resultType": "matrix",
-        "result": [_line_json(line) for line in lines],
-    }
-
-
-def _line_json(line: Line) -> Json:
-    """Show one line as Prometheus does, and what people ask of it."""
-    values = [value for _, value in line.points]
-    return {
-        "metric": dict(sorted(line.labels.items())),
-        "values": [(time, repr(value)) for time, value in line.points],
-        "mean": line.mean,
-        "min": min(values, default=None),
-        "max": max(values, default=None),
-        "last": values[-1] if values else None,
-    }
+    return success(request, {"metrics": [offer_json(offer) for _, offer in sorted(offers.items())]})

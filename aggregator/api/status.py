@@ -37,6 +37,11 @@ class StatusShown(TypedDict):
 
 async def get_status(request: web.Request) -> web.Response:
     """Answer with the version and all that is known of the sources."""
+    return success(request, *await read_status(request))
+
+
+async def read_status(request: web.Request) -> tuple[Json, list[str]]:
+    """Read what is answered, and what is missing."""
     settings, now = request.app[SETTINGS], request.app[CLOCK]()
     snapshot = request.app[STORE].current
     sources = snapshot.sources
@@ -47,7 +52,7 @@ async def get_status(request: web.Request) -> web.Response:
         "access_tokens": None if settings.access_tokens is None else _keys_json(settings.access_tokens.keys),
         "sources": [source_json(sources[key], now, settings.stale_after) for key in sorted(sources)],
     }
-    return success(request, data, [warning for view in snapshot.clusters.values() for warning in view.warnings])
+    return data, [warning for view in snapshot.clusters.values() for warning in view.warnings]
 
 
 async def _tokens_json(tokens: TokenStore, now: float) -> Json:

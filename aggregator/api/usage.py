@@ -79,19 +79,33 @@ class UserUsageShown(UsageShown):
 
 async def get_account_usage(request: web.Request) -> web.Response:
     """Answer with the usage of an account and all below it."""
-    asked = Parameters(request)
+    return success(request, *await read_account_usage(request, Parameters(request)))
+
+
+async def read_account_usage(request: web.Request, asked: Parameters) -> tuple[Json, list[str]]:
+    """Read what is answered of the account in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     view, rights, catalog = await _look(request)
     account = request.match_info["account"]
     if account not in catalog.parents or not rights.sees_sums(account):
         raise NotFound(f'account "{account[:_SHOWN]}": not known on cluster "{view.cluster}"')
     below = with_below(account, catalog.parents)
     pairs = frozenset(names for names in catalog.associations.values() if names[1] in below)
-    return await _answer(request, asked, view, catalog, pairs, {"account": account})
+    return await _of(request, asked, view, catalog, pairs, {"account": account})
 
 
 async def get_user_usage(request: web.Request) -> web.Response:
     """Answer with the usage of a user under the accounts that are asked for, or under all; those that may be seen."""
-    asked = Parameters(request)
+    return success(request, *await read_user_usage(request, Parameters(request)))
+
+
+async def read_user_usage(request: web.Request, asked: Parameters) -> tuple[Json, list[str]]:
+    """Read what is answered of the user in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     accounts = asked.many("account")
     view, rights, catalog = await _look(request)
     user = request.match_info["user"]
@@ -105,12 +119,19 @@ async def get_user_usage(request: web.Request) -> web.Response:
         raise NotFound(f'user "{user[:_SHOWN]}": not known{under} on cluster "{view.cluster}"')
     audit(request, (user,))
     shown = {"user": user, "accounts": sorted(account for _, account in pairs)}
-    return await _answer(request, asked, view, catalog, pairs, shown)
+    return await _of(request, asked, view, catalog, pairs, shown)
 
 
 async def get_cluster_usage(request: web.Request) -> web.Response:
     """Answer with how the capacity of the whole cluster was spent."""
-    asked = Parameters(request)
+    return success(request, *await read_cluster_usage(request, Parameters(request)))
+
+
+async def read_cluster_usage(request: web.Request, asked: Parameters) -> tuple[Json, list[str]]:
+    """Read what is answered of the cluster in the path, and what is missing.
+
+    Raises ApiError, FetchError.
+    """
     view, _, catalog = await _look(request)
     span = _span(asked, catalog, request.app[CLOCK]())
     history, found = await request.app[USAGE].of_cluster(view.cluster, span)
@@ -120,17 +141,17 @@ async def get_cluster_usage(request: web.Request) -> web.Response:
         "usage": {tres: _states_json(tres, states) for tres, states in found.items()},
         "totals": {tres: {state: _total(points) for state, points in of.items()} for tres, of in found.items()},
     }
-    return success(request, data, _warnings(request, view, span, history, catalog))
+    return data, _warnings(request, view, span, history, catalog)
 
 
-async def _answer(
+async def _of(
     request: web.Request,
     asked: Parameters,
     view: ClusterView,
     catalog: UsageCatalog,
     pairs: frozenset[tuple[str, str]],
     shown: Json,
-) -> web.Response:
+) -> tuple[Json, list[str]]:
     span = _span(asked, catalog, request.app[CLOCK]())
     owners = Owners(of=pairs, qos=_qos(asked, catalog))
     history = await request.app[USAGE].of(view.cluster, owners, span, view.runs)
@@ -141,7 +162,7 @@ async def _answer(
         "usage": {tres: [_point_json(tres, point) for point in found] for tres, found in history.points.items()},
         "totals": {tres: _total(found) for tres, found in history.points.items()},
     }
-    return success(request, data, _warnings(request, view, span, history, catalog))
+    return data, _warnings(request, view, span, history, catalog)
 
 
 async def _look(request: web.Request) -> tuple[ClusterView, Rights, UsageCatalog]:

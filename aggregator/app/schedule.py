@@ -145,14 +145,14 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     if site.allocations:
         allocations.feed = _feed(site.allocations, "", timing, outlets)
     ledgers = {
-        name: _ledger(name, sources.accounting, sources.power, timing, outlets)
+        name: _ledger(name, sources.on_demand.jobs, sources.power, timing, outlets)
         for name, sources in site.clusters.items()
         if sources.power
     }
     usages = {
-        name: _usage(name, sources.accounting, sources.usage, sources.decay, timing, outlets)
+        name: _usage(name, sources.on_demand.jobs, sources.on_demand.usage, sources.decay, timing, outlets)
         for name, sources in site.clusters.items()
-        if sources.usage
+        if sources.on_demand.usage
     }
     clusters = [
         Scheduled(
@@ -226,7 +226,7 @@ def _cluster(
     brief = replace(timing, timeout=min(timing.timeout, OTHERS_TIMEOUT))
     lustre = None
     if sources.lustre:
-        lustre = LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users)
+        lustre = LustreRefresher(_feed(sources.lustre.use, name, timing, outlets), sources.lustre.users)
         lustre = outlets.memory.keep("names of uids", name, lustre)
     cluster = ClusterRefresher(
         name,

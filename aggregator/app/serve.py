@@ -123,6 +123,7 @@ class ConfiguredService:
         before, self._config, settings = self._config, config, self.settings
         settings.external_url = config.server.external_url or ""
         settings.stale_after = config.refresh.stale_after
+        settings.frame_ancestors = config.server.frame_ancestors
         settings.open_areas = areas
         settings.software = config.software
         configure_auth(settings, config.auth or Auth())

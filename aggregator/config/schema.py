@@ -21,6 +21,7 @@ from aggregator.document.types import (
     Count,
     Duration,
     File,
+    FrameSources,
     HostNames,
     Interval,
     LabelBytes,
@@ -64,6 +65,7 @@ class Server(Section):
     listen_address: Address = ListenAddress("", 9850)
     external_url: Url | None = None
     allowed_hosts: HostNames = ()
+    frame_ancestors: FrameSources = ()
     bounds: Bounds = Bounds()
 
 

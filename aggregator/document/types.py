@@ -40,6 +40,9 @@ METRIC_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 DATABASE_NAME: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,10}")
+_FRAME_SOURCE: Final = re.compile(
+    r"'self'|https?://(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,10}(?::[0-9]{1,5})?"
+)
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -300,6 +303,13 @@ def _check_host_name(text: str) -> str:
     return text.lower()
 
 
+def _check_frame_source(text: str) -> str:
+    """Refuse what would add words of its own to the header that it becomes a part of."""
+    if _FRAME_SOURCE.fullmatch(text) is None:
+        raise must_be("'self' or an origin such as https://portal.example.org or https://*.example.org")
+    return text
+
+
 def _read_month_day(value: object) -> tuple[int, int]:
     """Read a day that every year has."""
     try:
@@ -357,6 +367,7 @@ NotEmpty = AfterValidator(_require_items)
 Host = Annotated[str, Field(min_length=1), AfterValidator(_check_host)]
 IpAddress = Annotated[str, AfterValidator(_check_ip_address)]
 HostNames = Annotated[tuple[Annotated[str, AfterValidator(_check_host_name)], ...], Field(strict=False)]
+FrameSources = Annotated[tuple[Annotated[str, AfterValidator(_check_frame_source)], ...], Field(strict=False)]
 LabelName = Annotated[str, _matching(LABEL_NAME, "a label name ([a-zA-Z_][a-zA-Z0-9_]*)")]
 MetricName = Annotated[str, _matching(METRIC_NAME, "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*), not PromQL")]
 HeaderName = Annotated[str, _matching(HEADER_NAME, "the name of an HTTP header")]

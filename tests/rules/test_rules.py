@@ -10,7 +10,7 @@ import yaml
 from aggregator.app.layouts import BY_NAME
 from tests.contract.metrics_page import service_families
 from tests.rules.contract import CONTRACT, INPUTS, NEWEST
-from tests.rules.files import OWN, ROOT, RULES, alerts, rule_files, rules, run
+from tests.rules.files import OWN, PAGES, ROOT, RULES, alerts, rule_files, rules, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 PAGE = ROOT / "docs" / "rules.md"
@@ -140,6 +140,14 @@ def test_only_the_alerts_on_jobs_take_their_severity_from_the_series() -> None:
 def test_a_job_s_alert_and_the_one_that_stands_for_many_fire_together() -> None:
     """Else the single ones would be told before they are inhibited."""
     assert {rule["for"] for rule in alerts() if rule["alert"] in ("HpcJobWaste", "HpcUserWasteInBulk")} == {"10m"}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in alerts() if "job_url" in rule["annotations"]], ids=title)
+def test_a_link_of_an_alert_opens_a_page(rule: dict[str, Any]) -> None:
+    """Whichever of two ends it has."""
+    start, *ends = re.split(r"\{\{-? (?:with|else|end)[^}]*\}\}", rule["annotations"]["job_url"])
+    found = [re.sub(r"\{\{.*?\}\}", "{}", start + end) for end in ends or [""]]
+    assert {link.removeprefix("{}") for link in found} - {"/ui/clusters/{}/"} <= PAGES
 
 
 def test_every_alert_has_a_heading_in_the_runbook_and_vice_versa() -> None:

@@ -49,6 +49,11 @@ class TokenStore:
             raise InvalidToken(f"token {token_id} expired on {rfc3339(entry.expires)}")
         return entry
 
+    async def find(self, token_id: str) -> TokenEntry | None:
+        """Give the entry with an id, whether or not it is valid; None where there is none."""
+        await self.refresh()
+        return self._entries.get(token_id)
+
     async def active(self, now: float) -> int:
         """Count the tokens that may be used."""
         await self.refresh()

@@ -153,19 +153,23 @@ class Compiled:
 
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
-        reasons = self.reasons(jobs, blind=blind)
+        first, *others = self.stages
+        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
+        for stage in others:
+            frame = frame.with_columns(stage)
+        reasons = frame.collect()
         judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
         found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
         findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
         return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
 
     def reasons(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
-        """Give what each row of `jobs` is judged by (Waste)."""
+        """Give what each of a few rows of `jobs` is judged by (Waste)."""
         first, *others = self.stages
-        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
+        frame = jobs.with_columns_seq(pl.lit(blind).alias(BLIND)).select_seq(first)
         for stage in others:
-            frame = frame.with_columns(stage)
-        return frame.collect()
+            frame = frame.with_columns_seq(stage)
+        return frame
 
 
 def compile_rules(

@@ -7,7 +7,7 @@ import pytest
 from aggregator.config import Bounds
 from aggregator.model.view import ClusterView
 
-from .builders import NOW, FakeReload, make_status, publish_jobs
+from .builders import NOW, FakeReload, make_status
 from .conftest import Service
 
 
@@ -151,33 +151,6 @@ async def test_status_tells_all_about_the_sources(service: Service) -> None:
     assert (slurmacct["age_seconds"], slurmacct["error"], slurmacct["stale"]) == (10.0, None, False)
     assert slurmacct["last_success_time"] == "2023-11-14T22:13:10Z"
     assert slurmacct["features"] == {"job_script": True}
-
-
-async def test_landing_page_loads_nothing_and_escapes_everything(idle_service: Service, aiohttp_client: Any) -> None:
-    hostile = '<script>"&'
-    publish_jobs(idle_service.store, status=make_status(scope=hostile, up=False, error="refused by db1"))
-    client = await aiohttp_client(idle_service.app(version=hostile))
-
-    response = await client.get("/")
-    text = await response.text()
-
-    assert response.content_type == "text/html"
-    assert "<script" not in text
-    assert text.count("&lt;script&gt;&quot;&amp;") == 2
-    assert "db1" not in text
-    assert "http" not in text.replace("http-equiv", "")
-    assert "prefers-color-scheme: dark" in text
-    assert "style-src 'sha256-" in response.headers["Content-Security-Policy"]
-
-
-async def test_landing_page_shows_how_old_the_data_are(service: Service) -> None:
-    assert "Nothing has been read yet." in await (await service.get("/")).text()
-
-    service.store.publish_source(make_status())
-    assert '<td class="good">10 s old</td>' in await (await service.get("/")).text()
-
-    service.store.publish_source(make_status(up=False, last_success=None))
-    assert '<td class="bad">none yet</td>' in await (await service.get("/")).text()
 
 
 @pytest.mark.parametrize("own", ["state", "ledger"])

@@ -32,7 +32,7 @@ Samples = list[tuple[dict[str, str], float]]
 
 def samples_of(member: Member) -> Samples:
     """Give labels and value of each sample, with its name as Prometheus has it."""
-    lines = gzip.decompress(member.content).decode()
+    lines = gzip.decompress(b"".join(member.pieces)).decode()
     samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
     return [({"__name__": each.name, **each.labels}, each.value) for each in samples]
 

@@ -1,0 +1,94 @@
+"""How graphs look in JSON: as a Prometheus matrix."""
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from aggregator.api.answer import Epoch, Time
+from aggregator.api.representation import Json, times
+from aggregator.model.series import Line, Offer, Span
+
+
+class GraphShown(TypedDict):
+    """A graph that can be asked for."""
+
+    metric: str
+    help: str
+    unit: str
+    exporter: str
+    of_nodes: bool
+
+
+class LineShown(TypedDict):
+    """A line, and what people ask of it."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+    mean: float | None
+    min: float | None
+    max: float | None
+    last: float | None
+
+
+class MatrixShown(GraphShown):
+    """The lines of a graph, as Prometheus answers them."""
+
+    queries: list[str]
+    step_seconds: float | None
+    start_time: Time
+    start_timestamp_seconds: Epoch
+    end_time: Time
+    end_timestamp_seconds: Epoch
+    resultType: Literal["matrix"]
+    result: list[LineShown]
+
+
+class GraphsShown(TypedDict):
+    """The graphs that there are."""
+
+    metrics: list[GraphShown]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A graph: its lines in a time, the queries that were asked, and what is missing."""
+
+    offer: Offer
+    span: Span | None = None
+    lines: tuple[Line, ...] = ()
+    queries: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def offer_json(offer: Offer) -> Json:
+    """Show a graph that may be asked for."""
+    return {
+        "metric": offer.name, "help": offer.help, "unit": offer.unit, "exporter": offer.exporter,
+        "of_nodes": offer.of_nodes,
+    }  # fmt: skip
+
+
+def drawn_json(drawn: Drawn) -> Json:
+    """Show a graph with its lines."""
+    span = drawn.span
+    return {
+        **offer_json(drawn.offer),
+        "queries": list(drawn.queries),
+        "step_seconds": span.step if span else None,
+        **times("start", span.start if span else None),
+        **times("end", span.end if span else None),
+        "resultType": "matrix",
+        "result": [_line_json(line) for line in drawn.lines],
+    }
+
+
+def _line_json(line: Line) -> Json:
+    """Show one line as Prometheus does, and what people ask of it."""
+    values = [value for _, value in line.points]
+    return {
+        "metric": dict(sorted(line.labels.items())),
+        "values": [(time, repr(value)) for time, value in line.points],
+        "mean": line.mean,
+        "min": min(values, default=None),
+        "max": max(values, default=None),
+        "last": values[-1] if values else None,
+    }
