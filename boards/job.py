@@ -39,7 +39,7 @@ _ABOUT: Final = Row(
         ),
         facts(
             "What is wrong with it",
-            "Rules of waste that hold now. None: no rule holds, or the job is not judged; its page says which.",
+            "Rules of waste that hold now. No row: no rule holds, or the job is not judged; its page says which.",
             with_words(f"max by (reason, severity) ({now('job_waste', *_OF)})", 'cluster="$cluster"'),
             ("reason", "severity", "message", "fix"),
         ),

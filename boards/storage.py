@@ -11,7 +11,8 @@ _ON: Final = 'filesystem=~"$filesystem"'
 _KEY: Final = ("filesystem", "group", "resource")
 _RATIO: Final = f"max by ({', '.join(_KEY)}) ({now('storage_quota_used_ratio', *_OF)})"
 # By a line through the time shown.
-_RISE: Final = f"max by ({', '.join(_KEY)}) (deriv({now('storage_quota_used_ratio', *_OF)}[$__range])) * 86400"
+_SLOPE: Final = f"deriv({now('storage_quota_used_ratio', *_OF)}[$__range:$__interval])"
+_RISE: Final = f"max by ({', '.join(_KEY)}) ({_SLOPE}) * 86400"
 _USER_SPACE: Final = total(now("storage_user_used_bytes", *_OF, NAMED["user"]), "filesystem", "group", "user")
 _STATE: Final = Row(
     "Now",
@@ -110,6 +111,12 @@ _RATES: Final = (
     ("Metadata operations per second", "metadata_operations_per_second", "short"),
 )
 _USER: Final = ("cluster", "user", "filesystem")
+
+
+def _load(family: str) -> str:
+    return total(now(f"user_lustre_{family}", _ON, NAMED["user"]), *_USER)
+
+
 _LUSTRE: Final = Row(
     "Who loads Lustre",
     [
@@ -141,8 +148,8 @@ _LUSTRE: Final = Row(
             Rows(
                 _USER,
                 [
-                    Column(title, f"topk(25, {total(now(f'user_lustre_{family}', _ON, NAMED['user']), *_USER)})", unit)
-                    for title, family, unit in _RATES[::-1]
+                    Column(_RATES[2][0], f"topk(25, {_load(_RATES[2][1])})"),
+                    *(Column(title, _load(family), unit) for title, family, unit in _RATES[:2]),
                 ],
             ),
         ),

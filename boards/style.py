@@ -94,11 +94,11 @@ def graph(
 
 
 def listed(title: str, what: str, rows: Rows, *, span: int = WIDTH, height: int = 9) -> table.Panel:
-    """List things now, the largest of the first column first."""
+    """List things now, the largest of the first column first; an empty cell is what is not known."""
     panel = (
         table.Panel()
         .title(title).description(what).span(span).height(height).datasource(DATASOURCE)
-        .no_value("none").cell_height(kinds.TableCellHeight.SM)
+        .cell_height(kinds.TableCellHeight.SM)
         .sort_by([common.TableSortByFieldState().display_name(rows.columns[0].name).desc(True)])
     )  # fmt: skip
     by, first = f"({', '.join(rows.labels)})", rows.columns[0]
