@@ -97,8 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "serve a synthetic cluster; needs no server and no configuration", _DEMO))
     _add_token(_command(commands, "token", "create, list and revoke bearer tokens", _ABOUT_TOKENS, _NOT_WRITTEN))
     add_commands(commands)
-    command = _command(commands, "rules", "write the rules for Prometheus that belong to this version", _RULES)
+    command = _command(commands, "rules", "write the rules and Grafana boards of this version", _RULES)
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; it is made if need be")
+    command.add_argument("--url", default="", help="the service's public address: where links of the boards lead")
     command.set_defaults(run=_rules)
     command = _command(commands, "parts", "print what parts of other packages are installed, as Markdown", _PARTS)
     command.set_defaults(run=_parts)
@@ -300,7 +301,7 @@ def _check_web(flags: argparse.Namespace) -> int:
 def _rules(flags: argparse.Namespace) -> int:
     from aggregator.app.rule_files import write_rules
 
-    for line in write_rules(flags.output):
+    for line in write_rules(flags.output, flags.url):
         print(line)
     return OK
 

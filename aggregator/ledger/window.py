@@ -64,7 +64,9 @@ def gains(
     present = present_runs(RUNS.of(runs), gpus_of_runs(ALLOCATED_GPUS.of(allocated_gpus), prices), windows)
     of_runs, meters = slots(present), BEST_METERS.of(meters)
     numbers, count = numbers_of(*(frame["node"] for frame in (nodes, meters, of_runs, used, gpus)))
-    before = pl.Series([None], dtype=pl.UInt8).new_from_index(0, count).scatter(numbers[1], meters["meter"].to_physical())
+    before = (
+        pl.Series([None], dtype=pl.UInt8).new_from_index(0, count).scatter(numbers[1], meters["meter"].to_physical())
+    )
     nodes = with_best_meter(nodes.hstack([numbers[0]]), before, windows)
     of_runs, used, gpus = (
         frame.hstack([number, (frame["job_id"] * count + number).alias("key")])
@@ -98,7 +100,9 @@ def _measured(on_nodes: pl.DataFrame, with_gpus: pl.DataFrame) -> pl.DataFrame:
     """Give the tenants of measured nodes, with the power of their own GPUs."""
     of_gpus = {"own_gpu_watts": None, "unseen_gpus": 0.0}
     columns = (
-        pl.Series(name, [value], dtype=pl.Float64).new_from_index(0, len(on_nodes)).scatter(with_gpus["tenant"], with_gpus[name])
+        pl.Series(name, [value], dtype=pl.Float64)
+        .new_from_index(0, len(on_nodes))
+        .scatter(with_gpus["tenant"], with_gpus[name])
         for name, value in of_gpus.items()
     )
     return on_nodes.hstack([*columns]).filter("is_measured")

@@ -12,4 +12,5 @@ def join_waste(frames: Frames, inputs: Inputs, at: float) -> Frames:
     compiled = inputs.get(Compiled)
     if compiled is None:
         return {}
-    return {"waste": compiled.findings(frames["jobs"], blind=observation(inputs.get(Use)).is_blind)}
+    findings = compiled.findings(frames["jobs"], blind=observation(inputs.get(Use)).is_blind)
+    return {"waste": findings, "waste_rules": compiled.words()}

@@ -13,11 +13,12 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import empty
+from aggregator.engine.frame import empty, frame_of
 from aggregator.model.waste import SEVERITIES, Condition, Exemption, Level, Rule
 from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import FairShare
-from aggregator.parts.waste.columns import SEVERITY, WASTE
+from aggregator.parts.jobs.rows import shorten
+from aggregator.parts.waste.columns import SEVERITY, WASTE, WASTE_RULES
 from aggregator.parts.waste.exemption import exempts
 from aggregator.parts.waste.facts import BLIND, Fact, facts
 
@@ -31,6 +32,8 @@ RUNNING: Final = (
     & pl.col("end_timestamp_seconds").is_null()
     & pl.col("start_timestamp_seconds").is_not_null()
 )
+# A Prometheus that refuses longer labels would refuse the whole page.
+_WORDS_BYTES: Final = 200
 _Expressions = tuple[pl.Expr, ...]
 
 
@@ -149,6 +152,16 @@ class Compiled:
     def findings(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
         """Give the findings of all rows of `jobs` (Waste); only those that run have any."""
         return self.judge(jobs.select(self.needed).filter(RUNNING), blind=blind).findings
+
+    def words(self) -> pl.DataFrame:
+        """Give what the rules tell people (WASTE_RULES), by their names."""
+        rules = sorted((each.rule for each in self.rules), key=lambda rule: rule.name)
+        texts = {name: [getattr(rule, name) or None for rule in rules] for name in ("message", "fix", "documentation")}
+        return frame_of(WASTE_RULES, {
+            "reason": [rule.name for rule in rules],
+            "resource": [rule.resource for rule in rules],
+            **{name: shorten(pl.Series(said, dtype=pl.String), _WORDS_BYTES) for name, said in texts.items()},
+        })  # fmt: skip
 
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""

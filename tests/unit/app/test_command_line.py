@@ -1,6 +1,7 @@
 """The command line by the conventions of promtool."""
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -152,8 +153,8 @@ def test_rules_are_written_and_what_was_changed_is_said(tmp_path: Path, capsys: 
     assert main(["rules", f"--output={folder}"]) == 0
     wanted = {
         file.relative_to(ROOT / "rules"): file.read_text()
-        for file in (ROOT / "rules").rglob("*.yml")
-        if file.parent.name != "tests"
+        for file in (ROOT / "rules").rglob("*.*")
+        if file.suffix in {".yml", ".json"} and file.parent.name != "tests"
     }
     assert {file.relative_to(folder): file.read_text() for file in folder.rglob("*") if file.is_file()} == wanted
     assert len(capsys.readouterr().out.splitlines()) == len(wanted)
@@ -163,6 +164,13 @@ def test_rules_are_written_and_what_was_changed_is_said(tmp_path: Path, capsys: 
     assert main(["rules", f"--output={folder}"]) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if "unchanged" not in line] == [f"changed   {old}"]
     assert own.read_text() == "groups: []\n"
+
+
+def test_the_links_of_the_boards_lead_to_the_service(tmp_path: Path) -> None:
+    assert main(["rules", f"--output={tmp_path}", '--url=https://own.example.org/"hpc"/']) == 0
+    for file in (tmp_path / "dashboards").iterdir():
+        variables = json.loads(file.read_text())["templating"]["list"]
+        assert {each["query"] for each in variables if each["name"] == "service"} == {'https://own.example.org/"hpc"'}
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
