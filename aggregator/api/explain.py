@@ -37,20 +37,36 @@ async def read_explanation(request: web.Request) -> tuple[Json, list[str]]:
 
     Raises ApiError, FetchError.
     """
+    found, warnings = await _explained(request)
+    data = await executors.run(executors.ANSWERS, found.json)
+    snapshot = request.app[STORE].current
+    return data, [*warnings, *source_warnings(snapshot, found.view.cluster)]
+
+
+async def read_rules(request: web.Request) -> list[Json]:
+    """Read how the run was judged, without what makes its numbers.
+
+    Raises ApiError, FetchError.
+    """
+    found, _ = await _explained(request)
+    return await executors.run(executors.ANSWERS, found.rules_json)
+
+
+async def _explained(request: web.Request) -> tuple[Explained, list[str]]:
+    """Find the newest run that the id means and that may be seen.
+
+    Raises ApiError, FetchError.
+    """
     text = request.match_info["job_id"]
     asked = read_job_id(text)
-    snapshot = request.app[STORE].current
-    view = find_cluster(snapshot, request.match_info["cluster"])
+    view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     job, recorded, warnings = await _newest(request, view, asked, rights)
     if job.is_empty():
         raise unknown_job(text, view)
     audit(request, job["user"])
     listed, now = request.app[LISTS][JOBS_PATH].of(rights), request.app[CLOCK]()
-    judgement = RECORDED if recorded else None
-    found = Explained(view, listed, conform(listed.table, job), judgement, now)
-    data = await executors.run(executors.ANSWERS, found.json)
-    return data, [*warnings, *source_warnings(snapshot, view.cluster)]
+    return Explained(view, listed, conform(listed.table, job), RECORDED if recorded else None, now), warnings
 
 
 async def _newest(

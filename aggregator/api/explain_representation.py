@@ -153,10 +153,14 @@ class Explained:
             **times("as_of", self.view.time),
             "verdict": _verdict(str(shown["id"]), rules, has_gpus=row["granted_gpus"] != 0),
             "elapsed_seconds": row["elapsed_seconds"],
-            "rules": [_rule_json(each) for each in rules],
+            "rules": _rules_json(rules),
             "values": values,
             "queries": [query for name in inputs for query in self._queries(name)],
         }
+
+    def rules_json(self) -> list[Json]:
+        """Give how the run was judged alone."""
+        return _rules_json(self._rules())
 
     @cached_property
     def row(self) -> Row:
@@ -245,6 +249,10 @@ class Explained:
         if name == "slurmacct" and self.judgement is not None:
             return _ON_DEMAND
         return _ENDED if not self.row["is_open"] and name not in _LASTING else ""
+
+
+def _rules_json(rules: Sequence[RuleExplained]) -> list[Json]:
+    return [_rule_json(each) for each in rules]
 
 
 def _rule_json(each: RuleExplained) -> Json:

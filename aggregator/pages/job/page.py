@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aggregator.api.explain import read_explanation
+from aggregator.api.explain import read_rules
 from aggregator.api.jobs import read_job
 from aggregator.api.parameters import Parameters
 from aggregator.api.route import Parameter
@@ -41,7 +41,7 @@ async def read(visit: Visit) -> Mapping[str, Any]:
     started = run["start_timestamp_seconds"] is not None
     graphs, script, explained, like = await asyncio.gather(
         attempt(draw_job(request, GRAPHS if started else (), Parameters(request))),
-        attempt(read_script(request)), attempt(read_explanation(request)), attempt(read_like(request, run)),
+        attempt(read_script(request)), attempt(read_rules(request)), attempt(read_like(request, run)),
     )  # fmt: skip
     drawn, more = graphs.value or ({}, [])
     busy = busy_gpus(drawn if not is_zoomed else await _whole(visit))
@@ -57,7 +57,7 @@ async def read(visit: Visit) -> Mapping[str, Any]:
         "graphs_failure": graphs.failure,
         "spent": spent(run),
         "wasted": wasted(run),
-        "rules": explained.value[0]["rules"] if explained.value else None,
+        "rules": explained.value,
         "rules_failure": explained.failure,
         "script": text,
         "script_failure": script.failure,
