@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from aggregator.api.tokens.scope import KNOWN
 from aggregator.app.errors import MISTAKES
 from aggregator.build import version_text
-from aggregator.cpus import limit_polars
+from aggregator.client.commands import add_commands, joined
+from aggregator.footprint import limit_footprint
 
 if TYPE_CHECKING:
     from aggregator.app.check_report import Report
@@ -41,8 +42,6 @@ _ABOUT_TOKENS = (
 _NOT_WRITTEN = "create: the token was made, and its file could not be written"
 _RULES = """Files that differ are replaced: keep rules of your own in other files. Reload Prometheus afterwards."""
 _PARTS = """Of each: its package, the keys of its section, its families, and its lists of the API."""
-_EXPLAIN = """The verdict, every rule with what it compares, and every value with the query that made it."""
-_UNANSWERED = "the service does not answer"
 _COMPLETION = """For bash:  source <(hpc-aggregator completion bash)
 For zsh:   source <(hpc-aggregator completion zsh)"""
 
@@ -64,6 +63,10 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(**{"formatter_class": formatter, **settings, "allow_abbrev": False})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Take a value that begins with a dash, as fields to sort by do."""
+        return super().parse_known_args(joined(sys.argv[1:] if args is None else args), namespace)
 
 
 class _Version(argparse.Action):
@@ -93,9 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_demo(_command(commands, "demo", "serve a synthetic cluster; needs no server and no configuration", _DEMO))
     _add_token(_command(commands, "token", "create, list and revoke bearer tokens", _ABOUT_TOKENS, _NOT_WRITTEN))
-    _add_explain(_command(commands, "explain", "say why a job is judged as it is", _EXPLAIN, _UNANSWERED))
-    command = _command(commands, "rules", "write the rules for Prometheus that belong to this version", _RULES)
+    add_commands(commands)
+    command = _command(commands, "rules", "write the rules and Grafana boards of this version", _RULES)
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder; it is made if need be")
+    command.add_argument("--url", default="", help="the service's public address: where links of the boards lead")
     command.set_defaults(run=_rules)
     command = _command(commands, "parts", "print what parts of other packages are installed, as Markdown", _PARTS)
     command.set_defaults(run=_parts)
@@ -192,15 +196,6 @@ def _add_token_file(command: argparse.ArgumentParser, run: Callable[[argparse.Na
     command.set_defaults(run=run)
 
 
-def _add_explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument("cluster", metavar="CLUSTER", help="as the service calls it")
-    command.add_argument("job", metavar="JOB", help="123, 123_4 or 123+1; the newest run that you may see")
-    command.add_argument("--url", default=f"http://{_DEMO_ADDRESS}", help="where the service is (default: %(default)s)")
-    command.add_argument("--token.file", dest="token", type=Path, metavar="FILE", help="a file with your token")
-    command.add_argument("--format", choices=("text", "json"), default="text")
-    command.set_defaults(run=_explain)
-
-
 def _lifetime(text: str) -> float | None:
     from aggregator.api.tokens.file import NEVER
     from aggregator.document.types import parse_duration
@@ -243,7 +238,7 @@ def _add_log(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(flags: argparse.Namespace) -> int:
-    limit_polars()
+    limit_footprint()
     import asyncio
 
     from aggregator.app.serve import serve
@@ -303,21 +298,10 @@ def _check_web(flags: argparse.Namespace) -> int:
     return OK
 
 
-def _explain(flags: argparse.Namespace) -> int:
-    from aggregator.app.explain import Unanswered, explain
-
-    try:
-        explain(flags.cluster, flags.job, url=flags.url, token_file=flags.token, as_json=flags.format == "json")
-    except Unanswered as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return OK
-
-
 def _rules(flags: argparse.Namespace) -> int:
     from aggregator.app.rule_files import write_rules
 
-    for line in write_rules(flags.output):
+    for line in write_rules(flags.output, flags.url):
         print(line)
     return OK
 
@@ -382,7 +366,7 @@ def _revoke_token(flags: argparse.Namespace) -> int:
 
 
 def _demo(flags: argparse.Namespace) -> int:
-    limit_polars()
+    limit_footprint()
     import asyncio
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory

@@ -78,6 +78,9 @@ class Threads(ThreadPoolExecutor):
         finally:
             with self._lock:
                 self.busy -= 1
+            # An error's traceback has this frame: the future has the error, and must not be in turn in the frame. All
+            # that the call was given would live until somebody looks for garbage.
+            del future, call
 
 
 # Four at least: what two of them hang with must not stop the rest.

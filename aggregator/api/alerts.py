@@ -130,7 +130,7 @@ async def alerts_of(request: web.Request, cluster: str, runs: Sequence[Run]) -> 
         return {}, [f"the alerts on the runs are missing: {error}"]
     if found.is_empty():
         return {run.run_id: [] for run in runs}, []
-    return {run.run_id: _LISTED.show(_of_run(found, run, runs), _OF_RUN).to_dicts() for run in runs}, []
+    return {run.run_id: _LISTED.show(_of_run(found, run, runs), {}, _OF_RUN).to_dicts() for run in runs}, []
 
 
 def _of_run(alerts: pl.DataFrame, run: Run, runs: Sequence[Run]) -> pl.DataFrame:

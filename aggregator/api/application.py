@@ -1,10 +1,10 @@
 """The application: every URL of the service, and what each request passes on its way."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -29,12 +29,9 @@ from aggregator.api.keys import (
     SETTINGS,
     STORE,
     USAGE,
-    AlertKeeper,
+    AnswerSources,
     ApiSettings,
     Clock,
-    MetricsPage,
-    ReplicaNotes,
-    ScriptKeeper,
 )
 from aggregator.api.lists import LISTS, ListRoute, handler_of
 from aggregator.api.origin import check_origin
@@ -42,54 +39,46 @@ from aggregator.api.parameters import check_names
 from aggregator.api.route import AREAS_OF_PATHS, Handler, Route
 from aggregator.api.routes import ROUTES
 from aggregator.api.unchanged import GIVEN, GivenAnswers
-from aggregator.queries.around import AroundQueries
-from aggregator.queries.history import HistoryQueries
-from aggregator.queries.jobs import JobQueries
-from aggregator.queries.scripts import ScriptQueries
-from aggregator.queries.series import SeriesQueries
-from aggregator.queries.usage import UsageQueries
-from aggregator.refresh.store import SnapshotStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What is counted: how long each request took, what is refused by reason, and alerts by what became of them."""
+
+    request: Observe = lambda *_: None
+    refused: Refuse = lambda _: None
+    alerts: Callable[[str, int], None] = lambda *_: None
+
+
+_NOT_COUNTED: Final = Counts()
 
 
 def create_app(
-    store: SnapshotStore,
-    jobs: JobQueries,
-    history: HistoryQueries,
-    around: AroundQueries,
-    scripts: ScriptQueries,
-    keeper: ScriptKeeper,
-    alerts: AlertKeeper,
+    sources: AnswerSources,
     settings: ApiSettings,
-    page: MetricsPage,
-    clock: Clock = time.time,
-    observe: Observe = lambda *_: None,
-    users: Mapping[str, str] | None = None,
     *,
-    refuse: Refuse = lambda _: None,
+    lists: Iterable[ListRoute[Any]] = (),
+    users: Mapping[str, str] | None = None,
+    counts: Counts = _NOT_COUNTED,
+    clock: Clock = time.time,
     api_at_once: Callable[[], int] | None = None,
-    usage: UsageQueries,
-    series: SeriesQueries,
-    replicas: Mapping[str, ReplicaNotes] = MappingProxyType({}),
-    lists: Sequence[ListRoute[Any]] = (),
-    count_alerts: Callable[[str, int], None] = lambda *_: None,
 ) -> web.Application:
     """Build the application; its handlers read these and nothing else.
 
-    users maps names to bcrypt hashes, and may change; None when nobody will ever need a password.
-    refuse counts by reason what is refused, count_alerts by outcome what Alertmanager sends; api_at_once says how many
-    API requests may be under way. lists have paths of their own.
+    lists have paths of their own. users maps names to bcrypt hashes, and may change; None when nobody will ever need a
+    password. api_at_once says how many API requests may be under way.
     """
-    limits = ClientLimits(refuse, api_at_once or (lambda: settings.bounds.connections // 2))
+    limits = ClientLimits(counts.refused, api_at_once or (lambda: settings.bounds.connections // 2))
     guards = [] if users is None else [basic_auth(users)]
-    middlewares = [
-        instrument(observe), answer_errors, deadline(refuse), identify, *guards, check_origin(refuse), limits.apply,
-        check_access,
-    ]  # fmt: skip
-    app = web.Application(middlewares=middlewares)
-    app[STORE], app[JOBS], app[SETTINGS], app[PAGE], app[CLOCK] = store, jobs, settings, page, clock
-    app[HISTORY], app[AROUND], app[REPLICAS] = history, around, replicas
-    app[SCRIPTS], app[SCRIPT_KEEPER], app[USAGE] = scripts, keeper, usage
-    app[SERIES], app[ALERTS], app[COUNT_ALERTS] = series, alerts, count_alerts
+    app = web.Application(middlewares=[
+        instrument(counts.request), answer_errors, deadline(counts.refused), identify, *guards,
+        check_origin(counts.refused), limits.apply, check_access,
+    ])  # fmt: skip
+    queries = sources.queries
+    app[STORE], app[PAGE], app[SETTINGS], app[CLOCK] = sources.store, sources.page, settings, clock
+    app[JOBS], app[HISTORY], app[AROUND], app[SCRIPTS] = queries.jobs, queries.history, queries.around, queries.scripts
+    app[USAGE], app[SERIES], app[REPLICAS] = queries.usage, queries.series, queries.replicas
+    app[SCRIPT_KEEPER], app[ALERTS], app[COUNT_ALERTS] = sources.scripts, sources.alerts, counts.alerts
     app[GIVEN] = GivenAnswers()
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app, lists)

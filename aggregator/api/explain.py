@@ -19,6 +19,7 @@ from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
 from aggregator.api.selection import means
 from aggregator.api.visibility import Rights, rights_of
+from aggregator.engine.few import find
 from aggregator.engine.frame import conform
 from aggregator.model.accounting import Run
 from aggregator.model.job_inputs import runs_of
@@ -72,7 +73,7 @@ async def _newest(
     request: web.Request, view: ClusterView, asked: JobId, rights: Rights
 ) -> tuple[pl.DataFrame, bool, list[str]]:
     """Give the row of the newest run, none where none may be seen, and whether it is not in the snapshot."""
-    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    live = find(view.frames["jobs"], means(asked) & rights.seen)
     recorded, warnings = await read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     known = frozenset(live["run_id"])
     others = {_age(run): run for run in recorded if rights.sees_run(run) and run.run_id not in known}

@@ -143,7 +143,7 @@ class Explained:
     def json(self) -> Json:
         """Give the data of the answer."""
         rules, row = self._rules(), self.row
-        shown = self.listed.show(self.job, ["id", *self.listed.columns]).row(0, named=True)
+        shown = self.listed.show(self.job, {}, ["id", *self.listed.columns]).row(0, named=True)
         values = [self._value(column, shown[name]) for name, column in self.listed.columns.items()]
         inputs = dict.fromkeys(name for column in self.listed.columns.values() for name in column.inputs)
         return {

@@ -159,7 +159,6 @@ class _Asked:
     def frame(self, runs: pl.DataFrame, frames: Frames) -> pl.DataFrame:
         """Give the rows of runs in the list's order, with what belongs to each."""
         jobs = self.with_history(frames["jobs"], runs)
-        jobs = jobs if self.query.group else jobs.hstack(LISTED.lists(jobs, frames))
         return jobs.sort([name.removeprefix("-") for name in LISTED.order], descending=True, nulls_last=True)
 
     @property
@@ -229,7 +228,7 @@ async def _answer_page(request: web.Request, asked: _Asked) -> web.Response:
         warnings += _cut_warnings(page)
     warnings += replica_warnings(request, asked.view.cluster)
     frame = await executors.run(executors.ANSWERS, asked.frame, page.runs, frames)
-    rows = await executors.run(executors.ANSWERS, LISTED.show, frame, query.fields)
+    rows = await executors.run(executors.ANSWERS, LISTED.show, frame, frames, query.fields)
     cursor = write_cursor(query.sort, page.last) if page.last else ""
     shown = ListPage(rows, None, cursor, frozenset(page.runs["user"]))
     return _answer(request, asked, page, shown, warnings, truncated=page.cut)

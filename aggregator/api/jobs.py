@@ -25,6 +25,7 @@ from aggregator.api.representation import FindingShown, Json, NotJudgedShown, wa
 from aggregator.api.selection import means
 from aggregator.api.unchanged import ONCE, of_snapshot
 from aggregator.api.visibility import Rights, rights_of
+from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.model.accounting import Run
@@ -79,7 +80,9 @@ async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]
     newer = frozenset(live["run_id"])
     others = runs_of([run for run in recorded if rights.sees_run(run) and run.run_id not in newer]).runs
     kept, more_warnings = await join_kept(request, view, others)
-    jobs = pl.concat([kept["jobs"], live], how="diagonal").sort("submit_timestamp_seconds", "run_id")
+    jobs = live if others.is_empty() else pl.concat([kept["jobs"], live], how="diagonal")
+    if jobs.height > 1:
+        jobs = jobs.sort("submit_timestamp_seconds", "run_id")
     if jobs.is_empty():
         raise unknown_job(text, view)
     audit(request, jobs["user"])
@@ -95,7 +98,7 @@ async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]
 
 def _in_snapshot(view: ClusterView, asked: JobId, rights: Rights) -> tuple[pl.DataFrame, Sequence[Run]]:
     """Find the runs that are meant and seen among all of the snapshot."""
-    live = view.frames["jobs"].filter(means(asked) & rights.seen)
+    live = find(view.frames["jobs"], means(asked) & rights.seen)
     return live, tuple(view.runs.with_ids(live["run_id"]))
 
 

@@ -18,6 +18,7 @@ from aggregator.model.software import Software
 from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.readers import Queries, ReplicaNotes
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
@@ -36,14 +37,6 @@ class MetricsPage(Protocol):
 
     async def respond(self, request: web.Request, groups: frozenset[str] | None) -> web.StreamResponse:
         """Answer with the families of these groups, or with all of them when groups is None."""
-        ...
-
-
-class ReplicaNotes(Protocol):
-    """What is known of a cluster's replica."""
-
-    def notes(self) -> Sequence[str]:
-        """Say what an answer must tell of where it was read."""
         ...
 
 
@@ -87,6 +80,17 @@ class AlertKeeper(Protocol):
         Raises StateError.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSources:
+    """What answers are made of: the snapshot and its page, what is read on demand, and what is kept."""
+
+    store: SnapshotStore
+    page: MetricsPage
+    queries: Queries
+    scripts: ScriptKeeper
+    alerts: AlertKeeper
 
 
 @dataclass(slots=True, kw_only=True)

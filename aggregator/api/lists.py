@@ -20,6 +20,7 @@ from aggregator.api.representation import Json
 from aggregator.api.route import Handler
 from aggregator.api.unchanged import of_snapshot
 from aggregator.api.visibility import Rights
+from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
 from aggregator.engine.query import WORDS, ListPage, ListQuery, QueryError, page_of, pieces_of, read_query
@@ -105,24 +106,14 @@ class ListRoute(Generic[V]):
         return view, rights, warnings
 
     @cached_property
-    def nested(self) -> OfView[V]:
-        """Give what makes the nested rows of a view: once for all that is asked of it."""
-        return OfView(lambda view: self.listed.lists(self.frame(view), view.frames))
-
-    @cached_property
     def of_others(self) -> Listed:
         """Give what is shown to others than the staff."""
         return replace(self.listed, hidden=self.listed.hidden | self.staff)
 
-    def rows(self, view: V) -> pl.DataFrame:
-        """Give all rows, with nested ones."""
-        frame = self.frame(view)
-        return frame.hstack(self.nested(view)) if self.listed.nested else frame
-
     def things(self, view: V, rights: Rights, chosen: pl.Expr) -> list[Json]:
         """Show a few rows, of those that may be seen, with all fields of the list."""
         seen = self.seen(rights, view)
-        frame = self.frame(view).filter(chosen if seen is None else chosen & seen)
+        frame = find(self.frame(view), chosen if seen is None else chosen & seen)
         return shown(self.of(rights), frame, view.frames)
 
     def of(self, rights: Rights) -> Listed:
@@ -138,14 +129,8 @@ LISTS: Final = web.AppKey[Mapping[str, ListRoute[Any]]]("lists")
 
 
 def shown(listed: Listed, frame: pl.DataFrame, frames: Frames) -> list[Json]:
-    """Show the few rows of a frame as their list does, with the nested rows of these alone."""
-    own = {
-        each.table.name: frames[each.table.name].join(
-            frame.select(each.on), on=each.on, how="semi", maintain_order="left"
-        )
-        for each in listed.nested
-    }
-    return listed.show(frame.hstack(listed.lists(frame, own)), listed.fields).to_dicts()
+    """Show the few rows of a frame as their list does."""
+    return listed.show(frame, frames, listed.fields).to_dicts()
 
 
 def handler_of(each: ListRoute[Any]) -> Handler:
@@ -215,12 +200,12 @@ def mistakes_told() -> Iterator[None]:
 
 def _page(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> ListPage:
     with mistakes_told():
-        return page_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
+        return page_of(query, each.frame(view), each.seen(rights, view), view, view.frames)
 
 
 def _pieces(each: ListRoute[V], query: ListQuery, view: V, rights: Rights) -> tuple[Iterator[bytes], frozenset[str]]:
     with mistakes_told():
-        return pieces_of(query, each.rows(view), each.seen(rights, view), view, view.frames)
+        return pieces_of(query, each.frame(view), each.seen(rights, view), view, view.frames)
 
 
 def wants_csv(request: web.Request) -> bool:

@@ -1,8 +1,9 @@
 """Answers that are made of the snapshot: each is made once, and who has it already is told so."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from weakref import ref
 
@@ -56,24 +57,52 @@ class GivenAnswers:
         self._snapshot: Callable[[], Snapshot | None] = lambda: None
         self._settings: tuple[object, ...] = ()
         self._given = _no_answers()
+        self._making: dict[_Question, asyncio.Future[_Given | None]] = {}
 
     def find(self, request: web.Request) -> _Given | None:
         """Give what is remembered of a request; what was made of another snapshot is forgotten."""
         snapshot, settings = request.app[STORE].current, _settings(request)
         if self._snapshot() is not snapshot or self._settings != settings:
-            self._snapshot, self._settings, self._given = ref(snapshot), settings, _no_answers()
+            self._snapshot, self._settings = ref(snapshot), settings
+            self.forget()
         return self._given.get(_question(request))
+
+    async def coming(self, request: web.Request) -> _Given | None:
+        """Wait for the answer if another request is having it made; None if there is none, or it cannot be shared."""
+        making = self._making.get(_question(request))
+        return await asyncio.shield(making) if making else None
+
+    async def make(self, request: web.Request, handler: Handler) -> web.Response:
+        """Have an answer made, and share it with those who ask for the same meanwhile."""
+        question, making = _question(request), asyncio.get_running_loop().create_future()
+        all_making, given = self._making, None
+        all_making[question] = making
+        try:
+            response = await handler(request)
+            if response.etag is None or response.get(ONCE):
+                return response
+            given = _Given(response.etag.value, owners_shown(request), _body(response))
+            answer = response if given.body is None else await _again(request, given)
+            # Neither another snapshot nor something new came while it was made.
+            if all_making is self._making and self._snapshot() is request.app[STORE].current:
+                self._keep(question, given)
+            return answer
+        finally:
+            making.set_result(given)
+            if all_making[question] is making:
+                del all_making[question]
 
     def forget(self) -> None:
         """Make every answer anew: what they read besides the snapshot has changed."""
-        self._given = _no_answers()
+        self._given, self._making = _no_answers(), {}
 
-    def keep(self, request: web.Request, response: web.Response) -> None:
-        """Remember an answer, unless another snapshot came while it was made."""
-        if response.etag is None or response.get(ONCE) or self._snapshot() is not request.app[STORE].current:
-            return
-        body = response.body if isinstance(response.body, bytes) and len(response.body) <= _LARGEST_BYTES else None
-        self._given[_question(request)] = _Given(response.etag.value, owners_shown(request), body)
+    def _keep(self, question: _Question, given: _Given) -> None:
+        is_large = len(given.body or b"") > _LARGEST_BYTES
+        self._given[question] = replace(given, body=None, zipped=None) if is_large else given
+
+
+def _body(response: web.Response) -> bytes | None:
+    return response.body if isinstance(response.body, bytes) else None
 
 
 def _no_answers() -> "LRUCache[_Question, _Given]":
@@ -92,15 +121,13 @@ def of_snapshot(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.Response:
         answers = request.app[GIVEN]
-        given = answers.find(request)
+        given = answers.find(request) or await answers.coming(request)
         if given and not _is_stale(request):
             is_had = has_answer(request, given.etag)
             if is_had or given.body is not None:
                 audit(request, given.owners)
                 return not_modified(given.etag) if is_had else await _again(request, given)
-        response = await handler(request)
-        answers.keep(request, response)
-        return response
+        return await answers.make(request, handler)
 
     return answer
 

@@ -97,7 +97,7 @@ def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[Attem
     """Name what is read of a cluster; a text that comes of it is for the administrator."""
     slurmacct, prometheus = f"{key}.slurmacct", f"{key}.prometheus"
     yield _log_in(slurmacct, cluster.accounting, now)
-    if usage := cluster.usage:
+    if usage := cluster.on_demand.usage:
         yield Attempt(f"{slurmacct} (usage)", lambda: _read_usage(usage), (slurmacct,))
     if replica := cluster.replica:
         yield Attempt(f"{slurmacct}.replica", lambda: _measure(replica, now))

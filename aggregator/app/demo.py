@@ -20,7 +20,7 @@ from aggregator.app.http import listen
 from aggregator.app.lists import lists_of
 from aggregator.app.schedule import Timing
 from aggregator.app.service import Service
-from aggregator.app.site import ClusterSources, FilesystemSources, Site
+from aggregator.app.site import ClusterSources, FilesystemSources, LustreSources, Site
 from aggregator.app.watch import watch
 from aggregator.config import Bounds, ListenAddress, State, active_rules, load_rules
 from aggregator.model.cloud import IdleRule
@@ -28,6 +28,7 @@ from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.software import Software
 from aggregator.parts.waste.rules import compile_rules
+from aggregator.queries.readers import Readers
 from aggregator.state import StateStore
 from aggregator.synthetic import (
     LOGIN_NODE,
@@ -79,16 +80,20 @@ def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None)
     """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
     cluster = SyntheticCluster(seed=seed, running=jobs, start=start, since=since)
     interval = interval_of(jobs)
+    accounting = SyntheticAccounting(cluster)
     sources = ClusterSources(
-        SyntheticAccounting(cluster),
-        SyntheticUse(cluster),
+        accounting,
+        Readers(
+            accounting,
+            history=SyntheticHistory(cluster),
+            around=SyntheticAround(cluster),
+            usage=SyntheticUsage(cluster),
+            series=SyntheticSeries(cluster),
+        ),
+        use=SyntheticUse(cluster),
         power=SyntheticPower(cluster),
-        history=SyntheticHistory(cluster),
-        around=SyntheticAround(cluster),
-        usage=SyntheticUsage(cluster),
-        series=SyntheticSeries(cluster),
+        lustre=LustreSources(SyntheticLustre(cluster)),
         decay=Decay(),
-        lustre=SyntheticLustre(cluster),
         inputs=(SyntheticScheduler(cluster), SyntheticHosts(cluster)),
         kinds={LOGIN_NODE: "login"},
     )

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.log import server_logger
 from isal import isal_zlib
 
-from aggregator.api.application import create_app
+from aggregator.api.application import Counts, create_app
 from aggregator.api.keys import ApiSettings
 from aggregator.api.lists import ListRoute
 from aggregator.app.client_errors import ClientErrors
@@ -79,25 +79,14 @@ def _runner(
     lists: Sequence[ListRoute[Any]],
 ) -> web.AppRunner:
     """Make the application, and what runs it behind the doors."""
+    metrics = service.metrics
     app = create_app(
-        service.store,
-        service.jobs,
-        service.history,
-        service.around,
-        service.scripts,
-        service.state.scripts,
-        service.state.alerts,
+        service.answer_sources,
         settings,
-        service.page,
-        observe=service.metrics.observe_request,
-        users=users,
-        usage=service.usage,
-        series=service.series,
-        replicas=service.replicas,
-        refuse=doors.refuse,
-        api_at_once=lambda: doors.places() // 2,
         lists=lists,
-        count_alerts=service.metrics.count_alerts,
+        users=users,
+        counts=Counts(request=metrics.observe_request, refused=doors.refuse, alerts=metrics.count_alerts),
+        api_at_once=lambda: doors.places() // 2,
     )
     add_pages(app)
     app.middlewares.insert(0, doors.track)

@@ -1,5 +1,6 @@
-"""`rules`: write the recording and alerting rules that belong to this version."""
+"""`rules`: write the rules and boards that belong to this version."""
 
+import json
 import os
 from collections.abc import Iterator
 from importlib.resources import files
@@ -9,8 +10,10 @@ import aggregator
 from aggregator.app.errors import CommandError
 
 # What is left out are their tests.
-_FOLDERS = ("recording", "alerts")
+_FOLDERS = {"recording": "*.yml", "alerts": "*.yml", "dashboards": "*.json"}
 _EXAMPLE = "alertmanager.example.yml"
+# Where the links of the boards lead as they are shipped.
+_EXAMPLE_URL = "https://hpc.example.org/aggregator"
 
 
 class RulesError(CommandError):
@@ -26,19 +29,23 @@ def shipped_rules() -> dict[str, str]:
         raise RulesError(
             "this installation has no rules: install the wheel, or take the folder rules of the repository"
         )
-    found = [file for name in _FOLDERS for file in sorted((folder / name).glob("*.yml"))]
+    found = [file for name, pattern in _FOLDERS.items() for file in sorted((folder / name).glob(pattern))]
     return {str(file.relative_to(folder)): file.read_text() for file in [*found, folder / _EXAMPLE]}
 
 
-def write_rules(folder: Path) -> Iterator[str]:
+def write_rules(folder: Path, url: str) -> Iterator[str]:
     """Write every file below a folder, and tell of each whether it is new, changed or as it was.
 
-    A file is replaced at once: Prometheus may read it at any time. Raises RulesError.
+    The boards' links begin with `url`. A file is replaced at once, since Prometheus may read it at any time.
+
+    Raises RulesError.
     """
+    address = json.dumps(url.rstrip("/") or _EXAMPLE_URL)[1:-1]
     for name, text in shipped_rules().items():
         target = folder / name
+        linked = text.replace(_EXAMPLE_URL, address) if target.suffix == ".json" else text
         try:
-            yield f"{_write(target, text)} {target}"
+            yield f"{_write(target, linked)} {target}"
         except OSError as error:
             raise RulesError(f"--output: cannot write {target}: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from aggregator.engine.exposition import Limits
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
 from aggregator.exposition import Budget, Page, ServiceMetrics
+from aggregator.footprint import give_back
 from aggregator.model.decay import Decay
 from aggregator.model.energy import Prices
 from aggregator.model.storage import Allocations
@@ -119,6 +120,7 @@ class Outlets:
             # No await between the two: page and API show the same snapshot.
             self.store.publish_cluster(view, timing.stale_after)
             self.page.publish(("cluster", name), members)
+            await executors.run(executors.REFRESH, give_back)
 
         return publish
 
@@ -145,14 +147,14 @@ def schedule(site: Site, timing: Timing, outlets: Outlets) -> list[Scheduled]:
     if site.allocations:
         allocations.feed = _feed(site.allocations, "", timing, outlets)
     ledgers = {
-        name: _ledger(name, sources.accounting, sources.power, timing, outlets)
+        name: _ledger(name, sources.on_demand.jobs, sources.power, timing, outlets)
         for name, sources in site.clusters.items()
         if sources.power
     }
     usages = {
-        name: _usage(name, sources.accounting, sources.usage, sources.decay, timing, outlets)
+        name: _usage(name, sources.on_demand.jobs, sources.on_demand.usage, sources.decay, timing, outlets)
         for name, sources in site.clusters.items()
-        if sources.usage
+        if sources.on_demand.usage
     }
     clusters = [
         Scheduled(
@@ -226,7 +228,7 @@ def _cluster(
     brief = replace(timing, timeout=min(timing.timeout, OTHERS_TIMEOUT))
     lustre = None
     if sources.lustre:
-        lustre = LustreRefresher(_feed(sources.lustre, name, timing, outlets), sources.users)
+        lustre = LustreRefresher(_feed(sources.lustre.use, name, timing, outlets), sources.lustre.users)
         lustre = outlets.memory.keep("names of uids", name, lustre)
     cluster = ClusterRefresher(
         name,

@@ -4,33 +4,26 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import TypeVar
 
-from aggregator.api.keys import ReplicaNotes
+from aggregator.api.keys import AnswerSources
 from aggregator.app.lag import Lag
 from aggregator.app.layouts import CLUSTERS, families_with
 from aggregator.app.part import Part, Running, SiteOpener, open_parts
 from aggregator.app.schedule import Outlets, SharedAllocations, Timing, schedule
-from aggregator.app.site import AccountingSource, Key, Site
+from aggregator.app.site import Key, Site
 from aggregator.engine.part import Layout
 from aggregator.exposition import Page, ServiceMetrics, Vitals, vitals_families
-from aggregator.queries.around import AroundQueries, AroundReader
-from aggregator.queries.history import HistoryQueries, HistoryReader
-from aggregator.queries.jobs import JobQueries
-from aggregator.queries.scripts import ScriptQueries
-from aggregator.queries.series import SeriesQueries, SeriesReader, cloud_key, quota_key
-from aggregator.queries.usage import UsageQueries
+from aggregator.queries.readers import Queries
+from aggregator.queries.series import cloud_key, quota_key
 from aggregator.refresh.loop import run_loops
 from aggregator.refresh.memory import Memory
 from aggregator.refresh.progress import Progress
 from aggregator.refresh.store import SnapshotStore
 from aggregator.refresh.summaries import Retention, SummaryKeeper
 from aggregator.sources import mysql
-from aggregator.sources.base import UsageReader
 from aggregator.sources.prometheus import Presence
 from aggregator.state import StateStore
 
-T = TypeVar("T")
 # Requests that read from a source when it is replaced may come to their end.
 DRAIN_SECONDS = 10.0
 
@@ -46,18 +39,7 @@ class Service:
         own = (self.metrics.families(), vitals_families(self._vitals, self.metrics.registry))
         self.page = Page(own, families_with(clusters), self.store.is_late)
         self.metrics.series, self.metrics.folded = self.page.series, self.page.folded
-        self._readers: dict[str, AccountingSource] = {}
-        self.jobs = JobQueries(self._readers, state, state.ledger)
-        self._histories: dict[str, HistoryReader] = {}
-        self.history = HistoryQueries(self._histories)
-        self._arounds: dict[str, AroundReader] = {}
-        self.around = AroundQueries(self.jobs, self._arounds)
-        self.scripts = ScriptQueries(self.jobs, self._readers, state.scripts)
-        self._usages: dict[str, UsageReader] = {}
-        self.usage = UsageQueries(self._usages, self._readers)
-        self._series: dict[str, SeriesReader] = {}
-        self.series = SeriesQueries(self._series)
-        self.replicas: dict[str, ReplicaNotes] = {}
+        self.queries = Queries(state, state.ledger, state.scripts)
         self.presences: dict[str, Presence] = {}
         self.progress = Progress()
         self.lag = Lag()
@@ -67,6 +49,13 @@ class Service:
         self._running: dict[Key, Running] = {}
         self._replaced: set[Running] = set()
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def answer_sources(self) -> AnswerSources:
+        """Give what answers are made of."""
+        return AnswerSources(
+            store=self.store, page=self.page, queries=self.queries, scripts=self.state.scripts, alerts=self.state.alerts
+        )
 
     async def start(self, open_site: SiteOpener, timing: Timing) -> None:
         """Open a whole site's sources and refresh from them."""
@@ -121,21 +110,12 @@ class Service:
 
     def _connect(self, sites: Iterable[Site]) -> None:
         """Let what is read on demand be read from these sources."""
-        clusters = [item for site in sites for item in site.clusters.items()]
-        _replace(self._readers, ((name, each.accounting) for name, each in clusters))
-        _replace(self._histories, ((name, each.history) for name, each in clusters))
-        _replace(self._arounds, ((name, each.around) for name, each in clusters))
-        _replace(self._usages, ((name, each.usage) for name, each in clusters))
-        _replace(self.replicas, ((name, each.replica) for name, each in clusters))
-        _replace(self.presences, ((name, each.presence) for name, each in clusters))
-        _replace(
-            self._series,
-            (
-                *((name, each.series) for name, each in clusters),
-                *((cloud_key(name), each.series) for site in sites for name, each in site.clouds.items()),
-                *((quota_key(name), each.series) for site in sites for name, each in site.filesystems.items()),
-            ),
-        )
+        clusters = {name: each for site in sites for name, each in site.clusters.items()}
+        self.presences = {name: each.presence for name, each in clusters.items() if each.presence}
+        self.queries.connect({name: each.on_demand for name, each in clusters.items()}, (
+            *((cloud_key(name), each.series) for site in sites for name, each in site.clouds.items()),
+            *((quota_key(name), each.series) for site in sites for name, each in site.filesystems.items()),
+        ))  # fmt: skip
 
     def _vitals(self) -> Vitals:
         return Vitals(
@@ -183,9 +163,3 @@ async def _close(parts: Iterable[Running]) -> None:
         # All of them, whatever one raises.
         for each in parts:
             stack.push_async_callback(each.stack.aclose)
-
-
-def _replace(known: dict[str, T], found: Iterable[tuple[str, T | None]]) -> None:
-    """Put what there is now in place of what there was."""
-    known.clear()
-    known.update({name: each for name, each in found if each is not None})

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from aggregator.api.keys import ReplicaNotes
 from aggregator.app.exported import CloudSources, QuotaSources, open_cloud, open_quotas
 from aggregator.app.extensions import Sources, sources_of_others
 from aggregator.app.stored import renamed, settings_of
@@ -25,17 +24,14 @@ from aggregator.model.nodename import NodeRule
 from aggregator.model.readings import NodeSize
 from aggregator.model.replication import Replication
 from aggregator.model.storage import Allocations, FilesystemUsage
-from aggregator.queries.around import AroundReader
-from aggregator.queries.history import HistoryReader
-from aggregator.queries.jobs import RunReader
-from aggregator.queries.scripts import ScriptReader
+from aggregator.queries.readers import Readers, ReplicaNotes
 from aggregator.queries.series import SeriesReader
 from aggregator.refresh.bases import BaseReader
 from aggregator.refresh.ledger import PowerSource
 from aggregator.refresh.lustre import UserNames
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
-from aggregator.sources.base import EndedRuns, FetchError, Source, UsageReader
+from aggregator.sources.base import FetchError, Source
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
@@ -73,38 +69,37 @@ ALLOCATIONS: Final = "allocations"
 STALE_INTERVALS = 3
 
 
-class AccountingSource(Source[Accounting], RunReader, ScriptReader, EndedRuns, Protocol):
-    """slurmacct: fetched on the timer, and asked for single job ids, their scripts, and for what has ended."""
-
-
 class ReplicaSource(Source[Replication], ReplicaNotes, Protocol):
     """A replica for history: measured on the timer, and asked what answers must say of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LustreSources:
+    """Who counts what jobs do on Lustre, and who names the uids of its clients."""
+
+    use: Source[LustreUse]
+    users: UserNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSources:
     """The sources of one cluster; use, power and lustre are None when their exporter is not configured.
 
+    on_demand reads what the snapshot does not hold; with its roll-ups, decay tells how slurmctld lets usage fade.
     What `inputs` bring goes to the parts as it is; so does what the sources of other packages' parts bring, which are
-    here by part. usage is None without roll-ups, decay where it is not known how slurmctld lets usage fade. bases is
-    who reads what resized jobs' counters showed before. kinds has the hosts that are no compute nodes, names is the
-    rule for the names of nodes. history, around and series read on demand what the snapshot does not hold; replica is
-    who measures where the first two read it. users names the uids of Lustre's clients. presence looks which series
-    there are.
+    here by part. bases is who reads what resized jobs' counters showed before. replica is who measures where history
+    is read. kinds has the hosts that are no compute nodes, names is the rule for the names of nodes. presence looks
+    which series there are.
     """
 
-    accounting: AccountingSource
+    accounting: Source[Accounting]
+    on_demand: Readers
     use: Source[Use] | None = None
     bases: BaseReader | None = None
     power: PowerSource | None = None
-    history: HistoryReader | None = None
-    around: AroundReader | None = None
-    usage: UsageReader | None = None
-    series: SeriesReader | None = None
+    lustre: LustreSources | None = None
     decay: Decay | None = None
     replica: ReplicaSource | None = None
-    lustre: Source[LustreUse] | None = None
-    users: UserNames | None = None
     inputs: tuple[Source[object], ...] = ()
     parts: Sources = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -182,22 +177,26 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
     history, usage = (replica.before(primary) if replica else primary for primary in (database, own))
     retention, rule = config.refresh.ended_job_retention, section.nodes.rule
     accounting = SlurmAcct(cluster, database, key, retention, section.partitions.ignore, scripts=history, names=rule)
-    on_demand = ClusterSources(
+    measured = replica.measured_by(accounting, database) if replica else None
+    sources = ClusterSources(
         accounting,
-        history=SlurmHistory(accounting, history),
-        around=SlurmAround(accounting, history),
-        usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
+        Readers(
+            accounting,
+            history=SlurmHistory(accounting, history),
+            around=SlurmAround(accounting, history),
+            usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
+            replica=measured,
+        ),
         decay=section.slurmacct.priority.to_model() if section.slurmacct.priority else None,
-        replica=replica.measured_by(accounting, database) if replica else None,
-        users=SlurmUsers(accounting, history),
+        replica=measured,
         kinds=section.nodes.kinds,
         names=rule,
     )
-    return _with_exporters(stack, cluster, section, config, on_demand)
+    return _with_exporters(stack, cluster, section, config, sources, SlurmUsers(accounting, history))
 
 
 def _with_exporters(
-    stack: AsyncExitStack, cluster: str, section: Cluster, config: Config, sources: ClusterSources
+    stack: AsyncExitStack, cluster: str, section: Cluster, config: Config, sources: ClusterSources, users: SlurmUsers
 ) -> ClusterSources:
     """Add what Prometheus has of the cluster, by the exporters that are in use."""
     exporters = section.exporters.in_use
@@ -216,9 +215,14 @@ def _with_exporters(
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
-    sources = replace(sources, series=PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster))
-    sources = replace(sources, lustre=_open_lustre(client, section, settings, patience))
-    sources = replace(sources, inputs=tuple(_inputs(client, matchers, settings, nodes, patience)))
+    series = PrometheusSeries(client, matchers, {**settings, OWN: ours}, nodes, cluster)
+    lustre = _open_lustre(client, section, settings, patience)
+    sources = replace(
+        sources,
+        on_demand=replace(sources.on_demand, series=series),
+        lustre=LustreSources(lustre, users) if lustre else None,
+        inputs=tuple(_inputs(client, matchers, settings, nodes, patience)),
+    )
     if "slurm_job_exporter" in settings:
         use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
         known = _known_nodes(config.energy, nodes)

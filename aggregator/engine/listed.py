@@ -1,13 +1,15 @@
 """What a list answers with: the columns of a table, rows of others that belong to them, and what is derived."""
 
+import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Final
 
 import polars as pl
 
 from aggregator.engine.column import Column, DType, Table
+from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 
 TIME: Final = "_timestamp_seconds"
@@ -34,9 +36,14 @@ class Nested:
     help: str
 
     def of(self, frame: pl.DataFrame, frames: Frames) -> pl.Series:
-        """Give the field of each row of a frame."""
-        lists = frames[self.table.name].group_by(self.on, maintain_order=True).agg(self._objects())
-        found = frame.select(self.on).join(lists, on=self.on, how="left", maintain_order="left").select(self.name)
+        """Give the field of each row of a page."""
+        table, keys = frames[self.table.name], frame.select_seq(self.on)
+        if frame.height == 1:
+            is_own = (pl.col(name) == value for name, value in zip(self.on, keys.row(0), strict=True))
+            return find(table, reduce(operator.and_, is_own)).select_seq(self._objects()).to_series().implode()
+        own = table.join(keys, on=self.on, how="semi", maintain_order="left")
+        lists = own.group_by(self.on, maintain_order=True).agg(self._objects())
+        found = keys.join(lists, on=self.on, how="left", maintain_order="left").select(self.name)
         nothing = pl.lit([], found.schema[self.name])
         return found.select(pl.col(self.name).fill_null(nothing)).to_series()
 
@@ -117,21 +124,22 @@ class Listed:
         """Give the time stamps, each with the name of the same as RFC 3339."""
         return {name: name.removesuffix(TIME) + "_time" for name in self.columns if name.endswith(TIME)}
 
-    def lists(self, frame: pl.DataFrame, frames: Frames) -> pl.DataFrame:
-        """Give the rows of other tables that belong to each row of a frame, a column for each."""
-        return pl.DataFrame([each.of(frame, frames).alias(each.name) for each in self.nested])
-
     def needs(self, fields: Iterable[str]) -> set[str]:
         """Give the columns of which fields are made."""
         return {name for each in fields for name in self._roots.get(each, (each,))}
 
-    def show(self, rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
-        """Give rows with these fields, in this order, of types that JSON has."""
-        return rows.select(self._shown.get(name, pl.col(name)) for name in fields)
+    def show(self, rows: pl.DataFrame, frames: Frames, fields: Sequence[str]) -> pl.DataFrame:
+        """Give the rows of a page with these fields, in this order, of types that JSON has.
+
+        frames has the tables of the nested rows.
+        """
+        nested = [each.of(rows, frames).alias(each.name) for each in self.nested if each.name in fields]
+        return rows.hstack(nested).select_seq(self._shown.get(name, pl.col(name)) for name in fields)
 
     @cached_property
     def _roots(self) -> Mapping[str, Sequence[str]]:
-        return {name: value.meta.root_names() for name, value in self._made.items()}
+        made = {name: value.meta.root_names() for name, value in self._made.items()}
+        return {**made, **{each.name: each.on for each in self.nested}}
 
     @cached_property
     def _shown(self) -> Mapping[str, pl.Expr]:

@@ -98,7 +98,8 @@ class Layout:
         for part in self.parts:
             try:
                 made = part.join(frames, inputs, at)
-                frames |= {name: conform(self.tables[name], frame) for name, frame in made.items()}
+                added = {name: {column.name for column in columns} for name, columns in part.columns.items()}
+                frames |= {name: conform(self.tables[name], frame, added.get(name)) for name, frame in made.items()}
             except Exception as error:
                 failed[part.name] = error
         return Joined(frames, failed)

@@ -111,7 +111,7 @@ def _numbers(frame: pl.DataFrame) -> pl.Series:
 
 
 def page_of(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: Any, frames: Frames) -> ListPage:
-    """Find one page of an answer. The frame has the nested rows too; sees is None for whoever sees everything.
+    """Find one page of an answer; frames has its nested rows, sees is None for whoever sees everything.
 
     Raises QueryError.
     """
@@ -121,14 +121,14 @@ def page_of(query: ListQuery, frame: pl.DataFrame, sees: pl.Expr | None, view: A
         page, cursor = _cut(query, sums, _numbers(sums))
         return ListPage(page.select(query.fields), sums.height, cursor, _owners(page))
     page, cursor = _cut(query, frame, rows)
-    return ListPage(query.listed.show(page, query.fields), rows.len(), cursor, _owners(page))
+    return ListPage(query.listed.show(page, frames, query.fields), rows.len(), cursor, _owners(page))
 
 
 def _cut(query: ListQuery, frame: pl.DataFrame, rows: pl.Series) -> tuple[pl.DataFrame, str]:
     """Give the rows of one page, with what is needed of them, and the cursor of the next."""
     found = _ordered(query, frame, rows).head(query.limit + 1)
-    page = _needed(query, frame)[found.head(query.limit)]
-    last = page.select(order.field for order in query.sort).row(-1) if found.len() > query.limit else ()
+    page = _needed(query, frame).select_seq(pl.all().gather(found.head(query.limit)))
+    last = page.select_seq(order.field for order in query.sort).row(-1) if found.len() > query.limit else ()
     return page, write_cursor(query.sort, last) if last else ""
 
 
@@ -171,7 +171,7 @@ def pieces_of(
     def pieces() -> Iterator[bytes]:
         for begin in range(0, max(ordered.len(), 1), _PIECE):
             page = needed[ordered.slice(begin, _PIECE)]
-            shown = page.select(query.fields) if query.group else query.listed.show(page, query.fields)
+            shown = page.select(query.fields) if query.group else query.listed.show(page, frames, query.fields)
             yield flat(shown).write_csv(include_header=begin == 0).encode()
 
     return pieces(), _owners(needed[ordered])

@@ -1,12 +1,12 @@
-"""The service's own families as gzip members: written off the event loop, and again only when something has changed."""
+"""The service's own families as gzip members, written again only when something has changed."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from prometheus_client.core import Metric
 from prometheus_client.utils import floatToGoString
 
-from aggregator import executors
 from aggregator.engine.exposition import compress, escape_help
 
 T = TypeVar("T")
@@ -16,8 +16,9 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 class OwnFamilies(Generic[T]):
     """Some of the service's own families.
 
-    `look` is called in the event loop at each scrape and gives what they show; `collect` makes them of it in a thread.
-    What `look` gives is compared with the last: equal is shown alike.
+    `look` gives what they show, and `collect` makes them of it. What `look` gives is compared with the last: equal is
+    shown alike. Both are called in the event loop: in a thread they would hold it up for as long, and a scrape would
+    wait for the threads that compute.
     """
 
     def __init__(self, look: Callable[[], T], collect: Callable[[T], Iterable[Metric]]) -> None:
@@ -29,20 +30,15 @@ class OwnFamilies(Generic[T]):
         """Make the families of now."""
         return self._collect(self._look())
 
-    def member(self, openmetrics: bool) -> Awaitable[bytes]:
-        """Look now, and write what was seen when it is awaited."""
-        return self._member(self._look(), openmetrics)
-
-    async def _member(self, seen: T, openmetrics: bool) -> bytes:
+    def member(self, openmetrics: bool) -> bytes:
+        """Write the families of now."""
+        seen = self._look()
         known = self._members.get(openmetrics)
         if known is not None and known[0] == seen:
             return known[1]
-        content = await executors.run(executors.ANSWERS, self._write, seen, openmetrics)
+        content = compress(write(self._collect(seen), openmetrics))
         self._members[openmetrics] = seen, content
         return content
-
-    def _write(self, seen: T, openmetrics: bool) -> bytes:
-        return compress(write(self._collect(seen), openmetrics))
 
 
 def write(metrics: Iterable[Metric], openmetrics: bool) -> bytes:
@@ -60,4 +56,9 @@ def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
 def _labels(labels: Mapping[str, str]) -> str:
     if not labels:
         return ""
-    return "{" + ",".join([f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels)]) + "}"
+    return "{" + ",".join([_pair(name, labels[name]) for name in sorted(labels)]) + "}"
+
+
+@lru_cache(maxsize=4096)
+def _pair(name: str, value: str) -> str:
+    return f'{name}="{value.translate(_ESCAPES)}"'

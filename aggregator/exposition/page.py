@@ -19,8 +19,9 @@ SERVICE_GROUP = "service"
 _OPENMETRICS = re.compile(r"application/openmetrics-text\s*;[^,]*version=(?:1\.0\.0|0\.0\.1)")
 _GZIP_REFUSED = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 _END = compress(b"# EOF\n")
-_SLICE_BYTES = 256 * 1024
-_BATCH_BYTES = 64 * 1024
+# After each write the event loop waits for its turn among the threads that compute.
+_WRITE_BYTES = 256 * 1024
+_DECOMPRESS_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,9 @@ class Page:
                 "Vary": "Accept, Accept-Encoding",
             }
         )
-        # All of it is of one moment: no await before the last look.
-        own = [families.member(openmetrics) for families in self._own] if _has_own(groups) else []
+        # All of it is of one moment: no await before it is put together.
         members = list(self._families(groups, openmetrics))
-        members += [await member for member in own]
+        members += [families.member(openmetrics) for families in self._own] if _has_own(groups) else []
         members += [_END] if openmetrics else []
         if takes_gzip(request):
             response.headers["Content-Encoding"] = "gzip"
@@ -107,10 +107,11 @@ class Page:
         scopes = self._shown()
         for family in self._listed:
             if groups is None or family.collect in groups:
-                found = [scope.members[family.name].content for scope in scopes if family.name in scope.members]
+                found = [scope.members[family.name] for scope in scopes if family.name in scope.members]
                 if found:
                     yield self._heads[family.name, openmetrics]
-                    yield from found
+                for member in found:
+                    yield from member.pieces
 
     def _shown(self) -> Sequence[_Scope]:
         return [members for scope, members in self._scopes.items() if not self._is_late(scope)]
@@ -130,16 +131,16 @@ async def _send(request: web.Request, response: web.StreamResponse, parts: list[
     response.content_length = sum(map(len, parts))
     await response.prepare(request)
     if request.method != "HEAD":
-        for part in parts:
-            await _write(response, part)
+        for batch in _batches(parts, _WRITE_BYTES):
+            await _write(response, batch)
     await response.write_eof()
     return response
 
 
 async def _write(response: web.StreamResponse, part: bytes) -> None:
     """Write in slices: of what its client does not read, a connection holds no more than some of them."""
-    for begin in range(0, len(part), _SLICE_BYTES):
-        await response.write(memoryview(part)[begin : begin + _SLICE_BYTES])
+    for begin in range(0, len(part), _WRITE_BYTES):
+        await response.write(memoryview(part)[begin : begin + _WRITE_BYTES])
 
 
 async def _stream(request: web.Request, response: web.StreamResponse, members: list[bytes]) -> web.StreamResponse:
@@ -153,15 +154,15 @@ async def _stream(request: web.Request, response: web.StreamResponse, members: l
 
 
 async def _decompressed(members: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for batch in _batches(members):
+    for batch in _batches(members, _DECOMPRESS_BYTES):
         yield await executors.run(executors.ANSWERS, igzip.decompress, batch)
 
 
-def _batches(members: Iterable[bytes]) -> Iterator[bytes]:
-    """Put small members together: a thread for each of hundreds costs more than to decompress them."""
+def _batches(members: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Put small members together: a write or a thread for each of hundreds costs more than what they do."""
     batch, size = list[bytes](), 0
     for member in members:
-        if batch and size + len(member) > _BATCH_BYTES:
+        if batch and size + len(member) > most:
             yield b"".join(batch)
             batch, size = [], 0
         batch.append(member)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from aggregator.model.energy import Prices
+from aggregator.model.tres import board_part
 
 _JOULES_PER_KWH = 3.6e6
 _HOUR = 3600.0
@@ -30,16 +31,26 @@ def costs(prices: Prices) -> list[pl.Expr]:
     ]
 
 
-def gpus_hour(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
-    """Give what an hour of each run's GPUs costs; null where the price of one is not known."""
-    of_types = pl.DataFrame(
-        {"gpu_type": [*prices.gpu_hour], "price": [*prices.gpu_hour.values()]},
-        schema={"gpu_type": pl.String, "price": pl.Float64},
-    )
-    other = pl.lit(prices.gpu_hour.get("default"), dtype=pl.Float64)
-    cost = pl.coalesce("price", other) * pl.col("gpus")
+def gpus_of_runs(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
+    """Count each run's GPUs (allocated_gpus), a slice as a part of one (boards), and give what an hour of them costs.
+
+    gpus_hour is null where the price of one of its types is not known.
+    """
+    names = allocated_gpus["gpu_type"].unique()
+    other = prices.gpu_hour.get("default")
+    types = pl.DataFrame({
+        "gpu_type": names,
+        "part": pl.Series([board_part(name) for name in names], dtype=pl.Float64),
+        "price": pl.Series([prices.gpu_hour.get(name, other) for name in names], dtype=pl.Float64),
+    })  # fmt: skip
+    gpus, cost = pl.col("gpus"), pl.col("price") * pl.col("gpus")
     return (
-        allocated_gpus.join(of_types, on="gpu_type", how="left", validate="m:1")
+        allocated_gpus.join(types, on="gpu_type", validate="m:1")
         .group_by("run_id")
-        .agg(gpus_hour=pl.when(cost.null_count() == 0).then(cost.sum()))
+        .agg(
+            allocated_gpus=gpus.sum(),
+            boards=(gpus * pl.col("part")).sum(),
+            gpus_hour=pl.when(cost.null_count() == 0).then(cost.sum()),
+        )
+        .sort("run_id")
     )

@@ -8,18 +8,28 @@ from typing import Final
 import polars as pl
 
 from aggregator.ledger.frames import rows_by_number
-from aggregator.model.readings import Readings, Windows
-from aggregator.model.tres import board_part
+from aggregator.model.readings import Windows
 
 # When a run was on its nodes, and what it kept there.
-SPAN: Final = ("since", "until", "is_suspended", "suspended_since")
+_SPAN: Final = ["since", "until", "is_suspended", "suspended_since"]
+_HELD: Final = [
+    "run", "node_number", "nodes_count", "boards", "held_cpus", "allocated_memory_bytes", "allocated_gpus", "is_suspended",
+]  # fmt: skip
+_BEGIN, _END = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
+_PRESENCE: Final = {
+    "seconds": _END - _BEGIN,
+    "is_whole": (_BEGIN == pl.col("window_begin")) & (_END == pl.col("window_end")),
+    "is_away": pl.col("is_suspended") & (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True),
+}
+_SECONDS, _COUNT = pl.col("seconds"), pl.col("nodes_count")
+_OF_NODE: Final = ["place", "is_measured", "vouches_cpus", "vouches_memory", "vouches_gpus"]
 
 
-def present_runs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-    """Give the runs that were on nodes in the windows, numbered (`run`).
+def present_runs(runs: pl.DataFrame, gpus: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+    """Give the runs that were on nodes in the windows, numbered (`run`), with what they have of GPUs.
 
-    since and until are epoch seconds, cut to the windows, last_window_end is the end of the last window that it
-    touched; allocated_gpus counts its GPUs, boards takes a slice as a part of one; nodes_count counts its nodes.
+    since and until are epoch seconds, cut to the windows; nodes_count counts its nodes, active_seconds are those in
+    which it kept its CPUs.
     """
     present = (
         runs.with_columns(
@@ -28,79 +38,38 @@ def present_runs(runs: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Wind
             nodes_count=pl.col("nodes").list.len().cast(pl.Float64),
         )
         .filter(pl.col("until") > pl.col("since"))
-        .join(_gpus_of_runs(allocated_gpus), on="run_id", how="left", validate="1:1")
-        .with_columns(pl.col("allocated_gpus", "boards").fill_null(0.0))
+        .sort("run_id")
+        .join(gpus, on="run_id", how="left", maintain_order="left")
         .with_row_index("run")
     )
-    ends = windows.frame()["window_end"]
-    return present.with_columns(last_window_end=ends.gather(ends.search_sorted(present["until"])))
-
-
-def _gpus_of_runs(allocated_gpus: pl.DataFrame) -> pl.DataFrame:
-    """Add up each run's GPUs of all types."""
-    types = allocated_gpus["gpu_type"].unique()
-    parts = pl.Series([board_part(name) for name in types], dtype=pl.Float64)
-    gpus = pl.col("gpus")
-    return (
-        allocated_gpus.join(pl.DataFrame({"gpu_type": types, "part": parts}), on="gpu_type", validate="m:1")
-        .group_by("run_id")
-        .agg(allocated_gpus=gpus.sum(), boards=(gpus * pl.col("part")).sum())
+    if (present["run_id"][1:] == present["run_id"][:-1]).any():
+        raise ValueError("runs: two rows of one key")
+    return present.with_columns(
+        pl.col("allocated_gpus", "boards").fill_null(0.0),
+        active_seconds=(_kept_until(present, windows) - pl.col("since")).clip(0.0),
     )
 
 
-def presences(runs: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-    """List the windows in which each of these was on its nodes, and for how many seconds; window after window.
-
-    is_whole: it filled the window. is_away: it was suspended when the window began, and kept no CPUs.
-    """
-    begin, end = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
-    was_suspended = (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True)
-    spans = runs.select(SPAN).with_row_index("row")
-    present = (
-        windows.frame()
-        .join(spans, how="cross")
-        .select(
-            "row", "window",
-            seconds=end - begin,
-            is_whole=(begin == pl.col("window_begin")) & (end == pl.col("window_end")),
-            is_away=pl.col("is_suspended") & was_suspended,
-        )
-        .filter(pl.col("seconds") > 0)
-    )  # fmt: skip
-    return present.drop("row").hstack(runs.drop(SPAN)[present["row"]])
+def _kept_until(present: pl.DataFrame, windows: Windows) -> pl.Series:
+    """Tell until when each run kept its CPUs: at most until the first window that begins when it is suspended."""
+    suspended = present["is_suspended"].arg_true()
+    if suspended.is_empty():
+        return present["until"]
+    since = present["suspended_since"][suspended].fill_null(windows.begin).clip(None, windows.end)
+    begins = windows.frame()["window_begin"].extend_constant(windows.end, 1)
+    away = begins[begins.search_sorted(since)]
+    until = present["until"][suspended]
+    return present["until"].scatter(suspended, until.zip_with(until < away, away))
 
 
 def slots(runs: pl.DataFrame) -> pl.DataFrame:
-    """List the nodes of each run, numbered (`slot`), with what it holds there."""
-    count = pl.col("nodes_count")
-    return (
-        runs.select(
-            "run", "job_id", *SPAN, "boards", "nodes_count", node="nodes",
-            cpus=pl.col("allocated_cpus") / count,
-            allocated_memory_bytes=pl.col("allocated_memory_bytes").fill_null(0.0) / count,
-            allocated_gpus=pl.col("boards") / count,
-        )
-        .filter(count > 0)
-        .explode("node")
-        .with_row_index("slot")
-    )  # fmt: skip
-
-
-def with_numbers(slots: pl.DataFrame, readings: Readings) -> tuple[pl.DataFrame, Readings, int]:
-    """Name nodes by numbers from 0 (`node_number`), and jobs on nodes (`key`): these are found faster than names.
-
-    Gives the slots, the readings, and how many nodes there are.
-    """
-    names = pl.concat([readings.nodes["node"], slots["node"]]).unique()
-    number = pl.col("node").cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64)
-    key = pl.col("job_id") * len(names) + number
-
-    def numbered(frame: pl.DataFrame, *columns: pl.Expr) -> pl.DataFrame:
-        return frame.with_columns(columns, node_number=number).drop("node")
-
-    used, gpus = (numbered(frame, key.alias("key")) for frame in (readings.used, readings.gpus))
-    nodes = numbered(readings.nodes)
-    return numbered(slots, key.alias("key")), Readings(readings.windows, nodes, used, gpus), len(names)
+    """List the nodes of each run, with what it holds there; of a run whose nodes are not known one that is null."""
+    return runs.select(
+        "run", "job_id", *_SPAN, "boards", "nodes_count", node="nodes",
+        held_cpus=pl.col("allocated_cpus") / _COUNT,
+        allocated_memory_bytes=pl.col("allocated_memory_bytes").fill_null(0.0) / _COUNT,
+        allocated_gpus=pl.col("boards") / _COUNT,
+    ).explode("node", empty_as_null=True)  # fmt: skip
 
 
 def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows, name: str) -> pl.Series:
@@ -109,41 +78,31 @@ def rows_of_slots(readings: pl.DataFrame, slots: pl.DataFrame, windows: Windows,
     The result is in the order of windows × slots, null where there is none. Runs of one job id on one node have the
     same row.
     """
-    found = readings.select("window", "key").with_row_index("row").join(slots.select("slot", "key"), on="key")
+    found = readings[["window", "key"]].with_row_index("row").join(slots[["key"]].with_row_index("slot"), on="key")
     numbers = found["window"] * len(slots) + found["slot"]
-    return found["row"].gather(rows_by_number(numbers, windows.count * len(slots), name))
+    return found["row"][rows_by_number(numbers, windows.count * len(slots), name)]
 
 
-def tenants(slots: pl.DataFrame, readings: Readings, nodes_count: int) -> pl.DataFrame:
+def tenants(
+    slots: pl.DataFrame, nodes: pl.DataFrame, used: pl.DataFrame, windows: Windows, nodes_count: int
+) -> pl.DataFrame:
     """List the runs on each node in each window: the slots, with what they used there.
 
     number is that of the slot in the order of windows × slots, place the node's row in the readings; null where nothing
-    is known of the node.
+    is known of the node. is_whole: it filled the window.
     """
-    present = presences(slots, readings.windows)
+    spans = slots[_SPAN].with_row_index("slot")
+    present = windows.frame().join(spans, how="cross").select("slot", "window", **_PRESENCE).filter(_SECONDS > 0)
+    held = slots[_HELD][present["slot"]]
     number = (present["window"] * len(slots) + present["slot"]).alias("number")
-    rows = rows_of_slots(readings.used, slots, readings.windows, "used").gather(number)
-    used = readings.used.select(pl.col("used_cpus", "used_memory_bytes").gather(rows))
-    of_node = readings.nodes.select(
-        "place", "vouches_cpus", "vouches_memory", "vouches_gpus", is_measured=pl.col("watts").is_not_null()
-    ).select(pl.all().gather(_places(present, readings, nodes_count)))
-    return (
-        present.hstack([number, *used, *of_node])
-        .with_columns(
-            is_measured=pl.col("is_measured").fill_null(value=False),
-            allocated_cpus=pl.when("is_away").then(0.0).otherwise("cpus"),
-            used_cpus=_or_none_used("used_cpus", "vouches_cpus"),
-            used_memory_bytes=_or_none_used("used_memory_bytes", "vouches_memory"),
-        )
-        .drop("cpus", "is_whole", "is_away", "vouches_cpus", "vouches_memory")
+    of_slots = used[["used_cpus", "used_memory_bytes"]][rows_of_slots(used, slots, windows, "used")[number]]
+    places = rows_by_number(nodes["window"] * nodes_count + nodes["node_number"], windows.count * nodes_count, "nodes")
+    of_nodes = nodes[_OF_NODE][places[present["window"] * nodes_count + held["node_number"]]]
+    return present.hstack([*held, number, *of_slots, *of_nodes]).with_columns(
+        allocated_cpus=pl.when("is_away").then(0.0).otherwise("held_cpus"),
+        used_cpus=_or_none_used("used_cpus", "vouches_cpus"),
+        used_memory_bytes=_or_none_used("used_memory_bytes", "vouches_memory"),
     )
-
-
-def _places(present: pl.DataFrame, readings: Readings, nodes_count: int) -> pl.Series:
-    """Find the row of each tenant's node."""
-    nodes, count = readings.nodes, readings.windows.count * nodes_count
-    rows = rows_by_number(nodes["window"] * nodes_count + nodes["node_number"], count, "nodes")
-    return rows.gather(present["window"] * nodes_count + present["node_number"])
 
 
 def _or_none_used(used: str, vouches: str) -> pl.Expr:

@@ -1,11 +1,12 @@
 """What has been added up of one cluster until the end of the last closed window."""
 
+from functools import cache
 from typing import Final
 
 import polars as pl
 
 from aggregator.ledger.frames import known_add
-from aggregator.ledger.window import Gains
+from aggregator.ledger.window import RESETS, Gains
 from aggregator.model.ledger import (
     NODE_TOTALS,
     RUN_COSTS,
@@ -25,9 +26,11 @@ _SINCE_BUSY: Final = {
     "gpu_partly_idle_seconds": "was_all_busy",
     "gpu_partly_unseen_seconds": "was_all_busy",
 }
-_KEPT: Final = ("since",)
+_KEPT: Final = ("since", "currency")
 # A gain knows the best meter before it.
 _REPLACED: Final = ("until", "meter")
+_MORE: Final = " more"
+_HAS_COST: Final = pl.any_horizontal(pl.col("^.*_cost$").is_not_null())
 
 
 def no_totals(window_end: float) -> LedgerTotals:
@@ -38,7 +41,7 @@ def no_totals(window_end: float) -> LedgerTotals:
 
 def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
     """Add what the next windows add; runs that ended long ago are left out, nobody asks a snapshot for them."""
-    all_runs = _added(RUN_TOTALS, totals.runs, gains.runs)
+    all_runs = _added(RUN_TOTALS, totals.runs, gains.runs).sort("run_id")
     runs = all_runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
     costs = _added_costs(RUN_COSTS, totals.run_costs, gains.runs)
     return LedgerTotals(
@@ -52,35 +55,40 @@ def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
 
 
 def _added(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    """Add rows to those of the same key; what neither knows stays unknown."""
-    values = [name for name in kind.schema if name not in kind.keys]
-    joined = before.join(
-        more.rename({name: f"{name} more" for name in values}),
-        on=kind.keys, how="full", coalesce=True, validate="1:1", maintain_order="left_right",
-    )  # fmt: skip
-    return joined.select(*kind.keys, *(_sum_of(name).alias(name) for name in values))
+    """Add rows to those of the same key, which keep their place; what neither knows stays unknown."""
+    keys, names, sums = _sums(kind)
+    rows = before[keys].join(more[keys].with_row_index("row"), on=keys, how="left", maintain_order="left")["row"]
+    found = more[names][rows]
+    found.columns = [f"{name}{_MORE}" for name in names]
+    is_new = pl.Series([True]).new_from_index(0, len(more)).scatter(rows.drop_nulls(), False)
+    return pl.concat([before.hstack(found).select(*keys, *sums), more[[*kind.schema]].filter(is_new)])
 
 
 def _added_costs(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """Add costs, which have one currency now; those of another that there was before stay as they are."""
-    amounts = [name for name in kind.schema if name.endswith("_cost")]
-    more = more.filter(pl.any_horizontal(pl.col(amounts).is_not_null()))
+    more = more.filter(_HAS_COST)
     if more.is_empty():
         return before
-    currency = pl.lit(more["currency"][0])
-    is_now = pl.col("currency") == currency
-    of_one = Frame(kind.name, kind.key - 1, tuple(column for column in kind.columns if column.name != "currency"))
-    added = _added(of_one, before.filter(is_now), more)
-    return pl.concat([before.filter(~is_now), kind.of(added.with_columns(currency=currency))])
+    is_now = pl.col("currency") == more["currency"][0]
+    return pl.concat([before.filter(~is_now), _added(kind, before.filter(is_now), more)])
+
+
+@cache
+def _sums(kind: Frame) -> tuple[list[str], list[str], list[pl.Expr]]:
+    """Name what tells rows of one currency apart, and what of a gain is added, and say how."""
+    keys = [name for name in kind.keys if name != "currency"]
+    values = [name for name in kind.schema if name not in keys]
+    resets = dict.fromkeys(_SINCE_BUSY[name] for name in values if name in _SINCE_BUSY)
+    return keys, [*values, *resets], [_sum_of(name).alias(name) for name in values]
 
 
 def _sum_of(name: str) -> pl.Expr:
-    """Add a gain to what there was; of times and meters there is one."""
-    before, more = pl.col(name), pl.col(f"{name} more")
+    """Add a gain to what there was; of times, meters and currencies there is one."""
+    before, more = pl.col(name), pl.col(f"{name}{_MORE}")
     if name in _KEPT:
         return pl.coalesce(before, more)
     if name in _REPLACED:
         return pl.coalesce(more, before)
     if name in _SINCE_BUSY:
-        return pl.when(_SINCE_BUSY[name]).then(more).otherwise(known_add(before, more))
+        return pl.when(f"{_SINCE_BUSY[name]}{_MORE}").then(more).otherwise(known_add(before, more))
     return known_add(before, more)

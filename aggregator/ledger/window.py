@@ -10,24 +10,27 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.frame import totals
-from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, sum_by
+from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, by_number, sum_by
 from aggregator.ledger.gpu_time import gpu_time
 from aggregator.ledger.gpus import gpu_tenants
-from aggregator.ledger.prices import co2_grams, costs, gpus_hour
+from aggregator.ledger.nodes import numbers_of, with_best_meter
+from aggregator.ledger.prices import co2_grams, costs, gpus_of_runs
 from aggregator.ledger.shares import share
-from aggregator.ledger.tenants import SPAN, presences, present_runs, slots, tenants, with_numbers
+from aggregator.ledger.tenants import present_runs, slots, tenants
 from aggregator.model.energy import COMPONENTS, COST_COMPONENTS, METERS, MODELS, Prices
 from aggregator.model.ledger import BEST_METERS, NODE_GAINS, NODE_POWER, RUN_GAINS, RUN_POWER, USER_GAINS
 from aggregator.model.readings import GPUS, METER, NODES, USED, Readings, Windows
 
 _PARTS: Final = (*MODELS, "gpu")
-_RESETS: Final = ("was_busy", "was_all_busy")
+RESETS: Final = ("was_busy", "was_all_busy")
 _GPU_TIME: Final = (
     "gpu_seconds", "gpu_used_seconds", "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
     "gpu_partly_unseen_seconds",
 )  # fmt: skip
+_OF_NODES: Final = [
+    "node", "window", "meter", "best", "is_best_meter", "is_measured", "covered", *(f"{name}_joules" for name in COMPONENTS),
+]  # fmt: skip
 _IS_COVERED: Final = pl.col("is_known") & pl.col("is_best_meter")
-_SIZES: Final = ("cpus", "memory_bytes", "gpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +59,53 @@ def gains(
     not even that of its GPUs: jobs add up to nodes. Raises ValueError for a frame that is not as declared, and
     polars.exceptions.ComputeError for one with two rows of a key.
     """
-    windows, allocated_gpus = readings.windows, ALLOCATED_GPUS.of(allocated_gpus)
-    nodes = _with_best_meter(_measurable(NODES.of(readings.nodes)), BEST_METERS.of(meters)).with_row_index("place")
-    gpus = GPUS.of(readings.gpus)
-    runs = present_runs(RUNS.of(runs), allocated_gpus, windows)
-    of_runs, numbered, count = with_numbers(slots(runs), Readings(windows, nodes, USED.of(readings.used), gpus))
-    on_nodes = tenants(of_runs, numbered, count)
-    with_gpus = gpu_tenants(of_runs, on_nodes, numbered)
-    nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
-    nodes = nodes.filter(pl.col("watts").is_not_null())
-    parts = _of_runs(parts, windows)
-    gained = _gained(runs, parts, allocated_gpus, windows, prices).join(
-        gpu_time(runs, with_gpus, gpus, windows), on="run", how="left", validate="1:1"
+    windows = readings.windows
+    nodes, used, gpus = NODES.of(readings.nodes).sort("window"), USED.of(readings.used), GPUS.of(readings.gpus)
+    present = present_runs(RUNS.of(runs), gpus_of_runs(ALLOCATED_GPUS.of(allocated_gpus), prices), windows)
+    of_runs, meters = slots(present), BEST_METERS.of(meters)
+    numbers, count = numbers_of(*(frame["node"] for frame in (nodes, meters, of_runs, used, gpus)))
+    before = (
+        pl.Series([None], dtype=pl.UInt8).new_from_index(0, count).scatter(numbers[1], meters["meter"].to_physical())
     )
+    nodes = with_best_meter(nodes.hstack([numbers[0]]), before, windows)
+    of_runs, used, gpus = (
+        frame.hstack([number, (frame["job_id"] * count + number).alias("key")])
+        for frame, number in zip((of_runs, used, gpus), numbers[2:], strict=True)
+    )
+    on_nodes = tenants(of_runs, nodes, used, windows, count)
+    with_gpus = gpu_tenants(on_nodes, of_runs, _with_unplaced(gpus, of_runs), windows)
+    nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
+    nodes, parts = nodes[_OF_NODES].filter("is_measured"), _of_runs(parts, windows)
+    gained = _gained(present, parts, gpu_time(with_gpus, present["allocated_gpus"]), prices)
     return Gains(
         windows.end,
-        RUN_GAINS.of(gained.with_columns(pl.col(_GPU_TIME).fill_null(0.0), pl.col(_RESETS).fill_null(value=False))),
-        USER_GAINS.of(_of_users(gained)),
+        RUN_GAINS.of(gained),
+        USER_GAINS.of(_of_users(gained, windows)),
         NODE_GAINS.of(_of_nodes(nodes, windows)),
-        RUN_POWER.of(_run_power(runs, parts)),
+        RUN_POWER.of(_run_power(gained)),
         NODE_POWER.of(_node_power(nodes, windows)),
     )
 
 
+def _with_unplaced(gpus: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
+    """Add the GPUs of the jobs of runs whose nodes are not known: they are all taken to be the run's."""
+    unplaced = slots.filter(pl.col("node_number") == 0)
+    if unplaced.is_empty():
+        return gpus
+    found = gpus.drop("key").join(unplaced[["job_id", "key"]].unique(), on="job_id")
+    return pl.concat([gpus, found[gpus.columns]])
+
+
 def _measured(on_nodes: pl.DataFrame, with_gpus: pl.DataFrame) -> pl.DataFrame:
     """Give the tenants of measured nodes, with the power of their own GPUs."""
-    watts, unseen = (pl.repeat(value, len(on_nodes), dtype=pl.Float64, eager=True) for value in (None, 0.0))
-    return on_nodes.with_columns(
-        watts.scatter(with_gpus["tenant"], with_gpus["own_gpu_watts"]).alias("own_gpu_watts"),
-        unseen.scatter(with_gpus["tenant"], with_gpus["unseen_gpus"]).alias("unseen_gpus"),
-    ).filter(pl.col("is_measured"))
-
-
-def _measurable(nodes: pl.DataFrame) -> pl.DataFrame:
-    """Take a size that is not above 0 as not known."""
-    return nodes.with_columns(pl.when(pl.col(size) > 0).then(size).alias(size) for size in _SIZES)
-
-
-def _with_best_meter(nodes: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Add the best meter that has measured a node until each window, and whether it is the window's own.
-
-    For a node that has ever been measured by a better one, another is a fall-back: it sees less.
-    """
-    own = pl.when(pl.col("watts").is_not_null()).then(pl.col("meter").to_physical())
-    known = before.select("node", before=pl.col("meter").to_physical())
-    return (
-        nodes.sort("window")
-        .join(known, on="node", how="left", validate="m:1", maintain_order="left")
-        .with_columns(best=pl.min_horizontal("before", own.cum_min().over("node")))
-        .with_columns(is_best_meter=own == pl.col("best"))
-        .drop("before")
+    of_gpus = {"own_gpu_watts": None, "unseen_gpus": 0.0}
+    columns = (
+        pl.Series(name, [value], dtype=pl.Float64)
+        .new_from_index(0, len(on_nodes))
+        .scatter(with_gpus["tenant"], with_gpus[name])
+        for name, value in of_gpus.items()
     )
+    return on_nodes.hstack([*columns]).filter("is_measured")
 
 
 def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -117,46 +116,42 @@ def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     covered, meter, is_last = pl.col("covered"), pl.col("meter"), pl.col("window") == windows.count - 1
     time = pl.col("seconds") * covered / pl.col("nodes_count")
     whole = pl.when(is_last)
-    return sum_by(
+    summands = parts.select(
         "run",
-        parts.select(
-            "run",
-            *(pl.col(f"{of}_joules") * covered for of in _PARTS),
-            *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
-            *(whole.then(pl.col(f"{of}_joules") / windows.seconds).alias(f"{of}_watts") for of in _PARTS),
-            power_seconds=pl.when(_IS_COVERED).then(time).otherwise(0.0),
-            coverage=pl.when(_IS_COVERED & is_last).then(time / windows.seconds).otherwise(0.0),
-        ),
+        *(pl.col(f"{of}_joules") * covered for of in _PARTS),
+        *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
+        *(whole.then(pl.col(f"{of}_joules") / windows.seconds).alias(f"{of}_watts") for of in _PARTS),
+        power_seconds=pl.when(_IS_COVERED).then(time).otherwise(0.0),
+        coverage=pl.when(_IS_COVERED & is_last).then(time / windows.seconds).otherwise(0.0),
     )
+    # Most runs have one part in one window, and nothing to add up.
+    is_one = (parts["nodes_count"] == 1) & (windows.count == 1)
+    return pl.concat([summands.filter(is_one), sum_by("run", summands.filter(~is_one))])
 
 
-def _gained(
-    runs: pl.DataFrame, parts: pl.DataFrame, allocated_gpus: pl.DataFrame, windows: Windows, prices: Prices
-) -> pl.DataFrame:
+def _gained(runs: pl.DataFrame, parts: pl.DataFrame, times: pl.DataFrame, prices: Prices) -> pl.DataFrame:
     """Add what each run gains; what was not measured is not 0 joules."""
-    suspended = runs.filter(pl.col("is_suspended")).select("run", *SPAN)
-    away = presences(suspended, windows).filter(pl.col("is_away")).group_by("run").agg(away_seconds=pl.sum("seconds"))
-    seconds = pl.col("until") - pl.col("since")
+    count = len(runs)
     return (
-        runs.join(parts, on="run", how="left", validate="1:1")
-        .join(away, on="run", how="left", validate="1:1")
-        .join(gpus_hour(allocated_gpus, prices), on="run_id", how="left", validate="1:1")
+        runs.hstack([*by_number("run", parts, count), *by_number("run", times, count)])
         .with_columns(
-            pl.col("power_seconds").fill_null(0.0),
+            pl.col("power_seconds", *_GPU_TIME).fill_null(0.0),
+            pl.col(RESETS).fill_null(value=False),
             joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules"),
-            seconds=seconds,
-            active_seconds=seconds - pl.col("away_seconds").fill_null(0.0),
+            seconds=pl.col("until") - pl.col("since"),
         )
         .with_columns(*costs(prices), co2_grams=co2_grams(prices))
     )
 
 
-def _of_users(gained: pl.DataFrame) -> pl.DataFrame:
+def _of_users(gained: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     """Add up each user's runs under each account."""
     costs = [f"{component}_cost" for component in COST_COMPONENTS]
-    return gained.group_by("user", "account").agg(
-        pl.first("currency"), *totals(["joules", "co2_grams", *costs]), until=pl.max("last_window_end")
+    users = gained.group_by("user", "account").agg(
+        pl.first("currency"), *totals(["joules", "co2_grams", *costs]), pl.max("until")
     )
+    ends = windows.frame()["window_end"]
+    return users.with_columns(ends[ends.search_sorted(users["until"])].alias("until"))
 
 
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -179,9 +174,9 @@ def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _run_power(runs: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
-    power = parts.filter(pl.col("gpu_watts").is_not_null())
-    return power.with_columns(runs["run_id"].gather(power["run"]), pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
+def _run_power(gained: pl.DataFrame) -> pl.DataFrame:
+    power = gained[[*RUN_POWER.schema]].filter(pl.col("gpu_watts").is_not_null())
+    return power.with_columns(pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
 
 
 def _node_power(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:

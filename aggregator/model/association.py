@@ -111,7 +111,7 @@ class Qos:
     usage_factor: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Associations:
     """All associations of a cluster, with limits, QOS, the named coordinators of accounts, and their organizations.
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from aggregator.engine.column import schema
+from aggregator.engine.few import find
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Associations
 from aggregator.model.question import ByInput
@@ -113,11 +114,8 @@ class Runs:
         return self.runs.height
 
     def with_ids(self, run_ids: pl.Series) -> "Runs":
-        """Give those of these ids that are here, in the order of the ids."""
-        asked = run_ids.alias("run_id").to_frame()
-        return Runs(
-            asked.join(self.runs, on="run_id", how="inner", maintain_order="left").select(RUNS.names()), self.cluster
-        )
+        """Give the few of these ids that are here."""
+        return Runs(find(self.runs, pl.col("run_id").is_in(run_ids.implode())), self.cluster)
 
     def with_changes(self, changed: "Runs", gone: Collection[int]) -> "Runs":
         """Give them as they are after some have changed or come, and others, by run id, have gone."""

@@ -103,7 +103,7 @@ BEST_METERS: Final = Frame("meters", 1, (
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class LedgerTotals:
     """All that is added up of a cluster until the end of the last closed window (window_end, epoch seconds).
 
@@ -124,7 +124,7 @@ class LedgerTotals:
         return BEST_METERS.of(self.nodes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Power:
     """The power of the last closed window: the frames RUN_POWER and NODE_POWER."""
 

@@ -1,6 +1,8 @@
 """What Prometheus holds of closed windows: what each column says, in which unit, and what null means there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -24,7 +26,7 @@ class Column:
     null: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """What a frame holds; no two rows have the same values of the columns `key`, which are the first ones."""
 
@@ -32,13 +34,13 @@ class Frame:
     key: int
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """Give the names of the columns that tell rows apart; none where rows may be alike."""
         return tuple(column.name for column in self.columns[: self.key])
 
-    @property
-    def schema(self) -> dict[str, DataType]:
+    @cached_property
+    def schema(self) -> Mapping[str, DataType]:
         """Give dtypes by name, as polars takes them."""
         return {column.name: column.dtype for column in self.columns}
 
@@ -52,15 +54,17 @@ class Frame:
         Raises ValueError for a column that is missing, has another dtype, or has a null that means nothing. That keys
         are unique is checked where frames are joined.
         """
-        found = frame.schema
-        for column in self.columns:
-            if column.name not in found:
-                raise ValueError(f"{self.name}: the column {column.name} is missing")
-            if found[column.name] != column.dtype:
-                raise ValueError(f"{self.name}.{column.name}: {found[column.name]} instead of {column.dtype}")
-            if not column.null and frame.get_column(column.name).null_count():
+        names = frame.columns
+        for name in self.schema:
+            if name not in names:
+                raise ValueError(f"{self.name}: the column {name} is missing")
+        declared = frame[list(self.schema)]
+        for column, series in zip(self.columns, declared.iter_columns(), strict=True):
+            if series.dtype != column.dtype:
+                raise ValueError(f"{self.name}.{column.name}: {series.dtype} instead of {column.dtype}")
+            if not column.null and series.null_count():
                 raise ValueError(f"{self.name}.{column.name}: null has no meaning here")
-        return frame.select(column.name for column in self.columns)
+        return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,10 @@ class Windows:
 
     def frame(self) -> pl.DataFrame:
         """List them: window, window_begin, window_end."""
-        number = pl.col("window")
-        return pl.DataFrame({"window": pl.int_range(self.count, dtype=pl.Int32, eager=True)}).with_columns(
-            window_begin=self.begin + number * self.seconds, window_end=self.begin + (number + 1) * self.seconds
-        )
+        numbers = range(self.count)
+        begins, ends = ([self.begin + (number + more) * self.seconds for number in numbers] for more in (0, 1))
+        window = pl.Series(numbers, dtype=pl.Int32)
+        return pl.DataFrame({"window": window, "window_begin": begins, "window_end": ends})
 
 
 WINDOW: Final = Column("window", pl.Int32, "number of the window, from 0")

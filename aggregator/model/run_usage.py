@@ -1,5 +1,6 @@
 """What runs have used by TRES in a span of time, as slurmdbd would roll it up."""
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import polars as pl
@@ -8,11 +9,12 @@ from aggregator.model.job_inputs import Runs
 from aggregator.model.tres import LICENSE
 
 GPU: Final = "gres/gpu"
+NODE: Final = "node"
 # What every run is given some of: the TRES, and its column of RUNS.
 _GRANTED: Final = {
     "cpu": "granted_cpus",
     "mem": "granted_memory_bytes",
-    "node": "granted_nodes",
+    NODE: "granted_nodes",
     "billing": "granted_billing",
     GPU: "granted_gpus",
 }
@@ -30,13 +32,28 @@ def granted_tres(runs: Runs) -> pl.DataFrame:
     The generic gres/gpu includes every type, as Slurm's does.
     """
     wide = runs.runs.select("run_id", **{tres: pl.col(column) for tres, column in _GRANTED.items()})
-    named = runs.gpus.filter(pl.col("gpu_type") != "")
-    found = [
-        wide.unpivot(index="run_id", variable_name="tres", value_name="amount"),
-        named.select("run_id", tres=pl.lit(f"{GPU}:") + pl.col("gpu_type"), amount="count"),
+    every = wide.unpivot(index="run_id", variable_name="tres", value_name="amount")
+    return pl.concat([every, _by_name(runs)]).filter(pl.col("amount") > 0)
+
+
+def granted_columns(runs: Runs, tres: Collection[str]) -> Sequence[pl.Series]:
+    """Give what each run was given of some TRES, in a column of each that any was given; null or 0 is nothing."""
+    every = [runs.runs[column].alias(name) for name, column in _GRANTED.items() if name in tres]
+    named = _by_name(runs).filter(pl.col("tres").is_in(list(tres)))
+    if named.is_empty():
+        return every
+    wide = named.pivot("tres", index="run_id", values="amount", aggregate_function="sum")
+    found = runs.runs.select("run_id").join(wide, on="run_id", how="left", maintain_order="left")
+    return [*every, *found.drop("run_id")]
+
+
+def _by_name(runs: Runs) -> pl.DataFrame:
+    """Give what each run was given that has a name of its own: run_id, tres, amount."""
+    gpus = runs.gpus.filter(pl.col("gpu_type") != "")
+    return pl.concat([
+        gpus.select("run_id", tres=pl.lit(f"{GPU}:") + pl.col("gpu_type"), amount="count"),
         runs.licenses.select("run_id", tres=pl.lit(LICENSE) + pl.col("license"), amount="count"),
-    ]
-    return pl.concat(found).filter(pl.col("amount") > 0)
+    ])  # fmt: skip
 
 
 def used_between(runs: Runs, begin: float, end: float) -> pl.DataFrame:

@@ -35,7 +35,7 @@ def _render(jobs: int, repeats: int) -> tuple[float, float, int]:
     members = CLUSTERS.render("demo", frames)
     ours = _median(lambda: CLUSTERS.render("demo", frames), repeats)
     compressed = [part for family in CLUSTERS.listings if family.name in members
-                  for part in (head(family, openmetrics=False), members[family.name].content)]  # fmt: skip
+                  for part in (head(family, openmetrics=False), *members[family.name].pieces)]  # fmt: skip
     page = b"".join(igzip.decompress(part) for part in compressed).decode()
     registry = Page(page).registry()
     samples = sum(not line.startswith("#") for line in page.splitlines())

@@ -21,7 +21,7 @@ severities, the [runbook](runbook.md) says when each one fires.
 
 | alert | severity | for | team | what it says | runbook |
 |---|---|---|---|---|---|"""
-# The severities of HpcJobWaste are those of the series.
+# The severities of the alerts on jobs are those of the series.
 _OF_THE_SERIES = ("warning", "critical")
 _TABLE = "\n| series | meaning | labels |\n|---|---|---|"
 _FILES = {
@@ -77,8 +77,11 @@ def meaning_of(record: str) -> str:
 
 
 def text_of(template: str) -> str:
-    """Write an alert's text with names for what Prometheus puts in; of labels side by side an alert has one."""
-    text = _TEMPLATE.sub(lambda found: f"*{_name(found[1])}*", template)
+    """Write an alert's text with names for what Prometheus puts in; of labels side by side an alert has one.
+
+    What comes before the text finds values for its names.
+    """
+    text = _TEMPLATE.sub(lambda found: f"*{_name(found[1])}*", template.rpartition("-}} ")[2])
     return text.replace("**", "* or *")
 
 
@@ -94,8 +97,8 @@ def _alerts() -> Iterator[str]:
         row = (rule["alert"], rule["for"], labels["team"], text_of(texts["summary"]), texts["runbook_url"])
         rows.setdefault(row, []).extend([labels["severity"]] if "severity" in labels else _OF_THE_SERIES)
     for (alert, hold, team, text, url), severities in rows.items():
-        link = url.removeprefix("docs/")
-        yield f"| `{alert}` | {', '.join(severities)} | {hold} | {team} | {text} | [what to do]({link}) |"
+        _, _, anchor = url.partition("#")
+        yield f"| `{alert}` | {', '.join(severities)} | {hold} | {team} | {text} | [what to do](runbook.md#{anchor}) |"
 
 
 def _recorded() -> Iterator[str]:

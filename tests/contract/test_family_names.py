@@ -23,8 +23,10 @@ def test_no_family_takes_a_name_of_slurm() -> None:
 def test_names_follow_the_conventions(family: object) -> None:
     name, labels = family.name, family.labels  # type: ignore[attr-defined]
     group = family.collect.removesuffix("s")  # type: ignore[attr-defined]
-    # A cluster's power is its nodes'; what is in a cloud has names of its own.
-    others = {"node": ("hpc_cluster_",), "cloud": ("hpc_instance_", "hpc_project_")}.get(group, ())
+    # A cluster's power is its nodes'; rules are said with jobs; what is in a cloud has names of its own.
+    others = {
+        "job": ("hpc_waste_rule_",), "node": ("hpc_cluster_",), "cloud": ("hpc_instance_", "hpc_project_"),
+    }.get(group, ())  # fmt: skip
     assert name.startswith((f"hpc_{group}_", *others))
     assert not {"job", "instance", "le", "id", "quantile"} & set(labels)
     assert not name.endswith(("_milliseconds", "_percent", "_kilobytes", "_megabytes", "_mb", "_timestamp"))

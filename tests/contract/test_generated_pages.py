@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.api_page import api_page
+from tests.contract.commands_page import commands_page
 from tests.contract.graphs_page import graphs_page
 from tests.contract.metrics_page import metrics_page
 from tests.contract.named_tests import ROOT
@@ -13,8 +14,8 @@ from tests.contract.rules_page import rules_page
 from tests.contract.series_page import series_page
 
 PAGES = {
-    "api-reference": api_page, "graphs": graphs_page, "metrics": metrics_page, "portal": portal_page,
-    "rules-reference": rules_page, "series": series_page,
+    "api-reference": api_page, "commands": commands_page, "graphs": graphs_page, "metrics": metrics_page,
+    "portal": portal_page, "rules-reference": rules_page, "series": series_page,
 }  # fmt: skip
 
 

@@ -27,13 +27,18 @@ def render(helm: str, *flags: str) -> subprocess.CompletedProcess[str]:
 
 @cache
 def manifests(helm: str, values: Path) -> Manifests:
-    """Render the chart; by kind, and the test pod as Pod."""
+    """Render the chart; by kind, the test pod as Pod, and each board by its name."""
     result = render(helm, "--values", str(values))
     assert result.returncode == 0, result.stderr
     documents = [document for document in yaml.safe_load_all(result.stdout) if document]
-    found = {document["kind"]: document for document in documents}
+    found = {_key(document): document for document in documents}
     assert len(found) == len(documents), "two manifests of one kind"
     return found
+
+
+def _key(document: dict[str, Any]) -> str:
+    _, _, board = document["metadata"]["name"].partition("-dashboard-")
+    return f"dashboard {board}" if board else document["kind"]
 
 
 def ci(name: str) -> Manifests:

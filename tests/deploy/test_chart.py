@@ -117,6 +117,27 @@ def test_the_alerts_come_with_the_series_that_they_read() -> None:
     assert rule["spec"] == {"groups": groups}
 
 
+def test_every_board_is_a_config_map_that_grafana_s_sidecar_finds() -> None:
+    files = sorted((ROOT / "rules/dashboards").glob("*.json"))
+    assert files
+    for file in files:
+        rendered = ci("prometheus-operator")[f"dashboard {file.stem}"]
+        assert rendered["kind"] == "ConfigMap"
+        assert rendered["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert rendered["metadata"]["annotations"] == {"grafana_folder": "HPC"}
+        linked = file.read_text().replace("https://hpc.example.org/aggregator", "https://portal.example.org/hpc")
+        assert rendered["data"] == {f"hpc-{file.name}": linked}
+        assert len(json.dumps(rendered)) < 2**18, "what `kubectl apply` keeps of it"
+
+
+def test_boards_need_the_address_of_the_service() -> None:
+    values = ("--values", str(CHART / "ci" / "prometheus-operator-values.yaml"), "--set", "dashboards.serviceUrl=")
+    assert "dashboards.serviceUrl: is needed" in render("helm4", *values).stderr
+    rendered = render("helm4", *values, "--set", "config.server.external_url=https://own.example.org/")
+    boards = [each for each in yaml.safe_load_all(rendered.stdout) if "-dashboard-" in each["metadata"]["name"]]
+    assert all('"query": "https://own.example.org"' in text for each in boards for text in each["data"].values())
+
+
 def test_what_is_not_enabled_is_not_rendered() -> None:
     assert set(ci("default")) == {"ConfigMap", "Deployment", "Pod", "Service", "ServiceAccount"}
 

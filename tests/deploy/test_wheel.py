@@ -6,6 +6,7 @@ import sys
 import tarfile
 import venv
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_the_sdist_has_what_an_administrator_needs(built: Built) -> None:
     wanted = {
         "rules/alerts/hpc-aggregator.yml", "rules/recording/hpc.yml", "deploy/systemd/hpc-aggregator.service",
         "docs/examples/hpc-aggregator.yml", "docs/installing.md", "requirements/runtime.txt", "hatch_build.py",
-        "aggregator/REVISION", "deploy/helm/hpc-aggregator/files/alerts/hpc-jobs.yml",
+        "aggregator/REVISION", "deploy/helm/hpc-aggregator/files/alerts/hpc-jobs.yml", "rules/dashboards/job.json",
+        "deploy/helm/hpc-aggregator/files/dashboards/job.json",
     }  # fmt: skip
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
@@ -90,9 +92,10 @@ def test_units_and_examples_are_below_the_environment(built: Built) -> None:
 
 def test_the_installed_command_writes_the_rules_of_its_version(built: Built, tmp_path: Path) -> None:
     built.run("hpc-aggregator", "rules", "--output=rules", cwd=tmp_path)
-    written = {file.relative_to(tmp_path): file.read_text() for file in (tmp_path / "rules").rglob("*.yml")}
+    files = [file for file in (tmp_path / "rules").rglob("*") if file.is_file()]
+    written = {file.relative_to(tmp_path): file.read_text() for file in files}
     assert written == {name: (ROOT / name).read_text() for name in written}
-    assert len(written) == 7
+    assert Counter(name.suffix for name in written) == {".yml": 8, ".json": 9}
 
 
 def test_the_installed_command_says_the_revision_that_it_was_built_of(built: Built, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ KUBERNETES_VALIDATE = "kubernetes-validate==1.37.0"
 HATCHLING = "hatchling==1.33.0"
 CYCLONEDX = "cyclonedx-bom==7.5.0"
 OPERATOR_MODELS = "cloudcoil-models-prometheus-operator==0.80.1.0"
+GRAFANA_SDK = "grafana-foundation-sdk==1769699998!10.1.0"
+JSONNET = "jsonnet==0.22.0"
 DEBIAN = "debian==bookworm"
 
 
@@ -51,6 +53,16 @@ def cyclonedx() -> Path:
 def operator_models() -> Path:
     """Give the folder with the types of the Prometheus Operator's kinds."""
     return _cached(OPERATOR_MODELS, _install)
+
+
+def grafana_sdk() -> Path:
+    """Give the folder with what the boards are made with."""
+    return _cached(GRAFANA_SDK, _install)
+
+
+def jsonnet() -> Path:
+    """Give the folder with Jsonnet's module for Python."""
+    return _cached(JSONNET, _install)
 
 
 def base_image() -> Path:

@@ -35,6 +35,7 @@ _REQUEUED = (
 )
 _LIMITS = "limits of the allocations file are known while nothing says what is used"
 _ALERTS = "the webhook of Alertmanager: a family more"
+_WORDS = "the words of the rules of waste: a family more"
 INTENDED: tuple[Intended, ...] = (
     *(
         Intended(f"hpc_storage_quota_{what}", _LIMITS, {"filesystem": "oldproject"}, ("exporters",))
@@ -46,6 +47,9 @@ INTENDED: tuple[Intended, ...] = (
         Intended(f"{before}hpc_aggregator_alerts{suffix}", _ALERTS)
         for before, suffix in (("# TYPE ", ""), ("# TYPE ", "_total"), ("", "_total"))
     ),
+    *(Intended(f"{before}hpc_waste_rule_info", _WORDS) for before in ("# TYPE ", "")),
+    Intended("hpc_aggregator_series", _WORDS, {"family": "hpc_waste_rule_info"}),
+    Intended("hpc_job_info", "components have their number in the job as a label", {"het_job_id": ".+"}),
     Intended("hpc_job_coverage_ratio", _REQUEUED, {"input": "power"}, ("demo",)),
     Intended("hpc_cluster_energy_joules_total", _REQUEUED, inputs=("demo",)),
     Intended("hpc_node_energy_joules_total", _REQUEUED, inputs=("demo",)),

@@ -17,6 +17,7 @@ from aggregator.model.history import RunKey, Search
 from aggregator.model.jobid import JobId
 from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.queries.history import HistoryQueries
+from aggregator.queries.readers import Readers
 from aggregator.sources.mysql import Connection, Database
 from aggregator.sources.slurmacct import SlurmAcct, SlurmHistory, SlurmUsers
 from aggregator.sources.slurmacct import history as statements
@@ -274,16 +275,13 @@ async def test_ids_and_arrays_are_read_by_their_own_indexes(
 
 
 @pytest.fixture
-async def client(history: SlurmHistory, tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(accounting: SlurmAcct, history: SlurmHistory, tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     """The API over a state without anything, and this history."""
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{tmp_path}/state.db"})))
     service.store.publish_cluster(ClusterView(CLUSTER, NOW, frames=CLUSTERS.empty()))
     service.store.publish_source(SourceStatus("slurmacct", CLUSTER, up=True, last_attempt=NOW, last_success=NOW))
-    app = create_app(
-        service.store, service.jobs, HistoryQueries({CLUSTER: history}), service.around, service.scripts,
-        service.state.scripts, service.state.alerts, make_settings(), service.page, lambda: float(NOW),
-        usage=service.usage, series=service.series,
-    )  # fmt: skip
+    service.queries.connect({CLUSTER: Readers(accounting, history=history)})
+    app = create_app(service.answer_sources, make_settings(), clock=lambda: float(NOW))
     async with TestClient(TestServer(app)) as opened:
         yield opened
     await service.state.close()

@@ -453,11 +453,7 @@ async def serving(pair: Pair, folder: Path) -> AsyncIterator[TestClient[Any, Any
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     await service.state.open()
     settings = ApiSettings(external_url="", stale_after=300.0, version="0", open_areas=AREAS, reload=_no_reload)
-    app = create_app(
-        service.store, service.jobs, service.history, service.around, service.scripts, service.state.scripts,
-        service.state.alerts, settings, service.page, usage=service.usage, series=service.series,
-        replicas=service.replicas, lists=lists_of(),
-    )  # fmt: skip
+    app = create_app(service.answer_sources, settings, lists=lists_of())
     config = config_of(pair)
     await service.start(lambda: open_site(config), Timing(interval=0.2))
     async with TestClient(TestServer(app)) as client:

@@ -38,7 +38,7 @@ class Notifications:
         self.rule_files = [hastened_rules(path, folder, FACTOR) for path in paths]
         self.external_labels = {"hpc_aggregator_url": ADDRESS}
         # As docs/rules.md has it: the address is for links, not for telling alerts apart.
-        self.alerting = {"alert_relabel_configs": [{"action": "labeldrop", "regex": "hpc_aggregator_url"}]}
+        self.alerting = {"alert_relabel_configs": [{"action": "labeldrop", "regex": "hpc_(aggregator|runbook)_url"}]}
 
     def start(self) -> None:
         self.inbox.start()

@@ -167,9 +167,9 @@ def test_a_wasteful_job_is_found_explained_told_and_forgotten(
     message = told(lab, wasteful, "firing")[0]
     (alert,) = [one for one in message.alerts if one["labels"].get("slurmjobid") == str(wasteful)]
     assert message.group["user"] == "dave"
-    assert "GPUs not used: 1.0." in alert["annotations"]["description"]
-    assert "kWh" in alert["annotations"]["description"]
-    assert alert["annotations"]["job_url"] == f"{ADDRESS}{JOBS}/{wasteful}"
+    assert "GPUs not used: 1 of 1." in alert["annotations"]["description"]
+    assert "What to do: " in alert["annotations"]["description"]
+    assert alert["annotations"]["job_url"] == f"{ADDRESS}/ui/clusters/lab/jobs/{wasteful}"
     assert told(lab, efficient, "firing") == []
     assert told(lab, exempt, "firing") == []
     because = dave.run(exempt)["not_judged"]

@@ -1,5 +1,6 @@
 """The rule files and the tools that check them."""
 
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Any
 
 import yaml
 
+from aggregator.pages import routes as pages
 from tests.lab.packages import program
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "rules"
 # What the alerts read: loaded with them.
 OWN = RULES / "recording" / "hpc.yml"
+# The paths of the service's pages, with {} for each parameter.
+PAGES = {re.sub(r"\{\w+\}", "{}", page.route.path) for page in pages.PAGES}
 ALERTMANAGER = RULES / "alertmanager.example.yml"
 
 

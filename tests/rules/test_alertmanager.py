@@ -39,9 +39,11 @@ def test_amtool_accepts_the_example() -> None:
         (("alertname=HpcStorageQuotaNearlyFull", "team=storage", "severity=warning"), "storage"),
         (("alertname=HpcStorageQuotaNearlyFull", "team=storage", "severity=critical"), "storage"),
         (("alertname=HpcJobWaste", "team=user-support", "severity=warning", "user=alice"), "user-support"),
-        (("alertname=HpcJobWaste", "team=user-support", "severity=critical", "user=alice"), "user-support-urgent"),
+        (("alertname=HpcJobWaste", "team=user-support", "severity=critical", "user=alice"), "user-support"),
         (("alertname=HpcUserWasteInBulk", "team=user-support", "severity=warning", "user=alice"), "user-support"),
-        (("alertname=HpcUserWasteInBulk", "team=user-support", "severity=critical"), "user-support-urgent"),
+        (("alertname=HpcUserWasteInBulk", "team=user-support", "severity=critical"), "user-support"),
+        (("alertname=HpcWasteOverDays", "team=user-support", "severity=warning", "account=def-a"), "user-support"),
+        (("alertname=HpcCloudInstancesIdle", "team=cloud", "severity=warning"), "cloud"),
         (("alertname=Other", "severity=critical"), "monitoring"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
@@ -63,14 +65,19 @@ def test_every_team_of_the_alerts_has_a_route_of_its_own() -> None:
 
 
 def test_a_mail_about_jobs_has_their_amounts_names_and_links_and_escapes_nothing_twice(tmp_path: Path) -> None:
-    told = {"description": "Job 1 wastes.", "job_name": '"<b> \\n"', "job_url": "https://hpc/jobs/1"}
-    many = {"description": "12 jobs waste.", "job_url": "https://hpc/jobs?user=alice"}
+    told = {
+        "summary": "Job 1 wastes.",
+        "description": "It idles.",
+        "job_name": '"<b> \\n"',
+        "job_url": "https://hpc/jobs/1",
+    }
+    many = {"summary": "12 jobs waste.", "description": "They idle.", "job_url": "https://hpc/jobs?user=alice"}
     data = {
         "receiver": "user-support",
         "status": "firing",
         "alerts": [
             {"status": "firing", "labels": {}, "annotations": told},
-            {"status": "resolved", "labels": {}, "annotations": {"description": "Job 2 wastes no more."}},
+            {"status": "resolved", "labels": {}, "annotations": {"summary": "Job 2 wastes no more."}},
             {"status": "firing", "labels": {}, "annotations": many},
         ],
     }
@@ -82,8 +89,8 @@ def test_a_mail_about_jobs_has_their_amounts_names_and_links_and_escapes_nothing
         f"--template.data={tmp_path}/data.json",
     )  # fmt: skip
     assert text.split("\n\n")[:2] == [
-        'Job 1 wastes.\nName: "<b> \\n"\nhttps://hpc/jobs/1',
-        "12 jobs waste.\nhttps://hpc/jobs?user=alice",
+        'Job 1 wastes.\nIt idles.\nName: "<b> \\n"\nhttps://hpc/jobs/1',
+        "12 jobs waste.\nThey idle.\nhttps://hpc/jobs?user=alice",
     ]
     assert "Job 2" not in text
     assert mail["html"] == "", "names are written by users"

@@ -1,85 +1,19 @@
 """From a series to the message: the shipped rules and routes in a real Prometheus and a real Alertmanager, hastened."""
 
-import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.lab.alertmanager import AlertmanagerServer, Inbox, Message, delivered_to
-from tests.lab.hasten import hasten, hastened_rules
+from tests.lab.hasten import hasten
 from tests.lab.process import wait_until
 from tests.lab.prometheus import PrometheusServer
-from tests.lab.webserver import WebServer
-from tests.rules.files import ALERTMANAGER, OWN, ROOT, rule_files
+from tests.rules.files import ALERTMANAGER
+from tests.rules.telling import FACTOR, HOSTILE, Exposition, job, shipped_alerts, waste
 
-# `for: 10m` and the first wait of a group (5m) become 1 s, its interval (1h) 6 s.
-FACTOR = 600
 ADDRESS = "https://hpc.example.org/aggregator"
-HOSTILE = 'x"}) or up # {{ $labels.user }} <script>'
-
-
-class Exposition(WebServer):
-    """A page of metrics that Prometheus scrapes; *lines* may change at any time."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        super().__init__(Page)
-
-
-class Page(BaseHTTPRequestHandler):
-    owner: Exposition
-
-    def do_GET(self) -> None:
-        body = "".join(f"{line}\n" for line in self.owner.lines).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-def job(number: int, user: str, name: str, **amounts: float) -> list[str]:
-    """Write a running job of a user and what it wastes."""
-    owner = f'cluster="lab",slurmjobid="{number}",user="{user}",account="def-a"'
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return [
-        f'hpc_job_info{{{owner},state="running",job_name="{escaped}"}} 1',
-        *(f"{family}{{{owner}}} {value}" for family, value in amounts.items()),
-    ]
-
-
-def waste(number: int, user: str, reason: str = "gpu_unused", severity: str = "warning") -> str:
-    owner = f'cluster="lab",slurmjobid="{number}",user="{user}",account="def-a"'
-    return f'hpc_job_waste{{{owner},reason="{reason}",severity="{severity}"}} 1'
-
-
-def documented_alerting() -> Any:
-    """Give the `alerting` section that docs/rules.md shows."""
-    (block,) = re.findall(r"```yaml\n(global:\n.*?)```", (ROOT / "docs" / "rules.md").read_text(), re.DOTALL)
-    return yaml.safe_load(block)["alerting"]
-
-
-@pytest.fixture
-def page() -> Iterator[Exposition]:
-    serving = Exposition()
-    serving.start()
-    yield serving
-    serving.stop()
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    receiving = Inbox()
-    receiving.start()
-    yield receiving
-    receiving.stop()
 
 
 @pytest.fixture
@@ -93,16 +27,7 @@ def alertmanager(tmp_path: Path, inbox: Inbox) -> Iterator[AlertmanagerServer]:
 
 @pytest.fixture
 def prometheus(tmp_path: Path, page: Exposition, alertmanager: AlertmanagerServer) -> Iterator[PrometheusServer]:
-    """Scrape the page as the service; evaluate every alert that is shipped."""
-    (tmp_path / "rules").mkdir()
-    started = PrometheusServer(
-        tmp_path,
-        service_port=page.port,
-        rule_files=[hastened_rules(path, tmp_path / "rules", FACTOR) for path in (OWN, *rule_files("alerts"))],
-        external_labels={"hpc_aggregator_url": ADDRESS},
-        alerting=documented_alerting(),
-        alertmanager_port=alertmanager.port,
-    )
+    started = shipped_alerts(tmp_path, page, alertmanager)
     started.start()
     yield started
     started.stop()
@@ -114,9 +39,9 @@ def about_users(inbox: Inbox) -> list[Message]:
 
 @pytest.mark.usefixtures("prometheus")
 def test_an_idle_job_is_one_message_to_its_user_s_support_and_its_end_another(page: Exposition, inbox: Inbox) -> None:
-    idle = job(1, "alice", HOSTILE, hpc_job_wasted_gpus=2, hpc_job_gpu_idle_seconds=7500, hpc_job_wasted_cpus=3.5)
-    other = job(2, "alice", "reader", hpc_job_wasted_memory_bytes=2**35)
-    efficient = job(3, "bob", "busy", hpc_job_wasted_gpus=0.1, hpc_job_wasted_cpus=0.2)
+    idle = job(1, "alice", HOSTILE, wasted_gpus=2, gpu_idle_seconds=7500, wasted_cpus=3.5)
+    other = job(2, "alice", "reader", wasted_memory_bytes=2**35)
+    efficient = job(3, "bob", "busy", wasted_gpus=0.1, wasted_cpus=0.2)
     page.lines = [*idle, waste(1, "alice"), *other, waste(2, "alice", "memory_overrequested"), *efficient]
     wait_until(lambda: bool(about_users(inbox)), 60, "the message")
     page.lines = [*efficient]
@@ -135,12 +60,11 @@ def test_an_idle_job_is_one_message_to_its_user_s_support_and_its_end_another(pa
         "cluster": "lab", "slurmjobid": "1", "user": "alice", "account": "def-a",
     }  # fmt: skip
     assert by_job["1"]["annotations"] == {
-        "summary": "Job 1 of alice on lab: gpu_unused.",
-        "description": "Job 1 of alice (def-a) on lab wastes what it holds: gpu_unused. GPUs not used: 2.0."
-        " GPUs idle for 2h 5m 0s. CPUs not used: 3.5.",
+        "summary": "Job 1 of alice (def-a) on lab wastes what it holds.",
+        "description": "gpu_unused. GPUs not used: 2. GPUs idle for 2h 5m. CPUs not used: 3.5.",
         "job_name": '"x\\"}) or up # {{ $labels.user }} <script>"',
-        "job_url": f"{ADDRESS}/api/v1/clusters/lab/jobs/1",
-        "runbook_url": "docs/runbook.md#hpcjobwaste",
+        "job_url": f"{ADDRESS}/ui/clusters/lab/jobs/1",
+        "runbook_url": "https://docs.example.org/runbook/#hpcjobwaste",
     }
     assert "Memory not used: 32GiB." in by_job["2"]["annotations"]["description"]
 
@@ -159,10 +83,8 @@ def test_many_jobs_of_one_user_are_one_alert_and_not_twelve(page: Exposition, in
 
     (carol,), (dave,) = inbox.delivered(user="carol"), inbox.delivered(user="dave")
     assert [alert["labels"]["alertname"] for alert in carol.alerts] == ["HpcUserWasteInBulk"]
-    assert carol.alerts[0]["annotations"]["description"] == (
-        "12 running jobs of carol on lab waste what they hold. CPUs not used: 90.0."
-    )
-    assert carol.alerts[0]["annotations"]["job_url"] == f"{ADDRESS}/api/v1/clusters/lab/jobs?user=carol"
+    assert carol.alerts[0]["annotations"]["description"] == ("12 of them: cpu_low.\nCPUs not used: 90.")
+    assert carol.alerts[0]["annotations"]["job_url"] == f"{ADDRESS}/ui/clusters/lab/users/carol"
     assert [alert["labels"]["alertname"] for alert in dave.alerts] == ["HpcJobWaste"]
 
 

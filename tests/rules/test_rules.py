@@ -10,15 +10,18 @@ import yaml
 from aggregator.app.layouts import BY_NAME
 from tests.contract.metrics_page import service_families
 from tests.rules.contract import CONTRACT, INPUTS, NEWEST
-from tests.rules.files import OWN, ROOT, RULES, alerts, rule_files, rules, run
+from tests.rules.files import OWN, PAGES, ROOT, RULES, alerts, rule_files, rules, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 PAGE = ROOT / "docs" / "rules.md"
 UNIT_TESTS = sorted((RULES / "tests").glob("*.test.yml"))
+RUNBOOK_URL = '{{ or $externalLabels.hpc_runbook_url "docs/runbook.md" }}'
 SECTIONS = ("Meaning", "Impact", "Check", "Fix")
+EXTERNAL_LABELS = {"hpc_aggregator_url", "hpc_runbook_url"}
 WORDS = {
-    "absent", "and", "bool", "by", "changes", "count", "group_left", "ignoring", "increase", "max", "min", "on", "or",
-    "rate", "sum", "time", "topk", "unless", "without",
+    "absent", "and", "bool", "by", "changes", "count", "deriv", "group_left", "histogram_quantile", "ignoring",
+    "increase", "label_replace", "max", "min", "offset", "on", "or", "rate", "sum", "sum_over_time", "time", "topk",
+    "unless", "without",
 }  # fmt: skip
 
 
@@ -27,8 +30,9 @@ def service_names() -> set[str]:
 
 
 def known() -> set[str]:
-    buckets = {f"{family.name}_bucket" for family in service_families() if family.type == "histogram"}
-    return {*BY_NAME, *service_names(), *buckets, "up", *OWN_SERIES}
+    histograms = {family.name for family in (*service_families(), *BY_NAME.values()) if family.type == "histogram"}
+    parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "count", "sum")}
+    return {*BY_NAME, *service_names(), *parts, "up", *OWN_SERIES}
 
 
 # What rules/recording/hpc.yml records of each of the service's own families.
@@ -40,7 +44,7 @@ def names(expr: str) -> set[str]:
     expr = re.sub(r'"(?:[^"\\]|\\.)*"', "", expr)
     expr = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", expr)
     expr = re.sub(r"\b(by|without|on|ignoring|group_left)\s*\([^)]*\)", "", expr)
-    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
+    return set(re.findall(r"(?<![\w.])[a-zA-Z_:][a-zA-Z0-9_:]*", expr)) - WORDS
 
 
 def severities(rule: dict[str, Any]) -> set[str]:
@@ -59,7 +63,7 @@ def headings(page: Path) -> dict[str, str]:
 
 
 def test_promtool_accepts_every_rule_file() -> None:
-    assert len(rule_files()) == 6
+    assert len(rule_files()) == 7
     run("promtool", "check", "rules", *rule_files())
 
 
@@ -102,10 +106,10 @@ def test_every_alert_is_tested_to_fire_and_not_to_fire() -> None:
 def test_an_alert_is_complete(rule: dict[str, Any]) -> None:
     assert rule["for"]
     assert severities(rule) <= {"warning", "critical"}
-    assert rule["labels"]["team"] in {"monitoring", "storage", "user-support"}
+    assert rule["labels"]["team"] in {"monitoring", "storage", "user-support", "cloud"}
     links = {"job_url"} if rule["labels"]["team"] == "user-support" else set()
     assert set(rule["annotations"]) - {"job_name"} == {"summary", "description", "runbook_url", *links}
-    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOK_URL}#{rule['alert'].lower()}"
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=title)
@@ -125,16 +129,25 @@ def test_a_wrong_name_would_be_found() -> None:
 @pytest.mark.parametrize("rule", alerts(), ids=title)
 def test_the_texts_of_an_alert_name_families_that_exist(rule: dict[str, Any]) -> None:
     asked = set(re.findall(r"\bhpc[_:][\w:]+", " ".join(rule["annotations"].values())))
-    assert asked - {"hpc_aggregator_url"} <= known()
+    assert asked - EXTERNAL_LABELS <= known()
 
 
-def test_only_the_alert_on_single_jobs_takes_its_severity_from_the_series() -> None:
-    assert {rule["alert"] for rule in alerts() if "severity" not in rule["labels"]} == {"HpcJobWaste"}
+def test_only_the_alerts_on_jobs_take_their_severity_from_the_series() -> None:
+    of_the_series = {rule["alert"] for rule in alerts() if "severity" not in rule["labels"]}
+    assert of_the_series == {"HpcJobWaste", "HpcUserWasteInBulk"}
 
 
 def test_a_job_s_alert_and_the_one_that_stands_for_many_fire_together() -> None:
     """Else the single ones would be told before they are inhibited."""
-    assert {rule["for"] for rule in alerts() if rule["labels"]["team"] == "user-support"} == {"10m"}
+    assert {rule["for"] for rule in alerts() if rule["alert"] in ("HpcJobWaste", "HpcUserWasteInBulk")} == {"10m"}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in alerts() if "job_url" in rule["annotations"]], ids=title)
+def test_a_link_of_an_alert_opens_a_page(rule: dict[str, Any]) -> None:
+    """Whichever of two ends it has."""
+    start, *ends = re.split(r"\{\{-? (?:with|else|end)[^}]*\}\}", rule["annotations"]["job_url"])
+    found = [re.sub(r"\{\{.*?\}\}", "{}", start + end) for end in ends or [""]]
+    assert {link.removeprefix("{}") for link in found} - {"/ui/clusters/{}/"} <= PAGES
 
 
 def test_every_alert_has_a_heading_in_the_runbook_and_vice_versa() -> None:
@@ -162,7 +175,7 @@ def test_the_runbook_s_queries_are_valid_and_name_families_that_exist(tmp_path: 
 @pytest.mark.parametrize("path", [RUNBOOK, PAGE], ids=lambda path: path.name)
 def test_a_page_names_families_that_exist(path: Path) -> None:
     named = set(re.findall(r"\bhpc_\w*[a-z]\b(?!\*)", path.read_text()))
-    assert named - {"hpc_aggregator_url", "hpc_inputs"} <= known()
+    assert named - EXTERNAL_LABELS - {"hpc_inputs"} <= known()
 
 
 def test_each_gauge_is_recorded_as_it_is_without_replicas() -> None:

@@ -155,9 +155,10 @@ def _rest(hidden: pl.DataFrame, column: Column, sample: Sample) -> Rest:
     """Add up what is known of the rows that are not shown; what does not add up is left out."""
     needed = {column.name, *_labels(sample), *filter(None, (sample.where,))}
     known = hidden.select(needed).filter(sample.is_shown(column.name))
-    value = pl.col(column.name)
-    value = value.is_not_null().cast(pl.Int64) if sample.constant else value
-    others = known if sample.family.folds else known.clear()
+    value, folds = pl.col(column.name), sample.family.folds
+    # Lists, which a histogram has, do not add up, not even none of them.
+    value = value if folds and not sample.constant else value.is_not_null().cast(pl.Int64)
+    others = known if folds else known.clear()
     return Rest(add_up(others, _labels(sample), total(value).alias(VALUE)), known.height)
 
 

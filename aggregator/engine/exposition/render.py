@@ -1,11 +1,10 @@
-"""Write the families of a frame, each to one compressed member, by expressions over whole columns.
+"""Write the families of a frame, compressed in pieces, by expressions over whole columns.
 
-Members are gzip streams: concatenated, they are one valid gzip body.
+Pieces are gzip streams: concatenated, they are one valid gzip body.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 
 import polars as pl
 from isal import igzip
@@ -16,33 +15,45 @@ from aggregator.engine.exposition.fold import Rest
 
 _LEVEL = 1  # ISA-L's level 1 is ten times as fast as zlib's, at about its ratio
 _FRAGMENT = "fragment"
-_COUNT = "#"  # before a column's name: in how many rows it is shown
-_CELLS = 50_000  # lines written in one pass
+# Before a column's name: in how many rows it is shown, whether one of its values is infinite, its text as a label.
+_COUNT, _INFINITE, _LABEL = "#", "~", "="
+# What is written is held whole until it is compressed: of so many rows, and in one pass about so many lines.
+_ROWS, _CELLS = 8_192, 20_000
 # The value of all labels that say what a row is, in the sum of those that are folded.
 OTHER = "_other"
 _ESCAPED = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
 _TRANSLATED = str.maketrans({**_ESCAPED})
+_SPECIAL = [character.encode() for character in _ESCAPED]
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The samples of one family, compressed, without HELP and TYPE.
+    """The samples of one family without HELP and TYPE, in pieces that are compressed.
 
     series counts them, and folded those that have no series of their own.
     """
 
-    content: bytes
+    pieces: Sequence[bytes]
     series: int
     folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """The samples of a column, of how many rows they are, and of how many there are none because they are folded."""
+    """Samples of a column, compressed: of how many rows, and of how many there are none because they are folded."""
 
-    text: bytes
+    content: bytes
     count: int
     folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """How a column is written; made once, for making expressions costs as much as writing many lines."""
+
+    sample: Sample
+    text: pl.Expr
+    looks: Sequence[pl.Expr]
 
 
 def head(family: Listing, openmetrics: bool) -> bytes:
@@ -62,127 +73,147 @@ def compress(content: bytes) -> bytes:
 
 
 class Writer:
-    """Writes the families of a table; its expressions are made once, for making them costs as much as many lines."""
+    """Writes the families of a table."""
 
     def __init__(self, table: Table, kind: str) -> None:
         """kind is the label of what the table's frames belong to, such as `cluster`."""
         self._table = table
         self._scope = kind
-        self._samples = {column.name: column.sample for column in table.columns if column.sample is not None}
-        self._texts = {name: _text(name, sample).alias(name) for name, sample in self._samples.items()}
-        self._counts = {
-            name: sample.is_shown(name).sum().alias(_COUNT + name) for name, sample in self._samples.items()
-        }
-        self._labels = fragment({label: pl.col(column) for label, column in table.labels.items()})
+        self._columns = {column.name: _column(column.name, column.sample) for column in table.columns if column.sample}
+        self._of_rows = _pieces(table.labels)
+        own = [name for sample in table.samples for name in sample.label_columns.values()]
+        self._labels = list(dict.fromkeys([*table.labels.values(), *own]))
+        others = [table.where, *(name for sample in table.samples for name in (sample.where, sample.total))]
+        self._needed = list(dict.fromkeys(filter(None, [*self._labels, *self._columns, *others])))
 
     def write(self, of: str, frame: pl.DataFrame, rests: Mapping[str, Rest]) -> Mapping[str, Member]:
         """Write every family that has samples: family name → member. of is what the frame belongs to.
 
         rests are what columns have beside the frame's rows.
         """
-        lines = self._lines(of, frame)
-        written: dict[Family, list[_Lines]] = {}
-        for column, sample in self._samples.items():
-            family = written.setdefault(sample.family, [])
-            if column in lines:
-                family.append(lines[column])
-            if column in rests:
-                family.append(self._rest(of, sample, rests[column]))
-        members = {family.name: _member(family, columns) for family, columns in written.items() if columns}
+        written: dict[str, list[_Lines]] = {name: [] for name in self._columns}
+        for rows in frame.select(self._needed).iter_slices(_ROWS) if self._columns and frame.height else ():
+            for name, lines in self._rows(of, rows):
+                written[name].append(lines)
+        for name, rest in rests.items():
+            written[name].append(self._rest(of, self._columns[name].sample, rest))
+        families: dict[Family, list[_Lines]] = {}
+        for name, pieces in written.items():
+            families.setdefault(self._columns[name].sample.family, []).extend(pieces)
+        members = {family.name: _member(family, pieces) for family, pieces in families.items()}
         return {name: member for name, member in members.items() if member.series or member.folded}
 
-    def _lines(self, of: str, frame: pl.DataFrame) -> Mapping[str, _Lines]:
-        """Write the samples of the columns; a row in which a column is not known has none.
-
-        Many columns of few rows are written in one pass, for a pass costs as much as a thousand lines; few columns of
-        many rows, for the text of a pass is held whole.
-        """
-        shown = frame.filter(frame[self._table.where]) if self._table.where else frame
-        if shown.is_empty():
-            return {}
-        with_labels = shown.with_columns(self._with_scope(of, self._labels))
-        lines: dict[str, _Lines] = {}
-        columns, at_once = list(self._samples), max(1, _CELLS // shown.height)
-        for first in range(0, len(columns), at_once):
-            names = columns[first : first + at_once]
-            found = with_labels.select(*(self._texts[name] for name in names), *(self._counts[name] for name in names))
-            lines |= {name: _Lines(found[name].item().encode(), found[_COUNT + name].item()) for name in names}
-        return lines
+    def _rows(self, of: str, rows: pl.DataFrame) -> Iterator[tuple[str, _Lines]]:
+        """Write the samples of some rows by column; a row in which a column is not known has none."""
+        shown = rows.filter(rows[self._table.where]) if self._table.where else rows
+        if not shown.is_empty():
+            labels = pl.concat_str(pl.lit(self._scoped(of)), *self._of_rows, ignore_nulls=True)
+            yield from _write(self._columns, _with_labels(shown, self._labels).with_columns(labels.alias(_FRAGMENT)))
 
     def _rest(self, of: str, sample: Sample, rest: Rest) -> _Lines:
         """Write the sums of a column's rows that have no series of their own."""
-        shown = replace(sample, constant=False, where="")
-        others = fragment(dict.fromkeys(self._table.labels, OTHER))
-        found = rest.others.with_columns(self._with_scope(of, others)).select(_text(VALUE, shown))
-        return _Lines(found.item().encode(), len(rest.others), rest.folded)
+        if rest.others.is_empty():
+            return _Lines(b"", 0, rest.folded)
+        column = _column(VALUE, replace(sample, constant=False, where=""))
+        labels = self._scoped(of) + _pairs(dict.fromkeys(self._table.labels, OTHER))
+        rows = _with_labels(rest.others, list(sample.label_columns.values()))
+        lines = dict(_write({VALUE: column}, rows.with_columns(pl.lit(labels).alias(_FRAGMENT))))
+        return replace(lines.get(VALUE, _Lines(b"", 0)), folded=rest.folded)
 
-    def _with_scope(self, of: str, labels: pl.Expr) -> pl.Expr:
-        return _joined(fragment({self._scope: of}), labels).alias(_FRAGMENT)
+    def _scoped(self, of: str) -> str:
+        return f'{self._scope}="{of.translate(_TRANSLATED)}"'
 
 
-def _member(family: Family, columns: Sequence[_Lines]) -> Member:
+def _write(columns: Mapping[str, _Column], rows: pl.DataFrame) -> Iterator[tuple[str, _Lines]]:
+    """Write the samples of rows that have the texts of their labels.
+
+    Many columns of few rows are written in one pass, for a pass costs as much as a thousand lines; few columns of many
+    rows, for the text of a pass is held whole.
+    """
+    looks = rows.select(look for column in columns.values() for look in column.looks).row(0, named=True)
+    shown = [name for name in columns if looks[_COUNT + name]]
+    at_once = max(1, _CELLS // rows.height)
+    for first in range(0, len(shown), at_once):
+        names = shown[first : first + at_once]
+        texts = rows.select(columns[name].text for name in names).row(0, named=True)
+        for name in names:
+            text = _infinite(texts.pop(name)) if looks[_INFINITE + name] else texts.pop(name)
+            yield name, _Lines(compress(text), looks[_COUNT + name])
+
+
+def _infinite(text: bytes) -> bytes:
+    """Write infinities as both formats have them; a label's value has no line break, and so none of these."""
+    return text.replace(b"} inf\n", b"} +Inf\n").replace(b"} -inf\n", b"} -Inf\n")
+
+
+def _member(family: Family, pieces: Sequence[_Lines]) -> Member:
     """Put the lines of a family's columns together."""
     series = len(family.edges) + 3 if family.edges else 1
-    count, folded = sum(column.count for column in columns), sum(column.folded for column in columns)
-    return Member(compress(b"".join(column.text for column in columns)), series * count, series * folded)
+    count, folded = sum(each.count for each in pieces), sum(each.folded for each in pieces)
+    return Member([each.content for each in pieces if each.count], series * count, series * folded)
 
 
-def _text(column: str, sample: Sample) -> pl.Expr:
+def _column(name: str, sample: Sample) -> _Column:
+    shown = sample.is_shown(name)
+    number = pl.lit(1.0) if sample.constant else pl.col(sample.total or name).cast(pl.Float64)
+    looks = shown.sum().alias(_COUNT + name), number.is_infinite().any().alias(_INFINITE + name)
+    return _Column(sample, _text(name, sample, shown).cast(pl.Binary).alias(name), looks)
+
+
+def _text(column: str, sample: Sample, shown: pl.Expr) -> pl.Expr:
     """Write a column's samples, one after the other."""
-    own: dict[str, pl.Expr | str] = {**sample.labels}
-    own |= {label: pl.col(name) for label, name in sample.label_columns.items()}
-    labels = _joined(pl.col(_FRAGMENT), fragment(own)) if own else pl.col(_FRAGMENT)
-    if sample.total:
-        text = _histogram(column, sample, labels)
-    else:
-        value = pl.lit("1.0") if sample.constant else _number(pl.col(column))
-        text = _line(sample.family.name, labels, value)
-    return text.filter(sample.is_shown(column)).str.join("")
+    family, static = sample.family.name, _pairs(sample.labels)
+    labels = [pl.col(_FRAGMENT).filter(shown)]
+    if sample.label_columns:
+        own = pl.concat_str(pl.lit(static), *_pieces(sample.label_columns), ignore_nulls=True)
+        labels, static = [*labels, own.filter(shown)], ""
+    pieces: list[pl.Expr] = []
+    for suffix, more, value in _values(column, sample):
+        text = pl.lit("1.0") if value is None else value.filter(shown).cast(pl.Float64).cast(pl.String)
+        pieces += [pl.lit(f"{family}{suffix}{{"), *labels, pl.lit(f"{static}{more}}} "), text, pl.lit("\n")]
+    return pl.concat_str(pieces).str.join("")
 
 
-def fragment(labels: Mapping[str, pl.Expr | str]) -> pl.Expr:
-    """Write `a="x",b="y"` of each row with escaped values; an empty value is no label, as Prometheus sees it."""
-    pairs = [_pair(label, value) for label, value in labels.items()]
-    return pl.concat_str(pairs).str.strip_suffix(",") if pairs else pl.lit("")
+def _values(column: str, sample: Sample) -> Iterator[tuple[str, str, pl.Expr | None]]:
+    """Give the lines of each row: what follows the family's name, a label more, and the value, None for 1.
+
+    A histogram has its buckets by their upper edges, the sum, and the count, which is the last bucket's.
+    """
+    if not sample.total:
+        yield "", "", None if sample.constant else pl.col(column)
+        return
+    counts = pl.col(column).list
+    for index, edge in enumerate(sample.family.edges):
+        yield "_bucket", f',le="{float(edge)!r}"', counts.get(index)
+    yield "_bucket", ',le="+Inf"', counts.last()
+    yield "_sum", "", pl.col(sample.total)
+    yield "_count", "", counts.last()
 
 
-def _pair(label: str, value: pl.Expr | str) -> pl.Expr:
-    if isinstance(value, str):
-        return pl.lit(f'{label}="{value.translate(_TRANSLATED)}",' if value else "")
-    text = value.cast(pl.String)
-    pair = pl.concat_str(pl.lit(f'{label}="'), text.str.replace_many(_ESCAPED), pl.lit('",'))
-    return pl.when(text.fill_null("") == "").then(pl.lit("")).otherwise(pair)
+def _with_labels(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Add the texts of columns as values of labels: escaped, and null where there is no label."""
+    texts = [name for name in columns if not rows.schema[name].is_integer()]
+    # Most columns have nothing to escape, and one look into all of their text is cheaper than one into each.
+    joined = rows.select(pl.col(texts).cast(pl.String).str.join("").cast(pl.Binary))
+    special = {each.name for each in joined if any(character in each.item() for character in _SPECIAL)}
+    return rows.with_columns(_label(name, name in texts, name in special).alias(_LABEL + name) for name in columns)
 
 
-def _line(name: str, labels: pl.Expr, value: pl.Expr) -> pl.Expr:
-    return pl.concat_str(pl.lit(f"{name}{{"), labels, pl.lit("} "), value, pl.lit("\n")).alias("line")
+def _label(column: str, is_text: bool, is_special: bool) -> pl.Expr:
+    value = pl.col(column).cast(pl.String)
+    return pl.when(value != "").then(value.str.replace_many(_ESCAPED) if is_special else value) if is_text else value
 
 
-def _joined(base: pl.Expr, more: pl.Expr) -> pl.Expr:
-    comma = pl.when((base == "") | (more == "")).then(pl.lit("")).otherwise(pl.lit(","))
-    return pl.concat_str(base, comma, more)
+def _pieces(labels: Mapping[str, str]) -> Sequence[pl.Expr]:
+    """Write `,a="x",b="y"` of each row from the texts of columns by label, in pieces that are null for no label."""
+    pieces: list[pl.Expr] = []
+    for label, column in labels.items():
+        text = pl.col(_LABEL + column)
+        known = pl.when(text.is_not_null())
+        pieces += [known.then(pl.lit(f',{label}="')), text, known.then(pl.lit('"'))]
+    return pieces
 
 
-def _number(value: pl.Expr) -> pl.Expr:
-    """Write numbers: samples are floats, and what the engine writes as `inf` is `+Inf` in both formats."""
-    number = value.cast(pl.Float64)
-    infinite = pl.when(number > 0).then(pl.lit("+Inf")).otherwise(pl.lit("-Inf"))
-    return pl.when(number.is_infinite()).then(infinite).otherwise(number.cast(pl.String))
-
-
-def _histogram(counts: str, sample: Sample, labels: pl.Expr) -> pl.Expr:
-    """Write a histogram of each row: its buckets by their upper edges, the sum, and the count, which is the last."""
-    name = sample.family.name
-    buckets = [
-        _line(f"{name}_bucket", _joined(labels, _edge(edge)), _number(pl.col(counts).list.get(index)))
-        for index, edge in enumerate((*sample.family.edges, inf))
-    ]
-    last = [
-        _line(f"{name}_sum", labels, _number(pl.col(sample.total))),
-        _line(f"{name}_count", labels, _number(pl.col(counts).list.last())),
-    ]
-    return pl.concat_str(*buckets, *last).alias("line")
-
-
-def _edge(edge: float) -> pl.Expr:
-    return pl.lit('le="+Inf"' if edge == inf else f'le="{float(edge)!r}"')
+def _pairs(labels: Mapping[str, str]) -> str:
+    """Write `,a="x",b="y"` with escaped values; an empty value is no label, as Prometheus sees it."""
+    return "".join(f',{label}="{value.translate(_TRANSLATED)}"' for label, value in labels.items() if value)

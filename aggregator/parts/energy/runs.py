@@ -72,5 +72,9 @@ def _with_shown_watts(jobs: pl.DataFrame) -> pl.DataFrame:
     nodes.
     """
     whose = ["job_id", "user", "account"]
-    sums = jobs.group_by(whose).agg(total(name).alias(f"shown_{name}") for name in _WATTS)
-    return add_columns(jobs.drop(f"shown_{name}" for name in _WATTS), sums, on=whose)
+    several = jobs.select("run_id", *whose, *_WATTS).filter(pl.col("job_id").is_duplicated())
+    sums = several.select("run_id", *(total(name).over(whose).alias(f"shown_{name}") for name in _WATTS), is_one=False)
+    found = add_columns(jobs.drop(f"shown_{name}" for name in _WATTS), sums, on="run_id")
+    is_one = pl.col("is_one").is_null()
+    shown = (pl.when(is_one).then(name).otherwise(f"shown_{name}").alias(f"shown_{name}") for name in _WATTS)
+    return found.with_columns(shown)

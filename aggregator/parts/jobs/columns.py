@@ -26,13 +26,14 @@ _CPU, _MEMORY, _GPU = map(coverage_of, ("cpu", "memory", "gpu"))
 _GPUS: Final = ("gpu_utilization", "healthy_nodes", "gpu_nodes")
 _INFO: Final = Family(
     name="hpc_job_info", help="Facts of the job as labels, always 1.", cost="jobs", source=_SLURMACCT,
-    labels=("partition", "qos", "state", "job_name", "array_job_id", "array_task_id", "het_job_id", "gpu_type"),
+    labels=("partition", "qos", "state", "job_name", "array_job_id", "array_task_id", "het_job_id",
+            "het_job_offset", "gpu_type"),
 )  # fmt: skip
 
 
 _OF_INFO: Final = {
     **{name: name for name in ("partition", "qos", "state", "array_job_id", "array_task_id", "het_job_id")},
-    "job_name": "job_name_label", "gpu_type": "gpu_types",
+    "het_job_offset": "het_offset", "job_name": "job_name_label", "gpu_type": "gpu_types",
 }  # fmt: skip
 _IDENTITY: Final = (
     fact("run_id", pl.UInt64, "Key of the run in slurmdbd's job table (job_db_inx)."),

@@ -50,8 +50,13 @@ _CPUS: Final = pl.col("granted_cpus").cast(pl.Float64)
 _MEMORY: Final = pl.col("granted_memory_bytes").cast(pl.Float64)
 _GPUS: Final = pl.col("granted_gpus").cast(pl.Float64)
 _START: Final = pl.col("start_timestamp_seconds")
-_ELAPSED: Final = pl.when(_START.is_not_null()).then(pl.col("elapsed_seconds"))
 _CAN_USE_GPUS: Final = pl.col("state") != "suspended"
+# What several columns need, which is computed once: how long the run has run, the seconds that its counters cover (time
+# after the newest sample is neither used nor wasted), and its totals where enough of it was observed.
+_ELAPSED: Final = pl.col("#elapsed")
+_SEEN: Final = pl.col("#seen")
+_CPU_SECONDS: Final = pl.col("#cpu_seconds")
+_PEAK_BYTES: Final = pl.col("#memory_peak_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +77,30 @@ class FairShare:
         return _GPUS * self.cpus_per_gpu * FAIR_SHARE_MARGIN
 
 
-def efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
-    """Give the columns EFFICIENCY over those of JOBS and `job_start` of RUNS.
+def with_efficiency(jobs: pl.DataFrame, fair_share: FairShare) -> pl.DataFrame:
+    """Add the columns EFFICIENCY to those of JOBS and `job_start` of RUNS.
 
     Each is null where something that it needs is null. Ratios are used ÷ allocated; wasted CPUs, memory and GPUs are
     those of now, wasted seconds those of the run so far.
     """
-    cpu_seconds, peak = _observed("cpu_seconds"), _observed("memory_peak_bytes")
-    cpu_time = _seen() * _CPUS
+    timed = jobs.with_columns(pl.when(_START.is_not_null()).then(pl.col("elapsed_seconds")).alias("#elapsed"))
+    seen = timed.with_columns(_least(pl.col("observed_seconds"), _ELAPSED).alias("#seen"))
+    enough = (_SEEN > 0) & (_SEEN >= OBSERVED_FLOOR * _ELAPSED)
+    totals = [pl.when(enough).then(name).alias(f"#{name}") for name in ("cpu_seconds", "memory_peak_bytes")]
+    return seen.with_columns(totals).with_columns(**_efficiencies(fair_share))
+
+
+def _efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
+    cpu_time, is_known = _SEEN * _CPUS, _CPU_SECONDS.is_not_null() | _PEAK_BYTES.is_not_null()
     return {
-        "observed_ratio": _observed_ratio(),
-        "cpu_efficiency_ratio": _ratio(cpu_seconds, cpu_time),
-        "memory_efficiency_ratio": _ratio(peak, _MEMORY),
+        "observed_ratio": pl.when(is_known).then(_SEEN / _ELAPSED),
+        "cpu_efficiency_ratio": _ratio(_CPU_SECONDS, cpu_time),
+        "memory_efficiency_ratio": _ratio(_PEAK_BYTES, _MEMORY),
         "time_limit_used_ratio": _time_limit_used(),
         "wasted_cpus": _wasted_cpus(),
-        "wasted_memory_bytes": (_MEMORY - _most(peak, fair_share.memory())).clip(lower_bound=0.0),
+        "wasted_memory_bytes": (_MEMORY - _most(_PEAK_BYTES, fair_share.memory())).clip(lower_bound=0.0),
         "wasted_gpus": _wasted_gpus(),
-        "wasted_cpu_seconds": pl.when(_CPUS > 0).then((cpu_time - cpu_seconds).clip(lower_bound=0.0)),
+        "wasted_cpu_seconds": pl.when(_CPUS > 0).then((cpu_time - _CPU_SECONDS).clip(lower_bound=0.0)),
     }
 
 
@@ -98,12 +110,6 @@ def wasted_gpu_seconds() -> pl.Expr:
     return pl.when(seconds > 0).then((seconds - pl.col("ledger_gpu_used_seconds")).clip(lower_bound=0.0))
 
 
-def _observed_ratio() -> pl.Expr:
-    """Give the share of the run's time that its counters cover; null where that is too little."""
-    known = _observed("cpu_seconds").is_not_null() | _observed("memory_peak_bytes").is_not_null()
-    return pl.when(known).then(_seen() / _ELAPSED)
-
-
 def _least(one: pl.Expr, other: pl.Expr) -> pl.Expr:
     """Give the lesser of the two; null where either is null, which `min_horizontal` would skip."""
     return pl.when(one < other).then(one).when(one >= other).then(other)
@@ -111,17 +117,6 @@ def _least(one: pl.Expr, other: pl.Expr) -> pl.Expr:
 
 def _most(one: pl.Expr, other: pl.Expr) -> pl.Expr:
     return pl.when(one > other).then(one).when(one <= other).then(other)
-
-
-def _seen() -> pl.Expr:
-    """Give the seconds that the run's counters cover: time after the newest sample is neither used nor wasted."""
-    return _least(pl.col("observed_seconds"), _ELAPSED)
-
-
-def _observed(column: str) -> pl.Expr:
-    """Give a total of the whole run, where enough of the run was observed."""
-    enough = (_seen() > 0) & (_seen() >= OBSERVED_FLOOR * _ELAPSED)
-    return pl.when(enough).then(pl.col(column))
 
 
 def _ratio(used: pl.Expr, allocated: pl.Expr) -> pl.Expr:

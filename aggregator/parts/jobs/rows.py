@@ -5,7 +5,7 @@ import polars as pl
 from aggregator.engine.frame import add_columns, conform
 from aggregator.parts.jobs.columns import JOB_GPUS, JOBS
 from aggregator.parts.jobs.declare import OF_RUN
-from aggregator.parts.jobs.efficiency import efficiencies
+from aggregator.parts.jobs.efficiency import with_efficiency
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.jobs.time import ALLOCATED_CPUS, IS_OPEN, elapsed
 from aggregator.parts.jobs.use import USE
@@ -14,12 +14,14 @@ _HAS_STARTED = pl.col("start").is_not_null()
 
 
 def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSettings) -> pl.DataFrame:
-    """Join runs (RUNS) with their use (USE) as of a time: JOBS, the newest job first.
+    """Join runs (RUNS) with their use (USE) as of a time: JOBS among other columns, the newest job first.
 
     The label with a job's name is cut: anybody chooses it, and one label that is too long for a Prometheus costs it the
     whole page.
     """
-    joined = add_columns(runs, use, on="run_id")
+    # The numbers of rows are sorted first: to compare whole rows takes longer than to move them.
+    newest = runs.select(pl.arg_sort_by("job_id", "run_id", descending=True)).to_series()
+    joined = add_columns(runs[newest], use, on="run_id")
     rows = joined.with_columns(
         submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
         eligible_timestamp_seconds=pl.col("eligible"),
@@ -27,6 +29,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
         end_timestamp_seconds=pl.col("end"),
         elapsed_seconds=elapsed(pl.lit(at)),
         is_open=IS_OPEN,
+        is_owner=_is_owner(joined),
         job_name_label=shorten(joined["job_name"], settings.job_name_bytes),
         allocated_cpus=pl.when(_HAS_STARTED).then(ALLOCATED_CPUS),
         allocated_memory_bytes=pl.when(_HAS_STARTED).then(pl.col("granted_memory_bytes")),
@@ -36,27 +39,27 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
             pl.col("granted_gpu_equivalents")
         ),
     )
-    judged = with_owners(rows).with_columns(**efficiencies(settings.fair_share))
-    return conform(JOBS, judged.sort("job_id", "run_id", descending=True))
+    return with_efficiency(rows, settings.fair_share)
 
 
 def plain_rows(runs: pl.DataFrame, at: float) -> pl.DataFrame:
     """Give runs (RUNS) of whose use nothing is asked as rows of JOBS as of a time, in their order."""
     rows = job_rows(runs, pl.DataFrame(schema=USE), at, JobSettings())
-    return runs.select("run_id").join(rows, on="run_id", maintain_order="left")
+    return conform(JOBS, runs.select("run_id").join(rows, on="run_id", maintain_order="left"))
 
 
 def job_gpus(jobs: pl.DataFrame, gpus: pl.DataFrame) -> pl.DataFrame:
     """Give what each job that has started holds of each type of GPU (`Runs.gpus`): JOB_GPUS."""
-    started = jobs.filter(pl.col("start_timestamp_seconds").is_not_null())
-    return conform(JOB_GPUS, started.select(OF_RUN).join(gpus, on="run_id"))
+    started = jobs.select(*OF_RUN, started=pl.col("start_timestamp_seconds").is_not_null()).filter("started")
+    return conform(JOB_GPUS, started.join(gpus, on="run_id", maintain_order="left_right"))
 
 
-def with_owners(rows: pl.DataFrame) -> pl.DataFrame:
+def _is_owner(runs: pl.DataFrame) -> pl.Series:
     """Choose the run that owns each job id: the open one, else the one submitted last."""
-    ranked = rows.select("job_id", "run_id", "is_open", "submit").sort("is_open", "submit", "run_id")
-    owners = ranked.filter(pl.col("job_id").is_last_distinct()).select("run_id").with_columns(is_owner=True)
-    return add_columns(rows, owners, on="run_id").with_columns(pl.col("is_owner").fill_null(False))
+    others = runs.select("job_id", "run_id", "submit", is_open=IS_OPEN).filter(pl.col("job_id").is_duplicated())
+    ranked = others.sort("is_open", "submit", "run_id")
+    former = ranked.filter(~pl.col("job_id").is_last_distinct())["run_id"]
+    return ~runs["run_id"].is_in(former.implode())
 
 
 def shorten(names: pl.Series, size: int) -> pl.Series:

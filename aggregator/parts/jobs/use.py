@@ -5,12 +5,13 @@ holds the id at the evaluation time, started before the sample can have been tak
 allocation.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
 
 from aggregator.engine.column import schema
-from aggregator.engine.frame import total
+from aggregator.engine.frame import side_by_side, total
 from aggregator.model.job_inputs import OF_NODES, Use
 from aggregator.parts.jobs.gpus import GPU_USE, gpu_use
 from aggregator.parts.jobs.time import HOLDS, IS_OPEN, elapsed
@@ -42,8 +43,9 @@ def use_of_runs(runs: pl.DataFrame, use: Use, bases: pl.DataFrame, previous: pl.
     known of them. `previous` (USE) is what was known last, and is kept of runs that have ended, so that a scrape finds
     the last value.
     """
-    ended = runs.filter(~IS_OPEN).select("run_id").join(previous, on="run_id")
-    return pl.concat([_joined(runs, use, bases), ended.select(USE.names())])
+    ended = runs.select("run_id", "end").filter(~IS_OPEN)
+    kept = previous.join(ended, on="run_id", how="semi")
+    return pl.concat([_joined(runs, use, bases), kept.select(USE.names())])
 
 
 def _joined(runs: pl.DataFrame, use: Use, bases: pl.DataFrame) -> pl.DataFrame:
@@ -52,8 +54,9 @@ def _joined(runs: pl.DataFrame, use: Use, bases: pl.DataFrame) -> pl.DataFrame:
     A run younger than one scrape interval is left out: the newest sample may be of the id's previous run. So is one
     that is younger than a value that is kept of an input that fails.
     """
-    on_nodes = runs.filter(HOLDS & (pl.lit(use.since) - pl.col("start") >= use.interval))
-    placed = on_nodes.select(*_OF_RUN, "nodes").explode("nodes", empty_as_null=True).rename({"nodes": "node"})
+    settled = HOLDS & (pl.lit(use.since) - pl.col("start") >= use.interval)
+    on_nodes = runs.select(*_OF_RUN, "state", "nodes", "granted_nodes", "granted_gpus").filter(settled)
+    placed = on_nodes.select(*_OF_RUN, node="nodes").explode("node", empty_as_null=True)
     samples = _own_samples(placed, use).join(bases, on=["run_id", "node"], how="left")
     return (
         on_nodes.join(_previous_ends(runs), on="job_id", how="left")
@@ -65,7 +68,8 @@ def _joined(runs: pl.DataFrame, use: Use, bases: pl.DataFrame) -> pl.DataFrame:
 
 def _previous_ends(runs: pl.DataFrame) -> pl.DataFrame:
     """Find when each job id last ended: a slope whose window reaches back beyond it mixes two runs."""
-    return runs.filter(~IS_OPEN).group_by("job_id").agg(previous_end=pl.col("end").max())
+    ended = runs.select("job_id", "end").filter(~IS_OPEN)
+    return ended.group_by("job_id").agg(previous_end=pl.col("end").max())
 
 
 def _own_samples(placed: pl.DataFrame, use: Use) -> pl.DataFrame:
@@ -74,18 +78,26 @@ def _own_samples(placed: pl.DataFrame, use: Use) -> pl.DataFrame:
     Of a run whose nodes are not known, every node's are its own. Prometheus answers with a sample of up to five minutes
     ago: that may be of the id's previous run.
     """
-    samples = _side_by_side(use)
-    known = placed.filter(pl.col("node").is_not_null()).join(samples, on=["job_id", "node"])
-    anywhere = placed.filter(pl.col("node").is_null()).drop("node").join(samples, on="job_id")
-    own = pl.concat([known, anywhere], how="diagonal")
+    known = placed.filter(pl.col("node").is_not_null())
+    lost = placed.filter(pl.col("node").is_null()).drop("node")
+    anywhere = lost.join(_all_nodes(lost["job_id"], use), on="job_id")
+    inputs = side_by_side(use.values, "value")
+    own = pl.concat([_with_values(known, inputs), _with_values(anywhere, inputs)], how="diagonal")
     return own.filter(pl.col("sampled_at").fill_null(pl.col("start")) >= pl.col("start"))
 
 
-def _side_by_side(use: Use) -> pl.DataFrame:
-    """Put the inputs side by side: one row per job and node; null where an input has no sample of it."""
-    keys = pl.DataFrame(schema={"job_id": pl.Int64, "node": pl.String, **dict.fromkeys(OF_NODES, pl.Float64)})
-    columns = [values.rename({"value": name}) for name, values in use.values.items()]
-    return pl.concat([keys, *columns], how="diagonal").group_by("job_id", "node").agg(pl.col(OF_NODES).max())
+def _all_nodes(job_ids: pl.Series, use: Use) -> pl.DataFrame:
+    """List the nodes on which an input has a sample of each of these jobs."""
+    keys = pl.DataFrame(schema={"job_id": pl.Int64, "node": pl.String})
+    shown = (values.select(keys.columns).filter(pl.col("job_id").is_in(job_ids)) for values in use.values.values())
+    return pl.concat([keys, *shown]).unique()
+
+
+def _with_values(placed: pl.DataFrame, inputs: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Add the columns OF_NODES; null where an input has no sample of the job on the node."""
+    for frame in inputs:
+        placed = placed.join(frame, on=["job_id", "node"], how="left")
+    return placed.with_columns(pl.lit(None, pl.Float64).alias(name) for name in OF_NODES if name not in placed.columns)
 
 
 def _per_run(samples: pl.DataFrame, use: Use) -> pl.DataFrame:

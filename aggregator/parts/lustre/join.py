@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from aggregator.engine.frame import Frames, add_columns, total, totals
+from aggregator.engine.frame import Frames, add_columns, side_by_side, total, totals
 from aggregator.engine.part import Inputs
 from aggregator.model.job_inputs import Runs
 from aggregator.model.lustre import SENDERS, UID_NAMES, LustreUse, UidNames
@@ -21,23 +21,24 @@ def join_lustre(frames: Frames, inputs: Inputs, at: float) -> Frames:
     rates = with_owners(_side_by_side(use), runs.runs, names.frame if names else pl.DataFrame(schema=UID_NAMES), use)
     lone = lone_runs(runs.runs, use)
     own = _sums(rates.join(lone, on="job_id"), ["run_id", "filesystem"])
+    sums = _sums(rates, ["account", "user", "filesystem", "part"])
     jobs = add_columns(frames["jobs"].drop(column.name for column in OF_JOBS), _of_runs(lone, own, use), on="run_id")
     jobs = jobs.with_columns(pl.col("lustre_is_own").fill_null(value=False))
     known = jobs.select(*OF_RUN, coverage_ratio="lustre_coverage_ratio")
     return {
         "jobs": jobs,
         "job_lustre": add_columns(own, known, on="run_id"),
-        "user_lustre": _sums(rates.filter(pl.col("part") != "unknown"), ["account", "user", "filesystem"]),
-        "account_lustre": _sums(rates.filter(pl.col("account") != ""), ["account", "filesystem"]),
-        "cluster_lustre": _sums(rates, ["filesystem", "part"]),
+        "user_lustre": _sums(sums.filter(pl.col("part") != "unknown"), ["account", "user", "filesystem"]),
+        "account_lustre": _sums(sums.filter(pl.col("account") != ""), ["account", "filesystem"]),
+        "cluster_lustre": _sums(sums, ["filesystem", "part"]),
     }
 
 
 def _side_by_side(use: LustreUse) -> pl.DataFrame:
-    """Put the kinds of rates into a column each: one row per sender and kind, null in the other kinds."""
+    """Put the kinds of rates into a column each, null in the rows of other kinds."""
     keys = pl.DataFrame(schema={**SENDERS, **dict.fromkeys(RATES.values(), pl.Float64)}).drop("rate")
-    of_kinds = [rates.rename({"rate": RATES[kind]}) for kind, rates in use.rates.items()]
-    return pl.concat([keys, *of_kinds], how="diagonal")
+    of_kinds = {RATES[kind]: rates for kind, rates in use.rates.items()}
+    return pl.concat([keys, *side_by_side(of_kinds, "rate")], how="diagonal")
 
 
 def _sums(rates: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:

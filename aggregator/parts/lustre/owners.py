@@ -39,9 +39,9 @@ def with_owners(rates: pl.DataFrame, runs: pl.DataFrame, names: pl.DataFrame, us
 
 def lone_runs(runs: pl.DataFrame, use: LustreUse) -> pl.DataFrame:
     """Choose those runs (RUNS) that are the only ones of their job id in the window, and not younger than a scrape."""
-    present = runs.filter(_in_window(use))
-    is_alone = pl.len().over("job_id") == 1
-    return present.filter(is_alone & (use.time - pl.col("start") >= use.interval)).select("run_id", "job_id")
+    present = runs.select("run_id", "job_id", "start", "end").filter(_in_window(use))
+    is_old_enough = use.time - pl.col("start") >= use.interval
+    return present.filter(pl.col("job_id").is_unique() & is_old_enough).select("run_id", "job_id")
 
 
 def _owners(runs: pl.DataFrame, use: LustreUse) -> pl.DataFrame:
@@ -49,10 +49,17 @@ def _owners(runs: pl.DataFrame, use: LustreUse) -> pl.DataFrame:
 
     Data that clients write back late belong to a job that has ended before the window.
     """
-    placed = runs.select("job_id", "account", "user", is_present=_in_window(use))
-    believed = placed.filter(pl.col("is_present") | ~pl.col("is_present").any().over("job_id"))
+    placed = runs.select("job_id", "account", "user", "start", "end", is_only=pl.col("job_id").is_unique())
+    several = placed.filter(~pl.col("is_only")).with_columns(is_present=_in_window(use))
+    believed = several.filter(pl.col("is_present") | ~pl.col("is_present").any().over("job_id"))
     each = believed.select("job_id", "account", "user").unique()
-    return each.group_by("job_id").agg(owners=pl.len(), owner=pl.col("user").first(), charged=pl.col("account").first())
+    of_several = each.group_by("job_id").agg(
+        owners=pl.len(), owner=pl.col("user").first(), charged=pl.col("account").first()
+    )
+    of_one = placed.filter("is_only").select(
+        "job_id", owners=pl.lit(1, pl.UInt32), owner="user", charged="account"
+    )  # fmt: skip
+    return pl.concat([of_one, of_several])
 
 
 def _in_window(use: LustreUse) -> pl.Expr:

@@ -42,7 +42,8 @@ def compare_gpus(runs: pl.DataFrame, use: Use | None) -> Agreement:
     if use is None or use.gpus is None:
         return Agreement()
     is_settled = elapsed(pl.lit(use.time)) >= _SETTLE_INTERVALS * use.interval
-    settled = runs.filter(HOLDS & is_settled).select("run_id", "job_id", "nodes", "granted_gpus")
+    placed = runs.select("run_id", "job_id", "nodes", "granted_gpus", is_settled=HOLDS & is_settled)
+    settled = placed.filter("is_settled")
     is_there = (pl.col("nodes").list.len() == 0) | pl.col("nodes").list.contains(pl.col("node"))
     there = settled.join(use.gpus.select("job_id", "node").unique(), on="job_id").filter(is_there)
     shown = there.unique("run_id")["granted_gpus"]

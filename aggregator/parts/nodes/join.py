@@ -18,6 +18,10 @@ from aggregator.parts.nodes.spread import spread
 
 _IS_COMPUTE: Final = pl.col("kind") == "compute"
 _TOTAL: Final = pl.col("state") == "total"
+_OF_RUN: Final = (
+    "run_id", "job_id", "state", "start", "end", "suspended_seconds", "suspended_since", "nodes", "granted_cpus",
+    "granted_memory_bytes", "granted_gpus",
+)  # fmt: skip
 
 
 def join_nodes(frames: Frames, inputs: Inputs, at: float) -> Frames:
@@ -61,8 +65,8 @@ def _known_nodes(runs: pl.DataFrame, use: Use | None, scheduler: Scheduler, inpu
     settings, hosts = inputs.get(NodeSettings) or NodeSettings(), inputs.get(Hosts)
     listed = inputs.get(ListedNodes) or ListedNodes()
     names: Collection[str] = {*listed.names, *scheduler.nodes["node"]} or (use and use.healthy_nodes) or ()
-    tenanted = runs.filter(HOLDS)["nodes"].explode(empty_as_null=True).drop_nulls().unique()
-    kinds = dict.fromkeys({*names, *tenanted} - {""}, "compute") | dict(settings.kinds)
+    tenanted = runs.select("nodes", holds=HOLDS).filter("holds")["nodes"].explode(empty_as_null=True).unique()
+    kinds = dict.fromkeys({*names, *tenanted.drop_nulls()} - {""}, "compute") | dict(settings.kinds)
     named = pl.DataFrame(
         {"node": list(kinds), "kind": list(kinds.values())}, schema={"node": pl.String, "kind": pl.String}
     )
@@ -94,9 +98,8 @@ def _columns(found: pl.DataFrame) -> pl.DataFrame:
 def _tenants(runs: pl.DataFrame, nodes: pl.DataFrame, at: float) -> pl.DataFrame:
     """List the runs on each compute node, with what they hold there and for how long they have run by a time."""
     compute = nodes.filter(_IS_COMPUTE).select("node", "cpus", "memory_bytes", "gpus")
-    holding = runs.filter(HOLDS).select(
-        "run_id", "job_id", "granted_gpus",
-        nodes=pl.col("nodes").list.unique(maintain_order=True),
+    holding = runs.select(_OF_RUN).filter(HOLDS).select(
+        "run_id", "job_id", "granted_gpus", "nodes",
         cpus=ALLOCATED_CPUS,
         memory_bytes="granted_memory_bytes",
         gpus="granted_gpus",

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import add_columns
+from aggregator.engine.frame import add_columns, side_by_side
 from aggregator.model.job_inputs import SETTLE_INTERVALS, Use
 
 # A node that shows none of several jobs of that age is not one where nobody happens to have a process.
@@ -28,8 +28,8 @@ def with_observed(tenants: pl.DataFrame, use: Use | None) -> pl.DataFrame:
     unknown = pl.lit(None, dtype=pl.Boolean)
     if use is None or not can_tell(use):
         return tenants.with_columns(is_seen=unknown, is_missed=unknown, observed=unknown)
-    series = [use.values[name].select("job_id", "node") for name in _SEEN_BY if name in use.values]
-    seen = pl.concat(series).unique().with_columns(is_seen=True)
+    frames = side_by_side({name: use.values[name] for name in _SEEN_BY if name in use.values}, "value")
+    seen = pl.concat(frame.select("job_id", "node") for frame in frames).unique().with_columns(is_seen=True)
     found = add_columns(tenants, seen, on=["job_id", "node"]).with_columns(pl.col("is_seen").fill_null(value=False))
     is_settled = pl.col("elapsed") >= SETTLE_INTERVALS * use.interval
     missed = found.with_columns(is_missed=is_settled & ~pl.col("is_seen"))

@@ -29,13 +29,13 @@ _AMOUNTS: Final = ("cpus", "memory_bytes", "gpus")
 def spread(runs: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
     """Give what each run holds of each of its nodes: PARTS.
 
-    runs has run_id, the distinct nodes, and what the run holds in all: cpus, memory_bytes (null where Slurm does not
+    runs has run_id, the nodes, and what the run holds in all: cpus, memory_bytes (null where Slurm does not
     manage it) and gpus. sizes has the same of each node. Null is what is not known. The parts of a run add up to it,
     unless its nodes are too small for all that is on them.
     """
     count = pl.col("nodes").list.len()
     is_estimated = pl.col("is_estimated")
-    held = runs.with_columns(pl.col(_AMOUNTS).cast(pl.Float64), is_estimated=count > 1)
+    held = _distinct(runs).with_columns(pl.col(_AMOUNTS).cast(pl.Float64), is_estimated=count > 1)
     whole = held.filter(~is_estimated & (count == 1)).explode("nodes", empty_as_null=True).rename({"nodes": "node"})
     # What leaves the fewest choices comes first.
     several = held.filter(is_estimated).sort(pl.col("cpus") / count, descending=True, maintain_order=True)
@@ -46,6 +46,13 @@ def spread(runs: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col(name).is_not_null()).then(share).alias(name) for name, share in shares.items()
     )
     return pl.concat([whole.select(PARTS.names()), parts.select(PARTS.names())])
+
+
+def _distinct(runs: pl.DataFrame) -> pl.DataFrame:
+    """Name each node of a run once; to look at lists of one node would take longest."""
+    lists = pl.col("nodes").list
+    several = runs.filter(lists.len() > 1).with_columns(lists.unique(maintain_order=True))
+    return pl.concat([runs.filter(lists.len() <= 1), several])
 
 
 def _rooms(several: pl.DataFrame, whole: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:

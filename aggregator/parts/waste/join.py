@@ -12,5 +12,5 @@ def join_waste(frames: Frames, inputs: Inputs, at: float) -> Frames:
     compiled = inputs.get(Compiled)
     if compiled is None:
         return {}
-    judged = compiled.judge(frames["jobs"], blind=observation(inputs.get(Use)).is_blind)
-    return {"waste": judged.findings}
+    findings = compiled.findings(frames["jobs"], blind=observation(inputs.get(Use)).is_blind)
+    return {"waste": findings, "waste_rules": compiled.words()}

@@ -7,17 +7,18 @@ alone, and what is not known, or not observed well enough, makes no rule hold.
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from graphlib import TopologicalSorter
 from typing import Final
 
 import polars as pl
 
-from aggregator.engine.frame import empty
+from aggregator.engine.frame import empty, frame_of
 from aggregator.model.waste import SEVERITIES, Condition, Exemption, Level, Rule
 from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import FairShare
-from aggregator.parts.waste.columns import SEVERITY, WASTE
+from aggregator.parts.jobs.rows import shorten
+from aggregator.parts.waste.columns import SEVERITY, WASTE, WASTE_RULES
 from aggregator.parts.waste.exemption import exempts
 from aggregator.parts.waste.facts import BLIND, Fact, facts
 
@@ -25,6 +26,14 @@ _COMPARE: Final[Mapping[str, Callable[[pl.Expr, float], pl.Expr]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _NORMAL: Final = FairShare()
+# Started, not ended, and not suspended.
+RUNNING: Final = (
+    (pl.col("state") == "running")
+    & pl.col("end_timestamp_seconds").is_null()
+    & pl.col("start_timestamp_seconds").is_not_null()
+)
+# A Prometheus that refuses longer labels would refuse the whole page.
+_WORDS_BYTES: Final = 200
 _Expressions = tuple[pl.Expr, ...]
 
 
@@ -42,7 +51,7 @@ class Waste:
     reasons: pl.DataFrame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledRule:
     """A rule with its levels, the worst first, the numbers of exemptions that are about it, and the better rules.
 
@@ -97,6 +106,7 @@ class CompiledRule:
         )
         return pl.coalesce(worst_first).alias(self.column)
 
+    @cached_property
     def finding(self) -> _Expressions:
         """Give the columns WASTE of a finding: what decides it is the first condition of the level that holds."""
         severity, reason = pl.col(self.column), pl.lit(self.rule.name)
@@ -124,7 +134,7 @@ class Compiled:
     """Rules, the better ones first, and the expressions of all of them by stage: each needs the columns before it.
 
     exemptions are all, also those of one rule; everywhere has the numbers of those that are about all rules. known has
-    the fields that the rules compare.
+    the fields that the rules compare, needed the columns of `jobs` of which all is made.
     """
 
     rules: tuple[CompiledRule, ...]
@@ -132,27 +142,44 @@ class Compiled:
     everywhere: tuple[int, ...]
     known: Mapping[str, Fact]
     stages: tuple[_Expressions, ...]
+    needed: frozenset[str]
 
     @property
     def names(self) -> frozenset[str]:
         """Give the names of the rules."""
         return frozenset(each.rule.name for each in self.rules)
 
+    def findings(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
+        """Give the findings of all rows of `jobs` (Waste); only those that run have any."""
+        return self.judge(jobs.select(self.needed).filter(RUNNING), blind=blind).findings
+
+    def words(self) -> pl.DataFrame:
+        """Give what the rules tell people (WASTE_RULES), by their names."""
+        rules = sorted((each.rule for each in self.rules), key=lambda rule: rule.name)
+        texts = {name: [getattr(rule, name) or None for rule in rules] for name in ("message", "fix", "documentation")}
+        return frame_of(WASTE_RULES, {
+            "reason": [rule.name for rule in rules],
+            "resource": [rule.resource for rule in rules],
+            **{name: shorten(pl.Series(said, dtype=pl.String), _WORDS_BYTES) for name, said in texts.items()},
+        })  # fmt: skip
+
     def judge(self, jobs: pl.DataFrame, *, blind: bool) -> Waste:
         """Judge every row of `jobs`; blind tells whether no exporter of the cluster can show any GPU."""
         reasons = self.reasons(jobs, blind=blind)
-        judged = reasons.lazy().with_columns(jobs.select(OF_RUN).get_columns())
-        found = (judged.filter(pl.col(rule.column).is_not_null()).select(rule.finding()) for rule in self.rules)
-        findings = pl.concat([empty(WASTE).lazy(), *found]).collect()
-        return Waste(reasons.select(rule.column for rule in self.rules), findings, reasons)
+        columns = reasons.select(rule.column for rule in self.rules)
+        held = [pl.col(rule.column).is_not_null() for rule in self.rules]
+        judged = reasons.with_columns(jobs.select(OF_RUN)).filter(pl.any_horizontal(pl.lit(False), *held))
+        found = (judged.filter(here).select(rule.finding) for here, rule in zip(held, self.rules, strict=True))
+        return Waste(columns, pl.concat([empty(WASTE), *found]), reasons)
 
     def reasons(self, jobs: pl.DataFrame, *, blind: bool) -> pl.DataFrame:
         """Give what each row of `jobs` is judged by (Waste)."""
+        # One expression after the other: who asks for one job would wait for Polars' threads.
         first, *others = self.stages
-        frame = jobs.lazy().with_columns(pl.lit(blind).alias(BLIND)).select(first)
+        frame = jobs.with_columns_seq(pl.lit(blind).alias(BLIND)).select_seq(first)
         for stage in others:
-            frame = frame.with_columns(stage)
-        return frame.collect()
+            frame = frame.with_columns_seq(stage)
+        return frame
 
 
 def compile_rules(
@@ -177,7 +204,9 @@ def compile_rules(
     steps = tuple(_steps(compiled))
     everywhere = tuple(number for number, each in enumerate(numbered) if each in general and not each.rules)
     in_order = tuple(rule for step in steps for rule in step)
-    return Compiled(in_order, numbered, everywhere, known, _stages(steps, numbered, known))
+    stages = _stages(steps, numbered, known)
+    needed = frozenset(name for column in (*stages[0], RUNNING) for name in column.meta.root_names()) - {BLIND}
+    return Compiled(in_order, numbered, everywhere, known, stages, needed | {*OF_RUN})
 
 
 def _steps(compiled: Mapping[str, CompiledRule]) -> Iterator[tuple[CompiledRule, ...]]:
@@ -195,8 +224,9 @@ def _stages(
 ) -> tuple[_Expressions, ...]:
     rules = [rule for step in steps for rule in step]
     inputs = (
-        pl.col("elapsed_seconds", "granted_gpus"),
-        _running().alias("running"),
+        pl.col("elapsed_seconds"),
+        pl.col("granted_gpus"),
+        RUNNING.alias("running"),
         *(exempts(each).alias(f"exempt_{number}") for number, each in enumerate(exemptions)),
         *(column for field, fact in known.items() for column in fact.columns(field)),
     )
@@ -213,12 +243,6 @@ def _conditions(rule: Rule) -> Iterator[Condition]:
     yield from rule.conditions
     for level in rule.levels:
         yield from level.conditions
-
-
-def _running() -> pl.Expr:
-    """Tell whether the run has started, has not ended, and is not suspended."""
-    start, end = pl.col("start_timestamp_seconds"), pl.col("end_timestamp_seconds")
-    return (pl.col("state") == "running") & end.is_null() & start.is_not_null()
 
 
 def _all(conditions: Iterable[pl.Expr]) -> pl.Expr:

@@ -1,6 +1,7 @@
 """The Prometheus HTTP API, as far as it is needed: instant vectors and range queries."""
 
 import ssl
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -130,8 +131,10 @@ class PrometheusClient:
             ) as response:
                 return await self._read(response, wanted, decoder, taker)
         except TimeoutError as error:
+            _let_go(error)
             raise FetchError(f"{endpoint.key}: no answer within {endpoint.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
+            _let_go(error)
             raise FetchError(f"{endpoint.key}.url: cannot reach {endpoint.url}: {_reason(error)}") from error
 
     async def _read(
@@ -168,6 +171,16 @@ class PrometheusClient:
                 connector=aiohttp.TCPConnector(limit=self._limit, ssl=self._endpoint.tls),
             )
         return self._session
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames of an error: aiohttp's have a timer with the task that the error has ended, a cycle.
+
+    All that wait for the task would stay until a collection, with what they hold: a ledger holds a whole snapshot.
+    """
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _reason(error: Exception) -> str:

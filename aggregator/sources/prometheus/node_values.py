@@ -14,8 +14,11 @@ def values_of_nodes(
 ) -> pl.DataFrame:
     """Give an input's plausible values as NODE_VALUES."""
     rows = jobs_of(vector, nodes, rejected).with_columns(plausible(item, name, vector, rejected))
-    # Two label values that mean one node (a port changed) are one node: the larger has it all.
-    return rows.drop_nulls().group_by("job_id", "node").agg(pl.col("value").max())
+    # Two label values that mean one node (a port changed) are one node: the larger has it all. What has one row is left
+    # where it is, for inputs that are answered in one order are joined together.
+    known, is_several = rows.drop_nulls(), pl.col("job_id").is_duplicated()
+    several = known.filter(is_several).group_by("job_id", "node", maintain_order=True).agg(pl.col("value").max())
+    return pl.concat([known.filter(~is_several).select(several.columns), several])
 
 
 def jobs_of(vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str]) -> pl.DataFrame:

@@ -1,14 +1,14 @@
 """Follow the job table: which runs are open, which have ended lately; a row is read whole only when it has changed."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeVar
 
 from aggregator.executors import REFRESH, run
 from aggregator.sources.mysql import Database, Row
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.followed import FUTURE_SECONDS, Followed, Known, Reading, Seen, Submission, submission
-from aggregator.sources.slurmacct.rows import unpack
+from aggregator.sources.slurmacct.rows import sharing, unpack
 from aggregator.sources.slurmacct.schema import Schema
 
 _log = logging.getLogger(__name__)
@@ -117,8 +117,11 @@ class RunFeed:
 
     async def _read(self, schema: Schema, keys: Sequence[int]) -> dict[int, Known]:
         rows: dict[int, Known] = {}
+        known = self.followed.known
         for chunk in _chunks(keys):
-            rows |= _by_key(await self._database.rows(statements.runs_of_keys(schema, len(chunk)), chunk))
+            read = _by_key(await self._database.rows(statements.runs_of_keys(schema, len(chunk)), chunk))
+            # A sweep finds most as it is known, and all of it within an hour: what is kept goes on sharing.
+            rows |= {key: known[key] if known.get(key) == row else row for key, row in read.items()}
         return rows
 
     async def _find(self, schema: Schema, lost: Collection[Submission]) -> dict[int, Known]:
@@ -140,9 +143,9 @@ def _fingerprints(rows: list[Row]) -> dict[int, int]:
     return found
 
 
-def _by_key(rows: Iterable[Row]) -> dict[int, Known]:
-    found = (Known(unpack(*columns), fingerprint) for *columns, fingerprint in rows)
-    return {known.row.job_db_inx: known for known in found}
+def _by_key(rows: Sequence[Row]) -> dict[int, Known]:
+    found = sharing(unpack(*columns) for *columns, _ in rows)
+    return {row.job_db_inx: Known(row, fingerprint) for row, (*_, fingerprint) in zip(found, rows, strict=True)}
 
 
 def _chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

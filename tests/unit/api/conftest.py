@@ -9,18 +9,14 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
 from aggregator.api.access import HEALTH
-from aggregator.api.application import create_app
+from aggregator.api.application import Counts, create_app
+from aggregator.api.keys import AnswerSources
 from aggregator.api.lists import ListRoute
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.lists import lists_of
 from aggregator.config import State
 from aggregator.pages.routes import add_pages
-from aggregator.queries.around import AroundQueries
-from aggregator.queries.history import HistoryQueries
-from aggregator.queries.jobs import JobQueries
-from aggregator.queries.scripts import ScriptQueries
-from aggregator.queries.series import SeriesQueries
-from aggregator.queries.usage import UsageQueries
+from aggregator.queries.readers import Queries, Readers, ReplicaNotes
 from aggregator.refresh.store import SnapshotStore
 from aggregator.state import StateStore
 
@@ -52,7 +48,7 @@ class Service:
     around: FakeAround = field(default_factory=FakeAround)
     rolled: FakeUsage | None = None
     lines: FakeSeries | None = None
-    replicas: dict[str, Any] = field(default_factory=dict)
+    replica: ReplicaNotes | None = None
     graphs: dict[str, FakeSeries] = field(default_factory=dict)
     page: FakePage = field(default_factory=FakePage)
     lists: Sequence[ListRoute[Any]] = lists_of()
@@ -61,16 +57,18 @@ class Service:
     client: TestClient[web.Request, web.Application] | None = None
 
     def app(self, users: Mapping[str, str] | None = None, **settings: Any) -> web.Application:
-        queries = JobQueries({"narval": self.reader}, self.kept, self.ledger)
-        scripts = ScriptQueries(queries, {"narval": self.reader}, self.state.scripts)
-        history = HistoryQueries({"narval": self.history})
-        around = AroundQueries(queries, {"narval": self.around})
+        queries = Queries(self.kept, self.ledger, self.state.scripts)
+        of_narval = Readers(
+            self.reader, history=self.history, around=self.around, usage=self.rolled, series=self.lines,
+            replica=self.replica,
+        )  # fmt: skip
+        queries.connect({"narval": of_narval}, self.graphs.items())
+        sources = AnswerSources(
+            store=self.store, page=self.page, queries=queries, scripts=self.state.scripts, alerts=self.state.alerts
+        )
         app = create_app(
-            self.store, queries, history, around, scripts, self.state.scripts, self.state.alerts,
-            make_settings(**settings), self.page, lambda: self.now, users=users,
-            usage=UsageQueries({"narval": self.rolled} if self.rolled else {}, {"narval": self.reader}),
-            series=SeriesQueries({**({"narval": self.lines} if self.lines else {}), **self.graphs}),
-            replicas=self.replicas, lists=self.lists, count_alerts=self.count_alerts,
+            sources, make_settings(**settings), lists=self.lists, users=users, counts=Counts(alerts=self.count_alerts),
+            clock=lambda: self.now,
         )  # fmt: skip
         add_pages(app)
         return app

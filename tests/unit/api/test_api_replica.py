@@ -17,16 +17,23 @@ class Replica:
         return ["history is read from a replica that is 90 s behind: what came later is missing"]
 
 
+@pytest.fixture
+async def replicated(idle_service: Service, aiohttp_client: Any) -> Service:
+    """The API of a cluster that has a replica."""
+    idle_service.replica = Replica()
+    idle_service.client = await aiohttp_client(idle_service.app())
+    return idle_service
+
+
 def publish(service: Service, **changes: Any) -> None:
     publish_jobs(service.store, make_job(job_id=4711))
     service.store.publish_source(make_status(source="slurmacct_replica", **changes))
 
 
 @pytest.mark.parametrize("path", [HISTORY, "/api/v1/clusters/narval/jobs/4711"])
-async def test_answers_of_history_say_it(service: Service, path: str) -> None:
-    publish(service)
-    service.replicas["narval"] = Replica()
-    body = await (await service.get(path)).json()
+async def test_answers_of_history_say_it(replicated: Service, path: str) -> None:
+    publish(replicated)
+    body = await (await replicated.get(path)).json()
     assert Replica().notes()[0] in body.get("warnings", ()), body
 
 
@@ -37,10 +44,9 @@ async def test_without_a_replica_there_is_nothing_to_be_said(service: Service, p
 
 
 @pytest.mark.parametrize("path", ["/api/v1/clusters/narval/jobs", "/api/v1/clusters/narval", "/api/v1/clusters"])
-async def test_what_is_live_does_not_depend_on_it(service: Service, path: str) -> None:
-    publish(service, up=False, error="gone")
-    service.replicas["narval"] = Replica()
-    assert "warnings" not in await (await service.get(path)).json()
+async def test_what_is_live_does_not_depend_on_it(replicated: Service, path: str) -> None:
+    publish(replicated, up=False, error="gone")
+    assert "warnings" not in await (await replicated.get(path)).json()
 
 
 async def test_its_lag_is_in_the_freshness_of_the_cluster_and_in_the_status(service: Service) -> None:

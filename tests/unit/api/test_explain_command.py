@@ -1,6 +1,5 @@
 """`hpc-aggregator explain`: what it prints of an answer, and what it says where there is none."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from aiohttp import web
 from aggregator.api.explain_representation import Explained
 from aggregator.api.tokens.store import TokenStore
 from aggregator.app.demo import make_synthetic_site
-from aggregator.app.explain_text import explanation_text
 from aggregator.app.layouts import CLUSTERS
 from aggregator.app.lists import lists_of
 from aggregator.cli import main
+from aggregator.client.explain_text import explanation_text
 from aggregator.config import active_rules, load_rules
 from aggregator.engine.part import Inputs
 from aggregator.model.question import Questions
@@ -24,6 +23,8 @@ from aggregator.parts.waste.rules import compile_rules
 
 from .builders import NOW, make_job, publish_jobs
 from .conftest import Service
+from .people import run as run_command
+from .people import unset
 from .test_api_explain import publish
 from .tokens import make_token
 
@@ -31,11 +32,13 @@ GOLDEN = Path(__file__).parents[2] / "data" / "explain.txt"
 RULES = compile_rules(active_rules(load_rules()))
 
 
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unset(monkeypatch, tmp_path / "settings")
+
+
 async def run(service: Service, *arguments: str, job: str = "101") -> int:
-    """Run the command against the API, which answers meanwhile."""
-    assert service.client is not None
-    url = str(service.client.make_url("/")).rstrip("/")
-    return await asyncio.to_thread(main, ["explain", "narval", job, f"--url={url}", *arguments])
+    return await run_command(service, "explain", job, *arguments)
 
 
 async def demo_view() -> ClusterView:
@@ -54,7 +57,7 @@ async def test_the_text_of_a_job_of_the_demo_is_the_golden_one(update_golden: bo
     accused = view.frames["waste"].filter(severity="critical").sort("job_id")["run_id"][0]
     (listed,) = (each.listed for each in lists_of() if each.listed.name == "jobs")
     job = view.frames["jobs"].filter(run_id=accused)
-    text = explanation_text({"data": Explained(view, listed, job, None, NOW + 3).json(), "warnings": ["of a test"]})
+    text = explanation_text(Explained(view, listed, job, None, NOW + 3).json())
     if update_golden:
         GOLDEN.write_text(f"{text}\n")
     assert text.splitlines() == GOLDEN.read_text().splitlines(), "run pytest --update-golden tests/unit/api"
@@ -73,16 +76,13 @@ async def test_the_verdict_comes_first_and_what_is_hostile_is_an_escape(
 
 async def test_json_is_the_answer_of_the_api(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     publish(service, make_job())
-    assert await run(service, "--format=json") == 0
-    assert (
-        json.loads(capsys.readouterr().out)
-        == await (await service.get("/api/v1/clusters/narval/jobs/101/explain")).json()
-    )
+    assert await run(service, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == await service.data("/api/v1/clusters/narval/jobs/101/explain")
 
 
 @pytest.mark.parametrize(
     ("job", "code", "said"),
-    [("7", 2, 'job 7: not known on cluster "narval"\n'),
+    [("7", 1, 'job 7: not known on cluster "narval"\n'),
      ("../../status", 2, "job id: must be like 123, 123_4 or 123+1, got '../../status'\n")],
 )  # fmt: skip
 async def test_what_the_caller_can_change_is_said(
@@ -97,10 +97,10 @@ async def test_a_service_without_answer_is_another_exit_code(
 ) -> None:
     publish_jobs(service.store)
     service.reader.error = TimeoutError()
-    assert await run(service) == 1
+    assert await run(service) == 3
     assert capsys.readouterr().err.endswith(" answers 504: the answer took too long\n")
-    assert main(["explain", "narval", "1", "--url=http://127.0.0.1:1"]) == 1
-    assert "--url: http://127.0.0.1:1 does not answer: " in capsys.readouterr().err
+    assert main(["explain", "1", "--url=http://127.0.0.1:1"]) == 3
+    assert "http://127.0.0.1:1 does not answer: " in capsys.readouterr().err
 
 
 async def test_a_token_is_needed_and_shown_to_the_service_alone(
@@ -111,33 +111,35 @@ async def test_a_token_is_needed_and_shown_to_the_service_alone(
     app = idle_service.app(tokens=TokenStore(file), open_areas=frozenset())
     idle_service.client = await aiohttp_client(app)
     publish(idle_service, make_job())
-    assert await run(idle_service) == 2
-    assert capsys.readouterr().err.startswith("--token.file: an identity is needed")
-    assert await run(idle_service, f"--token.file={own}") == 0
+    own.chmod(0o600)
+    assert await run(idle_service) == 1
+    assert capsys.readouterr().err.startswith("an identity is needed")
+    assert await run(idle_service, f"--token-file={own}") == 0
     own.write_text("two\nlines")
-    assert await run(idle_service, f"--token.file={own}") == 2
+    assert await run(idle_service, f"--token-file={own}") == 2
     assert "must hold one token in one line" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [*((url, "--url: must be like") for url in ("ftp://h", "127.0.0.1:9850", "http://h:x", "http://", "http://[")),
+    [*((url, "--url: must be like") for url in ("ftp://h", "127.0.0.1:9850", "http://h:x", "http://", "http://[",
+     "http://a b", "http://a/\n")),
      ("http://u:secret@h", "--url: must have no user")],
 )  # fmt: skip
 def test_a_wrong_url_is_named_without_its_password(url: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "c", "1", f"--url={url}"]) == 2
+    assert main(["explain", "1", f"--url={url}"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(said)
     assert "secret" not in err
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [web.Response(status=302, headers={"Location": "http://elsewhere.example.org/"}), web.Response(text="<html>"),
-     web.json_response([1], status=500)],
+    ("answer", "code"),
+    [(web.Response(status=302, headers={"Location": "http://elsewhere.example.org/"}), 2),
+     (web.Response(text="<html>"), 2), (web.json_response([1], status=500), 3)],
 )  # fmt: skip
 async def test_what_is_no_such_service_is_said_and_no_redirection_followed(
-    aiohttp_client: Any, capsys: pytest.CaptureFixture[str], answer: web.Response, service: Service
+    aiohttp_client: Any, capsys: pytest.CaptureFixture[str], answer: web.Response, code: int, service: Service
 ) -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(status=answer.status, text=answer.text, headers=answer.headers)
@@ -145,5 +147,5 @@ async def test_what_is_no_such_service_is_said_and_no_redirection_followed(
     app = web.Application()
     app.router.add_get("/{tail:.*}", handle)
     service.client = await aiohttp_client(app)
-    assert await run(service) == 2
+    assert await run(service) == code
     assert "is not hpc-aggregator: it answers" in capsys.readouterr().err

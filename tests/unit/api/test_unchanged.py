@@ -1,10 +1,14 @@
 """Conditional requests: who has the answer of now is told so without it being made, and nobody else is."""
 
+import asyncio
 import gc
+import threading
 import weakref
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
@@ -16,7 +20,7 @@ from aggregator.api.keys import SETTINGS
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.engine.frame import Frames
-from aggregator.engine.query import ListPage
+from aggregator.engine.query import ListPage, QueryError
 from tests.clouds import make_instance
 from tests.spaces import Space
 
@@ -37,17 +41,32 @@ OF_SNAPSHOT = (
 
 
 class Made:
-    """How many jobs were written into answers."""
+    """How many jobs were written into answers; while `may_end` is not set, none is finished."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.jobs = 0
+        self.mistake = ""
+        self.begun: SimpleQueue[None] = SimpleQueue()
+        self.may_end = threading.Event()
+        self.may_end.set()
         self._find = lists.page_of
         monkeypatch.setattr(lists, "page_of", self.find)
 
     def find(self, *arguments: Any) -> ListPage:
+        self.begun.put(None)
+        assert self.may_end.wait(30)
+        if self.mistake:
+            raise QueryError(self.mistake)
         page = self._find(*arguments)
         self.jobs += page.rows.height
         return page
+
+    async def begin(self, service: Service, path: str) -> "asyncio.Task[Any]":
+        """Ask, and give the request while its answer is being made."""
+        self.may_end.clear()
+        task = asyncio.ensure_future(ask(service, path))
+        await asyncio.to_thread(self.begun.get, timeout=30)
+        return task
 
 
 @pytest.fixture
@@ -125,6 +144,41 @@ async def test_an_answer_too_large_to_be_kept_is_made_again_and_confirmed(
     assert made.jobs == 2
     assert (await ask(service, JOBS, etag))[0] == 304
     assert made.jobs == 2
+
+
+async def test_who_asks_while_it_is_made_gets_the_same(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1), make_job(2))
+    first = await made.begin(service, JOBS)
+    others = [asyncio.ensure_future(ask(service, JOBS)) for _ in range(5)]
+    # Another answer, asked for after them and given before: all of them have come in by then.
+    assert (await ask(service, "/-/healthy"))[0] == 200
+    made.may_end.set()
+    status, etag, body, _ = await first
+    assert (status, bool(body)) == (200, True)
+    assert [(await other)[:3] for other in others] == [(200, etag, body)] * 5
+    assert made.jobs == 2
+
+
+async def test_what_cannot_be_made_is_tried_by_each(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    made.mistake = "no such thing"
+    first = await made.begin(service, JOBS)
+    other = asyncio.ensure_future(ask(service, JOBS))
+    assert (await ask(service, "/-/healthy"))[0] == 200
+    made.may_end.set()
+    assert ((await first)[0], (await other)[0]) == (400, 400)
+    assert made.jobs == 0
+
+
+async def test_who_asks_after_a_refresh_does_not_get_what_was_begun_before(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    first = await made.begin(service, JOBS)
+    publish_jobs(service.store, make_job(1), make_job(2))
+    second = await made.begin(service, JOBS)
+    made.may_end.set()
+    bodies = [orjson.loads((await task)[2]) for task in (first, second)]
+    assert [len(body["data"]["jobs"]) for body in bodies] == [1, 2]
+    assert len(orjson.loads((await ask(service, JOBS))[2])["data"]["jobs"]) == 2
 
 
 async def test_after_a_refresh_it_is_made_once_though_it_may_be_the_same(service: Service, made: Made) -> None:

@@ -1,7 +1,11 @@
 """What each command imports: who asks for help, checks a file or makes a token does not wait for the service."""
 
+import http.server
+import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     "command",
     [["--help"], ["--version"], ["serve", "--help"], ["check", "--help"], ["demo", "--help"], ["token", "--help"],
      ["token", "create", "--help"], ["completion", "bash"], ["rules", "--output", "rules"],
-     ["explain", "narval", "1", "--url=http://127.0.0.1:1"]],
+     ["explain", "--help"], ["jobs", "--help"], ["digest", "--url=http://127.0.0.1:1", "--quiet-if-down"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_reads_no_file_imports_neither_the_service_nor_what_reads_files(folder: Path, command: list[str]) -> None:
@@ -78,6 +82,43 @@ def test_listing_and_revoking_tokens_does_not_import_the_service(folder: Path) -
     token = (folder / "tokens.yml").read_text().partition("id: ")[2].split()[0]
     assert imported(folder, "token", "list") & SERVICE == set()
     assert imported(folder, "token", "revoke", token) & SERVICE == set()
+
+
+ANSWERS = {
+    "/clusters": {"clusters": [{"cluster": "narval"}]},
+    "/clusters/narval/jobs": {"jobs": [], "next_cursor": None, "total": 0},
+}
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A service that has one cluster, which is idle."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0].removeprefix("/api/v1")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": "success", "data": ANSWERS[path]}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("command", [["jobs", "--json"], ["waste", "--csv"]], ids=" ".join)
+def test_what_draws_nothing_does_not_import_rich(folder: Path, url: str, command: list[str]) -> None:
+    assert imported(folder, *command, f"--url={url}") & (SERVICE | FILES | {"rich", "tomllib"}) == set()
+
+
+def test_what_draws_imports_rich_and_nothing_of_the_service(folder: Path, url: str) -> None:
+    found = imported(folder, "jobs", f"--url={url}")
+    assert found & (SERVICE | FILES) == set()
+    assert "rich" in found
 
 
 def test_serve_does_import_the_service() -> None:

@@ -31,7 +31,7 @@ def page_of(layout: Layout, frames: Frames, limit: int, before: Folded | None = 
     folded = layout.fold(frames, {"jobs": limit}, before or Folded())
     page: defaultdict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
     for member in layout.render("narval", folded.frames, folded.rests).values():
-        lines = gzip.decompress(member.content).decode().splitlines()
+        lines = gzip.decompress(b"".join(member.pieces)).decode().splitlines()
         assert len(lines) == member.series
         for line in lines:
             match = _SAMPLE.fullmatch(line)

@@ -1,5 +1,6 @@
 """The budget of series: the largest rows have series of their own, and the sums of the others are exact."""
 
+import gzip
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +16,8 @@ from aggregator.engine.column import DeclarationError, Sample, Table
 from aggregator.engine.exposition import Folded
 from aggregator.engine.frame import Frames, frame_of
 from aggregator.engine.part import Layout, Part
+from tests.builders import HOSTILE_NAMES
+from tests.spaces import rich_filesystem
 from tests.unit.engine.pages import KEYS, OTHER, Page, column, family, page_of, shown_ids
 
 LIMIT: Final = 3
@@ -152,6 +155,14 @@ def test_within_the_limit_frames_are_rendered_as_they_are() -> None:
         folded = LAYOUT.fold(frames, limits, Folded())
         assert all(folded.frames[name] is frame for name, frame in frames.items())
         assert not folded.rests
+
+
+def test_a_histogram_of_what_is_beyond_the_budget_is_left_out() -> None:
+    folded = FILESYSTEMS.fold(rich_filesystem(HOSTILE_NAMES).frames, {"storage": 1}, Folded())
+    member = FILESYSTEMS.render("project", folded.frames, folded.rests)["hpc_storage_file_size_bytes"]
+    lines = gzip.decompress(b"".join(member.pieces)).decode()
+    assert (lines.count("_count{"), "_other" in lines) == (1, False)
+    assert member.folded == (len(HOSTILE_NAMES) - 1) * member.series
 
 
 def test_what_has_no_labels_is_never_folded() -> None:

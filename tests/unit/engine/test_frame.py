@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from aggregator.engine.frame import add_columns, ratio, total
+from aggregator.engine.frame import add_columns, ratio, side_by_side, total
 
 
 def test_a_row_is_never_doubled() -> None:
@@ -21,3 +21,11 @@ def test_what_is_known_of_nothing_is_not_0_and_a_sum_of_zeros_is() -> None:
 def test_of_nothing_there_is_no_share() -> None:
     frame = pl.DataFrame({"part": [0.0, 1.0, None, 1.0], "whole": [2.0, 0.0, 2.0, None]})
     assert frame.select(ratio("part", "whole")).to_series().to_list() == [0.0, None, None, None]
+
+
+def test_frames_of_the_same_rows_become_one_and_others_stay() -> None:
+    one = pl.DataFrame({"node": ["a", None], "value": [1.0, 2.0]})
+    other = pl.DataFrame({"node": [None, "a"], "value": [3.0, 4.0]})
+    first, second = side_by_side({"cpus": one, "threads": other, "memory": one}, "value")
+    assert first.to_dict(as_series=False) == {"node": ["a", None], "cpus": [1.0, 2.0], "memory": [1.0, 2.0]}
+    assert second.to_dict(as_series=False) == {"node": [None, "a"], "threads": [3.0, 4.0]}

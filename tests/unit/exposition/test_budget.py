@@ -16,7 +16,7 @@ def frames_of(**vcpus: float) -> Frames:
 def vcpus_of(budget: Budget, frames: Frames) -> list[str]:
     member = budget.render("arbutus", frames)["hpc_instance_vcpus"]
     return sorted(
-        line.split('uuid="')[1].split('"')[0] for line in gzip.decompress(member.content).decode().splitlines()
+        line.split('uuid="')[1].split('"')[0] for line in gzip.decompress(b"".join(member.pieces)).decode().splitlines()
     )
 
 

@@ -69,34 +69,25 @@ def counted(seen: list[object]) -> tuple[OwnFamilies[object], list[object]]:
     return OwnFamilies(lambda: seen[-1], collect), made
 
 
-async def test_what_has_not_changed_is_written_once_in_each_format() -> None:
+def test_what_has_not_changed_is_written_once_in_each_format() -> None:
     families, made = counted([("a",)])
-    text = await families.member(openmetrics=False)
-    assert await families.member(openmetrics=False) is text
-    await families.member(openmetrics=True)
-    await families.member(openmetrics=True)
+    text = families.member(openmetrics=False)
+    assert families.member(openmetrics=False) is text
+    families.member(openmetrics=True)
+    families.member(openmetrics=True)
     assert made == [("a",), ("a",)]
 
 
-async def test_what_has_changed_is_written_again_and_what_went_back_too() -> None:
+def test_what_has_changed_is_written_again_and_what_went_back_too() -> None:
     seen: list[object] = [1]
     families, made = counted(seen)
     for state in (1, 2, 1):
         seen.append(state)
-        await families.member(openmetrics=False)
+        families.member(openmetrics=False)
     assert made == [1, 2, 1]
 
 
-async def test_a_member_shows_what_was_when_it_was_asked_for() -> None:
-    seen: list[object] = [1]
-    families, made = counted(seen)
-    asked = families.member(openmetrics=False)
-    seen.append(2)
-    await asked
-    assert made == [1]
-
-
-async def test_a_failure_to_write_is_not_kept() -> None:
+def test_a_failure_to_write_is_not_kept() -> None:
     broken = [True]
 
     def collect(_: object) -> Iterable[Metric]:
@@ -106,9 +97,9 @@ async def test_a_failure_to_write_is_not_kept() -> None:
 
     families = OwnFamilies(lambda: 1, collect)
     with pytest.raises(RuntimeError, match="a bug"):
-        await families.member(openmetrics=False)
+        families.member(openmetrics=False)
     broken.append(False)
-    await families.member(openmetrics=False)
+    families.member(openmetrics=False)
 
 
 class Told:
@@ -119,11 +110,11 @@ class Told:
         self.metrics = ServiceMetrics(lambda: self.snapshot, dict, now=NOW)
         self.families = self.metrics.families()
 
-    async def text(self) -> bytes:
-        return await self.families.member(openmetrics=False)
+    def text(self) -> bytes:
+        return self.families.member(openmetrics=False)
 
 
-async def test_each_change_of_the_service_is_shown_at_the_next_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_change_of_the_service_is_shown_at_the_next_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     status = make_status()
     changes = [
@@ -138,10 +129,10 @@ async def test_each_change_of_the_service_is_shown_at_the_next_scrape(monkeypatc
         lambda: setattr(told, "snapshot", Snapshot(clusters={"narval": ClusterView("narval", NOW)})),
     ]
     for change in changes:
-        before = await told.text()
-        assert await told.text() is before
+        before = told.text()
+        assert told.text() is before
         change()
-        assert await told.text() != before
+        assert told.text() != before
 
 
 async def test_requests_are_counted_at_once(scrape: Any) -> None:

@@ -15,7 +15,7 @@ from scrape import samples_of
 
 from aggregator.app.layouts import CLUSTERS
 from aggregator.engine.column import Column, Family, Sample, Table
-from aggregator.engine.exposition import Writer, head
+from aggregator.engine.exposition import Member, Writer, head
 from aggregator.engine.view import View
 from aggregator.parts.jobs.rows import shorten
 from aggregator.parts.jobs.settings import JobSettings
@@ -28,6 +28,10 @@ def view_of(cluster: str = "narval", names: tuple[str, ...] = HOSTILE_NAMES) -> 
     return View(cluster, NOW, rich_frames(names, cluster))
 
 
+def lines_of(member: Member) -> str:
+    return gzip.decompress(b"".join(member.pieces)).decode()
+
+
 def page_of(*views: View, openmetrics: bool = False) -> str:
     """Put rendered members together as the page does."""
     members = [CLUSTERS.render(view.name, view.frames) for view in views]
@@ -37,7 +41,7 @@ def page_of(*views: View, openmetrics: bool = False) -> str:
         if any(listing.name in rendered for rendered in members)
         for part in (
             head(listing, openmetrics),
-            *(rendered[listing.name].content for rendered in members if listing.name in rendered),
+            *(piece for rendered in members if listing.name in rendered for piece in rendered[listing.name].pieces),
         )
     ]
     return gzip.decompress(b"".join(parts)).decode()
@@ -87,7 +91,7 @@ def written_values(*values: float | None) -> tuple[list[str], list[float]]:
     """Render a sample of each value; give their texts and what is parsed of them."""
     sizes = pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
     frame = pl.DataFrame({"name": [f"thing {number}" for number in range(len(values))], "size": sizes})
-    lines = gzip.decompress(Writer(THINGS, "cluster").write("narval", frame, {})["hpc_thing_size"].content).decode()
+    lines = lines_of(Writer(THINGS, "cluster").write("narval", frame, {})["hpc_thing_size"])
     read = [sample.value for family in parse_text(lines) for sample in family.samples]
     return [line.rpartition(" ")[2] for line in lines.splitlines()], read
 
@@ -112,6 +116,13 @@ def test_any_float_is_read_back_as_it_is(values: list[float]) -> None:
     assert written_values(*values)[1] == values
 
 
+def test_of_many_rows_each_is_written_once_and_in_their_order() -> None:
+    """They are written in pieces."""
+    sizes: list[float | None] = [*map(float, range(50_000))]
+    sizes[1::2], sizes[40_000] = [None] * 25_000, math.inf
+    assert written_values(*sizes)[1] == [size for size in sizes if size is not None]
+
+
 def test_what_is_not_known_is_no_sample() -> None:
     assert written_values(1.0, None, 0.0)[1] == [1.0, 0.0]
 
@@ -132,7 +143,7 @@ def test_a_family_without_known_values_is_not_on_the_page() -> None:
 
 def test_an_empty_label_is_no_label_and_others_are_escaped() -> None:
     members = CLUSTERS.render("narval", join_cluster([make_run(user='\\"\n', account="")]))
-    lines = gzip.decompress(members["hpc_job_submit_timestamp_seconds"].content).decode()
+    lines = lines_of(members["hpc_job_submit_timestamp_seconds"])
     assert lines.startswith('hpc_job_submit_timestamp_seconds{cluster="narval",slurmjobid="4711",user="\\\\\\"\\n"} ')
 
 
@@ -141,7 +152,7 @@ def test_an_empty_label_is_no_label_and_others_are_escaped() -> None:
 )
 def test_a_site_says_how_long_the_name_of_a_job_may_be(size: int, label: str) -> None:
     frames = join_cluster([make_run(name="xéy")], settings=JobSettings(job_name_bytes=size))
-    lines = gzip.decompress(CLUSTERS.render("narval", frames)["hpc_job_info"].content).decode()
+    lines = lines_of(CLUSTERS.render("narval", frames)["hpc_job_info"])
     assert label in lines
     assert ("job_name" in lines) == bool(label)
 

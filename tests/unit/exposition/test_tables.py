@@ -32,7 +32,7 @@ Samples = list[tuple[dict[str, str], float]]
 
 def samples_of(member: Member) -> Samples:
     """Give labels and value of each sample, with its name as Prometheus has it."""
-    lines = gzip.decompress(member.content).decode()
+    lines = gzip.decompress(b"".join(member.pieces)).decode()
     samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
     return [({"__name__": each.name, **each.labels}, each.value) for each in samples]
 
@@ -75,6 +75,23 @@ def test_a_finding_is_a_sample_and_no_finding_is_none() -> None:
     frames = join_cluster(runs, make_use(), rules=[make_rule(name="many", levels=(level,))])
     ((labels, value),) = of_cluster("hpc_job_waste", frames)
     assert (labels["slurmjobid"], labels["reason"], labels["severity"], value) == ("4711", "many", "warning", 1.0)
+
+
+def test_the_words_of_a_rule_are_there_without_a_finding_and_no_label_is_long() -> None:
+    """A Prometheus may refuse a whole page for one label of more than 200 bytes."""
+    texts = {"message": 'It "leaves"\n<b>CPUs</b> idle.', "fix": "é" * 150}
+    ((labels, value),) = of_cluster("hpc_waste_rule_info", join_cluster([], rules=[make_rule(name="many", **texts)]))
+    assert (labels["reason"], labels["resource"], labels["message"], value) == ("many", "cpu", texts["message"], 1.0)
+    assert labels["fix"] == "é" * 100
+    assert not labels.get("documentation")
+
+
+def test_a_component_of_a_job_has_its_number_as_sacct_writes_it() -> None:
+    """7+1."""
+    runs = [make_run(), make_run(run_id=2, job_id=8, het_job_id=7, het_offset=1)]
+    found = {labels["slurmjobid"]: labels for labels, _ in of_cluster("hpc_job_info", join_cluster(runs))}
+    assert (found["8"]["het_job_id"], found["8"]["het_job_offset"]) == ("7", "1")
+    assert not found["4711"].get("het_job_offset")
 
 
 def test_idle_time_is_known_once_the_ledger_has_seen_a_gpu() -> None:

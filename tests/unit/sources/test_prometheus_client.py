@@ -1,5 +1,8 @@
+import asyncio
+import gc
 import json
 import re
+import weakref
 from typing import Any
 
 import pytest
@@ -208,3 +211,31 @@ async def test_a_long_answer_whose_warning_comes_last_is_not_whole(
     samples = [sample(str(number), node=f"node{number}") for number in range(20_000)]
     prometheus.everything = answer(json.dumps({**vector(*samples), "warnings": ["late"]}, separators=(",", ":")))
     assert "the answer is not whole: late" in await refused(client)
+
+
+class Large:
+    """What is known of a whole cluster."""
+
+
+async def test_who_got_no_answer_keeps_nothing_until_the_next_collection(prometheus: FakePrometheus) -> None:
+    """A Prometheus may hang for hours, and a ledger that asks it has a whole snapshot in hand."""
+    prometheus.hang = True
+    client = make_client(prometheus.url, timeout=0.05)
+
+    async def ask(_: Large) -> None:
+        await asyncio.gather(client.query("up", NOW))
+
+    async def fail() -> "weakref.ref[Large]":
+        large = Large()
+        with pytest.raises(FetchError):
+            await ask(large)
+        return weakref.ref(large)
+
+    gc.disable()
+    try:
+        gone = await fail()
+        await client.close()
+        assert gone() is None
+    finally:
+        gc.enable()
+        prometheus.release()

@@ -20,6 +20,7 @@ from aggregator.sources.slurmacct.rows import (
     parse_dimensions,
     parse_run,
     renamed,
+    sharing,
     unpack,
 )
 
@@ -328,3 +329,13 @@ def test_a_row_that_is_packed_is_the_same_when_it_is_unpacked(row: RunRow) -> No
     values = [getattr(row, name) for name in PACKED]
     numbers = [value for value in values if isinstance(value, int)]
     assert unpack(",".join(map(str, numbers)), *values[len(numbers) :]) == row
+
+
+def test_rows_that_are_kept_share_what_is_equal() -> None:
+    """Tens of thousands of them have a few hundred accounts, nodes and allocations."""
+    account, tres = "def-kim", "1=4,2=8000"
+    rows = [make_row(job_db_inx=key, account=account.encode(), tres_req=tres.encode()) for key in (10**9, 10**9 + 1)]
+    first, second = sharing(rows)
+    assert [first, second] == rows
+    assert first.account is second.account
+    assert first.tres_req is second.tres_req

@@ -19,6 +19,9 @@
 {{- if and .Values.web.tls (not .Values.web.existingSecret) }}
   {{- fail "web.existingSecret: is needed for web.tls: a Secret with the web configuration and its certificate" }}
 {{- end }}
+{{- if and .Values.dashboards.enabled (not (include "hpc-aggregator.publicUrl" .)) }}
+  {{- fail "dashboards.serviceUrl: is needed for the links of the boards, or config.server.external_url" }}
+{{- end }}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.ingressFrom) }}
   {{- fail "networkPolicy.ingressFrom: must say who may connect, such as the namespace of Prometheus" }}
 {{- end }}

@@ -93,6 +93,11 @@ readOnlyRootFilesystem: true
 {{- toYaml $config }}
 {{- end }}
 
+{{- /* Where people reach the service, for links. */ -}}
+{{- define "hpc-aggregator.publicUrl" -}}
+{{- .Values.dashboards.serviceUrl | default (dig "server" "external_url" "" .Values.config) | trimSuffix "/" }}
+{{- end }}
+
 {{- define "hpc-aggregator.scheme" -}}
 {{ if .Values.web.tls }}https{{ else }}http{{ end }}
 {{- end }}

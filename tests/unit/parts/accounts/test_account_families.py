@@ -30,7 +30,7 @@ def samples(name: str, frames: Frames = FRAMES) -> dict[tuple[str, ...], float]:
     """Give a family's samples by the values of their labels, without the cluster's."""
     member = CLUSTERS.render("narval", frames).get(name)
     found: dict[tuple[str, ...], float] = {}
-    for line in igzip.decompress(member.content).decode().splitlines() if member else ():
+    for line in igzip.decompress(b"".join(member.pieces)).decode().splitlines() if member else ():
         labels, _, value = line.removeprefix(f"{name}{{").rpartition("} ")
         key = tuple(label.partition('="')[2] for label in labels.removesuffix('"').split('",')[1:])
         assert key not in found, "two samples of one series"

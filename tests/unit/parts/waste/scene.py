@@ -9,7 +9,7 @@ import polars as pl
 from aggregator.config import active_rules, load_rules
 from aggregator.model.waste import Condition, Exemption, Judgement, Level, Rule
 from aggregator.parts.jobs.columns import JOBS
-from aggregator.parts.jobs.efficiency import FairShare, efficiencies, wasted_gpu_seconds
+from aggregator.parts.jobs.efficiency import FairShare, wasted_gpu_seconds, with_efficiency
 from aggregator.parts.waste.columns import WASTE
 from aggregator.parts.waste.judge import explain_all
 from aggregator.parts.waste.observation import Observation
@@ -42,7 +42,7 @@ def make_jobs(*changes: Mapping[str, Any]) -> pl.DataFrame:
 
 def with_computed(inputs: pl.DataFrame) -> pl.DataFrame:
     """Compute the columns that the rules need beside the inputs."""
-    return inputs.with_columns(**efficiencies(FairShare()), wasted_gpu_seconds=wasted_gpu_seconds())
+    return with_efficiency(inputs, FairShare()).with_columns(wasted_gpu_seconds=wasted_gpu_seconds())
 
 
 def judge_row(

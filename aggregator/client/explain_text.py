@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from aggregator.client.printable import printable
 from aggregator.model.moment import rfc3339
 
 _HOLDS: Final = {True: "holds", False: "does not", None: "not known"}
@@ -11,19 +12,10 @@ _RULES: Final = ("RULE", "LEVEL", "CONDITION", "VALUE", "COVERAGE", "")
 Json = dict[str, Any]
 
 
-def explanation_text(answer: Json) -> str:
+def explanation_text(data: Json) -> str:
     """Write an answer of the API as text; names that others have chosen cannot command the terminal."""
-    data = answer["data"]
-    warnings = (f"warning: {text}" for text in answer.get("warnings", ()))
-    lines = (
-        data["verdict"], *warnings, "", *_rules(data), "", *_values(data["values"]), "", *_queries(data),
-    )  # fmt: skip
+    lines = (data["verdict"], "", *_rules(data), "", *_values(data["values"]), "", *_queries(data))
     return "\n".join(printable(line).rstrip() for line in lines)
-
-
-def printable(text: str) -> str:
-    """Write what is not to be printed as an escape."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _rules(data: Json) -> Iterator[str]:
