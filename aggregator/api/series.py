@@ -18,7 +18,7 @@ from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, find_seen_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.runs import live_runs, period_of, read_runs
-from aggregator.api.series_representation import Drawn, drawn_json, offer_json
+from aggregator.api.series_representation import DrawnGraph, drawn_json, offer_json
 from aggregator.api.visibility import is_account, memberships, rights_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
@@ -88,7 +88,7 @@ async def get_job_series(request: web.Request) -> web.Response:
 
 async def draw_job(
     request: web.Request, names: Sequence[str], asked: Parameters
-) -> tuple[dict[str, Drawn | FetchError], list[str]]:
+) -> tuple[dict[str, DrawnGraph | FetchError], list[str]]:
     """Draw those graphs of the job in the path that are offered, by name, and say what is missing of its runs.
 
     One that cannot be read has its error instead. Raises ApiError, FetchError.
@@ -98,7 +98,7 @@ async def draw_job(
     offers = request.app[SERIES].offers(view.cluster, "job")
     found = [name for name in names if name in offers and not (offers[name].of_nodes and len(jobs) > 1)]
 
-    async def draw(name: str) -> Drawn | FetchError:
+    async def draw(name: str) -> DrawnGraph | FetchError:
         try:
             return await _draw_jobs(request, asked, view, jobs, offers[name])
         except FetchError as error:
@@ -109,7 +109,7 @@ async def draw_job(
 
 async def _draw_jobs(
     request: web.Request, asked: Parameters, view: ClusterView, jobs: Sequence[_Job], offer: Offer
-) -> Drawn:
+) -> DrawnGraph:
     """Draw a graph of runs, while their owners had the ids.
 
     Raises BadData, FetchError.
@@ -118,10 +118,10 @@ async def _draw_jobs(
         raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
     started = [job for job in jobs if job.run.start is not None]
     if not started:
-        return Drawn(offer, warnings=("no run has started yet",))
+        return DrawnGraph(offer, warnings=("no run has started yet",))
     span = _span_of_jobs(asked, offer, started, request.app[CLOCK]())
     if span is None:
-        return Drawn(offer, warnings=("the job did not run within that time",))
+        return DrawnGraph(offer, warnings=("the job did not run within that time",))
     nodes = tuple(dict.fromkeys(node for job in started for node in job.run.nodes))
     is_unknown = offer.of_nodes and not nodes
     subject = Subject(
@@ -203,14 +203,14 @@ async def _answer_scene(request: web.Request, scene: Scene) -> web.Response:
 
 async def draw_scene(
     request: web.Request, scene: Scene, names: Sequence[str], asked: Parameters, seconds: float = DAY_SECONDS
-) -> dict[str, Drawn | FetchError]:
+) -> dict[str, DrawnGraph | FetchError]:
     """Draw those graphs of a scene that are offered, by name; one that cannot be read has its error instead.
 
     Raises BadData.
     """
     offers, now = request.app[SERIES].offers(scene.view.cluster, scene.kind), request.app[CLOCK]()
 
-    async def draw(offer: Offer) -> Drawn | FetchError:
+    async def draw(offer: Offer) -> DrawnGraph | FetchError:
         span = _span(asked, offer, now - seconds, now)
         try:
             return await _draw(request, scene.view, scene.kind, offer, scene.subject, span, (), scene.show)
@@ -263,10 +263,10 @@ async def _draw(
     span: Span,
     warnings: Sequence[str],
     show: Show = _all,
-) -> Drawn:
+) -> DrawnGraph:
     lines = await request.app[SERIES].read(view.cluster, kind, offer.name, subject, span)
     dropped = [f"{count} values dropped: {reason}" for reason, count in sorted(lines.rejected.items())]
-    return Drawn(offer, span, tuple(show(lines.lines)), lines.queries, (*warnings, *lines.warnings, *dropped))
+    return DrawnGraph(offer, span, tuple(show(lines.lines)), lines.queries, (*warnings, *lines.warnings, *dropped))
 
 
 async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tuple[list[_Job], list[str]]:

@@ -49,7 +49,7 @@ class GraphsShown(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnGraph:
     """A graph: its lines in a time, the queries that were asked, and what is missing."""
 
     offer: Offer
@@ -67,7 +67,7 @@ def offer_json(offer: Offer) -> Json:
     }  # fmt: skip
 
 
-def drawn_json(drawn: Drawn) -> Json:
+def drawn_json(drawn: DrawnGraph) -> Json:
     """Show a graph with its lines."""
     span = drawn.span
     return {

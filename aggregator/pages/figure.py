@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from aggregator.api.series_representation import Drawn
+from aggregator.api.series_representation import DrawnGraph
 from aggregator.model.series import Line, Span
 from aggregator.pages.chart import Band, Plateau, Point, Times, Trace, line_chart
 from aggregator.pages.language import Language
@@ -68,7 +68,7 @@ class Canvas:
         )  # fmt: skip
 
 
-def canvas_of(drawn: Iterable[Drawn], language: Language) -> Canvas | None:
+def canvas_of(drawn: Iterable[DrawnGraph], language: Language) -> Canvas | None:
     """Give what charts share: from the first to the last moment of all graphs; None where there is nothing."""
     spans: list[Span] = [each.span for each in drawn if each.span]
     if not spans:
@@ -99,7 +99,7 @@ def added(lines: Sequence[Line], by: Callable[[Line], str]) -> Mapping[str, list
     return {name: sorted(of.items()) for name, of in sums.items()}
 
 
-def step_of(drawn: Drawn) -> float:
+def step_of(drawn: DrawnGraph) -> float:
     """Give the seconds between two points."""
     return drawn.span.step if drawn.span else 1.0
 

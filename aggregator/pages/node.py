@@ -8,7 +8,7 @@ from aggregator.api.nodes import node_scene, read_node, read_node_events
 from aggregator.api.parameters import Parameters
 from aggregator.api.route import Parameter
 from aggregator.api.series import draw_scene
-from aggregator.api.series_representation import Drawn
+from aggregator.api.series_representation import DrawnGraph
 from aggregator.model.series import Line
 from aggregator.pages.attempt import attempt
 from aggregator.pages.chart import Lane, bar, lane_chart
@@ -75,8 +75,8 @@ def _bars(node: Mapping[str, Any], _: Language) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _figures(graphs: Mapping[str, Drawn | FetchError], _: Language) -> Iterator[Figure]:
-    canvas = canvas_of((each for each in graphs.values() if isinstance(each, Drawn)), _)
+def _figures(graphs: Mapping[str, DrawnGraph | FetchError], _: Language) -> Iterator[Figure]:
+    canvas = canvas_of((each for each in graphs.values() if isinstance(each, DrawnGraph)), _)
     titles = {
         "node_busy_cpus": _("Busy CPUs"), "node_memory": _("Memory"), "gpu_utilization": _("GPU utilisation"),
         "gpu_power": _("GPU power"), "scratch": _("Local scratch"), "load": _("Load"),
@@ -89,7 +89,7 @@ def _figures(graphs: Mapping[str, Drawn | FetchError], _: Language) -> Iterator[
             yield draw(titles[name], drawn, canvas)
 
 
-def _lines(title: str, drawn: Drawn, canvas: Canvas) -> Figure:
+def _lines(title: str, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     traces, band = spread(drawn.lines, _name)
     names = [each.name for each in traces if each.name]
     note = canvas.numbers.listed(names, len(names)) if len(names) > 1 else ""
@@ -103,7 +103,7 @@ def _name(line: Line) -> str:
     return " ".join(line.labels[name] for name in _NAMED if name in line.labels)
 
 
-def _lanes(title: str, drawn: Drawn, canvas: Canvas) -> Figure:
+def _lanes(title: str, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     lanes = [Lane(f"GPU {line.labels.get('gpu', '')}", line.points) for line in drawn.lines]
     note = canvas.language("by device; the darker, the more")
     drawing = lane_chart(canvas.times(step_of(drawn)), lanes, label=f"{title}: {note}", clock=canvas.clock)

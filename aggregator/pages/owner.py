@@ -15,7 +15,7 @@ from aggregator.api.lists import LISTS, read_page
 from aggregator.api.lookup import filesystem_names, find_filesystem
 from aggregator.api.parameters import Parameters
 from aggregator.api.series import Scene, draw_scene
-from aggregator.api.series_representation import Drawn
+from aggregator.api.series_representation import DrawnGraph
 from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
 from aggregator.api.visibility import rights_of
 from aggregator.pages.attempt import attempt
@@ -72,13 +72,13 @@ async def read_of(
     }
 
 
-async def _draw(visit: Visit, scene: Callable[[], Scene]) -> Mapping[str, Drawn | FetchError]:
+async def _draw(visit: Visit, scene: Callable[[], Scene]) -> Mapping[str, DrawnGraph | FetchError]:
     return await draw_scene(visit.request, scene(), GRAPHS, Parameters(visit.request, {}))
 
 
-def _of_now(graphs: Mapping[str, Drawn | FetchError], language: Language) -> Iterator[Figure]:
+def _of_now(graphs: Mapping[str, DrawnGraph | FetchError], language: Language) -> Iterator[Figure]:
     """Draw the last day: what was held, and in it what was used."""
-    canvas = canvas_of((each for each in graphs.values() if isinstance(each, Drawn)), language)
+    canvas = canvas_of((each for each in graphs.values() if isinstance(each, DrawnGraph)), language)
     _ = language
     for title, held, used in (
         (_("CPUs, last day"), "allocated_cpus", "used_cpus"), (_("GPUs, last day"), "allocated_gpus", "used_gpus"),
@@ -89,7 +89,7 @@ def _of_now(graphs: Mapping[str, Drawn | FetchError], language: Language) -> Ite
 
 
 def _held_and_used(
-    title: str, held: Drawn | FetchError | None, used: Drawn | FetchError | None, canvas: Canvas
+    title: str, held: DrawnGraph | FetchError | None, used: DrawnGraph | FetchError | None, canvas: Canvas
 ) -> Figure | None:
     _ = canvas.language
     if isinstance(held, FetchError):
@@ -97,7 +97,7 @@ def _held_and_used(
     if held is None or not held.lines:
         return None
     traces = [Trace(added(held.lines, lambda line: "all")["all"], "line l3", _("held"))]
-    if isinstance(used, Drawn) and used.lines:
+    if isinstance(used, DrawnGraph) and used.lines:
         of_use = added(used.lines, lambda line: "all")["all"]
         traces = [Trace(of_use, "area", is_area=True), *traces, Trace(of_use, "line l0", _("used"))]
     note = _("grey line: held; filled: used")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from aggregator.api.series_representation import Drawn
+from aggregator.api.series_representation import DrawnGraph
 from aggregator.model.series import Line
 from aggregator.pages.chart import Lane, Plateau, Trace, lane_chart
 from aggregator.pages.figure import Canvas, Figure, added, base_of, canvas_of, spread, step_of, writer
@@ -11,7 +11,7 @@ from aggregator.pages.language import Language
 from aggregator.sources.base import FetchError
 
 Row = Mapping[str, Any]
-Graphs = Mapping[str, Drawn | FetchError]
+Graphs = Mapping[str, DrawnGraph | FetchError]
 GRAPHS: Final = ("cpu", "memory", "gpu_utilization", "gpu_memory", "gpu_power", "lustre_bandwidth", "lustre_metadata")
 # A node is idle that never keeps this share of its CPUs busy, a GPU that is never utilised more.
 _IDLE: Final = 0.05
@@ -21,20 +21,20 @@ _MOST_LANES: Final = 24
 
 def figures_of(run: Row, graphs: Graphs, language: Language) -> list[Figure]:
     """Draw what there is of a run; a graph that cannot be read says why."""
-    canvas = canvas_of((each for each in graphs.values() if isinstance(each, Drawn)), language)
+    canvas = canvas_of((each for each in graphs.values() if isinstance(each, DrawnGraph)), language)
     return list(_figures(run, graphs, canvas, language))
 
 
 def busy_gpus(graphs: Graphs) -> int | None:
     """Count the GPUs that have ever been used in the time that is drawn; None where that is not known."""
     drawn = graphs.get("gpu_utilization")
-    if not isinstance(drawn, Drawn):
+    if not isinstance(drawn, DrawnGraph):
         return None
     return sum(max((value for _, value in line.points), default=0.0) > _IDLE_GPU for line in drawn.lines)
 
 
 def _figures(run: Row, graphs: Graphs, canvas: Canvas | None, _: Language) -> Iterator[Figure]:
-    draw: Sequence[tuple[str, str, Callable[[Row, Drawn, Canvas], Figure]]] = (
+    draw: Sequence[tuple[str, str, Callable[[Row, DrawnGraph, Canvas], Figure]]] = (
         ("cpu", _("CPU"), _cpu), ("memory", _("Memory"), _memory), ("gpu_utilization", _("GPU utilisation"), _lanes),
         ("gpu_memory", _("GPU memory"), _gpu_memory), ("lustre_bandwidth", "Lustre", _lustre),
     )  # fmt: skip
@@ -49,7 +49,7 @@ def _figures(run: Row, graphs: Graphs, canvas: Canvas | None, _: Language) -> It
         else:
             yield make(run, drawn, canvas)
     power = graphs.get("gpu_power")
-    if run["granted_gpus"] and isinstance(power, Drawn) and power.lines and canvas:
+    if run["granted_gpus"] and isinstance(power, DrawnGraph) and power.lines and canvas:
         yield _power(power, graphs.get("gpu_utilization"), canvas)
 
 
@@ -57,7 +57,7 @@ def _node(line: Line) -> str:
     return line.labels.get("node", "")
 
 
-def _cpu(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
+def _cpu(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     _ = canvas.language
     traces, band = spread(drawn.lines, _node)
     held = run["granted_cpus"] / max(1, run["granted_nodes"])
@@ -85,7 +85,7 @@ def _cpu(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _memory(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
+def _memory(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     _ = canvas.language
     resident = [line for line in drawn.lines if line.labels.get("kind") == "rss"]
     traces, band = spread(resident, _node)
@@ -104,7 +104,7 @@ def _device(line: Line) -> tuple[str, str]:
     return _node(line), line.labels.get("gpu", "")
 
 
-def _lanes(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
+def _lanes(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     """Draw a lane for each GPU; those that have no series are lanes with words."""
     _, several = canvas.language, len({_node(line) for line in drawn.lines}) > 1
     # The least used first, where not all can be shown.
@@ -131,7 +131,7 @@ def _lanes(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _gpu_memory(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
+def _gpu_memory(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     _ = canvas.language
     traces, band = spread(drawn.lines, lambda line: f"GPU {line.labels.get('gpu', '')}")
     note = _("used on each GPU") if band is None else _("mean of all GPUs, shaded from the least to the most")
@@ -140,7 +140,7 @@ def _gpu_memory(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _lustre(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
+def _lustre(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     _ = canvas.language
     sums = added(drawn.lines, lambda line: line.labels.get("direction", ""))
     traces = [
@@ -157,11 +157,11 @@ def _lustre(run: Row, drawn: Drawn, canvas: Canvas) -> Figure:
     return Figure(title="Lustre", note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _power(drawn: Drawn, utilised: Drawn | FetchError | None, canvas: Canvas) -> Figure:
+def _power(drawn: DrawnGraph, utilised: DrawnGraph | FetchError | None, canvas: Canvas) -> Figure:
     """Draw the power of the GPUs, and in it that of what was not utilised."""
     _ = canvas.language
     total = added(drawn.lines, lambda line: "all")["all"]
-    used = {_device(line): dict(line.points) for line in utilised.lines} if isinstance(utilised, Drawn) else {}
+    used = {_device(line): dict(line.points) for line in utilised.lines} if isinstance(utilised, DrawnGraph) else {}
     idle = [
         Line(line.labels, tuple((at, watts * (1 - min(1.0, busy))) for at, watts in line.points
                                 if (busy := used.get(_device(line), {}).get(at)) is not None))
