@@ -16,10 +16,14 @@ _OWNERS: Final = web.RequestKey("owners", frozenset[str])
 
 
 def audit(request: web.Request, owners: Iterable[str]) -> None:
-    """Log that the identity was shown what belongs to others than itself; where nobody is known, so is no reader."""
-    identity = identity_of(request)
-    request[_OWNERS] = frozenset(owners)
-    others = sorted(request[_OWNERS] - {identity.user})
+    """Log that the identity was shown what belongs to others than itself; where nobody is known, so is no reader.
+
+    What is read of the same owners for one request is told once.
+    """
+    identity, told = identity_of(request), owners_shown(request)
+    shown = frozenset(owners)
+    request[_OWNERS] = told | shown
+    others = sorted(shown - told - {identity.user})
     if others and identity.kind != "open":
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         logger.info("read: who=%r path=%r whose=%r%s", str(identity), request.path, others[:_SHOWN], more)

@@ -194,7 +194,7 @@ def _answer(
 ) -> web.Response:
     """Answer as the path's readers expect it: plain text where Prometheus and probes ask, else the envelope."""
     show = request.app.get(ERROR_PAGE)
-    if show and (request.path.startswith(_PAGES) or request.path == "/"):
+    if show and (request.path.startswith(_PAGES) or request.path in ("/", "/ui")):
         return show(request, status, text, headers)
     if request.path in _TEXT_PATHS or request.path.startswith("/-/"):
         return web.Response(status=status, text=f"{text}\n", headers={**headers, "Cache-Control": "no-store"})

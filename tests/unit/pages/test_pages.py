@@ -291,3 +291,16 @@ async def test_a_job_of_500_nodes_is_a_page_of_bearable_size_that_names_idle_nod
     assert len(body) < 150_000
     assert b"mean of 500 nodes" in body
     assert b"n7" in body
+
+
+async def test_a_look_at_a_page_of_somebody_else_is_one_line_of_the_audit(
+    idle_service: Service, aiohttp_client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(idle_service)
+    file = tmp_path / "tokens.yml"
+    token = make_token(file, "staff000", "read:all")
+    client = await aiohttp_client(idle_service.app(tokens=TokenStore(file)), headers=bearer(token))
+    with caplog.at_level("INFO", logger="aggregator.audit"):
+        assert (await client.get("/ui/clusters/narval/jobs/102")).status == 200
+    assert [each.getMessage().partition(":")[0] for each in caplog.records] == ["read"]
+    assert "'bob'" in caplog.text
