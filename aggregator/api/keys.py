@@ -57,6 +57,13 @@ class ScriptKeeper(Protocol):
         """
         ...
 
+    async def hashes(self, cluster: str, job_ids: Collection[int]) -> Mapping[int, frozenset[str]]:
+        """Give the hashes of what is kept of job ids, of each that has something.
+
+        Raises StateError.
+        """
+        ...
+
 
 class AlertKeeper(Protocol):
     """Where alerts are kept."""

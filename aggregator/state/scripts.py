@@ -2,7 +2,7 @@
 
 import zlib
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Text, bindparam, delete, exists, func, select
@@ -71,6 +71,18 @@ class ScriptStore:
                 )
                 for row in rows
             ]
+
+    async def hashes(self, cluster: str, job_ids: Collection[int]) -> Mapping[int, frozenset[str]]:
+        """Give the hashes of what is kept of job ids, of each that has something.
+
+        Raises StateError.
+        """
+        table, found = JOB_SCRIPT.c, dict[int, set[str]]()
+        wanted = select(table.job_id, table.sha256).where(table.cluster == cluster, table.job_id.in_(sorted(job_ids)))
+        async with self._database.transaction(READ_SECONDS) as connection:
+            for row in await connection.execute(wanted):
+                found.setdefault(row.job_id, set()).add(row.sha256)
+        return {job_id: frozenset(of) for job_id, of in found.items()}
 
     async def content(self, sha256: str) -> bytes | None:
         """Give a content; None when it has been pruned.

@@ -1,4 +1,4 @@
-"""The user's earlier runs of the same name, with what was kept of their use."""
+"""The user's earlier runs of the same name and script, with what was kept of their use."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ from aiohttp import web
 
 from aggregator import executors
 from aggregator.api.identity import identity_of
-from aggregator.api.keys import CLOCK, HISTORY, SETTINGS, STORE
+from aggregator.api.keys import CLOCK, HISTORY, SCRIPT_KEEPER, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import join_kept
 from aggregator.api.visibility import rights_of
 from aggregator.join.request import Used
 from aggregator.model.history import Search
+from aggregator.state import StateError
 
 Row = Mapping[str, Any]
 MOST: Final = 24
@@ -43,6 +44,22 @@ async def read_like(request: web.Request, run: Row) -> Sequence[Row]:
     page = await queries.page(view.cluster, search, rights.seen, None, MOST, _EXAMINED, choose)
     frames, _ = await join_kept(request, view, page.runs)
     return await executors.run(executors.ANSWERS, _rows, frames["jobs"], page.runs)
+
+
+async def of_same_script(request: web.Request, runs: Sequence[Row], sha256: str) -> Sequence[Row]:
+    """Leave out the runs of which another script was delivered than this; without the state nobody can tell."""
+    cluster = request.match_info["cluster"]
+    try:
+        known = await request.app[SCRIPT_KEEPER].hashes(cluster, {_submitted_as(run) for run in runs})
+    except StateError:
+        return runs
+    return [run for run in runs if sha256 in known.get(_submitted_as(run), (sha256,))]
+
+
+def _submitted_as(run: Row) -> int:
+    """Give the id that a script is delivered under: the array's for all its tasks."""
+    job_id: int = run["array_job_id"] or run["job_id"]
+    return job_id
 
 
 def _rows(jobs: pl.DataFrame, runs: pl.DataFrame) -> Sequence[Row]:

@@ -11,14 +11,14 @@ from aggregator.api.route import Parameter
 from aggregator.api.script import read_script, script_json
 from aggregator.api.series import draw_job
 from aggregator.model.waste import SEVERITIES
-from aggregator.pages.attempt import Tried, attempt
+from aggregator.pages.attempt import attempt
 from aggregator.pages.chart import Mark, dot_chart
 from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
 from aggregator.pages.job.bars import bars_of
 from aggregator.pages.job.changes import changes_of
 from aggregator.pages.job.charts import GRAPHS, Graphs, busy_gpus, figures_of
-from aggregator.pages.job.like import read_like
+from aggregator.pages.job.like import of_same_script, read_like
 from aggregator.pages.job.verdict import verdict_of
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
@@ -28,6 +28,8 @@ from aggregator.pages.render import Visit
 Row = Mapping[str, Any]
 _REFRESH_SECONDS: Final = 30
 _MOST_RUNS: Final = 100
+# Whose hashes are those of the scripts that the state keeps.
+_DELIVERED: Final = "agent"
 _START: Final = Parameter(name="start", help="Begin of the charts.", kind="time")
 _END: Final = Parameter(name="end", help="End of the charts.", kind="time")
 
@@ -46,14 +48,17 @@ async def read(visit: Visit) -> Mapping[str, Any]:
     drawn, more = graphs.value or ({}, [])
     busy = busy_gpus(drawn if not is_zoomed else await _whole(visit))
     text = script_json(script.value[0], script.value[2]) if script.value else None
+    runs = like.value or ()
+    if runs and text and text["source"] == _DELIVERED:
+        runs = await of_same_script(request, runs, text["sha256"])
     figures = figures_of(run, drawn, _)
     return {
         "run": run,
         "others": others[-_MOST_RUNS:],
         "verdict": verdict_of(run, _),
         "bars": bars_of(run, _),
-        "changes": changes_of(run, like.value or (), _text(text), busy, _),
-        "figures": [*figures, *_of_like(run, like, _)],
+        "changes": changes_of(run, runs, _text(text), busy, _),
+        "figures": [*figures, *_of_like(run, runs, _)],
         "graphs_failure": graphs.failure,
         "spent": spent(run),
         "wasted": wasted(run),
@@ -61,7 +66,7 @@ async def read(visit: Visit) -> Mapping[str, Any]:
         "rules_failure": explained.failure,
         "script": text,
         "script_failure": script.failure,
-        "like": list(reversed(like.value or ())),
+        "like": list(reversed(runs)),
         "like_failure": like.failure,
         "warnings": [*failed, *more, *warnings],
         "severities": SEVERITIES,
@@ -81,10 +86,10 @@ def _text(script: Row | None) -> str:
     return script["script"] if script and script["encoding"] == "utf-8" else ""
 
 
-def _of_like(run: Row, like: Tried[Sequence[Row]], _: Language) -> list[Figure]:
+def _of_like(run: Row, like: Sequence[Row], _: Language) -> list[Figure]:
     """Draw the like runs as dots: of GPUs where the run has some, else of CPUs."""
     field = "gpu_efficiency_ratio" if run["granted_gpus"] else "cpu_efficiency_ratio"
-    known = [each for each in like.value or () if each[field] is not None]
+    known = [each for each in like if each[field] is not None]
     if not known:
         return []
     numbers = Numbers(_)

@@ -53,6 +53,13 @@ async def test_what_is_not_there_is_not_found(store: StateStore) -> None:
     assert await store.scripts.save("narval", [], NOW) == frozenset()
 
 
+async def test_hashes_are_told_of_several_jobs_at_once(store: StateStore) -> None:
+    other = "b" * 64
+    await store.scripts.save("narval", [(record(7), b"x"), (record(7, NOW + 9, other), b"y"), (record(8), b"x")], NOW)
+    assert await store.scripts.hashes("narval", {7, 8, 9}) == {7: {"a" * 64, other}, 8: {"a" * 64}}
+    assert await store.scripts.hashes("beluga", {7}) == {}
+
+
 async def test_a_content_is_kept_once_however_many_jobs_have_it(store: StateStore, database: Database) -> None:
     await store.scripts.save("narval", [(record(job_id), b"x") for job_id in range(1, 1200)], NOW)
     assert await count(database) == (1, 1199)
