@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aggregator.client.errors import ClientError, Refused
-from aggregator.client.output import Command, Drawn, cluster_of, who_is
+from aggregator.client.output import Command, Display, cluster_of, who_is
 from aggregator.client.quota import Quotas, fullest, missing, quotas_of, space, style_of
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, POOR, Line, Screen
 from aggregator.client.service import Answer, Api, Call, named
@@ -52,11 +52,11 @@ def digest_command(flags: argparse.Namespace, service: Api) -> Command:
         found = {str(asked): each.data for asked, each in every if isinstance(each, Answer)}
         return Answer(found, missing([*known.values(), *lists]))
 
-    def draw() -> Drawn:
+    def draw() -> Display:
         about, known, lists = read()
         found = {name: each.data for name, each in known.items() if isinstance(each, Answer)}
         rows = about.quotas.rows(lists)
-        return Drawn(
+        return Display(
             lambda screen: screen.print_cut(*_lines(screen, about, found, rows)), missing([*known.values(), *lists])
         )
 

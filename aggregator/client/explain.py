@@ -3,7 +3,7 @@
 import argparse
 
 from aggregator.client.explain_text import explanation_text
-from aggregator.client.output import Command, Drawn, of_cluster
+from aggregator.client.output import Command, Display, of_cluster
 from aggregator.client.screen import Screen
 from aggregator.client.service import Api, Call, named
 
@@ -12,7 +12,7 @@ def explain_command(flags: argparse.Namespace, service: Api) -> Command:
     """Explain one job. Its lines are as long as their queries, to be copied."""
     asked = Call(of_cluster(service, f"/jobs/{named(flags.job)}/explain"))
 
-    def draw() -> Drawn:
+    def draw() -> Display:
         answer = service.ask(asked)
         text = explanation_text(answer.data)
 
@@ -20,6 +20,6 @@ def explain_command(flags: argparse.Namespace, service: Api) -> Command:
             for line in text.splitlines():
                 screen.out.write(f"{screen.safe(line)}\n")
 
-        return Drawn(write, answer.warnings)
+        return Display(write, answer.warnings)
 
     return Command(json=lambda: service.ask(asked), draw=draw)

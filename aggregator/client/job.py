@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aggregator.client.columns import asked_gpus, findings, is_pending
 from aggregator.client.errors import ClientError, Refused
-from aggregator.client.output import Command, Drawn, of_cluster
+from aggregator.client.output import Command, Display, of_cluster
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, STYLES, Line, Screen
 from aggregator.client.service import Api, Call, named
 from aggregator.client.units import (
@@ -41,7 +41,7 @@ def job_command(flags: argparse.Namespace, service: Api) -> Command:
     return Command(json=lambda: service.ask(Call(path)), draw=lambda: _drawn(service, path))
 
 
-def _drawn(service: Api, path: str) -> Drawn:
+def _drawn(service: Api, path: str) -> Display:
     answer = service.ask(Call(path))
     runs: list[Row] = answer.data["runs"]
     if not runs:
@@ -62,7 +62,7 @@ def _drawn(service: Api, path: str) -> Drawn:
         if not is_pending(run):
             screen.print(_energy(run))
 
-    return Drawn(draw, answer.warnings)
+    return Display(draw, answer.warnings)
 
 
 def _before(service: Api, path: str, run: Row) -> tuple[list[Row], list[Line]]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aggregator.client.columns import JOBS, NODES, WASTE, top
 from aggregator.client.errors import Misused
 from aggregator.client.lists import list_of, pairs, rows_of
-from aggregator.client.output import Command, Drawn, of_cluster
+from aggregator.client.output import Command, Display, of_cluster
 from aggregator.client.screen import Screen
 from aggregator.client.service import Api, Call
 from aggregator.client.table import Column, Row, footer, plain, table
@@ -82,7 +82,7 @@ def _asked(flags: argparse.Namespace, service: Api, listing: ListCommand) -> Cal
     return list_of(of_cluster(service, f"/{listing.name}"), filters, words)
 
 
-def _drawn(flags: argparse.Namespace, service: Api, listing: ListCommand, asked: Call, limit: int) -> Drawn:
+def _drawn(flags: argparse.Namespace, service: Api, listing: ListCommand, asked: Call, limit: int) -> Display:
     chosen = [plain(name, right=False) for name in flags.fields.split(",")] if flags.fields else None
     columns = chosen or listing.columns(flags, ())
     # What is not drawn is not asked for.
@@ -96,4 +96,4 @@ def _drawn(flags: argparse.Namespace, service: Api, listing: ListCommand, asked:
         is_usual = ("state", "running") in asked.parameters
         footer(screen, len(rows), answer.data, listing.of, " of running jobs" * is_usual)
 
-    return Drawn(draw, answer.warnings)
+    return Display(draw, answer.warnings)

@@ -18,7 +18,7 @@ from aggregator.client.settings import settled
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Display:
     """What a command draws of answers, and what is missing from them."""
 
     draw: Callable[[Screen], None]
@@ -30,7 +30,7 @@ class Command:
     """What a command gives in each form; one that is not there has no flag."""
 
     json: Callable[[], Answer]
-    draw: Callable[[], Drawn]
+    draw: Callable[[], Display]
     csv: Callable[[], Call] | None = None
 
 

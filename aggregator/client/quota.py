@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aggregator.client.errors import ClientError, Misused
 from aggregator.client.lists import MOST_OF_A_PAGE
-from aggregator.client.output import Command, Drawn, Who, who_is
+from aggregator.client.output import Command, Display, Who, who_is
 from aggregator.client.screen import BAD, FAINT, POOR, Screen
 from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.standing import FULL, NEAR
@@ -35,11 +35,11 @@ def quota_command(flags: argparse.Namespace, service: Api) -> Command:
             raise Misused("--csv: needs --filesystem and --of, for it writes one list")
         return asked().lists[0]
 
-    def draw() -> Drawn:
+    def draw() -> Display:
         every = asked()
         answers = service.ask_all(every.lists)
         rows = every.rows(answers)
-        return Drawn(lambda screen: _draw(screen, rows), missing(answers))
+        return Display(lambda screen: _draw(screen, rows), missing(answers))
 
     return Command(json=json, draw=draw, csv=csv)
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from aggregator.client.output import Command, Drawn, of_cluster, who_is
+from aggregator.client.output import Command, Display, of_cluster, who_is
 from aggregator.client.screen import BAD, FAINT, HEAD, POOR, Line, Screen
 from aggregator.client.service import Api, Call, named
 from aggregator.client.table import Column, plain, table
@@ -20,9 +20,9 @@ def account_command(flags: argparse.Namespace, service: Api) -> Command:
     """Show one account."""
     path = of_cluster(service, "")
 
-    def draw() -> Drawn:
+    def draw() -> Display:
         answer = service.ask(Call(f"{path}/accounts/{named(flags.account)}"))
-        return Drawn(lambda screen: _account(screen, answer.data), answer.warnings)
+        return Display(lambda screen: _account(screen, answer.data), answer.warnings)
 
     return Command(
         csv=lambda: Call(f"{path}/accounts", (("account", flags.account),)),
@@ -35,9 +35,9 @@ def user_command(flags: argparse.Namespace, service: Api) -> Command:
     user = flags.user or who_is(service, None).user
     path = of_cluster(service, "")
 
-    def draw() -> Drawn:
+    def draw() -> Display:
         answer = service.ask(Call(f"{path}/users/{named(user)}"))
-        return Drawn(lambda screen: _user(screen, answer.data), answer.warnings)
+        return Display(lambda screen: _user(screen, answer.data), answer.warnings)
 
     return Command(
         csv=lambda: Call(f"{path}/users", (("user", user),)),

@@ -89,7 +89,8 @@ def _own_samples(placed: pl.DataFrame, use: Use) -> pl.DataFrame:
 def _all_nodes(job_ids: pl.Series, use: Use) -> pl.DataFrame:
     """List the nodes on which an input has a sample of each of these jobs."""
     keys = pl.DataFrame(schema={"job_id": pl.Int64, "node": pl.String})
-    shown = (values.select(keys.columns).filter(pl.col("job_id").is_in(job_ids)) for values in use.values.values())
+    is_asked = pl.col("job_id").is_in(job_ids.implode())
+    shown = (values.select(keys.columns).filter(is_asked) for values in use.values.values())
     return pl.concat([keys, *shown]).unique()
 
 
