@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aggregator.api.explain import read_rules
@@ -10,8 +11,8 @@ from aggregator.api.parameters import Parameters
 from aggregator.api.route import Parameter
 from aggregator.api.script import read_script, script_json
 from aggregator.api.series import draw_job
-from aggregator.model.waste import SEVERITIES
-from aggregator.pages.attempt import attempt
+from aggregator.api.series_representation import DrawnGraph
+from aggregator.pages.attempt import Tried, attempt
 from aggregator.pages.chart import Mark, dot_chart
 from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
@@ -24,6 +25,7 @@ from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
 from aggregator.pages.page import WebPage
 from aggregator.pages.render import Visit
+from aggregator.sources.base import FetchError
 
 Row = Mapping[str, Any]
 _REFRESH_SECONDS: Final = 30
@@ -36,43 +38,78 @@ _END: Final = Parameter(name="end", help="End of the charts.", kind="time")
 
 async def read(visit: Visit) -> Mapping[str, Any]:
     """Read all that is known of the newest run, and of the others their names."""
-    request, _ = visit.request, visit.language
-    data, failed, warnings = await read_job(request)
+    data, failed, warnings = await read_job(visit.request)
     *others, run = data["runs"]
-    is_zoomed = bool(request.query.keys() & {"start", "end"})
-    started = run["start_timestamp_seconds"] is not None
-    graphs, script, explained, like = await asyncio.gather(
-        attempt(draw_job(request, GRAPHS if started else (), Parameters(request))),
-        attempt(read_script(request)), attempt(read_rules(request)), attempt(read_like(request, run)),
-    )  # fmt: skip
-    drawn, more = graphs.value or ({}, [])
-    busy = busy_gpus(drawn if not is_zoomed else await _whole(visit))
-    text = script_json(script.value[0], script.value[2]) if script.value else None
-    runs = like.value or ()
-    if runs and text and text["source"] == _DELIVERED:
-        runs = await of_same_script(request, runs, text["sha256"])
-    figures = figures_of(run, drawn, _)
+    parts = await _read_parts(visit, run)
+    drawn, more = parts.graphs.value or ({}, [])
+    figures = figures_of(run, drawn, visit.language)
     return {
+        **_said(visit, run, parts),
         "run": run,
         "others": others[-_MOST_RUNS:],
-        "verdict": verdict_of(run, _),
-        "bars": bars_of(run, _),
-        "changes": changes_of(run, runs, _text(text), busy, _),
-        "figures": [*figures, *_of_like(run, runs, _)],
-        "graphs_failure": graphs.failure,
-        "spent": spent(run),
-        "wasted": wasted(run),
-        "rules": explained.value,
-        "rules_failure": explained.failure,
-        "script": text,
-        "script_failure": script.failure,
-        "like": list(reversed(runs)),
-        "like_failure": like.failure,
+        "figures": [*figures, *_of_like(run, parts.runs, visit.language)],
+        "graphs_failure": parts.graphs.failure,
+        "rules": parts.rules.value,
+        "rules_failure": parts.rules.failure,
+        "script": parts.script.value,
+        "script_failure": parts.script.failure,
+        "like": list(reversed(parts.runs)),
+        "like_failure": parts.like.failure,
         "warnings": [*failed, *more, *warnings],
-        "severities": SEVERITIES,
         "refresh": _REFRESH_SECONDS if run["is_open"] else None,
         "charted": bool(figures),
-        "is_zoomed": is_zoomed,
+        "is_zoomed": parts.is_zoomed,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What is read beside the answer about the job: each may be missing. runs are the like ones of the same script."""
+
+    graphs: Tried[tuple[dict[str, DrawnGraph | FetchError], list[str]]]
+    script: Tried[Row]
+    rules: Tried[list[dict[str, Any]]]
+    like: Tried[Sequence[Row]]
+    runs: Sequence[Row]
+    busy_gpus: int | None
+    is_zoomed: bool
+
+
+async def _read_parts(visit: Visit, run: Row) -> _Parts:
+    request = visit.request
+    wanted = GRAPHS if run["start_timestamp_seconds"] is not None else ()
+    graphs, script, rules, like = await asyncio.gather(
+        attempt(draw_job(request, wanted, Parameters(request))), _script(visit, run),
+        attempt(read_rules(request)), attempt(read_like(request, run)),
+    )  # fmt: skip
+    runs = like.value or ()
+    if runs and script.value and script.value["source"] == _DELIVERED:
+        runs = await of_same_script(request, runs, script.value["sha256"])
+    is_zoomed = bool(request.query.keys() & {"start", "end"})
+    drawn = await _whole(visit) if is_zoomed else graphs.value[0] if graphs.value else {}
+    return _Parts(
+        graphs=graphs, script=script, rules=rules, like=like, runs=runs, busy_gpus=busy_gpus(drawn),
+        is_zoomed=is_zoomed,
+    )  # fmt: skip
+
+
+async def _script(visit: Visit, run: Row) -> Tried[Row]:
+    """Read the script of the run, for those who may see it."""
+    if not visit.is_staff and visit.identity.user != run["user"]:
+        return Tried(None, visit.language("Only its owner and the staff may see it."))
+    found = await attempt(read_script(visit.request))
+    return Tried(script_json(found.value[0], found.value[2]) if found.value else None, found.failure)
+
+
+def _said(visit: Visit, run: Row, parts: _Parts) -> Mapping[str, Any]:
+    """Say what there is to say of the run, first of all its verdict."""
+    _ = visit.language
+    return {
+        "verdict": verdict_of(run, _),
+        "bars": bars_of(run, _),
+        "changes": changes_of(run, parts.runs, _text(parts.script.value), parts.busy_gpus, _),
+        "spent": spent(run),
+        "wasted": wasted(run),
     }
 
 

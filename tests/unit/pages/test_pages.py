@@ -304,3 +304,15 @@ async def test_a_look_at_a_page_of_somebody_else_is_one_line_of_the_audit(
         assert (await client.get("/ui/clusters/narval/jobs/102")).status == 200
     assert [each.getMessage().partition(":")[0] for each in caplog.records] == ["read"]
     assert "'bob'" in caplog.text
+
+
+async def test_a_script_is_for_its_owner_and_the_staff_and_others_are_told_so(
+    idle_service: Service, aiohttp_client: Any, tmp_path: Path
+) -> None:
+    publish(idle_service)
+    file = tmp_path / "tokens.yml"
+    token = make_token(file, "account0", "read:account:def-bob")
+    app = idle_service.app(open_areas=frozenset({HEALTH}), tokens=TokenStore(file))
+    client = await aiohttp_client(app, headers=bearer(token))
+    text = await (await client.get("/ui/clusters/narval/jobs/102")).text()
+    assert "Only its owner and the staff may see it." in text
