@@ -37,7 +37,12 @@ def sum_by(key: str, frame: pl.DataFrame) -> pl.DataFrame:
     engine: EngineType = "streaming" if len(frame) > _MANY_ROWS else "in-memory"
     sums = frame.lazy().group_by(key).agg(pl.col(names).sum(), *known).collect(engine=engine)
     masked = [pl.when(pl.col(f"{name} known") > 0).then(name).alias(name) for name in gaps]
-    return sums.with_columns(masked)[[key, *names]]
+    return sums.with_columns_seq(masked)[[key, *names]]
+
+
+def column_of(default: float | None, count: int, rows: pl.Series, values: pl.Series) -> pl.Series:
+    """Make a column of `count` rows with these values in these rows, and the default in the others."""
+    return pl.Series(values.name, [default], dtype=values.dtype).new_from_index(0, count).scatter(rows, values)
 
 
 def rows_by_number(numbers: pl.Series, count: int, of_what: str) -> pl.Series:
@@ -46,7 +51,7 @@ def rows_by_number(numbers: pl.Series, count: int, of_what: str) -> pl.Series:
     Raises ValueError where two rows have one number.
     """
     rows = pl.int_range(len(numbers), dtype=pl.UInt32, eager=True)
-    found = pl.Series([None], dtype=pl.UInt32).new_from_index(0, count).scatter(numbers, rows)
+    found = column_of(None, count, numbers, rows)
     if count - found.null_count() != len(numbers):
         raise ValueError(f"{of_what}: two rows of one key")
     return found
