@@ -3,7 +3,6 @@
 from typing import Final
 
 import polars as pl
-from polars._typing import EngineType
 
 from aggregator.model.ledger import ACCOUNT, RUN_ID, USER
 from aggregator.model.readings import JOB_ID, Column, Frame
@@ -34,8 +33,12 @@ def sum_by(key: str, frame: pl.DataFrame) -> pl.DataFrame:
     gaps = [name for name in names if frame[name].null_count()]
     known = [pl.col(name).count().alias(f"{name} known") for name in gaps]
     # For many rows polars' streaming engine needs half of the time of the other one, for few several times of it.
-    engine: EngineType = "streaming" if len(frame) > _MANY_ROWS else "in-memory"
-    sums = frame.lazy().group_by(key).agg(pl.col(names).sum(), *known).collect(engine=engine)
+    sums = (
+        frame.lazy()
+        .group_by(key)
+        .agg(pl.col(names).sum(), *known)
+        .collect(engine="streaming" if len(frame) > _MANY_ROWS else "in-memory")
+    )
     masked = [pl.when(pl.col(f"{name} known") > 0).then(name).alias(name) for name in gaps]
     return sums.with_columns_seq(masked)[[key, *names]]
 

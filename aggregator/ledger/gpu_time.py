@@ -40,7 +40,7 @@ def _judged(shown: pl.DataFrame) -> pl.DataFrame:
     """
     expected = pl.when(_NODES > 0).then(_ALLOCATED * (pl.col("trusted") / _NODES))
     seen = pl.max_horizontal(pl.col("shown").cast(pl.Float64), expected)
-    return shown.with_columns_seq(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns(
+    return shown.with_columns_seq(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns_seq(
         judged=pl.when(pl.col("seen") > _ALLOCATED).then(_ALLOCATED).otherwise("seen"),
         used=pl.col("used") / pl.col("seen") * pl.min_horizontal("seen", _ALLOCATED),
     )

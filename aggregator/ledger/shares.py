@@ -32,7 +32,7 @@ def share(nodes: pl.DataFrame, tenants: pl.DataFrame, seconds: float, model: str
     place = tenants["place"]
     tenants = tenants.hstack(nodes[_SIZES][place]).with_columns_seq(**weights)
     sums = by_number("place", sum_by("place", tenants[["place", *weights, "seconds"]]), len(nodes))
-    whole = nodes.hstack(sums.with_columns_seq(pl.all().fill_null(0.0))).with_columns(**_joules(seconds))
+    whole = nodes.hstack(sums.with_columns_seq(pl.all().fill_null(0.0))).with_columns_seq(**_joules(seconds))
     whole = whole.with_columns_seq(**columns)
     tenants = tenants.hstack(whole[[*columns]][place]).with_columns_seq(**_shares(seconds), is_known=_is_known(model))
     return whole.with_columns_seq(**_components(seconds, model)), tenants
