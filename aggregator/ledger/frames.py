@@ -3,7 +3,6 @@
 from typing import Final
 
 import polars as pl
-from polars._typing import EngineType
 
 from aggregator.model.ledger import ACCOUNT, RUN_ID, USER
 from aggregator.model.readings import JOB_ID, Column, Frame
@@ -34,10 +33,19 @@ def sum_by(key: str, frame: pl.DataFrame) -> pl.DataFrame:
     gaps = [name for name in names if frame[name].null_count()]
     known = [pl.col(name).count().alias(f"{name} known") for name in gaps]
     # For many rows polars' streaming engine needs half of the time of the other one, for few several times of it.
-    engine: EngineType = "streaming" if len(frame) > _MANY_ROWS else "in-memory"
-    sums = frame.lazy().group_by(key).agg(pl.col(names).sum(), *known).collect(engine=engine)
+    sums = (
+        frame.lazy()
+        .group_by(key)
+        .agg(pl.col(names).sum(), *known)
+        .collect(engine="streaming" if len(frame) > _MANY_ROWS else "in-memory")
+    )
     masked = [pl.when(pl.col(f"{name} known") > 0).then(name).alias(name) for name in gaps]
-    return sums.with_columns(masked)[[key, *names]]
+    return sums.with_columns_seq(masked)[[key, *names]]
+
+
+def column_of(default: float | None, count: int, rows: pl.Series, values: pl.Series) -> pl.Series:
+    """Make a column of `count` rows with these values in these rows, and the default in the others."""
+    return pl.Series(values.name, [default], dtype=values.dtype).new_from_index(0, count).scatter(rows, values)
 
 
 def rows_by_number(numbers: pl.Series, count: int, of_what: str) -> pl.Series:
@@ -46,7 +54,7 @@ def rows_by_number(numbers: pl.Series, count: int, of_what: str) -> pl.Series:
     Raises ValueError where two rows have one number.
     """
     rows = pl.int_range(len(numbers), dtype=pl.UInt32, eager=True)
-    found = pl.Series([None], dtype=pl.UInt32).new_from_index(0, count).scatter(numbers, rows)
+    found = column_of(None, count, numbers, rows)
     if count - found.null_count() != len(numbers):
         raise ValueError(f"{of_what}: two rows of one key")
     return found

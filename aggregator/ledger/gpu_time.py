@@ -40,7 +40,7 @@ def _judged(shown: pl.DataFrame) -> pl.DataFrame:
     """
     expected = pl.when(_NODES > 0).then(_ALLOCATED * (pl.col("trusted") / _NODES))
     seen = pl.max_horizontal(pl.col("shown").cast(pl.Float64), expected)
-    return shown.with_columns(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns(
+    return shown.with_columns_seq(seen=pl.when(pl.col("is_whole") & (seen > 0)).then(seen)).with_columns_seq(
         judged=pl.when(pl.col("seen") > _ALLOCATED).then(_ALLOCATED).otherwise("seen"),
         used=pl.col("used") / pl.col("seen") * pl.min_horizontal("seen", _ALLOCATED),
     )
@@ -49,11 +49,11 @@ def _judged(shown: pl.DataFrame) -> pl.DataFrame:
 def _sums(judged: pl.DataFrame) -> pl.DataFrame:
     """Add up windows; idle and unseen stretches are those since the last window that ended them."""
     is_seen = pl.col("judged").is_not_null()
-    judged = judged.with_columns(
+    judged = judged.with_columns_seq(
         is_sure=(pl.col("judged") / _ALLOCATED >= COVERAGE_FLOOR).fill_null(value=False),
         is_busy=(is_seen & (pl.col("busy") > 0)).fill_null(value=False),
         is_all_busy=(is_seen & (pl.col("busy") >= _ALLOCATED)).fill_null(value=False),
-    ).with_columns(
+    ).with_columns_seq(
         last_busy=pl.col("window").filter("is_busy").max().over("run").fill_null(-1),
         last_all_busy=pl.col("window").filter("is_all_busy").max().over("run").fill_null(-1),
     )

@@ -36,7 +36,7 @@ def gpu_tenants(tenants: pl.DataFrame, slots: pl.DataFrame, gpus: pl.DataFrame, 
     rows = rows_of_slots(shown, slots, windows, "gpus")[tenants["number"]]
     tenant = ((tenants["boards"] > 0) | rows.is_not_null()).arg_true().alias("tenant")
     holders = tenants[tenant].hstack([tenant, *shown[[*_SHOWN]][rows[tenant]]])
-    counted = holders.with_columns(
+    counted = holders.with_columns_seq(
         pl.col(_COUNTS).fill_null(0),
         unseen_gpus=pl.min_horizontal(_LACKING, (pl.col("allocated_gpus") - _SEEN).clip(0.0)),
     )
@@ -50,12 +50,12 @@ def _with_shared_boards(tenants: pl.DataFrame, seconds: float) -> pl.DataFrame:
     if sharing.is_empty():
         return tenants
     parts = [_share_boards(node, seconds) for node in sharing.partition_by("place", maintain_order=True)]
-    return tenants.join(pl.concat(parts), on="tenant", how="left", validate="1:1").with_columns(
+    return tenants.join(pl.concat(parts), on="tenant", how="left", validate="1:1").with_columns_seq(
         own_gpu_watts=pl.coalesce("shared_watts", "own_gpu_watts")
     )
 
 
 def _share_boards(node: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    viewers = [Viewer(*row) for row in node.select("seconds", "boards", "each_watts").iter_rows()]
+    viewers = [Viewer(*row) for row in node.select_seq("seconds", "boards", "each_watts").iter_rows()]
     watts = pl.Series(own_gpu_watts(viewers, seconds), dtype=pl.Float64)
-    return node.select("tenant", shared_watts=watts)
+    return node.select_seq("tenant", shared_watts=watts)

@@ -40,13 +40,18 @@ def reserved(name: str, joules: pl.Expr, part: str, is_known: pl.Expr) -> Pot:
     )
 
 
+def known_part(amount: str) -> pl.Expr:
+    """Give the part of what tenants hold, by their CPUs, of those whose use is known."""
+    allocated = pl.col("allocated_cpu_seconds")
+    return pl.when(allocated > 0).then(1 - pl.col(f"{amount}_unknown") / allocated).otherwise(0.0)
+
+
 def used(name: str, joules: pl.Expr, amount: str, whole: pl.Expr = _NOTHING) -> Pot:
     """Share by what each used of the sum, or of the whole node's if that is more.
 
-    What the system used, and the part of tenants whose own is not known (by their CPUs), is unattributed.
+    What the system used, and the part of tenants whose own is not known (`known_part`), is unattributed.
     """
-    allocated = pl.col("allocated_cpu_seconds")
-    known = pl.when(allocated > 0).then(1 - pl.col(f"{amount}_unknown") / allocated).otherwise(0.0)
+    known = pl.col(f"{amount}_known")
     total = pl.max_horizontal(pl.col(amount), whole * known)
     # Divided first: a part of the sum is at most 1, however small both are.
     share = (pl.col(f"{name}_known") * (pl.col(amount) / pl.col(f"{name}_total"))).fill_null(0.0)

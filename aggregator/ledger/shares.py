@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from aggregator.ledger.frames import by_number, sum_by
-from aggregator.ledger.pots import Pot, even, own_gpus, reserved, used
+from aggregator.ledger.pots import Pot, even, known_part, own_gpus, reserved, used
 
 # The part of a node's energy that its jobs share evenly in the model `usage` (CEEMS's choice).
 EVEN_SHARE: Final = 0.1
@@ -30,12 +30,12 @@ def share(nodes: pl.DataFrame, tenants: pl.DataFrame, seconds: float, model: str
     """
     weights, columns = _weights(seconds), _columns(seconds)
     place = tenants["place"]
-    tenants = tenants.hstack(nodes[_SIZES][place]).with_columns(**weights)
+    tenants = tenants.hstack(nodes[_SIZES][place]).with_columns_seq(**weights)
     sums = by_number("place", sum_by("place", tenants[["place", *weights, "seconds"]]), len(nodes))
-    whole = nodes.hstack(sums.with_columns(pl.all().fill_null(0.0))).with_columns(**_joules(seconds))
-    whole = whole.with_columns(**columns)
-    tenants = tenants.hstack(whole[[*columns]][place]).with_columns(**_shares(seconds), is_known=_is_known(model))
-    return whole.with_columns(**_components(seconds, model)), tenants
+    whole = nodes.hstack(sums.with_columns_seq(pl.all().fill_null(0.0))).with_columns_seq(**_joules(seconds))
+    whole = whole.with_columns_seq(**columns)
+    tenants = tenants.hstack(whole[[*columns]][place]).with_columns_seq(**_shares(seconds), is_known=_is_known(model))
+    return whole.with_columns_seq(**_components(seconds, model)), tenants
 
 
 @cache
@@ -85,11 +85,15 @@ def _weights(seconds: float) -> Mapping[str, pl.Expr]:
 
 @cache
 def _joules(seconds: float) -> Mapping[str, pl.Expr]:
-    """Give the joules of the whole node, of its GPUs and of the rest; the meters differ, and the node's is believed."""
+    """Give the joules of the whole node, of its GPUs and of the rest; the meters differ, and the node's is believed.
+
+    And the parts of tenants whose use is known.
+    """
     own = pl.col("own_gpu_joules")
     joules = pl.col("watts") * seconds + pl.when("lacks_gpus").then(own).otherwise(0.0)
     of_gpus = pl.min_horizontal(pl.coalesce(pl.col("gpu_watts") * seconds, own), joules)
-    return {"joules": joules, "gpu_joules": of_gpus, "host_joules": joules - of_gpus}
+    known = {f"{amount}_known": known_part(amount) for amount in ("cpu_seconds", "memory_seconds")}
+    return {"joules": joules, "gpu_joules": of_gpus, "host_joules": joules - of_gpus, **known}
 
 
 @cache

@@ -13,12 +13,13 @@ from aggregator.model.readings import Windows
 # When a run was on its nodes, and what it kept there.
 _SPAN: Final = ["since", "until", "is_suspended", "suspended_since"]
 _HELD: Final = [
-    "run", "node_number", "nodes_count", "boards", "held_cpus", "allocated_memory_bytes", "allocated_gpus", "is_suspended",
+    "run", "node_number", "nodes_count", "boards", "held_cpus", "allocated_memory_bytes", "allocated_gpus",
+    "is_suspended",
 ]  # fmt: skip
 _BEGIN, _END = pl.max_horizontal("since", "window_begin"), pl.min_horizontal("until", "window_end")
 _PRESENCE: Final = {
     "seconds": _END - _BEGIN,
-    "is_whole": (_BEGIN == pl.col("window_begin")) & (_END == pl.col("window_end")),
+    "is_whole": (pl.col("window_begin") == _BEGIN) & (pl.col("window_end") == _END),
     "is_away": pl.col("is_suspended") & (pl.col("window_begin") >= pl.col("suspended_since")).fill_null(value=True),
 }
 _SECONDS, _COUNT = pl.col("seconds"), pl.col("nodes_count")
@@ -32,7 +33,7 @@ def present_runs(runs: pl.DataFrame, gpus: pl.DataFrame, windows: Windows) -> pl
     which it kept its CPUs.
     """
     present = (
-        runs.with_columns(
+        runs.with_columns_seq(
             since=pl.col("start").clip(windows.begin),
             until=pl.col("end").fill_null(windows.end).clip(None, windows.end),
             nodes_count=pl.col("nodes").list.len().cast(pl.Float64),
@@ -44,7 +45,7 @@ def present_runs(runs: pl.DataFrame, gpus: pl.DataFrame, windows: Windows) -> pl
     )
     if (present["run_id"][1:] == present["run_id"][:-1]).any():
         raise ValueError("runs: two rows of one key")
-    return present.with_columns(
+    return present.with_columns_seq(
         pl.col("allocated_gpus", "boards").fill_null(0.0),
         active_seconds=(_kept_until(present, windows) - pl.col("since")).clip(0.0),
     )
@@ -64,7 +65,7 @@ def _kept_until(present: pl.DataFrame, windows: Windows) -> pl.Series:
 
 def slots(runs: pl.DataFrame) -> pl.DataFrame:
     """List the nodes of each run, with what it holds there; of a run whose nodes are not known one that is null."""
-    return runs.select(
+    return runs.select_seq(
         "run", "job_id", *_SPAN, "boards", "nodes_count", node="nodes",
         held_cpus=pl.col("allocated_cpus") / _COUNT,
         allocated_memory_bytes=pl.col("allocated_memory_bytes").fill_null(0.0) / _COUNT,
@@ -92,13 +93,13 @@ def tenants(
     is known of the node. is_whole: it filled the window.
     """
     spans = slots[_SPAN].with_row_index("slot")
-    present = windows.frame().join(spans, how="cross").select("slot", "window", **_PRESENCE).filter(_SECONDS > 0)
+    present = windows.frame().join(spans, how="cross").select_seq("slot", "window", **_PRESENCE).filter(_SECONDS > 0)
     held = slots[_HELD][present["slot"]]
     number = (present["window"] * len(slots) + present["slot"]).alias("number")
     of_slots = used[["used_cpus", "used_memory_bytes"]][rows_of_slots(used, slots, windows, "used")[number]]
     places = rows_by_number(nodes["window"] * nodes_count + nodes["node_number"], windows.count * nodes_count, "nodes")
     of_nodes = nodes[_OF_NODE][places[present["window"] * nodes_count + held["node_number"]]]
-    return present.hstack([*held, number, *of_slots, *of_nodes]).with_columns(
+    return present.hstack([*held, number, *of_slots, *of_nodes]).with_columns_seq(
         allocated_cpus=pl.when("is_away").then(0.0).otherwise("held_cpus"),
         used_cpus=_or_none_used("used_cpus", "vouches_cpus"),
         used_memory_bytes=_or_none_used("used_memory_bytes", "vouches_memory"),

@@ -5,8 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.ledger.frames import known_add
-from aggregator.ledger.window import RESETS, Gains
+from aggregator.ledger.frames import column_of, known_add
+from aggregator.ledger.window import Gains
 from aggregator.model.ledger import (
     NODE_TOTALS,
     RUN_COSTS,
@@ -41,7 +41,7 @@ def no_totals(window_end: float) -> LedgerTotals:
 
 def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
     """Add what the next windows add; runs that ended long ago are left out, nobody asks a snapshot for them."""
-    all_runs = _added(RUN_TOTALS, totals.runs, gains.runs).sort("run_id")
+    all_runs = _added(RUN_TOTALS, totals.runs, gains.runs)
     runs = all_runs.filter(pl.col("until") >= gains.window_end - KEEP_ENDED_SECONDS)
     costs = _added_costs(RUN_COSTS, totals.run_costs, gains.runs)
     return LedgerTotals(
@@ -55,13 +55,17 @@ def add(totals: LedgerTotals, gains: Gains) -> LedgerTotals:
 
 
 def _added(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    """Add rows to those of the same key, which keep their place; what neither knows stays unknown."""
+    """Add rows to those of the same key; what neither knows stays unknown."""
     keys, names, sums = _sums(kind)
     rows = before[keys].join(more[keys].with_row_index("row"), on=keys, how="left", maintain_order="left")["row"]
     found = more[names][rows]
     found.columns = [f"{name}{_MORE}" for name in names]
-    is_new = pl.Series([True]).new_from_index(0, len(more)).scatter(rows.drop_nulls(), False)
-    return pl.concat([before.hstack(found).select(*keys, *sums), more[[*kind.schema]].filter(is_new)])
+    added, known = before.hstack(found).select_seq(*keys, *sums), rows.drop_nulls()
+    if len(known) == len(more):
+        return added
+    is_new = column_of(True, len(more), known, pl.repeat(False, len(known), eager=True))
+    # Keys in order are found faster.
+    return pl.concat([added, more[[*kind.schema]].filter(is_new)]).sort(keys)
 
 
 def _added_costs(kind: Frame, before: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:

@@ -10,10 +10,10 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.frame import totals
-from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, by_number, sum_by
+from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, by_number, column_of, sum_by
 from aggregator.ledger.gpu_time import gpu_time
 from aggregator.ledger.gpus import gpu_tenants
-from aggregator.ledger.nodes import numbers_of, with_best_meter
+from aggregator.ledger.nodes import with_best_meter, with_numbers
 from aggregator.ledger.prices import co2_grams, costs, gpus_of_runs
 from aggregator.ledger.shares import share
 from aggregator.ledger.tenants import present_runs, slots, tenants
@@ -22,13 +22,14 @@ from aggregator.model.ledger import BEST_METERS, NODE_GAINS, NODE_POWER, RUN_GAI
 from aggregator.model.readings import GPUS, METER, NODES, USED, Readings, Windows
 
 _PARTS: Final = (*MODELS, "gpu")
-RESETS: Final = ("was_busy", "was_all_busy")
+_RESETS: Final = ("was_busy", "was_all_busy")
 _GPU_TIME: Final = (
     "gpu_seconds", "gpu_used_seconds", "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds",
     "gpu_partly_unseen_seconds",
 )  # fmt: skip
 _OF_NODES: Final = [
-    "node", "window", "meter", "best", "is_best_meter", "is_measured", "covered", *(f"{name}_joules" for name in COMPONENTS),
+    "node", "window", "meter", "best", "is_best_meter", "is_measured", "covered",
+    *(f"{name}_joules" for name in COMPONENTS),
 ]  # fmt: skip
 _IS_COVERED: Final = pl.col("is_known") & pl.col("is_best_meter")
 
@@ -56,27 +57,22 @@ def gains(
 
     runs (RUNS) are those that may have been on nodes in the windows, allocated_gpus (ALLOCATED_GPUS) is what they have
     of them; meters (BEST_METERS) is of before the first window. Of a node whose power is not known nothing is shared,
-    not even that of its GPUs: jobs add up to nodes. Raises ValueError for a frame that is not as declared, and
-    polars.exceptions.ComputeError for one with two rows of a key.
+    not even that of its GPUs: jobs add up to nodes. Raises ValueError for a frame that is not as declared, or has two
+    rows of a key.
     """
     windows = readings.windows
-    nodes, used, gpus = NODES.of(readings.nodes).sort("window"), USED.of(readings.used), GPUS.of(readings.gpus)
     present = present_runs(RUNS.of(runs), gpus_of_runs(ALLOCATED_GPUS.of(allocated_gpus), prices), windows)
-    of_runs, meters = slots(present), BEST_METERS.of(meters)
-    numbers, count = numbers_of(*(frame["node"] for frame in (nodes, meters, of_runs, used, gpus)))
-    before = (
-        pl.Series([None], dtype=pl.UInt8).new_from_index(0, count).scatter(numbers[1], meters["meter"].to_physical())
-    )
-    nodes = with_best_meter(nodes.hstack([numbers[0]]), before, windows)
-    of_runs, used, gpus = (
-        frame.hstack([number, (frame["job_id"] * count + number).alias("key")])
-        for frame, number in zip((of_runs, used, gpus), numbers[2:], strict=True)
-    )
+    (nodes, before, of_runs, used, gpus), count = with_numbers(
+        NODES.of(readings.nodes).sort("window"), BEST_METERS.of(meters), slots(present), USED.of(readings.used),
+        GPUS.of(readings.gpus),
+    )  # fmt: skip
+    nodes = with_best_meter(nodes, before, count, windows)
     on_nodes = tenants(of_runs, nodes, used, windows, count)
     with_gpus = gpu_tenants(on_nodes, of_runs, _with_unplaced(gpus, of_runs), windows)
     nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
-    nodes, parts = nodes[_OF_NODES].filter("is_measured"), _of_runs(parts, windows)
-    gained = _gained(present, parts, gpu_time(with_gpus, present["allocated_gpus"]), prices)
+    nodes = nodes[_OF_NODES].filter("is_measured")
+    times = gpu_time(with_gpus, present["allocated_gpus"])
+    gained = _gained(present, _of_runs(parts, windows), times, prices)
     return Gains(
         windows.end,
         RUN_GAINS.of(gained),
@@ -98,14 +94,11 @@ def _with_unplaced(gpus: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
 
 def _measured(on_nodes: pl.DataFrame, with_gpus: pl.DataFrame) -> pl.DataFrame:
     """Give the tenants of measured nodes, with the power of their own GPUs."""
-    of_gpus = {"own_gpu_watts": None, "unseen_gpus": 0.0}
-    columns = (
-        pl.Series(name, [value], dtype=pl.Float64)
-        .new_from_index(0, len(on_nodes))
-        .scatter(with_gpus["tenant"], with_gpus[name])
-        for name, value in of_gpus.items()
+    watts, unseen = (
+        column_of(default, len(on_nodes), with_gpus["tenant"], with_gpus[name])
+        for name, default in (("own_gpu_watts", None), ("unseen_gpus", 0.0))
     )
-    return on_nodes.hstack([*columns]).filter("is_measured")
+    return on_nodes.hstack([watts, unseen]).filter("is_measured")
 
 
 def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -116,7 +109,7 @@ def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     covered, meter, is_last = pl.col("covered"), pl.col("meter"), pl.col("window") == windows.count - 1
     time = pl.col("seconds") * covered / pl.col("nodes_count")
     whole = pl.when(is_last)
-    summands = parts.select(
+    summands = parts.select_seq(
         "run",
         *(pl.col(f"{of}_joules") * covered for of in _PARTS),
         *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
@@ -134,13 +127,13 @@ def _gained(runs: pl.DataFrame, parts: pl.DataFrame, times: pl.DataFrame, prices
     count = len(runs)
     return (
         runs.hstack([*by_number("run", parts, count), *by_number("run", times, count)])
-        .with_columns(
+        .with_columns_seq(
             pl.col("power_seconds", *_GPU_TIME).fill_null(0.0),
-            pl.col(RESETS).fill_null(value=False),
+            pl.col(_RESETS).fill_null(value=False),
             joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules"),
             seconds=pl.col("until") - pl.col("since"),
         )
-        .with_columns(*costs(prices), co2_grams=co2_grams(prices))
+        .with_columns_seq(*costs(prices), co2_grams=co2_grams(prices))
     )
 
 
@@ -151,7 +144,7 @@ def _of_users(gained: pl.DataFrame, windows: Windows) -> pl.DataFrame:
         pl.first("currency"), *totals(["joules", "co2_grams", *costs]), pl.max("until")
     )
     ends = windows.frame()["window_end"]
-    return users.with_columns(ends[ends.search_sorted(users["until"])].alias("until"))
+    return users.with_columns_seq(ends[ends.search_sorted(users["until"])].alias("until"))
 
 
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
@@ -159,7 +152,7 @@ def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     covered, is_best = pl.col("covered"), pl.col("is_best_meter")
     time = covered * windows.seconds
     return (
-        nodes.select(
+        nodes.select_seq(
             "node", "window", "best",
             *(pl.col(f"{name}_joules") * covered for name in COMPONENTS),
             power_seconds=pl.when(is_best).then(time).otherwise(0.0),
@@ -176,10 +169,10 @@ def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
 
 def _run_power(gained: pl.DataFrame) -> pl.DataFrame:
     power = gained[[*RUN_POWER.schema]].filter(pl.col("gpu_watts").is_not_null())
-    return power.with_columns(pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
+    return power.with_columns_seq(pl.when(pl.col("gpu_watts") != 0).then("gpu_watts"))
 
 
 def _node_power(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-    return nodes.filter(pl.col("window") == windows.count - 1).with_columns(
+    return nodes.filter(pl.col("window") == windows.count - 1).with_columns_seq(
         (pl.col(f"{name}_joules") / windows.seconds).alias(f"{name}_watts") for name in COMPONENTS
     )

@@ -1,18 +1,30 @@
 """Keep the ledger: every window is added exactly once, whoever adds it."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from itertools import repeat
+from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+import polars as pl
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from aggregator import executors
 from aggregator.ledger.stored import Rows, from_rows, to_rows
 from aggregator.model.ledger import LedgerTotals
 from aggregator.state.database import READ_SECONDS, Database
 from aggregator.state.errors import StateError
-from aggregator.state.tables import LEDGER_NODE, LEDGER_POSITION, LEDGER_RUN, LEDGER_USER
+from aggregator.state.tables import (
+    LEDGER_NODE,
+    LEDGER_POSITION,
+    LEDGER_RUN,
+    LEDGER_USER,
+    RUN_ID_DIGITS,
+    Name,
+    RunId,
+    storable,
+)
 from aggregator.state.upsert import upsert
 
 # In the order of the frames of `to_rows`.
@@ -55,10 +67,9 @@ class LedgerStore:
                 return False
             # In the order of keys: two writers never wait for each other.
             for table, frame in zip(_TABLES, written, strict=True):
-                statement = upsert(table, connection.dialect.name)
+                statement = str(upsert(table, connection.dialect.name).compile(dialect=connection.dialect))
                 for chunk in frame.iter_slices(CHUNK):
-                    rows = [{"cluster": cluster, **row} for row in chunk.iter_rows(named=True)]
-                    await connection.execute(statement, rows)
+                    await connection.exec_driver_sql(statement, _parameters(table, cluster, chunk))
             return True
 
     async def runs(self, cluster: str, run_ids: Collection[int]) -> LedgerTotals:
@@ -82,6 +93,18 @@ class LedgerStore:
         """
         async with self._database.transaction() as connection:
             return (await connection.execute(delete(LEDGER_RUN).where(LEDGER_RUN.c.until < before))).rowcount
+
+
+def _parameters(table: Table, cluster: str, rows: pl.DataFrame) -> list[tuple[Any, ...]]:
+    """Write rows as the types of the table's columns do; SQLAlchemy would ask these for each value of each row."""
+    written = [_written(table.c[column.name].type, column) for column in rows]
+    return list(zip(repeat(storable(cluster)), *written, strict=False))
+
+
+def _written(kind: TypeEngine[Any], values: pl.Series) -> Iterable[Any]:
+    if isinstance(kind, RunId):
+        values = values.cast(pl.String).str.zfill(RUN_ID_DIGITS)
+    return map(storable, values) if isinstance(kind, Name) else values.to_list()
 
 
 async def _move(connection: AsyncConnection, cluster: str, end: float, before: float | None) -> bool:

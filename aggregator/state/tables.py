@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeDecorator
 
 NAME_LENGTH = 255
 # Enough for 2^64 − 1.
-_DIGITS = 20
+RUN_ID_DIGITS = 20
 
 
 class RunId(TypeDecorator[int]):
@@ -31,12 +31,12 @@ class RunId(TypeDecorator[int]):
     zeros, the text sorts as the number does.
     """
 
-    impl = String(_DIGITS)
+    impl = String(RUN_ID_DIGITS)
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
         """Write the number's digits."""
-        return None if value is None else f"{value:0{_DIGITS}d}"
+        return None if value is None else f"{value:0{RUN_ID_DIGITS}d}"
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
         """Read the number."""

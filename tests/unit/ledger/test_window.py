@@ -221,3 +221,5 @@ def test_frames_that_are_not_as_declared_are_refused() -> None:
     assert refused(nodes=gaps) == "nodes.covered: null has no meaning here"
     assert refused(nodes=site.nodes.vstack(site.nodes)) == "nodes: two rows of one key"
     assert refused(used=site.used.vstack(site.used)) == "used: two rows of one key"
+    with pytest.raises(ValueError, match="runs: two rows of one key"):
+        replace(SITE, runs=(run_row(), run_row())).gains()

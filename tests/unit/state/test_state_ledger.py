@@ -86,6 +86,18 @@ async def test_what_is_saved_is_read_back_to_the_last_bit(store: StateStore) -> 
     assert_same(await store.ledger.load("narval", HOUR), LEDGER)
 
 
+async def test_names_that_no_database_can_hold_stop_nothing(store: StateStore) -> None:
+    hostile = [
+        {"user": "a\0%s'é😀", "account": "x" * 300, "until": 1000.0},
+        {"user": ":user ?", "account": "$1", "until": 1000.0},
+    ]
+    assert await store.ledger.save("narval", replace(LEDGER, users=make(USER_TOTALS, *hostile)), None)
+
+    loaded = await store.ledger.load("narval", HOUR)
+    assert loaded is not None
+    assert set(loaded.users.select("user", "account").rows()) == {("a?%s'é😀", "x" * 255), (":user ?", "$1")}
+
+
 async def test_what_the_first_edition_wrote_is_read_and_goes_on(store: StateStore) -> None:
     key = {"cluster": "narval", "until": 1000.0}
     async with store.ledger._database.transaction() as connection:
