@@ -10,7 +10,7 @@ from aggregator.api.lists import ListRoute
 from aggregator.api.lookup import find_seen_filesystem
 from aggregator.api.storage import storage_warnings
 from aggregator.api.visibility import Rights
-from aggregator.engine.listed import Derived, Listed, Nested
+from aggregator.engine.listed import Derived, Listed, Nested, short_numbers
 from aggregator.engine.part import Layout
 from aggregator.engine.view import View
 from aggregator.model.storage import SIZE_BIN_EDGES
@@ -59,7 +59,7 @@ def _route(layout: Layout, of: str, key: tuple[str, ...], sees: Callable[[Rights
 
 def _profile() -> pl.Expr:
     """Pair each cumulative count with its upper edge; the last bin has none."""
-    counts = pl.col(_BINS).cast(pl.List(pl.Int64))
+    counts = short_numbers(pl.col(_BINS))
     bins = (
         pl.struct(pl.lit(edge, pl.Int64).alias("le"), counts.list.get(number, null_on_oob=True).alias("count"))
         for number, edge in enumerate((*SIZE_BIN_EDGES, None))

@@ -161,13 +161,21 @@ def _has_objects(dtype: DType) -> bool:
 
 
 def plain(column: Column) -> pl.Expr:
-    """Give a column of a type that JSON has: numbers of more bits than it keeps are text."""
+    """Give a column of a type that JSON has: keys of more bits than it keeps are text.
+
+    An amount of more than 63 bits, which only a broken database has, is not known.
+    """
     value = pl.col(column.name)
     if column.dtype == pl.UInt64:
         return value.cast(pl.String)
     if column.dtype == pl.List(pl.Int128):
-        return value.cast(pl.List(pl.Int64))
-    return value.cast(pl.Int64) if column.dtype == pl.Int128 else value
+        return short_numbers(value)
+    return value.cast(pl.Int64, strict=False) if column.dtype == pl.Int128 else value
+
+
+def short_numbers(lists: pl.Expr) -> pl.Expr:
+    """Give lists of amounts with numbers of 64 bits; what has more is not known."""
+    return lists.list.eval(pl.element().cast(pl.Int64, strict=False))
 
 
 def _rfc3339(column: str) -> pl.Expr:

@@ -79,6 +79,17 @@ async def test_a_user_shows_what_is_had_in_each_group(idle_service: Service) -> 
 
 
 @pytest.mark.usefixtures("lines")
+@pytest.mark.parametrize("path", ["/groups/def-kim", "/groups"])
+@pytest.mark.parametrize(("size", "shown"), [(2**63 - 1, 2**63 - 1), (2**63, None), (2**64 + 1, None)])
+async def test_a_size_that_no_file_system_can_have_is_not_known(
+    service: Service, path: str, size: int, shown: int | None
+) -> None:
+    publish_space(service.store, Space("def-kim", used_bytes={"disk": size}, file_size_bins=[size] * 10))
+    data = await service.data(f"{PROJECT}{path}")
+    (group,) = data.get("groups", [data])
+    assert (group["disk_used_bytes"], group["size_profile"][0]["count"]) == (shown, shown)
+
+
 async def test_users_come_page_by_page_with_their_quotas(idle_service: Service) -> None:
     first = await idle_service.data(f"{PROJECT}/users?limit=2")
     second = await idle_service.data(f"{PROJECT}/users?limit=2&cursor={first['next_cursor']}")
