@@ -78,7 +78,6 @@ async def test_a_user_shows_what_is_had_in_each_group(idle_service: Service) -> 
     )  # fmt: skip
 
 
-@pytest.mark.usefixtures("lines")
 @pytest.mark.parametrize("path", ["/groups/def-kim", "/groups"])
 @pytest.mark.parametrize(("size", "shown"), [(2**63 - 1, 2**63 - 1), (2**63, None), (2**64 + 1, None)])
 async def test_a_size_that_no_file_system_can_have_is_not_known(
@@ -90,6 +89,7 @@ async def test_a_size_that_no_file_system_can_have_is_not_known(
     assert (group["disk_used_bytes"], group["size_profile"][0]["count"]) == (shown, shown)
 
 
+@pytest.mark.usefixtures("lines")
 async def test_users_come_page_by_page_with_their_quotas(idle_service: Service) -> None:
     first = await idle_service.data(f"{PROJECT}/users?limit=2")
     second = await idle_service.data(f"{PROJECT}/users?limit=2&cursor={first['next_cursor']}")
