@@ -113,6 +113,15 @@ print(json.dumps(sum(path.stat().st_size for path in files)))
     assert 20e6 < image.added_bytes - polars < 120e6
 
 
+def test_its_pages_speak_their_languages(image: Image) -> None:
+    script = """
+from aggregator.pages.language import LANGUAGES, language
+from aggregator.pages.numbers import Numbers
+print(json.dumps({code: Numbers(language(code)).percent(0.125) for code in sorted(LANGUAGES)}))
+"""
+    assert _python(image, script) == {"en": "12%", "fr": "12\u00a0%"}
+
+
 def test_it_checks_a_configuration(image: Image, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     file = tmp_path / "hpc-aggregator.yml"
