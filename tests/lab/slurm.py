@@ -162,7 +162,8 @@ class Slurm:
         """Requeue a running job, and wait until it runs again."""
         self.scontrol("requeue", str(job_id))
         self.wait_state(job_id, "PENDING")
-        wait_until(lambda: self._released(job_id), 60, f"job {job_id} to run again")
+        # Longer than the two minutes that it may have to wait.
+        wait_until(lambda: self._released(job_id), 180, f"job {job_id} to run again")
 
     def _released(self, job_id: int) -> bool:
         """Let a requeued job start now, and tell whether it has.
