@@ -30,10 +30,9 @@ class Decay:
 
     def mean_weight(self, begin: float, end: float, at: float) -> float:
         """Give what is left at `at` of usage that was spread evenly over [begin, end)."""
-        halvings = (end - begin) * self.halvings_per_second
-        if halvings <= 0:
-            return self.weight(at - end)
-        return (self.weight(at - end) - self.weight(at - begin)) / (halvings * math.log(2))
+        fading = (end - begin) * self.halvings_per_second * math.log(2)
+        # Not the difference of both ends' weights: of a short time that would be of the last digits.
+        return self.weight(at - end) * (-math.expm1(-fading) / fading if fading > 0 else 1.0)
 
     def since(self, at: float, calendar: Calendar) -> float:
         """Tell from when on usage counts at `at`: the last reset, or the midnight before which too little is left."""

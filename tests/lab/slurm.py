@@ -162,8 +162,11 @@ class Slurm:
         """Requeue a running job, and wait until it runs again."""
         self.scontrol("requeue", str(job_id))
         self.wait_state(job_id, "PENDING")
-        # Longer than the two minutes that it may have to wait.
-        wait_until(lambda: self._released(job_id), 180, f"job {job_id} to run again")
+        try:
+            wait_until(lambda: self._released(job_id), 60, f"job {job_id} to run again")
+        except TimeoutError as error:
+            shown = " ".join(self.scontrol("show", "job", str(job_id)).split())
+            raise TimeoutError(f"{error}: {shown}") from error
 
     def _released(self, job_id: int) -> bool:
         """Let a requeued job start now, and tell whether it has.

@@ -120,10 +120,7 @@ def _left_of_runs(decayed: DecayedUsage, catalog: UsageCatalog, runs: Runs, now:
 def mean_weight(decay: Decay, begin: pl.Expr, end: pl.Expr, at: float) -> pl.Expr:
     """Give what is left at `at` of usage that was spread evenly over [begin, end), as `Decay.mean_weight` does."""
     rate = decay.halvings_per_second * math.log(2)
-
-    def left(since: pl.Expr) -> pl.Expr:
-        return (-rate * (at - since)).exp()
-
-    return (
-        pl.when((end - begin) * rate > 0).then((left(end) - left(begin)) / ((end - begin) * rate)).otherwise(left(end))
-    )
+    left, fading = (-rate * (at - end)).exp(), (end - begin) * rate
+    # 1 - exp(-x), which Polars has only as a difference, whose digits are few where x is small.
+    half = (fading / 2).tanh()
+    return pl.when(fading > 0).then(left * (2 * half / (1 + half) / fading)).otherwise(left)
