@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-QUANTILE: Final = 0.95
+from aggregator.model.advice import quantile, slurm_time
+
 # A run that is younger than this may have the most of its work before it.
 LEAST_SECONDS: Final = 1800.0
 _LEAST_OF_TIMES: Final = 3
@@ -92,7 +93,7 @@ def _fits(run: Used, cpus: int | None, memory: float | None, seconds: float | No
 
 
 def _cpus(held: Held, runs: Sequence[Used]) -> int | None:
-    most = quantile([run.cpus for run in runs if run.cpus is not None])
+    most = _most([run.cpus for run in runs if run.cpus is not None])
     if most is None:
         return None
     enough = max(1, math.ceil(most * _CPU_MARGIN))
@@ -104,7 +105,7 @@ def _memory(held: Held, runs: Sequence[Used]) -> float | None:
         return None
     if any(run.out_of_memory for run in runs):
         return _whole(held.memory * _MORE_MEMORY / held.nodes) * held.nodes
-    most = quantile([run.memory for run in runs if run.memory is not None])
+    most = _most([run.memory for run in runs if run.memory is not None])
     if most is None:
         return None
     enough = _whole(most * _MEMORY_MARGIN / held.nodes) * held.nodes
@@ -122,7 +123,7 @@ def _whole(size: float) -> float:
 
 def _seconds(held: Held, runs: Sequence[Used]) -> float | None:
     ended = [run.seconds for run in runs if run.seconds is not None]
-    longest = quantile(ended)
+    longest = _most(ended)
     if held.time_limit is None or longest is None or len(ended) < _LEAST_OF_TIMES:
         return None
     enough = longest * _TIME_MARGIN
@@ -131,9 +132,8 @@ def _seconds(held: Held, runs: Sequence[Used]) -> float | None:
     return enough if enough <= held.time_limit * _WORTH else None
 
 
-def quantile(values: Sequence[float]) -> float | None:
-    """Give the least value that QUANTILE of all do not exceed."""
-    return sorted(values)[math.ceil(QUANTILE * len(values)) - 1] if values else None
+def _most(values: Sequence[float]) -> float | None:
+    return quantile(values) if values else None
 
 
 def changes(script: str, held: Held, better: Wanted) -> list[Change]:
@@ -199,15 +199,9 @@ def _memory_changes(given: _Given, held: Held, better: Wanted) -> Iterator[Chang
 
 def _time_changes(given: _Given, held: Held, better: Wanted) -> Iterator[Change]:
     if better.seconds is not None:
-        yield Change("--time=", given.get("--time", ""), _clock(better.seconds))
+        yield Change("--time=", given.get("--time", ""), slurm_time(better.seconds))
 
 
 def _size(size: float) -> str:
     """Write bytes as Slurm reads them."""
     return f"{round(size / _GIB)}G" if size % _GIB == 0 else f"{math.ceil(size / _MIB)}M"
-
-
-def _clock(seconds: float) -> str:
-    days, rest = divmod(round(seconds), 86_400)
-    text = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
-    return f"{days}-{text}" if days else text

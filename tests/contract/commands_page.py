@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import textwrap
 from collections.abc import Iterator
 
 from aggregator.app.completion import parsers
@@ -72,7 +73,8 @@ def _exits() -> Iterator[str]:
 def _every_command() -> Iterator[str]:
     for name, parser in _found().items():
         about = HELPS[name]
-        yield f"\n## {name}\n\n{about.text[0].upper()}{about.text[1:]}. {about.about}\n"
+        said = textwrap.fill(f"{about.text[0].upper()}{about.text[1:]}. {about.about}", 120)
+        yield f"\n## {name}\n\n{said}\n"
         yield f"```console\n{_drawn(name) or f'$ {about.example}'}\n```\n"
         yield "| argument | meaning |"
         yield "|---|---|"

@@ -1,32 +1,19 @@
 """A mail server that keeps what it is given."""
 
 import socketserver
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from tests.lab.ports import LOOPBACK, free_port
+from tests.lab.webserver import LoopbackServer
 
 
-class Mailbox:
+class Mailbox(LoopbackServer):
     """Takes mails by SMTP on a loopback port of its own, without TLS and names; *mails* has the oldest first."""
 
     def __init__(self) -> None:
-        self.port = free_port()
         self.mails: list[EmailMessage] = []
-        owned: Any = type("_Session", (_Session,), {"owner": self})
-        self._server = socketserver.ThreadingTCPServer((LOOPBACK, self.port), owned)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(socketserver.ThreadingTCPServer, _Session)
 
 
 class _Session(socketserver.StreamRequestHandler):

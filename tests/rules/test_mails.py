@@ -14,9 +14,8 @@ from tests.lab.hasten import hasten
 from tests.lab.mailbox import Mailbox
 from tests.lab.ports import LOOPBACK
 from tests.lab.process import wait_until
-from tests.lab.prometheus import PrometheusServer
 from tests.rules.files import ALERTMANAGER
-from tests.rules.telling import FACTOR, HOSTILE, Exposition, job, shipped_alerts, waste
+from tests.rules.telling import FACTOR, HOSTILE, Exposition, job, waste
 
 GOLDEN = Path(__file__).parent / "golden"
 # Of the rules in these tests, as the service shows them.
@@ -39,14 +38,6 @@ def alertmanager(tmp_path: Path, mailbox: Mailbox, inbox: Inbox) -> Iterator[Ale
     for receiver in example["receivers"]:
         receiver["webhook_configs"] = [{"url": inbox.url(receiver["name"])}]
     started = AlertmanagerServer(tmp_path, example)
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def prometheus(tmp_path: Path, page: Exposition, alertmanager: AlertmanagerServer) -> Iterator[PrometheusServer]:
-    started = shipped_alerts(tmp_path, page, alertmanager)
     started.start()
     yield started
     started.stop()

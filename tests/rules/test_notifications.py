@@ -9,9 +9,8 @@ import yaml
 from tests.lab.alertmanager import AlertmanagerServer, Inbox, Message, delivered_to
 from tests.lab.hasten import hasten
 from tests.lab.process import wait_until
-from tests.lab.prometheus import PrometheusServer
 from tests.rules.files import ALERTMANAGER
-from tests.rules.telling import FACTOR, HOSTILE, Exposition, job, shipped_alerts, waste
+from tests.rules.telling import FACTOR, HOSTILE, Exposition, job, waste
 
 ADDRESS = "https://hpc.example.org/aggregator"
 
@@ -20,14 +19,6 @@ ADDRESS = "https://hpc.example.org/aggregator"
 def alertmanager(tmp_path: Path, inbox: Inbox) -> Iterator[AlertmanagerServer]:
     example = yaml.safe_load(ALERTMANAGER.read_text())
     started = AlertmanagerServer(tmp_path, delivered_to(inbox, hasten(example, FACTOR)))
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def prometheus(tmp_path: Path, page: Exposition, alertmanager: AlertmanagerServer) -> Iterator[PrometheusServer]:
-    started = shipped_alerts(tmp_path, page, alertmanager)
     started.start()
     yield started
     started.stop()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aggregator.join.request import LEAST_SECONDS, QUANTILE, Change, Held, Wanted, changes, wanted
+from aggregator.join.request import LEAST_SECONDS, Change, Held, Wanted, changes, wanted
+from aggregator.model.advice import QUANTILE
 from aggregator.pages.job.like import used_of
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aggregator.join.request import Change, Held, Used, Wanted, changes, quantile, wanted
+from aggregator.join.request import Change, Held, Used, Wanted, changes, wanted
+from aggregator.model.advice import quantile
 
 GIB = 2**30
 HELD = Held(cpus=16, memory=64.0 * GIB, gpus=4, nodes=1, time_limit=86_400.0)
@@ -85,6 +86,5 @@ def test_only_gpus_that_were_never_used_are_given_back() -> None:
 
 
 def test_the_quantile_is_a_value_that_a_run_had() -> None:
-    assert quantile([]) is None
     assert quantile([3.0]) == 3.0
     assert quantile([float(each) for each in range(1, 101)]) == 95.0
