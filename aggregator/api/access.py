@@ -51,31 +51,31 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 async def _identify(request: web.Request) -> Identity:
     settings = request.app[SETTINGS]
     identity = await _of_token(request, settings)
-    if settings.proxy and settings.proxy.is_peer(request):
+    if settings.ways.proxy and settings.ways.proxy.is_peer(request):
         # Who looks is the user that the proxy names, whatever the proxy's own token would let it see.
-        identity = settings.proxy.identify(request) or identity
-    if identity is ANONYMOUS and settings.certificates:
-        identity = settings.certificates.identify(request) or identity
+        identity = settings.ways.proxy.identify(request) or identity
+    if identity is ANONYMOUS and settings.ways.certificates:
+        identity = settings.ways.certificates.identify(request) or identity
     return await _of_session(request, settings) if identity is ANONYMOUS else identity
 
 
 async def _of_session(request: web.Request, settings: ApiSettings) -> Identity:
     """Give the identity of the session whose cookie is shown; one that is over is as none."""
     cookie = shown_by(request)
-    if cookie is None or settings.tokens is None:
+    if cookie is None or settings.ways.tokens is None:
         return ANONYMOUS
-    entry = await resume(settings.tokens, cookie, request.app[CLOCK]())
+    entry = await resume(settings.ways.tokens, cookie, request.app[CLOCK]())
     return ANONYMOUS if entry is None else token_identity(entry)
 
 
 async def _of_token(request: web.Request, settings: ApiSettings) -> Identity:
     """Give the identity of the token that is shown, ours or an access token of the single sign-on."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    others = settings.access_tokens
-    if settings.tokens and scheme.lower() == "bearer":
+    others = settings.ways.access_tokens
+    if settings.ways.tokens and scheme.lower() == "bearer":
         is_ours = credentials.strip().startswith(PREFIX) or others is None or not others.in_authorization
         if is_ours:
-            return token_identity(await settings.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
+            return token_identity(await settings.ways.tokens.authenticate(credentials.strip(), request.app[CLOCK]()))
     shown = others.shown_by(request) if others else None
     return await others.identify(shown) if others and shown is not None else ANONYMOUS
 
@@ -91,7 +91,7 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     if identity is ANONYMOUS:
         if _open_name(area) not in settings.open_areas:
-            raise Unauthorized(_WANTED if _has_ways(settings) else _CLOSED)
+            raise Unauthorized(_WANTED if settings.ways else _CLOSED)
         if API in settings.open_areas:
             set_identity(request, OPEN)
     elif area not in settings.open_areas:
@@ -114,10 +114,6 @@ def area_of(request: web.Request) -> str:
 def _open_name(area: str) -> str:
     """Give the area's name in `auth.anonymous`."""
     return area if area in AREAS else API
-
-
-def _has_ways(settings: ApiSettings) -> bool:
-    return any((settings.tokens, settings.access_tokens, settings.proxy, settings.certificates))
 
 
 def _check_scope(request: web.Request, identity: Identity, area: str) -> None:

@@ -101,12 +101,24 @@ class AnswerSources:
 
 
 @dataclass(slots=True, kw_only=True)
+class Ways:
+    """The ways to be known to the service besides basic authentication, as far as they are configured."""
+
+    tokens: TokenStore | None = None
+    access_tokens: AccessTokens | None = None
+    proxy: TrustedProxy | None = None
+    certificates: ClientCertificates | None = None
+
+    def __bool__(self) -> bool:
+        return any((self.tokens, self.access_tokens, self.proxy, self.certificates))
+
+
+@dataclass(slots=True, kw_only=True)
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
 
     Data older than stale_after seconds are not served. open_areas are those of areas.py that need no identity.
-    reload returns None when the new configuration is in force, else what is wrong with it. tokens, access_tokens, proxy
-    and certificates are the ways to be known to the service besides basic authentication. software names executables,
+    reload returns None when the new configuration is in force, else what is wrong with it. software names executables,
     the first that fits.
     needs_restart names the keys of the last configuration that was read which are not in force before a restart.
     was_ready says that everything has once been there.
@@ -120,10 +132,7 @@ class ApiSettings:
     version: str
     open_areas: frozenset[str]
     reload: Callable[[], Awaitable[str | None]]
-    tokens: TokenStore | None = None
-    access_tokens: AccessTokens | None = None
-    proxy: TrustedProxy | None = None
-    certificates: ClientCertificates | None = None
+    ways: Ways = field(default_factory=Ways)
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
     needs_restart: tuple[str, ...] = ()

@@ -48,8 +48,8 @@ async def read_status(request: web.Request) -> tuple[Json, list[str]]:
     data = {
         "version": settings.version,
         "external_url": settings.external_url or None,
-        "tokens": None if settings.tokens is None else await _tokens_json(settings.tokens, now),
-        "access_tokens": None if settings.access_tokens is None else _keys_json(settings.access_tokens.keys),
+        "tokens": None if settings.ways.tokens is None else await _tokens_json(settings.ways.tokens, now),
+        "access_tokens": None if settings.ways.access_tokens is None else _keys_json(settings.ways.access_tokens.keys),
         "sources": [source_json(sources[key], now, settings.stale_after) for key in sorted(sources)],
     }
     return data, [warning for view in snapshot.clusters.values() for warning in view.warnings]

@@ -11,24 +11,24 @@ from aggregator.config import Auth, Jwt
 def configure_auth(settings: ApiSettings, auth: Auth) -> None:
     """Bring the ways to be known up to date; tokens of the same file stay known, should it be broken now."""
     file = auth.tokens.file if auth.tokens else None
-    if file != (settings.tokens.file if settings.tokens else None):
-        settings.tokens = TokenStore(file) if file else None
+    if file != (settings.ways.tokens.file if settings.ways.tokens else None):
+        settings.ways.tokens = TokenStore(file) if file else None
     _configure_access_tokens(settings, auth)
     proxy = auth.trusted_proxy
-    settings.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
+    settings.ways.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
     certificates = auth.client_certificates
-    settings.certificates = ClientCertificates(certificates.user) if certificates else None
+    settings.ways.certificates = ClientCertificates(certificates.user) if certificates else None
     settings.rules = rules_of(auth)
 
 
 def _configure_access_tokens(settings: ApiSettings, auth: Auth) -> None:
     """Accept the access tokens that the section describes; the keys of the same place stay known."""
     if auth.jwt is None:
-        settings.access_tokens = None
+        settings.ways.access_tokens = None
         return
-    place, before = _place_of(auth.jwt), settings.access_tokens
+    place, before = _place_of(auth.jwt), settings.ways.access_tokens
     keys = before.keys if before and before.keys.place == place else KeySet(place)
-    settings.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, frozenset(auth.staff.groups)), keys)
+    settings.ways.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, frozenset(auth.staff.groups)), keys)
 
 
 def _place_of(section: Jwt) -> KeyPlace:

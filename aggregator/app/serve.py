@@ -169,10 +169,10 @@ class ConfiguredService:
             await self._run(self._config)
 
     async def _check_tokens(self) -> None:
-        if self.settings.tokens:
-            await self.settings.tokens.refresh()
-        if self.settings.access_tokens:
-            self.settings.access_tokens.keys.read_soon()
+        if self.settings.ways.tokens:
+            await self.settings.ways.tokens.refresh()
+        if self.settings.ways.access_tokens:
+            self.settings.ways.access_tokens.keys.read_soon()
 
     async def _run(self, config: Config) -> None:
         timing = timing_of(config, self.service.clusters)

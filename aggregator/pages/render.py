@@ -127,7 +127,7 @@ def _of_all(visit: Visit) -> Mapping[str, Any]:
         "has_storage": bool(snapshot.filesystems),
         "has_cloud": bool(snapshot.clouds),
         "version": visit.request.app[SETTINGS].version,
-        "can_sign_in": visit.request.app[SETTINGS].tokens is not None,
+        "can_sign_in": visit.request.app[SETTINGS].ways.tokens is not None,
         "has_session": COOKIE in visit.request.cookies and visit.identity.kind == "token",
         "refresh": None,
         "charted": False,

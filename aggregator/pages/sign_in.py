@@ -29,7 +29,7 @@ async def get_form(request: web.Request) -> web.StreamResponse:
 
 async def post_form(request: web.Request) -> web.StreamResponse:
     """Begin a session, and lead on to the page that was asked for; a page of another site cannot send this form."""
-    tokens = request.app[SETTINGS].tokens
+    tokens = request.app[SETTINGS].ways.tokens
     if tokens is None:
         raise NotFound("auth.tokens is not configured: nobody can sign in by a token")
     fields = await _fields(request)

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 from aiohttp import web
 
 from aggregator.api.access import AREAS
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Ways
 from aggregator.app.layouts import CLUSTERS
 from aggregator.config import Bounds
 from aggregator.engine.frame import Frames, conform
@@ -251,7 +251,8 @@ def make_settings(**changes: Any) -> ApiSettings:
         reload=FakeReload(),
         bounds=Bounds(requests_per_second=1_000_000, burst=1_000_000),
     )
-    return replace(settings, **changes)
+    ways = {each.name: changes.pop(each.name) for each in fields(Ways) if each.name in changes}
+    return replace(settings, ways=Ways(**ways), **changes)
 
 
 FETCH_ERROR = FetchError("slurmacct narval: connection refused by db1:3306")

@@ -75,28 +75,32 @@ async def test_a_reload_changes_the_rules_and_keeps_the_tokens_of_the_same_file(
     configured: ConfiguredService, file: Path
 ) -> None:
     settings = configured.settings
-    tokens = settings.tokens
+    tokens = settings.ways.tokens
     assert tokens is not None
-    assert (tokens.file, settings.rules.staff_users, settings.proxy) == (file.parent / "tokens.yml", {"root"}, None)
+    assert (tokens.file, settings.rules.staff_users, settings.ways.proxy) == (
+        file.parent / "tokens.yml",
+        {"root"},
+        None,
+    )
 
     write(file, "{ tokens: { file: tokens.yml }, members_see_members: true, staff: { accounts: [ops] },"
                 " trusted_proxy: { networks: [127.0.0.0/8], header: Remote-User } }")  # fmt: skip
     assert await configured.reload() is None
-    assert settings.tokens is tokens
+    assert settings.ways.tokens is tokens
     assert (settings.rules.staff_users, settings.rules.staff_accounts) == (frozenset(), {"ops"})
     assert settings.rules.members_see_members
-    assert settings.proxy is not None
-    assert settings.proxy.header == "Remote-User"
+    assert settings.ways.proxy is not None
+    assert settings.ways.proxy.header == "Remote-User"
 
     write(file, "{ tokens: { file: others.yml } }")
     assert await configured.reload() is None
-    assert settings.tokens is not None
-    assert settings.tokens.file == file.parent / "others.yml"
-    assert settings.proxy is None
+    assert settings.ways.tokens is not None
+    assert settings.ways.tokens.file == file.parent / "others.yml"
+    assert settings.ways.proxy is None
 
 
 async def test_a_reload_that_fails_changes_no_rule(configured: ConfiguredService, file: Path) -> None:
     write(file, "{ staff: { users: [eve] }, tokns: 1 }")
     assert await configured.reload() is not None
     assert configured.settings.rules.staff_users == {"root"}
-    assert configured.settings.tokens is not None
+    assert configured.settings.ways.tokens is not None
