@@ -26,6 +26,8 @@ class Spelling:
     """`uuid` with `--use-old-namespace`."""
     slices_named: bool = True
     """Whether a slice has a file of its own; else it has the jobs of its board's."""
+    emptied: bool = False
+    """Whether the epilog empties a GPU's file and does not remove it: such a GPU is not shown at all."""
     profiling: bool = True
     """Whether the GPUs and the csv file have DCGM_FI_PROF_*, all of them."""
 
@@ -61,7 +63,7 @@ _FIELDS = {
 def dcgm_exporter(
     units: Sequence[Unit], spelling: Spelling, pods: Mapping[int, Mapping[str, str]] | None = None
 ) -> str:
-    """Write its page; with *pods*, on Kubernetes, the labels container, namespace and pod of those GPUs that have one.
+    """Write its page; on Kubernetes *pods* has the labels container, namespace and pod of the boards that have one.
 
     A GPU's line is repeated for each of its jobs, equal but for `hpc_job`; one without a job has no such label.
     """
@@ -87,12 +89,13 @@ def _labels(
     if spelling.hostname:
         labels.append((spelling.hostname, unit.node))
     labels.append(("DCGM_FI_DRIVER_VERSION", "550.54.15"))
-    if pods is not None:
-        yield labels + sorted(pods.get(unit.board, {}).items())
-        return
+    pod = (pods or {}).get(unit.board, {})
     of_file = [unit] if spelling.slices_named else [each for each in units if each.board == unit.board]
     jobs = [str(job.key) for each in of_file for job in each.jobs]
-    yield from [[*labels, ("hpc_job", job)] for job in jobs] or [labels]
+    if not jobs and not spelling.emptied:
+        yield [*labels, *sorted(pod.items())]
+    for job in jobs:
+        yield [*labels, *sorted({**pod, "hpc_job": job}.items())]
 
 
 def _values(unit: Unit, *, profiling: bool) -> dict[str, str]:

@@ -35,16 +35,24 @@ _HELP = {
     "power_usage_milliwatts": "Power usage of the GPU device in milliwatts",
     "temperature_celsius": "Temperature of the GPU device in celsius",
 }
-# GPM of Hopper and newer: ratios, whatever their names say. By name the part of the GPU, its whole, and its help.
+# GPM of Hopper and newer: ratios, whatever their names say. By name the part of the GPU (or all of it) and its help.
 _GPM = {
     "graphics_util_percent": ("", "Percentage of time any compute/graphics app was active on the GPU"),
     "sm_util_percent": ("sm", "Percentage of SMs that were busy"),
     "sm_occupancy_percent": ("occupancy", "Percentage of warps that were active vs theoretical maximum"),
+    "integer_util": ("fp32", "Percentage of time the GPU's SMs were doing integer operations"),
     "any_tensor_util_percent": ("tensor", "Percentage of time the GPU's SMs were doing ANY tensor operations"),
     "dram_bw_util_percent": ("dram", "Percentage of DRAM bw used vs theoretical maximum"),
     "fp64_util_percent": ("fp64", "Percentage of time the GPU's SMs were doing non-tensor FP64 math"),
     "fp32_util_percent": ("fp32", "Percentage of time the GPU's SMs were doing non-tensor FP32 math"),
     "fp16_util_percent": ("fp16", "Percentage of time the GPU's SMs were doing non-tensor FP16 math"),
+}
+# And bytes per second of each percent of use.
+_LINKS = {
+    "pcie_tx_per_sec": (1e6, "PCIe traffic from this GPU in bytes/sec"),
+    "pcie_rx_per_sec": (1e6, "PCIe traffic to this GPU in bytes/sec"),
+    "nvlink_total_rx_per_sec": (2e6, "NvLink read bandwidth for all links in bytes/sec"),
+    "nvlink_total_tx_per_sec": (2e6, "NvLink write bandwidth for all links in bytes/sec"),
 }
 
 
@@ -86,11 +94,14 @@ def _values(shown: Sequence[Unit], style: Style, *, gpm: bool) -> dict[str, list
     }
     for name, (part, _) in _GPM.items() if gpm else ():
         values[name] = [unit.active(part) if part else unit.utilization / 100 for unit in shown]
+    for name, (factor, _) in _LINKS.items() if gpm else ():
+        values[name] = [factor * unit.utilization for unit in shown]
     return values
 
 
 def _family(name: str, rows: Sequence[tuple[Unit, dict[str, str]]], values: Sequence[float | None]) -> Family:
-    help = _GPM[name][1] if name in _GPM else _HELP[name]
+    more = {**_GPM, **_LINKS}
+    help = more[name][1] if name in more else _HELP[name]
     return Family(f"nvidia_gpu_{name}", "gauge", help, list(_samples(rows, values)))
 
 

@@ -1,9 +1,16 @@
-"""Pages as client_golang writes them: families, labels and samples in order, numbers as short as they go."""
+"""Pages as client_golang writes them: families, labels and samples in order, numbers as short as they go.
 
-from collections.abc import Iterable, Mapping, Sequence
+They are read here as well, with names as they are: prometheus_client's parser has `_total` behind every counter.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+_LINE = re.compile(r"([a-zA-Z_]\w*)(?:\{(.*)\})? (\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_ESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 Sample = tuple[Mapping[str, str], float]
 
 
@@ -21,6 +28,16 @@ def go_page(families: Iterable[Family]) -> str:
     """Write a page; a family without samples has no lines."""
     shown = sorted((family for family in families if family.samples), key=lambda family: family.name)
     return "".join(f"{heading(family)}{''.join(_lines(family))}" for family in shown)
+
+
+def read(page: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield the samples of a page."""
+    for match in filter(None, map(_LINE.fullmatch, page.split("\n"))):
+        labels = {
+            name: re.sub(r"\\.", lambda found: _ESCAPED[found[0]], value)
+            for name, value in _LABEL.findall(match[2] or "")
+        }
+        yield match[1], labels, float(match[3])
 
 
 def heading(family: Family) -> str:

@@ -15,9 +15,11 @@ from tests.lab.exporters.cgroup_exporter import Cgroups, plazonic, treydock
 from tests.lab.exporters.dcgm_exporter import Spelling, dcgm_exporter
 from tests.lab.exporters.nvidia_gpu_exporter import Style, nvidia_gpu_exporter
 from tests.lab.exporters.sluid import sluid
+from tests.lab.exporters.text import read
 from tests.lab.feed import NodeShare, parse_jobs
-from tests.unit.lab.shapes import Labels, samples, shape
+from tests.unit.lab.shapes import shape
 
+Labels = dict[str, str]
 NODE = "node07"
 V1, V2 = Cgroups(version=1), Cgroups(version=2)
 
@@ -38,7 +40,7 @@ def now(jobs: list[Activity] = JOBS, devices: tuple[Device, ...] = boards(4), me
 
 
 def of(page: str, metric: str) -> list[tuple[Labels, float]]:
-    return [(labels, value) for name, labels, value in samples(page) if name == metric]
+    return [(labels, value) for name, labels, value in read(page) if name == metric]
 
 
 def by(page: str, metric: str, label: str) -> dict[str, float]:
@@ -119,7 +121,7 @@ def test_the_user_is_known_on_v1_and_by_an_option_on_v2() -> None:
     assert by(plazonic([CPU], V2), "cgroup_uid", "jobid") == {"64": -1}
     named = plazonic([CPU, BUSY], V2, usernames=True)
     assert by(named, "cgroup_uid", "jobid") == {"64": 1064, "67": 1067}
-    assert by(named, "cgroup_info", "username").keys() == {"alice", 'b\\"ob\\n\N{ROCKET}'}
+    assert by(named, "cgroup_info", "username").keys() == {"alice", 'b"ob\n\N{ROCKET}'}
 
 
 def test_a_job_that_is_called_by_its_sluid_is_so_only_in_what_reads_the_names_of_cgroups() -> None:
@@ -251,6 +253,11 @@ def test_a_shared_gpu_has_its_value_once_for_each_job_and_shares_that_add_up() -
     assert of(nvidia_gpu_exporter(shown), "nvidia_gpu_jobId")[0][1] == 91
     amd = of(device_metrics_exporter(shown), "gpu_gfx_activity")
     assert [labels["job_id"] for labels, _ in amd if labels["gpu_id"] == "1"] == ["91"]
+
+
+def test_a_gpu_whose_file_the_epilog_empties_is_not_shown_at_all() -> None:
+    page = dcgm_exporter(now(), Spelling(emptied=True))
+    assert [labels["gpu"] for labels, _ in of(page, "DCGM_FI_DEV_POWER_USAGE")] == ["0", "2", "3"]
 
 
 def test_a_line_of_dcgm_exporter_is_as_its_renderer_has_it() -> None:
