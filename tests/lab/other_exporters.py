@@ -26,6 +26,8 @@ class OtherExporters:
     def __init__(self, allocations: Callable[[str], list[Activity]], nodes: Mapping[str, Iterable[str]]) -> None:
         """*allocations* are the jobs of a node, with processes or without; *nodes* those of each exporter."""
         self.cgroups, self.spelling = Cgroups(), Spelling()
+        self.amd_prefix = ""
+        """What device-metrics-exporter has before its names, by the site's choice."""
         self.devices: dict[str, tuple[Device, ...]] = dict.fromkeys(GPU_NODES, boards(GPUS_PER_NODE))
         """What each node's Slurm gives as GPUs; a node that is not here has none."""
         self.down: frozenset[tuple[str, str]] = frozenset()
@@ -38,7 +40,7 @@ class OtherExporters:
             "nvidia-gpu": lambda node: nvidia_gpu_exporter(self._units(node)),
             "dcgm": lambda node: dcgm_exporter(self._units(node), self.spelling),
             "ceems": self._ceems,
-            "amd-device-metrics": lambda node: device_metrics_exporter(self._units(node), prefix="amd_"),
+            "amd-device-metrics": lambda node: device_metrics_exporter(self._units(node), prefix=self.amd_prefix),
             "amd-smi": lambda node: amd_smi_exporter(self._units(node)),
             "omnistat": lambda node: omnistat(self._units(node), allocations(node)),
         }

@@ -16,13 +16,27 @@ from tests.lab.slurm_config import CPUS_PER_NODE
 # What is not limited has the largest number of pages on v1; on v2 containerd says the largest 64-bit number.
 _NO_LIMIT_V1, _NO_LIMIT_V2 = 9223372036854771712.0, 18446744073709551615.0
 _EXECUTABLE = "/opt/sw/bin/simulate"
+# One step does all that a job does, in one task.
+_STEPS = (("batch", ""), ("batch", "0"))
 _HELP = {
-    "cpu_system_seconds": "CPU system seconds", "cpu_total_seconds": "CPU total seconds",
-    "cpu_user_seconds": "CPU user seconds", "memory_cache_bytes": "Memory cache used in bytes",
-    "memory_fail_count": "Memory fail count", "memory_rss_bytes": "Memory RSS used in bytes",
-    "memory_shmem_bytes": "Memory cache used in bytes", "memory_used_bytes": "Memory used in bytes",
-    "memsw_fail_count": "Swap fail count", "memsw_used_bytes": "Swap used in bytes",
-}  # fmt: skip
+    "cpu_system_seconds": "{summed} CPU system seconds for {of}",
+    "cpu_total_seconds": "{summed} CPU total seconds for {of}",
+    "cpu_user_seconds": "{summed} CPU user seconds for {of}",
+    "cpus": "Number of CPUs in the {of}",
+    "memory_cache_bytes": "Memory cache used in bytes",
+    "memory_fail_count": "Memory fail count",
+    "memory_rss_bytes": "Memory RSS used in bytes",
+    "memory_shmem_bytes": "Memory cache used in bytes",
+    "memory_total_bytes": "Memory total given to {of} in bytes",
+    "memory_used_bytes": "Memory used in bytes",
+    "memsw_fail_count": "Swap fail count",
+    "memsw_total_bytes": "Swap total given to {of} in bytes",
+    "memsw_used_bytes": "Swap used in bytes",
+}
+_BUILD = (
+    "A metric with a constant '1' value labeled by version, revision, branch, goversion from which cgroup_exporter was"
+    " built, and the goos and goarch for the build."
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +57,12 @@ def plazonic(
     Such a job is left out; its uid is -1 on v2 without *usernames* (`--collect.username`).
     """
     read = [job for job in jobs if job.key not in failed]
-    steps = {job: [("", "", job), *(_steps(job) if full else ())] for job in read}
-    families = [
-        Family(f"cgroup_{name}", "gauge", _plazonic_help(name), [
-            ({"jobid": job.named, "step": step, "task": task}, _plazonic_values(each, cgroups)[name])
-            for job, parts in steps.items() for step, task, each in parts
-        ])
-        for name in _plazonic_values(jobs[0], cgroups)
-    ] if jobs else []  # fmt: skip
+    rows = [
+        ({"jobid": job.named, "step": step, "task": task}, _plazonic_values(job, cgroups))
+        for job in read
+        for step, task in [("", ""), *(_STEPS if full else ())]
+    ]
+    families = _families(rows, "Cumulative", "jobid")
     uids = [({"jobid": job.named}, job.uid if usernames or cgroups.version == 1 else -1) for job in read]
     families.append(Family("cgroup_uid", "gauge", "Uid number of user running this job", uids))
     infos: list[Sample] = [({"jobid": job.named, "uid": str(job.uid), "username": job.user}, 1) for job in read]
@@ -69,17 +81,28 @@ def treydock(
     """
     paths = {_path(job, cgroups): job for job in jobs if job.behaviour.processes}
     read = {path: job for path, job in paths.items() if job.key not in failed}
-    values = {path: _treydock_values(paths[path], cgroups, release, zero=path not in read) for path in paths}
-    names = [*next(iter(values.values()))] if values else []
-    families = [
+    rows = [
+        ({"cgroup": path}, _treydock_values(job, cgroups, release, zero=path not in read))
+        for path, job in paths.items()
+    ]
+    families = _families(rows, "Cumalitive", "cgroup", "counter" if release >= (1, 2, 1) else "gauge")
+    families += _treydock_info(paths, read, cgroups, processes=processes)
+    return go_page([*families, _errors(path for path in paths if path not in read)])
+
+
+def _families(
+    rows: Sequence[tuple[dict[str, str], dict[str, float]]], summed: str, of: str, seconds: str = "gauge"
+) -> list[Family]:
+    """Make families of what each cgroup has; *seconds* is the type of CPU time."""
+    return [
         Family(
-            f"cgroup_{name}", "counter" if name.endswith("_seconds") and release >= (1, 2, 1) else "gauge",
-            _treydock_help(name), [({"cgroup": path}, numbers[name]) for path, numbers in values.items()],
+            f"cgroup_{name}",
+            seconds if name.endswith("_seconds") else "gauge",
+            _HELP[name].format(summed=summed, of=of),
+            [(labels, values[name]) for labels, values in rows],
         )
-        for name in names
-    ]  # fmt: skip
-    return go_page([*families, *_treydock_info(paths, read, cgroups, processes=processes),
-                    _errors(path for path in paths if path not in read)])  # fmt: skip
+        for name in (rows[0][1] if rows else ())
+    ]
 
 
 def _treydock_info(
@@ -103,12 +126,6 @@ def _treydock_info(
     labels = {"branch": "", "goarch": "amd64", "goos": "linux", "goversion": "go1.27.3", "revision": "unknown",
               "tags": "unknown", "version": ""}  # fmt: skip
     yield Family("cgroup_exporter_build_info", "gauge", _BUILD, [(labels, 1)])
-
-
-_BUILD = (
-    "A metric with a constant '1' value labeled by version, revision, branch, goversion from which cgroup_exporter was"
-    " built, and the goos and goarch for the build."
-)
 
 
 def _plazonic_values(job: Activity, cgroups: Cgroups) -> dict[str, float]:
@@ -146,31 +163,10 @@ def _both(job: Activity) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _steps(job: Activity) -> list[tuple[str, str, Activity]]:
-    """List the steps and tasks of a job: one step does it all, in one task."""
-    return [("batch", "", job), ("batch", "0", job)]
-
-
 def _path(job: Activity, cgroups: Cgroups) -> str:
     if cgroups.version == 1:
         return f"/slurm/uid_{job.uid}/job_{job.named}"
     return f"/system.slice/slurmstepd.scope/job_{job.named}"
-
-
-def _plazonic_help(name: str) -> str:
-    if name.startswith("cpu_"):
-        return f"Cumulative {_HELP[name]} for jobid"
-    given = {"cpus": "Number of CPUs in the jobid", "memory_total_bytes": "Memory total given to jobid in bytes",
-             "memsw_total_bytes": "Swap total given to jobid in bytes"}  # fmt: skip
-    return given[name] if name in given else _HELP[name]
-
-
-def _treydock_help(name: str) -> str:
-    if name.startswith("cpu_"):
-        return f"Cumalitive {_HELP[name]} for cgroup"
-    given = {"cpus": "Number of CPUs in the cgroup", "memory_total_bytes": "Memory total given to cgroup in bytes",
-             "memsw_total_bytes": "Swap total given to cgroup in bytes"}  # fmt: skip
-    return given[name] if name in given else _HELP[name]
 
 
 def _errors(paths: Iterator[str]) -> Family:

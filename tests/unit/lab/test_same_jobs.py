@@ -146,7 +146,7 @@ def test_gpus_do_the_same_in_every_exporters_units() -> None:
     smi, omni = amd_smi_exporter(shown), generate_latest(_Families(shown)).decode()
 
     for page, metric, label, factor in (
-        (nvidia, "nvidia_gpu_duty_cycle", "ordinal", 1), (dcgm, "DCGM_FI_DEV_GPU_UTIL", "gpu", 1),
+        (nvidia, "nvidia_gpu_duty_cycle", "ordinal", 1.0), (dcgm, "DCGM_FI_DEV_GPU_UTIL", "gpu", 1.0),
         (dcgm, "DCGM_FI_PROF_GR_ENGINE_ACTIVE", "gpu", 100), (amd, "gpu_gfx_activity", "gpu_id", 1),
         (smi, "amd_gpu_use_percent", "gpu_use_percent", 1), (omni, "rocm_utilization_percentage", "card", 1),
     ):  # fmt: skip
