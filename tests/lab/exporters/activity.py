@@ -65,10 +65,12 @@ class Activity:
         return (self.behaviour.gpu or ())[: self.share.gpus]
 
 
-def node_watts(jobs: Iterable[Activity]) -> float:
-    """Return the power of a whole node: a floor, its busy CPUs and its jobs' GPUs."""
-    watts = _IDLE_NODE_WATTS
-    for job in jobs:
-        watts += _BUSY_CPU_WATTS * job.behaviour.cpu * job.cpus
-        watts += sum(job.behaviour.gpu_power_watts(utilization) for utilization in job.utilizations)
-    return watts
+def host_watts(jobs: Iterable[Activity]) -> float:
+    """Return the power of a node without its GPUs: a floor and its busy CPUs."""
+    return _IDLE_NODE_WATTS + sum(_BUSY_CPU_WATTS * job.behaviour.cpu * job.cpus for job in jobs)
+
+
+def node_watts(jobs: Sequence[Activity]) -> float:
+    """Return the power of a whole node: its host and its jobs' GPUs."""
+    used = [job.behaviour.gpu_power_watts(utilization) for job in jobs for utilization in job.utilizations]
+    return host_watts(jobs) + sum(used)

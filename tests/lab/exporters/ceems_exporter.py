@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tests.lab.behaviours import MIB
-from tests.lab.exporters.activity import Activity, node_watts
+from tests.lab.exporters.activity import Activity, host_watts
 from tests.lab.exporters.boards import Meter, Unit
 from tests.lab.exporters.text import Family, Sample, go_page
 from tests.lab.slurm_config import CPUS_PER_NODE, MEMORY_MB_PER_NODE
@@ -110,11 +110,11 @@ def _node(host: Host, jobs: Sequence[Activity]) -> Iterator[Family]:
 
 
 def _power(host: Host, jobs: Sequence[Activity], units: Iterable[Unit]) -> Iterator[Family]:
-    """Yield what it measures: RAPL always, and the meters of the whole node, GPUs included."""
-    watts = node_watts(job for job in jobs if job.behaviour.processes)
+    """Yield what it measures: RAPL always, and the meters of the whole node, all GPUs included."""
     boards = {unit.board: unit for unit in units}
-    rest = max(0.0, watts - sum(unit.watts for unit in boards.values()))
-    zones = {"package": (1 - _DRAM) * rest, "dram": _DRAM * rest}
+    alone = host_watts(job for job in jobs if job.behaviour.processes)
+    watts = alone + sum(unit.watts for unit in boards.values())
+    zones = {"package": (1 - _DRAM) * alone, "dram": _DRAM * alone}
     for zone, drawn in zones.items():
         place = {**host.labels, "index": "0", "path": f"/sys/class/powercap/intel-rapl:0{':0' * (zone == 'dram')}"}
         help = f"Current RAPL {zone} value in joules"
