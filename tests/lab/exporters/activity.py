@@ -23,13 +23,13 @@ class Activity:
     uid: int = 0
     partition: str = ""
     sluid: str = ""
-    """What its cgroups are called, where Slurm does not call them by the number."""
+    """What its folder of cgroup v2 is called, where Slurm (from 26.05 on) does not call it by the number."""
     gpu_share: float = 1.0
     """Its part of each of its GPUs: less than 1 with shards."""
 
     @property
     def named(self) -> str:
-        """The job as the name of its cgroup says it."""
+        """The job as the name of its folder of cgroup v2 says it."""
         return self.sluid or str(self.key)
 
     @property

@@ -1,9 +1,10 @@
 """ceems_exporter (port 9010): the jobs of a node as compute units, which GPUs they have, and the node's power.
 
 Read in the end-to-end outputs of github.com/mahendrapaipuri/ceems (0.10.1, 8393acd) and in its regular expression for
-cgroups, `^.*/slurm(?:.*?)/job_([0-9]+)(?:.*$)`: it shows no job whose cgroup is called by a SLUID. What GPUs do is not
-here, but on the page of dcgm-exporter or AMD's beside it, which gpuuuid and gpuiid join. `hostname` is the node's name
-(empty in its own tests), `cgrouphostname` came after 0.9. Not shown here: RDMA, block devices, emissions.
+cgroups, `^.*/slurm(?:.*?)/job_([0-9]+)(?:.*$)`: on cgroup v2 it shows no job whose folder is called by its SLUID. What
+GPUs do is not here, but on the page of dcgm-exporter or AMD's beside it, which gpuuuid and gpuiid join. `hostname` is
+the node's name (empty in its own tests), `cgrouphostname` came after 0.9. Not shown here: RDMA, block devices,
+emissions.
 """
 
 import enum

@@ -1,7 +1,9 @@
 """Two programs of one name and one port (9306): of plazonic (jobstats) and of treydock, on cgroup v1 and v2.
 
 Read in the sources of github.com/plazonic/cgroup_exporter (78f93c4) and github.com/treydock/cgroup_exporter (v1.2.1,
-f01693c; its v2 reads `/job_([0-9]+)$`: with a SLUID it has no cgroup_info, and only the cgroup's path names the job).
+f01693c). From Slurm 26.05 on, a job's folder of cgroup v2 is called by its SLUID alone, unless cgroup.conf has
+CgroupJobIdPaths=yes: plazonic's (0.3.1 and newer) has it in `jobid`; treydock's reads `/job_([0-9]+)$` and has no
+cgroup_info then, so that only the path names the job.
 treydock finds cgroups by their processes, plazonic by their folders: a job without processes is in the latter only.
 Not shown here: pressures (treydock after 1.2.1), user.slice, Torque and PBS.
 """
@@ -58,14 +60,16 @@ def plazonic(
     """
     read = [job for job in jobs if job.key not in failed]
     rows = [
-        ({"jobid": job.named, "step": step, "task": task}, _plazonic_values(job, cgroups))
+        ({"jobid": _named(job, cgroups), "step": step, "task": task}, _plazonic_values(job, cgroups))
         for job in read
         for step, task in [("", ""), *(_STEPS if full else ())]
     ]
     families = _families(rows, "Cumulative", "jobid")
-    uids = [({"jobid": job.named}, job.uid if usernames or cgroups.version == 1 else -1) for job in read]
+    uids = [({"jobid": _named(job, cgroups)}, job.uid if usernames or cgroups.version == 1 else -1) for job in read]
     families.append(Family("cgroup_uid", "gauge", "Uid number of user running this job", uids))
-    infos: list[Sample] = [({"jobid": job.named, "uid": str(job.uid), "username": job.user}, 1) for job in read]
+    infos: list[Sample] = [
+        ({"jobid": _named(job, cgroups), "uid": str(job.uid), "username": job.user}, 1) for job in read
+    ]
     families.append(Family("cgroup_info", "gauge", "Information about the job", infos if usernames else ()))
     return go_page([*families, _errors(_path(job, cgroups) for job in jobs if job.key in failed)])
 
@@ -117,7 +121,7 @@ def _treydock_info(
     infos: list[Sample] = [
         ({"cgroup": path, "jobid": str(job.key), "uid": str(job.uid), "username": job.user}, 1)
         for path, job in read.items()
-        if not job.sluid
+        if _named(job, cgroups) == str(job.key)
     ]
     yield Family("cgroup_info", "gauge", "User slice information", infos)
     running: list[Sample] = [({"cgroup": path, "exec": _EXECUTABLE}, job.cpus) for path, job in read.items()]
@@ -163,10 +167,14 @@ def _both(job: Activity) -> dict[str, float]:
     }  # fmt: skip
 
 
+def _named(job: Activity, cgroups: Cgroups) -> str:
+    return job.named if cgroups.version == 2 else str(job.key)
+
+
 def _path(job: Activity, cgroups: Cgroups) -> str:
     if cgroups.version == 1:
-        return f"/slurm/uid_{job.uid}/job_{job.named}"
-    return f"/system.slice/slurmstepd.scope/job_{job.named}"
+        return f"/slurm/uid_{job.uid}/job_{job.key}"
+    return f"/system.slice/slurmstepd.scope/{job.sluid or f'job_{job.key}'}"
 
 
 def _errors(paths: Iterator[str]) -> Family:

@@ -131,7 +131,7 @@ def test_a_job_that_is_called_by_its_sluid_is_so_only_in_what_reads_the_names_of
     jobs = [CPU, replace(BUSY, sluid=name)]
     assert by(plazonic(jobs, V2), "cgroup_cpu_total_seconds", "jobid").keys() == {"64", name}
     other = treydock(jobs, V2)
-    assert f"/system.slice/slurmstepd.scope/job_{name}" in by(other, "cgroup_cpu_total_seconds", "cgroup")
+    assert f"/system.slice/slurmstepd.scope/{name}" in by(other, "cgroup_cpu_total_seconds", "cgroup")
     assert by(other, "cgroup_info", "jobid").keys() == {"64"}
     assert by(ceems(jobs), "ceems_compute_unit_cpus", "uuid").keys() == {"64"}
     assert {labels["hpc_job"] for labels, _ in of(dcgm_exporter(now(jobs), Spelling()), "DCGM_FI_DEV_FB_USED")
