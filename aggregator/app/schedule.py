@@ -25,7 +25,7 @@ from aggregator.parts.nodes.settings import NodeSettings
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.parts.waste.rules import Compiled, compile_rules
 from aggregator.refresh.alerts import AlertFeed
-from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.cluster import ClusterFeeds, ClusterRefresher
 from aggregator.refresh.fetch import Believe, Feed, Fetches, believe_all
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
@@ -231,14 +231,13 @@ def _cluster(
     if sources.lustre:
         lustre = LustreRefresher(_feed(sources.lustre.use, name, timing, outlets), sources.lustre.users)
         lustre = outlets.memory.keep("names of uids", name, lustre)
-    cluster = ClusterRefresher(
-        name,
-        accounting=_feed(sources.accounting, name, timing, outlets),
-        use=_feed(sources.use, name, timing, outlets, doubt(lambda: outlets.store.latest.clusters[name].frames["jobs"]))
+    feeds = ClusterFeeds(
+        _feed(sources.accounting, name, timing, outlets),
+        _feed(sources.use, name, timing, outlets, doubt(lambda: outlets.store.latest.clusters[name].frames["jobs"]))
         if sources.use
         else None,
         bases=sources.bases,
-        feeds=(
+        others=(
             allocations,
             ledger,
             usage,
@@ -248,16 +247,20 @@ def _cluster(
             *(_feed(each, name, brief, outlets) for of in sources.parts.values() for each in of),
         ),
         learners=(lustre,) if lustre else (),
-        names=sources.names,
-        publish=outlets.publisher(name, timing),
-        keep=outlets.keep,
-        stages=outlets.stages(name, ""),
-        layout=outlets.clusters,
         facts=(
             JobSettings(timing.fair_share, timing.job_name_bytes, timing.gpu_units),
             timing.rules,
             NodeSettings(sources.kinds),
         ),
+    )
+    cluster = ClusterRefresher(
+        name,
+        feeds,
+        layout=outlets.clusters,
+        names=sources.names,
+        publish=outlets.publisher(name, timing),
+        keep=outlets.keep,
+        stages=outlets.stages(name, ""),
     )
     return outlets.memory.keep("cluster", name, cluster)
 

@@ -94,11 +94,7 @@ def in_force(config: Config) -> list[object]:
         parts_of(config, timing_of(config)),
         timing_of(config).retention,
         config.log,
-        *(
-            plain(getattr(settings, field.name))
-            for field in fields(settings)
-            if field.name not in ("needs_restart", "ways")
-        ),
+        *(plain(getattr(settings, field.name)) for field in fields(settings) if field.name not in ("upkeep", "ways")),
         *(plain(getattr(settings.ways, field.name)) for field in fields(settings.ways)),
     ]
 
