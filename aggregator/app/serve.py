@@ -60,6 +60,7 @@ def timing_of(config: Config, clusters: Layout = CLUSTERS) -> Timing:
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
         job_name_bytes=config.limits.job_name_bytes,
+        gpu_units={name: each.units for name, each in config.energy.gpu_classes.items()},
         series=_series_limits(config.limits.series, clusters),
     )
 
