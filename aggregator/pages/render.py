@@ -20,6 +20,7 @@ from aggregator.pages.words import in_unit, states_of, words_of
 
 _YEAR: Final = 366 * 86_400
 _COMPRESS_IN_THREAD_ABOVE_BYTES: Final = 64 * 1024
+_OF_SESSIONS: Final = frozenset({"token", "oidc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def _of_all(visit: Visit) -> Mapping[str, Any]:
         "has_storage": bool(snapshot.filesystems),
         "has_cloud": bool(snapshot.clouds),
         "version": visit.request.app[SETTINGS].version,
-        "can_sign_in": visit.request.app[SETTINGS].ways.tokens is not None,
-        "has_session": COOKIE in visit.request.cookies and visit.identity.kind == "token",
+        "can_sign_in": visit.request.app[SETTINGS].ways.has_form,
+        "has_session": COOKIE in visit.request.cookies and visit.identity.kind in _OF_SESSIONS,
         "refresh": None,
         "charted": False,
     }
