@@ -121,11 +121,11 @@ def in_a_thread(issuer: OidcIssuer, port: int) -> Iterator[None]:
     """Serve an issuer to other processes."""
     loop = asyncio.new_event_loop()
     issuer.url = f"http://127.0.0.1:{port}"
-    runner = web.AppRunner(issuer.app())
+    runner = web.AppRunner(issuer.app(), shutdown_timeout=0.1)
 
     async def start() -> None:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=0.1).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
 
     loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
