@@ -62,10 +62,10 @@ def _configured(request: web.Request) -> SingleSignOn:
 
 
 def _failed(request: web.Request, sign_on: SingleSignOn, error: ApiError, to: str) -> web.Response:
-    """Say why nobody has signed in, beside the other ways."""
+    """Say why nobody has signed in, beside the other ways; what is wrong between servers is for the log."""
     audit_refusal(request, str(error))
     said = _words(language_of(request), error, sign_on.host)
-    return form_of(request, str(error), to, error.status, said)
+    return form_of(request, "" if isinstance(error, Unavailable) else str(error), to, error.status, said)
 
 
 def _words(_: Language, error: ApiError, issuer: str) -> str:

@@ -201,7 +201,7 @@ class SingleSignOn:
             try:
                 text = await executors.run(executors.FILES, self.client.secret.get)
             except (OSError, ValueError) as error:
-                raise TryAgain(f"auth.oidc.client_secret_file: cannot be read: {error}") from None
+                raise TryAgain(f"auth.oidc.client_secret_file: {error}") from None
             if len(text) < SHORTEST_SECRET:
                 raise TryAgain(f"auth.oidc.client_secret: has less than {SHORTEST_SECRET} characters")
             self._secret = text, now
