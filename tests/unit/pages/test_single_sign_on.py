@@ -383,10 +383,14 @@ async def test_a_secret_that_is_rotated_is_used_and_one_that_is_cut_short_lets_n
     file.write_text(f"{SECRET}\n")
     made = sign_on_at(issuer, client_secret=None, client_secret_file=str(file))
     sign_on = SingleSignOn(made.client, made.issuer, made.tokens, lambda: now[0])
-    _, cookie = await sign_on.begin(JOB, NOW)
-    for break_it in (lambda: file.write_text("short"), file.unlink, lambda: file.write_text(SECRET[::-1])):
+    place, cookie = await sign_on.begin(JOB, NOW)
+    state = dict(parse_qsl(urlsplit(place).query))["state"]
+    assert (await sign_on.begun(cookie, state, NOW)).to == JOB
+    for break_it in (lambda: file.write_text("short"), file.unlink):
         break_it()
         now[0] += 2.0
-        with pytest.raises((TryAgain, NotBegun)):
-            await sign_on.begun(cookie, "", NOW)
-    assert (await sign_on.begin(JOB, NOW))[1] != cookie
+        with pytest.raises(TryAgain, match=r"auth\.oidc\.client_secret"):
+            await sign_on.begun(cookie, state, NOW)
+    file.write_text(SECRET[::-1])
+    with pytest.raises(NotBegun):
+        await sign_on.begun(cookie, state, NOW)
