@@ -6,8 +6,7 @@ from aggregator.api.keys import ApiSettings
 from aggregator.api.oidc import Client, Issuer, SingleSignOn
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
-from aggregator.config import Auth, Jwt, Staff
-from aggregator.config import SignedTokens as SignedTokensSection
+from aggregator.config import Auth, Jwt, Oidc, Staff
 
 
 def configure_auth(settings: ApiSettings, auth: Auth) -> None:
@@ -31,8 +30,7 @@ def _configure_access_tokens(settings: ApiSettings, auth: Auth) -> None:
         return
     place, before = _place_of(auth.jwt), settings.ways.access_tokens
     keys = before.keys if before and before.keys.place == place else KeySet(place)
-    rules = _rules_of_tokens(auth.jwt, auth.staff, "auth.jwt", "access token", auth.jwt.audience)
-    settings.ways.access_tokens = AccessTokens(rules, keys, auth.jwt.header)
+    settings.ways.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, auth.staff), keys, auth.jwt.header)
 
 
 def _configure_single_sign_on(settings: ApiSettings, auth: Auth) -> None:
@@ -45,11 +43,12 @@ def _configure_single_sign_on(settings: ApiSettings, auth: Auth) -> None:
     keys = KeySet(issuer, section="auth.oidc")
     if before and before.issuer == issuer:
         issuer, keys = before.issuer, before.tokens.keys
-    rules = _rules_of_tokens(section, auth.staff, "auth.oidc", "ID token", (section.client_id,))
     client = Client(
         client_id=section.client_id, secret=section.secret, scopes=section.scopes, external_url=settings.external_url
     )
-    settings.ways.single_sign_on = SingleSignOn(client, issuer, SignedTokens(rules, keys))
+    settings.ways.single_sign_on = SingleSignOn(
+        client, issuer, SignedTokens(_rules_of_tokens(section, auth.staff), keys)
+    )
 
 
 def _place_of(section: Jwt) -> KeyPlace:
@@ -58,14 +57,14 @@ def _place_of(section: Jwt) -> KeyPlace:
     return KeyUrl(section.jwks_url or "", section.ca_file, section.jwks_interval)
 
 
-def _rules_of_tokens(
-    section: SignedTokensSection, staff: Staff, name: str, called: str, audience: tuple[str, ...]
-) -> TokenRules:
+def _rules_of_tokens(section: Jwt | Oidc, staff: Staff) -> TokenRules:
+    is_jwt = isinstance(section, Jwt)
     return TokenRules(
-        section=name,
-        called=called,
+        section="auth.jwt" if is_jwt else "auth.oidc",
+        audience_key="audience" if is_jwt else "client_id",
+        called="access token" if is_jwt else "ID token",
         issuer=section.issuer,
-        audience=audience,
+        audience=section.audience if isinstance(section, Jwt) else (section.client_id,),
         algorithms=section.algorithms,
         leeway=section.leeway,
         user_claim=section.user_claim,

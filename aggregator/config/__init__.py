@@ -1,6 +1,6 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
-from aggregator.config.auth import SHORTEST_SECRET, Auth, Jwt, Oidc, SignedTokens, Staff, Tokens, TrustedProxy
+from aggregator.config.auth import SHORTEST_SECRET, Auth, Jwt, Oidc, Staff, Tokens, TrustedProxy
 from aggregator.config.changes import changed_keys, needs_restart
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
@@ -72,7 +72,6 @@ __all__ = [
     "Section",
     "SeriesLimits",
     "Server",
-    "SignedTokens",
     "SlowExporter",
     "SlurmAcct",
     "Staff",

@@ -11,7 +11,7 @@ from aggregator import executors
 
 MAX_BYTES: Final = 1 << 20
 # How long it may take, all in all.
-LONGEST_SECONDS: Final = 5.0
+LONGEST_READ_SECONDS: Final = 5.0
 _PIECE: Final = 1 << 16
 
 

@@ -15,8 +15,7 @@ from jwt.exceptions import PyJWTError
 
 from aggregator import executors
 from aggregator.api.errors import TryAgain
-from aggregator.api.jwt.fetch import LONGEST_SECONDS as LONGEST_READ_SECONDS
-from aggregator.api.jwt.fetch import MAX_BYTES, get
+from aggregator.api.jwt.fetch import LONGEST_READ_SECONDS, MAX_BYTES, get
 
 _log = logging.getLogger(__name__)
 # While the place of the keys does not answer, those that were read are believed for so long.

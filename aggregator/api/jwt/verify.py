@@ -19,7 +19,7 @@ _WRONG: Final[tuple[tuple[type[Exception], str], ...]] = (
     (jwt.ExpiredSignatureError, "it has expired"),
     (jwt.ImmatureSignatureError, "it is not valid yet"),
     (jwt.InvalidIssuerError, "it is of another issuer ({section}.issuer)"),
-    (jwt.InvalidAudienceError, "it is for another audience ({section}.audience)"),
+    (jwt.InvalidAudienceError, "it is for another audience ({section}.{audience_key})"),
     (jwt.InvalidAlgorithmError, "its algorithm is not accepted ({section}.algorithms)"),
     (jwt.MissingRequiredClaimError, "it lacks a claim: exp, iss and aud are needed"),
 )
@@ -29,10 +29,11 @@ _WRONG: Final[tuple[tuple[type[Exception], str], ...]] = (
 class TokenRules:
     """Which tokens are accepted, and how their claims name the user; leeway is in seconds.
 
-    `section` of the configuration says so, and they are `called` so in what is told of them.
+    `section` of the configuration says so, by `audience_key` for whom; they are `called` so in what is told of them.
     """
 
     section: str
+    audience_key: str
     called: str
     issuer: str
     audience: tuple[str, ...]
@@ -114,7 +115,7 @@ class SignedTokens:
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             why = next((words for kind, words in _WRONG if isinstance(error, kind)), "its signature or form is wrong")
-            raise self.refused(why.format(section=rules.section)) from None
+            raise self.refused(why.format(section=rules.section, audience_key=rules.audience_key)) from None
         return claims
 
 

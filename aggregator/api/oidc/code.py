@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from aggregator.api.errors import Forbidden, TryAgain
-from aggregator.api.jwt.fetch import LONGEST_SECONDS, MAX_BYTES, fetch
+from aggregator.api.jwt.fetch import LONGEST_READ_SECONDS, MAX_BYTES, fetch
 from aggregator.api.oidc.issuer import Endpoints
 
 _LONGEST_SAID: Final = 200
@@ -42,7 +42,7 @@ async def redeem(grant: Grant, endpoints: Endpoints, ca_file: Path | None) -> st
     else:
         form |= {"client_id": grant.client_id, "client_secret": grant.secret}
     try:
-        async with asyncio.timeout(LONGEST_SECONDS):
+        async with asyncio.timeout(LONGEST_READ_SECONDS):
             status, text = await fetch(endpoints.token, ca_file, form, headers)
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
         raise TryAgain(f"auth.oidc: no code can be redeemed now: {str(error) or type(error).__name__}") from None

@@ -342,7 +342,7 @@ async def test_a_token_endpoint_that_hangs_is_given_up_and_holds_up_few(
 ) -> None:
     """What is wrong between the servers is in the log, and not shown to everybody."""
     caplog.set_level("INFO", "aggregator.audit")
-    monkeypatch.setattr("aggregator.api.oidc.code.LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr("aggregator.api.oidc.code.LONGEST_READ_SECONDS", 0.3)
     issuer.hangs = True
     ann = await come()
     done = await ann.sign_in()
