@@ -36,12 +36,7 @@ def test_who_takes_over_goes_on_with_what_was_shown_within_its_own_limits() -> N
     assert vcpus_of(Budget(CLOUDS, {"cloud": 1}), grown) == ["_other", "b"]
 
 
-_ROWS = st.dictionaries(
-    st.sampled_from(
-        ["a", "b", 'c"'],
-    ),
-    st.sampled_from([None, 1.0, 2.0, float("inf")]),
-)
+_ROWS = st.dictionaries(st.sampled_from(["a", "b", 'c"']), st.sampled_from([None, 1.0, 2.0, float("inf")]))
 
 
 @given(refreshes=st.lists(st.tuples(st.sampled_from(["arbutus", "beluga"]), _ROWS), max_size=5))
