@@ -22,11 +22,11 @@ _WHY = """\
 
 This was measured by hand at 20,000 running jobs of the demo. It says what a row that is not met would need.
 
-- **A refresh** is half rendering and a third joins. The rest is what is fetched and kept, and the budget of series. A
-  family whose rows and values are the same keeps its bytes. Most tables gain by that, but seldom that of the jobs: at
-  each refresh some 40 are new and 40 are gone, and all others change their places. To keep their bytes, too, they would
-  have to be written in pieces of some hundred rows. Each piece of each column is a pass of its own, which costs as
-  much as a thousand lines.
+- **A refresh** is half rendering and more than a third joins. The rest is what is fetched and kept. A family whose rows
+  and values are the same keeps its bytes. Most tables gain by that, but seldom that of the jobs: at each refresh some
+  40 are new and 40 are gone, and all others change their places. To keep their bytes, too, they would have to be
+  written in pieces of some hundred rows. Each piece of each column is a pass of its own, which costs as much as a
+  thousand lines.
 - **Rendering** is bound by memory. Of the time for jobs, 28 % is gzip (1.7 GB/s, at its fastest level), 18 % is to
   write numbers as text, 20 % to put texts together, 18 % to select rows and write their labels, and 16 % is
   `hpc_job_info`. One copy of the texts less saved nothing that could be measured. Fewer labels would save most.
