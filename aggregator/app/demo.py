@@ -60,6 +60,7 @@ PRICES = Prices(
     pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
     gpu_hour={"default": 0.35},
 )  # fmt: skip
+GPU_UNITS = {"a100": 4.0, "h100": 12.0}
 _SOFTWARE = tuple(
     Software(name, re.compile(pattern))
     for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
@@ -122,7 +123,7 @@ def interval_of(jobs: int) -> float:
 def timing_of(jobs: int) -> Timing:
     """Give the times, rules and prices of a site with so many running jobs."""
     return Timing(
-        interval=interval_of(jobs), prices=PRICES, backfill=_BACKFILL_SECONDS * past_share(jobs),
+        interval=interval_of(jobs), prices=PRICES, gpu_units=GPU_UNITS, backfill=_BACKFILL_SECONDS * past_share(jobs),
         rules=compile_rules(active_rules(load_rules())),
     )  # fmt: skip
 

@@ -53,7 +53,7 @@ _BELIEVE: Final[Mapping[str, Believe]] = {"slurm_exporter": vanished}
 class Timing:
     """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
     waste is judged, what things cost, the month and day on which the fiscal year begins, how long a job's name may be
-    on the page, and how many rows of each group of families may have series.
+    on the page, in which units a GPU of a type counts, and how many rows of each group of families may have series.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -69,6 +69,7 @@ class Timing:
     backfill: float = 86_400.0
     fiscal_year: tuple[int, int] | None = None
     job_name_bytes: int = JOB_NAME_BYTES
+    gpu_units: Mapping[str, float] = field(default_factory=dict)
     series: Limits = field(default_factory=dict)
 
 
@@ -247,7 +248,7 @@ def _cluster(
         ),
         learners=(lustre,) if lustre else (),
         facts=(
-            JobSettings(timing.fair_share, timing.job_name_bytes),
+            JobSettings(timing.fair_share, timing.job_name_bytes, timing.gpu_units),
             timing.rules,
             NodeSettings(sources.kinds),
         ),

@@ -60,6 +60,7 @@ def timing_of(config: Config, clusters: Layout = CLUSTERS) -> Timing:
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
         job_name_bytes=config.limits.job_name_bytes,
+        gpu_units={name: each.units for name, each in config.energy.gpu_classes.items()},
         series=_series_limits(config.limits.series, clusters),
     )
 
@@ -172,6 +173,8 @@ class ConfiguredService:
             await self.settings.ways.tokens.refresh()
         if self.settings.ways.access_tokens:
             self.settings.ways.access_tokens.keys.read_soon()
+        if self.settings.ways.single_sign_on:
+            self.settings.ways.single_sign_on.tokens.keys.read_soon()
 
     async def _run(self, config: Config) -> None:
         timing = timing_of(config, self.service.clusters)

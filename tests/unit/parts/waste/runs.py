@@ -34,6 +34,8 @@ def _row(random: Random, number: int) -> Row:
         "elapsed_seconds": run.elapsed(NOW), "suspended_seconds": run.suspended_seconds,
         "granted_cpus": run.allocated.cpus, "granted_memory_bytes": run.allocated.memory_bytes,
         "granted_nodes": run.allocated.nodes, "granted_gpus": run.allocated.gpu_count,
+        "allocated_gpu_units": 2.5 * run.allocated.gpu_count if number % 3 else None,
+        "allocated_gpus": run.allocated.gpu_count,
         "allocated_cpus": _allocated_cpus(run), "is_owner": True,
     }  # fmt: skip
     if run.start is None:
