@@ -114,9 +114,10 @@ def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     )  # fmt: skip
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
+    settings = JobSettings(gpu_units={"a100": 4.0, "default": 1.5})
     told = [(run.user, run.account, reason, 3, NOW) for run in runs for reason in ("cpu_low", "")]
     alerts = AlertCounts("1", pl.DataFrame(told, schema=ALERT_COUNTS, orient="row"))
-    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
+    more = (settings, _rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
     return (runs_of(everything), _rich_use(runs), compile_rules(rules), *more)
 
 

@@ -30,7 +30,7 @@ WASTED_GPU_SECONDS: Final = gauge(
     "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
 )  # fmt: skip
 WASTED_GPU_UNIT_SECONDS: Final = gauge(
-    "wasted_gpu_unit_seconds", "The same in the site's units (energy.gpu_classes), in which GPUs of all types add up.",
+    "wasted_gpu_unit_seconds", "GPU time held and not utilised, in the site's units (energy.gpu_classes) × seconds.",
     "wasted GPU time × allocated units ÷ allocated GPUs", null="no GPU time was observed, or a type without units",
     cost="GPU jobs",
 )  # fmt: skip
