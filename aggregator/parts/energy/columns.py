@@ -75,13 +75,16 @@ OF_JOBS: Final = (
 )  # fmt: skip
 
 
-def _amount(family: Family) -> tuple[Column, ...]:
-    """Declare what somebody has cost: an amount by component and currency in each row."""
-    labels = {label: label for label in family.labels}
+def _amounts(**families: Family) -> tuple[Column, ...]:
+    """Declare what somebody has cost: amounts by component and currency in each row, each a family."""
+    labels = {label: label for label in ("component", "currency")}
     return (
         fact("component", pl.String, "electricity, cooling or hardware."),
         fact("currency", pl.String, "Currency of the amount."),
-        fact("amount", pl.Float64, family.help, sample=Sample(family=family, label_columns=labels)),
+        *(
+            fact(name, pl.Float64, family.help, sample=Sample(family=family, label_columns=labels))
+            for name, family in families.items()
+        ),
     )
 
 
@@ -92,8 +95,30 @@ def _cost(of: str, help: str, cost: str) -> Family:
 
 
 JOB_COSTS: Final = table_of_runs(
-    "job_costs", "cost of a job", _amount(_cost("job", "What the run has cost.", "jobs × 1–3"))
+    "job_costs", "cost of a job", _amounts(amount=_cost("job", "What the run has cost.", "jobs × 1–3"))
 )
+
+
+def _wasted_cost(of: str, whose: str, cost: str) -> Family:
+    help = f"What was paid for what the jobs {whose} held and did not use, as far as it was seen."
+    return _cost(f"{of}_wasted", help, cost)
+
+
+def _waste(of: str, whose: str, cost: str) -> tuple[Column, ...]:
+    """Declare the counters of what jobs held and did not use."""
+    return tuple(
+        fact(f"wasted_{name}", pl.Float64, f"{help} of the jobs {whose}; survives restarts.", null, Sample(family=Family(
+            name=f"hpc_{of}_wasted_{name}", help=f"{help} of the jobs {whose}; survives restarts.", cost=cost,
+            source=source)))
+        for name, help, null, source in (
+            ("cpu_seconds_total", "CPU time held and not used, where at least 0.8 of the nodes were seen,",
+             "no use was seen", "Σ of windows: seconds × max(0, allocated − used)"),
+            ("gpu_seconds_total", "GPU time held and not utilised, as far as it was observed,",
+             "no GPU time was observed", "Σ of windows: seconds × max(0, judged − Σ utilisation)"),
+            ("energy_joules_total", "Energy of what was held and not used", f"{_NOTHING}, or no use was seen",
+             "Σ of windows: the host's joules × idle part of CPUs + GPUs' joules × idle part of GPUs"),
+        )
+    )  # fmt: skip
 
 
 def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]:
@@ -112,8 +137,12 @@ def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]
         fact("until_seconds", pl.Float64, "End of the last closed window with a run (epoch seconds)."),
         fact("energy_joules_total", pl.Float64, energy.help, _NOTHING, Sample(family=energy)),
         fact("co2_grams_total", pl.Float64, co2.help, f"{_NOTHING}, or no factor", Sample(family=co2)),
+        *_waste(of, whose, cost),
     )
-    costs = _amount(_cost(of, f"What the jobs {whose} have cost.", f"{cost} × 1–3"))
+    costs = _amounts(
+        amount=_cost(of, f"What the jobs {whose} have cost.", f"{cost} × 1–3"),
+        wasted_amount=_wasted_cost(of, whose, f"{cost} × 1–3"),
+    )
     return (
         Table(name=f"{of}_energy", of=f"{of}'s energy", collect=f"{of}s", labels=labels, columns=(*names, *sums)),
         Table(name=f"{of}_costs", of=f"cost of a {of}", collect=f"{of}s", labels=labels, columns=(*names, *costs)),
@@ -159,8 +188,13 @@ CLUSTER_ENERGY: Final = Table(
                                        "3", "Σ of hpc_node_power_watts")),
         *_by_component("joules", _energy("cluster", f"Energy of the measured nodes {_WHOSE}.", "3",
                                          "Σ of hpc_node_energy_joules_total")),
+        *_waste("cluster", "of the cluster", "1"),
     ),
 )  # fmt: skip
+CLUSTER_COSTS: Final = Table(
+    name="cluster_costs", of="waste of the cluster", collect="nodes", labels={},
+    columns=_amounts(wasted_amount=_wasted_cost("cluster", "of the cluster", "1–3")),
+)  # fmt: skip
 TABLES: Final = (
-    JOB_COSTS, USER_ENERGY, USER_COSTS, ACCOUNT_ENERGY, ACCOUNT_COSTS, NODE_ENERGY, CLUSTER_ENERGY,
+    JOB_COSTS, USER_ENERGY, USER_COSTS, ACCOUNT_ENERGY, ACCOUNT_COSTS, NODE_ENERGY, CLUSTER_ENERGY, CLUSTER_COSTS,
 )  # fmt: skip
