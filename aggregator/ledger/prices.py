@@ -30,7 +30,7 @@ def costs(prices: Prices) -> list[pl.Expr]:
 
 
 def wasted_hardware_cost(prices: Prices) -> pl.Expr:
-    """Give the part of runs' hardware_cost that was for nothing; they have wasted_cpu_seconds and wasted_gpu_seconds."""
+    """Give the part of hardware_cost that was for nothing; runs have wasted_cpu_seconds and wasted_gpu_seconds, too."""
     of_cpus = _priced(pl.col("wasted_cpu_seconds"), prices.cpu_hour)
     of_gpus = pl.col("gpus_hour") / pl.col("allocated_gpus") * pl.col("wasted_gpu_seconds")
     return pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR

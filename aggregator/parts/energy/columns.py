@@ -104,21 +104,29 @@ def _wasted_cost(of: str, whose: str, cost: str) -> Family:
     return _cost(f"{of}_wasted", help, cost)
 
 
-def _waste(of: str, whose: str, cost: str) -> tuple[Column, ...]:
+# Counter of waste → what it adds up, what null means, and where it comes from.
+_WASTE: Final = {
+    "wasted_cpu_seconds_total": (
+        "CPU time held and not used, in windows in which at least 0.8 of a job's nodes showed its use,",
+        "no use was seen", "Σ of windows: seconds × max(0, allocated − used)",
+    ),
+    "wasted_gpu_seconds_total": (
+        "GPU time held and not utilised, as far as it was observed,",
+        "no GPU time was observed", "Σ of windows: seconds × max(0, judged − Σ utilisation)",
+    ),
+    "wasted_energy_joules_total": (
+        "Energy of CPUs and GPUs that were held and not used, as far as it was measured,",
+        f"{_NOTHING}, or no use was seen", "Σ of windows: joules of hosts × idle part of CPUs, of GPUs × that of GPUs",
+    ),
+}  # fmt: skip
+
+
+def _waste(of: str, whose: str, cost: str) -> Iterator[Column]:
     """Declare the counters of what jobs held and did not use."""
-    return tuple(
-        fact(f"wasted_{name}", pl.Float64, f"{help} of the jobs {whose}; survives restarts.", null, Sample(family=Family(
-            name=f"hpc_{of}_wasted_{name}", help=f"{help} of the jobs {whose}; survives restarts.", cost=cost,
-            source=source)))
-        for name, help, null, source in (
-            ("cpu_seconds_total", "CPU time held and not used, where at least 0.8 of the nodes were seen,",
-             "no use was seen", "Σ of windows: seconds × max(0, allocated − used)"),
-            ("gpu_seconds_total", "GPU time held and not utilised, as far as it was observed,",
-             "no GPU time was observed", "Σ of windows: seconds × max(0, judged − Σ utilisation)"),
-            ("energy_joules_total", "Energy of what was held and not used", f"{_NOTHING}, or no use was seen",
-             "Σ of windows: the host's joules × idle part of CPUs + GPUs' joules × idle part of GPUs"),
-        )
-    )  # fmt: skip
+    for name, (what, null, source) in _WASTE.items():
+        help = f"{what} of the jobs {whose}; survives restarts."
+        family = Family(name=f"hpc_{of}_{name}", help=help, cost=cost, source=source)
+        yield fact(name, pl.Float64, help, null, Sample(family=family))
 
 
 def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]:

@@ -81,9 +81,7 @@ def _users_and_accounts(ledger: LedgerTotals) -> Frames:
     accounts = ledger.users.join(shown, on="account", how="semi").group_by("account")
     return {
         "user_energy": _energy(recent).sort("account", "user"),
-        "user_costs": _long(of_users, ["account", "user"], _OF_OWNERS).sort(
-            "account", "user", "component", "currency"
-        ),
+        "user_costs": _long(of_users, ["account", "user"], _OF_OWNERS).sort("account", "user", "component", "currency"),
         "account_energy": _energy(accounts.agg(pl.max("until"), *totals(_SUMS))).sort("account"),
         "account_costs": _long(of_accounts.agg(totals(_COSTS)), ["account"], _OF_OWNERS).sort(
             "account", "component", "currency"

@@ -49,8 +49,7 @@ def _sums(name: str, of: str, whose: str, labels: Mapping[str, str]) -> Table:
         for column, help in _SUMS.items()
     ]  # fmt: skip
     so_far = [
-        Column(name=column, dtype=pl.Float64, help=f"{help} {whose}.", adds_up=True)
-        for column, help in _SO_FAR.items()
+        Column(name=column, dtype=pl.Float64, help=f"{help} {whose}.", adds_up=True) for column, help in _SO_FAR.items()
     ]
     covered = [
         Column(name=f"{each}_coverage_ratio", dtype=pl.Float64, help=f"Share of the {each} held that is observed.",
@@ -65,8 +64,8 @@ def _sums(name: str, of: str, whose: str, labels: Mapping[str, str]) -> Table:
             cost=f"active {of}s", source="Σ of hpc_job_power_watts")),
     )  # fmt: skip
     return Table(
-        name=name, of=of, collect=f"{of}s", labels=labels, columns=(*_names(labels), *numbers, *so_far, *covered, power),
-        size="allocated_cpus",
+        name=name, of=of, collect=f"{of}s", labels=labels, size="allocated_cpus",
+        columns=(*_names(labels), *numbers, *so_far, *covered, power),
     )  # fmt: skip
 
 
