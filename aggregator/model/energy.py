@@ -10,8 +10,6 @@ METERS = ("redfish", "rapl")
 # Where the power of a node goes.
 COMPONENTS = ("jobs", "idle", "unattributed")
 COST_COMPONENTS = ("electricity", "cooling", "hardware")
-# The part of each cost that was for what was held and not used.
-WASTED_COMPONENTS = tuple(f"wasted_{component}" for component in COST_COMPONENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from aggregator.model.energy import COMPONENTS, COST_COMPONENTS, METERS, MODELS, WASTED_COMPONENTS, Prices
+from aggregator.model.energy import COMPONENTS, COST_COMPONENTS, METERS, MODELS, Prices
 from aggregator.model.readings import METER, NODE, Column, Frame
 
 _F: Final = pl.Float64
@@ -41,8 +41,8 @@ _COSTS = (
     ),
 )
 _WASTED_COSTS = tuple(
-    Column(f"{component}_cost", _F, "what of that cost was for nothing", "currency", "no price, or nothing was seen")
-    for component in WASTED_COMPONENTS
+    Column(f"wasted_{name}_cost", _F, f"the part of {name}_cost for what was not used", "currency", "nothing was seen")
+    for name in COST_COMPONENTS
 )
 
 # What comes out of some windows.
