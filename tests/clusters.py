@@ -154,8 +154,10 @@ def _rich_energy(runs: Sequence[Run]) -> LedgerView:
     ]
     view = make_energy(*({"run_id": run.run_id, **known} for run in runs), costs=costs)
     owners = [{"user": run.user, "account": run.account} for run in runs]
-    users = [{**owner, "until": NOW, "joules": 3.6e9, "co2_grams": 0.1} for owner in owners]
-    of_users = [{**owner, "currency": "CAD", "electricity_cost": 2.5, "hardware_cost": 0.0} for owner in owners]
+    wasted = {"wasted_cpu_seconds": 7200.0, "wasted_gpu_seconds": 1e-9, "wasted_joules": 1.8e9}
+    users = [{**owner, "until": NOW, "joules": 3.6e9, "co2_grams": 0.1, **wasted} for owner in owners]
+    costs_of = {"electricity_cost": 2.5, "wasted_electricity_cost": 1.25, "hardware_cost": 0.0}
+    of_users = [{**owner, "currency": "CAD", **costs_of} for owner in owners]
     node = {"until": NOW, "jobs_joules": 1e12, "unattributed_joules": 1.0, "power_seconds": 60.0, "meter": "redfish"}
     nodes = [{"node": run.user, **node, "jobs_watts": 1.5, "unattributed_watts": 2.0} for run in runs]
     totals = replace(
