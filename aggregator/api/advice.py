@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict
 
 from aiohttp import web
+from msgspec import Meta
 
 from aggregator import executors
 from aggregator.api.answer import Epoch, Time
@@ -48,20 +49,16 @@ FITS: Final = "What it asks for fits what has been used."
 
 
 class ChangeShown(TypedDict):
-    """A line of the job's script to change.
-
-    requested is what it says, or what Slurm has given. suggested is null where the line should go. used is what the
-    runs used (memory: on one node): what quantile of them did not exceed, the most where quantile is null.
-    """
+    """A line of the job's script to change, and what that rests on."""
 
     resource: str
     option: str
-    requested: str
-    suggested: str | None
+    requested: Annotated[str, Meta(description="As the script says it; else what Slurm has given.")]
+    suggested: Annotated[str | None, Meta(description="null where the line should go.")]
     why: str
-    used: float | None
+    used: Annotated[float | None, Meta(description="What the runs used, of memory on one node.")]
     unit: str
-    quantile: float | None
+    quantile: Annotated[float | None, Meta(description="The part of the runs that used no more; null for all.")]
     runs: int
 
 
@@ -88,17 +85,14 @@ _READ: Final = (*_OF_SIMILAR, "granted_nodes", "job_id", "array_job_id")
 
 
 class AdviceShown(TypedDict):
-    """Lines to change, or the reason why there are none, and the similar runs of 30 days, the newest first.
-
-    runs says of how many runs any use is known, fitted how many of them what is suggested would have been enough for.
-    """
+    """Lines to change, or the reason why there are none, and the similar runs of 30 days, the newest first."""
 
     id: str
     run_id: str
     changes: list[ChangeShown]
     reason: str | None
-    runs: int
-    fitted: int
+    runs: Annotated[int, Meta(description="Of so many runs, this one with them, any use is known.")]
+    fitted: Annotated[int, Meta(description="For so many of them the changed lines would have been enough.")]
     similar_runs: list[SimilarShown]
 
 

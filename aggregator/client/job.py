@@ -8,6 +8,7 @@ from typing import Any, Final
 from aggregator.client.columns import asked_gpus, findings, is_pending
 from aggregator.client.errors import ClientError, Refused
 from aggregator.client.output import Command, Display, of_cluster
+from aggregator.client.quota import missing
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, STYLES, Line, Screen
 from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.units import (
@@ -29,35 +30,29 @@ _BAR_CELLS: Final = 20
 
 
 def job_command(flags: argparse.Namespace, service: Api) -> Command:
-    """Show one job."""
+    """Show one job, and advice on it."""
     path = of_cluster(service, f"/jobs/{named(flags.job)}")
-    return Command(json=lambda: _with_advice(*_asked_both(service, path)), draw=lambda: _drawn(service, path))
+    asked = Call(path), Call(f"{path}/advice")
+
+    def read() -> tuple[Answer, Answer | ClientError]:
+        job, advice = service.ask_all(asked)
+        if isinstance(job, ClientError):
+            raise job
+        return job, advice
+
+    def json() -> Answer:
+        answers = read()
+        found = {str(call): each.data for call, each in zip(asked, answers, strict=True) if isinstance(each, Answer)}
+        return Answer(found, missing(answers))
+
+    return Command(json=json, draw=lambda: _drawn(*read()))
 
 
-def _asked_both(service: Api, path: str) -> tuple[Answer, Answer | ClientError]:
-    """Ask for the job and for advice on it at the same time; without the second the first is an answer.
-
-    Raises ClientError.
-    """
-    job, advice = service.ask_all([Call(path), Call(f"{path}/advice")])
-    if isinstance(job, ClientError):
-        raise job
-    return job, advice
-
-
-def _with_advice(job: Answer, advice: Answer | ClientError) -> Answer:
-    """Put advice beside what is answered of the job, null where there is none."""
-    if isinstance(advice, ClientError):
-        return Answer({**job.data, "advice": None}, (*job.warnings, f"no advice: {advice}"))
-    return Answer({**job.data, "advice": advice.data}, tuple(dict.fromkeys((*job.warnings, *advice.warnings))))
-
-
-def _drawn(service: Api, path: str) -> Display:
-    answer = _with_advice(*_asked_both(service, path))
-    runs: list[Row] = answer.data["runs"]
+def _drawn(job: Answer, advised: Answer | ClientError) -> Display:
+    runs: list[Row] = job.data["runs"]
     if not runs:
-        raise Refused(f"job {answer.data['job_id']}: no run of it is known")
-    run, advice = runs[-1], answer.data["advice"]
+        raise Refused(f"job {job.data['job_id']}: no run of it is known")
+    run, advice = runs[-1], advised.data if isinstance(advised, Answer) else None
 
     def draw(screen: Screen) -> None:
         screen.print(*_head(runs), "", *_verdict(run), "")
@@ -71,7 +66,7 @@ def _drawn(service: Api, path: str) -> Display:
         if not is_pending(run):
             screen.print(_energy(run))
 
-    return Display(draw, answer.warnings)
+    return Display(draw, missing([job, advised]))
 
 
 def _head(runs: Sequence[Row]) -> Iterator[Line]:

@@ -118,7 +118,7 @@ class Wanted:
 def wanted(held: Held, runs: Sequence[Used], busy_gpus: int | None = None) -> Wanted:
     """Say what would have been enough for most of the runs.
 
-    busy_gpus is how many of its GPUs this run has ever used; None where that is unknown, or no rule has found idle ones.
+    busy_gpus is how many of its GPUs this run has ever used; None where nobody knows, or no rule has found idle ones.
     """
     known = [run for run in runs if run.is_known or run.out_of_memory]
     cpus, memory, seconds = _cpus(held, known), _memory(held, known), _seconds(held, known)
