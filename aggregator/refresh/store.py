@@ -24,6 +24,9 @@ class SnapshotStore:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.latest = Snapshot()
+        # Counts the views that were published, and is told to those who watch.
+        self.edition = 0
+        self.watchers: list[Callable[[], None]] = []
         self._now = now
         self._until: dict[Scope, float] = {}
         self._said: set[Scope] = set()
@@ -46,17 +49,17 @@ class SnapshotStore:
     def publish_cluster(self, view: ClusterView, seconds: float = inf) -> None:
         """Replace one cluster's view, to be shown for so long."""
         self._until["cluster", view.cluster] = self._now() + seconds
-        self.latest = replace(self.latest, clusters={**self.latest.clusters, view.cluster: view})
+        self._show(replace(self.latest, clusters={**self.latest.clusters, view.cluster: view}))
 
     def publish_filesystem(self, view: View, seconds: float = inf) -> None:
         """Replace one file system's view, to be shown for so long."""
         self._until["filesystem", view.name] = self._now() + seconds
-        self.latest = replace(self.latest, filesystems={**self.latest.filesystems, view.name: view})
+        self._show(replace(self.latest, filesystems={**self.latest.filesystems, view.name: view}))
 
     def publish_cloud(self, view: View, seconds: float = inf) -> None:
         """Replace one cloud's view, to be shown for so long."""
         self._until["cloud", view.name] = self._now() + seconds
-        self.latest = replace(self.latest, clouds={**self.latest.clouds, view.name: view})
+        self._show(replace(self.latest, clouds={**self.latest.clouds, view.name: view}))
 
     def publish_source(self, status: SourceStatus) -> None:
         """Replace what is known of one source's last fetch."""
@@ -66,12 +69,13 @@ class SnapshotStore:
     def keep_only(self, clusters: Collection[str], filesystems: Collection[str], clouds: Collection[str] = ()) -> None:
         """Forget what is not configured any more; of sources, see `forget_sources`."""
         known = self.latest
-        self.latest = replace(
+        left = replace(
             known,
             clusters={name: view for name, view in known.clusters.items() if name in clusters},
             filesystems={name: view for name, view in known.filesystems.items() if name in filesystems},
             clouds={name: view for name, view in known.clouds.items() if name in clouds},
         )
+        self._show(left)
         configured = {"cluster": clusters, "filesystem": filesystems, "cloud": clouds}
         self._until = {scope: until for scope, until in self._until.items() if scope[1] in configured[scope[0]]}
 
@@ -79,6 +83,13 @@ class SnapshotStore:
         """Forget what is known of sources, by name and scope."""
         sources = {key: status for key, status in self.latest.sources.items() if key not in keys}
         self.latest = replace(self.latest, sources=sources)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        """Replace what there is by other views."""
+        self.latest = snapshot
+        self.edition += 1
+        for watcher in self.watchers:
+            watcher()
 
     def _say(self, scope: Scope) -> None:
         """Log once that a scope is late, and once that it is not any more."""
