@@ -226,7 +226,7 @@ async def _read_similar(
 ) -> tuple[Sequence[Row], list[str]]:
     """Read the last runs of the same user and name that have ended and may be seen, the newest first."""
     queries, now = request.app[HISTORY], request.app[CLOCK]()
-    if not run["job_name"] or run["uid"] is None or not queries.offers(view.cluster):
+    if not run["job_name"] or run["uid"] is None or not queries.has_source(view.cluster):
         return (), []
     try:
         named = await queries.of_name(view.cluster, run["uid"], run["job_name"], now)

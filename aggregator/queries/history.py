@@ -24,7 +24,7 @@ READS_AT_ONCE: Final = 2
 _CHUNKS_KEPT: Final = 32
 _UIDS_KEPT: Final = 10_000
 _UIDS_SECONDS: Final = 300.0
-_NAMES_KEPT: Final = 1000
+_NAMES_KEPT: Final = 64
 _NAMES_BACK_SECONDS: Final = 30 * 86_400
 # Of runs (RUNS), the numbers of those that are wanted, in order.
 Choose = Callable[[pl.DataFrame], pl.Series]
@@ -84,7 +84,7 @@ class HistoryQueries:
         self._of_names = CachedReads[tuple[str, OfName], tuple[Run, ...]](TTLCache(_NAMES_KEPT, CACHE_SECONDS), gate)
         self._uids = CachedReads[_Names, frozenset[int] | None](TTLCache(_UIDS_KEPT, _UIDS_SECONDS), gate)
 
-    def offers(self, cluster: str) -> bool:
+    def has_source(self, cluster: str) -> bool:
         """Tell whether there is a source of this cluster's ended runs."""
         return cluster in self._readers
 

@@ -11,7 +11,7 @@ from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.script import ScriptRecord
-from aggregator.model.series import Line, Offer
+from aggregator.model.series import AvailableGraph, Line
 from aggregator.sources.base import FetchError
 from tests.builders import make_rule
 
@@ -139,8 +139,8 @@ async def test_what_cannot_be_read_is_said_and_is_asked_for_again(service: Servi
 class OfGpus(FakeSeries):
     """A source of the graph of GPUs alone."""
 
-    def offers(self, subject: str) -> dict[str, Offer]:
-        return {"gpu_utilization": replace(super().offers(subject)["cpu"], name="gpu_utilization")}
+    def available(self, subject: str) -> dict[str, AvailableGraph]:
+        return {"gpu_utilization": replace(super().available(subject)["cpu"], name="gpu_utilization")}
 
 
 @pytest.fixture
