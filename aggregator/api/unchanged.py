@@ -22,7 +22,7 @@ from aggregator.api.keys import STORE, ApiSettings
 from aggregator.api.lookup import missing_accounting
 from aggregator.exposition import takes_gzip
 from aggregator.model.view import Snapshot, SourceStatus
-from aggregator.refresh.store import SnapshotStore
+from aggregator.refresh.store import Scope, SnapshotStore
 from aggregator.sources.base import FetchError
 
 # Of all answers together; beside its body an answer costs about this much.
@@ -58,14 +58,15 @@ class _Given:
         return _EACH_BYTES + 2 * len(self.body or b"")
 
 
-class GivenAnswers:
-    """Remember the answers that were made of the current snapshot under the current settings, by URL and identity.
+class _OfCluster:
+    """Remember the answers that were made of one cluster's current view, or ("") of all that there is.
 
     What was asked for again is made anew as soon as there is a new view, by nobody's request: the first who asks after
     a refresh need not wait for it.
     """
 
-    def __init__(self, store: SnapshotStore, settings: ApiSettings) -> None:
+    def __init__(self, cluster: str, store: SnapshotStore, settings: ApiSettings) -> None:
+        self._cluster = cluster
         self._store = store
         self._settings = settings
         # Weak: nobody may ever ask again, and an old snapshot is large.
@@ -76,7 +77,6 @@ class GivenAnswers:
         # What was asked for again lately, how it is made, and when that was.
         self._wanted: dict[_Question, tuple[web.Request, Handler, float]] = {}
         self._ahead: asyncio.Task[None] | None = None
-        store.watchers.append(self._look_ahead)
 
     def find(self, request: web.Request) -> _Given | None:
         """Give what is remembered of a request; what was made of something else than there is now is forgotten."""
@@ -88,11 +88,19 @@ class GivenAnswers:
         snapshot, in_force = self._store.current, (self._settings.rules, self._settings.software)
         if self._snapshot() is snapshot and self._made_of[:2] == in_force:
             return
-        made_of = (*in_force, self._store.edition, *map(_said, _statuses(snapshot)))
+        made_of = (*in_force, self._edition(), *(_said(each, snapshot) for each in self._sources(snapshot)))
         # What is shown in place of a late view is never the same.
         if made_of != self._made_of or snapshot is not self._store.latest:
             self.forget()
         self._snapshot, self._made_of = ref(snapshot), made_of
+
+    def _edition(self) -> int:
+        editions = self._store.editions
+        return editions["cluster", self._cluster] if self._cluster else editions.total()
+
+    def _sources(self, snapshot: Snapshot) -> list[SourceStatus]:
+        every = (status for _, status in sorted(snapshot.sources.items()))
+        return [status for status in every if not self._cluster or status.scope == self._cluster]
 
     async def coming(self, request: web.Request) -> _Given | None:
         """Wait for the answer if another request is having it made; None if there is none, or it cannot be shared."""
@@ -127,7 +135,7 @@ class GivenAnswers:
         if wanted or len(self._wanted) < _MOST_AHEAD:
             self._wanted[question] = (wanted[0] if wanted else unread(request)), handler, time.monotonic()
 
-    def _look_ahead(self) -> None:
+    def look_ahead(self) -> None:
         """Begin to make anew what is wanted, once there is a new view."""
         if self._ahead:
             self._ahead.cancel()
@@ -146,9 +154,8 @@ class GivenAnswers:
                     async with asyncio.timeout(_AHEAD_SECONDS):
                         await self.make(unread(request), handler)
 
-    async def close(self, _: web.Application) -> None:
+    def close(self) -> None:
         """End what is being made for nobody yet."""
-        self._store.watchers.remove(self._look_ahead)
         if self._ahead:
             self._ahead.cancel()
 
@@ -159,6 +166,42 @@ class GivenAnswers:
     def _keep(self, question: _Question, given: _Given) -> None:
         is_large = len(given.body or b"") > _LARGEST_BYTES
         self._given[question] = replace(given, body=None, zipped=None) if is_large else given
+
+
+class GivenAnswers:
+    """Remember the answers that were made of the current snapshot under the current settings, by URL and identity."""
+
+    def __init__(self, store: SnapshotStore, settings: ApiSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._of: dict[str, _OfCluster] = {}
+        store.watchers.append(self._look_ahead)
+
+    def of(self, request: web.Request) -> _OfCluster:
+        """Give those of the cluster in the path, which depend on nothing else; else of all that there is."""
+        named = request.match_info.get("cluster", "")
+        cluster = named if named in self._store.latest.clusters else ""
+        if cluster not in self._of:
+            self._of[cluster] = _OfCluster(cluster, self._store, self._settings)
+        return self._of[cluster]
+
+    def forget(self) -> None:
+        """Make every answer anew: what they read besides the snapshot has changed."""
+        for each in self._of.values():
+            each.forget()
+
+    def _look_ahead(self, scope: Scope) -> None:
+        """Have answers made of a new view."""
+        kind, name = scope
+        for cluster, each in self._of.items():
+            if not cluster or (kind, name) == ("cluster", cluster):
+                each.look_ahead()
+
+    async def close(self, _: web.Application) -> None:
+        """End what is being made for nobody yet."""
+        self._store.watchers.remove(self._look_ahead)
+        for each in self._of.values():
+            each.close()
 
 
 def _body(response: web.Response) -> bytes | None:
@@ -180,7 +223,7 @@ def of_snapshot(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.Response:
-        answers = request.app[GIVEN]
+        answers = request.app[GIVEN].of(request)
         given = answers.find(request) or await answers.coming(request)
         if given and not _is_stale(request):
             is_had = has_answer(request, given.etag)
@@ -203,20 +246,14 @@ async def _again(request: web.Request, given: _Given) -> web.Response:
     return identified(web.Response(body=body, headers=headers), given.etag)
 
 
-def _statuses(snapshot: Snapshot) -> list[tuple[SourceStatus, bool]]:
-    """List what is known of the sources, and of each whether it is a cluster's."""
-    return [(status, scope in snapshot.clusters) for (_, scope), status in sorted(snapshot.sources.items())]
-
-
-def _said(known: tuple[SourceStatus, bool]) -> tuple[object, ...]:
+def _said(status: SourceStatus, snapshot: Snapshot) -> tuple[object, ...]:
     """Give what answers say of a source. When it was read last they say of file systems and clouds alone.
 
     Each fetch has a status of its own, and a refresh several: answers made of the same view are the same.
     """
-    status, is_of_cluster = known
     was_read = status.last_success is not None and status.last_success == status.last_attempt
     failed = tuple(sorted(status.failed_inputs.items()))
-    at = None if is_of_cluster and was_read else status.last_success
+    at = None if was_read and status.scope in snapshot.clusters else status.last_success
     return status.source, status.scope, status.up, was_read, status.error, failed, at
 
 

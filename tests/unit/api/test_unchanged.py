@@ -340,17 +340,24 @@ async def test_what_was_asked_for_again_is_made_anew_before_anybody_asks(
     assert made.jobs == 1 + 2
 
 
-async def test_it_is_made_for_each_view_though_several_follow_at_once(service: Service, made: Made) -> None:
-    """Clusters, file systems and clouds are refreshed each by itself."""
+async def test_a_refresh_of_something_else_makes_no_answer_anew(service: Service, made: Made) -> None:
     publish_all(service)
-    await ask(service, JOBS)
-    await ask(service, JOBS)
-    publish_jobs(service.store, make_job(1), make_job(2))
+    _, etag, _, _ = await ask(service, JOBS)
     publish_space(service.store, SPACE)
-    while made.jobs < 3:
-        await asyncio.sleep(0)
-    assert len(orjson.loads((await ask(service, JOBS))[2])["data"]["jobs"]) == 2
-    assert made.jobs == 3
+    publish_cloud(service, make_instance(uuid="u1"))
+    assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 1
+
+
+async def test_it_is_made_of_the_last_view_though_several_follow_at_once(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    await ask(service, JOBS)
+    await ask(service, JOBS)
+    made.begun.get()
+    publish_jobs(service.store, make_job(1), make_job(2))
+    await made_ahead(service, made, 1, 2, 3)
+    assert len(orjson.loads((await ask(service, JOBS))[2])["data"]["jobs"]) == 3
+    assert made.jobs == 1 + 3
 
 
 async def test_what_nobody_has_asked_for_lately_is_not_made_ahead(
