@@ -24,8 +24,9 @@ def audit(request: web.Request, owners: Iterable[str]) -> None:
     identity, told = identity_of(request), owners_shown(request)
     shown = frozenset(owners)
     request[_OWNERS] = told | shown
-    others = sorted(shown - told - {identity.user})
-    if others and identity.kind != "open" and not request.get(_UNREAD, False):
+    if identity.kind == "open" or request.get(_UNREAD, False):
+        return
+    if others := sorted(shown - told - {identity.user}):
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         logger.info("read: who=%r path=%r whose=%r%s", str(identity), request.path, others[:_SHOWN], more)
 
