@@ -64,7 +64,7 @@ def _bars(node: Mapping[str, Any], _: Language) -> Sequence[Mapping[str, Any]]:
     found = []
     for name, held, used, whole, write in rows:
         size = node[whole]
-        if size is None and node[used] is None:
+        if not size and not node[used]:
             continue
         ratio = node[used] / size if size and node[used] is not None else None
         share = numbers.percent(ratio)

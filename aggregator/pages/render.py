@@ -16,7 +16,7 @@ from aggregator.api.session import COOKIE
 from aggregator.pages.language import CHOICE, LANGUAGES, Language
 from aggregator.pages.numbers import Numbers
 from aggregator.pages.static import address_of
-from aggregator.pages.words import in_unit, states_of, words_of
+from aggregator.pages.words import because_of, in_unit, reasons_of, states_of, words_of
 
 _YEAR: Final = 366 * 86_400
 _COMPRESS_IN_THREAD_ABOVE_BYTES: Final = 64 * 1024
@@ -95,7 +95,11 @@ def environment(code: str) -> jinja2.Environment:
                  "cpu_hours", "money", "moment", "listed"):  # fmt: skip
         made.filters[name] = getattr(numbers, name)
     made.globals.update(
-        states=states_of(spoken), words=words_of(spoken), in_unit=in_unit(numbers), seconds_of=numbers.seconds
+        states=states_of(spoken),
+        words=words_of(spoken),
+        reasons=reasons_of(spoken),
+        in_unit=in_unit(numbers),
+        seconds_of=numbers.seconds,
     )
     made.filters["said"] = lambda text: said(spoken, text)
     return made
@@ -105,8 +109,9 @@ def said(language: Language, text: str | None) -> Markup:
     """Show a sentence of the API: in the reader's language where it is known, else marked as English."""
     if not text:
         return Markup("")
-    if language.knows(text):
-        return Markup("{}").format(language(text))
+    worded = because_of(text, language)
+    if worded != text or language.knows(text):
+        return Markup("{}").format(language(worded))
     return Markup('<span lang="en">{}</span>').format(text)
 
 

@@ -16,9 +16,9 @@ from aggregator.pages.attempt import Tried, attempt
 from aggregator.pages.chart import Mark, dot_chart
 from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
-from aggregator.pages.job.bars import bars_of
+from aggregator.pages.job.bars import asked_for, bars_of
 from aggregator.pages.job.changes import changes_of
-from aggregator.pages.job.charts import GRAPHS, Graphs, busy_gpus, figures_of
+from aggregator.pages.job.charts import Graphs, busy_gpus, figures_of, graphs_of
 from aggregator.pages.job.like import of_same_script, read_like
 from aggregator.pages.job.verdict import verdict_of
 from aggregator.pages.language import Language
@@ -77,7 +77,7 @@ class _Parts:
 
 async def _read_parts(visit: Visit, run: Row) -> _Parts:
     request = visit.request
-    wanted = GRAPHS if run["start_timestamp_seconds"] is not None else ()
+    wanted = graphs_of(run) if run["start_timestamp_seconds"] is not None else ()
     graphs, script, rules, like = await asyncio.gather(
         attempt(draw_job(request, wanted, Parameters(request))), _script(visit, run),
         attempt(read_rules(request)), attempt(read_like(request, run)),
@@ -107,6 +107,7 @@ def _said(visit: Visit, run: Row, parts: _Parts) -> Mapping[str, Any]:
     return {
         "verdict": verdict_of(run, _),
         "bars": bars_of(run, _),
+        "asked": asked_for(run, _) if run["state"] == "pending" else (),
         "changes": changes_of(run, parts.runs, _text(parts.script.value), parts.busy_gpus, _),
         "spent": spent(run),
         "wasted": wasted(run),
