@@ -14,7 +14,7 @@ from markupsafe import Markup
 Point = tuple[float, float]
 WIDTH: Final = 560
 HEIGHT: Final = 150
-LEFT: Final = 66
+LEFT: Final = 74
 RIGHT: Final = 10
 TOP: Final = 10
 BOTTOM: Final = 24

@@ -27,7 +27,7 @@ def words_of(_: Language) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def reasons_of(_: Language) -> Mapping[str, str]:
+def rule_words_of(_: Language) -> Mapping[str, str]:
     """Give the shipped rules in a few words; a rule of the site's own has its name."""
     return {
         "gpu_unused": _("GPUs unused"), "gpu_partly_unused": _("some GPUs unused"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SOFT_BYTES: Final = 50 * 2**30
 _SOFT_INODES: Final = 500_000
-_NEARLY_FULL: Final = 0.97
+_NEARLY_FULL: Final = 0.95
 _DAY: Final = 86_400.0
 _INTERVAL: Final = 90.0
 
@@ -27,8 +27,8 @@ _GRAPHS: Final = {
 
 
 def nearly_full(cluster: "SyntheticCluster") -> str:
-    """Name the user whose home is nearly full."""
-    return cluster.population.users[0].name
+    """Name the user whose home is nearly full: one of those who are told of, so that there is more to see of them."""
+    return next((run.user for run in cluster.told().values()), cluster.population.users[0].name)
 
 
 class SyntheticQuotas:

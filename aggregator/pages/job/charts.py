@@ -140,7 +140,11 @@ def _lanes(run: Row, drawn: DrawnGraph, canvas: Canvas, occupancy: Sequence[Line
     ]
     shown = min(unseen, max(0, _MOST_LANES - len(lanes)))
     lanes += [Lane("GPU", words=words, is_bad=is_judged) for _n in range(shown)]
-    note = _("by node and device; the darker, the more") if several else _("by device; the darker, the more")
+    note = (
+        _("by node and device; the stronger the colour, the more")
+        if several
+        else _("by device; the stronger the colour, the more")
+    )
     if known := [line.mean for line in occupancy if line.mean is not None]:
         share = canvas.numbers.percent(sum(known) / len(known))
         note = "; ".join((note, _("strip below: occupancy of its SMs, mean %(share)s", share=share)))
