@@ -7,6 +7,7 @@ import pytest
 from aggregator.app.demo import interval_of, running_since, timing_of, welcome
 from aggregator.config import ListenAddress
 from aggregator.synthetic import SyntheticCluster
+from tests.pictures.album import ALBUM
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -56,4 +57,5 @@ def test_it_says_first_which_pages_to_open_and_one_is_of_a_job_that_wastes_its_g
     assert addresses[-1] == "http://127.0.0.1:9850/metrics"
     (wasting,) = (line.rpartition("/")[2] for line in lines if "wastes its GPUs" in line)
     assert [run.name for run in cluster.open_runs() if str(run.job_id) == wasting] == ["train_ddp"]
+    assert {words for words, _ in ALBUM.values()} <= {line.strip().rpartition(" ")[0].strip() for line in lines}
     assert len([each for each in addresses if "/ui/clusters/demo/jobs/" in each]) == 6
