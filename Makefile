@@ -17,7 +17,7 @@ PIN_TOOLS := pip==25.3 pip-tools==7.5.3
 BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
 SBOM_TOOL := cyclonedx-bom==7.5.0
 
-.PHONY: help run test check house docs soak lab bench differential requirements wheel sbom clean
+.PHONY: help run test check house docs screenshots soak lab bench differential requirements wheel sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ house: docs  ## lint, types, layers and documentation
 
 docs: $(VENV)/.test  ## build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+screenshots: $(VENV)/.test  ## make the pictures of the documentation anew, of the demo (as root where Chromium is missing)
+	$(BIN)/python -m tests.pictures
 
 soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
 	$(BIN)/python -m tests.faults

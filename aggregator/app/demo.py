@@ -1,5 +1,6 @@
 """`demo`: the whole service over a synthetic cluster in this process."""
 
+import functools
 import json
 import re
 import sys
@@ -47,12 +48,19 @@ from aggregator.synthetic import (
     SyntheticStorage,
     SyntheticUsage,
     SyntheticUse,
+    nearly_full,
     past_seconds,
     past_share,
 )
 
 # A refresh of a large site takes seconds.
 _INTERVAL_SECONDS, _INTERVAL_OF_LARGE_SITES, _LARGE_SITE_JOBS = 5.0, 30.0, 5000
+# Kinds of jobs that are always there, as the profiles of the synthetic cluster name them.
+_TOLD = {
+    "gpu_one_of_four": "a job that wastes its GPUs", "gpu_unseen": "a job that never opened its GPU",
+    "one_core": "a job that wastes its CPUs", "memory": "a job that wastes its memory",
+    "train": "a job that uses what it holds", "mpi": "a job that cannot be judged",
+}  # fmt: skip
 # About two seconds at the start.
 _REPLAY_SECONDS = 16 * 3600.0
 # Made up, as everything here: the carbon of a grid of hydro and gas, and prices in the order of a real site's.
@@ -67,20 +75,18 @@ _SOFTWARE = tuple(
 )
 # Who tries a front end on it asks for everything at once, and harms nobody.
 _BOUNDS = Bounds(requests_per_second=1000, burst=10_000)
-# Enough for the rules that ask for two hours of idle GPUs; each hour is a second of work.
-_BACKFILL_SECONDS = 2.5 * 3600.0
+# Enough for the rules that ask for two hours of idle GPUs, and to have observed four fifths of a job that is as old as
+# the cluster; each hour is a second of work.
+_BACKFILL_SECONDS = 3.5 * 3600.0
 
 
 @asynccontextmanager
-async def open_synthetic_site(seed: int, jobs: int, start: float, since: float | None = None) -> AsyncIterator[Site]:
-    """Make the synthetic site, off the event loop: a large one takes seconds."""
-    yield await executors.run(executors.REFRESH, make_synthetic_site, seed, jobs, start, since)
+async def _open_site(cluster: SyntheticCluster, interval: float) -> AsyncIterator[Site]:
+    yield await executors.run(executors.REFRESH, make_synthetic_site, cluster, interval)
 
 
-def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None) -> Site:
-    """Make the sources of the synthetic site: a cluster, file systems with and without HSM, homes and a cloud."""
-    cluster = SyntheticCluster(seed=seed, running=jobs, start=start, since=since)
-    interval = interval_of(jobs)
+def make_synthetic_site(cluster: SyntheticCluster, interval: float) -> Site:
+    """Make the sources of the synthetic site: the cluster, file systems with and without HSM, homes and a cloud."""
     accounting = SyntheticAccounting(cluster)
     sources = ClusterSources(
         accounting,
@@ -147,8 +153,11 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, jobs: int, folder:
         start = time.time()
         since = running_since(folder, seed, jobs, start)
         timing = timing_of(jobs)
-        await service.start(lambda: open_synthetic_site(seed, jobs, start, since), timing)
-        print(_welcome(addresses[0], timing.interval), file=sys.stderr, flush=True)
+        # Off the event loop: a large one takes seconds.
+        make = functools.partial(SyntheticCluster, seed=seed, running=jobs, start=start, since=since)
+        cluster = await executors.run(executors.REFRESH, make)
+        await service.start(lambda: _open_site(cluster, timing.interval), timing)
+        print(welcome(addresses[0], timing.interval, cluster), file=sys.stderr, flush=True)
         async with watch(service):
             await ended.wait()
 
@@ -174,24 +183,22 @@ async def _nothing_to_reload() -> str | None:
     return "the demo has no configuration file"
 
 
-def _welcome(address: ListenAddress, interval: float) -> str:
-    base = f"http://{address}"
+def welcome(address: ListenAddress, interval: float, cluster: SyntheticCluster) -> str:
+    """Say what to open: first pages, of jobs of each kind that the demo tells of, then what programs read."""
+    base, told = f"http://{address}", cluster.told()
+    ui = f"{base}/ui/clusters/{cluster.name}"
+    pages = {
+        "the first page": f"{base}/",
+        **{words: f"{ui}/jobs/{told[name].job_id}" for name, words in _TOLD.items() if name in told},
+        "who wastes most": f"{ui}/waste",
+        "a user near the quota": f"{ui}/users/{nearly_full(cluster)}",
+    }
+    programs = {"the API": f"{base}/docs", "Prometheus reads": f"{base}/metrics"}
     return "\n".join(
         (
             f"hpc-aggregator {aggregator.__version__} demo: a synthetic site, refreshed every {interval:g} s",
-            f"  overview        {base}/",
-            f"  gauges          {base}/metrics",
-            f"  wasted GPUs     {base}/metrics?collect[]=users",
-            f"  power, energy   {base}/metrics?collect[]=nodes",
-            f"  running jobs    {base}/api/v1/clusters/demo/jobs?state=running",
-            f"  wasteful jobs   {base}/api/v1/clusters/demo/jobs?severity=critical",
-            f"  limits          {base}/api/v1/clusters/demo/accounts/def-tremblay",
-            f"  nodes           {base}/api/v1/clusters/demo/nodes",
-            f"  usage           {base}/api/v1/clusters/demo/usage?start=now-30d&resolution=day",
-            f"  storage         {base}/api/v1/storage/project",
-            f"  quotas          {base}/api/v1/storage/home/users",
-            f"  cloud           {base}/api/v1/cloud/projects",
-            f"  sources         {base}/api/v1/status",
-            "  Ctrl-C ends it.",
+            "Open in a browser:", *(f"  {words:35} {url}" for words, url in pages.items()),
+            "For programs:", *(f"  {words:35} {url}" for words, url in programs.items()),
+            "Ctrl-C ends it.",
         )
-    )
+    )  # fmt: skip

@@ -14,13 +14,14 @@ from markupsafe import Markup
 Point = tuple[float, float]
 WIDTH: Final = 560
 HEIGHT: Final = 150
-LEFT: Final = 66
+LEFT: Final = 74
 RIGHT: Final = 10
 TOP: Final = 10
 BOTTOM: Final = 24
 _INNER: Final = WIDTH - LEFT - RIGHT
 _LANE: Final = 20
 _LANE_GAP: Final = 6
+_STRIP: Final = 6
 # More points than this are no wider than a pixel.
 _POINTS: Final = 240
 _CELLS: Final = 120
@@ -83,12 +84,13 @@ class Plateau:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A device's row of cells: values from 0 to 1 over time; without any, the words that say why."""
+    """A device's row of cells: values from 0 to 1 over time, and others below; without any, the words that say why."""
 
     name: str
     points: Sequence[Point] = ()
     words: str = ""
     is_bad: bool = False
+    below: Sequence[Point] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def lane_chart(times: Times, lanes: Sequence[Lane], *, label: str, clock: Callab
         parts.append(
             Markup('<text x="{}" y="{}" class="tick end">{}</text>').format(LEFT - 6, y + _LANE - 6, lane.name)
         )
-        parts.append(_cells(times, lane, y) if lane.points else _empty(lane, y))
+        parts.append(_row(times, lane, y) if lane.points else _empty(lane, y))
     return _svg(height, label, parts, times, 0)
 
 
@@ -290,21 +292,33 @@ def _level(level: Plateau, top: float) -> Markup:
     )
 
 
-def _cells(times: Times, lane: Lane, y: float) -> Markup:
-    """Draw the cells of a lane: one path for each shade, in which neighbours are one."""
+def _row(times: Times, lane: Lane, y: float) -> Markup:
+    """Draw the cells of a lane, and a strip of the other ones below."""
+    frame = Markup('<rect class="lane" x="{}" y="{}" width="{}" height="{}"/>').format(LEFT, f"{y:g}", _INNER, _LANE)
+    if not lane.below:
+        return frame + _cells(times, lane.points, y, _LANE, "heat")
+    upper = _LANE - _STRIP - 1
+    return (
+        frame
+        + _cells(times, lane.points, y, upper, "heat")
+        + _cells(times, lane.below, y + upper + 1, _STRIP, "heat b")
+    )
+
+
+def _cells(times: Times, points: Sequence[Point], y: float, height: float, look: str) -> Markup:
+    """Draw cells: one path for each shade, in which neighbours are one."""
     width = max(times.step, (times.end - times.start) / _CELLS)
     sums: dict[int, list[float]] = {}
-    for at, value in lane.points:
+    for at, value in points:
         sums.setdefault(int((at - times.start) / width), []).append(value)
     shades: dict[int, list[str]] = {}
     for number, values in sorted(sums.items()):
         shade = min(_LEVELS, max(0, round(sum(values) / len(values) * _LEVELS)))
         left = times.x(times.start + number * width)
         right = times.x(times.start + (number + 1) * width)
-        shades.setdefault(shade, []).append(f"M{left:.1f} {y:g}H{right + 0.2:.1f}v{_LANE}H{left:.1f}z")
-    frame = Markup('<rect class="lane" x="{}" y="{}" width="{}" height="{}"/>').format(LEFT, f"{y:g}", _INNER, _LANE)
-    return frame + Markup("").join(
-        Markup('<path class="heat h{}" d="{}"/>').format(shade, "".join(drawn)) for shade, drawn in shades.items()
+        shades.setdefault(shade, []).append(f"M{left:.1f} {y:g}H{right + 0.2:.1f}v{height:g}H{left:.1f}z")
+    return Markup("").join(
+        Markup('<path class="{} h{}" d="{}"/>').format(look, shade, "".join(drawn)) for shade, drawn in shades.items()
     )
 
 

@@ -51,7 +51,7 @@ def _power(visit: Visit, watts: Sequence[float]) -> Any:
     names = (_("jobs"), _("idle nodes"), _("no job that is known"))
     parts = [
         (value / whole, look, f"{name}: {visit.numbers.watts(value)}")
-        for value, look, name in zip(watts, ("", "warn", "soft"), names, strict=True)
+        for value, look, name in zip(watts, ("p0", "p1", "p2"), names, strict=True)
     ]
     return {"bar": parts_bar(parts, _("Power now")), "parts": parts, "whole": whole}
 

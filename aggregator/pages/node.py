@@ -64,7 +64,7 @@ def _bars(node: Mapping[str, Any], _: Language) -> Sequence[Mapping[str, Any]]:
     found = []
     for name, held, used, whole, write in rows:
         size = node[whole]
-        if size is None and node[used] is None:
+        if not size and not node[used]:
             continue
         ratio = node[used] / size if size and node[used] is not None else None
         share = numbers.percent(ratio)
@@ -100,12 +100,13 @@ def _lines(title: str, drawn: DrawnGraph, canvas: Canvas) -> Figure:
 
 
 def _name(line: Line) -> str:
-    return " ".join(line.labels[name] for name in _NAMED if name in line.labels)
+    return " ".join(f"GPU {line.labels[name]}" if name == "gpu" else line.labels[name]
+                    for name in _NAMED if name in line.labels)  # fmt: skip
 
 
 def _lanes(title: str, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     lanes = [Lane(f"GPU {line.labels.get('gpu', '')}", line.points) for line in drawn.lines]
-    note = canvas.language("by device; the darker, the more")
+    note = canvas.language("by device; the stronger the colour, the more")
     drawing = lane_chart(canvas.times(step_of(drawn)), lanes, label=f"{title}: {note}", clock=canvas.clock)
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 

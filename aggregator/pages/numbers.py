@@ -19,6 +19,10 @@ GAP: Final = "\N{NO-BREAK SPACE}"
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL: Final = ("", "k", "M", "G", "T", "P")
 _JOULES_PER_KWH: Final = 3.6e6
+# Below it would be written with zeros after the point.
+_LEAST_KWH: Final = 0.095
+# The least amount of money that is paid.
+_CENT: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,12 @@ class Numbers:
         return self._scaled(value, 1000, [f"{prefix}W" for prefix in _DECIMAL])
 
     def energy(self, joules: Any) -> str:
-        """Write an energy in Wh and their multiples: 0.6 kWh."""
+        """Write an energy in Wh and their multiples: 58 Wh, 0.6 kWh."""
         if _is_unknown(joules):
             return self.unknown
         kwh = joules / _JOULES_PER_KWH
+        if 0 < abs(kwh) < _LEAST_KWH:
+            return f"{self._plain(kwh * 1000)}{GAP}Wh"
         return f"{self._plain(kwh)}{GAP}kWh" if abs(kwh) < 1000 else self._scaled(kwh * 1000, 1000, _WATT_HOURS)
 
     def grams(self, value: Any) -> str:
@@ -116,6 +122,8 @@ class Numbers:
         """Write an amount of money with its currency's code: 4.10 CAD."""
         if _is_unknown(amount):
             return self.unknown
+        if 0 < amount < _CENT / 2:
+            return f"<{GAP}{self.money(_CENT, currency)}"
         pattern = "#,##0.00" if abs(amount) < 1000 else "#,##0"
         return f"{format_decimal(amount, format=pattern, locale=self.language.locale)}{GAP}{currency}"
 

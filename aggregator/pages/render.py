@@ -16,7 +16,7 @@ from aggregator.api.session import COOKIE
 from aggregator.pages.language import CHOICE, LANGUAGES, Language
 from aggregator.pages.numbers import Numbers
 from aggregator.pages.static import address_of
-from aggregator.pages.words import in_unit, states_of, words_of
+from aggregator.pages.words import because_of, in_unit, rule_words_of, states_of, words_of
 
 _YEAR: Final = 366 * 86_400
 _COMPRESS_IN_THREAD_ABOVE_BYTES: Final = 64 * 1024
@@ -99,7 +99,11 @@ def environment(code: str) -> jinja2.Environment:
                  "cpu_hours", "money", "moment", "listed"):  # fmt: skip
         made.filters[name] = getattr(numbers, name)
     made.globals.update(
-        states=states_of(spoken), words=words_of(spoken), in_unit=in_unit(numbers), seconds_of=numbers.seconds
+        states=states_of(spoken),
+        words=words_of(spoken),
+        rule_words=rule_words_of(spoken),
+        in_unit=in_unit(numbers),
+        seconds_of=numbers.seconds,
     )
     made.filters["said"] = lambda text: said(spoken, text)
     return made
@@ -109,9 +113,15 @@ def said(language: Language, text: str | None) -> Markup:
     """Show a sentence of the API: in the reader's language where it is known, else marked as English."""
     if not text:
         return Markup("")
-    if language.knows(text):
-        return Markup("{}").format(language(text))
-    return Markup('<span lang="en">{}</span>').format(text)
+    worded = because_of(text, language)
+    if worded != text or language.knows(text):
+        return Markup("{}").format(_bare(language(worded)))
+    return Markup('<span lang="en">{}</span>').format(_bare(text))
+
+
+def _bare(text: str) -> str:
+    """Leave out the marks that documents put around settings."""
+    return text.replace("`", "")
 
 
 def _of_all(visit: Visit) -> Mapping[str, Any]:

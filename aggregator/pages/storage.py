@@ -17,7 +17,7 @@ from aggregator.pages.render import Visit
 
 Row = Mapping[str, Any]
 _NEARLY: Final = 0.9
-_LOOKS: Final = ("", "b", "soft", "warn", "good", "bad")
+_LOOKS: Final = ("p0", "p1", "p2", "p3", "p4", "p5")
 
 
 async def read_all(visit: Visit) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from aggregator.synthetic.history import SyntheticHistory
 from aggregator.synthetic.hosts import LOGIN_NODE, SyntheticHosts, SyntheticScheduler
 from aggregator.synthetic.lustre import SyntheticLustre
 from aggregator.synthetic.power import SyntheticPower
-from aggregator.synthetic.quotas import SyntheticQuotas
+from aggregator.synthetic.quotas import SyntheticQuotas, nearly_full
 from aggregator.synthetic.series import SyntheticSeries
 from aggregator.synthetic.sources import (
     SyntheticAccounting,
@@ -35,6 +35,7 @@ __all__ = [
     "SyntheticStorage",
     "SyntheticUsage",
     "SyntheticUse",
+    "nearly_full",
     "past_seconds",
     "past_share",
 ]

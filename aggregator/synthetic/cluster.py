@@ -123,6 +123,14 @@ class SyntheticCluster:
         """List the runs that are on nodes now, with what the model knows of them."""
         return tuple(self._scheduler.live.values())
 
+    def told(self) -> dict[str, Run]:
+        """Give the oldest run of each profile that is told of, by the profile's name."""
+        found: dict[str, Run] = {}
+        for live in self.live():
+            if live.profile.told:
+                found.setdefault(live.profile.name, live.run)
+        return found
+
     def ran(self, run: Run) -> LiveRun | None:
         """Find what the model knows of a run that has started, if it ended at most a day back."""
         if run.run_id in self._scheduler.live:

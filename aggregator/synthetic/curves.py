@@ -21,6 +21,8 @@ from aggregator.synthetic.waves import Wave
 
 # What executables that are short or idle leave to nobody.
 _ACCOUNTED: Final = 0.95
+# Of the SMs' warps, while a GPU is utilised.
+_OCCUPIED: Final = 0.4
 _OPERATIONS: Final = {"open": 0.3, "close": 0.3, "getattr": 0.4}
 
 
@@ -88,6 +90,14 @@ def _gpu_utilization(live: LiveRun) -> _Curves:
 
 def _gpu_memory(live: LiveRun) -> _Curves:
     return (Curve(labels, GPU_MEMORY_BYTES * (0.7 if wave.level else 0.01)) for labels, wave in _gpus(live))
+
+
+def _gpu_memory_total(live: LiveRun) -> _Curves:
+    return (Curve(labels, float(GPU_MEMORY_BYTES)) for labels, _ in _gpus(live))
+
+
+def _gpu_sm_occupancy(live: LiveRun) -> _Curves:
+    return (Curve(labels, _OCCUPIED * wave.level, wave.phase) for labels, wave in _gpus(live))
 
 
 def _gpu_power(live: LiveRun) -> _Curves:
@@ -177,7 +187,8 @@ Table = Mapping[str, Callable[[LiveRun], _Curves]]
 # Graphs of one run, by slurm-job-exporter and by node where it says so.
 OF_RUN_BY_NODE: Final[Table] = {
     "cpu": _cpu, "memory": _memory, "threads": _threads, "gpu_utilization": _gpu_utilization,
-    "gpu_memory": _gpu_memory, "gpu_power": _gpu_power,
+    "gpu_memory": _gpu_memory, "gpu_memory_total": _gpu_memory_total, "gpu_sm_occupancy": _gpu_sm_occupancy,
+    "gpu_power": _gpu_power,
 }  # fmt: skip
 OF_RUN: Final[Table] = {
     **OF_RUN_BY_NODE,

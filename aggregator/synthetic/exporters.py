@@ -15,9 +15,9 @@ class Exporters:
         self._nodes = tuple(node.name for node in cluster.nodes)
         common = cluster.pools[0].nodes
         reserved = [node.name for pool in cluster.pools if pool.reservation for node in pool.nodes]
-        # One node's slurm-job-exporter was never repaired. One node's BMC does not say its power: no run of several
-        # nodes is there, whose power would be known in part.
-        self._broken = common[2].name if len(common) >= ENOUGH_NODES else None
+        # One node's slurm-job-exporter was never repaired: a job of two nodes is there. One node's BMC does not say its
+        # power: no run of several nodes is there, whose power would be known in part.
+        self._broken = common[1].name if len(common) >= ENOUGH_NODES else None
         self.without_power = reserved[0] if reserved else None
 
     def restarting(self, at: float) -> str | None:

@@ -38,7 +38,7 @@ def _of_name(ended: Sequence[Run], asked: OfName) -> tuple[Run, ...]:
 
 
 def _chunk(ended: Sequence[Run], search: Search, after: RunKey | None) -> Chunk:
-    keyed = ((run_key(run), run) for run in ended)
+    keyed = ((run_key(run), run) for run in ended if not search.uids or run.uid in search.uids)
     left = sorted(
         (each for each in keyed if each[0][0] < search.until and (after is None or each[0] < after)),
         key=lambda each: each[0],

@@ -30,6 +30,8 @@ class Outages:
     rng: Random
     events: list[NodeEvent] = field(default_factory=list)
     draining: dict[str, str] = field(default_factory=dict)
+    # Nodes that never fail: what a visitor is shown runs there.
+    spared: frozenset[str] = frozenset()
     _open: dict[str, NodeEvent] = field(default_factory=dict)
 
     @property
@@ -47,7 +49,7 @@ class Outages:
 
     def choose(self) -> Node:
         """Choose a node that is in service."""
-        return self.rng.choice([node for node in self.pool.nodes if node.in_service])
+        return self.rng.choice([node for node in self.pool.nodes if node.in_service and node.name not in self.spared])
 
     def fail(self, node: Node, at: float) -> None:
         """Let a node stop to answer."""

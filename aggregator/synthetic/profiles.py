@@ -40,7 +40,8 @@ class Profile:
     `running` and `pending` are weights, equal to the counts on the default cluster; `components` are the shapes of
     one submission (several: heterogeneous); `tasks` the size range of an array; `users` how many people run it (0:
     everybody); `waiting` the share that is submitted held or dependent; `reservation` where they run instead of the
-    common nodes. Durations are log-normal, cut by the limit.
+    common nodes; `told` where one of them begins with the cluster and runs for hours, whatever the seed, so that a
+    visitor finds its like in the first minute. Durations are log-normal, cut by the limit.
     """
 
     name: str
@@ -59,11 +60,17 @@ class Profile:
     waiting: float = 0.0
     out_of_memory: float = 0.01
     reservation: str = ""
+    told: bool = False
 
     @property
     def uses_gpus(self) -> bool:
         """Tell whether the jobs go to GPU nodes."""
-        return any(shape.gpus for shape in self.components)
+        return self.gpus > 0
+
+    @property
+    def gpus(self) -> int:
+        """Give the GPUs of one job."""
+        return sum(shape.gpus * shape.nodes for shape in self.components)
 
 
 EFFICIENT = Behaviour(name="efficient")
@@ -81,18 +88,22 @@ GPU_ONE_OF_FOUR = Behaviour(name="gpu_one_of_four", cpu=0.2, memory=0.2, gpu=0.9
 
 # `#` in a name becomes a number. The odd names are what users really write, and what breaks quoting.
 PROFILES = (
-    Profile(name="mpi", behaviour=EFFICIENT, names=("wrf_d0#", "vasp-relax", "cesm.run"), users=8, waiting=0.2,
+    Profile(name="mpi", behaviour=EFFICIENT, told=True,
+            names=("wrf_d0#", "vasp-relax", "cesm.run"), users=8, waiting=0.2,
             components=(Shape(64, 192, nodes=2),), running=5, pending=14, median_minutes=600, limit_hours=72,
             qos="large"),
-    Profile(name="threads", behaviour=EFFICIENT, names=("gromacs_md#", "cp2k", "orca_opt#"), users=12, waiting=0.15,
+    Profile(name="threads", behaviour=EFFICIENT, told=True,
+            names=("gromacs_md#", "cp2k", "orca_opt#"), users=12, waiting=0.15,
             components=(Shape(16, 48),), running=24, pending=40, median_minutes=300, limit_hours=48),
-    Profile(name="no_srun", behaviour=ONE_NODE, names=("namd_2nodes", "lammps.in"), users=2,
+    Profile(name="no_srun", behaviour=ONE_NODE, told=True, names=("namd_2nodes", "lammps.in"), users=2,
             components=(Shape(16, 48, nodes=2),), running=3, pending=2, median_minutes=400),
     Profile(name="coupled", behaviour=EFFICIENT, names=("ocean+atm", "coupled_#"), users=3,
             components=(Shape(8, 24), Shape(16, 32)), running=8, pending=6, median_minutes=200),
-    Profile(name="one_core", behaviour=ONE_CORE, names=("Rscript", "matlab_batch", "python main.py"), users=14,
+    Profile(name="one_core", behaviour=ONE_CORE, told=True,
+            names=("Rscript", "matlab_batch", "python main.py"), users=14,
             components=(Shape(8, 24),), running=40, pending=30, median_minutes=240),
-    Profile(name="memory", behaviour=MEMORY_OVERREQUESTED, names=("assembly_#", "blast-nr"), users=5, waiting=0.1,
+    Profile(name="memory", behaviour=MEMORY_OVERREQUESTED, told=True,
+            names=("assembly_#", "blast-nr"), users=5, waiting=0.1,
             components=(Shape(2, 40),), running=60, pending=25, median_minutes=150, out_of_memory=0.0),
     Profile(name="array", behaviour=SERIAL, names=("sweep", "bootstrap", "dock_#"), users=14, tasks=(20, 300),
             components=(Shape(1, 3),), running=540, pending=8, median_minutes=50, limit_hours=12, sigma=0.6,
@@ -108,19 +119,23 @@ PROFILES = (
             components=(Shape(1, 4),), running=20, pending=2, median_minutes=120),
     Profile(name="workshop", behaviour=EFFICIENT, names=("exercise_#",), users=8, reservation=WORKSHOP,
             components=(Shape(4, 12),), running=10, pending=2, median_minutes=40, limit_hours=4),
-    Profile(name="train_large", behaviour=GPU_EFFICIENT, names=("llm-pretrain",), users=2, partition="gpu", qos="large",
+    Profile(name="train_large", behaviour=GPU_EFFICIENT, told=True, names=("llm-pretrain",), users=2,
+            partition="gpu", qos="large",
             components=(Shape(48, 400, nodes=2, gpus=4),), running=1, pending=3, median_minutes=900, limit_hours=72),
-    Profile(name="train", behaviour=GPU_EFFICIENT, names=("train.sh", "resnet_run#", "diffusion"), users=6,
+    Profile(name="train", behaviour=GPU_EFFICIENT, told=True, names=("train.sh", "resnet_run#", "diffusion"), users=6,
             partition="gpu", waiting=0.1, components=(Shape(48, 400, gpus=4),), running=4, pending=10,
             median_minutes=400, limit_hours=72),
-    Profile(name="finetune", behaviour=GPU_EFFICIENT, names=("lora_#", "alphafold"), users=6, partition="gpu",
+    Profile(name="finetune", behaviour=GPU_EFFICIENT, told=True,
+            names=("lora_#", "alphafold"), users=6, partition="gpu",
             components=(Shape(12, 110, gpus=1),), running=4, pending=8, median_minutes=240),
-    Profile(name="gpu_unseen", behaviour=GPU_UNSEEN, names=("jupyter-gpu", "py_env_test"), users=4, partition="gpu",
+    Profile(name="gpu_unseen", behaviour=GPU_UNSEEN, told=True,
+            names=("jupyter-gpu", "py_env_test"), users=4, partition="gpu",
             components=(Shape(12, 110, gpus=1),), running=4, pending=4, median_minutes=240, limit_hours=8,
             qos="interactive"),
-    Profile(name="gpu_low", behaviour=GPU_LOW, names=("rl_agent_#", "inference"), users=4, partition="gpu",
+    Profile(name="gpu_low", behaviour=GPU_LOW, told=True, names=("rl_agent_#", "inference"), users=4, partition="gpu",
             components=(Shape(12, 110, gpus=1),), running=5, pending=6, median_minutes=300),
-    Profile(name="gpu_one_of_four", behaviour=GPU_ONE_OF_FOUR, names=("train_ddp",), users=2, partition="gpu",
+    Profile(name="gpu_one_of_four", behaviour=GPU_ONE_OF_FOUR, told=True,
+            names=("train_ddp",), users=2, partition="gpu",
             components=(Shape(48, 400, gpus=4),), running=1, pending=2, median_minutes=360),
 )  # fmt: skip
 

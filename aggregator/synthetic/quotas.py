@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SOFT_BYTES: Final = 50 * 2**30
 _SOFT_INODES: Final = 500_000
+_NEARLY_FULL: Final = 0.95
 _DAY: Final = 86_400.0
 _INTERVAL: Final = 90.0
 
@@ -23,6 +24,11 @@ _GRAPHS: Final = {
     "used_bytes": "used_bytes", "used_inodes": "used_inodes", "quota_bytes": "soft_bytes",
     "quota_inodes": "soft_inodes", "limit_bytes": "hard_bytes",
 }  # fmt: skip
+
+
+def nearly_full(cluster: "SyntheticCluster") -> str:
+    """Name the user whose home is nearly full: one of those who are told of, so that there is more to see of them."""
+    return next((run.user for run in cluster.told().values()), cluster.population.users[0].name)
 
 
 class SyntheticQuotas:
@@ -34,6 +40,7 @@ class SyntheticQuotas:
         rng = Random(f"{cluster.seed}/home")  # noqa: S311 - a reproducible model, not a secret
         self._start = cluster.epoch
         self._shares = {user.name: min(0.99, rng.lognormvariate(-1.5, 0.9)) for user in cluster.population.users}
+        self._shares[nearly_full(cluster)] = _NEARLY_FULL
         self.rows = len(self._shares)
         self.features: Mapping[str, bool] = {}
 

@@ -40,6 +40,11 @@ _FIRST_FAILURE, _MEAN_FAILURE = 3.3 * 3600.0, 12 * 3600.0
 _FIRST_DRAIN, _MEAN_DRAIN = 3.7 * 3600.0, 9 * 3600.0
 _REBOOT_SECONDS = 1500.0
 _REPAIR_SECONDS = (3 * 3600.0, 12 * 3600.0)
+# So often it is tried to start a run of the past.
+_DRAFTED: Final = 8
+# What is told of is young when the cluster begins, so that its whole life has been observed.
+_TOLD_AGE_SECONDS: Final = 60.0
+_TOLD_SECONDS: Final = 18 * 3600.0
 AFTER_OK: Final = "afterok"
 
 # What each component of a submission got.
@@ -115,19 +120,31 @@ class Scheduler:
             self.outages.begin(at)
             self._schedule(at + _FIRST_FAILURE / self._size, self._fail_node)
             self._schedule(at + _FIRST_DRAIN / self._size, self._drain_node)
-        for began, name, seconds in sorted(self._drafts(at)):
-            self._draft(name, began, seconds)
+        drafts = sorted(self._drafts(at))
+        self._begin_told(at - _TOLD_AGE_SECONDS, drafts[0][0])
+        for began, name, seconds in drafts:
+            self._draft(name, began, seconds, began)
         for submitted, name in sorted(self._backlog(at)):
             self._submit(name, submitted, at)
         self._refill(at)
 
-    def _draft(self, name: str, began: float, seconds: float) -> None:
-        """Start a run in the past; where all that wait are at their limits, of one more submission."""
-        queue, most = self._queues[name], self._targets[name][1]
-        for _ in range(2):
+    def _begin_told(self, began: float, wanted: float) -> None:
+        """Start a run of each profile that is told of, large ones first, before all others: there is room for it.
+
+        Of those without GPUs the first has the first two nodes as a whole: the second's exporter is down.
+        """
+        told = [self._profiles[name] for name in self._targets if self._profiles[name].told]
+        for profile in sorted(told, key=lambda each: each.gpus, reverse=True):
+            self._draft(profile.name, began, min(profile.limit_hours * 3600, _TOLD_SECONDS), wanted)
+        self.outages.spared = frozenset(node.name for live in self.live.values() for node in live.nodes)
+
+    def _draft(self, name: str, began: float, seconds: float, wanted: float) -> None:
+        """Start a run in the past; where all that wait are at their limits or do not fit, of one more submission."""
+        queue, most = self._queues[name], max(_DRAFTED, self._targets[name][1])
+        for _ in range(_DRAFTED):
             if queue and self._start_from(name, began, seconds):
                 return
-            submission = self._submitter.submit(self._profiles[name], began - 30.0, waits=False)
+            submission = self._submitter.submit(self._profiles[name], wanted - 30.0, waits=False)
             if submission is None or len(queue) > most:
                 return
             self._enqueue(submission)
@@ -137,7 +154,7 @@ class Scheduler:
         drafts = []
         for name, (running, _) in self._targets.items():
             profile = self._profiles[name]
-            for _ in range(math.ceil(running / len(profile.components))):
+            for _ in range(math.ceil(running / len(profile.components)) - profile.told):
                 seconds = self._draw_seconds(profile, length_biased=True)
                 drafts.append((at - float(int(self._rng.random() * seconds)), name, seconds))
         return drafts

@@ -97,7 +97,7 @@ def _values(demo: Demo, pattern: str) -> Iterator[dict[str, str]]:
     if "{job_id}" in pattern:
         yield from ({"cluster": "demo", "job_id": str(run["job_id"])} for run in _kinds_of_runs(demo))
     elif "{node}" in pattern:
-        yield from ({"cluster": "demo", "node": name} for name in ("nc0001", "nc0003", "nc0007", "ng0001", "login1"))
+        yield from ({"cluster": "demo", "node": name} for name in ("nc0001", "nc0002", "nc0007", "ng0001", "login1"))
     elif "{group}" in pattern:
         group = demo.data("/api/v1/storage/project/groups")["groups"][0]["group"]
         yield from ({"filesystem": name, "group": group} for name in ("project", "scratch"))

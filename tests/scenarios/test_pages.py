@@ -169,6 +169,18 @@ def test_pages_the_api_and_metrics_say_the_same_numbers(demo: Demo) -> None:
                 assert plain(write(value)) in page, (family, run["id"])
 
 
+def test_a_job_on_a_node_whose_exporter_is_down_is_not_called_good(demo: Demo) -> None:
+    (there,) = (run["id"] for run in demo.runs() if run["state"] == "running" and "nc0002" in run["nodes"])
+    assert "Not judged, because the exporter of nc0002 is down." in text_of(demo, f"{UI}/jobs/{there}")
+    assert "l’exportateur de nc0002 est en panne" in text_of(demo, f"{UI}/jobs/{there}?lang=fr")
+
+
+def test_a_gpu_s_memory_is_shown_against_its_size_and_its_sms_beside_what_it_does(demo: Demo) -> None:
+    page = text_of(demo, f"{UI}/jobs/{wasteful(demo)[0]['id']}")
+    assert "used on each GPU; dashed: its size" in page
+    assert "occupancy of its SMs" in page
+
+
 def test_sums_of_a_cluster_are_the_same_on_the_page_and_in_the_api(demo: Demo) -> None:
     cluster, page = demo.data(CLUSTER), text_of(demo, f"{UI}/waste")
     assert f"{NUMBERS.number(cluster['wasted_gpus'])} of {NUMBERS.count(cluster['allocated_gpus'])}" in page

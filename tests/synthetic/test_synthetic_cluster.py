@@ -140,6 +140,19 @@ def test_every_behaviour_runs_at_the_start() -> None:
     assert running == {profile.behaviour.name for profile in PROFILES}
 
 
+@pytest.mark.parametrize("running", [60, 300, 900])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_is_told_of_is_there_whatever_the_seed_and_stays_for_hours(seed: int, running: int) -> None:
+    cluster = SyntheticCluster(seed=seed, running=running, start=START)
+    first = cluster.told()
+    assert first.keys() == {profile.name for profile in PROFILES if profile.told}
+    assert all(cluster.since - 120 < (run.start or 0.0) < cluster.since for run in first.values())
+    blind = cluster.pools[0].nodes[1].name
+    assert blind in first["mpi"].nodes, "a job that cannot be judged"
+    cluster.advance(START + 3 * 3600)
+    assert cluster.told() == first
+
+
 def test_ages_at_the_start_reach_days() -> None:
     ages = sorted(live.run.elapsed(START) for live in SyntheticCluster(start=START).live())
     assert ages[0] < 600

@@ -13,7 +13,7 @@ from aggregator.synthetic.use import Columns
 
 START = 1_800_000_900.0
 # No exporter restarts then.
-QUIET = START - START % 1800 + 1200
+QUIET = START - START % 1800 + 1380
 
 
 async def window(cluster: SyntheticCluster, end: float) -> Readings:

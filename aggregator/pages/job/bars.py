@@ -32,6 +32,21 @@ def bars_of(run: Row, language: Language) -> Sequence[Bar]:
     return list(_bars(run, Numbers(language)))
 
 
+def asked_for(run: Row, language: Language) -> Sequence[tuple[str, str]]:
+    """Give what a run that waits asks for: names and amounts, for an array those of each task."""
+    _, numbers = language, Numbers(language)
+    gpus = [f"{each['count']} {each['gpu_type']}".rstrip() for each in run["requested_gpus_by_type"] or ()]
+    limit = run["time_limit_seconds"]
+    return [
+        *([(_("Tasks that wait"), numbers.count(run["pending_tasks"]))] if run["pending_tasks"] else []),
+        *([(_("GPUs"), ", ".join(gpus))] if gpus else []),
+        (_("CPUs"), numbers.count(run["requested_cpus"])),
+        (_("Memory"), numbers.size(run["requested_memory_bytes"])),
+        (_("Nodes"), numbers.count(run["requested_nodes"])),
+        (_("Time"), _("no limit") if limit is None else numbers.duration(limit)),
+    ]
+
+
 def _bars(run: Row, numbers: Numbers) -> Iterator[Bar]:
     _, coverage = numbers.language, run["coverage"]
     if run["granted_gpus"]:

@@ -1,6 +1,7 @@
 """The charts of a run, on one axis of time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from aggregator.api.series_representation import DrawnGraph
@@ -12,7 +13,8 @@ from aggregator.sources.base import FetchError
 
 Row = Mapping[str, Any]
 Graphs = Mapping[str, DrawnGraph | FetchError]
-GRAPHS: Final = ("cpu", "memory", "gpu_utilization", "gpu_memory", "gpu_power", "lustre_bandwidth", "lustre_metadata")
+GRAPHS: Final = ("cpu", "memory", "lustre_bandwidth")
+OF_GPUS: Final = ("gpu_utilization", "gpu_sm_occupancy", "gpu_memory", "gpu_memory_total", "gpu_power")
 # A node is idle that never keeps this share of its CPUs busy.
 _IDLE: Final = 0.05
 _MOST_LANES: Final = 24
@@ -24,14 +26,21 @@ def figures_of(run: Row, graphs: Graphs, language: Language) -> list[Figure]:
     return list(_figures(run, graphs, canvas, language))
 
 
+def graphs_of(run: Row) -> Sequence[str]:
+    """Name the graphs that are drawn of a run."""
+    return (*GRAPHS, *OF_GPUS) if run["granted_gpus"] else GRAPHS
+
+
 def _figures(run: Row, graphs: Graphs, canvas: Canvas | None, _: Language) -> Iterator[Figure]:
+    occupancy, sizes = _lines_of(graphs, "gpu_sm_occupancy"), _lines_of(graphs, "gpu_memory_total")
     draw: Sequence[tuple[str, str, Callable[[Row, DrawnGraph, Canvas], Figure]]] = (
-        ("cpu", _("CPU"), _cpu), ("memory", _("Memory"), _memory), ("gpu_utilization", _("GPU utilisation"), _lanes),
-        ("gpu_memory", _("GPU memory"), _gpu_memory), ("lustre_bandwidth", "Lustre", _lustre),
+        ("cpu", _("CPU"), _cpu), ("memory", _("Memory"), _memory),
+        ("gpu_utilization", _("GPU utilisation"), partial(_lanes, occupancy=occupancy)),
+        ("gpu_memory", _("GPU memory"), partial(_gpu_memory, sizes=sizes)), ("lustre_bandwidth", "Lustre", _lustre),
     )  # fmt: skip
     for name, title, make in draw:
         drawn = graphs.get(name)
-        if drawn is None or (name.startswith("gpu") and not run["granted_gpus"]):
+        if drawn is None:
             continue
         if isinstance(drawn, FetchError):
             yield Figure(title=title, missing=str(drawn))
@@ -40,8 +49,14 @@ def _figures(run: Row, graphs: Graphs, canvas: Canvas | None, _: Language) -> It
         else:
             yield make(run, drawn, canvas)
     power = graphs.get("gpu_power")
-    if run["granted_gpus"] and isinstance(power, DrawnGraph) and power.lines and canvas:
+    if isinstance(power, DrawnGraph) and power.lines and canvas:
         yield _power(power, graphs.get("gpu_utilization"), canvas)
+
+
+def _lines_of(graphs: Graphs, name: str) -> Sequence[Line]:
+    """Give the lines of a graph that is shown in another's chart; none where it is not there or cannot be read."""
+    drawn = graphs.get(name)
+    return drawn.lines if isinstance(drawn, DrawnGraph) else ()
 
 
 def _node(line: Line) -> str:
@@ -95,24 +110,35 @@ def _device(line: Line) -> tuple[str, str]:
     return _node(line), line.labels.get("gpu", "")
 
 
-def _lanes(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
-    """Draw a lane for each GPU; those that have no series are lanes with words."""
+def _name(line: Line, several: bool) -> str:
+    """Name a GPU, where there are several nodes by its node."""
+    node, device = _device(line)
+    return f"{node}:{device}" if several else f"GPU {device}"
+
+
+def _lanes(run: Row, drawn: DrawnGraph, canvas: Canvas, occupancy: Sequence[Line] = ()) -> Figure:
+    """Draw a lane for each GPU, and the occupancy of its SMs below; those that have no series are lanes with words."""
     _, several = canvas.language, len({_node(line) for line in drawn.lines}) > 1
     # The least used first, where not all can be shown.
     lines = sorted(drawn.lines, key=lambda line: line.mean or 0.0)[:_MOST_LANES]
     unseen = max(0, run["granted_gpus"] - len(drawn.lines))
     is_judged = run["gpus_judged"] is not None and run["gpus_judged"] >= run["granted_gpus"]
     words = _("no process has opened it") if is_judged else _("not observed")
+    below = {_device(line): line.points for line in occupancy}
     lanes = [
-        Lane(" ".join((*([_node(line)] if several else []), f"GPU {line.labels.get('gpu', '')}")), line.points)
+        Lane(_name(line, several), line.points, below=below.get(_device(line), ()))
         for line in sorted(lines, key=_device)
     ]
     shown = min(unseen, max(0, _MOST_LANES - len(lanes)))
     lanes += [Lane("GPU", words=words, is_bad=is_judged) for _n in range(shown)]
-    note = _("by device; the darker, the more")
-    if several:
-        lanes = [Lane(lane.name.replace(" GPU ", ":"), lane.points, lane.words, lane.is_bad) for lane in lanes]
-        note = _("by node and device; the darker, the more")
+    note = (
+        _("by node and device; the stronger the colour, the more")
+        if several
+        else _("by device; the stronger the colour, the more")
+    )
+    if known := [line.mean for line in occupancy if line.mean is not None]:
+        share = canvas.numbers.percent(sum(known) / len(known))
+        note = "; ".join((note, _("strip below: occupancy of its SMs, mean %(share)s", share=share)))
     if (left := len(drawn.lines) + unseen - len(lanes)) > 0:
         note = "; ".join(
             (note, _.ngettext("%(n)s that is used more is left out", "%(n)s that are used more are left out", left))
@@ -122,12 +148,19 @@ def _lanes(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 
-def _gpu_memory(run: Row, drawn: DrawnGraph, canvas: Canvas) -> Figure:
+def _gpu_memory(run: Row, drawn: DrawnGraph, canvas: Canvas, sizes: Sequence[Line] = ()) -> Figure:
     _ = canvas.language
     traces, band = spread(drawn.lines, lambda line: f"GPU {line.labels.get('gpu', '')}")
     note = _("used on each GPU") if band is None else _("mean of all GPUs, shaded from the least to the most")
+    # GPUs of one job may differ.
+    found = {value for line in sizes for _at, value in line.points[-1:]}
+    if found:
+        note = "; ".join((note, _("dashed: its size")))
     title = _("GPU memory")
-    drawing = canvas.lines(title, note, traces, step_of(drawn), canvas.numbers.size, band=band, base=base_of("bytes"))
+    drawing = canvas.lines(
+        title, note, traces, step_of(drawn), canvas.numbers.size, [Plateau(size) for size in sorted(found)], band,
+        base_of("bytes"),
+    )  # fmt: skip
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)
 
 

@@ -17,9 +17,9 @@ from aggregator.pages.attempt import Tried, attempt
 from aggregator.pages.chart import Mark, dot_chart
 from aggregator.pages.figure import Figure
 from aggregator.pages.job.amounts import spent, wasted
-from aggregator.pages.job.bars import bars_of
+from aggregator.pages.job.bars import asked_for, bars_of
 from aggregator.pages.job.changes import why_of
-from aggregator.pages.job.charts import GRAPHS, figures_of
+from aggregator.pages.job.charts import figures_of, graphs_of
 from aggregator.pages.job.verdict import verdict_of
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
@@ -73,7 +73,7 @@ class _Parts:
 
 async def _read_parts(visit: Visit, run: Row) -> _Parts:
     request = visit.request
-    wanted = GRAPHS if run["start_timestamp_seconds"] is not None else ()
+    wanted = graphs_of(run) if run["start_timestamp_seconds"] is not None else ()
     graphs, script, rules, advice = await asyncio.gather(
         attempt(draw_job(request, wanted, Parameters(request))), _script(visit, run),
         attempt(read_rules(request)), attempt(read_advice(request, run)),
@@ -94,6 +94,7 @@ def _said(run: Row, advice: Row | None, _: Language) -> Mapping[str, Any]:
     return {
         "verdict": verdict_of(run, _),
         "bars": bars_of(run, _),
+        "asked": asked_for(run, _) if run["state"] == "pending" else (),
         "changes": advice["changes"] if advice else (),
         "why": why_of(advice, _) if advice else (),
         "spent": spent(run),

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from aggregator.pages.job.amounts import wasted
 from aggregator.pages.language import Language
 from aggregator.pages.numbers import Numbers
+from aggregator.pages.words import because_of
 
 Row = Mapping[str, Any]
 Tone = Literal["bad", "warn", "good", "unknown"]
@@ -47,12 +48,18 @@ def verdict_of(run: Row, language: Language) -> Verdict:
 def _tone(run: Row) -> Tone:
     if run["waste"]:
         return _TONES.get(run["waste"][0]["severity"], "warn")
-    return "unknown" if _reason(run) or run["state"] != "running" else "good"
+    return "unknown" if run["not_judged"] or run["state"] != "running" else "good"
 
 
 def _reason(run: Row) -> str:
-    """Say why no rule was applied; "" where some were."""
-    return next((each["because"] for each in run["not_judged"] if each["rule"] is None), "")
+    """Say why a rule was not applied, the first one: what it could have found is not known. "" where all were."""
+    return next((each["because"] for each in run["not_judged"]), "")
+
+
+def _is_in_part(run: Row) -> bool:
+    """Tell whether some rules could be applied: what it uses of one resource is known, of another it is not."""
+    is_known = any(run[f"{name}_efficiency_ratio"] is not None for name in ("cpu", "gpu", "memory"))
+    return is_known and all(each["rule"] is not None for each in run["not_judged"])
 
 
 def _without_finding(run: Row, numbers: Numbers) -> str:
@@ -62,7 +69,9 @@ def _without_finding(run: Row, numbers: Numbers) -> str:
     if run["state"] != "running":
         return _ended(run, numbers)
     if because := _reason(run):
-        return _("Not judged, because %(reason)s.", reason=_(because))
+        if _is_in_part(run):
+            return _("Nothing is found, but not all of it is judged: %(reason)s.", reason=because_of(because, _))
+        return _("Not judged, because %(reason)s.", reason=because_of(because, _))
     return _("Nothing that it holds is wasted, as far as it is observed.")
 
 
@@ -121,15 +130,17 @@ def _gpu_low(run: Row, finding: Row, numbers: Numbers) -> str:
 
 
 def _cpu_serial(run: Row, finding: Row, numbers: Numbers) -> str:
-    _ = numbers.language
-    return _("It keeps %(used)s of its %(held)s CPUs busy.", used=numbers.number(finding["value"]),
-             held=numbers.count(run["granted_cpus"]))  # fmt: skip
+    return numbers.language.ngettext(
+        "It keeps %(used)s of its CPU busy.", "It keeps %(used)s of its %(held)s CPUs busy.", run["granted_cpus"],
+        used=numbers.number(finding["value"]), held=numbers.count(run["granted_cpus"]),
+    )  # fmt: skip
 
 
 def _cpu_low(run: Row, finding: Row, numbers: Numbers) -> str:
-    _ = numbers.language
-    return _("It uses %(share)s of the time of its %(held)s CPUs.", share=numbers.percent(finding["value"]),
-             held=numbers.count(run["granted_cpus"]))  # fmt: skip
+    return numbers.language.ngettext(
+        "It uses %(share)s of the time of its CPU.", "It uses %(share)s of the time of its %(held)s CPUs.",
+        run["granted_cpus"], share=numbers.percent(finding["value"]), held=numbers.count(run["granted_cpus"]),
+    )  # fmt: skip
 
 
 def _memory(run: Row, finding: Row, numbers: Numbers) -> str:

@@ -2,7 +2,7 @@
 // numbers while a page is open. Everything else works without it.
 "use strict";
 (() => {
-  const LEFT = 66, RIGHT = 10, WIDTH = 560, TOP = 10, BOTTOM = 24, HEIGHT = 150, NS = "http://www.w3.org/2000/svg";
+  const LEFT = 74, RIGHT = 10, WIDTH = 560, TOP = 10, BOTTOM = 24, HEIGHT = 150, NS = "http://www.w3.org/2000/svg";
   const lang = document.documentElement.lang;
   const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const day = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short" });

@@ -20,6 +20,7 @@ from aggregator.model.question import Questions
 from aggregator.model.view import ClusterView
 from aggregator.parts.waste.observation import observation
 from aggregator.parts.waste.rules import compile_rules
+from aggregator.synthetic import SyntheticCluster
 
 from .builders import NOW, make_job, publish_jobs
 from .conftest import Service
@@ -43,7 +44,7 @@ async def run(service: Service, *arguments: str, job: str = "101") -> int:
 
 async def demo_view() -> ClusterView:
     """Join the demo as of one moment."""
-    sources = make_synthetic_site(1, 60, NOW, None).clusters["demo"]
+    sources = make_synthetic_site(SyntheticCluster(running=60, start=NOW), 5.0).clusters["demo"]
     assert sources.use
     accounting, use = await sources.accounting.fetch(NOW), await sources.use.fetch(NOW)
     joined = CLUSTERS.join(Inputs(accounting.runs, accounting.associations, use, RULES), NOW)

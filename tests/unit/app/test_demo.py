@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.app.demo import interval_of, running_since, timing_of
+from aggregator.app.demo import interval_of, running_since, timing_of, welcome
+from aggregator.config import ListenAddress
+from aggregator.synthetic import SyntheticCluster
+from tests.pictures.album import ALBUM
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -41,5 +44,18 @@ def test_a_large_site_has_a_shorter_past_and_is_refreshed_less_often(tmp_path: P
     assert running_since(tmp_path, 1, 20_000, NOW + HOUR / 2) == NOW - HOUR / 4
     assert running_since(tmp_path, 1, 20_000, NOW + HOUR) == NOW + HOUR * 3 / 4
     assert [interval_of(jobs) for jobs in (1, 900, 5000, 5001, 100_000)] == [5.0, 5.0, 5.0, 30.0, 30.0]
-    assert timing_of(900).backfill == 2.5 * HOUR
+    assert timing_of(900).backfill == 3.5 * HOUR
     assert timing_of(20_000).backfill < HOUR / 4
+
+
+@pytest.mark.parametrize("jobs", [60, 300])
+def test_it_says_first_which_pages_to_open_and_one_is_of_a_job_that_wastes_its_gpus(jobs: int) -> None:
+    cluster = SyntheticCluster(running=jobs, start=NOW)
+    lines = welcome(ListenAddress("127.0.0.1", 9850), 5.0, cluster).splitlines()
+    addresses = [line.split()[-1] for line in lines if "http" in line]
+    assert addresses[0] == "http://127.0.0.1:9850/"
+    assert addresses[-1] == "http://127.0.0.1:9850/metrics"
+    (wasting,) = (line.rpartition("/")[2] for line in lines if "wastes its GPUs" in line)
+    assert [run.name for run in cluster.open_runs() if str(run.job_id) == wasting] == ["train_ddp"]
+    assert {words for words, _ in ALBUM.values()} <= {line.strip().rpartition(" ")[0].strip() for line in lines}
+    assert len([each for each in addresses if "/ui/clusters/demo/jobs/" in each]) == 6

@@ -80,9 +80,13 @@ def test_ticks_are_round_and_reach_the_largest_value() -> None:
 
 
 def test_a_device_without_any_point_is_an_empty_lane_with_words() -> None:
-    lanes = [Lane("GPU 0", points(*range(11))), Lane(HOSTILE, words=HOSTILE, is_bad=True)]
+    lanes = [
+        Lane("GPU 0", points(*range(11)), below=points(*range(11), value=0.5)),
+        Lane(HOSTILE, words=HOSTILE, is_bad=True),
+    ]
     drawn = ET.fromstring(lane_chart(TIMES, lanes, label="GPU", clock=lambda at, _: f"{at:g}"))
     assert len(drawn.findall("rect[@class='lane']")) == 1
+    assert [len(drawn.findall(f"path[@class='{look}']")) for look in ("heat h10", "heat b h5")] == [1, 1]
     assert [each.text for each in drawn.findall("text[@class='words bad']")] == [HOSTILE]
 
 

@@ -23,7 +23,8 @@ def spaced(text: str) -> str:
         (EN.number, 1300.4, "1,300"), (EN.number, 0.04321, "0.043"), (EN.number, 0.55, "0.6"), (EN.number, 9.97, "10"),
         (EN.size, 1.3 * 2**40, "1.3 TiB"), (EN.size, 64 * GIB, "64 GiB"), (EN.size, 0, "0 B"),
         (EN.size, 1023.9 * 2**20, "1 GiB"), (EN.watts, 12_000, "12 kW"), (EN.watts, 620, "620 W"),
-        (EN.energy, 0.6 * 3.6e6, "0.6 kWh"), (EN.energy, 2000 * 3.6e6, "2 MWh"), (EN.grams, 18, "18 g"),
+        (EN.energy, 0.6 * 3.6e6, "0.6 kWh"), (EN.energy, 0.0031 * 3.6e6, "3.1 Wh"), (EN.energy, 0, "0 kWh"),
+        (EN.energy, 2000 * 3.6e6, "2 MWh"), (EN.grams, 18, "18 g"),
         (EN.grams, 2100, "2.1 kg"), (EN.grams, 3e6, "3 t"), (EN.rate, 120e6, "120 MB/s"),
         (EN.duration, 45, "45 s"), (EN.duration, 3 * HOUR + 240, "3 h 04 min"), (EN.duration, 24 * HOUR, "1 d"),
         (EN.duration, 53 * HOUR, "2 d 5 h"), (EN.duration, 3599.9, "1 h"),
@@ -40,6 +41,8 @@ def test_a_number_is_written_as_people_say_it(write: Any, value: float, said: st
 
 def test_money_has_its_currency_and_two_digits_as_long_as_these_count() -> None:
     assert spaced(EN.money(4.1, "CAD")) == "4.10 CAD"
+    assert spaced(EN.money(0.001, "CAD")) == "< 0.01 CAD", "never nothing"
+    assert spaced(EN.money(0, "CAD")) == "0.00 CAD"
     assert spaced(EN.money(12_345.6, "CAD")) == "12,346 CAD"
     assert spaced(FR.money(4.1, "CAD")) == "4,10 CAD"
 

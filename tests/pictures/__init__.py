@@ -1,0 +1,1 @@
+"""The pictures of pages that documents show, made of the demo."""
