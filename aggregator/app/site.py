@@ -46,7 +46,7 @@ from aggregator.sources.prometheus import (
     PrometheusSeries,
     PrometheusUse,
 )
-from aggregator.sources.prometheus.catalogue import JOB_GAUGES, OWN
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES, OWN, PROVIDERS, in_order
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
@@ -211,7 +211,7 @@ def _with_exporters(
     if not exporters:
         return sources
     settings = {name: settings_of(exporter) for name, exporter in exporters.items()}
-    patience = config.refresh.stale_after
+    patience, first = config.refresh.stale_after, section.providers.first
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
@@ -223,11 +223,13 @@ def _with_exporters(
         lustre=LustreSources(lustre, users) if lustre else None,
         inputs=tuple(_inputs(client, matchers, settings, nodes, patience)),
     )
-    if "slurm_job_exporter" in settings:
-        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
+    if settings.keys() & PROVIDERS.keys():
+        use = PrometheusUse(client, matchers, settings, nodes, patience=patience, first=first)
+        sources = replace(sources, use=use, bases=use)
+    if in_order("cpus", settings):
         known = _known_nodes(config.energy, nodes)
-        power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-        sources = replace(sources, use=use, bases=use, power=power)
+        power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known, first)
+        sources = replace(sources, power=power)
     return sources
 
 

@@ -13,7 +13,8 @@ class Question:
     """What a source was asked for an input: the text as it was sent, and the time of the answer (epoch seconds).
 
     recorded tells whether a recorded series was read. Values outside [low, high] were dropped. of_job is None for what
-    cannot be asked of one job.
+    cannot be asked of one job. exporter is whose series were read, "" where it is nobody's; meaning says of which kind
+    its values are, where exporters differ.
     """
 
     source: str
@@ -23,6 +24,8 @@ class Question:
     low: float = -math.inf
     high: float = math.inf
     of_job: OfJob | None = None
+    exporter: str = ""
+    meaning: str = ""
 
 
 # By the input's name; several where more than one exporter shows the input.

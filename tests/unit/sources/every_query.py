@@ -130,8 +130,7 @@ class Site:
                     yield f"{exporter} {kind} {graph.name}", partial(self._graph, exporter, kind, graph.name)
 
     async def _use(self, client: Recorder) -> None:
-        settings = self.settings["slurm_job_exporter"]
-        source = PrometheusUse(client, self.matchers, settings, self.nodes, others=self.settings)
+        source = PrometheusUse(client, self.matchers, self.settings, self.nodes)
         await source.fetch(AT)
         # Now what rules have recorded is asked for as well.
         await source.fetch(AT + 3600.0)

@@ -7,7 +7,7 @@ to v0.2.0 have no label GPU_I_ID. A board that has gone is none after two scrape
 
 from collections.abc import Mapping
 
-from aggregator.sources.prometheus.exporter import Exporter, needed
+from aggregator.sources.prometheus.exporter import Exporter, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import Expression, Metric
 
 _POWER = "nvidia_gpu_power_usage_milliwatts"
@@ -47,19 +47,26 @@ _NOW = _of_job("$gpus and timestamp($gpus) >= time() - $age", "$jobs")
 _MEAN = _of_job("avg_over_time($gpus_valid[$moments])", "last_over_time($jobs[$hold])")
 
 
+def _of_jobs(name: str, metric: str, text: str, *, scale: float = 1.0, low: float = 0.0, high: float) -> Expression:
+    return Expression(
+        name=name, metrics=_of_gpus(metric), text=text, scale=scale, low=low, high=high, job_label="hpc_job",
+        names_jobs=False,
+    )  # fmt: skip
+
+
 def _utilization(text: str) -> Expression:
-    metrics = _of_gpus("nvidia_gpu_duty_cycle")
-    return Expression(name="job_utilization", metrics=metrics, text=text, scale=0.01, high=1.005)
+    return _of_jobs("job_utilization", "nvidia_gpu_duty_cycle", text, scale=0.01, high=1.005)
 
 
 # Of jobs now: utilisation, memory; over a ledger window: utilisation, watts of each board or slice.
-OF_JOBS = (
-    _utilization(_NOW),
-    Expression(name="job_memory", metrics=_of_gpus("nvidia_gpu_memory_used_bytes"), text=_NOW, high=1e13),
-)
-WINDOW_OF_JOBS = (_utilization(_MEAN), _watts("job_watts", _of_gpus(_POWER), _MEAN))
+OF_JOBS = (_utilization(_NOW), _of_jobs("job_memory", "nvidia_gpu_memory_used_bytes", _NOW, high=1e13))
+WINDOW_OF_JOBS = (_utilization(_MEAN), _of_jobs("job_watts", _POWER, _MEAN, scale=1e-3, low=1.0, high=1e5))
 
-INPUTS = (WATTS, WATTS_NOW, GPUS, *OF_JOBS, *WINDOW_OF_JOBS)
+PROVIDES = Provides(
+    gpus=OF_JOBS, gpu_labels=("uuid",), slice="GPU_I_ID",
+    of_windows=OfWindows(gpu_utilization=WINDOW_OF_JOBS[0], gpu_watts=WINDOW_OF_JOBS[1]),
+)  # fmt: skip
+INPUTS = (WATTS, WATTS_NOW, GPUS, *PROVIDES.asked)
 NEEDED = (
     needed(_POWER, "the power of GPUs"),
     needed("nvidia_gpu_jobId", "which job has a GPU", always=False),
@@ -67,4 +74,4 @@ NEEDED = (
     needed("nvidia_gpu_memory_used_bytes", "GPU memory used by jobs, where a job is named", always=False),
 )
 
-EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED)
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES)
