@@ -110,8 +110,14 @@ def _parser() -> argparse.ArgumentParser:
         "--web.listen-address", dest="address", type=_checked(ListenAddress.parse), default="127.0.0.1:9851",
         metavar="ADDRESS", help="host:port of the agent's own /metrics (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--log.level", dest="log_level", choices=("debug", "info", "warn", "error"), default="info")
-    parser.add_argument("--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt")
+    parser.add_argument(
+        "--log.level", dest="log_level", choices=("debug", "info", "warn", "error"), default="info",
+        help="the least level that is logged (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log.format", dest="log_format", choices=("logfmt", "json"), default="logfmt",
+        help="the form of the log's lines (default: %(default)s)",
+    )  # fmt: skip
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--once", action="store_true", help="scan, send, and end when everything is delivered")
     modes.add_argument("--dry-run", action="store_true", help="say what would be sent; nothing leaves this host")
@@ -121,11 +127,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slurm.state-save-location", dest="location", type=Path, required=True, metavar="DIR",
-        help="StateSaveLocation of slurm.conf",
+        help="StateSaveLocation of slurm.conf (required)",
     )  # fmt: skip
     parser.add_argument(
         "--scan.interval", dest="scan_interval", type=_checked(_interval), default="30s", metavar="DURATION",
-        help="time between full scans, which find what inotify did not tell (default: %(default)s)",
+        help="time between full scans, which find what inotify did not tell; keep it below MinJobAge"
+        " (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--max-bytes", dest="max_bytes", type=_checked(_size), default="4MiB", metavar="SIZE",
@@ -139,12 +146,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cluster", type=_checked(_cluster), metavar="NAME", help="ClusterName, as the service knows it"
+        "--cluster", type=_checked(_cluster), metavar="NAME", help="ClusterName, as the service knows it (required)"
     )
-    parser.add_argument("--aggregator.url", dest="url", type=_checked(_url), metavar="URL", help="hpc-aggregator")
+    parser.add_argument(
+        "--aggregator.url", dest="url", type=_checked(_url), metavar="URL",
+        help="the service's address, with its path prefix (required)",
+    )  # fmt: skip
     parser.add_argument(
         "--aggregator.token-file", dest="token_file", type=Path, metavar="FILE",
-        help="a token with the scope ingest:CLUSTER; read anew at each request",
+        help="a token with the scope ingest:CLUSTER; read anew at each request (required)",
     )  # fmt: skip
     parser.add_argument(
         "--aggregator.ca-file", dest="ca_file", type=Path, metavar="FILE", help="who signed the service's certificate"

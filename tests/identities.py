@@ -21,6 +21,8 @@ OF_JOBS = {
     "allocated_gpus": "allocated_gpus", "used_cpus": "used_cpus", "used_memory_bytes": "memory_used_bytes",
     "memory_peak_bytes": "memory_peak_bytes", "busy_gpus": "gpus_busy", "wasted_cpus": "wasted_cpus",
     "wasted_memory_bytes": "wasted_memory_bytes", "wasted_gpus": "wasted_gpus",
+    "allocated_gpu_units": "allocated_gpu_units", "wasted_gpu_units": "wasted_gpu_units",
+    "wasted_gpu_unit_seconds": "wasted_gpu_unit_seconds",
     "wasted_cpu_seconds": "wasted_cpu_seconds", "wasted_gpu_seconds": "wasted_gpu_seconds",
     "power_watts": "power_watts",
 }  # fmt: skip
@@ -33,6 +35,7 @@ OF_USERS = (
 _WITHIN = {
     "hpc_job_wasted_cpus": "hpc_job_allocated_cpus", "hpc_job_wasted_memory_bytes": "hpc_job_allocated_memory_bytes",
     "hpc_job_gpus_busy": "hpc_job_gpus_observed", "hpc_job_wasted_gpus": "hpc_job_allocated_gpus",
+    "hpc_job_wasted_gpu_units": "hpc_job_allocated_gpu_units",
     "hpc_job_allocated_gpu_equivalents": "hpc_job_allocated_gpus",
 }  # fmt: skip
 _FROM_0_TO_1 = (

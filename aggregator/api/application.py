@@ -16,9 +16,9 @@ from aggregator.api.headers import add_security_headers
 from aggregator.api.instrument import Observe, instrument
 from aggregator.api.keys import (
     ALERTS,
-    AROUND,
     CLOCK,
     COUNT_ALERTS,
+    DETAILS,
     HISTORY,
     JOBS,
     PAGE,
@@ -76,7 +76,12 @@ def create_app(
     ])  # fmt: skip
     queries = sources.queries
     app[STORE], app[PAGE], app[SETTINGS], app[CLOCK] = sources.store, sources.page, settings, clock
-    app[JOBS], app[HISTORY], app[AROUND], app[SCRIPTS] = queries.jobs, queries.history, queries.around, queries.scripts
+    app[JOBS], app[HISTORY], app[DETAILS], app[SCRIPTS] = (
+        queries.jobs,
+        queries.history,
+        queries.details,
+        queries.scripts,
+    )
     app[USAGE], app[SERIES], app[REPLICAS] = queries.usage, queries.series, queries.replicas
     app[SCRIPT_KEEPER], app[ALERTS], app[COUNT_ALERTS] = sources.scripts, sources.alerts, counts.alerts
     app[GIVEN] = GivenAnswers()

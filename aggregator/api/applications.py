@@ -70,7 +70,7 @@ async def list_applications(request: web.Request) -> web.Response:
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     of = asked.choice("of", frozenset(_RESOURCES)) or "cpus"
     resource, span, series = _RESOURCES[of], _span(request, asked), request.app[SERIES]
-    if resource.executables not in series.offers(view.cluster, "software"):
+    if resource.executables not in series.available(view.cluster, "software"):
         raise NotFound(f"applications: clusters.{view.cluster}.exporters.slurm_job_exporter is not configured")
     parts = await series.read(view.cluster, "software", resource.executables, Subject(), span)
     whole = await series.read(view.cluster, "cluster", resource.whole, Subject(), span)

@@ -59,4 +59,4 @@ def _shows(view: ClusterView, filesystem: str) -> bool:
 
 
 def _offering(request: web.Request, snapshot: Snapshot) -> list[str]:
-    return sorted(name for name in snapshot.clusters if request.app[SERIES].offers(name, _KIND))
+    return sorted(name for name in snapshot.clusters if request.app[SERIES].available(name, _KIND))

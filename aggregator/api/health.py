@@ -15,7 +15,7 @@ _HEADERS = {"Cache-Control": "no-store"}
 
 async def get_healthy(request: web.Request) -> web.Response:
     """Answer that the process answers and its loops come round; it touches nothing else."""
-    stalled = request.app[SETTINGS].stalled()
+    stalled = request.app[SETTINGS].upkeep.stalled()
     if stalled:
         return web.Response(status=503, text=f"Unhealthy: no progress: {', '.join(stalled)}\n", headers=_HEADERS)
     return web.Response(text="Healthy.\n", headers=_HEADERS)
@@ -27,11 +27,11 @@ async def get_ready(request: web.Request) -> web.Response:
     Once everything was there, what a reload adds and is not there yet does not take away the rest.
     """
     snapshot, settings = request.app[STORE].current, request.app[SETTINGS]
-    sources, now = snapshot.sources, request.app[CLOCK]()
+    sources, now, upkeep = snapshot.sources, request.app[CLOCK](), settings.upkeep
     shown = [status for status in sources.values() if status.is_shown]
-    unfinished = None if settings.was_ready else _unpublished(snapshot) or _untried(shown)
+    unfinished = None if upkeep.was_ready else _unpublished(snapshot) or _untried(shown)
     obstacle = unfinished or _obstacle(shown, now, settings.stale_after)
-    settings.was_ready = settings.was_ready or obstacle is None
+    upkeep.was_ready = upkeep.was_ready or obstacle is None
     lines = [obstacle or "Ready.", *(summarize(sources[key], now) for key in sorted(sources))]
     return web.Response(status=503 if obstacle else 200, text="\n".join(lines) + "\n", headers=_HEADERS)
 
@@ -41,12 +41,12 @@ async def post_reload(request: web.Request) -> web.Response:
     mistake = await to_the_end(_reload(request))
     if mistake is not None:
         return web.Response(status=500, text=f"failed to reload config: {mistake}\n", headers=_HEADERS)
-    pending = [f"needs a restart: {key}" for key in request.app[SETTINGS].needs_restart]
+    pending = [f"needs a restart: {key}" for key in request.app[SETTINGS].upkeep.needs_restart]
     return web.Response(text="\n".join(("Reloaded.", *pending)) + "\n", headers=_HEADERS)
 
 
 async def _reload(request: web.Request) -> str | None:
-    mistake = await request.app[SETTINGS].reload()
+    mistake = await request.app[SETTINGS].upkeep.reload()
     audit_change(request, "configuration", f"refused: {mistake}" if mistake else "reloaded")
     return mistake
 

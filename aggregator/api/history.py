@@ -262,7 +262,7 @@ async def _read(request: web.Request, asked: Mapping[str, str] | None = None) ->
     with mistakes_told():
         find_rows(query, pl.DataFrame(schema=LISTED.table.schema), None, view, RECORDED_LAYOUT.empty())
     window = read_window(Parameters(request, asked), request.app[CLOCK]())
-    if not request.app[HISTORY].offers(view.cluster):
+    if not request.app[HISTORY].has_source(view.cluster):
         raise NotFound(f'cluster "{view.cluster}": finished runs are not kept')
     calendar = await _calendar(request, view.cluster)
     return _Asked(view=view, rights=_rights_to(query, rights), window=window, query=query, calendar=calendar)

@@ -9,10 +9,9 @@ from aiohttp import web
 from aggregator import executors
 from aggregator.api.alerts import AlertShown
 from aggregator.api.answer import row
-from aggregator.api.around import around_of
-from aggregator.api.around_representation import AroundShown
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import JOBS_PATH
+from aggregator.api.details_representation import DetailsShown
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
 from aggregator.api.identity import identity_of
@@ -22,6 +21,7 @@ from aggregator.api.lists import LISTS, shown
 from aggregator.api.lookup import find_cluster
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import FindingShown, Json, NotJudgedShown, waste_json
+from aggregator.api.run_details import details_of
 from aggregator.api.selection import means
 from aggregator.api.unchanged import ONCE, of_snapshot
 from aggregator.api.visibility import Rights, rights_of
@@ -40,11 +40,11 @@ from aggregator.sources.base import FetchError
 
 
 class RunShown(TypedDict):
-    """How a run is judged and what is around it, beside the fields of the list."""
+    """How a run is judged, and its details, beside the fields of the list."""
 
     waste: list[FindingShown]
     not_judged: list[NotJudgedShown]
-    around: AroundShown | None
+    around: DetailsShown | None
     efficiency_source: NotRequired[str]
     alerts: list[AlertShown] | None
 
@@ -58,7 +58,7 @@ class JobShown(TypedDict):
 
 @of_snapshot
 async def get_job(request: web.Request) -> web.Response:
-    """Answer with every run that the id means, the oldest first, and what is around the newest of them."""
+    """Answer with every run that the id means, the oldest first, and the details of the newest of them."""
     data, failed, warnings = await read_job(request)
     response = success(request, data, [*failed, *warnings])
     response[ONCE] = bool(failed)
@@ -88,11 +88,11 @@ async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]
     audit(request, jobs["user"])
     known = {run.run_id: run for run in (*recorded, *live_runs)}
     runs = [known[run_id] for run_id in jobs["run_id"]]
-    around, around_warnings = await around_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
+    details, details_warnings = await details_of(request, view.cluster, runs, jobs, rights, readable=not warnings)
     listed = request.app[LISTS][JOBS_PATH].of(rights)
     rows = await executors.run(executors.ANSWERS, _rows, listed, view, jobs, kept, live)
-    data = [{**row, **around[run.run_id]} for run, row in zip(runs, rows, strict=True)]
-    failed = [*warnings, *more_warnings, *around_warnings]
+    data = [{**row, **details[run.run_id]} for run, row in zip(runs, rows, strict=True)]
+    failed = [*warnings, *more_warnings, *details_warnings]
     return {"job_id": text, "runs": data}, failed, view.warnings
 
 

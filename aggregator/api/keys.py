@@ -15,10 +15,10 @@ from aggregator.config import Bounds
 from aggregator.model.alert import WasteAlert
 from aggregator.model.script import ScriptRecord
 from aggregator.model.software import Software
-from aggregator.queries.around import AroundQueries
 from aggregator.queries.history import HistoryQueries
 from aggregator.queries.jobs import JobQueries
 from aggregator.queries.readers import Queries, ReplicaNotes
+from aggregator.queries.run_details import DetailQueries
 from aggregator.queries.scripts import ScriptQueries
 from aggregator.queries.series import SeriesQueries
 from aggregator.queries.usage import UsageQueries
@@ -114,40 +114,56 @@ class Ways:
 
 
 @dataclass(slots=True, kw_only=True)
+class Origins:
+    """From where browsers may come: the names of the service, and whose pages may show its own in a frame.
+
+    is_local says that only this machine can ask.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    frame_ancestors: tuple[str, ...] = ()
+    is_local: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Upkeep:
+    """What the paths below `/-/` do and tell.
+
+    reload returns None when the new configuration is in force, else what is wrong with it. stalled names the loops that
+    hang. needs_restart names the keys of the last configuration that was read which are not in force before a restart.
+    was_ready says that everything has once been there.
+    """
+
+    reload: Callable[[], Awaitable[str | None]]
+    stalled: Callable[[], Sequence[str]] = tuple
+    needs_restart: tuple[str, ...] = ()
+    was_ready: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class ApiSettings:
     """What the configuration says about the API; a reload changes it in place.
 
-    Data older than stale_after seconds are not served. open_areas are those of areas.py that need no identity.
-    reload returns None when the new configuration is in force, else what is wrong with it. software names executables,
-    the first that fits.
-    needs_restart names the keys of the last configuration that was read which are not in force before a restart.
-    was_ready says that everything has once been there.
-    stalled names the loops that hang.
-    hosts are the names of the service. frame_ancestors may show its pages in a frame. bounds are what clients may ask.
-    is_local says that only this machine can ask.
+    Data older than stale_after seconds are not served. open_areas are those of areas.py that need no identity. software
+    names executables, the first that fits. bounds are what clients may ask.
     """
 
     external_url: str
     stale_after: float
     version: str
     open_areas: frozenset[str]
-    reload: Callable[[], Awaitable[str | None]]
+    upkeep: Upkeep
+    origins: Origins = field(default_factory=Origins)
     ways: Ways = field(default_factory=Ways)
     rules: Rules = field(default_factory=Rules)
     software: tuple[Software, ...] = ()
-    needs_restart: tuple[str, ...] = ()
-    was_ready: bool = False
-    stalled: Callable[[], Sequence[str]] = tuple
-    hosts: frozenset[str] = frozenset()
-    frame_ancestors: tuple[str, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
-    is_local: bool = True
 
 
 STORE = web.AppKey("store", SnapshotStore)
 JOBS = web.AppKey("jobs", JobQueries)
 HISTORY = web.AppKey("history", HistoryQueries)
-AROUND = web.AppKey("around", AroundQueries)
+DETAILS = web.AppKey("details", DetailQueries)
 SCRIPTS = web.AppKey("scripts", ScriptQueries)
 SERIES = web.AppKey("series", SeriesQueries)
 USAGE = web.AppKey("usage", UsageQueries)

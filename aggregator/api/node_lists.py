@@ -10,7 +10,7 @@ from aiohttp import web
 from aggregator.api.cluster_lists import LISTS_PATH
 from aggregator.api.errors import NotFound
 from aggregator.api.freshness import source_warnings
-from aggregator.api.keys import AROUND, CLOCK, STORE
+from aggregator.api.keys import CLOCK, DETAILS, STORE
 from aggregator.api.lists import ListRoute, OfView, Read
 from aggregator.api.lookup import find_seen_cluster
 from aggregator.api.node_states import with_states
@@ -119,7 +119,7 @@ async def _read_states(request: web.Request, view: ClusterView, *_: object) -> t
     names, events, warnings = nodes.filter(pl.col("kind") == "compute")["node"].to_list(), None, []
     try:
         if names:
-            found = await request.app[AROUND].node_events(view.cluster, names, at, at + _STATE_SECONDS, _OPEN_EVENTS)
+            found = await request.app[DETAILS].node_events(view.cluster, names, at, at + _STATE_SECONDS, _OPEN_EVENTS)
             events = None if found is None else [event for event in found.events if event.end is None]
     except FetchError as error:
         warnings = [f"reasons of nodes are missing: {error}"]
@@ -127,7 +127,7 @@ async def _read_states(request: web.Request, view: ClusterView, *_: object) -> t
 
 
 async def _read_reservations(request: web.Request, view: ClusterView, *_: object) -> tuple[ClusterView, Sequence[str]]:
-    found = await request.app[AROUND].reservations(view.cluster, request.app[CLOCK]())
+    found = await request.app[DETAILS].reservations(view.cluster, request.app[CLOCK]())
     if found is None:
         raise NotFound(f'cluster "{view.cluster}": slurmdbd\'s reservations are not there, or not granted')
     rows = [(each.name, each.start, each.end, list(each.nodes)) for each in found]

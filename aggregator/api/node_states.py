@@ -7,8 +7,8 @@ import polars as pl
 
 from aggregator.engine.column import schema
 from aggregator.engine.frame import add_columns
-from aggregator.model.around import NodeEvent
 from aggregator.model.nodestate import in_words
+from aggregator.model.run_details import NodeEvent
 
 _EXPORTER: Final = pl.lit("slurm-exporter")
 _EVENTS: Final = pl.lit("slurmacct event_table")

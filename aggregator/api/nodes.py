@@ -9,12 +9,12 @@ import polars as pl
 from aiohttp import web
 
 from aggregator.api.answer import Epoch, Time, row
-from aggregator.api.around_representation import EventShown, events_json
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import RUNS_OF_NODES
+from aggregator.api.details_representation import EventShown, events_json
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
-from aggregator.api.keys import AROUND, CLOCK, HISTORY
+from aggregator.api.keys import CLOCK, DETAILS, HISTORY
 from aggregator.api.lists import LISTS, shown
 from aggregator.api.lookup import find_seen_cluster
 from aggregator.api.node_lists import NODES_PATH
@@ -153,7 +153,7 @@ async def read_node_events(request: web.Request) -> tuple[Json, list[str]]:
     asked = Parameters(request)
     looked, now = _look(request), request.app[CLOCK]()
     start, end = _range(asked, now, _EVENTS_SECONDS)
-    found = await request.app[AROUND].node_events(looked.view.cluster, [looked.name], start, end, MAX_EVENTS)
+    found = await request.app[DETAILS].node_events(looked.view.cluster, [looked.name], start, end, MAX_EVENTS)
     if found is None:
         raise NotFound(f'cluster "{looked.view.cluster}": slurmdbd\'s events are not there, or not granted')
     data = {
@@ -291,7 +291,7 @@ async def _ended(
     Raises FetchError.
     """
     queries, view = request.app[HISTORY], looked.view
-    if not queries.offers(view.cluster):
+    if not queries.has_source(view.cluster):
         return HistoryPage(pl.DataFrame(schema=RUNS), None, 0)
     place = None if after is None else (after[0], after[1], after[2])
     search = Search(since=max(1, math.floor(start)), until=math.ceil(request.app[CLOCK]() + 86_400))

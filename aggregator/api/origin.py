@@ -51,13 +51,13 @@ def check_origin(refuse: Refuse) -> Middleware:
 
 
 def _wrong_host(request: web.Request) -> ApiError | None:
-    area, settings = area_of(request), request.app[SETTINGS]
+    area, origins = area_of(request), request.app[SETTINGS].origins
     # Prometheus scrapes by any name of the machine; who can reach that address needs no rebinding.
-    is_open = area == HEALTH or (area == METRICS and not settings.is_local)
+    is_open = area == HEALTH or (area == METRICS and not origins.is_local)
     if is_open or request.secure or identity_of(request).kind not in _WITHOUT_SECRET:
         return None
     host = _host_of(f"//{request.headers.get('Host', '')}")
-    if not host or _is_address(host) or host in settings.hosts:
+    if not host or _is_address(host) or host in origins.hosts:
         return None
     return Misdirected(f'Host: "{host[:100]}" is not a name of this service; see docs/configuration.md: allowed_hosts')
 

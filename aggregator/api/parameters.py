@@ -14,6 +14,7 @@ from multidict import MultiDict
 from aggregator.api.errors import BadData
 from aggregator.api.keys import CLOCK
 from aggregator.config import parse_duration
+from aggregator.engine.query import values_of
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -45,11 +46,11 @@ class Parameters:
         return name in self._query
 
     def many(self, name: str) -> frozenset[str]:
-        """Read a parameter that may be repeated, hold a comma list, or both; empty when absent.
+        """Read a parameter that may be repeated, hold values with commas between them, or both; empty when absent.
 
         Raises BadData for an empty value.
         """
-        values = frozenset(value for text in self._query.getall(name, ()) for value in text.split(","))
+        values = frozenset(values_of(self._query.getall(name, ())))
         if "" in values:
             raise BadData(f"{name}: must not be empty")
         return values

@@ -18,12 +18,12 @@ from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
 from aggregator.api.lookup import find_cluster, find_seen_cluster
 from aggregator.api.parameters import Parameters
 from aggregator.api.runs import live_runs, period_of, read_runs
-from aggregator.api.series_representation import DrawnGraph, drawn_json, offer_json
+from aggregator.api.series_representation import DrawnGraph, drawn_json, graph_json
 from aggregator.api.visibility import is_account, memberships, rights_of
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
-from aggregator.model.series import Line, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Span, Subject
 from aggregator.model.view import ClusterView
 from aggregator.queries.series import TooManyPointsError, plan
 from aggregator.sources.base import FetchError
@@ -79,28 +79,28 @@ async def get_job_series(request: web.Request) -> web.Response:
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     jobs, warnings = await _read_jobs(request, view, request.match_info["job_id"])
     audit(request, {job.run.user for job in jobs})
-    offer = _offer(request, asked, view, "job")
-    if offer is None:
-        return _offers(request, view, "job")
-    drawn = await _draw_jobs(request, asked, view, jobs, offer)
+    graph = _find_graph(request, asked, view, "job")
+    if graph is None:
+        return _list_graphs(request, view, "job")
+    drawn = await _draw_jobs(request, asked, view, jobs, graph)
     return success(request, drawn_json(drawn), [*warnings, *drawn.warnings])
 
 
 async def draw_job(
     request: web.Request, names: Sequence[str], asked: Parameters
 ) -> tuple[dict[str, DrawnGraph | FetchError], list[str]]:
-    """Draw those graphs of the job in the path that are offered, by name, and say what is missing of its runs.
+    """Draw those graphs of the job in the path that are available, by name, and say what is missing of its runs.
 
     One that cannot be read has its error instead. Raises ApiError, FetchError.
     """
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     jobs, warnings = await _read_jobs(request, view, request.match_info["job_id"])
-    offers = request.app[SERIES].offers(view.cluster, "job")
-    found = [name for name in names if name in offers and not (offers[name].of_nodes and len(jobs) > 1)]
+    graphs = request.app[SERIES].available(view.cluster, "job")
+    found = [name for name in names if name in graphs and not (graphs[name].of_nodes and len(jobs) > 1)]
 
     async def draw(name: str) -> DrawnGraph | FetchError:
         try:
-            return await _draw_jobs(request, asked, view, jobs, offers[name])
+            return await _draw_jobs(request, asked, view, jobs, graphs[name])
         except FetchError as error:
             return error
 
@@ -108,25 +108,25 @@ async def draw_job(
 
 
 async def _draw_jobs(
-    request: web.Request, asked: Parameters, view: ClusterView, jobs: Sequence[_Job], offer: Offer
+    request: web.Request, asked: Parameters, view: ClusterView, jobs: Sequence[_Job], graph: AvailableGraph
 ) -> DrawnGraph:
     """Draw a graph of runs, while their owners had the ids.
 
     Raises BadData, FetchError.
     """
-    if offer.of_nodes and len(jobs) > 1:
-        raise BadData(f"metric: {offer.name} is of whole nodes: ask for one job at a time")
+    if graph.of_nodes and len(jobs) > 1:
+        raise BadData(f"metric: {graph.name} is of whole nodes: ask for one job at a time")
     started = [job for job in jobs if job.run.start is not None]
     if not started:
-        return DrawnGraph(offer, warnings=("no run has started yet",))
-    span = _span_of_jobs(asked, offer, started, request.app[CLOCK]())
+        return DrawnGraph(graph, warnings=("no run has started yet",))
+    span = _span_of_jobs(asked, graph, started, request.app[CLOCK]())
     if span is None:
-        return DrawnGraph(offer, warnings=("the job did not run within that time",))
+        return DrawnGraph(graph, warnings=("the job did not run within that time",))
     nodes = tuple(dict.fromkeys(node for job in started for node in job.run.nodes))
-    is_unknown = offer.of_nodes and not nodes
+    is_unknown = graph.of_nodes and not nodes
     subject = Subject(
         jobs=tuple(sorted({job.run.job_id for job in started})),
-        nodes=nodes if offer.of_nodes else (),
+        nodes=nodes if graph.of_nodes else (),
         # Whoever owns one of the jobs is meant; their runs under another's id are cut off by their times.
         not_of=tuple(sorted({user for job in started for user in job.strangers} - {job.run.user for job in started})),
     )
@@ -137,7 +137,7 @@ async def _draw_jobs(
         return [kept for line in lines if (kept := within(line, periods.get(line.labels.get("slurmjobid", ""), every)))]
 
     more = ("slurmacct does not say on which nodes the job ran",) * is_unknown
-    return await _draw(request, view, "job", offer, subject, span, more, show)
+    return await _draw(request, view, "job", graph, subject, span, more, show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,22 +204,22 @@ async def _answer_scene(request: web.Request, scene: Scene) -> web.Response:
 async def draw_scene(
     request: web.Request, scene: Scene, names: Sequence[str], asked: Parameters, seconds: float = DAY_SECONDS
 ) -> dict[str, DrawnGraph | FetchError]:
-    """Draw those graphs of a scene that are offered, by name; one that cannot be read has its error instead.
+    """Draw those graphs of a scene that are available, by name; one that cannot be read has its error instead.
 
     Raises BadData.
     """
-    offers, now = request.app[SERIES].offers(scene.view.cluster, scene.kind), request.app[CLOCK]()
+    graphs, now = request.app[SERIES].available(scene.view.cluster, scene.kind), request.app[CLOCK]()
 
-    async def draw(offer: Offer) -> DrawnGraph | FetchError:
-        span = _span(asked, offer, now - seconds, now)
+    async def draw(graph: AvailableGraph) -> DrawnGraph | FetchError:
+        span = _span(asked, graph, now - seconds, now)
         try:
-            return await _draw(request, scene.view, scene.kind, offer, scene.subject, span, (), scene.show)
+            return await _draw(request, scene.view, scene.kind, graph, scene.subject, span, (), scene.show)
         except FetchError as error:
             return error
 
-    found = [offers[name] for name in names if name in offers]
+    found = [graphs[name] for name in names if name in graphs]
     drawn = await asyncio.gather(*map(draw, found))
-    return {offer.name: each for offer, each in zip(found, drawn, strict=True)}
+    return {graph.name: each for graph, each in zip(found, drawn, strict=True)}
 
 
 async def get_cluster_series(request: web.Request) -> web.Response:
@@ -245,12 +245,12 @@ async def answer_series(
     seconds: float = DAY_SECONDS,
 ) -> web.Response:
     """Answer for a subject that has no beginning and no end: by default with its last day, or as many seconds."""
-    offer = _offer(request, asked, view, kind)
-    if offer is None:
-        return _offers(request, view, kind)
+    graph = _find_graph(request, asked, view, kind)
+    if graph is None:
+        return _list_graphs(request, view, kind)
     now = request.app[CLOCK]()
-    span = _span(asked, offer, now - seconds, now)
-    drawn = await _draw(request, view, kind, offer, subject, span, warnings, show)
+    span = _span(asked, graph, now - seconds, now)
+    drawn = await _draw(request, view, kind, graph, subject, span, warnings, show)
     return success(request, drawn_json(drawn), drawn.warnings)
 
 
@@ -258,15 +258,15 @@ async def _draw(
     request: web.Request,
     view: Scope,
     kind: str,
-    offer: Offer,
+    graph: AvailableGraph,
     subject: Subject,
     span: Span,
     warnings: Sequence[str],
     show: Show = _all,
 ) -> DrawnGraph:
-    lines = await request.app[SERIES].read(view.cluster, kind, offer.name, subject, span)
+    lines = await request.app[SERIES].read(view.cluster, kind, graph.name, subject, span)
     dropped = [f"{count} values dropped: {reason}" for reason, count in sorted(lines.rejected.items())]
-    return DrawnGraph(offer, span, tuple(show(lines.lines)), lines.queries, (*warnings, *lines.warnings, *dropped))
+    return DrawnGraph(graph, span, tuple(show(lines.lines)), lines.queries, (*warnings, *lines.warnings, *dropped))
 
 
 async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tuple[list[_Job], list[str]]:
@@ -301,7 +301,7 @@ def _job_of(newest: Run, seen: Sequence[Run], runs: Sequence[Run]) -> _Job:
     return _Job(newest, own, frozenset(run.user for run in runs if run.job_id == job_id and run.user != user))
 
 
-def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> Offer | None:
+def _find_graph(request: web.Request, asked: Parameters, view: Scope, kind: str) -> AvailableGraph | None:
     """Find the graph that is asked for; None when none is named, which is no reason not to look at what is.
 
     Raises BadData that names those that there are, or the exporter that it would need.
@@ -310,26 +310,26 @@ def _offer(request: web.Request, asked: Parameters, view: Scope, kind: str) -> O
     if name is None:
         _ = asked.time("start"), asked.time("end"), asked.duration("step")
         return None
-    offers = request.app[SERIES].offers(view.cluster, kind)
-    if name in offers:
-        return offers[name]
+    graphs = request.app[SERIES].available(view.cluster, kind)
+    if name in graphs:
+        return graphs[name]
     exporter = request.app[SERIES].missing(view.cluster, kind).get(name)
     if exporter:
         raise BadData(f"metric: {name} needs clusters.{view.cluster}.exporters.{exporter}, which is not configured")
-    known = ", ".join(sorted(offers)) or "none, for no exporter is configured"
+    known = ", ".join(sorted(graphs)) or "none, for no exporter is configured"
     raise BadData(f'metric: must be one of {known}, got "{name[:_SHOWN]}"')
 
 
-def _span(asked: Parameters, offer: Offer, begin: float, end: float) -> Span:
+def _span(asked: Parameters, graph: AvailableGraph, begin: float, end: float) -> Span:
     """Read the range, within [begin, end] by default, and choose the step.
 
     Raises BadData that names the parameter.
     """
     start, stop = _range(asked, begin, end)
-    return _plan(asked, offer, start, stop)
+    return _plan(asked, graph, start, stop)
 
 
-def _span_of_jobs(asked: Parameters, offer: Offer, jobs: Sequence[_Job], now: float) -> Span | None:
+def _span_of_jobs(asked: Parameters, graph: AvailableGraph, jobs: Sequence[_Job], now: float) -> Span | None:
     """Read the range, the newest runs by default, and never beyond the runs; None when there is nothing of it.
 
     Raises BadData that names the parameter.
@@ -338,7 +338,7 @@ def _span_of_jobs(asked: Parameters, offer: Offer, jobs: Sequence[_Job], now: fl
     start, stop = _range(asked, min(first for first, _ in newest), max(last for _, last in newest))
     periods = [period for job in jobs for period in job.periods(now)]
     start, stop = max(start, min(first for first, _ in periods)), min(stop, max(last for _, last in periods))
-    return _plan(asked, offer, start, stop) if start <= stop else None
+    return _plan(asked, graph, start, stop) if start <= stop else None
 
 
 def _range(asked: Parameters, begin: float, end: float) -> tuple[float, float]:
@@ -354,14 +354,14 @@ def _range(asked: Parameters, begin: float, end: float) -> tuple[float, float]:
     return start, max(start, end) if stop is None else stop
 
 
-def _plan(asked: Parameters, offer: Offer, start: float, stop: float) -> Span:
+def _plan(asked: Parameters, graph: AvailableGraph, start: float, stop: float) -> Span:
     try:
-        return plan(start, stop, asked.duration("step"), offer.interval)
+        return plan(start, stop, asked.duration("step"), graph.interval)
     except TooManyPointsError as error:
         raise BadData(f"step: {error}") from error
 
 
-def _offers(request: web.Request, view: Scope, kind: str) -> web.Response:
+def _list_graphs(request: web.Request, view: Scope, kind: str) -> web.Response:
     """List the graphs that may be asked for."""
-    offers = request.app[SERIES].offers(view.cluster, kind)
-    return success(request, {"metrics": [offer_json(offer) for _, offer in sorted(offers.items())]})
+    graphs = request.app[SERIES].available(view.cluster, kind)
+    return success(request, {"metrics": [graph_json(graph) for _, graph in sorted(graphs.items())]})

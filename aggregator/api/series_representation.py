@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 from aggregator.api.answer import Epoch, Time
 from aggregator.api.representation import Json, times
-from aggregator.model.series import Line, Offer, Span
+from aggregator.model.series import AvailableGraph, Line, Span
 
 
 class GraphShown(TypedDict):
@@ -52,18 +52,18 @@ class GraphsShown(TypedDict):
 class DrawnGraph:
     """A graph: its lines in a time, the queries that were asked, and what is missing."""
 
-    offer: Offer
+    graph: AvailableGraph
     span: Span | None = None
     lines: tuple[Line, ...] = ()
     queries: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def offer_json(offer: Offer) -> Json:
+def graph_json(graph: AvailableGraph) -> Json:
     """Show a graph that may be asked for."""
     return {
-        "metric": offer.name, "help": offer.help, "unit": offer.unit, "exporter": offer.exporter,
-        "of_nodes": offer.of_nodes,
+        "metric": graph.name, "help": graph.help, "unit": graph.unit, "exporter": graph.exporter,
+        "of_nodes": graph.of_nodes,
     }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def drawn_json(drawn: DrawnGraph) -> Json:
     """Show a graph with its lines."""
     span = drawn.span
     return {
-        **offer_json(drawn.offer),
+        **graph_json(drawn.graph),
         "queries": list(drawn.queries),
         "step_seconds": span.step if span else None,
         **times("start", span.start if span else None),

@@ -16,7 +16,7 @@ from aggregator.model.association import (
     is_group_limit,
     unit_of,
 )
-from aggregator.model.usage import is_held
+from aggregator.model.usage import is_allocated
 
 _Row = Mapping[str, Any]
 
@@ -138,7 +138,7 @@ def _of_user(association: _Row, row: _Row) -> Limit:
 def _nothing(limit: str, tres: str) -> float | None:
     """Give what is used of a limit by who has no open job: None for what jobs do not tell."""
     quantity = QUANTITIES.get(limit)
-    is_told = quantity in (RUNNING_JOBS, SUBMITTED_JOBS) or (quantity is not None and is_held(tres))
+    is_told = quantity in (RUNNING_JOBS, SUBMITTED_JOBS) or (quantity is not None and is_allocated(tres))
     return 0.0 if is_told else None
 
 

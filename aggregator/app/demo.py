@@ -11,7 +11,7 @@ from pathlib import Path
 import aggregator
 from aggregator import executors
 from aggregator.api.access import AREAS
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Origins, Upkeep
 from aggregator.api.origin import own_names
 from aggregator.app.ending import end_in_time
 from aggregator.app.errors import StartError
@@ -34,9 +34,9 @@ from aggregator.synthetic import (
     LOGIN_NODE,
     SyntheticAccounting,
     SyntheticAllocations,
-    SyntheticAround,
     SyntheticCloud,
     SyntheticCluster,
+    SyntheticDetails,
     SyntheticHistory,
     SyntheticHosts,
     SyntheticLustre,
@@ -60,6 +60,7 @@ PRICES = Prices(
     pue=1.15, grams_per_kwh=30.0, currency="CAD", per_kwh=0.0416, cooling_share=0.25, cpu_hour=0.003,
     gpu_hour={"default": 0.35},
 )  # fmt: skip
+GPU_UNITS = {"a100": 4.0, "h100": 12.0}
 _SOFTWARE = tuple(
     Software(name, re.compile(pattern))
     for name, pattern in {"GROMACS": "/gromacs", "Python": "/python", "R": "/R", "VASP": "/vasp", "WRF": "/wrf"}.items()
@@ -86,7 +87,7 @@ def make_synthetic_site(seed: int, jobs: int, start: float, since: float | None)
         Readers(
             accounting,
             history=SyntheticHistory(cluster),
-            around=SyntheticAround(cluster),
+            details=SyntheticDetails(cluster),
             usage=SyntheticUsage(cluster),
             series=SyntheticSeries(cluster),
         ),
@@ -122,7 +123,7 @@ def interval_of(jobs: int) -> float:
 def timing_of(jobs: int) -> Timing:
     """Give the times, rules and prices of a site with so many running jobs."""
     return Timing(
-        interval=interval_of(jobs), prices=PRICES, backfill=_BACKFILL_SECONDS * past_share(jobs),
+        interval=interval_of(jobs), prices=PRICES, gpu_units=GPU_UNITS, backfill=_BACKFILL_SECONDS * past_share(jobs),
         rules=compile_rules(active_rules(load_rules())),
     )  # fmt: skip
 
@@ -137,8 +138,9 @@ async def demo(addresses: Sequence[ListenAddress], seed: int, jobs: int, folder:
     executors.start_threads()
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
-        external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS, reload=_nothing_to_reload,
-        software=_SOFTWARE, hosts=own_names("", (), ()), bounds=_BOUNDS,
+        external_url="", stale_after=300.0, version=aggregator.__version__, open_areas=AREAS,
+        upkeep=Upkeep(reload=_nothing_to_reload), origins=Origins(hosts=own_names("", (), ())), software=_SOFTWARE,
+        bounds=_BOUNDS,
     )  # fmt: skip
     async with listen(service, settings, addresses, lists=lists_of(service.clusters)) as ended:
         end_in_time()

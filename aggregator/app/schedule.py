@@ -25,7 +25,7 @@ from aggregator.parts.nodes.settings import NodeSettings
 from aggregator.parts.storage.inputs import Filesystem
 from aggregator.parts.waste.rules import Compiled, compile_rules
 from aggregator.refresh.alerts import AlertFeed
-from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.cluster import ClusterFeeds, ClusterRefresher
 from aggregator.refresh.fetch import Believe, Feed, Fetches, believe_all
 from aggregator.refresh.ledger import LedgerRefresher, LedgerSettings, PowerSource
 from aggregator.refresh.loop import Scheduled
@@ -53,7 +53,7 @@ _BELIEVE: Final[Mapping[str, Believe]] = {"slurm_exporter": vanished}
 class Timing:
     """The times of the refresh and of the ledger in seconds, what counts as a normal share of a node, by which rules
     waste is judged, what things cost, the month and day on which the fiscal year begins, how long a job's name may be
-    on the page, and how many rows of each group of families may have series.
+    on the page, in which units a GPU of a type counts, and how many rows of each group of families may have series.
 
     A fetch may take `timeout`: as long as it likes within it, the last good data are served meanwhile.
     """
@@ -69,6 +69,7 @@ class Timing:
     backfill: float = 86_400.0
     fiscal_year: tuple[int, int] | None = None
     job_name_bytes: int = JOB_NAME_BYTES
+    gpu_units: Mapping[str, float] = field(default_factory=dict)
     series: Limits = field(default_factory=dict)
 
 
@@ -230,14 +231,13 @@ def _cluster(
     if sources.lustre:
         lustre = LustreRefresher(_feed(sources.lustre.use, name, timing, outlets), sources.lustre.users)
         lustre = outlets.memory.keep("names of uids", name, lustre)
-    cluster = ClusterRefresher(
-        name,
-        accounting=_feed(sources.accounting, name, timing, outlets),
-        use=_feed(sources.use, name, timing, outlets, doubt(lambda: outlets.store.latest.clusters[name].frames["jobs"]))
+    feeds = ClusterFeeds(
+        _feed(sources.accounting, name, timing, outlets),
+        _feed(sources.use, name, timing, outlets, doubt(lambda: outlets.store.latest.clusters[name].frames["jobs"]))
         if sources.use
         else None,
         bases=sources.bases,
-        feeds=(
+        others=(
             allocations,
             ledger,
             usage,
@@ -247,16 +247,20 @@ def _cluster(
             *(_feed(each, name, brief, outlets) for of in sources.parts.values() for each in of),
         ),
         learners=(lustre,) if lustre else (),
+        facts=(
+            JobSettings(timing.fair_share, timing.job_name_bytes, timing.gpu_units),
+            timing.rules,
+            NodeSettings(sources.kinds),
+        ),
+    )
+    cluster = ClusterRefresher(
+        name,
+        feeds,
+        layout=outlets.clusters,
         names=sources.names,
         publish=outlets.publisher(name, timing),
         keep=outlets.keep,
         stages=outlets.stages(name, ""),
-        layout=outlets.clusters,
-        facts=(
-            JobSettings(timing.fair_share, timing.job_name_bytes),
-            timing.rules,
-            NodeSettings(sources.kinds),
-        ),
     )
     return outlets.memory.keep("cluster", name, cluster)
 

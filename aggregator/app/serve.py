@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import aggregator
 from aggregator import executors
 from aggregator.api.audit import audit_signal
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Origins, Upkeep
 from aggregator.api.origin import own_names
 from aggregator.app.auth import configure_auth
 from aggregator.app.ending import end_in_time, unless_ended
@@ -60,6 +60,7 @@ def timing_of(config: Config, clusters: Layout = CLUSTERS) -> Timing:
         backfill=config.energy.backfill,
         fiscal_year=config.usage.fiscal_year_start,
         job_name_bytes=config.limits.job_name_bytes,
+        gpu_units={name: each.units for name, each in config.energy.gpu_classes.items()},
         series=_series_limits(config.limits.series, clusters),
     )
 
@@ -106,9 +107,8 @@ class ConfiguredService:
             stale_after=config.refresh.stale_after,
             version=aggregator.__version__,
             open_areas=frozenset(),
-            reload=self.reload,
-            stalled=self.service.progress.stalled,
-            is_local=self.exposed.is_loopback,
+            upkeep=Upkeep(reload=self.reload, stalled=self.service.progress.stalled),
+            origins=Origins(is_local=self.exposed.is_loopback),
         )
         self._addresses = tuple(addresses)
         self._web = web
@@ -123,14 +123,14 @@ class ConfiguredService:
         before, self._config, settings = self._config, config, self.settings
         settings.external_url = config.server.external_url or ""
         settings.stale_after = config.refresh.stale_after
-        settings.frame_ancestors = config.server.frame_ancestors
+        settings.origins.frame_ancestors = config.server.frame_ancestors
         settings.open_areas = areas
         settings.software = config.software
         configure_auth(settings, config.auth or Auth())
         self._configure_doors()
         if config.log != before.log:
             self._log(config)
-        settings.needs_restart = self.service.metrics.restart_needed = self._pending(config)
+        settings.upkeep.needs_restart = self.service.metrics.restart_needed = self._pending(config)
 
     def _pending(self, config: Config) -> tuple[str, ...]:
         """Name the keys that a restart would take up; a flag wins over the address before and after it."""
@@ -153,7 +153,7 @@ class ConfiguredService:
     def _configure_doors(self) -> None:
         server = self._config.server
         self.settings.bounds = server.bounds
-        self.settings.hosts = own_names(
+        self.settings.origins.hosts = own_names(
             self.settings.external_url, (address.host for address in self._addresses), server.allowed_hosts
         )
 
@@ -211,7 +211,7 @@ class ConfiguredService:
         self._tell_outcome(reload="", web="")
         self.service.metrics.reload_time = time.time()
         _log.info("configuration reloaded: file=%s", self._file)
-        for key in self.settings.needs_restart:
+        for key in self.settings.upkeep.needs_restart:
             _log.warning("needs a restart: key=%s", key)
         return None
 

@@ -52,7 +52,7 @@ from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
 from aggregator.sources.slurmacct import (
     SlurmAcct,
-    SlurmAround,
+    SlurmDetails,
     SlurmHistory,
     SlurmReplica,
     SlurmUsage,
@@ -183,7 +183,7 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
         Readers(
             accounting,
             history=SlurmHistory(accounting, history),
-            around=SlurmAround(accounting, history),
+            details=SlurmDetails(accounting, history),
             usage=SlurmUsage(accounting, usage, key, section.slurmacct.timezone),
             replica=measured,
         ),

@@ -1,6 +1,6 @@
 """Declare what energy is shared by, and what it costs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
@@ -65,6 +65,12 @@ class NodeClass(Section):
     idle_watts: Amount | None = None
 
 
+class GpuClass(Section):
+    """Say in how many units a GPU of one of Slurm's types counts, so that sums compare small and large ones."""
+
+    units: Amount
+
+
 class Energy(Section):
     """Choose how the power of a node is shared between its jobs, and what it costs."""
 
@@ -75,4 +81,4 @@ class Energy(Section):
     co2: Co2 = Co2()
     tariff: Tariff = Tariff()
     node_classes: dict[Text, NodeClass] = Field(default_factory=dict)
-    gpu_classes: dict[Text, dict[str, Any]] = Field(default_factory=dict)
+    gpu_classes: dict[Text, GpuClass] = Field(default_factory=dict)

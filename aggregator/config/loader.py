@@ -28,7 +28,7 @@ def parse(text: str, filename: str = "config.yml") -> Config:
     if config is None or mistakes:
         # Raised here, outside of any except block: a chained pydantic error could show values.
         raise ConfigError(mistakes)
-    config._warnings = find_warnings(config, document.data)
+    config._warnings = find_warnings(config)
     rules = load_rules(config.waste.rules_file)
     if unknown := list(check_exemptions(config.waste.exemptions, rules)):
         raise ConfigError(document.locate(unknown, filename))

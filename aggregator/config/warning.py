@@ -14,16 +14,12 @@ from aggregator.config.schema import Config
 from aggregator.document.mistake import KeyPath, format_path
 from aggregator.document.secrets import SecretFile
 
-NOT_YET: Final = ("energy.gpu_classes",)
-"""Sections that are validated and have no effect yet; delete a line when its feature arrives."""
 ENERGY_EXPORTERS: Final = frozenset({"redfish_exporter", "dcgm_exporter", "nvidia_gpu_exporter"})
 
 
-def find_warnings(config: Config, data: object) -> tuple[str, ...]:
-    """Give one line for each unused section of the file, each secret that all may read, and each open connection."""
-    unused = (path for pattern in NOT_YET for path in _matching(data, pattern.split(".")))
+def find_warnings(config: Config) -> tuple[str, ...]:
+    """Give one line for each section without effect, each secret that all may read, and each open connection."""
     return (
-        *(f"{format_path(path)}: accepted, not used by this version" for path in unused),
         *_useless_exporters(config),
         *_misplaced_exporters(config),
         *_readable_secrets(config),
@@ -74,14 +70,6 @@ def _open_tokens(config: Config) -> Iterator[str]:
     can = " and ".join(what for what, bit in (("read", 0o004), ("change", 0o002)) if mode & bit)
     if can:
         yield f"auth.tokens.file: every user of this machine can {can} {file}: chmod 0600"
-
-
-def _matching(data: object, pattern: list[str], path: KeyPath = ()) -> Iterator[KeyPath]:
-    if not pattern:
-        yield path
-    elif isinstance(data, dict):
-        for key in data if pattern[0] == "*" else data.keys() & {pattern[0]}:
-            yield from _matching(data[key], pattern[1:], (*path, key))
 
 
 def _readable_secrets(config: Config) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """One grammar for every list: which rows, in which order, with which fields, from where on, or added up by what.
 
-`FIELD=VALUE` (repeated, or with commas: any of them), `min_FIELD`, `max_FIELD`, `sort=-FIELD`, `fields=A,B`, `limit`,
-`cursor`, `group_by=A,B`. Nulls are last in any order, and no null is equal to, over or under a value.
+`FIELD=VALUE` (repeated, or with commas: any of them; `"A,B"` is one value), `min_FIELD`, `max_FIELD`, `sort=-FIELD`,
+`fields=A,B`, `limit`, `cursor`, `group_by=A,B`. Nulls are last in any order, and no null is equal to, over or under a
+value.
 """
 
 import base64
 import binascii
 import difflib
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -25,6 +27,7 @@ _ROW: Final = "_row_"
 # Rows of a CSV that are written at once.
 _PIECE: Final = 2000
 _SHOWN: Final = 100
+_VALUE: Final = re.compile(r'(?:\A|,)(?:"((?:[^"]|"")*)"(?=,|\Z)|([^,]*))')
 
 
 class QueryError(ValueError):
@@ -81,13 +84,13 @@ def read_query(listed: Listed, parameters: Iterable[tuple[str, str]]) -> ListQue
     words = {name: given.pop(name, []) for name in WORDS}
     for name in given:
         _check_filter(listed, name)
-    group = tuple(_group(listed, _split(words["group_by"])))
+    group = tuple(_group(listed, values_of(words["group_by"])))
     schema = _schema(listed, group)
     sort = _sort(listed, schema, group, words["sort"])
     shown = {*listed.known} if not group else {*schema}
-    fields = tuple(_known(name, shown, "fields") for name in _split(words["fields"]))
+    fields = tuple(_known(name, shown, "fields") for name in values_of(words["fields"]))
     return ListQuery(
-        listed=listed, filters={name: _split(values) for name, values in given.items()}, group=group, sort=sort,
+        listed=listed, filters={name: values_of(values) for name, values in given.items()}, group=group, sort=sort,
         fields=fields or (tuple(schema) if group else tuple(listed.fields)), limit=_limit(words["limit"]),
         after=_after(schema, sort, words["cursor"]),
     )  # fmt: skip
@@ -293,7 +296,7 @@ def _sort(
     listed: Listed, schema: Mapping[str, pl.DataType], group: Sequence[str], values: Sequence[str]
 ) -> tuple[Order, ...]:
     """Read the order; rows that are equal in it come in the order of the list, or of the group's names."""
-    asked = list({order.field: order for order in map(Order.read, _split(values))}.values())
+    asked = list({order.field: order for order in map(Order.read, values_of(values))}.values())
     for order in asked:
         if isinstance(schema[_known(order.field, {*schema}, "sort")], pl.List):
             raise QueryError(f"sort: {order.field} has several values in a row")
@@ -325,9 +328,10 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _split(values: Iterable[str]) -> list[str]:
-    """Give the values of a parameter, each once."""
-    return list(dict.fromkeys(each for value in values for each in value.split(",")))
+def values_of(texts: Iterable[str]) -> list[str]:
+    """Give the values of a parameter, each once: commas part them, but for those in double quotes, as in a CSV."""
+    found = (match for text in texts for match in _VALUE.finditer(text))
+    return list(dict.fromkeys(match[2] if match[1] is None else match[1].replace('""', '"') for match in found))
 
 
 def _is_after(sort: Sequence[Order], values: Sequence[Any], schema: Mapping[str, pl.DataType]) -> pl.Expr:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from aggregator.model.around import NodeEvent
+from aggregator.model.run_details import NodeEvent
 
 # The reason of what slurmctld writes since 23.11 when only a node's description has changed.
 _MARKER: Final = "node-update"

@@ -1,6 +1,6 @@
 """A run of the job table, and its state."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from aggregator.model.jobid import JobId, display_id
@@ -80,11 +80,6 @@ class Run:
     def display_id(self) -> str:
         """Write the id as sacct does."""
         return display_id(self.job_id, self.array_job_id, self.array_task_id, self.het_job_id, self.het_offset)
-
-    @property
-    def held(self) -> Allocation:
-        """Give what the run keeps from others now: slurmctld gives a suspended job's CPUs away, and nothing else."""
-        return replace(self.allocated, cpus=0) if self.state is JobState.SUSPENDED else self.allocated
 
     def elapsed(self, at: float) -> float:
         """Give the seconds that the run has run by the time `at`, suspensions apart."""

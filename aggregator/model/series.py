@@ -69,7 +69,7 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class AvailableGraph:
     """A graph that may be asked for: what it shows, in which unit, from which exporter, scraped how often (seconds).
 
     of_nodes: of a job it shows the whole nodes that the job runs on.

@@ -113,3 +113,16 @@ def board_part(gpu_type: str) -> float:
         return 1.0
     name = f"{profile[1]}g.{profile[2]}gb"
     return _FOURTHS[name] / 4 if name in _FOURTHS else int(profile[1]) / _SLICES
+
+
+def gpu_units(gpu_type: str, units: Mapping[str, float]) -> float | None:
+    """Give the units of one GPU of Slurm's type: its own, else of a slice its part of its board's, else "default"'s.
+
+    None is not known.
+    """
+    if gpu_type in units:
+        return units[gpu_type]
+    profile = _PROFILE.search(gpu_type)
+    board_type = gpu_type[: profile.start()].removesuffix("-mig") if profile else gpu_type
+    board = units.get(board_type, units.get("default"))
+    return None if board is None else board * board_part(gpu_type)

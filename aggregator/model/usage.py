@@ -126,8 +126,8 @@ def is_of_jobs(tres: str) -> bool:
     return tres in ("cpu", "mem", "node", "billing", "gres/gpu") or tres.startswith("gres/gpu:")
 
 
-def is_held(tres: str) -> bool:
-    """Tell whether a TRES can be told from a job's allocation."""
+def is_allocated(tres: str) -> bool:
+    """Tell whether a job's allocation says how much of a TRES it has."""
     return is_of_jobs(tres) or tres.startswith(LICENSE)
 
 

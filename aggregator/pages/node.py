@@ -93,7 +93,7 @@ def _lines(title: str, drawn: DrawnGraph, canvas: Canvas) -> Figure:
     traces, band = spread(drawn.lines, _name)
     names = [each.name for each in traces if each.name]
     note = canvas.numbers.listed(names, len(names)) if len(names) > 1 else ""
-    unit = drawn.offer.unit
+    unit = drawn.graph.unit
     write, base = writer(unit, canvas.numbers), base_of(unit)
     drawing = canvas.lines(title, note, traces, step_of(drawn), write, band=band, base=base)
     return Figure(title=title, note=note, drawn=drawing, warnings=drawn.warnings)

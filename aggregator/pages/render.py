@@ -71,7 +71,7 @@ def respond(visit: Visit, template: str, context: Mapping[str, Any], status: int
 
 def headers_of(request: web.Request) -> Mapping[str, str]:
     """Give the headers of all pages: what they load is this service's, and who may show them in a frame."""
-    frames = " ".join(request.app[SETTINGS].frame_ancestors) or "'none'"
+    frames = " ".join(request.app[SETTINGS].origins.frame_ancestors) or "'none'"
     policy = (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
         f"form-action 'self'; base-uri 'none'; frame-ancestors {frames}"

@@ -72,7 +72,7 @@ class HistoryQueries:
         )
         self._uids = CachedReads[_Names, frozenset[int] | None](TTLCache(_UIDS_KEPT, _UIDS_SECONDS), gate)
 
-    def offers(self, cluster: str) -> bool:
+    def has_source(self, cluster: str) -> bool:
         """Tell whether there is a source of this cluster's ended runs."""
         return cluster in self._readers
 

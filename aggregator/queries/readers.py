@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from aggregator.queries.around import AroundQueries, AroundReader
 from aggregator.queries.history import HistoryQueries, HistoryReader
 from aggregator.queries.jobs import JobQueries, LedgerReader, RunReader, SummaryReader
+from aggregator.queries.run_details import DetailQueries, DetailReader
 from aggregator.queries.scripts import DeliveredScripts, ScriptQueries, ScriptReader
 from aggregator.queries.series import SeriesQueries, SeriesReader
 from aggregator.queries.usage import UsageQueries
@@ -33,7 +33,7 @@ class Readers:
 
     jobs: JobReader
     history: HistoryReader | None = None
-    around: AroundReader | None = None
+    details: DetailReader | None = None
     usage: UsageReader | None = None
     series: SeriesReader | None = None
     replica: ReplicaNotes | None = None
@@ -45,13 +45,13 @@ class Queries:
     def __init__(self, summaries: SummaryReader, ledger: LedgerReader, scripts: DeliveredScripts) -> None:
         self._jobs: dict[str, JobReader] = {}
         self._histories: dict[str, HistoryReader] = {}
-        self._arounds: dict[str, AroundReader] = {}
+        self._details: dict[str, DetailReader] = {}
         self._usages: dict[str, UsageReader] = {}
         self._series: dict[str, SeriesReader] = {}
         self._replicas: dict[str, ReplicaNotes] = {}
         self.jobs = JobQueries(self._jobs, summaries, ledger)
         self.history = HistoryQueries(self._histories)
-        self.around = AroundQueries(self.jobs, self._arounds)
+        self.details = DetailQueries(self.jobs, self._details)
         self.scripts = ScriptQueries(self.jobs, self._jobs, scripts)
         self.usage = UsageQueries(self._usages, self._jobs)
         self.series = SeriesQueries(self._series)
@@ -62,7 +62,7 @@ class Queries:
         each = clusters.items()
         _replace(self._jobs, ((name, readers.jobs) for name, readers in each))
         _replace(self._histories, ((name, readers.history) for name, readers in each))
-        _replace(self._arounds, ((name, readers.around) for name, readers in each))
+        _replace(self._details, ((name, readers.details) for name, readers in each))
         _replace(self._usages, ((name, readers.usage) for name, readers in each))
         _replace(self._replicas, ((name, readers.replica) for name, readers in each))
         _replace(self._series, (*((name, readers.series) for name, readers in each), *graphs))

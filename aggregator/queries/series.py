@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from cachetools import TTLCache
 
-from aggregator.model.series import MAX_POINTS, Lines, Offer, Span, Subject
+from aggregator.model.series import MAX_POINTS, AvailableGraph, Lines, Span, Subject
 from aggregator.queries.cache import CachedReads
 
 # A graph is hardly wider than this in pixels.
@@ -35,7 +35,7 @@ def quota_key(filesystem: str) -> str:
 class SeriesReader(Protocol):
     """A source of lines over time."""
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that may be asked of a kind of subject, by name."""
         ...
 
@@ -81,10 +81,10 @@ class SeriesQueries:
             TTLCache(_CACHE_ENTRIES, _CACHE_SECONDS), asyncio.Semaphore(READS_AT_ONCE)
         )
 
-    def offers(self, cluster: str, subject: str) -> Mapping[str, Offer]:
+    def available(self, cluster: str, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that may be asked of a kind of subject, by name."""
         reader = self._readers.get(cluster)
-        return reader.offers(subject) if reader else {}
+        return reader.available(subject) if reader else {}
 
     def missing(self, cluster: str, subject: str) -> Mapping[str, str]:
         """Give the exporter that each other graph would need, by the graph's name."""

@@ -32,57 +32,96 @@ class Learner(Protocol):
         ...
 
 
+class ClusterFeeds:
+    """What a refresh of one cluster fetches.
+
+    What `others` bring, `learners` make of it, and the configuration says (`facts`) goes to the parts as it is.
+    """
+
+    def __init__(
+        self,
+        accounting: Feed[Accounting],
+        use: Feed[Use] | None,
+        *,
+        bases: BaseReader | None = None,
+        others: Sequence[Fetches[Any] | None] = (),
+        learners: Sequence[Learner] = (),
+        facts: Sequence[object] = (),
+    ) -> None:
+        self.accounting = accounting
+        self._use = use
+        self._bases = KnownBases(bases)
+        self._others = others
+        self._learners = learners
+        self._facts = facts
+
+    def take_over(self, before: "ClusterFeeds") -> None:
+        """Go on from what others of the same cluster had found out."""
+        self._bases.take_over(before._bases)
+
+    async def fetch(self, at: float, before: Before | None) -> tuple[Accounting | None, Inputs]:
+        """Give what slurmacct knows, and all that the parts join."""
+        accounting, use, found = await asyncio.gather(
+            self.accounting.fetch(at),
+            fetch_optional(self._use, at),
+            asyncio.gather(*(fetch_optional(feed, at) for feed in self._others)),
+        )
+        runs = accounting.runs if accounting else None
+        bases = await self._bases.of(runs or NO_RUNS, at)
+        inputs = Inputs(
+            *self._facts,
+            before,
+            runs,
+            ListedNodes(accounting.nodes) if accounting else None,
+            accounting.associations if accounting else None,
+            use,
+            bases,
+            *found,
+        )
+        return accounting, inputs.with_more(*[await learner.learn(inputs, at) for learner in self._learners])
+
+
 class ClusterRefresher:
-    """Keep one cluster's view current; what `feeds` bring, and `learners` make of it, goes to the parts as it is."""
+    """Keep one cluster's view current."""
 
     def __init__(
         self,
         cluster: str,
+        feeds: ClusterFeeds,
         *,
-        accounting: Feed[Accounting],
-        use: Feed[Use] | None,
-        bases: BaseReader | None = None,
-        feeds: Sequence[Fetches[Any] | None] = (),
-        learners: Sequence[Learner] = (),
+        layout: Layout,
         names: NodeRule = _RULE,
         publish: Publish[ClusterView],
         keep: Publish[ClusterView],
         stages: Stages,
-        layout: Layout,
-        facts: Sequence[object] = (),
     ) -> None:
         self.name = f"cluster {cluster}"
         self._cluster = cluster
-        self._accounting = accounting
-        self._use = use
-        self._bases = KnownBases(bases)
         self._feeds = feeds
-        self._learners = learners
+        self._layout = layout
         self._names = names
         self._publish = publish
         self._keep = keep
         self._stages = stages
-        self._layout = layout
-        self._facts = facts
         self._before: Before | None = None
         self._failing = Failing(self.name, stages.failed)
 
     def take_over(self, before: "ClusterRefresher") -> None:
         """Go on from what another refresher of the same cluster had found out."""
-        self._bases.take_over(before._bases)
+        self._feeds.take_over(before._feeds)
         self._before = before._before
 
     async def refresh(self, at: float) -> None:
         """Do one refresh at evaluation time `at`."""
         with self._stages.measure("fetch"):
-            accounting, inputs = await self._fetch(at)
+            accounting, inputs = await self._feeds.fetch(at, self._before)
         with self._stages.measure("join"):
             joined = await executors.run(executors.REFRESH, self._layout.join, inputs, at)
             view = await executors.run(executors.REFRESH, self._view, at, accounting, inputs, joined)
         self._failing.tell(joined.failed)
         if view.has_jobs:
             self._before = Before(joined.frames)
-        self._accounting.learn("gpus_agree", next(iter(joined.frames["gpu_agreement"]["agrees"]), None))
+        self._feeds.accounting.learn("gpus_agree", next(iter(joined.frames["gpu_agreement"]["agrees"]), None))
         with self._stages.measure("publish"):
             await self._publish(view)
         with self._stages.measure("keep"):
@@ -92,27 +131,6 @@ class ClusterRefresher:
         """Show no job of this cluster, and count the failure."""
         self._stages.failed()
         await self._publish(ClusterView(self._cluster, at, frames=self._layout.empty()))
-
-    async def _fetch(self, at: float) -> tuple[Accounting | None, Inputs]:
-        """Give what slurmacct knows, and all that the parts join."""
-        accounting, use, found = await asyncio.gather(
-            self._accounting.fetch(at),
-            fetch_optional(self._use, at),
-            asyncio.gather(*(fetch_optional(feed, at) for feed in self._feeds)),
-        )
-        runs = accounting.runs if accounting else None
-        bases = await self._bases.of(runs or NO_RUNS, at)
-        inputs = Inputs(
-            *self._facts,
-            self._before,
-            runs,
-            ListedNodes(accounting.nodes) if accounting else None,
-            accounting.associations if accounting else None,
-            use,
-            bases,
-            *found,
-        )
-        return accounting, inputs.with_more(*[await learner.learn(inputs, at) for learner in self._learners])
 
     def _view(self, at: float, accounting: Accounting | None, inputs: Inputs, joined: Joined) -> ClusterView:
         ledger = inputs.get(LedgerView)

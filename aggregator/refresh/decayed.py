@@ -4,7 +4,7 @@ from typing import Final
 
 from aggregator.model.calendar import DAY, Calendar, Rolled, Segment, cover, covered_until
 from aggregator.model.decay import Decay
-from aggregator.model.usage import DecayedUsage, UsageCatalog, is_held
+from aggregator.model.usage import DecayedUsage, UsageCatalog, is_allocated
 from aggregator.sources.base import UsageReader
 
 # What slurmctld computes fair share from.
@@ -30,7 +30,7 @@ async def read_decayed(reader: UsageReader, catalog: UsageCatalog, decay: Decay,
 
 def tres_of(catalog: UsageCatalog) -> frozenset[str]:
     """Choose what is needed: of the limited TRES those that the jobs' own rows tell too, for the time since."""
-    limited = filter(is_held, catalog.limited)
+    limited = filter(is_allocated, catalog.limited)
     return frozenset(catalog.tres.values()) & {BILLING, *limited}
 
 

@@ -20,7 +20,8 @@ _EFFICIENCY: Final = {
     "cpu": "cpu_efficiency_ratio", "memory": "memory_efficiency_ratio", "time_limit_used": "time_limit_used_ratio",
     "wasted_cpus": "wasted_cpus", "wasted_memory_bytes": "wasted_memory_bytes", "wasted_gpus": "wasted_gpus",
     "wasted_cpu_seconds": "wasted_cpu_seconds", "wasted_gpu_seconds": "wasted_gpu_seconds",
-    "observed": "observed_ratio",
+    "allocated_gpu_units": "allocated_gpu_units", "wasted_gpu_units": "wasted_gpu_units",
+    "wasted_gpu_unit_seconds": "wasted_gpu_unit_seconds", "observed": "observed_ratio",
 }  # fmt: skip
 _COUNTS: Final = frozenset({"gpus_observed", "gpus_busy"})
 # Without a coverage nothing was seen, and nothing is judged.

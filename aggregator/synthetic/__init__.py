@@ -1,8 +1,8 @@
 """A believable cluster in process, for the demo, tests and benchmarks; no network, no wall clock."""
 
-from aggregator.synthetic.around import SyntheticAround
 from aggregator.synthetic.cloud import SyntheticCloud
 from aggregator.synthetic.cluster import USUAL_RUNNING, SyntheticCluster, past_seconds, past_share
+from aggregator.synthetic.details import SyntheticDetails
 from aggregator.synthetic.history import SyntheticHistory
 from aggregator.synthetic.hosts import LOGIN_NODE, SyntheticHosts, SyntheticScheduler
 from aggregator.synthetic.lustre import SyntheticLustre
@@ -22,9 +22,9 @@ __all__ = [
     "USUAL_RUNNING",
     "SyntheticAccounting",
     "SyntheticAllocations",
-    "SyntheticAround",
     "SyntheticCloud",
     "SyntheticCluster",
+    "SyntheticDetails",
     "SyntheticHistory",
     "SyntheticHosts",
     "SyntheticLustre",

@@ -10,7 +10,7 @@ import polars as pl
 
 from aggregator.model.cloud import IdleRule
 from aggregator.model.instances import INSTANCES, CloudUse
-from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Lines, Span, Subject
 from aggregator.sources.prometheus.exporters.libvirtd_exporter import GRAPHS
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ class SyntheticCloud:
             "did_cpu_seconds": cpu_seconds, "did_network_bytes": 4e5 * cpu_seconds, "did_coverage": 1.0,
         }  # fmt: skip
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that the model knows of clouds, projects and instances."""
         return {
-            graph.name: Offer(
+            graph.name: AvailableGraph(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter="libvirtd_exporter",
                 interval=INTERVAL_SECONDS,
             )

@@ -8,8 +8,8 @@ from random import Random
 from typing import Final
 
 from aggregator.model.accounting import Run
-from aggregator.model.around import NodeEvent
 from aggregator.model.dependency import Dependency
+from aggregator.model.run_details import NodeEvent
 from aggregator.synthetic.associations import make_associations, make_qos
 from aggregator.synthetic.limits import Limiter
 from aggregator.synthetic.liverun import LiveRun

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from aggregator.model.around import NodeEvent
+from aggregator.model.run_details import NodeEvent
 from aggregator.synthetic.nodes import ENOUGH_NODES, Node, NodePool
 
 DOWN: Final = ("down", "not_responding")

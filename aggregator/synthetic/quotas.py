@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Lines, Span, Subject
 from aggregator.model.storage import QUOTA_COUNTS, QuotaCounts
 from aggregator.sources.prometheus.exporters.gpfs_exporter import GRAPHS
 
@@ -54,10 +54,10 @@ class SyntheticQuotas:
         grown = self._shares[user] * (1 + 0.001 * (at - self._start) / _DAY)
         return max(0.0, min(1.0, grown)) * _SOFT_BYTES
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that the model knows of a user."""
         return {
-            graph.name: Offer(
+            graph.name: AvailableGraph(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter="gpfs_exporter", interval=_INTERVAL
             )
             for graph in GRAPHS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from aggregator import executors
-from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Lines, Span, Subject
 from aggregator.sources.prometheus.catalogue import OWN
 from aggregator.sources.prometheus.exporters import aggregator, lustre_exporter, node_exporter, slurm_job_exporter
 from aggregator.sources.prometheus.expression import Graph
@@ -37,11 +37,11 @@ class SyntheticSeries:
         self._cluster = cluster
         self._exporters = Exporters(cluster)
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that the model knows of a kind of subject."""
         known = {*_TABLES.get(subject, curves.SUMS), *(HOST_GRAPHS if subject == "node" else ())}
         return {
-            graph.name: Offer(
+            graph.name: AvailableGraph(
                 name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=_INTERVAL
             )
             for exporter, graphs in _GRAPHS.items()

@@ -29,7 +29,7 @@ from tests.lab.prometheus import PrometheusServer
 from tests.large_table import CLUSTER, LargeTable
 
 DATABASE, USER, PASSWORD = "slurm_acct_bench", "bench", "only for the bench"
-# What a request for one job or for what is around it may use stays.
+# What a request for one job or for its details may use stays.
 _UNUSED = ("wckey", "qos", "reserv", "nodes_alloc", "env_hash_inx", "script_hash_inx", "sluid")
 _BUFFER_POOL = 2 << 30
 _TRES = ((1, "cpu", ""), (2, "mem", ""), (3, "energy", ""), (4, "node", ""), (5, "billing", ""), (6, "fs", "disk"),

@@ -78,7 +78,7 @@ def _every_command() -> Iterator[str]:
         yield f"```console\n{_drawn(name) or f'$ {about.example}'}\n```\n"
         yield "| argument | meaning |"
         yield "|---|---|"
-        yield from (_row(each) for each in parser._actions if each.dest not in {*SETTINGS, "help", "json", "watch"})
+        yield from (row(each) for each in parser._actions if each.dest not in {*SETTINGS, "help", "json", "watch"})
 
 
 def _drawn(name: str) -> str:
@@ -91,11 +91,12 @@ def _drawn(name: str) -> str:
 def _of_all() -> Iterator[str]:
     yield "\n## Flags of every command\n\n| argument | meaning |\n|---|---|"
     parser = _found()["jobs"]
-    yield from (_row(each) for each in parser._actions if each.dest in {*SETTINGS, "json", "watch"})
+    yield from (row(each) for each in parser._actions if each.dest in {*SETTINGS, "json", "watch"})
     yield "\nThe time limit of `digest` is 2 s.\n"
 
 
-def _row(action: argparse.Action) -> str:
+def row(action: argparse.Action) -> str:
+    """Write what an argument means as a row of a table."""
     meant = "|".join(map(str, action.choices or ())) or action.metavar or action.dest.upper()
     value = "" if action.nargs == 0 else f"[{meant}]" if action.nargs == "?" else str(meant)
     name = " ".join(filter(None, ("".join(action.option_strings[-1:]), value))).replace("|", "\\|")

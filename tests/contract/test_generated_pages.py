@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.contract.agent_page import agent_page
 from tests.contract.api_page import api_page
 from tests.contract.commands_page import commands_page
 from tests.contract.graphs_page import graphs_page
@@ -14,8 +15,8 @@ from tests.contract.rules_page import rules_page
 from tests.contract.series_page import series_page
 
 PAGES = {
-    "api-reference": api_page, "commands": commands_page, "graphs": graphs_page, "metrics": metrics_page,
-    "portal": portal_page, "rules-reference": rules_page, "series": series_page,
+    "api-reference": api_page, "commands": commands_page, "graphs": graphs_page, "jobscripts-reference": agent_page,
+    "metrics": metrics_page, "portal": portal_page, "rules-reference": rules_page, "series": series_page,
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from aggregator.model.calendar import RESOLUTIONS
 from aggregator.sources.slurmacct import (
-    around,
     associations,
+    details,
     events,
     history,
     statements,
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.mariadb
 
 DATABASE, CLUSTER, NOW = "plans_db", "narval-2", 1_700_000_000
 JOBS, NODES = 50_000, 500
-MODULES = (statements, associations, around, steps, events, history, usage_statements, users)
+MODULES = (statements, associations, details, steps, events, history, usage_statements, users)
 # Tables of some thousand rows at most, which are read whole every few minutes.
 SMALL = ("assoc_table", "qos_table", "tres_table", "acct_table", "acct_coord_table", "last_ran_table", "resv_table")
 # What one job, array or submission may have is sorted; nothing else is.
@@ -111,9 +111,9 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
     statements.runs_of_array_task: [((), (4710, 1))],
     statements.runs_of_component: [((), (4711, 0))],
     statements.script: [((), (100, RUN))],
-    around.own_line: [((), (100, RUN))],
-    around.user_lines: [((), (100, 1005, 1000, 1005, NOW - 7200, NOW, 1000))],
-    around.array_tasks: [((), (4710, 10_000))],
+    details.own_line: [((), (100, RUN))],
+    details.user_lines: [((), (100, 1005, 1000, 1005, NOW - 7200, NOW, 1000))],
+    details.array_tasks: [((), (4710, 10_000))],
     steps.steps: [((), (RUN // 4, 1000))],
     steps.facts: [((), (RUN,))],
     events.events: [((2,), ("n0001", NOW, NOW - 7200, 100, "n0002", NOW, NOW - 7200, 100))],
@@ -172,7 +172,7 @@ def plans(mariadb: MariaDB, schema: Schema, make: Callable[..., str | None]) -> 
 
 def is_offered(schema: Schema, make: Callable[..., str | None]) -> bool:
     """Tell whether the reader sends it to this release."""
-    return make not in (around.own_line, around.user_lines) or schema.has("job", "submit_line")
+    return make not in (details.own_line, details.user_lines) or schema.has("job", "submit_line")
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: f"{make.__module__.rpartition('.')[2]}.{make.__name__}")

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from aggregator.api.access import AREAS
 from aggregator.api.application import create_app
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Upkeep
 from aggregator.app.check_report import Outcome
 from aggregator.app.connect import connect
 from aggregator.app.lists import lists_of
@@ -28,7 +28,7 @@ from aggregator.model.jobid import JobId
 from aggregator.sources.base import FetchError
 from aggregator.sources.mysql import Connection, Database, Row, TooSlowError
 from aggregator.sources.replica import ReplicaReads, ReplicaState
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, SlurmHistory, SlurmReplica, SlurmUsage, statements
+from aggregator.sources.slurmacct import SlurmAcct, SlurmDetails, SlurmHistory, SlurmReplica, SlurmUsage, statements
 from aggregator.state import StateStore
 from tests.lab.mariadb import MariaDB
 from tests.lab.process import wait_until
@@ -145,7 +145,7 @@ class Readers:
     copy: CountingDatabase
     accounting: SlurmAcct
     history: SlurmHistory
-    around: SlurmAround
+    details: SlurmDetails
     usage: SlurmUsage
     replica: SlurmReplica
 
@@ -156,7 +156,7 @@ class Readers:
     async def read_all(self) -> dict[str, Any]:
         run = await self.run()
         chunk = await self.history.ended(Search(since=NOW - 86_400, until=NOW + 1), None)
-        recorded = await self.around.recorded_of(run)
+        recorded = await self.details.recorded_of(run)
         _, sums = await self.usage.series((1,), ["cpu"], lambda _: [Segment("hour", HOUR - 3600, HOUR)])
         return {
             "ended": [run.job_id for _, run in chunk.runs],
@@ -184,7 +184,7 @@ async def opened(pair: Pair, **changes: Any) -> AsyncIterator[Readers]:
     replica = SlurmReplica(accounting, f"{KEY}.replica", replica=copy, primary=primary, state=state)
     try:
         yield Readers(
-            primary, copy, accounting, SlurmHistory(accounting, reads), SlurmAround(accounting, reads),
+            primary, copy, accounting, SlurmHistory(accounting, reads), SlurmDetails(accounting, reads),
             SlurmUsage(accounting, reads, KEY, "UTC"), replica,
         )  # fmt: skip
     finally:
@@ -381,7 +381,7 @@ async def test_while_the_primary_is_away_the_replica_answers_and_its_lag_is_unkn
         pair.primary.kill()
         try:
             assert (await readers.replica.fetch(NOW + 30)).lag_seconds is None
-            recorded = await readers.around.recorded_of(run)
+            recorded = await readers.details.recorded_of(run)
             notes = readers.replica.notes()
         finally:
             pair.primary.start()
@@ -452,7 +452,9 @@ async def serving(pair: Pair, folder: Path) -> AsyncIterator[TestClient[Any, Any
     """Serve the whole of it: loops, page and API."""
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     await service.state.open()
-    settings = ApiSettings(external_url="", stale_after=300.0, version="0", open_areas=AREAS, reload=_no_reload)
+    settings = ApiSettings(
+        external_url="", stale_after=300.0, version="0", open_areas=AREAS, upkeep=Upkeep(reload=_no_reload)
+    )
     app = create_app(service.answer_sources, settings, lists=lists_of())
     config = config_of(pair)
     await service.start(lambda: open_site(config), Timing(interval=0.2))

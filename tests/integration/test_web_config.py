@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from aggregator.api.access import AREAS
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Upkeep
 from aggregator.app.errors import StartError
 from aggregator.app.http import listen
 from aggregator.app.openness import open_areas
@@ -36,7 +36,7 @@ def certificate(folder: Path, name: str) -> None:
 async def served(folder: Path, web: WebConfig, **bounds: object) -> AsyncIterator[str]:
     service = Service(StateStore(State.model_validate({"url": f"sqlite:///{folder}/state.db"})))
     settings = ApiSettings(
-        external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing,
+        external_url="", stale_after=1.0, version="0", open_areas=AREAS, upkeep=Upkeep(reload=nothing),
         bounds=Bounds.model_validate(bounds),
     )  # fmt: skip
     port = free_port()

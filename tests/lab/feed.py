@@ -11,11 +11,14 @@ from datetime import datetime
 _log = logging.getLogger(__name__)
 
 _JOB = re.compile(r"^JobId=(\d+)(?: ArrayJobId=(\d+))?(?: HetJobId=(\d+))?", re.MULTILINE)
-_USER = re.compile(r"^   UserId=(\S+)\(\d+\)", re.MULTILINE)
+_USER = re.compile(r"^   UserId=(\S+)\((\d+)\)", re.MULTILINE)
+_PARTITION = re.compile(r"^   Partition=(\S+)", re.MULTILINE)
 _ACCOUNT = re.compile(r" Account=(\S+) ")
 _STATE = re.compile(r"^   JobState=(\w+)", re.MULTILINE)
 _START = re.compile(r"^   StartTime=(\S+)", re.MULTILINE)
-_SHARE = re.compile(r"^     Nodes=(\S+) CPU_IDs=(\S+) Mem=(\d+) GRES=(?:gpu(?::[\w-]+)?:(\d+))?", re.MULTILINE)
+_SHARE = re.compile(
+    r"^     Nodes=(\S+) CPU_IDs=(\S+) Mem=(\d+) GRES=(?:gpu(?::[\w-]+)?:(\d+)(?:\(IDX:([\d,-]+)\))?)?", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class NodeShare:
     cpus: tuple[int, ...]
     memory_bytes: int
     gpus: int
+    gpu_indices: tuple[int, ...] = ()
+    """Which GPUs of the node, by Slurm's numbers; empty where it does not say."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class RunningJob:
     account: str
     start: float
     nodes: dict[str, NodeShare]
+    uid: int = 0
+    partition: str = ""
 
 
 def expand(text: str) -> list[str]:
@@ -70,12 +77,17 @@ def _parse(block: str) -> Iterator[RunningJob]:
         account=account[1],
         start=datetime.fromisoformat(start[1] + "+00:00").timestamp(),
         nodes=dict(_shares(block)),
+        uid=int(user[2]),
+        partition=partition[1] if (partition := _PARTITION.search(block)) else "",
     )
 
 
 def _shares(block: str) -> Iterator[tuple[str, NodeShare]]:
-    for hosts, cpus, memory_mb, gpus in _SHARE.findall(block):
-        share = NodeShare(tuple(map(int, expand(cpus))), int(memory_mb) << 20, int(gpus or 0))
+    for hosts, cpus, memory_mb, gpus, indices in _SHARE.findall(block):
+        share = NodeShare(
+            tuple(map(int, expand(cpus))), int(memory_mb) << 20, int(gpus or 0),
+            tuple(map(int, expand(indices))) if indices else (),
+        )  # fmt: skip
         for host in expand(hosts):
             yield host, share
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.lab.exporters.slurm_exporter import SchedulerFault, SchedulerKind, sl
 from tests.lab.exporters.slurm_job_exporter import slurm_job_exporter
 from tests.lab.feed import JobFeed
 from tests.lab.lustre import LabLustre
+from tests.lab.other_exporters import OtherExporters
 from tests.lab.ports import LOOPBACK, free_port
 from tests.lab.slurm_config import NODES
 
@@ -66,10 +68,16 @@ class Exporter:
 class Simulators:
     """The exporters of a site, by Prometheus' job; *faults* are of slurm-job-exporter."""
 
-    def __init__(self, feed: JobFeed, nodes: Sequence[str] = NODES) -> None:
+    def __init__(
+        self, feed: JobFeed, nodes: Sequence[str] = NODES, others: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """*others* are the nodes of exporters of other sites (other_exporters.py), by Prometheus' job."""
         self.port = free_port()
         self.behaviours: dict[int, Behaviour] = {}
         """By the job id that sbatch gave; a job that is not here follows behaviours.DEFAULT."""
+        self.sluids: dict[int, str] = {}
+        """By job id, of those whose cgroups are called so: slurm-job-exporter does not see them."""
+        self.others = OtherExporters(self.allocations, others or {})
         self.scheduler = SchedulerKind.OSC
         self.scheduler_faults: frozenset[SchedulerFault] = frozenset()
         self._feed = feed
@@ -109,6 +117,7 @@ class Simulators:
             "libvirtd": Exporter({name: f"{name}.cloud.example:9474" for name in HYPERVISORS}, self.cloud.page),
             "lfs-quota": Exporter({"quotas": "quotas:9999"}, self.quotas.lfs),
             "gpfs": Exporter({"gpfs01": "gpfs01:9303"}, self.quotas.gpfs),
+            **{job: Exporter(its, partial(self.others.page, job)) for job, its in self.others.instances.items()},
         }
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -146,14 +155,22 @@ class Simulators:
             self._faults[node] = set()
         self.scheduler, self.scheduler_faults = SchedulerKind.OSC, frozenset()
 
-    def activities(self, node: str) -> list[Activity]:
-        """Return what the jobs with processes do on *node* at this moment."""
+    def allocations(self, node: str) -> list[Activity]:
+        """Return what the jobs on *node* do at this moment."""
         now = time.time()
         return [
-            Activity(job.job_id, job.user, job.account, max(0.0, now - job.start), job.nodes[node], behaviour)
+            Activity(
+                job.job_id, job.user, job.account, max(0.0, now - job.start), job.nodes[node],
+                self.behaviours.get(job.submitted_id, DEFAULT), job.uid, job.partition,
+                self.sluids.get(job.job_id, ""),
+            )
             for job in self._feed.jobs
-            if node in job.nodes and (behaviour := self.behaviours.get(job.submitted_id, DEFAULT)).processes
-        ]
+            if node in job.nodes
+        ]  # fmt: skip
+
+    def activities(self, node: str) -> list[Activity]:
+        """Return what the jobs with processes do on *node* at this moment."""
+        return [job for job in self.allocations(node) if job.behaviour.processes]
 
     def page(self, path: str) -> Page:
         """Return the page behind *path*, or None when the exporter is broken."""
@@ -161,7 +178,7 @@ class Simulators:
         return self._exporters[job].page(name)
 
     def _slurm_job_exporter(self, node: str) -> Page:
-        faults, jobs = self._faults[node], self.activities(node)
+        faults, jobs = self._faults[node], [job for job in self.activities(node) if not job.sluid]
         if Fault.DOWN in faults:
             return None
         if Fault.BLIND in faults:

@@ -139,9 +139,9 @@ def _kinds_of_runs(demo: Demo) -> list[dict[str, Any]]:
 
 
 def graphs(demo: Demo, path: str) -> Iterator[dict[str, Any]]:
-    """Read every graph that a path offers."""
-    for offer in demo.data(path)["metrics"]:
-        yield demo.data(f"{path}?metric={offer['metric']}")
+    """Read every graph that is available at a path."""
+    for graph in demo.data(path)["metrics"]:
+        yield demo.data(f"{path}?metric={graph['metric']}")
 
 
 def answer(demo: Demo, path: str) -> Any:

@@ -162,7 +162,7 @@ def test_storage_adds_up_and_somebody_is_near_a_quota(demo: Demo) -> None:
     assert 0.95 < max(ratios) < 1.05
 
 
-# -- jobs and what is around them
+# -- jobs and their details
 
 
 def test_times_are_in_order_and_ended_runs_are_there(demo: Demo) -> None:
@@ -192,7 +192,7 @@ def test_every_rule_of_waste_has_a_job_and_a_blind_node_accuses_nobody(demo: Dem
         assert run["waste"] == []
 
 
-def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: Demo) -> None:
+def test_jobs_have_steps_exits_dependencies_arrays_and_reservations(demo: Demo) -> None:
     ended = demo.rows(f"{CLUSTER}/jobs/history?start=now-6h", "jobs")
     seen: Counter[str] = Counter()
     chosen = {
@@ -201,14 +201,14 @@ def test_steps_exits_dependencies_arrays_and_reservations_are_around_jobs(demo: 
     }
     for run in chosen.values():
         whole = demo.data(f"{CLUSTER}/jobs/{run['job_id']}")["runs"]
-        around = next((each.get("around") for each in whole if each["run_id"] == run["run_id"]), None)
-        if around is None:
+        details = next((each.get("around") for each in whole if each["run_id"] == run["run_id"]), None)
+        if details is None:
             continue
-        seen.update(name for name, value in around.items() if value)
-        seen.update(f"dependencies.{name}" for name, value in (around["dependencies"] or {}).items() if value)
+        seen.update(name for name, value in details.items() if value)
+        seen.update(f"dependencies.{name}" for name, value in (details["dependencies"] or {}).items() if value)
         if run["state"] == "completed":
-            assert around["exit"] == {"status": 0, "signal": 0}
-            used = around["recorded"]["cpu_seconds"]
+            assert details["exit"] == {"status": 0, "signal": 0}
+            used = details["recorded"]["cpu_seconds"]
             assert 0 < used <= run["elapsed_seconds"] * run["allocated_cpus"] + 5
     for name in ("steps", "exit", "array_tasks", "dependencies.depends_on", "reservation", "cancelled_by_uid",
                  "components", "node_events"):  # fmt: skip

@@ -38,7 +38,7 @@ async def test_the_graph_of_a_project_has_a_line_for_each_instance(cluster: Synt
     assert {line.labels["uuid"] for line in lines} == set(instances["uuid"])
     line = next(line for line in lines if line.labels["uuid"] == first["uuid"])
     assert line.points[0] == (START, first["used_cpus"]), "now is the same in both"
-    assert source.offers("project").keys() == source.offers("instance").keys() == source.offers("cloud").keys()
+    assert source.available("project").keys() == source.available("instance").keys() == source.available("cloud").keys()
     assert source.missing("cloud") == {}
 
 
@@ -63,5 +63,5 @@ async def test_every_user_has_a_home_below_its_limit(cluster: SyntheticCluster) 
     assert (await source.read("user", "used_bytes", Subject(labels=(("user", "nobody"),)), SPAN)).lines == ()
     limits = await source.read("user", "quota_bytes", Subject(labels=(("user", first["owner"]),)), SPAN)
     assert limits.lines[0].points[0][1] == first["soft_bytes"]
-    assert source.offers("user").keys() >= {"used_bytes", "used_inodes", "quota_bytes", "limit_bytes"}
-    assert (source.offers("group"), source.missing("user")) == ({}, {})
+    assert source.available("user").keys() >= {"used_bytes", "used_inodes", "quota_bytes", "limit_bytes"}
+    assert (source.available("group"), source.missing("user")) == ({}, {})

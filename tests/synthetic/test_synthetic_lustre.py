@@ -24,7 +24,7 @@ async def test_a_jobs_graph_ends_at_its_gauge() -> None:
     rates = frames["job_lustre"].row(0, named=True)
     subject = Subject(jobs=(rates["job_id"],))
     series = SyntheticSeries(cluster)
-    assert series.offers("job")["lustre_bandwidth"].exporter == "lustre_exporter"
+    assert series.available("job")["lustre_bandwidth"].exporter == "lustre_exporter"
     lines = (await series.read("job", "lustre_bandwidth", subject, Span(START - 60, START, 30.0))).lines
     shown = {(line.labels["filesystem"], line.labels["direction"]): line.points[-1][1] for line in lines}
     assert shown == {(rates["filesystem"], kind): rates[f"{kind}_bytes_per_second"] for kind in ("read", "write")}

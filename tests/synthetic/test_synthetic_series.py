@@ -69,8 +69,8 @@ async def test_a_user_without_jobs_has_no_line(cluster: SyntheticCluster) -> Non
 def test_each_kind_of_subject_has_graphs(cluster: SyntheticCluster) -> None:
     series = SyntheticSeries(cluster)
     for kind in ("user", "account", "cluster"):
-        assert set(NAMES) <= series.offers(kind).keys()
-    assert {"executables", "gpu_executables"} == series.offers("software").keys()
-    assert {"cpu", "memory", "lustre_bandwidth"} <= series.offers("job").keys()
-    assert {"cpu", "node_busy_cpus", "node_memory", "load", "scratch"} <= series.offers("node").keys()
-    assert {"lustre_bandwidth", "lustre_users_read"} <= series.offers("filesystem").keys()
+        assert set(NAMES) <= series.available(kind).keys()
+    assert {"executables", "gpu_executables"} == series.available("software").keys()
+    assert {"cpu", "memory", "lustre_bandwidth"} <= series.available("job").keys()
+    assert {"cpu", "node_busy_cpus", "node_memory", "load", "scratch"} <= series.available("node").keys()
+    assert {"lustre_bandwidth", "lustre_users_read"} <= series.available("filesystem").keys()

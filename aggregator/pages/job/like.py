@@ -32,7 +32,7 @@ async def read_like(request: web.Request, run: Row) -> Sequence[Row]:
     """
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
     queries, now = request.app[HISTORY], request.app[CLOCK]()
-    if not run["job_name"] or run["uid"] is None or not queries.offers(view.cluster):
+    if not run["job_name"] or run["uid"] is None or not queries.has_source(view.cluster):
         return ()
     rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
     search = Search(since=math.floor(now - _SECONDS), until=math.ceil(now), uids=frozenset({run["uid"]}))

@@ -15,7 +15,7 @@ from aggregator.model.association import (
 )
 from aggregator.model.job_inputs import Runs
 from aggregator.model.run_usage import NODE, granted_columns
-from aggregator.model.usage import is_held
+from aggregator.model.usage import is_allocated
 from aggregator.parts.jobs.time import HOLDS, IS_OPEN, limited_seconds
 
 # Whose runs are added up: those of an association, of an account with all below it (user ""), or of a QOS in all, by an
@@ -115,7 +115,7 @@ def with_used(limits: pl.DataFrame, holdings: Holdings) -> pl.DataFrame:
     Null for what is not known, and for limits that holdings say nothing of: of one job, or of past usage.
     """
     joined = limits.join(holdings.owners, on=OWNER, how="left", maintain_order="left")
-    held = list(filter(is_held, limits["tres"].unique()))
+    held = list(filter(is_allocated, limits["tres"].unique()))
     quantity = pl.col("limit").replace_strict(QUANTITIES, default=None, return_dtype=pl.String)
     used = pl.when(quantity == RUNNING_JOBS).then(_known("jobs")).when(quantity == SUBMITTED_JOBS).then(
         _known("submitted")

@@ -29,6 +29,11 @@ WASTED_GPU_SECONDS: Final = gauge(
     "wasted_gpu_seconds", "GPU time held and not utilised over the run so far, as far as it was observed.",
     "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
 )  # fmt: skip
+WASTED_GPU_UNIT_SECONDS: Final = gauge(
+    "wasted_gpu_unit_seconds", "The same in the site's units (energy.gpu_classes), in which GPUs of all types add up.",
+    "wasted GPU time × allocated units ÷ allocated GPUs", null="no GPU time was observed, or a type without units",
+    cost="GPU jobs",
+)  # fmt: skip
 
 
 def _number(name: str, help: str, null: str = _UNSEEN, coverage: str = "") -> Column:
@@ -71,7 +76,7 @@ OF_JOBS: Final = (
           coverage=_JOULES),
     gauge("gpu_efficiency_ratio", "Mean utilisation of the run's GPUs over the time in which it was observed.",
           _LEDGER, null="no GPU time was observed", cost="GPU jobs"),
-    WASTED_GPU_SECONDS,
+    WASTED_GPU_SECONDS, WASTED_GPU_UNIT_SECONDS,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from aggregator.engine.frame import add_columns, ratio, total
 from aggregator.model.energy import METERS, MODELS
 from aggregator.model.ledger import RUN_POWER, LedgerView
-from aggregator.parts.jobs.efficiency import wasted_gpu_seconds
+from aggregator.parts.jobs.efficiency import in_units, wasted_gpu_seconds
 
 _SAME: Final = (
     "gpu_idle_seconds", "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds",
@@ -37,6 +37,7 @@ def add_energy(jobs: pl.DataFrame, view: LedgerView) -> pl.DataFrame:
         has_gpu_time=pl.col("ledger_gpu_seconds") > 0,
         gpu_efficiency_ratio=ratio("ledger_gpu_used_seconds", "ledger_gpu_seconds"),
         wasted_gpu_seconds=wasted_gpu_seconds(),
+        wasted_gpu_unit_seconds=in_units(wasted_gpu_seconds()),
     )
     return _with_shown_watts(joined)
 

@@ -121,11 +121,16 @@ _USE: Final = (
     coverage("memory", "the job's nodes that show its memory", "memory_bytes"),
     coverage("gpu", "the job's GPUs that are judged", *_GPUS),
 )  # fmt: skip
+_UNITS: Final = (
+    gauge("allocated_gpu_units", "GPUs that the job holds in the site's units, such as RGU (energy.gpu_classes).",
+          f"{_TRES} × energy.gpu_classes", cost="GPU jobs",
+          null="not started, no GPUs, or a type without units"),
+)  # fmt: skip
 # What slurmacct alone says.
 FACTS: Final = tuple(of_input("slurmacct", (*_IDENTITY, *_TIMES, *_ALLOCATION)))
 JOBS: Final = Table(
-    name="jobs", of="job", collect="jobs", labels=LABELS, columns=(*FACTS, *_USE, *EFFICIENCY), where="is_owner",
-    size="allocated_cpus",
+    name="jobs", of="job", collect="jobs", labels=LABELS, columns=(*FACTS, *_UNITS, *_USE, *EFFICIENCY),
+    where="is_owner", size="allocated_cpus",
 )  # fmt: skip
 JOB_GPUS: Final = table_of_runs("job_gpus", "GPU type of a job", (
     GPU_TYPE,

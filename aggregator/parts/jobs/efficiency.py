@@ -42,6 +42,11 @@ EFFICIENCY: Final = (
     gauge("wasted_gpus", "GPUs held − the sum of their utilisation; absent below a coverage of 0.8.",
           "judged GPUs − Σ utilisation", where=OPEN, inputs=("gpu_utilization", "healthy_nodes", "gpu_nodes"),
           promql=f"clamp_min($gpus_judged - $gpus_judged * {GPU_MEAN}, 0)", coverage=coverage_of("gpu")),
+    gauge("wasted_gpu_units", "GPUs held and not utilised, in the site's units; each of the job's GPUs counts alike.",
+          "wasted GPUs × allocated units ÷ allocated GPUs", where=OPEN, cost="GPU jobs",
+          null="not known, or a type without units",
+          inputs=("gpu_utilization", "healthy_nodes", "gpu_nodes"), coverage=coverage_of("gpu"),
+          promql=f"clamp_min($gpus_judged - $gpus_judged * {GPU_MEAN}, 0) * $allocated_gpu_units / $allocated_gpus"),
     gauge("wasted_cpu_seconds", "CPU time held and not used until the newest sample, at least 0.",
           f"observed time × tres_alloc cpu − {_EXPORTER} slurm_job_core_usage_total", null=_TOO_LITTLE,
           inputs=_CPU, promql=f"clamp_min({_HELD_WHILE_SEEN} - sum($cpu_seconds), 0)", coverage="observed_ratio"),
@@ -100,6 +105,7 @@ def _efficiencies(fair_share: FairShare) -> Mapping[str, pl.Expr]:
         "wasted_cpus": _wasted_cpus(),
         "wasted_memory_bytes": (_MEMORY - _most(_PEAK_BYTES, fair_share.memory())).clip(lower_bound=0.0),
         "wasted_gpus": _wasted_gpus(),
+        "wasted_gpu_units": in_units(_wasted_gpus()),
         "wasted_cpu_seconds": pl.when(_CPUS > 0).then((cpu_time - _CPU_SECONDS).clip(lower_bound=0.0)),
     }
 
@@ -108,6 +114,11 @@ def wasted_gpu_seconds() -> pl.Expr:
     """Give the GPU time that was observed and not used, over the ledger's columns."""
     seconds = pl.col("ledger_gpu_seconds")
     return pl.when(seconds > 0).then((seconds - pl.col("ledger_gpu_used_seconds")).clip(lower_bound=0.0))
+
+
+def in_units(gpus: pl.Expr) -> pl.Expr:
+    """Give an amount of the run's GPUs in the units of the site, as if each of them had its part of it."""
+    return gpus * pl.col("allocated_gpu_units") / pl.col("allocated_gpus")
 
 
 def _least(one: pl.Expr, other: pl.Expr) -> pl.Expr:

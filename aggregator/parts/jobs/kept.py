@@ -9,8 +9,10 @@ from aggregator.engine.frame import add_columns
 from aggregator.parts.jobs.efficiency import EFFICIENCY
 from aggregator.parts.jobs.use import USE
 
-# The ledger tells the last one.
-_EFFICIENCY: Final = (*(column.name for column in EFFICIENCY), "wasted_gpu_seconds")
+# The ledger tells the last two.
+_EFFICIENCY: Final = (
+    "allocated_gpu_units", *(column.name for column in EFFICIENCY), "wasted_gpu_seconds", "wasted_gpu_unit_seconds",
+)  # fmt: skip
 KEPT: Final = schema({**USE, **dict.fromkeys(_EFFICIENCY, pl.Float64)})
 _OF_RUN: Final = (
     "job_id", "user", "account", "submit_timestamp_seconds", "start_timestamp_seconds", "end_timestamp_seconds",

@@ -8,6 +8,7 @@ from aggregator.parts.jobs.declare import OF_RUN
 from aggregator.parts.jobs.efficiency import with_efficiency
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.jobs.time import ALLOCATED_CPUS, IS_OPEN, elapsed
+from aggregator.parts.jobs.units import units_of_runs
 from aggregator.parts.jobs.use import USE
 
 _HAS_STARTED = pl.col("start").is_not_null()
@@ -22,6 +23,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
     # The numbers of rows are sorted first: to compare whole rows takes longer than to move them.
     newest = runs.select(pl.arg_sort_by("job_id", "run_id", descending=True)).to_series()
     joined = add_columns(runs[newest], use, on="run_id")
+    joined = add_columns(joined, units_of_runs(runs, settings.gpu_units), on="run_id")
     rows = joined.with_columns(
         submit_timestamp_seconds=pl.when(pl.col("submit") > 0).then(pl.col("submit")),
         eligible_timestamp_seconds=pl.col("eligible"),
@@ -38,6 +40,7 @@ def job_rows(runs: pl.DataFrame, use: pl.DataFrame, at: float, settings: JobSett
         allocated_gpu_equivalents=pl.when(_HAS_STARTED & (pl.col("granted_gpus") > 0)).then(
             pl.col("granted_gpu_equivalents")
         ),
+        allocated_gpu_units=pl.when(_HAS_STARTED).then(pl.col("granted_gpu_units")),
     )
     return with_efficiency(rows, settings.fair_share)
 

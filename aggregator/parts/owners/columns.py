@@ -19,6 +19,9 @@ _SUMS: Final[Mapping[str, str]] = {
     "wasted_cpus": "CPUs held and not busy",
     "wasted_memory_bytes": "Memory held above fair share and peak",
     "wasted_gpus": "GPUs held and not utilised",
+    "allocated_gpu_units": "GPUs held by running jobs in the site's units, of the types that have units",
+    "wasted_gpu_units": "GPUs held and not utilised, in the site's units",
+    "wasted_gpu_unit_seconds": "GPU time held and not utilised so far by running jobs, in the site's units",
     "wasted_cpu_seconds": "CPU time held and not used so far by running jobs",
     "wasted_gpu_seconds": "GPU time held and not utilised so far by running jobs, as far as it was observed",
 }

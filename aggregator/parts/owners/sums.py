@@ -27,6 +27,7 @@ _ADDED: Final = {
         name: pl.col(name)
         for name in (
             "wasted_cpus", "wasted_memory_bytes", "wasted_gpus", "wasted_cpu_seconds", "wasted_gpu_seconds",
+            "allocated_gpu_units", "wasted_gpu_units", "wasted_gpu_unit_seconds",
         )
     },
 }  # fmt: skip

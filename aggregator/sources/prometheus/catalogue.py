@@ -25,7 +25,7 @@ from aggregator.sources.prometheus.exporters import (
 
 # What this service itself has recorded, by way of the Prometheus that scrapes it.
 OWN: Final = "hpc_aggregator"
-# Where two exporters offer a graph of the same name, the first that is in use has it.
+# Where two exporters have a graph of the same name, the first that is in use has it.
 _IN_ORDER: Final[Mapping[str, Exporter]] = {
     "slurm_job_exporter": slurm_job_exporter.EXPORTER,
     OWN: aggregator.EXPORTER,

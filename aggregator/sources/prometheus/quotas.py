@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from aggregator.model.series import Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Lines, Span, Subject
 from aggregator.model.storage import QUOTA_COUNTS, QuotaCounts
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
@@ -144,9 +144,9 @@ class QuotaHistory:
         self._reader = reader
         self._series = series
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that may be asked of a group or user."""
-        return self._reader.offers(self._series.kind) if subject == self._series.subject else {}
+        return self._reader.available(self._series.kind) if subject == self._series.subject else {}
 
     def missing(self, subject: str) -> Mapping[str, str]:
         """Give no others: there is one source of quotas."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from aggregator.join.series import fold_smallest, left_of, merge_equal, moment, unaccounted, without
-from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Lines, Span, Subject
 from aggregator.sources.prometheus.catalogue import GRAPHS
 from aggregator.sources.prometheus.client import PrometheusClient, Series
 from aggregator.sources.prometheus.expression import NODE, Expression, Graph
@@ -40,23 +40,23 @@ class PrometheusSeries:
         self._nodes = nodes
         self._picker = Picker(matchers, exporters, nodes, cluster)
 
-    def offers(self, subject: str) -> Mapping[str, Offer]:
+    def available(self, subject: str) -> Mapping[str, AvailableGraph]:
         """Give the graphs that may be asked of a kind of subject ("job", "user" …), by name."""
-        found: dict[str, Offer] = {}
+        found: dict[str, AvailableGraph] = {}
         for exporter, settings in self._in_use():
             for graph in _of(subject, exporter):
-                offer = Offer(
+                available = AvailableGraph(
                     name=graph.name, help=graph.help, unit=graph.unit, exporter=exporter, interval=settings.interval,
                     of_nodes=subject == "job" and graph.by[subject] == NODE,
                 )  # fmt: skip
-                found.setdefault(graph.name, offer)
+                found.setdefault(graph.name, available)
         return found
 
     def missing(self, subject: str) -> Mapping[str, str]:
-        """Give the exporter that a graph would need, by the name of each graph that is not offered."""
-        offered = self.offers(subject)
+        """Give the exporter that a graph would need, by the name of each graph that is not available."""
+        available = self.available(subject)
         every = {graph.name: exporter for exporter in GRAPHS for graph in _of(subject, exporter)}
-        return {name: exporter for name, exporter in every.items() if name not in offered}
+        return {name: exporter for name, exporter in every.items() if name not in available}
 
     async def read(self, kind: str, name: str, subject: Subject, span: Span) -> Lines:
         """Read one graph of a subject over a span.
@@ -81,7 +81,7 @@ class PrometheusSeries:
         return ((exporter, self._exporters[exporter]) for exporter in GRAPHS if exporter in self._exporters)
 
     def _find(self, subject: str, name: str) -> tuple[str, Graph]:
-        exporter = self.offers(subject)[name].exporter
+        exporter = self.available(subject)[name].exporter
         return exporter, next(graph for graph in _of(subject, exporter) if graph.name == name)
 
     async def _read(self, kind: str, exporter: str, graph: Graph, subject: Subject, span: Span) -> Lines:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from aggregator.join.events import merge_events
-from aggregator.model.around import NodeEvent, NodeEvents, Reservation
 from aggregator.model.hostlist import HostlistError, expand_hostlist
 from aggregator.model.nodename import NodeRule
 from aggregator.model.nodestate import numbered_state
+from aggregator.model.run_details import NodeEvent, NodeEvents, Reservation
 from aggregator.sources.mysql import Row, text
 from aggregator.sources.slurmacct.schema import Schema
 

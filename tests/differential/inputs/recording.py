@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
 from unittest import mock
 
-from prometheus_client.parser import text_string_to_metric_families
-
+from tests.lab.exporters.text import read
 from tests.lab.feed import RunningJob
 from tests.lab.remote_write import STALE, Written
 from tests.lab.simulators import Page, Simulators
@@ -19,11 +17,13 @@ UIDS = {"ann": 1000, "ben": 1001, "cora": 1002}
 def record(
     cluster: str, times: Iterable[float], jobs: Callable[[float], list[RunningJob]],
     prepare: Callable[[Simulators, float], None], nodes: Sequence[str], is_due: Callable[[str, float], bool],
+    others: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Written]:  # fmt: skip
     """
     Scrape the exporters of these nodes at these epoch times, each when Prometheus's job *is_due*.
 
-    *jobs* gives the jobs that run at a time, *prepare* says what the exporters do and what is wrong with them.
+    *jobs* gives the jobs that run at a time, *prepare* says what the exporters do and what is wrong with them,
+    *others* on which nodes those of other sites are.
     """
     now = mock.Mock(return_value=0.0)
     recording, feed = _Recording(cluster), SimpleNamespace(jobs=[])
@@ -34,7 +34,7 @@ def record(
     )
     # The simulators ask for the time and for the machine's users wherever they need them.
     with mock.patch("time.time", now), mock.patch("tests.lab.lustre.pwd", users):
-        simulators = Simulators(feed, nodes)  # type: ignore[arg-type]
+        simulators = Simulators(feed, nodes, others)  # type: ignore[arg-type]
         for at in times:
             now.return_value = at
             feed.jobs = jobs(at)
@@ -74,7 +74,9 @@ def _key(name: str, labels: Mapping[str, str]) -> _Series:
 
 
 def _samples(page: Page) -> Iterator[tuple[str, dict[str, str], float]]:
-    families: Iterable[Any] = text_string_to_metric_families(page) if isinstance(page, str) else page or ()
-    for family in families:
+    if isinstance(page, str):
+        yield from read(page)
+        return
+    for family in page or ():
         for sample in family.samples:
             yield sample.name, sample.labels, float(sample.value)

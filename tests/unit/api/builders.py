@@ -11,22 +11,22 @@ import polars as pl
 from aiohttp import web
 
 from aggregator.api.access import AREAS
-from aggregator.api.keys import ApiSettings, Ways
+from aggregator.api.keys import ApiSettings, Upkeep
 from aggregator.app.layouts import CLUSTERS
 from aggregator.config import Bounds
 from aggregator.engine.frame import Frames, conform
 from aggregator.engine.part import Inputs
 from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.association import Associations
 from aggregator.model.calendar import Rolled
 from aggregator.model.history import Chunk, RunKey, Search, run_key
 from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.ledger import LedgerTotals
+from aggregator.model.run_details import ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.script import RecordedScript
-from aggregator.model.series import Line, Lines, Offer, Span, Subject
+from aggregator.model.series import AvailableGraph, Line, Lines, Span, Subject
 from aggregator.model.steps import Recorded
 from aggregator.model.tres import Allocation
 from aggregator.model.usage import CLUSTER_STATES, UsageCatalog
@@ -197,8 +197,8 @@ class FakeSeries:
     rejected: dict[str, int] = field(default_factory=dict)
     read_of: list[tuple[str, Subject, Span]] = field(default_factory=list)
 
-    def offers(self, subject: str) -> dict[str, Offer]:
-        cpu = Offer(name="cpu", help="Busy CPUs.", unit="cpus", exporter="slurm_job_exporter", interval=30.0)
+    def available(self, subject: str) -> dict[str, AvailableGraph]:
+        cpu = AvailableGraph(name="cpu", help="Busy CPUs.", unit="cpus", exporter="slurm_job_exporter", interval=30.0)
         disk = replace(cpu, name="disk", exporter="node_exporter", of_nodes=True)
         return {"cpu": cpu, "disk": disk} if subject == "job" else {"cpu": cpu}
 
@@ -248,11 +248,14 @@ def make_settings(**changes: Any) -> ApiSettings:
         stale_after=STALE_AFTER,
         version="1.2.3",
         open_areas=AREAS,
-        reload=FakeReload(),
+        upkeep=Upkeep(reload=FakeReload()),
         bounds=Bounds(requests_per_second=1_000_000, burst=1_000_000),
     )
-    ways = {each.name: changes.pop(each.name) for each in fields(Ways) if each.name in changes}
-    return replace(settings, ways=Ways(**ways), **changes)
+    for name in ("upkeep", "origins", "ways"):
+        group = getattr(settings, name)
+        of_group = {each.name: changes.pop(each.name) for each in fields(group) if each.name in changes}
+        setattr(settings, name, replace(group, **of_group))
+    return replace(settings, **changes)
 
 
 FETCH_ERROR = FetchError("slurmacct narval: connection refused by db1:3306")
@@ -321,8 +324,8 @@ class FakeHistory:
 
 
 @dataclass
-class FakeAround:
-    """What is around every run, or the errors of reading it, by part."""
+class FakeDetails:
+    """The details of every run, or the errors of reading them, by part."""
 
     recorded: Recorded | None = None
     events: NodeEvents | None = None

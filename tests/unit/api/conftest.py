@@ -22,7 +22,7 @@ from aggregator.state import StateStore
 
 from .builders import (
     NOW,
-    FakeAround,
+    FakeDetails,
     FakeHistory,
     FakeLedger,
     FakePage,
@@ -45,7 +45,7 @@ class Service:
     kept: FakeSummaries = field(default_factory=FakeSummaries)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     history: FakeHistory = field(default_factory=FakeHistory)
-    around: FakeAround = field(default_factory=FakeAround)
+    details: FakeDetails = field(default_factory=FakeDetails)
     rolled: FakeUsage | None = None
     lines: FakeSeries | None = None
     replica: ReplicaNotes | None = None
@@ -59,7 +59,7 @@ class Service:
     def app(self, users: Mapping[str, str] | None = None, **settings: Any) -> web.Application:
         queries = Queries(self.kept, self.ledger, self.state.scripts)
         of_narval = Readers(
-            self.reader, history=self.history, around=self.around, usage=self.rolled, series=self.lines,
+            self.reader, history=self.history, details=self.details, usage=self.rolled, series=self.lines,
             replica=self.replica,
         )  # fmt: skip
         queries.connect({"narval": of_narval}, self.graphs.items())

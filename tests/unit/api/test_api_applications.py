@@ -22,8 +22,8 @@ LINES = (
 class Programs(FakeSeries):
     """Executables of a cluster, and the ten CPUs that its jobs keep busy."""
 
-    def offers(self, subject: str) -> dict[str, Any]:
-        cpu = super().offers("user")["cpu"]
+    def available(self, subject: str) -> dict[str, Any]:
+        cpu = super().available("user")["cpu"]
         return dict.fromkeys(("executables", "gpu_executables"), cpu) if subject == "software" else {"cpu": cpu}
 
     async def read(self, kind: str, name: str, *rest: Any) -> Any:

@@ -10,7 +10,7 @@ from aggregator.api.access import HEALTH
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model import job_inputs
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.around import NodeEvent, NodeEvents, Reservation
+from aggregator.model.run_details import NodeEvent, NodeEvents, Reservation
 from aggregator.model.series import Line, Subject
 from aggregator.model.tres import Allocation
 from aggregator.sources.base import FetchError
@@ -62,7 +62,7 @@ async def serve(idle: Service, aiohttp_client: Any, **settings: Any) -> Service:
         ),
         members={"alice": frozenset({"def-kim"})},
     )  # fmt: skip
-    idle.around.events = EVENTS
+    idle.details.events = EVENTS
     idle.lines = FakeSeries()
     idle.client = await aiohttp_client(idle.app(**settings))
     return idle
@@ -130,7 +130,7 @@ async def test_nodes_are_filtered_and_paged(nodes: Service) -> None:
 
 
 async def test_slurmdbd_away_costs_the_reasons_only(nodes: Service) -> None:
-    nodes.around.errors["events"] = FetchError("clusters.narval.slurmacct: gone")
+    nodes.details.errors["events"] = FetchError("clusters.narval.slurmacct: gone")
     body = await (await nodes.get(f"{CLUSTER}/nodes")).json()
     assert body["warnings"] == ["reasons of nodes are missing: clusters.narval.slurmacct: gone"]
     assert body["data"]["nodes"][1]["state"] == "mixed"
@@ -277,10 +277,10 @@ async def test_a_cluster_shows_what_slurmctld_says_of_it(nodes: Service) -> None
 
 
 async def test_reservations_are_those_that_have_not_ended(nodes: Service) -> None:
-    nodes.around.reservation = Reservation("maint", NOW - 60, None, ("n1",))
+    nodes.details.reservation = Reservation("maint", NOW - 60, None, ("n1",))
     (row,) = (await nodes.data(f"{CLUSTER}/reservations"))["reservations"]
     assert (row["name"], row["end_time"], row["nodes"]) == ("maint", None, ["n1"])
-    nodes.around.reservation = None
+    nodes.details.reservation = None
     assert (await nodes.failure(f"{CLUSTER}/reservations"))[0] == 404
 
 

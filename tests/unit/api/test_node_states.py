@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aggregator.api.node_states import with_states
-from aggregator.model.around import NodeEvent
+from aggregator.model.run_details import NodeEvent
 
 from .builders import NOW, frames_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.api.access import AREAS
-from aggregator.api.keys import ApiSettings
+from aggregator.api.keys import ApiSettings, Upkeep
 from aggregator.app.doors import Doors
 from aggregator.app.http import listen
 from aggregator.app.service import Service
@@ -71,7 +71,7 @@ async def served(folder: Path) -> AsyncIterator[Clients]:
 
 def make_settings(**bounds: int) -> ApiSettings:
     return ApiSettings(
-        external_url="", stale_after=1.0, version="0", open_areas=AREAS, reload=nothing,
+        external_url="", stale_after=1.0, version="0", open_areas=AREAS, upkeep=Upkeep(reload=nothing),
         bounds=Bounds.model_validate(bounds),
     )  # fmt: skip
 

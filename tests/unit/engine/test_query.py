@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aggregator.engine.column import Column, Family, Sample, Table
 from aggregator.engine.listed import Derived, Listed, Nested
-from aggregator.engine.query import ListPage, QueryError, page_of, pieces_of, read_query
+from aggregator.engine.query import ListPage, QueryError, page_of, pieces_of, read_query, values_of
 
 _FAMILY = Family(name="hpc_thing_used_cpus", help="CPUs in use.", cost="one", source="a test")
 THINGS = Table(
@@ -147,6 +147,29 @@ def test_filters_let_through_what_a_plain_reading_does(rows: list[Row], least: f
     wanted = [row["number"] for row in rows if row["used_cpus"] is not None and least <= row["used_cpus"] <= 3]
     assert numbers(ask(frames, ("min_used_cpus", str(least)), ("max_used_cpus", "3"))) == wanted
     assert numbers(ask(frames, ("level", "HIGH,low"))) == [row["number"] for row in rows if row["level"]]
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=4))
+def test_values_in_double_quotes_are_read_as_they_are(values: list[str]) -> None:
+    quoted = ",".join('"' + value.replace('"', '""') + '"' for value in values)
+    assert values_of([quoted]) == list(dict.fromkeys(values))
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=',"'), max_size=8), min_size=1, max_size=4))
+def test_values_without_quotes_are_what_is_between_commas(values: list[str]) -> None:
+    assert values_of([",".join(values)]) == list(dict.fromkeys(values))
+
+
+def test_quotes_within_a_value_or_without_an_end_are_its_own() -> None:
+    assert values_of(['a"b","c', '"d" e,f']) == ['a"b"', '"c', '"d" e', "f"]
+
+
+@given(rows_of())
+def test_rows_are_found_by_a_value_with_a_comma_and_not_by_its_pieces(rows: list[Row]) -> None:
+    frames, name = frames_of(rows), 'b"e,n\n🚀'
+    wanted = [row["number"] for row in rows if row["user"] == name]
+    assert numbers(ask(frames, ("user", '"b""e,n\n🚀"'))) == wanted
+    assert numbers(ask(frames, ("user", name))) == []
 
 
 @given(rows_of())

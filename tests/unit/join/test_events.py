@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.join.events import merge_events
-from aggregator.model.around import NodeEvent
+from aggregator.model.run_details import NodeEvent
 
 DOWN = ("down",)
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.tres import Allocation, allocation, board_part, gpu_types, license_names, parse_tres
+from aggregator.model.tres import (
+    Allocation,
+    allocation,
+    board_part,
+    gpu_types,
+    gpu_units,
+    license_names,
+    parse_tres,
+)
 
 CATALOG = {
     1: ("cpu", ""),
@@ -154,3 +162,24 @@ def test_slices_are_counted_apart_from_boards_and_weighed_together() -> None:
 @given(st.text())
 def test_no_type_is_more_than_a_board_or_nothing(gpu_type: str) -> None:
     assert 0 < board_part(gpu_type) <= 1
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "units"),
+    [
+        ("a100", 4.0), ("a100_3g.20gb", 4.0 * 3 / 7), ("a100-mig-1g.5gb", 4.0 / 7), ("h100_1g.10gb", 2.5),
+        ("v100", None), ("v100_1g.5gb", None), ("3g.20gb", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_gpu_counts_what_its_type_or_its_board_does_and_is_not_guessed(gpu_type: str, units: float | None) -> None:
+    assert gpu_units(gpu_type, {"a100": 4.0, "h100": 12.0, "h100_1g.10gb": 2.5}) == (units and pytest.approx(units))
+
+
+def test_other_types_count_as_the_default() -> None:
+    units = {"a100": 4.0, "default": 2.0}
+    assert [gpu_units(name, units) for name in ("a100", "v100", "", "v100_1g.5gb")] == [
+        4.0,
+        2.0,
+        2.0,
+        pytest.approx(2 / 7),
+    ]

@@ -16,7 +16,7 @@ from aggregator.model.question import Question, Questions
 from aggregator.model.storage import Allocations, Award, StorageQuota
 from aggregator.model.view import ClusterView
 from aggregator.parts.storage.inputs import Filesystem
-from aggregator.refresh.cluster import ClusterRefresher
+from aggregator.refresh.cluster import ClusterFeeds, ClusterRefresher
 from aggregator.refresh.loop import Scheduled, run_loops
 from aggregator.refresh.parts import PartsRefresher
 from aggregator.refresh.stages import Stages
@@ -47,11 +47,12 @@ def used_cpus(view: ClusterView) -> list[float | None]:
     return view.frames["jobs"]["used_cpus"].to_list()
 
 
-def cluster_refresher(views: Views, accounting: list[object], use: list[object] | None = None, **changes: Any) -> Any:
+def cluster_refresher(
+    views: Views, accounting: list[object], use: list[object] | None = None, others: Any = (), **changes: Any
+) -> Any:
     outcomes = Outcomes()
-    return ClusterRefresher(**{
-        "cluster": "narval", "accounting": outcomes.feed(*accounting),
-        "use": outcomes.feed(*use) if use is not None else None,
+    use_feed = outcomes.feed(*use) if use is not None else None
+    return ClusterRefresher("narval", ClusterFeeds(outcomes.feed(*accounting), use_feed, others=others), **{
         "publish": views.publish, "keep": views.keep, "stages": Stages(lambda *_: None), "layout": CLUSTERS, **changes,
     })  # fmt: skip
 
@@ -68,7 +69,7 @@ async def test_a_refresh_joins_and_publishes() -> None:
     views, stages = Views(), []
     refresher = cluster_refresher(
         views, [RUNNING], [make_use(cpus={4711: {"node01": 2.0}})],
-        feeds=(Outcomes().feed(ALLOCATIONS),), stages=Stages(lambda name, seconds: stages.append(name)),
+        others=(Outcomes().feed(ALLOCATIONS),), stages=Stages(lambda name, seconds: stages.append(name)),
     )  # fmt: skip
     await refresher.refresh(NOW)
     (view,) = views
@@ -82,7 +83,7 @@ async def test_a_view_knows_what_its_sources_were_asked() -> None:
     views, row, cpus = Views(), Question("slurmacct", "rows", NOW), Question("prometheus", "cpus", NOW - 5)
     accounting, use = replace(RUNNING, questions={"slurmacct": (row,)}), make_use(questions={"cpus": (cpus,)})
     ledger = LedgerView(Prices(), no_totals(NOW - 60))
-    await cluster_refresher(views, [accounting], [use], feeds=(Outcomes().feed(ledger),)).refresh(NOW)
+    await cluster_refresher(views, [accounting], [use], others=(Outcomes().feed(ledger),)).refresh(NOW)
     asked = views[0].context.get(Questions).by_input
     assert {name: [each.at for each in found] for name, found in asked.items()} == {
         "ledger": [NOW - 60], "slurmacct": [NOW], "cpus": [NOW - 5],

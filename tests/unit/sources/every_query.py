@@ -147,7 +147,7 @@ class Site:
         reader = PrometheusSeries(client, self.matchers, {quotas.exporter: settings}, self.nodes)
         subject = Subject(labels=((quotas.subject, "alice"),))
         for step in self.steps:
-            for name in QuotaHistory(reader, quotas).offers(quotas.subject):
+            for name in QuotaHistory(reader, quotas).available(quotas.subject):
                 await QuotaHistory(reader, quotas).read(quotas.subject, name, subject, Span(0.0, step, step))
 
     async def _presence(self, client: Recorder) -> None:

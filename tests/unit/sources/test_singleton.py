@@ -1,7 +1,7 @@
 """Whom a singleton waits for: those of its user and name that were submitted before, and those that run."""
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.sources.slurmacct.around import goes_first
+from aggregator.sources.slurmacct.details import goes_first
 from tests.builders import HOSTILE_NAMES, NOW, make_run
 
 

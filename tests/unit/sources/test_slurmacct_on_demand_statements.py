@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aggregator.sources.slurmacct import around, events, history, statements, steps, users
+from aggregator.sources.slurmacct import details, events, history, statements, steps, users
 from aggregator.sources.slurmacct.schema import REQUIRED, Schema
 
 _NEW_JOB = frozenset(statements.RUN_COLUMNS) | {"deleted", "submit_line", "exit_code", "kill_requid", "id_resv"}
@@ -25,9 +25,9 @@ EVERY = {
         "reservation": events.reservation(schema),
         "reservations": events.reservations(schema),
         "registered nodes": events.registered_nodes(schema),
-        "own line": around.own_line(schema),
-        "user's lines": around.user_lines(schema),
-        "tasks": around.array_tasks(schema),
+        "own line": details.own_line(schema),
+        "user's lines": details.user_lines(schema),
+        "tasks": details.array_tasks(schema),
     }.items()
 }
 EVERY["gpu tres"] = steps.GPU_TRES[0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aggregator.model.accounting import JobState
 from aggregator.model.steps import Exit, Recorded, Step
-from aggregator.sources.slurmacct.around import count_tasks
+from aggregator.sources.slurmacct.details import count_tasks
 from aggregator.sources.slurmacct.rows import NO_VAL
 from aggregator.sources.slurmacct.steps import (
     MAX_STEPS,

@@ -48,7 +48,8 @@ def test_the_text_is_the_one_that_older_services_read_and_write() -> None:
         '"threads":null,"observed_seconds":null,"cpu_coverage":1.0,"memory_coverage":null,"gpu":{"coverage":0.75,'
         '"observed":null,"busy":2,"judged":3.0,"utilization":null,"memory_bytes":null}},"efficiency":{"cpu":0.875,'
         '"memory":null,"time_limit_used":null,"wasted_cpus":null,"wasted_memory_bytes":null,"wasted_gpus":1.25,'
-        '"wasted_cpu_seconds":null,"wasted_gpu_seconds":null,"observed":null}}'
+        '"wasted_cpu_seconds":null,"wasted_gpu_seconds":null,"allocated_gpu_units":null,"wasted_gpu_units":null,'
+        '"wasted_gpu_unit_seconds":null,"observed":null}}'
     )
 
 

@@ -34,7 +34,9 @@ def rows_of(
 ) -> pl.DataFrame:
     frame = runs_of(runs).runs
     summaries = pl.DataFrame([{"run_id": run_id, **row} for run_id, row in (kept or {}).items()], schema=KEPT)
-    jobs = with_kept(plain_rows(frame, math.inf).with_columns(wasted_gpu_seconds=pl.lit(None, pl.Float64)), summaries)
+    nothing = pl.lit(None, pl.Float64)
+    rows = plain_rows(frame, math.inf).with_columns(wasted_gpu_seconds=nothing, wasted_gpu_unit_seconds=nothing)
+    jobs = with_kept(rows, summaries)
     return add_history(jobs, frame, "end", calendar)
 
 

@@ -34,11 +34,19 @@ def _row(random: Random, number: int) -> Row:
         "elapsed_seconds": run.elapsed(NOW), "suspended_seconds": run.suspended_seconds,
         "granted_cpus": run.allocated.cpus, "granted_memory_bytes": run.allocated.memory_bytes,
         "granted_nodes": run.allocated.nodes, "granted_gpus": run.allocated.gpu_count,
-        "allocated_cpus": run.held.cpus if run.start is not None and run.allocated.cpus else None, "is_owner": True,
+        "allocated_gpu_units": 2.5 * run.allocated.gpu_count if number % 3 else None,
+        "allocated_gpus": run.allocated.gpu_count,
+        "allocated_cpus": _allocated_cpus(run), "is_owner": True,
     }  # fmt: skip
     if run.start is None:
         return plain
     return {**plain, **_use(random, run), **(_ledger(random, run) if random.random() < 0.85 else {})}
+
+
+def _allocated_cpus(run: Run) -> float | None:
+    if run.start is None or not run.allocated.cpus:
+        return None
+    return 0.0 if run.state is JobState.SUSPENDED else run.allocated.cpus
 
 
 def _run(random: Random, number: int) -> Run:

@@ -1,4 +1,4 @@
-"""Finished runs and what is around them, on a real Slurm: the same as sacct prints."""
+"""Finished runs and their details, on a real Slurm: the same as sacct prints."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def seconds(text: str) -> float:
     return total + 86_400 * int(days or 0)
 
 
-def around(service: Service, job_id: object) -> Any:
+def details(service: Service, job_id: object) -> Any:
     return service.data(f"{JOBS}/{job_id}")["runs"][-1]["around"]
 
 
@@ -39,7 +39,7 @@ def is_recorded(service: Service, job_id: int, steps: int) -> bool:
     """Tell whether slurmdbd has got the end of the job and of so many steps."""
     if service.get(f"{JOBS}/{job_id}")[0] != 200:
         return False
-    found = around(service, job_id)
+    found = details(service, job_id)
     return found["exit"] is not None and len([step for step in found["steps"] if step["exit"]]) >= steps
 
 
@@ -58,7 +58,7 @@ def busy(lab: Lab, service: Service) -> int:
 
 def assert_equal_to_sacct(lab: Lab, service: Service, job_id: int) -> int:
     wait_until(lambda: is_recorded(service, job_id, len(sacct_steps(lab, job_id))), 60, f"the steps of job {job_id}")
-    shown = {step["id"]: step for step in around(service, job_id)["steps"]}
+    shown = {step["id"]: step for step in details(service, job_id)["steps"]}
     printed = sacct_steps(lab, job_id)
     assert shown.keys() == printed.keys()
     for name, row in printed.items():
@@ -96,19 +96,19 @@ def test_each_run_of_a_requeued_job_has_its_own_steps(lab: Lab, service: Service
 
 def test_array_and_heterogeneous_jobs_show_their_siblings(lab: Lab, service: Service) -> None:
     wait_until(
-        lambda: around(service, f"{lab.jobs['array']}_1")["array_tasks"] == {"running": 3, "pending": 3},
+        lambda: details(service, f"{lab.jobs['array']}_1")["array_tasks"] == {"running": 3, "pending": 3},
         60,
         "the tasks of the array",
     )
-    components = around(service, f"{lab.jobs['het']}+1")["components"]
+    components = details(service, f"{lab.jobs['het']}+1")["components"]
     assert [each["id"] for each in components] == [f"{lab.jobs['het']}+0", f"{lab.jobs['het']}+1"]
 
 
 def test_dependencies_are_found_both_ways(lab: Lab, service: Service) -> None:
     plain, dependent = lab.jobs["plain"], lab.jobs["dependent"]
-    (condition,) = around(service, dependent)["dependencies"]["depends_on"]
+    (condition,) = details(service, dependent)["dependencies"]["depends_on"]
     assert condition == {"type": "afterok", "id": str(plain), "delay_minutes": 0, "states": {"running": 1}}
-    (waiting,) = around(service, plain)["dependencies"]["dependents"]
+    (waiting,) = details(service, plain)["dependencies"]["dependents"]
     assert (waiting["id"], waiting["state"]) == (str(dependent), "pending")
 
 

@@ -1,4 +1,4 @@
-"""How what is around a run looks in JSON: pure functions."""
+"""How the details of a run look in JSON: pure functions."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,9 +9,9 @@ from aggregator.api.answer import Epoch, Time
 from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
-from aggregator.model.around import Around, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
+from aggregator.model.run_details import Dependencies, NodeEvents, Reservation, RunDetails, Submission
 from aggregator.model.steps import Exit, Recorded, Step
 from aggregator.parts.jobs.steps import recorded_use
 
@@ -112,8 +112,8 @@ class WaitsShown(TypedDict):
     dependents_complete: bool
 
 
-class AroundShown(TypedDict):
-    """What is around a run; null is not known, or not offered by this slurmdbd."""
+class DetailsShown(TypedDict):
+    """What is read of a single run beside its row; null is not known, or not kept by this slurmdbd."""
 
     exit: ExitShown | None
     cancelled_by_uid: int | None
@@ -128,18 +128,18 @@ class AroundShown(TypedDict):
     components: list[NamedShown] | None
 
 
-def around_json(run: Run, around: Around, rights: Rights) -> Json:
-    """Show what is around one run; null is what is not known, does not apply, or is not offered by this slurmdbd."""
+def details_json(run: Run, details: RunDetails, rights: Rights) -> Json:
+    """Show the details of one run; null is what is not known, does not apply, or is not kept by this slurmdbd."""
     return {
-        **_recorded_json(run, around.recorded),
-        "node_events": None if around.events is None else events_json(around.events),
-        "node_events_complete": None if around.events is None else not around.events.cut,
-        "reservation": _reservation_json(around.reservation),
-        "dependencies": _dependencies_json(around, rights),
-        "array_tasks": None if around.tasks is None else dict(around.tasks.states),
+        **_recorded_json(run, details.recorded),
+        "node_events": None if details.events is None else events_json(details.events),
+        "node_events_complete": None if details.events is None else not details.events.cut,
+        "reservation": _reservation_json(details.reservation),
+        "dependencies": _dependencies_json(details, rights),
+        "array_tasks": None if details.tasks is None else dict(details.tasks.states),
         "components": None
-        if around.components is None
-        else [_run(each) for each in around.components if rights.sees_run(each)],
+        if details.components is None
+        else [_run(each) for each in details.components if rights.sees_run(each)],
     }
 
 
@@ -198,13 +198,13 @@ def _reservation_json(reservation: Reservation | None) -> Json | None:
     return {"name": reservation.name, **times("start", reservation.start), **times("end", reservation.end)}
 
 
-def _dependencies_json(around: Around, rights: Rights) -> Json | None:
+def _dependencies_json(details: RunDetails, rights: Rights) -> Json | None:
     """Show both ways: of a job that may not be seen its id, which the submit line has; of its dependents nothing."""
-    found: Dependencies | None = around.dependencies
+    found: Dependencies | None = details.dependencies
     if found is None:
         return None
     return {
-        "depends_on": [_condition_json(each, around.named or {}, rights) for each in found.depends_on],
+        "depends_on": [_condition_json(each, details.named or {}, rights) for each in found.depends_on],
         "dependents": [_dependent_json(each) for each in found.dependents if rights.sees_run(each.run)],
         "dependents_complete": not found.cut,
     }

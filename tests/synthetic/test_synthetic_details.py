@@ -1,10 +1,10 @@
-"""What is around the demo's jobs fits with the jobs, and stays the same."""
+"""The details of the demo's runs fit with the runs, and stay the same."""
 
 import pytest
 
 from aggregator.model.accounting import JobState
 from aggregator.parts.jobs.steps import recorded_use
-from aggregator.synthetic import SyntheticAround, SyntheticCluster
+from aggregator.synthetic import SyntheticCluster, SyntheticDetails
 
 START = 1_800_000_900.0
 
@@ -15,9 +15,9 @@ def cluster() -> SyntheticCluster:
 
 
 async def test_steps_of_an_ended_run_add_up_to_no_more_than_it_held(cluster: SyntheticCluster) -> None:
-    around = SyntheticAround(cluster)
+    details = SyntheticDetails(cluster)
     for run in cluster.ended_runs(START - 600):
-        recorded = await around.recorded_of(run)
+        recorded = await details.recorded_of(run)
         assert recorded is not None
         used = recorded_use(recorded)
         if run.start is None:
@@ -31,10 +31,10 @@ async def test_steps_of_an_ended_run_add_up_to_no_more_than_it_held(cluster: Syn
 
 
 async def test_what_waits_for_a_job_begins_after_it(cluster: SyntheticCluster) -> None:
-    around, found = SyntheticAround(cluster), 0
+    details, found = SyntheticDetails(cluster), 0
     for job_id in cluster.dependencies():
         for run in cluster.runs_of(job_id):
-            own = await around.dependencies_of(run)
+            own = await details.dependencies_of(run)
             assert own is not None
             (dependency,) = own.depends_on
             assert dependency.job is not None
@@ -42,7 +42,7 @@ async def test_what_waits_for_a_job_begins_after_it(cluster: SyntheticCluster) -
             if first and run.start is not None:
                 assert any(each.end is not None and each.end <= run.start for each in first)
             if first:
-                theirs = await around.dependencies_of(first[-1])
+                theirs = await details.dependencies_of(first[-1])
                 assert theirs is not None
                 assert job_id in {each.run.job_id for each in theirs.dependents}
                 found += 1
@@ -52,14 +52,14 @@ async def test_what_waits_for_a_job_begins_after_it(cluster: SyntheticCluster) -
 async def test_a_node_that_fails_ends_its_runs_and_has_an_event(cluster: SyntheticCluster) -> None:
     lost = [run for run in cluster.ended_runs(0.0) if run.state is JobState.NODE_FAIL]
     assert lost
-    events = await SyntheticAround(cluster).events_of(lost[0], START)
+    events = await SyntheticDetails(cluster).events_of(lost[0], START)
     assert events is not None
     assert any(event.start == lost[0].end and "not_responding" in event.states for event in events.events)
 
 
 async def test_drained_and_down_nodes_have_open_events_and_no_jobs(cluster: SyntheticCluster) -> None:
     names = [node.name for node in cluster.nodes]
-    found = await SyntheticAround(cluster).node_events(names, START, START, 100)
+    found = await SyntheticDetails(cluster).node_events(names, START, START, 100)
     assert found is not None
     out = {event.node for event in found.events if event.end is None}
     assert len(out) >= 2
@@ -70,26 +70,26 @@ async def test_past_events_are_the_same_for_a_cluster_that_begins_later(cluster:
     later = SyntheticCluster(start=START + 86_400)
     names = [node.name for node in cluster.nodes]
     since, until = START - 30 * 86_400, START - 10 * 86_400
-    found = [await SyntheticAround(each).node_events(names, since, until, 100) for each in (cluster, later)]
+    found = [await SyntheticDetails(each).node_events(names, since, until, 100) for each in (cluster, later)]
     assert found[0] == found[1]
     assert found[0] is not None
     assert found[0].events
 
 
 async def test_the_workshops_runs_have_its_reservation_and_only_its_nodes(cluster: SyntheticCluster) -> None:
-    around = SyntheticAround(cluster)
-    reserved = await around.reservations(START)
+    details = SyntheticDetails(cluster)
+    reserved = await details.reservations(START)
     assert reserved is not None
     assert [each.name for each in reserved] == ["workshop", "maintenance"]
     for live in cluster.live():
-        reservation = await around.reservation_of(live.run)
+        reservation = await details.reservation_of(live.run)
         assert (reservation is not None) == (live.profile.name == "workshop")
         assert (reservation is not None) == (set(live.run.nodes) <= set(reserved[0].nodes))
 
 
 async def test_tasks_of_an_array_are_counted_by_state(cluster: SyntheticCluster) -> None:
     task = next(live.run for live in cluster.live() if live.run.array_task_id is not None)
-    tasks = await SyntheticAround(cluster).tasks_of(task)
+    tasks = await SyntheticDetails(cluster).tasks_of(task)
     assert tasks is not None
     assert tasks.states["running"] >= 1
 

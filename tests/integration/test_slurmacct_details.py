@@ -1,24 +1,24 @@
-"""What is around one run, against a real MariaDB with slurmdbd's own tables: plans, and each release's answers."""
+"""The details of one run, against a real MariaDB with slurmdbd's own tables: plans, and each release's answers."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.around import NodeEvent, Reservation
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
+from aggregator.model.run_details import NodeEvent, Reservation
 from aggregator.model.steps import Exit
-from aggregator.queries.around import AroundQueries
 from aggregator.queries.jobs import JobQueries
+from aggregator.queries.run_details import DetailQueries
 from aggregator.sources.mysql import Connection, Database
-from aggregator.sources.slurmacct import SlurmAcct, SlurmAround, around, events, steps
+from aggregator.sources.slurmacct import SlurmAcct, SlurmDetails, details, events, steps
 from tests.lab.mariadb import MariaDB
 from tests.slurm_schema import create_tables, schemas
 
 pytestmark = pytest.mark.mariadb
 
-DATABASE, CLUSTER, NOW, PASSWORD = "around_db", "narval-2", 1_700_000_000, "only for tests"
+DATABASE, CLUSTER, NOW, PASSWORD = "details_db", "narval-2", 1_700_000_000, "only for tests"
 ROWS, NODES, USERS = 200_000, 1000, 500
 START, END = NOW - 7200, NOW - 3600
 RUN_ID = 18_446_744_073_709_000_001
@@ -92,13 +92,13 @@ def fill(mariadb: MariaDB, release: str) -> None:
     for run_id, values in SINGLETONS.items():
         open_one = {"id_user": 4712, "time_end": 0, "job_name": "nightly ' \N{ROCKET}", **alone}
         insert_job(mariadb, run_id, **{**open_one, **values})
-    fill_around(mariadb)
+    fill_details(mariadb)
     for name in ("job", "step", "event", "resv"):
         mariadb.execute(f"ANALYZE TABLE {table(name)}", DATABASE)
-    mariadb.create_user("aggregator", PASSWORD, [r"SELECT ON `around\_db`.*"])
+    mariadb.create_user("aggregator", PASSWORD, [r"SELECT ON `details\_db`.*"])
 
 
-def fill_around(mariadb: MariaDB) -> None:
+def fill_details(mariadb: MariaDB) -> None:
     step = {"job_db_inx": RUN_ID, "time_start": START, "nodelist": "n0001", "nodes_alloc": 1, "task_cnt": 2}
     usage = {"tres_usage_in_tot": "1=900,2=3000,1002=150,1003=4096", "tres_usage_in_max": "2=2000"}
     insert(mariadb, "step", **step, id_step=-5, step_name="batch", state=5, time_end=END, exit_code=3 << 8, user_sec=10,
@@ -151,8 +151,8 @@ def accounting(database: Database) -> SlurmAcct:
 
 
 @pytest.fixture
-def reader(accounting: SlurmAcct, database: Database) -> SlurmAround:
-    return SlurmAround(accounting, database)
+def reader(accounting: SlurmAcct, database: Database) -> SlurmDetails:
+    return SlurmDetails(accounting, database)
 
 
 @pytest.fixture
@@ -171,13 +171,13 @@ async def test_every_statement_is_served_by_an_index(accounting: SlurmAcct, mari
         (events.events(schema, 2), ("n0001", *window, "x1", *window), {"PRIMARY", "rollup", "archive_purge"}, 600),
         (events.reservation(schema), (RUN_ID,), {"PRIMARY"}, 10),
         (events.registered_nodes(schema), (), {"PRIMARY", "rollup"}, 10),
-        (around.array_tasks(schema), (4711, 10_000), {"array_job"}, 10),
+        (details.array_tasks(schema), (4711, 10_000), {"array_job"}, 10),
     ]
     if has(release, "job", "submit_line"):
-        near = (4096, 1005, 1000, 1005, START, END + around.NEAR_SECONDS, 1000)
+        near = (4096, 1005, 1000, 1005, START, END + details.NEAR_SECONDS, 1000)
         cases += [
-            (around.own_line(schema), (4096, RUN_ID), {"PRIMARY"}, 1),
-            (around.user_lines(schema), near, {"PRIMARY", "sacct_def2", "sacct_def"}, 3000),
+            (details.own_line(schema), (4096, RUN_ID), {"PRIMARY"}, 1),
+            (details.user_lines(schema), near, {"PRIMARY", "sacct_def2", "sacct_def"}, 3000),
         ]
     for sql, parameters, keys, most in cases:
         for row in mariadb.execute("EXPLAIN " + sql, DATABASE, list(parameters)):
@@ -191,7 +191,7 @@ async def test_every_statement_is_served_by_an_index(accounting: SlurmAcct, mari
                 assert "filesort" not in extra, (sql, row)
 
 
-async def test_the_steps_of_a_run(reader: SlurmAround, run: Run) -> None:
+async def test_the_steps_of_a_run(reader: SlurmDetails, run: Run) -> None:
     recorded = await reader.recorded_of(run)
     assert recorded is not None
     batch, extern, srun = recorded.steps
@@ -205,7 +205,7 @@ async def test_the_steps_of_a_run(reader: SlurmAround, run: Run) -> None:
 
 
 async def test_who_cancelled_is_unset_in_the_way_of_each_release(
-    reader: SlurmAround, run: Run, mariadb: MariaDB, release: str
+    reader: SlurmDetails, run: Run, mariadb: MariaDB, release: str
 ) -> None:
     unset = -1 if release == "20.11" else None
     mariadb.execute(f"UPDATE {table('job')} SET kill_requid=%s WHERE job_db_inx=%s", DATABASE, [unset, RUN_ID])
@@ -215,7 +215,7 @@ async def test_who_cancelled_is_unset_in_the_way_of_each_release(
     assert recorded.cancelled_by is None
 
 
-async def test_node_events_that_overlap_the_run_are_merged(reader: SlurmAround, run: Run) -> None:
+async def test_node_events_that_overlap_the_run_are_merged(reader: SlurmDetails, run: Run) -> None:
     found = await reader.events_of(run, NOW)
     assert found is not None
     assert [event for event in found.events if event.node != "n0001"] == [
@@ -226,11 +226,11 @@ async def test_node_events_that_overlap_the_run_are_merged(reader: SlurmAround, 
     assert not found.cut
 
 
-async def test_the_reservation_is_that_which_covered_the_start(reader: SlurmAround, run: Run) -> None:
+async def test_the_reservation_is_that_which_covered_the_start(reader: SlurmDetails, run: Run) -> None:
     assert await reader.reservation_of(run) == Reservation("course", START - 100, END)
 
 
-async def test_dependencies_both_ways_come_from_submit_lines(reader: SlurmAround, run: Run, release: str) -> None:
+async def test_dependencies_both_ways_come_from_submit_lines(reader: SlurmDetails, run: Run, release: str) -> None:
     found = await reader.dependencies_of(run)
     if release == "20.11":
         assert found is None, "no submit lines before 21.08"
@@ -242,7 +242,7 @@ async def test_dependencies_both_ways_come_from_submit_lines(reader: SlurmAround
 
 
 async def test_a_singleton_waits_for_those_of_its_name_that_came_before_and_those_that_run(
-    accounting: SlurmAcct, reader: SlurmAround, release: str
+    accounting: SlurmAcct, reader: SlurmDetails, release: str
 ) -> None:
     if not has(release, "job", "submit_line"):
         return
@@ -258,7 +258,7 @@ async def test_a_singleton_waits_for_those_of_its_name_that_came_before_and_thos
     ]
 
 
-async def test_all_of_it_at_once(accounting: SlurmAcct, reader: SlurmAround, run: Run) -> None:
+async def test_all_of_it_at_once(accounting: SlurmAcct, reader: SlurmDetails, run: Run) -> None:
     class Nothing:
         async def summaries(self, *_: object) -> dict[int, object]:
             return {}
@@ -266,7 +266,7 @@ async def test_all_of_it_at_once(accounting: SlurmAcct, reader: SlurmAround, run
         runs = summaries
 
     jobs = JobQueries({CLUSTER: accounting}, Nothing(), Nothing())  # type: ignore[arg-type, dict-item]
-    found = await AroundQueries(jobs, {CLUSTER: reader}).around(run, NOW)
+    found = await DetailQueries(jobs, {CLUSTER: reader}).details(run, NOW)
     assert found.warnings == ()
     assert found.recorded is not None
     assert [step.end for step in found.recorded.steps] == [END, END, END], "an open step ends with its run"
@@ -275,12 +275,12 @@ async def test_all_of_it_at_once(accounting: SlurmAcct, reader: SlurmAround, run
 
 
 async def test_tables_that_are_not_granted_are_not_offered(mariadb: MariaDB, release: str) -> None:
-    grants = [f"SELECT ON `around_db`.{name}" for name in ("cluster_table", "tres_table", "qos_table", "acct_table")]
-    grants += [f"SELECT ON `around_db`.{table(name)}" for name in ("job", "assoc")]
+    grants = [f"SELECT ON `details_db`.{name}" for name in ("cluster_table", "tres_table", "qos_table", "acct_table")]
+    grants += [f"SELECT ON `details_db`.{table(name)}" for name in ("job", "assoc")]
     mariadb.create_user("few_grants", PASSWORD, grants)
     database = connect(mariadb, "few_grants")
     accounting = SlurmAcct(CLUSTER, database, KEY, 600.0)
-    reader = SlurmAround(accounting, database)
+    reader = SlurmDetails(accounting, database)
     (found,) = await accounting.runs_of(JobId(RUN_ID % 10_000_000))
     assert await reader.recorded_of(found) is None
     assert await reader.events_of(found, NOW) is None
@@ -291,14 +291,14 @@ async def test_tables_that_are_not_granted_are_not_offered(mariadb: MariaDB, rel
 
 
 async def test_what_a_release_offers_is_said(
-    accounting: SlurmAcct, reader: SlurmAround, run: Run, release: str
+    accounting: SlurmAcct, reader: SlurmDetails, run: Run, release: str
 ) -> None:
     assert accounting.features["submit_line"] is (release != "20.11")
     assert accounting.features["steps"]
 
 
 async def test_an_array_is_counted_by_task(
-    accounting: SlurmAcct, reader: SlurmAround, run: Run, mariadb: MariaDB
+    accounting: SlurmAcct, reader: SlurmDetails, run: Run, mariadb: MariaDB
 ) -> None:
     """A requeued task counts once, as its newest run; the rest that is not split yet as its tasks."""
     array = 8_000_000

@@ -1,4 +1,4 @@
-"""What is around one run: node events, reservation, dependencies, array tasks, components."""
+"""The details of one run, which are not in its row: node events, reservation, dependencies, array tasks, components."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,8 +64,8 @@ class ArrayTasks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """All of it for one run; None is what could not be read (`warnings` say why), is not offered, or does not apply."""
+class RunDetails:
+    """The details of one run; None is what could not be read (`warnings` say why), is not kept, or does not apply."""
 
     recorded: Recorded | None = None
     events: NodeEvents | None = None

@@ -1,4 +1,4 @@
-"""What is around one run: several reads at the same time, each failing alone."""
+"""The details of one run: several reads at the same time, each failing alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Final, Protocol, TypeVar
 from cachetools import TTLCache
 
 from aggregator.model.accounting import Run
-from aggregator.model.around import Around, ArrayTasks, Dependencies, NodeEvents, Reservation
 from aggregator.model.jobid import JobId
+from aggregator.model.run_details import ArrayTasks, Dependencies, NodeEvents, Reservation, RunDetails
 from aggregator.model.steps import Recorded
 from aggregator.parts.jobs.steps import close_steps
 from aggregator.queries.cache import CachedReads
@@ -26,8 +26,8 @@ T = TypeVar("T")
 _EventsKey = tuple[str, tuple[str, ...], float, float, int]
 
 
-class AroundReader(Protocol):
-    """A source that knows what is around single runs; None is what it does not offer. All raise FetchError."""
+class DetailReader(Protocol):
+    """A source of the details of single runs; None is what it does not keep. All raise FetchError."""
 
     async def recorded_of(self, run: Run) -> Recorded | None:
         """Read the steps of a run, and how it ended."""
@@ -42,7 +42,7 @@ class AroundReader(Protocol):
         ...
 
     async def dependencies_of(self, run: Run) -> Dependencies | None:
-        """Read what the run waits for, and which of its user's runs around it wait for it."""
+        """Read what the run waits for, and which of its user's runs near it wait for it."""
         ...
 
     async def tasks_of(self, run: Run) -> ArrayTasks | None:
@@ -58,26 +58,26 @@ class AroundReader(Protocol):
         ...
 
 
-class AroundQueries:
-    """Read what is around a run. Who may see the runs that it names is not decided here."""
+class DetailQueries:
+    """Read the details of a run. Who may see the runs that it names is not decided here."""
 
-    def __init__(self, jobs: JobQueries, readers: Mapping[str, AroundReader]) -> None:
+    def __init__(self, jobs: JobQueries, readers: Mapping[str, DetailReader]) -> None:
         self._jobs = jobs
         self._readers = readers
         self._gate = asyncio.Semaphore(READS_AT_ONCE)
-        self._reads = CachedReads[tuple[str, int, bool], Around](TTLCache(_KEPT, CACHE_SECONDS))
+        self._reads = CachedReads[tuple[str, int, bool], RunDetails](TTLCache(_KEPT, CACHE_SECONDS))
         self._events = CachedReads[_EventsKey, NodeEvents | None](TTLCache(_KEPT, CACHE_SECONDS))
 
-    def offers(self, cluster: str) -> bool:
-        """Tell whether there is a source of what is around the runs of this cluster."""
+    def has_source(self, cluster: str) -> bool:
+        """Tell whether there is a source of the details of this cluster's runs."""
         return cluster in self._readers
 
-    async def around(self, run: Run, now: float) -> Around:
-        """Read everything around a run; what cannot be read is None and a warning."""
+    async def details(self, run: Run, now: float) -> RunDetails:
+        """Read all details of a run; what cannot be read is None and a warning."""
         return await self._reads.get(
             (run.cluster, run.run_id, run.is_open),
             lambda: self._read(run, now),
-            keep=lambda around: not around.warnings,
+            keep=lambda details: not details.warnings,
         )
 
     async def node_events(
@@ -112,7 +112,7 @@ class AroundQueries:
         except TimeoutError as error:
             raise FetchError(f"slurmacct: no answer within {READ_SECONDS:g} s") from error
 
-    async def _read(self, run: Run, now: float) -> Around:
+    async def _read(self, run: Run, now: float) -> RunDetails:
         reader, warnings = self._readers[run.cluster], list[str]()
         recorded, events, reservation, waits, tasks, components = await asyncio.gather(
             self._part("steps", lambda: reader.recorded_of(run), warnings),
@@ -125,7 +125,7 @@ class AroundQueries:
         dependencies, named = waits or (None, {})
         if recorded is not None:
             recorded = replace(recorded, steps=close_steps(run, recorded.steps))
-        return Around(
+        return RunDetails(
             recorded=recorded, events=events, reservation=reservation, dependencies=dependencies, tasks=tasks,
             components=components, named=named, warnings=tuple(warnings),
         )  # fmt: skip
@@ -142,7 +142,7 @@ class AroundQueries:
         return None
 
     async def _dependencies(
-        self, reader: AroundReader, run: Run
+        self, reader: DetailReader, run: Run
     ) -> tuple[Dependencies, Mapping[JobId, tuple[Run, ...]]] | None:
         """Read the dependencies, and the runs of the jobs that the run waits for."""
         found = await reader.dependencies_of(run)

@@ -1,4 +1,4 @@
-"""What is around one run, read on demand: steps, node events, reservation, dependencies, array tasks."""
+"""The details of one run, read on demand: steps, node events, reservation, dependencies, array tasks."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.around import ArrayTasks, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import MAX_DEPENDENCIES, SINGLETON, Dependency, submitted_dependencies
 from aggregator.model.jobid import JobId
+from aggregator.model.run_details import ArrayTasks, Dependencies, NodeEvents, Reservation, Submission
 from aggregator.model.steps import Recorded
 from aggregator.sources.mysql import Reads, Row, SchemaError, text
 from aggregator.sources.slurmacct import events, steps
@@ -19,7 +19,7 @@ from aggregator.sources.slurmacct.statements import run_columns
 
 MAX_TASKS: Final = 10_000
 MAX_SUBMISSIONS: Final = 1000
-# Who waits for a run is looked for among those of its user that were submitted and ended around it.
+# Who waits for a run is looked for among those of its user that were submitted and ended near it.
 NEAR_SECONDS: Final = 14 * 86_400
 _LINE_BYTES: Final = 4096
 
@@ -58,8 +58,8 @@ def array_tasks(schema: Schema) -> str:
     )
 
 
-class SlurmAround:
-    """Read what is around single runs of one cluster; None is what this slurmdbd does not offer."""
+class SlurmDetails:
+    """Read the details of single runs of one cluster; None is what this slurmdbd does not keep."""
 
     def __init__(self, accounting: SlurmAcct, database: Reads) -> None:
         self._accounting = accounting
@@ -128,7 +128,7 @@ class SlurmAround:
         return events.parse_reservation(await self._rows(events.reservation(schema), (run.run_id,)))
 
     async def dependencies_of(self, run: Run) -> Dependencies | None:
-        """Read what the run waits for, and which of its user's runs around it wait for it.
+        """Read what the run waits for, and which of its user's runs near it wait for it.
 
         Raises FetchError.
         """

@@ -1,13 +1,13 @@
-"""What is around one run, in the answer for a single job."""
+"""The details of one run, in the answer for a single job."""
 
 from typing import Any
 
 import pytest
 
 from aggregator.model.accounting import JobState
-from aggregator.model.around import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
+from aggregator.model.run_details import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
 from aggregator.model.steps import Exit, Recorded, Step
 from aggregator.sources.base import FetchError
 
@@ -21,17 +21,17 @@ STEP = Step(
 ENDED = {"state": JobState.FAILED, "end": NOW}
 
 
-async def around(service: Service, job_id: object = 101) -> Any:
+async def details(service: Service, job_id: object = 101) -> Any:
     return (await service.data(f"{JOBS}/{job_id}"))["runs"][-1]["around"]
 
 
-async def test_everything_around_a_run_is_shown(service: Service) -> None:
+async def test_all_details_of_a_run_are_shown(service: Service) -> None:
     publish_jobs(service.store)
     service.reader.runs = (make_run(**ENDED, run_id=8),)
-    service.around.recorded = Recorded((STEP,), Exit(3, 0), 1001, 5000)
-    service.around.events = NodeEvents((NodeEvent("n1", NOW - 9, None, ("down", "drain"), 'say "no"\n\N{ROCKET}'),))
-    service.around.reservation = Reservation("course", NOW - 90, NOW)
-    shown = await around(service)
+    service.details.recorded = Recorded((STEP,), Exit(3, 0), 1001, 5000)
+    service.details.events = NodeEvents((NodeEvent("n1", NOW - 9, None, ("down", "drain"), 'say "no"\n\N{ROCKET}'),))
+    service.details.reservation = Reservation("course", NOW - 90, NOW)
+    shown = await details(service)
     (step,) = shown["steps"]
     assert (step["id"], step["exit"], step["cpu_seconds"]) == ("101.batch", {"status": 3, "signal": 0}, 7200.0)
     assert (step["memory_bytes"], step["memory_task_bytes"], step["energy_joules"]) == (2 * GIB, GIB, None)
@@ -45,17 +45,17 @@ async def test_everything_around_a_run_is_shown(service: Service) -> None:
 
 async def test_a_run_that_goes_on_has_no_exit_code(service: Service) -> None:
     publish_jobs(service.store, make_job())
-    service.around.recorded = Recorded((), Exit(0, 0))
-    assert (await around(service))["exit"] is None
+    service.details.recorded = Recorded((), Exit(0, 0))
+    assert (await details(service))["exit"] is None
 
 
 @pytest.mark.parametrize("part", ["recorded", "events", "reservation", "dependencies", "tasks"])
 async def test_each_part_fails_alone_into_a_warning(service: Service, part: str) -> None:
     publish_jobs(service.store, make_job())
-    service.around.recorded, service.around.tasks = Recorded((STEP,)), ArrayTasks({"running": 1})
-    service.around.events, service.around.reservation = NodeEvents(()), Reservation("r", NOW, None)
-    service.around.dependencies = Dependencies(())
-    service.around.errors = {part: FetchError("clusters.narval.slurmacct: gone")}
+    service.details.recorded, service.details.tasks = Recorded((STEP,)), ArrayTasks({"running": 1})
+    service.details.events, service.details.reservation = NodeEvents(()), Reservation("r", NOW, None)
+    service.details.dependencies = Dependencies(())
+    service.details.errors = {part: FetchError("clusters.narval.slurmacct: gone")}
     body = await (await service.get(f"{JOBS}/101")).json()
     (warning,) = body["warnings"]
     assert warning.endswith("of the run are missing: clusters.narval.slurmacct: gone")
@@ -67,39 +67,39 @@ async def test_each_part_fails_alone_into_a_warning(service: Service, part: str)
     assert missing == [names.get(part, part)]
 
 
-async def test_a_database_that_is_down_is_not_asked_again_for_what_is_around(service: Service) -> None:
+async def test_a_database_that_is_down_is_not_asked_again_for_details(service: Service) -> None:
     publish_jobs(service.store, make_job())
     service.reader.error = FetchError("clusters.narval.slurmacct: down")
     body = await (await service.get(f"{JOBS}/101")).json()
     assert body["warnings"] == ["earlier runs may be missing: clusters.narval.slurmacct: down"]
-    assert (body["data"]["runs"][0]["around"], service.around.asked) == (None, [])
+    assert (body["data"]["runs"][0]["around"], service.details.asked) == (None, [])
 
 
 async def test_what_failed_is_read_again_and_what_did_not_is_cached(service: Service) -> None:
     publish_jobs(service.store, make_job())
-    service.around.errors = {"events": TimeoutError()}
+    service.details.errors = {"events": TimeoutError()}
     for _ in range(2):
         await service.data(f"{JOBS}/101")
-    service.around.errors = {}
+    service.details.errors = {}
     for _ in range(2):
         await service.data(f"{JOBS}/101")
-    assert len(service.around.asked) == 3
+    assert len(service.details.asked) == 3
 
 
-async def test_the_id_of_an_array_reads_around_its_newest_runs_only(service: Service) -> None:
+async def test_the_id_of_an_array_reads_the_details_of_its_newest_runs_only(service: Service) -> None:
     publish_jobs(
         service.store, *(make_job(n, array_job_id=900, array_task_id=n, submit=NOW - 100 + n) for n in range(9))
     )
     body = await (await service.get(f"{JOBS}/900")).json()
     assert [run["around"] is not None for run in body["data"]["runs"]] == [False] * 5 + [True] * 4
     assert body["warnings"] == ["around: only the newest 4 of 9 runs have it"]
-    assert len(service.around.asked) == 4
+    assert len(service.details.asked) == 4
 
 
 async def test_an_ended_run_of_which_nothing_was_kept_has_its_efficiency_from_steps(service: Service) -> None:
     publish_jobs(service.store)
     service.reader.runs = (make_run(**ENDED, run_id=8, start=NOW - 3600),)
-    service.around.recorded = Recorded((STEP,))
+    service.details.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert (run["cpu_efficiency_ratio"], run["memory_efficiency_ratio"]) == (0.5, 0.25)
     assert (run["efficiency_source"], run["time_limit_used_ratio"]) == ("slurmdbd steps", 0.5)
@@ -109,14 +109,14 @@ async def test_an_ended_run_of_which_nothing_was_kept_has_its_efficiency_from_st
 async def test_steps_of_which_nothing_was_written_accuse_nobody(service: Service, recorded: Recorded | None) -> None:
     publish_jobs(service.store)
     service.reader.runs = (make_run(**ENDED, run_id=8),)
-    service.around.recorded = recorded
+    service.details.recorded = recorded
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert (run["cpu_efficiency_ratio"], run["memory_efficiency_ratio"]) == (None, None)
 
 
 async def test_what_was_kept_of_a_run_comes_before_its_steps(service: Service) -> None:
     publish_jobs(service.store, make_job(**ENDED, use={"cpu_efficiency_ratio": 0.375}))
-    service.around.recorded = Recorded((STEP,))
+    service.details.recorded = Recorded((STEP,))
     (run,) = (await service.data(f"{JOBS}/101"))["runs"]
     assert (run["cpu_efficiency_ratio"], run.get("efficiency_source")) == (0.375, None)
 
@@ -130,13 +130,13 @@ def depend(service: Service) -> None:
         Submission(make_run(job, user=user, state=JobState.PENDING), waits)
         for job, user in ((201, "alice"), (202, "bob"))
     )
-    service.around.dependencies = Dependencies((*conditions, Dependency("singleton")), dependents)
+    service.details.dependencies = Dependencies((*conditions, Dependency("singleton")), dependents)
     publish_jobs(service.store, make_job(101))
 
 
 async def test_dependencies_are_shown_both_ways(service: Service) -> None:
     depend(service)
-    shown = (await around(service))["dependencies"]
+    shown = (await details(service))["dependencies"]
     assert [(each["type"], each["id"], each["states"]) for each in shown["depends_on"]] == [
         ("afterok", "60", {"completed": 1}),
         ("afterok", "70", {"failed": 1}),
@@ -149,7 +149,7 @@ async def test_dependencies_are_shown_both_ways(service: Service) -> None:
 
 async def test_of_a_job_that_may_not_be_seen_there_is_its_id_and_nothing_else(alice: Service) -> None:
     depend(alice)
-    shown = (await around(alice))["dependencies"]
+    shown = (await details(alice))["dependencies"]
     assert shown["depends_on"][1] == {"type": "afterok", "id": "70", "delay_minutes": 0, "states": None}
     assert [each["id"] for each in shown["dependents"]] == ["201"]
     assert "secret" not in str(shown)
@@ -158,8 +158,8 @@ async def test_of_a_job_that_may_not_be_seen_there_is_its_id_and_nothing_else(al
 async def test_components_and_tasks_are_shown_with_their_states(service: Service) -> None:
     first = make_run(50, het_job_id=50, het_offset=0)
     service.reader.runs = (first, make_run(51, het_job_id=50, het_offset=1, state=JobState.COMPLETED, end=NOW))
-    service.around.tasks = ArrayTasks({"running": 2, "pending": 7})
+    service.details.tasks = ArrayTasks({"running": 2, "pending": 7})
     publish_jobs(service.store)
-    shown = await around(service, "50+0")
+    shown = await details(service, "50+0")
     assert [(each["id"], each["state"]) for each in shown["components"]] == [("50+0", "running"), ("50+1", "completed")]
     assert shown["array_tasks"] == {"running": 2, "pending": 7}

@@ -1,4 +1,4 @@
-"""What is around the runs of a synthetic cluster, as slurmdbd would have recorded it."""
+"""The details of a synthetic cluster's runs, as slurmdbd would have recorded it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from typing import Final
 
 from aggregator.join.events import merge_events
 from aggregator.model.accounting import JobState, Run
-from aggregator.model.around import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
+from aggregator.model.run_details import ArrayTasks, Dependencies, NodeEvent, NodeEvents, Reservation, Submission
 from aggregator.model.steps import Exit, Recorded
 from aggregator.synthetic.cluster import SyntheticCluster
 from aggregator.synthetic.outages import MAINTENANCE_SECONDS, next_maintenance
@@ -25,7 +25,7 @@ _EXITS: Final = {
 _ROOT_UID: Final = 0
 
 
-class SyntheticAround:
+class SyntheticDetails:
     """Steps, node events, reservations, dependencies and array tasks of a synthetic cluster."""
 
     def __init__(self, cluster: SyntheticCluster) -> None:
