@@ -3,10 +3,12 @@
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 from typing import Final
 
+from aggregator.engine.column import Column
 from aggregator.sources.prometheus import exporters
-from aggregator.sources.prometheus.exporter import Exporter, JobGauge, Provides
+from aggregator.sources.prometheus.exporter import Exporter, JobGauge, Provides, columns_of
 from aggregator.sources.prometheus.exporters import (
     aggregator,
     dcgm_exporter,
@@ -67,6 +69,14 @@ NEEDED: Final = {name: exporter.looked_for for name, exporter in EXPORTERS.items
 JOB_GAUGES: Final[Mapping[str, tuple[JobGauge, ...]]] = {
     name: exporter.job_gauges for name, exporter in EXPORTERS.items() if exporter.job_gauges
 }
+
+
+def gauge_columns() -> Iterator[Column]:
+    """Declare the columns of all gauges of jobs; those of one name are one column, whoever shows it."""
+    same: dict[str, list[JobGauge]] = {}
+    for each in chain.from_iterable(JOB_GAUGES.values()):
+        same.setdefault(each.name, []).append(each)
+    return chain.from_iterable(map(columns_of, same.values()))
 
 
 def in_order(kind: str, names: Iterable[str], first: Iterable[str] = ()) -> tuple[str, ...]:

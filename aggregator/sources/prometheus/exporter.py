@@ -1,6 +1,7 @@
 """What is declared of an exporter: everything that is read of it, and which series it must show."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,11 +60,18 @@ class JobGauge:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Declare the number, and on which share of the job's nodes it rests."""
-        number = gauge(
-            self.name, self.help, self.source, cost="jobs that show it", inputs=(self.name,),
-            promql=f"{self.over_nodes}(${self.name})", coverage=self.coverage,
-        )  # fmt: skip
-        return number, coverage(self.name, "the job's nodes that show it", self.name)
+        return columns_of((self,))
+
+
+def columns_of(same: Sequence[JobGauge]) -> tuple[Column, ...]:
+    """Declare what exporters show under one name: the number, and on which share of the job's nodes it rests."""
+    first = same[0]
+    together = "avg" if first.over_nodes == "mean" else first.over_nodes
+    number = gauge(
+        first.name, first.help, "; ".join(each.source for each in same), cost="jobs that show it", inputs=(first.name,),
+        promql=f"{together}(${first.name})", coverage=first.coverage,
+    )  # fmt: skip
+    return number, coverage(first.name, "the job's nodes that show it", first.name)
 
 
 def newest(

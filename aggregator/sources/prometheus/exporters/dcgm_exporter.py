@@ -8,6 +8,7 @@ GPU). A board that has gone is none after two scrapes.
 
 from aggregator.sources.prometheus.exporter import Exporter, Needed, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import Expression, Metric
+from aggregator.sources.prometheus.gpu_activity import DRAM, OCCUPANCY, TENSOR, activities
 
 _BOARD = "$node, $UUID, $uuid, $gpu"
 _JOB = "$node, $hpc_job, $UUID, $uuid, $GPU_I_ID, $gpu"
@@ -65,5 +66,14 @@ NEEDED = (
     Needed("GPUs used by jobs, where a job is named", ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), False),
     needed("DCGM_FI_DEV_FB_USED", "GPU memory used by jobs, where a job is named", always=False),
 )
+# Occupancy is not among the fields that dcgm-exporter shows by default.
+ACTIVITIES = activities(
+    "dcgm-exporter",
+    {
+        OCCUPANCY: "DCGM_FI_PROF_SM_OCCUPANCY", TENSOR: "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+        DRAM: "DCGM_FI_PROF_DRAM_ACTIVE",
+    },
+    "$UUID, $uuid, $GPU_I_ID, $gpu", job_label="hpc_job",
+)  # fmt: skip
 
-EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES)
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES, job_gauges=ACTIVITIES)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from aggregator.sources.prometheus.exporter import Exporter, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import Expression, Metric
+from aggregator.sources.prometheus.gpu_activity import DRAM, OCCUPANCY, TENSOR, activities
 
 _POWER = "nvidia_gpu_power_usage_milliwatts"
 _BOARDS = {
@@ -73,5 +74,14 @@ NEEDED = (
     needed("nvidia_gpu_duty_cycle", "GPUs used by jobs, where a job is named", always=False),
     needed("nvidia_gpu_memory_used_bytes", "GPU memory used by jobs, where a job is named", always=False),
 )
+# Of Hopper and newer GPUs, from v0.2.2 on. In spite of their names they are ratios.
+ACTIVITIES = activities(
+    "nvidia_gpu_prometheus_exporter",
+    {
+        OCCUPANCY: "nvidia_gpu_sm_occupancy_percent", TENSOR: "nvidia_gpu_any_tensor_util_percent",
+        DRAM: "nvidia_gpu_dram_bw_util_percent",
+    },
+    "$uuid", job_label="jobid",
+)  # fmt: skip
 
-EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES)
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES, job_gauges=ACTIVITIES)

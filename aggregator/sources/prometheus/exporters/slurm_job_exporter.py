@@ -6,6 +6,7 @@ so that no core or GPU is counted twice.
 
 from aggregator.sources.prometheus.exporter import Exporter, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric, largest
+from aggregator.sources.prometheus.gpu_activity import DRAM, OCCUPANCY, TENSOR, activities
 from aggregator.sources.prometheus.promql import extracted, lines, slopes, vouching
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
@@ -240,4 +241,11 @@ NEEDED = (
     needed("slurm_job_power_gpu", "the power of jobs' GPUs", always=False),
 )  # fmt: skip
 
-EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED, provides=PROVIDES)
+# DCGM's profiling; where there is NVML alone, DRAM's is how busy the memory's controller is.
+ACTIVITIES = activities(
+    "slurm-job-exporter",
+    {OCCUPANCY: "slurm_job_sm_occupancy_gpu", TENSOR: "slurm_job_tensor_gpu", DRAM: "slurm_job_utilization_gpu_memory"},
+    "$gpu", scale=0.01,
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED, provides=PROVIDES, job_gauges=ACTIVITIES)
