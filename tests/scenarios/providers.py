@@ -58,3 +58,44 @@ def show(
     shows, port = SETS[name]
     shows(samples, job_id, node, busy=busy, memory=memory, **more)
     samples.exporter(node, job="slurm_job" if port == 9798 else "cgroup", port=port)
+
+
+def dcgm(samples: Samples, job_id: int, node: str, **labels: str) -> None:
+    """Add a GPU of dcgm-exporter that works 60 % of the time; a slice has its board's UUID, and no GPU_UTIL."""
+    board = {"instance": f"{node}:9400", "job": "dcgm", "gpu": "0", "device": "nvidia0", "modelName": "A100"}
+    own = {**board, "UUID": f"GPU-{node}", "hpc_job": str(job_id), **labels}
+    if "GPU_I_ID" in labels:
+        samples.add("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 0.6, **own)
+    else:
+        samples.add("DCGM_FI_DEV_GPU_UTIL", 60.0, **own)
+    samples.add("DCGM_FI_DEV_FB_USED", 1024.0, **own)
+    samples.add("DCGM_FI_DEV_GPU_UTIL", 90.0, **{**board, "gpu": "1", "UUID": f"GPU-{node}-1"})
+
+
+def nvidia(samples: Samples, job_id: int, node: str, *, names_job: bool, slice_id: str = "") -> None:
+    """Add a GPU of nvidia_gpu_exporter; from v0.2.2 on its series name the job, which had another one before."""
+    own = {"instance": f"{node}:9445", "job": "nvidia", "ordinal": "0", "minor_number": "0"}
+    own |= {"uuid": f"MIG-{node}" if slice_id else f"GPU-{node}"}
+    if names_job:
+        own |= {"GPU_I_ID": slice_id, "jobid": str(job_id), "userid": "1000"}
+        samples.add("nvidia_gpu_duty_cycle", 5.0, until=-580.0, ended=True, **{**own, "jobid": "499"})
+    samples.add("nvidia_gpu_jobId", float(job_id), **own)
+    samples.add("nvidia_gpu_memory_used_bytes", 2.0**30, **own)
+    # A ratio, in spite of its name.
+    busy = ("nvidia_gpu_graphics_util_percent", 0.6) if slice_id else ("nvidia_gpu_duty_cycle", 60.0)
+    samples.add(*busy, **own)
+
+
+def dcgm_slice(samples: Samples, job_id: int, node: str) -> None:
+    """Add a MIG slice of dcgm-exporter with the old spelling of its label."""
+    dcgm(samples, job_id, node, GPU_I_ID="3", UUID="", uuid=f"GPU-{node}")
+
+
+GPU_SETS: dict[str, Callable[[Samples, int, str], None]] = {
+    "slurm_job": lambda samples, job_id, node: samples.gpu(job_id, node=node, busy=0.6, memory=2.0**30),
+    "dcgm": dcgm,
+    "dcgm, a slice": dcgm_slice,
+    "nvidia v0.2.0": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=False),
+    "nvidia v0.2.2": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True),
+    "nvidia, a slice": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True, slice_id="3"),
+}

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.energy import add_up
-from tests.scenarios.providers import SETS, show
+from tests.scenarios.energy import add_up, gpus
+from tests.scenarios.providers import GPU_SETS, SETS, show
 from tests.scenarios.site import Site
 
 EXPORTERS = ("slurm_job_exporter", "cgroup_exporter", "node_exporter", "redfish_exporter")
+GPU_FAMILIES = ("gpu_utilization_ratio", "gpu_memory_used_bytes", "gpus_observed", "gpus_busy", "wasted_gpus")
 FAMILIES = ("used_cpus", "memory_used_bytes", "wasted_cpus", "cpu_efficiency_ratio", "power_watts")
 
 
@@ -80,3 +81,26 @@ def test_the_same_job_has_the_same_numbers_through_every_exporter_and_their_mixt
     # What could not be read is not 0.
     assert site.value("hpc_job_used_cpus", slurmjobid=failed) is None
     assert site.value("hpc_job_coverage_ratio", slurmjobid=failed, input="memory") == 0.0
+
+
+def test_the_same_gpu_has_the_same_numbers_through_every_exporter(site: Site) -> None:
+    jobs = {name: 500 + number for number, name in enumerate(GPU_SETS)}
+    for name, job_id in jobs.items():
+        node = f"node{job_id}"
+        site.job(job_id, nodelist=node, started=-570, **gpus(1))
+        GPU_SETS[name](site.samples, job_id, node)
+    # What two exporters show of one board is one board.
+    GPU_SETS["slurm_job"](site.samples, jobs["dcgm"], f"node{jobs['dcgm']}")
+    site.use_exporters(*EXPORTERS, "dcgm_exporter", "nvidia_gpu_exporter")
+    site.start(until=lambda: site.value("hpc_job_gpus_observed", slurmjobid=jobs["slurm_job"]))
+
+    for name, job_id in jobs.items():
+        found = {each: site.value(f"hpc_job_{each}", slurmjobid=job_id) for each in GPU_FAMILIES}
+        assert found == pytest.approx(
+            {"gpu_utilization_ratio": 0.6, "gpu_memory_used_bytes": 2.0**30, "gpus_observed": 1.0, "gpus_busy": 1.0,
+             "wasted_gpus": 0.4}
+        ), name  # fmt: skip
+        assert site.value("hpc_job_coverage_ratio", slurmjobid=job_id, input="gpu") == 1.0
+    assert exporters_of(site, jobs["dcgm"], "gpu_utilization") == {
+        "slurm_job_exporter": [], "dcgm_exporter": [f"node{jobs['dcgm']}"], "nvidia_gpu_exporter": [],
+    }  # fmt: skip
