@@ -177,7 +177,7 @@ class Use:
     lately or now. oldest is the time of the oldest value, None where all are of now. reachable: Prometheus has targets
     of the cluster, also where no input has a value. failed are the errors of inputs that could not be read, rejected
     counts what was dropped by the reason. questions are what was asked for the values that are there. Where several
-    exporters bring a column, or GPUs, chosen says by its name from which one the value is: job_id, node, exporter.
+    exporters bring an input, chosen says by its name whose value it is: job_id, node, exporter.
     """
 
     time: float

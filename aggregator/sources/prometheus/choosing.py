@@ -22,44 +22,36 @@ def choose(
     """Take columns that belong together from one exporter for each of the keys.
 
     That is the one that has the most of them there, the first in `order` of those that have as many. A column that no
-    exporter could be asked for is left out. Gives the chosen exporter by keys as well, None where only one has any.
+    exporter could be asked for is left out. Gives the chosen exporter by keys as well, None where only one was asked.
     """
     found = {
-        name: {column: frame for column, frame in shown[name].items() if column in columns}
-        for name in order
-        if name in shown
+        name: {each: shown[name][each] for each in columns if each in shown[name]} for name in order if name in shown
     }
     there = {name: frames for name, frames in found.items() if frames}
-    telling = [name for name, frames in there.items() if any(map(len, frames.values()))]
-    if len(telling) < 2:
-        return _only(there, telling), None
-    chosen = _chosen(there, telling, keys)
-    own = {name: chosen.filter(pl.col(EXPORTER) == name).drop(EXPORTER) for name in telling}
+    if len(there) < 2:
+        return {column: frame for frames in there.values() for column, frame in frames.items()}, None
+    chosen = _chosen(there, keys)
+    own = {name: chosen.filter(pl.col(EXPORTER) == name).drop(EXPORTER) for name in there}
     return {
         column: pl.concat(
-            there[name][column].join(own[name], on=keys, how="semi") for name in telling if column in there[name]
+            there[name][column].join(own[name], on=keys, how="semi") for name in there if column in there[name]
         )
         for column in columns
         if any(column in frames for frames in there.values())
     }, chosen
 
 
-def _only(there: ByExporter, telling: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """Give the frames of the one that has rows, and of columns that it has not, those of others without any."""
-    names = sorted(there, key=lambda name: name in telling)
-    return {column: frame for name in names for column, frame in there[name].items()}
-
-
-def _chosen(there: ByExporter, telling: Sequence[str], keys: Sequence[str]) -> pl.DataFrame:
+def _chosen(there: ByExporter, keys: Sequence[str]) -> pl.DataFrame:
     """Say whose values are taken: the keys, and the exporter."""
+    names = list(there)
     rows = [
         frame.select(*keys, rank=pl.lit(rank, pl.UInt8))
-        for rank, name in enumerate(telling)
+        for rank, name in enumerate(names)
         for frame in there[name].values()
     ]
     counted = pl.concat(rows).group_by(*keys, "rank").len()
     best = counted.sort("len", "rank", descending=[True, False]).unique(keys, keep="first", maintain_order=True)
-    return best.select(*keys, pl.col("rank").replace_strict(range(len(telling)), telling).alias(EXPORTER))
+    return best.select(*keys, pl.col("rank").replace_strict(range(len(names)), names).alias(EXPORTER))
 
 
 def choose_gpus(shown: Mapping[str, pl.DataFrame], keys: Sequence[str], value: str) -> pl.DataFrame | None:

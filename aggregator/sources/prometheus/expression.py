@@ -154,11 +154,13 @@ class Expression:
 
 def largest(
     name: str, metric: str, by: str, *, scale: float = 1.0, low: float = 0.0, high: float = math.inf, place: str = "",
-    form: str = "", unit: str = "",
+    form: str = "", unit: str = "", meaning: str = "",
 ) -> Expression:  # fmt: skip
     """Declare the newest value of a gauge by some labels; of copies, or of two names of one thing, the largest."""
     metrics, text = {"own": Metric(metric, place=place)}, f"max by ({by}) (${f'own_{form}' if form else 'own'})"
-    return Expression(name=name, metrics=metrics, text=text, unit=unit, scale=scale, low=low, high=high)
+    return Expression(
+        name=name, metrics=metrics, text=text, unit=unit, scale=scale, low=low, high=high, meaning=meaning
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

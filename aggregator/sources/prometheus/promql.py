@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 # label, operator (=, !=, =~ or !~), value
 Matcher = tuple[str, str, str]
+# The whole of a label that is there.
+ANY = '"(.+)"'
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:

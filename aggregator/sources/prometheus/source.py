@@ -12,7 +12,7 @@ from aggregator import executors
 from aggregator.model.job_inputs import GPUS, OF_NODES, Use
 from aggregator.model.question import ByInput, Question
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.asking import GPU_NODES
+from aggregator.sources.prometheus.asking import GPU_INPUTS, GPU_NODES
 from aggregator.sources.prometheus.catalogue import PREFERRED, PROVIDERS, in_order
 from aggregator.sources.prometheus.choosing import EXPORTER, ByExporter, choose, choose_gpus
 from aggregator.sources.prometheus.client import PrometheusClient
@@ -144,7 +144,7 @@ class PrometheusUse:
         values, chosen = self._chosen(filled.values)
         gpus = filled.values.get("gpus")
         if gpus is not None and EXPORTER in gpus.columns:
-            chosen |= {"gpus": gpus.select(*_OF_JOB, EXPORTER).unique()}
+            chosen |= dict.fromkeys(GPU_INPUTS, gpus.select(*_OF_JOB, EXPORTER).unique())
         return Use(
             time=at,
             interval=self.interval,

@@ -47,11 +47,16 @@ def test_a_counter_is_of_the_exporter_that_has_its_time_and_slope_as_well() -> N
 
 
 def test_an_input_that_was_read_is_there_without_any_row_and_one_that_was_not_is_not() -> None:
-    found, chosen = choose(
-        {"a": {"cpus": values(n1=1.0)}, "b": {"threads": values()}}, ("cpus", "threads"), ("a", "b"), OF_JOB
-    )
-    assert (sorted(found), chosen) == (["cpus", "threads"], None)
-    assert choose({"a": {}, "b": {}}, ("cpus",), ("a", "b"), OF_JOB) == ({}, None)
+    found, _ = choose({"a": {"cpus": values(n1=1.0)}, "b": {"threads": values()}}, ("cpus", "threads"), "ab", OF_JOB)
+    assert {name: shown(frame) for name, frame in found.items()} == {"cpus": {"n1": 1.0}, "threads": {}}
+    assert choose({"a": {}, "b": {}}, ("cpus",), "ab", OF_JOB) == ({}, None)
+
+
+def test_what_one_exporter_alone_brings_is_left_as_it_is() -> None:
+    own = values(n1=1.0)
+    found, chosen = choose({"a": {"cpus": own}, "b": {}}, ("cpus",), "ab", OF_JOB)
+    assert found["cpus"] is own
+    assert chosen is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ _JOB = "$node, $hpc_job, $UUID, $uuid, $GPU_I_ID, $gpu"
 _NAMED = (("hpc_job", "!=", ""),)
 _POWER = {"boards": Metric("DCGM_FI_DEV_POWER_USAGE")}
 _UTILIZATION = {
-    "named": Metric("DCGM_FI_DEV_GPU_UTIL", _NAMED), "engine": Metric("DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
+    "named": Metric("DCGM_FI_DEV_GPU_UTIL", _NAMED), "engine": Metric("DCGM_FI_PROF_GR_ENGINE_ACTIVE", _NAMED),
 }  # fmt: skip
 # Of metrics of which the job is named: the newest sample, and the mean over a ledger window.
 _NOW = "max by ({1}) (${0} and timestamp(${0}) >= time() - $age)"

@@ -44,9 +44,15 @@ SAMPLED_AT = Expression(
     text="max by ($job, $node) (timestamp($scrapes))",
     high=1e11,
 )
-MEMORY = largest("memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES)
-# With page cache; absent on cgroup v2 before kernel 5.14's memory.peak.
-MEMORY_PEAK = largest("memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES)
+MEMORY = largest(
+    "memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES,
+    meaning="resident memory, without the page cache",
+)  # fmt: skip
+# Absent on cgroup v2 before kernel 5.14's memory.peak.
+MEMORY_PEAK = largest(
+    "memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES,
+    meaning="largest memory of the cgroup, page cache included",
+)  # fmt: skip
 THREADS = Expression(
     name="threads",
     metrics={

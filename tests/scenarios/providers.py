@@ -1,0 +1,101 @@
+"""What each exporter of jobs shows of the same job on a node: its own names, labels and units, and its traps."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.scenarios.samples import Samples, Value
+
+UNLIMITED = {"plazonic": 9.2e18, "treydock": 1.8446744073709552e19}
+
+
+def slurm_job(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
+    """Add what slurm-job-exporter shows: nanoseconds of each of four cores."""
+    samples.job(job_id, node, busy=busy, memory=memory, **more)
+
+
+def plazonic(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
+    """Add what plazonic's cgroup_exporter shows of the job, and of its step, which has less."""
+    for labels, share in (({"step": "", "task": ""}, 1.0), ({"step": "0", "task": ""}, 0.5)):
+        own = {"instance": f"{node}:9306", "job": "cgroup", "jobid": str(job_id), **labels}
+        _cgroup(samples, own, busy * share, memory, "plazonic", more)
+
+
+def treydock(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
+    """Add what treydock's cgroup_exporter shows of the job's cgroup, and whose it is."""
+    own = {"instance": f"{node}:9306", "job": "cgroup", "cgroup": f"/system.slice/slurmstepd.scope/job_{job_id}"}
+    _cgroup(samples, own, busy, memory, "treydock", more)
+    # The user is that of the first process that is not sleeping.
+    for uid, since, until in (("0", None, -300.0), ("20821", -300.0, more.get("until", 240.0))):
+        begin = more.get("since") if since is None else since
+        samples.add(
+            "cgroup_info", 1.0, jobid=str(job_id), uid=uid, username="", since=begin, until=until, ended=True, **own
+        )
+    user = {"instance": f"{node}:9306", "job": "cgroup", "cgroup": "/user.slice/user-20821.slice"}
+    samples.add("cgroup_info", 1.0, jobid="", uid="20821", username="ann", **user)
+    _cgroup(samples, user, 2.0, memory, "treydock", {})
+
+
+def _cgroup(
+    samples: Samples, labels: dict[str, str], busy: float, memory: Value, flavour: str, more: dict[str, Any]
+) -> None:
+    begin = more.get("since") or samples.begin
+    samples.add("cgroup_cpu_total_seconds", lambda at: 4 * busy * (at - begin), **more, **labels)
+    samples.add("cgroup_memory_rss_bytes", memory, **more, **labels)
+    samples.add("cgroup_memory_total_bytes", UNLIMITED[flavour], **more, **labels)
+
+
+Show = Callable[..., None]
+# By the name of a set, what shows a job, and the port that its exporter listens on.
+SETS: dict[str, tuple[Show, int]] = {
+    "slurm_job": (slurm_job, 9798), "plazonic": (plazonic, 9306), "treydock": (treydock, 9306),
+}  # fmt: skip
+
+
+def show(
+    samples: Samples, name: str, job_id: int, node: str, *, busy: float = 0.5, memory: Value = 1e9, **more: Any
+) -> None:
+    """Add a set's series of a job on a node, and that its exporter is up."""
+    shows, port = SETS[name]
+    shows(samples, job_id, node, busy=busy, memory=memory, **more)
+    samples.exporter(node, job="slurm_job" if port == 9798 else "cgroup", port=port)
+
+
+def dcgm(samples: Samples, job_id: int, node: str, **labels: str) -> None:
+    """Add a GPU of dcgm-exporter that works 60 % of the time; a slice has its board's UUID, and no GPU_UTIL."""
+    board = {"instance": f"{node}:9400", "job": "dcgm", "gpu": "0", "device": "nvidia0", "modelName": "A100"}
+    own = {**board, "UUID": f"GPU-{node}", "hpc_job": str(job_id), **labels}
+    if "GPU_I_ID" in labels:
+        samples.add("DCGM_FI_PROF_GR_ENGINE_ACTIVE", 0.6, **own)
+    else:
+        samples.add("DCGM_FI_DEV_GPU_UTIL", 60.0, **own)
+    samples.add("DCGM_FI_DEV_FB_USED", 1024.0, **own)
+    samples.add("DCGM_FI_DEV_GPU_UTIL", 90.0, **{**board, "gpu": "1", "UUID": f"GPU-{node}-1"})
+
+
+def nvidia(samples: Samples, job_id: int, node: str, *, names_job: bool, slice_id: str = "") -> None:
+    """Add a GPU of nvidia_gpu_exporter; from v0.2.2 on its series name the job, which had another one before."""
+    own = {"instance": f"{node}:9445", "job": "nvidia", "ordinal": "0", "minor_number": "0"}
+    own |= {"uuid": f"MIG-{node}" if slice_id else f"GPU-{node}"}
+    if names_job:
+        own |= {"GPU_I_ID": slice_id, "jobid": str(job_id), "userid": "1000"}
+        samples.add("nvidia_gpu_duty_cycle", 5.0, until=-580.0, ended=True, **{**own, "jobid": "499"})
+    samples.add("nvidia_gpu_jobId", float(job_id), **own)
+    samples.add("nvidia_gpu_memory_used_bytes", 2.0**30, **own)
+    # A ratio, in spite of its name.
+    busy = ("nvidia_gpu_graphics_util_percent", 0.6) if slice_id else ("nvidia_gpu_duty_cycle", 60.0)
+    samples.add(*busy, **own)
+
+
+def dcgm_slice(samples: Samples, job_id: int, node: str) -> None:
+    """Add a MIG slice of dcgm-exporter with the old spelling of its label."""
+    dcgm(samples, job_id, node, GPU_I_ID="3", UUID="", uuid=f"GPU-{node}")
+
+
+GPU_SETS: dict[str, Callable[[Samples, int, str], None]] = {
+    "slurm_job": lambda samples, job_id, node: samples.gpu(job_id, node=node, busy=0.6, memory=2.0**30),
+    "dcgm": dcgm,
+    "dcgm, a slice": dcgm_slice,
+    "nvidia v0.2.0": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=False),
+    "nvidia v0.2.2": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True),
+    "nvidia, a slice": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True, slice_id="3"),
+}
