@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from aggregator.sources.job_numbers import write_sluid
 from tests.scenarios.samples import Samples, Value
 
 UNLIMITED = {"plazonic": 9.2e18, "treydock": 1.8446744073709552e19}
@@ -13,10 +14,19 @@ def slurm_job(samples: Samples, job_id: int, node: str, *, busy: float, memory: 
     samples.job(job_id, node, busy=busy, memory=memory, **more)
 
 
-def plazonic(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
-    """Add what plazonic's cgroup_exporter shows of the job, and of its step, which has less."""
+def plazonic(
+    samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, sluid: int = 0, **more: Any
+) -> None:
+    """Add what plazonic's cgroup_exporter shows of the job, and of its step, which has less.
+
+    With a *sluid* the job's cgroup is called by it.
+    """
     for labels, share in (({"step": "", "task": ""}, 1.0), ({"step": "0", "task": ""}, 0.5)):
         own = {"instance": f"{node}:9306", "job": "cgroup", "jobid": str(job_id), **labels}
+        if sluid:
+            # The node was upgraded in mid-run.
+            _cgroup(samples, own, busy * share, memory, "plazonic", {"until": -560.0, "ended": True})
+            own |= {"jobid": write_sluid(sluid)}
         _cgroup(samples, own, busy * share, memory, "plazonic", more)
 
 

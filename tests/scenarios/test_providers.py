@@ -1,5 +1,6 @@
 """The same jobs have the same numbers, whichever exporters show them: of one, of another, of two, of one that dies."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.scenarios.providers import GPU_SETS, SETS, show
 from tests.scenarios.site import Site
 
 EXPORTERS = ("slurm_job_exporter", "cgroup_exporter", "ceems_exporter", "node_exporter", "redfish_exporter")
+SLUID = 0xBC064B4483EA1000
 GPU_FAMILIES = ("gpu_utilization_ratio", "gpu_memory_used_bytes", "gpus_observed", "gpus_busy", "wasted_gpus")
 FAMILIES = ("used_cpus", "memory_used_bytes", "wasted_cpus", "cpu_efficiency_ratio", "power_watts")
 
@@ -28,22 +30,25 @@ def exporters_of(site: Site, job_id: int, name: str) -> dict[str, Any]:
     return {each["exporter"]: each["nodes"] for each in queries if each["input"] == name and each["nodes"]}
 
 
-def test_the_same_job_has_the_same_numbers_through_every_exporter_and_their_mixtures(site: Site) -> None:
-    jobs: dict[str, int] = {}
+def test_the_same_job_has_the_same_numbers_through_every_exporter_and_their_mixtures(
+    make_site: Callable[..., Site],
+) -> None:
+    site, jobs = make_site(release="26.05"), dict[str, int]()
 
-    def job(name: str) -> tuple[int, str]:
+    def job(name: str, sluid: int = 0) -> tuple[int, str]:
         jobs[name] = 500 + len(jobs)
         node = f"node{len(jobs):02}"
-        site.job(jobs[name], nodelist=node, started=-590)
+        site.job(jobs[name], nodelist=node, started=-590, sluid=sluid)
         site.samples.chassis(node, 100.0, chassis_id="1")
         site.samples.host(node, cpus=4, busy=0.5, memory=8e9)
         return jobs[name], node
 
     for name in SETS:
         show(site.samples, name, *job(name))
-    both, node = job("both at once")
-    for name in ("slurm_job", "plazonic"):
-        show(site.samples, name, both, node)
+    show(site.samples, "plazonic", *job("by SLUID", SLUID), sluid=SLUID)
+    both, node = job("both at once", SLUID + 1)
+    show(site.samples, "slurm_job", both, node)
+    show(site.samples, "plazonic", both, node, sluid=SLUID + 1)
     dying, node = job("one that dies")
     show(site.samples, "treydock", dying, node)
     show(site.samples, "slurm_job", dying, node, until=-60.0, ended=True)

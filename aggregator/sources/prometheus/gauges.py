@@ -8,6 +8,7 @@ import polars as pl
 from aggregator import executors
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
 from aggregator.sources.base import FetchError
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import Asking
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 from aggregator.sources.prometheus.client import PrometheusClient
@@ -31,11 +32,13 @@ class PrometheusGauges:
         nodes: NodeNames,
         *,
         patience: float = 0.0,
+        numbers: JobNumbers | None = None,
     ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
         self._nodes = nodes
+        self._numbers = numbers or JobNumbers()
         self._gauges = {
             gauge.name: (gauge, settings)
             for exporter, settings in exporters.items()
@@ -72,6 +75,7 @@ class PrometheusGauges:
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         gauge, settings = self._gauges[name]
-        values = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected).filter(pl.col("node") != "")
+        found = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected, self._numbers)
+        values = found.filter(pl.col("node") != "")
         # No sample is older than the window of the exporter's rates.
         return NodesOfJobs(values, at - settings.rate_window, gauge.over_nodes)
