@@ -93,8 +93,9 @@ class PrometheusUse:
 
     @property
     def interval(self) -> float:
-        """Give the seconds between two scrapes, of the exporter that is scraped least often."""
-        return max(each.interval for each in self._providers.values())
+        """Give the seconds between two scrapes, of the exporter of CPUs and memory that is scraped least often."""
+        each = self._providers.values()
+        return max([one.interval for one in each if one.of_nodes] or [one.interval for one in each])
 
     async def fetch(self, at: float) -> Use:
         """Evaluate every input at `at`; one that fails is missing and named, the others are there.
