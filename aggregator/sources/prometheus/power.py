@@ -93,7 +93,8 @@ class PrometheusPower:
         self._numbers = numbers or JobNumbers()
         self._known = known
         self._exporters = exporters
-        self._newest = promql(slurm_job_exporter.NEWEST, matchers, ExporterSettings(), names.label)
+        jobs = exporters.get("slurm_job_exporter", ExporterSettings())
+        self._newest = promql(slurm_job_exporter.NEWEST, matchers, jobs, names.label)
         self._rest = RestPower(client, matchers, exporters, names)
         self._order = {kind: in_order(kind, exporters, first.get(kind, ())) for kind in PREFERRED}
         self._gpu_nodes = {
@@ -144,7 +145,8 @@ class PrometheusPower:
         return await self._client.query_range(question.promql, ends[0], ends[-1], self.window)
 
     def _read(self, windows: Windows, answers: _Answers, at_rest: Mapping[float, Mapping[str, float]]) -> Readings:
-        by_node = {key: self._by_node(key, answers[key], windows) for key in NODE_VALUES if key in answers}
+        of_nodes = [key for key in NODE_VALUES if key in answers and key != "healthy_nodes"]
+        by_node = {key: self._by_node(key, answers[key], windows) for key in of_nodes}
         healthy = self._of_each("healthy_nodes", answers, windows, self._by_node)
         cpus, memory = (self._of_jobs(kind, answers, windows) for kind in ("cpus", "memory"))
         shown = self._of_each("gpu_utilization", answers, windows, self._by_gpu)

@@ -74,7 +74,8 @@ class PrometheusUse:
             *(key for each in self._providers.values() for key in (*each.of_nodes.values(), each.healthy_key) if key),
             *(("gpus",) if self._order["gpus"] else ()),
         )
-        self._targets = promql(TARGETS, matchers, ExporterSettings(), nodes.label)
+        jobs = exporters.get("slurm_job_exporter", ExporterSettings())
+        self._targets = promql(TARGETS, matchers, jobs, nodes.label)
 
     def _belonging(self) -> Iterator[frozenset[str]]:
         """Give the values that mean nothing beside those of another time.
