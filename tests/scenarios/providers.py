@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from aggregator.sources.job_numbers import write_sluid
 from tests.scenarios.samples import Samples, Value
 
 UNLIMITED = {"plazonic": 9.2e18, "treydock": 1.8446744073709552e19}
@@ -13,10 +14,19 @@ def slurm_job(samples: Samples, job_id: int, node: str, *, busy: float, memory: 
     samples.job(job_id, node, busy=busy, memory=memory, **more)
 
 
-def plazonic(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
-    """Add what plazonic's cgroup_exporter shows of the job, and of its step, which has less."""
+def plazonic(
+    samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, sluid: int = 0, **more: Any
+) -> None:
+    """Add what plazonic's cgroup_exporter shows of the job, and of its step, which has less.
+
+    With a *sluid* the job's cgroup is called by it.
+    """
     for labels, share in (({"step": "", "task": ""}, 1.0), ({"step": "0", "task": ""}, 0.5)):
         own = {"instance": f"{node}:9306", "job": "cgroup", "jobid": str(job_id), **labels}
+        if sluid:
+            # The node was upgraded in mid-run.
+            _cgroup(samples, own, busy * share, memory, "plazonic", {"until": -560.0, "ended": True})
+            own |= {"jobid": write_sluid(sluid)}
         _cgroup(samples, own, busy * share, memory, "plazonic", more)
 
 
@@ -44,10 +54,31 @@ def _cgroup(
     samples.add("cgroup_memory_total_bytes", UNLIMITED[flavour], **more, **labels)
 
 
+def ceems(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
+    """Add what CEEMS' exporter shows, and what it shows of a virtual machine whose id is alike."""
+    begin = more.get("since") or samples.begin
+    for manager, each in (("slurm", busy), ("libvirt", 2.0)):
+        own = {
+            "instance": f"{node}:9010",
+            "job": "ceems",
+            "manager": manager,
+            "uuid": str(job_id),
+            "cgrouphostname": "",
+        }
+        for mode, share in (("user", 0.75), ("system", 0.25)):
+            samples.add(
+                f"ceems_compute_unit_cpu_{mode}_seconds_total",
+                lambda at, rate=4 * each * share: rate * (at - begin), **more, **own,
+            )  # fmt: skip
+        samples.add("ceems_compute_unit_memory_rss_bytes", memory, **more, **own)
+        samples.add("ceems_compute_unit_memory_total_bytes", 1e11, **more, **own)
+
+
 Show = Callable[..., None]
 # By the name of a set, what shows a job, and the port that its exporter listens on.
 SETS: dict[str, tuple[Show, int]] = {
     "slurm_job": (slurm_job, 9798), "plazonic": (plazonic, 9306), "treydock": (treydock, 9306),
+    "ceems": (ceems, 9010),
 }  # fmt: skip
 
 
@@ -57,7 +88,7 @@ def show(
     """Add a set's series of a job on a node, and that its exporter is up."""
     shows, port = SETS[name]
     shows(samples, job_id, node, busy=busy, memory=memory, **more)
-    samples.exporter(node, job="slurm_job" if port == 9798 else "cgroup", port=port)
+    samples.exporter(node, job={9798: "slurm_job", 9306: "cgroup"}.get(port, name), port=port)
 
 
 def dcgm(samples: Samples, job_id: int, node: str, **labels: str) -> None:
@@ -91,10 +122,47 @@ def dcgm_slice(samples: Samples, job_id: int, node: str) -> None:
     dcgm(samples, job_id, node, GPU_I_ID="3", UUID="", uuid=f"GPU-{node}")
 
 
+def ceems_dcgm(samples: Samples, job_id: int, node: str) -> None:
+    """Add a GPU of a job as CEEMS' exporter names it, and as dcgm-exporter measures it, which names nobody."""
+    dcgm(samples, job_id, node, hpc_job="")
+    own = {
+        "instance": f"{node}:9010",
+        "job": "ceems",
+        "manager": "slurm",
+        "uuid": str(job_id),
+        "gpuiid": "",
+        "index": "0",
+    }
+    samples.add("ceems_compute_unit_gpu_index_flag", 1.0, gpuuuid=f"GPU-{node}", hindex=f"{node}/gpu-0", **own)
+
+
+def device_metrics(samples: Samples, job_id: int, node: str) -> None:
+    """Add a GPU of AMD's device-metrics-exporter, and one that nobody has."""
+    for index, job, busy in (("0", str(job_id), 60.0), ("1", "", 90.0)):
+        own = {"instance": f"{node}:5000", "job": "amd", "gpu_id": index, "serial_number": f"{node}-{index}",
+               "gpu_compute_partition_type": "spx", "hostname": node, "job_id": job}  # fmt: skip
+        samples.add("gpu_gfx_activity", busy, **own)
+        samples.add("gpu_used_vram", 1024.0, **own)
+
+
+def omnistat(samples: Samples, job_id: int, node: str) -> None:
+    """Add a card of omnistat, which says the job of the node; before, there was none."""
+    own = {"instance": f"{node}:8001", "job": "omnistat"}
+    for job, since, until in (("", -600.0, -560.0), (str(job_id), -560.0, 240.0)):
+        samples.add("rmsjob_info", 1.0, jobid=job, nodes="1", since=since, until=until, ended=True, **own)
+    for name, value in (
+        ("utilization_percentage", 60.0), ("vram_used_percentage", 12.5), ("vram_total_bytes", 2.0**33),
+    ):  # fmt: skip
+        samples.add(f"rocm_{name}", value, card="0", **own)
+
+
 GPU_SETS: dict[str, Callable[[Samples, int, str], None]] = {
     "slurm_job": lambda samples, job_id, node: samples.gpu(job_id, node=node, busy=0.6, memory=2.0**30),
     "dcgm": dcgm,
     "dcgm, a slice": dcgm_slice,
+    "ceems with dcgm": ceems_dcgm,
+    "device-metrics": device_metrics,
+    "omnistat": omnistat,
     "nvidia v0.2.0": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=False),
     "nvidia v0.2.2": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True),
     "nvidia, a slice": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True, slice_id="3"),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from aggregator.model.question import Question
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.exporter import Provides
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.nodes import NodeNames
@@ -32,6 +33,7 @@ class Asking:
     nodes: NodeNames
     labels: Mapping[str, str]
     exporter: str = ""
+    numbers: JobNumbers | None = None
 
     @property
     def query(self) -> VectorQuery:
@@ -40,8 +42,7 @@ class Asking:
 
     def of_job(self, job_id: int) -> VectorQuery:
         """Give the query for one job."""
-        of_one = ((self.labels["job"], "=", str(job_id)),)
-        return VectorQuery(self._write(False, of_one), self.query.labels)
+        return VectorQuery(self._write(False, (self._called(self.labels["job"], job_id),)), self.query.labels)
 
     def question(self, at: float, *, recorded: bool = False) -> Question:
         """Say what was asked as of `at`."""
@@ -57,14 +58,24 @@ class Asking:
         found = recorded_promql(self.item, self.matchers, self.settings, picked) if recorded else None
         return found or promql(self.item, self.matchers, self.settings, self.nodes.label, picked=picked)
 
+    def _called(self, label: str, job_id: int) -> Matcher:
+        """Match a job by its number, or by its SLUID where that is known."""
+        number, *others = self.numbers.names_of(job_id) if self.numbers else (str(job_id),)
+        return (label, "=~", "|".join((number, *others))) if others else (label, "=", number)
+
     def _on_nodes(self, recorded: bool, label: str, job_id: int, nodes: Sequence[str]) -> str:
         on_nodes = (self.nodes.matcher(nodes),) if 0 < len(nodes) <= _MOST_NODES else ()
-        text = self._write(recorded, ((label, "=", str(job_id)), *on_nodes))
+        text = self._write(recorded, (self._called(label, job_id), *on_nodes))
         return f"({text})" if self.item.scale == 1 else f"({text}) * {self.item.scale!r}"
 
 
 def inputs_of_jobs(
-    exporter: str, provides: Provides, matchers: Mapping[str, str], settings: ExporterSettings, nodes: NodeNames
+    exporter: str,
+    provides: Provides,
+    matchers: Mapping[str, str],
+    settings: ExporterSettings,
+    nodes: NodeNames,
+    numbers: JobNumbers | None = None,
 ) -> Iterator[tuple[str, Asking]]:
     """Give what an exporter is asked of jobs at each refresh, by the input's name."""
     of_gpu = {label: settings.label(label) for label in (*provides.gpu_labels, provides.slice) if label}
@@ -73,6 +84,7 @@ def inputs_of_jobs(
         **{name: (item, of_gpu) for name, item in zip(GPU_INPUTS, provides.gpus, strict=False)},
     }
     for name, (item, more) in named.items():
-        yield name, Asking(item, matchers, settings, nodes, {"job": settings.label(item.job_label), **more}, exporter)
+        labels = {"job": settings.label(item.job_label), **more}
+        yield name, Asking(item, matchers, settings, nodes, labels, exporter, numbers)
     if provides.healthy_nodes:
         yield HEALTHY_NODES, Asking(provides.healthy_nodes, matchers, settings, nodes, {}, exporter)

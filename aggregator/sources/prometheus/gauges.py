@@ -12,6 +12,7 @@ from aggregator import executors
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
 from aggregator.model.question import Question
 from aggregator.sources.base import FetchError
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import Asking
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES, in_order
 from aggregator.sources.prometheus.client import PrometheusClient
@@ -36,11 +37,13 @@ class PrometheusGauges:
         nodes: NodeNames,
         *,
         patience: float = 0.0,
+        numbers: JobNumbers | None = None,
     ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
         self._nodes = nodes
+        self._numbers = numbers or JobNumbers()
         # The inputs by their names, in the order in which the exporters are believed.
         self._gauges = dict(_named([
             (exporter, gauge) for exporter in _in_order(exporters) for gauge in JOB_GAUGES.get(exporter, ())
@@ -80,7 +83,8 @@ class PrometheusGauges:
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         (_, gauge), asking = self._gauges[name], self._inputs[name]
-        values = values_of_nodes(asking.item, name, vector, self._nodes, rejected).filter(pl.col("node") != "")
+        found = values_of_nodes(asking.item, name, vector, self._nodes, rejected, self._numbers)
+        values = found.filter(pl.col("node") != "")
         # No sample is older than the window of the exporter's rates.
         return NodesOfJobs(values, at - asking.settings.rate_window, gauge.over_nodes)
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from aggregator import executors
 from aggregator.model.readings import NodeSize, Readings, Windows
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.catalogue import PREFERRED, PROVIDERS, in_order
 from aggregator.sources.prometheus.choosing import EXPORTER, choose, choose_gpus
 from aggregator.sources.prometheus.client import PrometheusClient, Series
@@ -39,7 +40,7 @@ from aggregator.sources.prometheus.provider import key_of
 from aggregator.sources.prometheus.render import moments, promql
 from aggregator.sources.prometheus.rest import HOUR, RestPower
 from aggregator.sources.prometheus.settings import ExporterSettings
-from aggregator.sources.prometheus.vector import each_once, job_ids
+from aggregator.sources.prometheus.vector import each_once
 
 # A scrape takes a while, and so does slurmctld to tell slurmdbd who has started.
 MIN_SETTLE_SECONDS = 5.0
@@ -69,7 +70,7 @@ class PrometheusPower:
     """Read the windows of one cluster; exporters has the settings of those in use.
 
     known is what the configuration says of nodes, by name; it wins over what is measured. first says which exporters
-    are believed first, by the kind of value.
+    are believed first, by the kind of value, and numbers which job a SLUID is.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class PrometheusPower:
         window: float,
         known: Mapping[str, NodeSize],
         first: Mapping[str, Sequence[str]] = _NO_ORDER,
+        numbers: JobNumbers | None = None,
     ) -> None:
         self.rejected: Counter[str] = Counter()
         self.window = window
@@ -88,9 +90,11 @@ class PrometheusPower:
         self.settle_seconds = max(MIN_SETTLE_SECONDS, *(settings.interval for settings in exporters.values()))
         self._client = client
         self._names = names
+        self._numbers = numbers or JobNumbers()
         self._known = known
         self._exporters = exporters
-        self._newest = promql(slurm_job_exporter.NEWEST, matchers, ExporterSettings(), names.label)
+        jobs = exporters.get("slurm_job_exporter", ExporterSettings())
+        self._newest = promql(slurm_job_exporter.NEWEST, matchers, jobs, names.label)
         self._rest = RestPower(client, matchers, exporters, names)
         self._order = {kind: in_order(kind, exporters, first.get(kind, ())) for kind in PREFERRED}
         self._gpu_nodes = {
@@ -141,7 +145,8 @@ class PrometheusPower:
         return await self._client.query_range(question.promql, ends[0], ends[-1], self.window)
 
     def _read(self, windows: Windows, answers: _Answers, at_rest: Mapping[float, Mapping[str, float]]) -> Readings:
-        by_node = {key: self._by_node(key, answers[key], windows) for key in NODE_VALUES if key in answers}
+        of_nodes = [key for key in NODE_VALUES if key in answers and key != "healthy_nodes"]
+        by_node = {key: self._by_node(key, answers[key], windows) for key in of_nodes}
         healthy = self._of_each("healthy_nodes", answers, windows, self._by_node)
         cpus, memory = (self._of_jobs(kind, answers, windows) for kind in ("cpus", "memory"))
         shown = self._of_each("gpu_utilization", answers, windows, self._by_gpu)
@@ -221,7 +226,7 @@ class PrometheusPower:
 
     def _jobs_of(self, key: str, series: Sequence[Series]) -> pl.Series:
         asked = self._questions[key]
-        return job_ids(_label(series, self._exporters[asked.exporter].label(asked.item.job_label)))
+        return self._numbers.of(_label(series, self._exporters[asked.exporter].label(asked.item.job_label)))
 
     def _values(
         self, key: str, series: Sequence[Series], labels: Mapping[str, pl.Series], windows: Windows

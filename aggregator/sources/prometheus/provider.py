@@ -8,6 +8,7 @@ import polars as pl
 
 from aggregator.model.job_inputs import GPUS
 from aggregator.model.question import Question
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import GPU_INPUTS, GPU_NODES, HEALTHY_NODES, inputs_of_jobs
 from aggregator.sources.prometheus.catalogue import PROVIDERS
 from aggregator.sources.prometheus.client import PrometheusClient
@@ -47,18 +48,20 @@ class Provider:
         matchers: Mapping[str, str],
         settings: ExporterSettings,
         nodes: NodeNames,
+        numbers: JobNumbers,
     ) -> None:
         self.name = name
         self.interval = settings.interval
         self.provides = PROVIDERS[name]
         # By the name of what they bring; their keys are by the names of their expressions.
-        self._inputs = dict(inputs_of_jobs(name, self.provides, matchers, settings, nodes))
+        self._inputs = dict(inputs_of_jobs(name, self.provides, matchers, settings, nodes, numbers))
         self._keys = {input_name: key_of(name, asking.item.name) for input_name, asking in self._inputs.items()}
         item = self.provides.gpu_nodes
         query = promql(item, matchers, settings, nodes.label) if item else ""
         self.gpu_nodes = GpuNodes(client, query, nodes.of_labels) if item else None
         self._settings = settings
         self._nodes = nodes
+        self._numbers = numbers
         self._queries = {self._keys[input_name]: asking.query for input_name, asking in self._inputs.items()}
         self._recordings = Recordings(self.provides.asked, matchers, settings)
         self._recorded: dict[str, bool] = {}
@@ -106,7 +109,7 @@ class Provider:
         for item in self.provides.values:
             key = self._keys[item.name]
             if key in vectors:
-                yield key, values_of_nodes(item, _said(key), vectors[key], self._nodes, rejected)
+                yield key, values_of_nodes(item, _said(key), vectors[key], self._nodes, rejected, self._numbers)
 
     def gpus(self, vectors: Vectors, rejected: Counter[str]) -> pl.DataFrame | None:
         """Collect the GPUs of each job (GPUS); one whose values cannot be is there all the same.
@@ -120,7 +123,11 @@ class Provider:
                 return None
             values = plausible(item, _said(key), vectors[key], rejected)
             gpus = gpu_names(vectors[key], self.provides)["gpu"]
-            rows = jobs_of(vectors[key], self._nodes, rejected).with_columns(values, gpus).drop_nulls("job_id")
+            rows = (
+                jobs_of(vectors[key], self._nodes, rejected, self._numbers)
+                .with_columns(values, gpus)
+                .drop_nulls("job_id")
+            )
             found[column] = rows.select(*_OF_GPU, "value")
         return side_by_side(found, _OF_GPU, _GPU_COLUMNS).select(GPUS.names())
 

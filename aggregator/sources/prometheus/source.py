@@ -12,6 +12,7 @@ from aggregator import executors
 from aggregator.model.job_inputs import GPUS, OF_NODES, Use
 from aggregator.model.question import ByInput, Question
 from aggregator.sources.base import FetchError
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import GPU_INPUTS, GPU_NODES
 from aggregator.sources.prometheus.catalogue import PREFERRED, PROVIDERS, in_order
 from aggregator.sources.prometheus.choosing import EXPORTER, ByExporter, choose, choose_gpus
@@ -43,7 +44,7 @@ class PrometheusUse:
     """Read the use of one cluster's jobs from the exporters in use that bring any of it.
 
     exporters are the settings of those in use. An input that fails keeps its last good value for `patience` seconds.
-    first says which exporters are believed first, by the kind of value.
+    first says which exporters are believed first, by the kind of value, and numbers which job a SLUID is.
     """
 
     name = "prometheus"
@@ -57,11 +58,14 @@ class PrometheusUse:
         *,
         patience: float = 0.0,
         first: Mapping[str, Sequence[str]] = _NO_ORDER,
+        numbers: JobNumbers | None = None,
     ) -> None:
         self.rows = 0
         self._client = client
         self._providers = {
-            name: Provider(name, client, matchers, exporters[name], nodes) for name in PROVIDERS if name in exporters
+            name: Provider(name, client, matchers, exporters[name], nodes, numbers or JobNumbers())
+            for name in PROVIDERS
+            if name in exporters
         }
         self._order = {kind: in_order(kind, self._providers, first.get(kind, ())) for kind in PREFERRED}
         self._kept: LastGood[Any] = LastGood(patience, self._belonging())
@@ -70,7 +74,8 @@ class PrometheusUse:
             *(key for each in self._providers.values() for key in (*each.of_nodes.values(), each.healthy_key) if key),
             *(("gpus",) if self._order["gpus"] else ()),
         )
-        self._targets = promql(TARGETS, matchers, ExporterSettings(), nodes.label)
+        jobs = exporters.get("slurm_job_exporter", ExporterSettings())
+        self._targets = promql(TARGETS, matchers, jobs, nodes.label)
 
     def _belonging(self) -> Iterator[frozenset[str]]:
         """Give the values that mean nothing beside those of another time.
@@ -89,8 +94,9 @@ class PrometheusUse:
 
     @property
     def interval(self) -> float:
-        """Give the seconds between two scrapes, of the exporter that is scraped least often."""
-        return max(each.interval for each in self._providers.values())
+        """Give the seconds between two scrapes, of the exporter of CPUs and memory that is scraped least often."""
+        each = self._providers.values()
+        return max([one.interval for one in each if one.of_nodes] or [one.interval for one in each])
 
     async def fetch(self, at: float) -> Use:
         """Evaluate every input at `at`; one that fails is missing and named, the others are there.
