@@ -61,11 +61,14 @@ async def _identify(request: web.Request) -> Identity:
 
 async def _of_session(request: web.Request, settings: ApiSettings) -> Identity:
     """Give the identity of the session whose cookie is shown; one that is over is as none."""
-    cookie = shown_by(request)
-    if cookie is None or settings.ways.tokens is None:
+    cookie, ways, now = shown_by(request), settings.ways, request.app[CLOCK]()
+    if cookie is None:
         return ANONYMOUS
-    entry = await resume(settings.ways.tokens, cookie, request.app[CLOCK]())
-    return ANONYMOUS if entry is None else token_identity(entry)
+    entry = await resume(ways.tokens, cookie, now) if ways.tokens else None
+    if entry is not None:
+        return token_identity(entry)
+    signed_on = await ways.single_sign_on.resume(cookie, now) if ways.single_sign_on else None
+    return signed_on or ANONYMOUS
 
 
 async def _of_token(request: web.Request, settings: ApiSettings) -> Identity:

@@ -108,7 +108,7 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
 
 def _handler(route: Route) -> Handler:
     """Make a handler that refuses parameters that its route does not declare."""
-    if route.listed:
+    if route.listed or route.takes_any:
         return route.handler
     known = [each.name for each in route.parameters]
 

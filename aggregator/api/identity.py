@@ -10,7 +10,7 @@ from aggregator.api.errors import Unauthorized
 from aggregator.api.tokens.file import MAX_NAME, TokenEntry
 from aggregator.api.tokens.scope import METRICS, READ_ALL, READ_OWN
 
-Kind = Literal["anonymous", "open", "token", "basic", "proxy", "jwt", "certificate"]
+Kind = Literal["anonymous", "open", "token", "basic", "proxy", "jwt", "oidc", "certificate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

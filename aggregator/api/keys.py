@@ -9,6 +9,7 @@ from aiohttp import web
 
 from aggregator.api.identity import ClientCertificates, TrustedProxy
 from aggregator.api.jwt import AccessTokens
+from aggregator.api.oidc import SingleSignOn
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
 from aggregator.config import Bounds
@@ -106,11 +107,17 @@ class Ways:
 
     tokens: TokenStore | None = None
     access_tokens: AccessTokens | None = None
+    single_sign_on: SingleSignOn | None = None
     proxy: TrustedProxy | None = None
     certificates: ClientCertificates | None = None
 
     def __bool__(self) -> bool:
-        return any((self.tokens, self.access_tokens, self.proxy, self.certificates))
+        return any((self.tokens, self.access_tokens, self.single_sign_on, self.proxy, self.certificates))
+
+    @property
+    def has_form(self) -> bool:
+        """Tell whether people can sign in on a page of this service."""
+        return bool(self.tokens or self.single_sign_on)
 
 
 @dataclass(slots=True, kw_only=True)

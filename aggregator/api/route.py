@@ -31,6 +31,7 @@ class Route:
 
     body is the type of the JSON that a request brings, or bytes. answer has the types that the answer's data may be of,
     row is the path of the list whose fields they have; without both, media is the type of what comes.
+    takes_any is of a path to which others send parameters of their own.
     """
 
     method: Literal["GET", "PUT", "POST"] = "GET"
@@ -43,6 +44,7 @@ class Route:
     answer: tuple[type, ...] = ()
     row: str = ""
     media: str = "text/plain"
+    takes_any: bool = False
 
     @property
     def summary(self) -> str:

@@ -6,27 +6,18 @@ or a table that they would have to keep. Who reads the file alone can make no co
 has a cookie alone cannot take the token out of it. A token that is revoked, or has expired, ends its sessions at once.
 """
 
-import base64
-import binascii
-import os
-import struct
 from typing import Final
 
 from aiohttp import web
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aggregator.api.errors import InvalidToken
+from aggregator.api.sealed import Seal, from_cookie, to_cookie
 from aggregator.api.tokens.file import TokenEntry
 from aggregator.api.tokens.store import TokenStore
 from aggregator.model.token import ID_LENGTH
 
 COOKIE: Final = "hpca_session"
 SECONDS: Final = 12 * 3600.0
-_NONCE: Final = 12
-_EXPIRES: Final = struct.Struct(">d")
 _LONGEST: Final = 512
 # A cookie is sent by the browser, whoever has made it ask: it lets read, and do nothing.
 _READS: Final = frozenset({"GET", "HEAD"})
@@ -38,28 +29,21 @@ async def begin(tokens: TokenStore, token: str, now: float) -> tuple[str, TokenE
     Raises InvalidToken.
     """
     entry = await tokens.authenticate(token, now)
-    nonce, about = os.urandom(_NONCE), entry.id.encode()
-    sealed = _cipher(entry).encrypt(nonce, _EXPIRES.pack(now + SECONDS) + token.encode(), about)
-    return base64.urlsafe_b64encode(about + nonce + sealed).decode(), entry
+    about = entry.id.encode()
+    return to_cookie(about + _seal(entry).close(token.encode(), now + SECONDS, about)), entry
 
 
 async def resume(tokens: TokenStore, cookie: str, now: float) -> TokenEntry | None:
     """Give the token that a cookie is a session of; None for one that is over, or that is none of ours."""
-    try:
-        raw = base64.b64decode(cookie[:_LONGEST], altchars=b"-_", validate=True)
-        about = raw[:ID_LENGTH].decode("ascii")
-    except (binascii.Error, ValueError):
+    raw = from_cookie(cookie, _LONGEST)
+    about = raw[:ID_LENGTH]
+    entry = await tokens.find(about.decode("latin-1"))
+    opened = _seal(entry).open(raw[ID_LENGTH:], now, about) if entry else None
+    if opened is None:
         return None
-    entry = await tokens.find(about)
-    if entry is None:
-        return None
-    nonce, sealed = raw[ID_LENGTH : ID_LENGTH + _NONCE], raw[ID_LENGTH + _NONCE :]
     try:
-        opened = _cipher(entry).decrypt(nonce, sealed, about.encode())
-        (expires,) = _EXPIRES.unpack_from(opened)
-        token = opened[_EXPIRES.size :].decode("ascii")
-        return await tokens.authenticate(token, now) if now < expires else None
-    except (InvalidTag, InvalidToken, ValueError, struct.error):
+        return await tokens.authenticate(opened[0].decode("ascii"), now)
+    except (InvalidToken, ValueError):
         return None
 
 
@@ -68,6 +52,5 @@ def shown_by(request: web.Request) -> str | None:
     return request.cookies.get(COOKIE) if request.method in _READS else None
 
 
-def _cipher(entry: TokenEntry) -> AESGCM:
-    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hpc-aggregator session").derive(entry.hash.encode())
-    return AESGCM(key)
+def _seal(entry: TokenEntry) -> Seal:
+    return Seal(entry.hash, "hpc-aggregator session")

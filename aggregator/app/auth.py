@@ -1,11 +1,12 @@
 """The ways to be known to the service, as `auth` has them."""
 
 from aggregator.api.identity import ClientCertificates, TrustedProxy
-from aggregator.api.jwt import AccessTokens, KeyFile, KeyPlace, KeySet, KeyUrl, TokenRules
+from aggregator.api.jwt import AccessTokens, KeyFile, KeyPlace, KeySet, KeyUrl, SignedTokens, TokenRules
 from aggregator.api.keys import ApiSettings
+from aggregator.api.oidc import Client, Issuer, SingleSignOn
 from aggregator.api.tokens.store import TokenStore
 from aggregator.api.visibility import Rules
-from aggregator.config import Auth, Jwt
+from aggregator.config import Auth, Jwt, Oidc, Staff
 
 
 def configure_auth(settings: ApiSettings, auth: Auth) -> None:
@@ -14,6 +15,7 @@ def configure_auth(settings: ApiSettings, auth: Auth) -> None:
     if file != (settings.ways.tokens.file if settings.ways.tokens else None):
         settings.ways.tokens = TokenStore(file) if file else None
     _configure_access_tokens(settings, auth)
+    _configure_single_sign_on(settings, auth)
     proxy = auth.trusted_proxy
     settings.ways.proxy = TrustedProxy(proxy.networks, proxy.header) if proxy else None
     certificates = auth.client_certificates
@@ -28,7 +30,25 @@ def _configure_access_tokens(settings: ApiSettings, auth: Auth) -> None:
         return
     place, before = _place_of(auth.jwt), settings.ways.access_tokens
     keys = before.keys if before and before.keys.place == place else KeySet(place)
-    settings.ways.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, frozenset(auth.staff.groups)), keys)
+    settings.ways.access_tokens = AccessTokens(_rules_of_tokens(auth.jwt, auth.staff), keys, auth.jwt.header)
+
+
+def _configure_single_sign_on(settings: ApiSettings, auth: Auth) -> None:
+    """Let people sign in at the issuer that the section describes; what is known of the same issuer stays known."""
+    section, before = auth.oidc, settings.ways.single_sign_on
+    if section is None:
+        settings.ways.single_sign_on = None
+        return
+    issuer = Issuer(section.issuer, section.ca_file, section.jwks_interval)
+    keys = KeySet(issuer, section="auth.oidc")
+    if before and before.issuer == issuer:
+        issuer, keys = before.issuer, before.tokens.keys
+    client = Client(
+        client_id=section.client_id, secret=section.secret, scopes=section.scopes, external_url=settings.external_url
+    )
+    settings.ways.single_sign_on = SingleSignOn(
+        client, issuer, SignedTokens(_rules_of_tokens(section, auth.staff), keys)
+    )
 
 
 def _place_of(section: Jwt) -> KeyPlace:
@@ -37,17 +57,20 @@ def _place_of(section: Jwt) -> KeyPlace:
     return KeyUrl(section.jwks_url or "", section.ca_file, section.jwks_interval)
 
 
-def _rules_of_tokens(section: Jwt, staff_groups: frozenset[str]) -> TokenRules:
+def _rules_of_tokens(section: Jwt | Oidc, staff: Staff) -> TokenRules:
+    is_jwt = isinstance(section, Jwt)
     return TokenRules(
+        section="auth.jwt" if is_jwt else "auth.oidc",
+        audience_key="audience" if is_jwt else "client_id",
+        called="access token" if is_jwt else "ID token",
         issuer=section.issuer,
-        audience=section.audience,
+        audience=section.audience if isinstance(section, Jwt) else (section.client_id,),
         algorithms=section.algorithms,
         leeway=section.leeway,
-        header=section.header,
         user_claim=section.user_claim,
         user_pattern=section.user_pattern,
         groups_claim=section.groups_claim,
-        staff_groups=staff_groups,
+        staff_groups=frozenset(staff.groups),
     )
 
 

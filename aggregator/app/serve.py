@@ -173,6 +173,8 @@ class ConfiguredService:
             await self.settings.ways.tokens.refresh()
         if self.settings.ways.access_tokens:
             self.settings.ways.access_tokens.keys.read_soon()
+        if self.settings.ways.single_sign_on:
+            self.settings.ways.single_sign_on.tokens.keys.read_soon()
 
     async def _run(self, config: Config) -> None:
         timing = timing_of(config, self.service.clusters)

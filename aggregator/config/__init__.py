@@ -1,6 +1,6 @@
 """Read the configuration file strictly, and say every mistake with its line."""
 
-from aggregator.config.auth import Auth, Jwt, Staff, Tokens, TrustedProxy
+from aggregator.config.auth import SHORTEST_SECRET, Auth, Jwt, Oidc, Staff, Tokens, TrustedProxy
 from aggregator.config.changes import changed_keys, needs_restart
 from aggregator.config.cloud import Cloud, Idle
 from aggregator.config.connection import BasicAuth, Database, Prometheus, Replica, Robinhood, SlurmAcct, Tls
@@ -34,6 +34,7 @@ from aggregator.document.section import Section
 from aggregator.document.types import ListenAddress, format_duration, format_size, parse_duration, parse_size
 
 __all__ = [
+    "SHORTEST_SECRET",
     "Allocations",
     "Auth",
     "BasicAuth",
@@ -58,6 +59,7 @@ __all__ = [
     "Mistake",
     "NodeClass",
     "Nodes",
+    "Oidc",
     "Partitions",
     "Prometheus",
     "Quota",

@@ -16,6 +16,7 @@ EXCLUSIVE: Final = (
     ("password", "password_file"),
     ("bearer_token", "bearer_token_file"),
     ("jwks_file", "jwks_url"),
+    ("client_secret", "client_secret_file"),
     ("basic_auth", "bearer_token"),
     ("basic_auth", "bearer_token_file"),
 )
@@ -41,6 +42,7 @@ def check(document: Document) -> Iterable[tuple[KeyPath, str]]:
         _stale_after(document),
         _state_password(document),
         _state_tls(document),
+        _oidc(document),
         _filesystems(document),
         _clouds(document),
         _providers(document),
@@ -100,6 +102,11 @@ def _state_tls(document: Document) -> Found:
         yield ("state", "tls"), "state.url names a file, which needs no TLS"
     if url.startswith(("mysql:", "mariadb:")) and "ssl" in url.partition("?")[2]:
         yield ("state", "url"), "TLS is not set here: use state.tls"
+
+
+def _oidc(document: Document) -> Found:
+    if "oidc" in document.section("auth") and "external_url" not in document.section("server"):
+        yield ("auth", "oidc"), "needs server.external_url, to which the issuer sends browsers back"
 
 
 def _filesystems(document: Document) -> Found:

@@ -201,6 +201,14 @@ def split_url(text: str) -> SplitResult | None:
         return None
 
 
+def is_private(url: str) -> bool:
+    """Tell whether nobody can read or change on the way what is asked for: over TLS, or on this machine."""
+    parts = split_url(url)
+    if parts is None or not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and ListenAddress(parts.hostname, 0).is_loopback)
+
+
 def _require_items(items: tuple[object, ...]) -> tuple[object, ...]:
     if not items:
         raise refused("must not be empty")

@@ -27,7 +27,7 @@ def error_page(request: web.Request, status: int, text: str, headers: Mapping[st
 
 def _sign_in(request: web.Request, text: str, headers: Mapping[str, str]) -> web.Response:
     """Ask for an identity, in the place of the page; who has shown none is told by the form alone."""
-    is_wrong = "error=" in headers.get("WWW-Authenticate", "") or request.app[SETTINGS].ways.tokens is None
+    is_wrong = "error=" in headers.get("WWW-Authenticate", "") or not request.app[SETTINGS].ways.has_form
     response = form_of(request, text if is_wrong else "", request.rel_url.raw_path, 401)
     response.headers.update(headers)
     return response

@@ -20,6 +20,7 @@ from aggregator.pages.words import in_unit, states_of, words_of
 
 _YEAR: Final = 366 * 86_400
 _COMPRESS_IN_THREAD_ABOVE_BYTES: Final = 64 * 1024
+_OF_SESSIONS: Final = frozenset({"token", "oidc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,10 @@ def headers_of(request: web.Request) -> Mapping[str, str]:
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
         f"form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
     )
-    return {"Content-Security-Policy": policy, "Cache-Control": "private, no-cache"}
+    # With "no-referrer", a browser sends a form of ours without saying that it is ours.
+    return {
+        "Content-Security-Policy": policy, "Cache-Control": "private, no-cache", "Referrer-Policy": "same-origin",
+    }  # fmt: skip
 
 
 @functools.cache
@@ -127,8 +131,8 @@ def _of_all(visit: Visit) -> Mapping[str, Any]:
         "has_storage": bool(snapshot.filesystems),
         "has_cloud": bool(snapshot.clouds),
         "version": visit.request.app[SETTINGS].version,
-        "can_sign_in": visit.request.app[SETTINGS].ways.tokens is not None,
-        "has_session": COOKIE in visit.request.cookies and visit.identity.kind == "token",
+        "can_sign_in": visit.request.app[SETTINGS].ways.has_form,
+        "has_session": COOKIE in visit.request.cookies and visit.identity.kind in _OF_SESSIONS,
         "refresh": None,
         "charted": False,
     }

@@ -10,6 +10,7 @@ from aggregator.pages import account, cloud, door, energy, job, node, nodes, sta
 from aggregator.pages.errors import error_page
 from aggregator.pages.page import WebPage
 from aggregator.pages.sign_in import SIGN_IN
+from aggregator.pages.single_sign_on import SINGLE_SIGN_ON
 from aggregator.pages.static import STATIC
 
 PAGES: Final[tuple[WebPage, ...]] = (
@@ -21,4 +22,4 @@ PAGES: Final[tuple[WebPage, ...]] = (
 def add_pages(app: web.Application) -> None:
     """Let an application answer for people too."""
     app[ERROR_PAGE] = error_page
-    add_routes(app, [STATIC, *SIGN_IN, *(page.route for page in PAGES)])
+    add_routes(app, [STATIC, *SIGN_IN, *SINGLE_SIGN_ON, *(page.route for page in PAGES)])

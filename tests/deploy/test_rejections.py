@@ -29,6 +29,7 @@ REFUSED = {
     "config.state.url=mysql://u:p@db/state": ["config.state.url"],
     "config.state.url=oracle://db/state": ["config.state.url"],
     "config.clusters.narval.slurmacct.password=x": ["config", "password_file"],
+    "config.auth.oidc.client_secret=x": ["config", "client_secret_file"],
     "networkPolicy.enabled=true": ["networkPolicy.ingressFrom"],
     "existingConfigMap=mine,replicaCount=2": ["replicaCount", "existingConfigMap"],
     "persistence.enabled=true,config.state.url=mysql://db/state": ["persistence.enabled"],

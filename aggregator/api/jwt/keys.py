@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from jwt.exceptions import PyJWTError
 
 from aggregator import executors
 from aggregator.api.errors import TryAgain
+from aggregator.api.jwt.fetch import LONGEST_READ_SECONDS, MAX_BYTES, get
 
 _log = logging.getLogger(__name__)
 # While the place of the keys does not answer, those that were read are believed for so long.
 LONGEST_SECONDS: Final = 86_400.0
-MAX_BYTES: Final = 1 << 20
 _MAX_KEYS: Final = 100
-LONGEST_READ_SECONDS: Final = 5.0
+# Anybody can send tokens with unknown keys: for these they are read again twice a minute at most.
+PAUSE_SECONDS: Final = 30.0
 # Keys with which a signature can be checked and not made.
 _PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})
 _MIN_RSA_BITS: Final = 2048
@@ -38,7 +38,7 @@ class SigningKey:
 
 
 class KeysUnavailable(TryAgain):
-    """No keys could be read, so that no access token can be checked now."""
+    """No keys could be read, so that no token can be checked now."""
 
 
 class KeyPlace(Protocol):
@@ -89,37 +89,33 @@ class KeyUrl:
 
     @property
     def pause(self) -> float:
-        """Give half a minute, for anybody can send tokens with unknown keys; a shorter interval is asked for."""
-        return min(30.0, self.interval)
+        """Give half a minute; a shorter interval is asked for."""
+        return min(PAUSE_SECONDS, self.interval)
 
     async def read(self) -> bytes:
-        """Ask for the keys with a session of its own, once an hour or so."""
-        tls = await executors.run(executors.FILES, ssl.create_default_context, cafile=self.ca_file)
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session,
-            session.get(self.url, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise ValueError(f"answered {answer.status}")
-            text = bytearray()
-            async for piece in answer.content.iter_chunked(1 << 16):
-                text += piece
-                if len(text) > MAX_BYTES:
-                    break
-            return bytes(text)
+        """Ask for the keys."""
+        return await get(self.url, self.ca_file)
 
     def __str__(self) -> str:
         return self.url
 
 
 class KeySet:
-    """Keep the keys of one place; a place that cannot be read leaves those that were known."""
+    """Keep the keys of one place; a place that cannot be read leaves those that were known.
+
+    `section` of the configuration names it. A reading may take `timeout` seconds.
+    """
 
     def __init__(
-        self, place: KeyPlace, monotonic: Callable[[], float] = time.monotonic, timeout: float = LONGEST_READ_SECONDS
+        self,
+        place: KeyPlace,
+        monotonic: Callable[[], float] = time.monotonic,
+        timeout: float = LONGEST_READ_SECONDS,
+        section: str = "auth.jwt",
     ) -> None:
         self.place = place
         self._timeout = timeout
+        self._section = section
         self.error = ""
         self._monotonic = monotonic
         self._keys: Mapping[str, SigningKey] = {}
@@ -140,16 +136,26 @@ class KeySet:
 
         Raises KeysUnavailable.
         """
-        is_known = key_id in self._keys
+        await self._read_first(is_known=key_id in self._keys)
+        return self._keys.get(key_id)
+
+    async def ready(self) -> None:
+        """Wait until the place has been read, where it has not.
+
+        Raises KeysUnavailable.
+        """
+        await self._read_first(is_known=bool(self._keys))
+
+    async def _read_first(self, *, is_known: bool) -> None:
+        """Read for what is not known; what is known does not wait."""
         reading = self._read_when_due(is_known=is_known)
         if reading and not is_known:
             # One reading serves all who wait, and goes on when one of them leaves.
             await asyncio.wait({reading})
         if self._read_at is None or self._monotonic() - self._read_at > LONGEST_SECONDS:
             raise KeysUnavailable(
-                f"auth.jwt: no access token can be checked now, the keys cannot be read: {self.error}"
+                f"{self._section}: no token can be checked now, the keys cannot be read: {self.error}"
             )
-        return self._keys.get(key_id)
 
     def _read_when_due(self, *, is_known: bool) -> asyncio.Task[None] | None:
         """Start to read when it is time; give the reading that is under way."""
@@ -176,9 +182,9 @@ class KeySet:
     def _tell(self, error: str) -> None:
         """Log a failure once, and its end."""
         if error and not self.error:
-            _log.warning("auth.jwt: keys not read, those that were known stay: error=%s", error)
+            _log.warning("%s: keys not read, those that were known stay: error=%s", self._section, error)
         elif self.error and not error:
-            _log.info("auth.jwt: keys are read again: place=%s keys=%d", self.place, len(self._keys))
+            _log.info("%s: keys are read again: place=%s keys=%d", self._section, self.place, len(self._keys))
         self.error = error
 
 

@@ -63,7 +63,7 @@ async def test_without_an_identity_no_route_answers_but_the_open_ones(
     # The walk asks more often than a client may.
     client = await connect(frozenset({HEALTH, METRICS}), bounds=Bounds(requests_per_second=1000, burst=1000))
     allowed = {"/", "/-/healthy", "/-/ready", "/metrics", "/docs", "/openapi.json"}
-    allowed |= {"/ui/sign-in", "/ui/sign-out", "/ui/static/{file}"}
+    allowed |= {"/ui/sign-in", "/ui/sign-in/start", "/ui/sign-in/callback", "/ui/sign-out", "/ui/static/{file}"}
     routes = {(route.method, route.resource.canonical) for route in client.app.router.routes() if route.resource}
     assert len(routes) > 20
 

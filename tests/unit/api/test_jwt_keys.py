@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from aggregator.api.jwt.keys import LONGEST_SECONDS, MAX_BYTES, KeySet, KeysUnavailable, KeyUrl, read_keys
+from aggregator.api.jwt.fetch import MAX_BYTES
+from aggregator.api.jwt.keys import LONGEST_SECONDS, KeySet, KeysUnavailable, KeyUrl, read_keys
 
 EC_KEY = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key(), as_dict=True)
 
@@ -115,7 +116,7 @@ async def test_while_keys_cannot_be_read_those_that_were_known_are_believed_for_
 
 async def test_without_any_keys_nothing_can_be_checked(keys: KeySet, place: FakePlace) -> None:
     place.text = b"<html>"
-    with pytest.raises(KeysUnavailable, match="no access token can be checked now"):
+    with pytest.raises(KeysUnavailable, match="no token can be checked now"):
         await keys.find("a")
 
 

@@ -35,7 +35,7 @@ def test_every_key_is_documented() -> None:
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the example with its secrets in a folder of the test."""
     for name in re.findall(r"/run/secrets/(\w+)", EXAMPLE.read_text()):
-        (tmp_path / name).write_text("hunter2\n")
+        (tmp_path / name).write_text("hunter2" * 5 + "\n")
         (tmp_path / name).chmod(0o600)
     copy = tmp_path / "hpc-aggregator.yml"
     copy.write_text(EXAMPLE.read_text().replace("/run/secrets", str(tmp_path)))

@@ -47,7 +47,7 @@
   {{- fail "config.server.listen_address: has no effect, the pod listens on :9850; see service.port" }}
 {{- end }}
 {{- $text := toYaml $config }}
-{{- range $key := list "password" "bearer_token" }}
+{{- range $key := list "password" "bearer_token" "client_secret" }}
   {{- if regexMatch (printf "(?m)^[ -]*%s:" $key) $text }}
     {{- fail (printf "config: %s would be readable in a ConfigMap: use %s_file and existingSecret" $key $key) }}
   {{- end }}
