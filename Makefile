@@ -10,7 +10,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-deps --require-hashes --on
 
 # Tests run in so many processes; tests/workers.py says which run one after another.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --no-loadscope-reorder -n
 UNIT := tests/unit tests/contract
 # A tool for those who pin anew; later ones of either may not go together.
 PIN_TOOLS := pip==25.3 pip-tools==7.5.3
@@ -27,13 +27,13 @@ run: $(VENV)/.runtime  ## serve a synthetic cluster on 127.0.0.1:9850 (no server
 	$(BIN)/python -m aggregator demo
 
 test: house  ## every test, on real servers (installs missing Debian packages as root)
-	$(PYTEST) -q -m "not mariadb" $(UNIT)
+	# One process more: those that wait for a server leave the processor to the others.
+	$(PYTEST) $$(( $(WORKERS) + 1 )) --durations=15 -m "not soak" --no-skips --ignore=tests/lab_tests tests
 	# The lab is a whole site on this machine: nothing else runs beside it.
 	$(BIN)/python -m pytest --durations=15 --no-skips tests/lab_tests
-	$(PYTEST) --durations=15 -m "(mariadb or not unit) and not soak" --no-skips --ignore=tests/lab_tests tests
 
 check: house  ## lint, types, layers and unit tests (properties with few examples), about a minute and a half
-	$(PYTEST) -q -m "not mariadb and not process" --hypothesis-profile=brief $(UNIT)
+	$(PYTEST) $(WORKERS) -q -m "not mariadb and not process" --hypothesis-profile=brief $(UNIT)
 
 house: docs  ## lint, types, layers and documentation
 	$(BIN)/ruff check .
@@ -46,8 +46,8 @@ docs: $(VENV)/.test  ## build the documentation into site/; a broken link is an 
 
 soak: $(VENV)/.test  ## every fault over and over under load for 30 min, then every property forty times as often
 	$(BIN)/python -m tests.faults
-	$(PYTEST) --durations=15 -m soak tests
-	$(PYTEST) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
+	$(PYTEST) $(WORKERS) --durations=15 -m soak tests
+	$(PYTEST) $(WORKERS) --durations=15 -m hypothesis --hypothesis-profile=deep --timeout=7200 tests
 
 lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the service on this machine
 	$(BIN)/python -m tests.lab

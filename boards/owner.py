@@ -1,7 +1,7 @@
 """What the boards of an account and of a user have in common."""
 
 from boards.frame import Row
-from boards.promql import added, hours, known_zero, now, total
+from boards.promql import added, known_zero, now, total, wasted_hours
 from boards.style import ACCENT, ALLOCATED, WASTED, Line, Panel, graph, single
 
 
@@ -74,23 +74,47 @@ def spent(kind: str, *of: str) -> Row:
         [
             single(
                 "GPU-hours wasted",
-                "As far as they were observed. Not known: no job holds GPUs.",
-                hours(total(now(f"{kind}_wasted_gpus", *of))),
+                "As far as they were observed, in closed windows. Not known: no job held GPUs.",
+                total(wasted_hours(kind, "gpu", *of)),
+                span=6,
             ),
-            single("CPU-hours wasted", "As far as they were observed.", hours(total(now(f"{kind}_wasted_cpus", *of)))),
+            single(
+                "CPU-hours wasted",
+                "As far as they were observed, in closed windows.",
+                total(wasted_hours(kind, "cpu", *of)),
+                span=6,
+            ),
             single(
                 "Energy",
                 "Of the jobs, as far as it was measured.",
                 f"{total(added(f'{kind}_energy_joules_total', *of))} / 3.6e6",
                 "kwatth",
+                span=6,
             ),
             single(
-                "CO2 equivalent in kg", "Of the jobs' energy.", f"{total(added(f'{kind}_co2_grams_total', *of))} / 1000"
+                "Energy of what was wasted",
+                "Of CPUs and GPUs that were held and not used, as far as it was measured.",
+                f"{total(added(f'{kind}_wasted_energy_joules_total', *of))} / 3.6e6",
+                "kwatth",
+                span=6,
+            ),
+            single(
+                "CO2 equivalent in kg",
+                "Of the jobs' energy.",
+                f"{total(added(f'{kind}_co2_grams_total', *of))} / 1000",
+                span=8,
             ),
             single(
                 "Cost by currency",
                 "Energy, cooling and hardware, by the configured prices; none without prices.",
                 total(added(f"{kind}_cost_total", *of), "currency"),
+                name="{{currency}}",
+                span=8,
+            ),
+            single(
+                "Cost of what was wasted by currency",
+                "The part of the cost that was for CPUs and GPUs that were held and not used.",
+                total(added(f"{kind}_wasted_cost_total", *of), "currency"),
                 name="{{currency}}",
                 span=8,
             ),

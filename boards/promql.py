@@ -28,6 +28,11 @@ def added(counter: str, *matchers: str, **equal: str) -> str:
     return f"max {_REPLICAS} (increase(hpc_{counter}{_selector(matchers, equal)}[$__range]))"
 
 
+def wasted_hours(of: str, resource: str, *matchers: str) -> str:
+    """Give the hours of CPUs or GPUs that somebody has wasted in the time shown."""
+    return f"{added(f'{of}_wasted_{resource}_seconds_total', *matchers)} / 3600"
+
+
 def hours(amount: str) -> str:
     """Add up an amount over the time shown, in hours of one; time in which it is not known adds nothing."""
     return f"sum_over_time(({amount})[$__range:$__interval]) * $__interval_ms / 3.6e6"

@@ -4,7 +4,7 @@ from typing import Final
 
 from boards.frame import CLUSTERS, Board, Row
 from boards.promql import CLUSTERS as C
-from boards.promql import NAMED, hours, largest, now, total, with_words
+from boards.promql import NAMED, added, hours, largest, now, total, wasted_hours, with_words
 from boards.style import WASTED, Column, Line, Rows, graph, listed, single
 
 _MUCH: Final = Row(
@@ -12,8 +12,8 @@ _MUCH: Final = Row(
     [
         single(
             "GPU-hours wasted",
-            "GPUs allocated and not utilised × time, as far as it was observed.",
-            hours(total(now("user_wasted_gpus", C))),
+            "GPUs allocated and not utilised × time, as far as it was observed, in closed windows.",
+            total(wasted_hours("cluster", "gpu", C)),
             span=6,
         ),
         single(
@@ -26,8 +26,8 @@ _MUCH: Final = Row(
         ),
         single(
             "CPU-hours wasted",
-            "CPUs allocated and not busy × time, as far as it was observed.",
-            hours(total(now("user_wasted_cpus", C))),
+            "CPUs allocated and not busy × time, as far as it was observed, in closed windows.",
+            total(wasted_hours("cluster", "cpu", C)),
             span=6,
         ),
         single(
@@ -78,9 +78,7 @@ _WHO: Final = Row(
             Rows(
                 _USER,
                 [
-                    Column(
-                        "GPU-hours", f"topk(25, {hours(total(now('user_wasted_gpus', C, NAMED['user']), *_USER))} > 0)"
-                    ),
+                    Column("GPU-hours", largest(25, wasted_hours("user", "gpu", C, NAMED["user"]), *_USER)),
                     Column("GPUs now", total(now("user_wasted_gpus", C), *_USER)),
                     Column("Jobs with findings", total(now("user_waste_jobs", C), *_USER)),
                 ],
@@ -93,9 +91,7 @@ _WHO: Final = Row(
             Rows(
                 _USER,
                 [
-                    Column(
-                        "CPU-hours", f"topk(25, {hours(total(now('user_wasted_cpus', C, NAMED['user']), *_USER))} > 0)"
-                    ),
+                    Column("CPU-hours", largest(25, wasted_hours("user", "cpu", C, NAMED["user"]), *_USER)),
                     Column("CPUs now", total(now("user_wasted_cpus", C), *_USER)),
                     Column("Memory now", total(now("user_wasted_memory_bytes", C), *_USER), "bytes"),
                 ],
@@ -103,14 +99,25 @@ _WHO: Final = Row(
             span=12,
         ),
         listed(
-            "Accounts by GPUs wasted now",
-            "Each account without those below it.",
+            "Accounts by GPU-hours wasted in the time shown",
+            "Each account without those below it. Energy, and its cost, are those of CPUs and GPUs not used.",
             Rows(
                 _ACCOUNT,
                 [
-                    Column("GPUs", largest(25, now("account_wasted_gpus", C, NAMED["account"]), *_ACCOUNT)),
-                    Column("CPUs", total(now("account_wasted_cpus", C), *_ACCOUNT)),
-                    Column("Memory", total(now("account_wasted_memory_bytes", C), *_ACCOUNT), "bytes"),
+                    Column("GPU-hours", largest(25, wasted_hours("account", "gpu", C, NAMED["account"]), *_ACCOUNT)),
+                    Column("CPU-hours", total(wasted_hours("account", "cpu", C), *_ACCOUNT)),
+                    Column(
+                        "Energy",
+                        f"{total(added('account_wasted_energy_joules_total', C), *_ACCOUNT)} / 3.6e6",
+                        "kwatth",
+                    ),
+                    Column(
+                        "Cost of electricity",
+                        total(added("account_wasted_cost_total", C, component="electricity"), *_ACCOUNT),
+                    ),
+                    Column("GPUs now", total(now("account_wasted_gpus", C), *_ACCOUNT)),
+                    Column("CPUs now", total(now("account_wasted_cpus", C), *_ACCOUNT)),
+                    Column("Memory now", total(now("account_wasted_memory_bytes", C), *_ACCOUNT), "bytes"),
                 ],
             ),
         ),

@@ -114,9 +114,10 @@ def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     )  # fmt: skip
     everything = [replace(run, cluster=cluster) for run in (*runs, ended, pending)]
     rules = (make_rule(), make_rule(name="other", resource="gpu"))
+    settings = JobSettings(gpu_units={"a100": 4.0, "default": 1.5})
     told = [(run.user, run.account, reason, 3, NOW) for run in runs for reason in ("cpu_low", "")]
     alerts = AlertCounts("1", pl.DataFrame(told, schema=ALERT_COUNTS, orient="row"))
-    more = (_rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
+    more = (settings, _rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
     return (runs_of(everything), _rich_use(runs), compile_rules(rules), *more)
 
 
@@ -153,8 +154,10 @@ def _rich_energy(runs: Sequence[Run]) -> LedgerView:
     ]
     view = make_energy(*({"run_id": run.run_id, **known} for run in runs), costs=costs)
     owners = [{"user": run.user, "account": run.account} for run in runs]
-    users = [{**owner, "until": NOW, "joules": 3.6e9, "co2_grams": 0.1} for owner in owners]
-    of_users = [{**owner, "currency": "CAD", "electricity_cost": 2.5, "hardware_cost": 0.0} for owner in owners]
+    wasted = {"wasted_cpu_seconds": 7200.0, "wasted_gpu_seconds": 1e-9, "wasted_joules": 1.8e9}
+    users = [{**owner, "until": NOW, "joules": 3.6e9, "co2_grams": 0.1, **wasted} for owner in owners]
+    costs_of = {"electricity_cost": 2.5, "wasted_electricity_cost": 1.25, "hardware_cost": 0.0}
+    of_users = [{**owner, "currency": "CAD", **costs_of} for owner in owners]
     node = {"until": NOW, "jobs_joules": 1e12, "unattributed_joules": 1.0, "power_seconds": 60.0, "meter": "redfish"}
     nodes = [{"node": run.user, **node, "jobs_watts": 1.5, "unattributed_watts": 2.0} for run in runs]
     totals = replace(

@@ -21,14 +21,15 @@ OF_JOBS = {
     "allocated_gpus": "allocated_gpus", "used_cpus": "used_cpus", "used_memory_bytes": "memory_used_bytes",
     "memory_peak_bytes": "memory_peak_bytes", "busy_gpus": "gpus_busy", "wasted_cpus": "wasted_cpus",
     "wasted_memory_bytes": "wasted_memory_bytes", "wasted_gpus": "wasted_gpus",
-    "allocated_gpu_units": "allocated_gpu_units", "wasted_gpu_units": "wasted_gpu_units",
-    "wasted_gpu_unit_seconds": "wasted_gpu_unit_seconds",
-    "wasted_cpu_seconds": "wasted_cpu_seconds", "wasted_gpu_seconds": "wasted_gpu_seconds",
-    "power_watts": "power_watts",
+    "allocated_gpu_units": "allocated_gpu_units", "wasted_gpu_units": "wasted_gpu_units", "power_watts": "power_watts",
 }  # fmt: skip
+# What users have wasted is what their accounts, and the whole cluster, have.
+WASTED = (
+    "wasted_cpu_seconds_total", "wasted_gpu_seconds_total", "wasted_energy_joules_total", "wasted_cost_total",
+)  # fmt: skip
 # What accounts have of their users.
 OF_USERS = (
-    *OF_JOBS, "used_gpus", "jobs", "waste_jobs", "energy_joules_total", "co2_grams_total", "cost_total",
+    *OF_JOBS, *WASTED, "used_gpus", "jobs", "waste_jobs", "energy_joules_total", "co2_grams_total", "cost_total",
     "lustre_read_bytes_per_second", "lustre_write_bytes_per_second", "lustre_metadata_operations_per_second",
 )  # fmt: skip
 # A part of a job and the whole that it cannot exceed.
@@ -197,6 +198,16 @@ def _energy(page: Page) -> Iterator[str]:
     jobs_part = page.sums("hpc_cluster_energy_joules_total", ("cluster",), lambda labels: labels["component"] == "jobs")
     users = page.sums("hpc_user_energy_joules_total", ("cluster",))
     yield from _differ("Σ hpc_user_energy_joules_total", users, "the nodes' jobs part", jobs_part)
+    for name in WASTED:
+        by = ("cluster", "component", "currency")
+        users, cluster = page.sums(f"hpc_user_{name}", by), page.sums(f"hpc_cluster_{name}", by)
+        yield from _differ(f"Σ hpc_user_{name}", users, f"hpc_cluster_{name}", cluster)
+    by = ("cluster", "account", "user", "component", "currency")
+    for name in ("energy_joules_total", "cost_total"):
+        wholes = page.sums(f"hpc_user_{name}", by)
+        for key, value in page.sums(f"hpc_user_wasted_{name}", by).items():
+            if value > wholes.get(key, 0.0) * (1 + 1e-6):
+                yield f"hpc_user_wasted_{name} of {key} is {value}, of {wholes.get(key)}"
     by = ("cluster", "account", "user")
     users = page.sums("hpc_user_energy_joules_total", by)
     for key, joules in page.sums("hpc_job_energy_joules_total", by).items():

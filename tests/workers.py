@@ -8,7 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 _LAB, _SIMULATION, _IMAGE = "the lab", "the simulation", "the image"
 TOGETHER = {"lab_tests": _LAB, "simulation": _SIMULATION, "test_image.py": _IMAGE, "test_pod.py": _IMAGE}
 # These have a lab of their own.
-ALONE = {"test_whole_story.py", "test_make_lab.py"}
+ALONE = {"test_whole_story.py"}
 # What takes longest, so that the workers end together.
 _FIRST = (_LAB, _SIMULATION, _IMAGE)
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from aggregator.api.access import check_access, identify
 from aggregator.api.basic_auth import basic_auth
 from aggregator.api.bounds import ClientLimits, Refuse, deadline
+from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.errors import answer_errors
 from aggregator.api.headers import add_security_headers
 from aggregator.api.instrument import Observe, instrument
@@ -84,7 +85,8 @@ def create_app(
     )
     app[USAGE], app[SERIES], app[REPLICAS] = queries.usage, queries.series, queries.replicas
     app[SCRIPT_KEEPER], app[ALERTS], app[COUNT_ALERTS] = sources.scripts, sources.alerts, counts.alerts
-    app[GIVEN] = GivenAnswers()
+    app[GIVEN] = GivenAnswers(sources.store, settings)
+    app.on_cleanup.append(app[GIVEN].close)
     app.on_response_prepare.append(add_security_headers)
     setup_routes(app, lists)
     return app
@@ -94,8 +96,12 @@ def setup_routes(app: web.Application, lists: Iterable[ListRoute[Any]] = ()) -> 
     """Add every URL of the service."""
     app[LISTS] = {each.path: each for each in lists}
     app[AREAS_OF_PATHS] = {path: each.area for path, each in app[LISTS].items()}
-    add_routes(app, ROUTES)
-    app.add_routes([web.get(path, handler_of(each)) for path, each in app[LISTS].items()])
+    of_lists = [
+        Route(path=path, handler=handler_of(each), area=each.area, listed=each.listed)
+        for path, each in app[LISTS].items()
+    ]
+    # Of routes that begin alike the router tries one after the other: those that are asked for most go first.
+    add_routes(app, sorted((*of_lists, *ROUTES), key=lambda route: not route.path.startswith(JOBS_PATH)))
 
 
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:

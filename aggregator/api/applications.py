@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypedDict
 
 from aiohttp import web
 
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Period
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
 from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
@@ -34,17 +34,13 @@ class ShareShown(TypedDict):
     ratio: float | None
 
 
-class ApplicationsShown(TypedDict):
+class ApplicationsShown(Period):
     """What each software has, and what no executable accounts for."""
 
     of: str
     unit: str
     queries: list[str]
     step_seconds: float
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     measured: float | None
     software: list[ShareShown]
     unaccounted: float | None

@@ -13,6 +13,7 @@ logger = logging.getLogger("aggregator.audit")
 _SHOWN = 10
 _LONGEST = 500
 _OWNERS: Final = web.RequestKey("owners", frozenset[str])
+_UNREAD: Final = web.RequestKey("unread", bool)
 
 
 def audit(request: web.Request, owners: Iterable[str]) -> None:
@@ -23,10 +24,22 @@ def audit(request: web.Request, owners: Iterable[str]) -> None:
     identity, told = identity_of(request), owners_shown(request)
     shown = frozenset(owners)
     request[_OWNERS] = told | shown
-    others = sorted(shown - told - {identity.user})
-    if others and identity.kind != "open":
+    if identity.kind == "open" or request.get(_UNREAD, False):
+        return
+    if others := sorted(shown - told - {identity.user}):
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         logger.info("read: who=%r path=%r whose=%r%s", str(identity), request.path, others[:_SHOWN], more)
+
+
+def unread(request: web.Request) -> web.Request:
+    """Give a request for the same, under the same rights, whose answer nobody reads yet: without the client's headers.
+
+    It is the reader's own request that is logged.
+    """
+    encoding = request.headers.get("Accept-Encoding")
+    same = request.clone(headers={"Accept-Encoding": encoding} if encoding else {})
+    same[_OWNERS], same[_UNREAD] = frozenset(), True
+    return same
 
 
 def owners_shown(request: web.Request) -> frozenset[str]:

@@ -32,7 +32,9 @@ _CLIENT_RATIO: Final = 0.25
 # By the last part of a route, what is read for this one request: each kind has a gate of its own, so that a Prometheus
 # that hangs holds up graphs only. What the snapshot answers is not expensive.
 _GRAPHS: Final = frozenset({"applications", "series"})
-_ROWS: Final = frozenset({"alerts", "events", "explain", "history", "script", "usage", "reservations", "{job_id}"})
+_ROWS: Final = frozenset(
+    {"advice", "alerts", "events", "explain", "history", "script", "usage", "reservations", "{job_id}"}
+)
 
 
 def client_key(request: web.Request) -> str:

@@ -11,15 +11,13 @@ from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import ApiError, BadData, Unavailable
 from aggregator.api.freshness import cloud_failure, source_warnings
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE
 from aggregator.api.lists import LISTS
-from aggregator.api.lookup import absent
+from aggregator.api.lookup import absent, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.series import DAY_SECONDS, Reader, answer_series
 from aggregator.api.unchanged import of_snapshot
-from aggregator.api.visibility import rights_of
 from aggregator.engine.listed import COVERAGE, GATHERED
 from aggregator.engine.view import View
 from aggregator.model.series import Subject
@@ -65,7 +63,7 @@ def read_clouds(request: web.Request) -> tuple[Json, list[str]]:
     Raises BadData.
     """
     asked = Parameters(request)
-    staff = rights_of(identity_of(request), request.app[SETTINGS].rules).everything
+    staff = rights_in(request).everything
     clouds = [_cloud_json(view, staff=staff) for view in _views(request, asked)]
     return {"clouds": clouds}, _warnings(request.app[STORE].current, asked)
 

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from aggregator.api.cloud import cloud_warnings
 from aggregator.api.freshness import cloud_failure
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE
 from aggregator.api.lists import ListRoute
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.lookup import rights_in
+from aggregator.api.visibility import Rights
 from aggregator.engine.column import Column, Table
 from aggregator.engine.frame import empty
 from aggregator.engine.listed import Listed
@@ -35,7 +35,7 @@ def cloud_lists(layout: Layout) -> tuple[ListRoute[View], ...]:
     clouds = _Together(tables)
 
     def find(request: web.Request) -> tuple[View, Rights]:
-        return clouds(request.app[STORE].current), rights_of(identity_of(request), request.app[SETTINGS].rules)
+        return clouds(request.app[STORE].current), rights_in(request)
 
     return tuple(
         ListRoute(

@@ -114,7 +114,7 @@ def _owners(layout: Layout, of: Owner) -> ListRoute[ClusterView]:
             ("jobs", "states", ("state", "count"), "Jobs by state."),
             ("gpus", "gpus", ("gpu_type", "count"), "GPUs that the jobs hold, by type."),
             ("waste", "findings", ("reason", "severity", "count"), "Jobs by finding."),
-            ("costs", "costs", ("component", "currency", "amount"), "Costs by component."),
+            ("costs", "costs", ("component", "currency", "amount", "wasted_amount"), "Costs by component."),
             ("lustre", "lustre", ("filesystem", *_RATES), "Rates by file system."),
         )
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TypedDict
 
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Period
 from aggregator.api.representation import Json, times
 from aggregator.api.visibility import Rights
 from aggregator.model.accounting import Run
@@ -32,16 +32,12 @@ class SummedShown(TypedDict):
     energy_source: str
 
 
-class StepShown(TypedDict):
+class StepShown(Period):
     """A step, such as 123.batch."""
 
     id: str
     name: str
     state: str | None
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     tasks: int | None
     nodes: int | None
     exit: ExitShown | None
@@ -53,26 +49,18 @@ class StepShown(TypedDict):
     energy_joules: int | None
 
 
-class EventShown(TypedDict):
+class EventShown(Period):
     """When a node was not available."""
 
     node: str
     states: list[str]
     reason: str
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
 
 
-class ReservedShown(TypedDict):
+class ReservedShown(Period):
     """A reservation."""
 
     name: str
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
 
 
 class WaitedForShown(TypedDict):

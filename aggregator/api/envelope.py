@@ -14,6 +14,8 @@ JSON = "application/json"
 COMPRESS_ABOVE_BYTES = 1024
 # A page of 1000 jobs is 2 MB: compressing it on the event loop would hold up every other request.
 _COMPRESS_IN_THREAD_ABOVE_BYTES = 16 * 1024
+# Of every answer with an ETag.
+_IDENTIFIED = MappingProxyType({"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"})
 
 
 def success(request: web.Request, data: object, warnings: Sequence[str] = ()) -> web.Response:
@@ -44,7 +46,7 @@ def _answer(request: web.Request, body: bytes) -> web.Response:
 
 def not_modified(etag: str) -> web.Response:
     """Answer that the client has exactly what there is."""
-    return identified(web.Response(status=304), etag)
+    return web.Response(status=304, headers={**_IDENTIFIED, "ETag": f'W/"{etag}"'})
 
 
 def has_answer(request: web.Request, etag: str) -> bool:
@@ -75,8 +77,7 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
 def identified(response: web.Response, etag: str) -> web.Response:
     """Name the answer; weakly, for the compressed and the plain body share the name."""
     response.etag = ETag(etag, is_weak=True)
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Accept-Encoding"
+    response.headers.update(_IDENTIFIED)
     return response
 
 

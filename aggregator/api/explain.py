@@ -9,16 +9,15 @@ from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.envelope import success
 from aggregator.api.explain_representation import Explained
 from aggregator.api.freshness import source_warnings
-from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobs import read_recorded, unknown_job
-from aggregator.api.keys import CLOCK, SETTINGS, STORE
+from aggregator.api.keys import CLOCK, STORE
 from aggregator.api.lists import LISTS
-from aggregator.api.lookup import find_cluster
+from aggregator.api.lookup import find_cluster, rights_in
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import Json
 from aggregator.api.selection import means
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.engine.few import find
 from aggregator.engine.frame import conform
 from aggregator.model.accounting import Run
@@ -60,7 +59,7 @@ async def _explained(request: web.Request) -> tuple[Explained, list[str]]:
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_in(request, view)
     job, recorded, warnings = await _newest(request, view, asked, rights)
     if job.is_empty():
         raise unknown_job(text, view)

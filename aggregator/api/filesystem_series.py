@@ -7,15 +7,13 @@ from aiohttp import web
 
 from aggregator.api.audit import audit
 from aggregator.api.errors import BadData, NotFound
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SERIES, SETTINGS, STORE
-from aggregator.api.lookup import find_cluster
+from aggregator.api.keys import SERIES, STORE
+from aggregator.api.lookup import find_cluster, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.series import answer_series
-from aggregator.api.visibility import rights_of
 from aggregator.join.series import OTHERS
 from aggregator.model.series import Line, Subject
-from aggregator.model.view import ClusterView, Snapshot
+from aggregator.model.view import ClusterView
 
 _KIND: Final = "filesystem"
 _SHOWN: Final = 100
@@ -26,7 +24,7 @@ async def get_filesystem_series(request: web.Request) -> web.Response:
     asked = Parameters(request)
     name = request.match_info["filesystem"]
     view = _find(request, name, asked.text("cluster"))
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules)
+    rights = rights_in(request)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         seen = [line for line in lines if "user" not in line.labels or rights.sees_sums("", line.labels["user"])]
@@ -42,21 +40,13 @@ def _find(request: web.Request, name: str, cluster: str | None) -> ClusterView:
     Raises NotFound for a file system that is neither configured nor seen, BadData when the cluster must be named.
     """
     snapshot = request.app[STORE].current
-    seen = {each.cluster for each in snapshot.clusters.values() if _shows(each, name)}
+    seen = {each.cluster for each in snapshot.clusters.values() if name in each.frames["cluster_lustre"]["filesystem"]}
     if not seen and name not in snapshot.filesystems:
         raise NotFound(f'file system "{name[:_SHOWN]}": neither configured nor shown by Lustre\'s servers')
     if cluster is not None:
         return find_cluster(snapshot, cluster)
-    clusters = sorted(seen) or _offering(request, snapshot)
+    clusters = sorted(seen) or sorted(each for each in snapshot.clusters if request.app[SERIES].available(each, _KIND))
     if len(clusters) != 1:
         known = ", ".join(clusters) or "none, for no cluster has clusters.*.exporters.lustre_exporter"
         raise BadData(f"cluster: name the one whose Prometheus has the servers of {name[:_SHOWN]}: {known}")
     return snapshot.clusters[clusters[0]]
-
-
-def _shows(view: ClusterView, filesystem: str) -> bool:
-    return filesystem in view.frames["cluster_lustre"]["filesystem"]
-
-
-def _offering(request: web.Request, snapshot: Snapshot) -> list[str]:
-    return sorted(name for name in snapshot.clusters if request.app[SERIES].available(name, _KIND))

@@ -7,13 +7,13 @@ kept need all runs of the time: then as many are read as one request may examine
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 import polars as pl
 from aiohttp import web
 
 from aggregator import executors
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Period
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import MAX_IDS, accounts_asked, ids_asked, listed_jobs
 from aggregator.api.envelope import success_rows
@@ -62,14 +62,10 @@ _FACTS: Final = (JOBS.schema.keys() - KEPT.keys()) | {"run_id", *(column.name fo
 _OF_GPUS: Final = {name for each in LISTED.nested if each.table is JOB_GPUS for name in each.columns}
 
 
-class HistoryShown(TypedDict):
+class HistoryShown(Period):
     """What was looked at, beside what every list says."""
 
     time: str
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     time_zone: str
     examined: int
     truncated: bool

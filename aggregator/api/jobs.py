@@ -14,17 +14,16 @@ from aggregator.api.cluster_lists import JOBS_PATH
 from aggregator.api.details_representation import DetailsShown
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound
-from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_id
-from aggregator.api.keys import JOBS, SETTINGS, STORE
+from aggregator.api.keys import JOBS, STORE
 from aggregator.api.lists import LISTS, shown
-from aggregator.api.lookup import find_cluster
+from aggregator.api.lookup import find_cluster, rights_in
 from aggregator.api.recorded import RECORDED, join_kept
 from aggregator.api.representation import FindingShown, Json, NotJudgedShown, waste_json
 from aggregator.api.run_details import details_of
 from aggregator.api.selection import means
 from aggregator.api.unchanged import ONCE, of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.engine.few import find
 from aggregator.engine.frame import Frames
 from aggregator.engine.listed import Listed
@@ -73,7 +72,7 @@ async def read_job(request: web.Request) -> tuple[Json, list[str], Sequence[str]
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    rights = _rights(request, view)
+    rights = rights_in(request, view)
     live, live_runs = await executors.run(executors.ANSWERS, _in_snapshot, view, asked, rights)
     recorded, warnings = await read_recorded(request, view.cluster, asked, has_live=not live.is_empty())
     # What is not to be seen is as what is not there: the same text, the same status. The snapshot's is newer.
@@ -121,10 +120,6 @@ def _judge(view: ClusterView, jobs: pl.DataFrame) -> Mapping[int, Judgement]:
 def unknown_job(text: str, view: ClusterView) -> NotFound:
     """Make the answer for a job that there is not, or not for this client."""
     return NotFound(f'job {text}: not known on cluster "{view.cluster}"')
-
-
-def _rights(request: web.Request, view: ClusterView) -> Rights:
-    return rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 async def read_recorded(

@@ -46,7 +46,7 @@ def find_seen_cluster(request: web.Request) -> tuple[ClusterView, Rights]:
     Raises NotFound, or Unavailable naming the source and its error.
     """
     view = find_accounted_cluster(request, request.app[STORE].current)
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    return view, rights_in(request, view)
 
 
 def find_seen_filesystem(request: web.Request) -> tuple[View, Rights]:
@@ -55,7 +55,12 @@ def find_seen_filesystem(request: web.Request) -> tuple[View, Rights]:
     Raises NotFound, or Unavailable naming the source and its error.
     """
     view = find_filesystem(request.app[STORE].current, request.match_info["filesystem"])
-    return view, rights_of(identity_of(request), request.app[SETTINGS].rules)
+    return view, rights_in(request)
+
+
+def rights_in(request: web.Request, view: ClusterView | None = None) -> Rights:
+    """Give what the identity of a request may see of a cluster, or of what belongs to none."""
+    return rights_of(identity_of(request), request.app[SETTINGS].rules, view)
 
 
 def replica_warnings(request: web.Request, cluster: str) -> Sequence[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypedDict
 import polars as pl
 from aiohttp import web
 
-from aggregator.api.answer import Epoch, Time, row
+from aggregator.api.answer import Period, row
 from aggregator.api.audit import audit
 from aggregator.api.cluster_lists import RUNS_OF_NODES
 from aggregator.api.details_representation import EventShown, events_json
@@ -69,28 +69,20 @@ class NodeShown(TypedDict):
     hidden_jobs: int
 
 
-class NodeJobsShown(TypedDict):
+class NodeJobsShown(Period):
     """The runs that were on a node."""
 
     node: str
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     jobs: list[NodeRun]
     hidden_jobs: int
     next_cursor: str | None
     examined: int
 
 
-class NodeEventsShown(TypedDict):
+class NodeEventsShown(Period):
     """When a node was not available."""
 
     node: str
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     events: list[EventShown]
     complete: bool
 

@@ -13,6 +13,11 @@ from aggregator.model.view import ClusterView
 
 Owner = Literal["user", "account"]
 _RATES: Final = ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
+# Counters of the ledger, also of runs that have ended.
+_ENERGY: Final = (
+    "energy_joules_total", "co2_grams_total", "wasted_cpu_seconds_total", "wasted_gpu_seconds_total",
+    "wasted_energy_joules_total",
+)  # fmt: skip
 PLACE: Final = ("parent", "organization", "shares_ratio", "fairshare_level", "usage_ratio")
 _GPUS: Final = Column(
     name="allocated_gpus", dtype=pl.Int64, adds_up=True, help="GPUs that the jobs hold, of all types.",
@@ -31,7 +36,7 @@ def table_of(layout: Layout, of: Owner) -> Table:
     """Declare the rows: the columns of the tables that they are joined of."""
     own = layout.tables[f"{of}s"]
     lustre = _columns(layout, f"{of}_lustre", _RATES)
-    energy = _columns(layout, f"{of}_energy", ("energy_joules_total", "co2_grams_total"))
+    energy = _columns(layout, f"{of}_energy", _ENERGY)
     more = (*_columns(layout, "account_tree", PLACE), *_columns(layout, "awards", ("award_cpus", "award_gpus")))
     columns = (*own.columns, _GPUS, *energy, *lustre, *(more if of == "account" else ()))
     return Table(name=own.name, of=own.of, collect=own.collect, labels=own.labels, columns=columns)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from aggregator.api.advice import AdviceShown, get_advice
 from aggregator.api.alerts import CountedShown, post_alerts
 from aggregator.api.applications import ApplicationsShown, list_applications
 from aggregator.api.areas import ALERTS, CLUSTERS, HEALTH, INGEST, METRICS, READ, STAFF, WHOAMI
@@ -122,6 +123,7 @@ ROUTES: Final = (
                    choices=("ended", "started", "submitted")),
          listed=LISTED, answer=(HistoryShown,)),
     _get(_JOB, get_job, answer=(JobShown,)),
+    _get(f"{_JOB}/advice", get_advice, answer=(AdviceShown,)),
     _get(f"{_JOB}/explain", get_explanation, answer=(ExplanationShown,)),
     _get(f"{_JOB}/script", get_script, READ,
          Parameter(name="submitted", help="When the run that is meant was submitted; the newest by default.",

@@ -10,15 +10,13 @@ from aggregator.api.answer import Epoch, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import NotFound, TryAgain
-from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_id
 from aggregator.api.jobs import unknown_job
-from aggregator.api.keys import CLOCK, SCRIPTS, SETTINGS, STORE
-from aggregator.api.lookup import find_cluster, replica_warnings
+from aggregator.api.keys import CLOCK, SCRIPTS, STORE
+from aggregator.api.lookup import find_cluster, replica_warnings, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.representation import Json, times
 from aggregator.api.runs import live_runs, read_runs
-from aggregator.api.visibility import rights_of
 from aggregator.model.accounting import Run
 from aggregator.queries.scripts import FoundScript
 
@@ -58,7 +56,7 @@ async def read_script(request: web.Request, submitted: float | None = None) -> t
     text = request.match_info["job_id"]
     asked = read_job_id(text)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_in(request, view)
     # Without slurmacct nobody knows whose an id was: there is no answer then.
     run = _choose(await read_runs(request, view, asked, rights.sees_script), submitted)
     if run is None:

@@ -11,15 +11,14 @@ from aiohttp import web
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, NotFound
-from aggregator.api.identity import identity_of
 from aggregator.api.job_filter import read_job_ids
 from aggregator.api.jobs import unknown_job
-from aggregator.api.keys import CLOCK, SERIES, SETTINGS, STORE
-from aggregator.api.lookup import find_cluster, find_seen_cluster
+from aggregator.api.keys import CLOCK, SERIES, STORE
+from aggregator.api.lookup import find_cluster, find_seen_cluster, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.runs import live_runs, period_of, read_runs
 from aggregator.api.series_representation import DrawnGraph, drawn_json, graph_json
-from aggregator.api.visibility import is_account, memberships, rights_of
+from aggregator.api.visibility import is_account, memberships
 from aggregator.join.series import add_up, within
 from aggregator.model.accounting import Run
 from aggregator.model.moment import rfc3339
@@ -226,7 +225,7 @@ async def get_cluster_series(request: web.Request) -> web.Response:
     """Answer with a graph of the whole cluster, which all may see; of its accounts those that may be seen."""
     asked = Parameters(request)
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_in(request, view)
 
     def show(lines: Sequence[Line]) -> Sequence[Line]:
         return [line for line in lines if "account" not in line.labels or rights.sees_sums(line.labels["account"])]
@@ -274,7 +273,7 @@ async def _read_jobs(request: web.Request, view: ClusterView, text: str) -> tupl
 
     Raises BadData, NotFound naming the first id that is not known or not to be seen, FetchError.
     """
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_in(request, view)
     found: dict[int, _Job] = {}
     warnings: list[str] = []
     for asked in read_job_ids(text):

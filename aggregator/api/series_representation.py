@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Period
 from aggregator.api.representation import Json, times
 from aggregator.model.series import AvailableGraph, Line, Span
 
@@ -29,15 +29,11 @@ class LineShown(TypedDict):
     last: float | None
 
 
-class MatrixShown(GraphShown):
+class MatrixShown(GraphShown, Period):
     """The lines of a graph, as Prometheus answers them."""
 
     queries: list[str]
     step_seconds: float | None
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     resultType: Literal["matrix"]
     result: list[LineShown]
 

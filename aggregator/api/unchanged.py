@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from weakref import ref
@@ -12,19 +14,26 @@ from cachetools import LRUCache
 from isal import igzip
 
 from aggregator import executors
-from aggregator.api.audit import audit, owners_shown
+from aggregator.api.audit import audit, owners_shown, unread
 from aggregator.api.envelope import COMPRESS_ABOVE_BYTES, JSON, has_answer, identified, not_modified
+from aggregator.api.errors import ApiError
 from aggregator.api.identity import Identity, identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE, ApiSettings
 from aggregator.api.lookup import missing_accounting
 from aggregator.exposition import takes_gzip
-from aggregator.model.view import Snapshot
+from aggregator.model.view import Snapshot, SourceStatus
+from aggregator.refresh.store import Scope, SnapshotStore
+from aggregator.sources.base import FetchError
 
 # Of all answers together; beside its body an answer costs about this much.
 _MOST_BYTES: Final = 16 * 2**20
 _EACH_BYTES: Final = 4096
 _LARGEST_BYTES: Final = 2**20
 _LEVEL: Final = 1
+# Answers that are made anew before anybody asks: as long as somebody has asked lately, and each within its time.
+_MOST_AHEAD: Final = 16
+_WANTED_SECONDS: Final = 60.0
+_AHEAD_SECONDS: Final = 5.0
 # Of a response: what failed is read again when it is asked for again.
 ONCE: Final = web.ResponseKey("once", bool)
 _Question = tuple[str, Identity]
@@ -49,23 +58,49 @@ class _Given:
         return _EACH_BYTES + 2 * len(self.body or b"")
 
 
-class GivenAnswers:
-    """Remember the answers that were made of the current snapshot under the current settings, by URL and identity."""
+class _OfCluster:
+    """Remember the answers that were made of one cluster's current view, or ("") of all that there is.
 
-    def __init__(self) -> None:
+    What was asked for again is made anew as soon as there is a new view, by nobody's request: the first who asks after
+    a refresh need not wait for it.
+    """
+
+    def __init__(self, cluster: str, store: SnapshotStore, settings: ApiSettings) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._settings = settings
         # Weak: nobody may ever ask again, and an old snapshot is large.
         self._snapshot: Callable[[], Snapshot | None] = lambda: None
-        self._settings: tuple[object, ...] = ()
+        self._made_of: tuple[object, ...] = ()
         self._given = _no_answers()
         self._making: dict[_Question, asyncio.Future[_Given | None]] = {}
+        # What was asked for again lately, how it is made, and when that was.
+        self._wanted: dict[_Question, tuple[web.Request, Handler, float]] = {}
+        self._ahead: asyncio.Task[None] | None = None
 
     def find(self, request: web.Request) -> _Given | None:
-        """Give what is remembered of a request; what was made of another snapshot is forgotten."""
-        snapshot, settings = request.app[STORE].current, _settings(request)
-        if self._snapshot() is not snapshot or self._settings != settings:
-            self._snapshot, self._settings = ref(snapshot), settings
-            self.forget()
+        """Give what is remembered of a request; what was made of something else than there is now is forgotten."""
+        self._look()
         return self._given.get(_question(request))
+
+    def _look(self) -> None:
+        """Forget what was made of something else than there is now."""
+        snapshot, in_force = self._store.current, (self._settings.rules, self._settings.software)
+        if self._snapshot() is snapshot and self._made_of[:2] == in_force:
+            return
+        made_of = (*in_force, self._edition(), *(_said(each, snapshot) for each in self._sources(snapshot)))
+        # What is shown in place of a late view is never the same.
+        if made_of != self._made_of or snapshot is not self._store.latest:
+            self.forget()
+        self._snapshot, self._made_of = ref(snapshot), made_of
+
+    def _edition(self) -> int:
+        editions = self._store.editions
+        return editions["cluster", self._cluster] if self._cluster else editions.total()
+
+    def _sources(self, snapshot: Snapshot) -> list[SourceStatus]:
+        every = (status for _, status in sorted(snapshot.sources.items()))
+        return [status for status in every if not self._cluster or status.scope == self._cluster]
 
     async def coming(self, request: web.Request) -> _Given | None:
         """Wait for the answer if another request is having it made; None if there is none, or it cannot be shared."""
@@ -84,13 +119,45 @@ class GivenAnswers:
             given = _Given(response.etag.value, owners_shown(request), _body(response))
             answer = response if given.body is None else await _again(request, given)
             # Neither another snapshot nor something new came while it was made.
-            if all_making is self._making and self._snapshot() is request.app[STORE].current:
+            self._look()
+            if all_making is self._making:
                 self._keep(question, given)
             return answer
         finally:
             making.set_result(given)
             if all_making[question] is making:
                 del all_making[question]
+
+    def want(self, request: web.Request, handler: Handler) -> None:
+        """Note that an answer is asked for which is there already: the last that was noted stands last."""
+        question = _question(request)
+        wanted = self._wanted.pop(question, None)
+        if wanted or len(self._wanted) < _MOST_AHEAD:
+            self._wanted[question] = (wanted[0] if wanted else unread(request)), handler, time.monotonic()
+
+    def look_ahead(self) -> None:
+        """Begin to make anew what is wanted, once there is a new view."""
+        if self._ahead:
+            self._ahead.cancel()
+            self._ahead = None
+        oldest = time.monotonic() - _WANTED_SECONDS
+        self._wanted = {question: wanted for question, wanted in self._wanted.items() if wanted[2] > oldest}
+        if self._wanted:
+            self._look()
+            self._ahead = asyncio.ensure_future(self._make_ahead())
+
+    async def _make_ahead(self) -> None:
+        """Make answers one after the other, each within its time; what fails is tried by whoever asks."""
+        for question, (request, handler, _) in reversed(list(self._wanted.items())):
+            if question not in self._given and question not in self._making:
+                with suppress(ApiError, FetchError, TimeoutError):
+                    async with asyncio.timeout(_AHEAD_SECONDS):
+                        await self.make(unread(request), handler)
+
+    def close(self) -> None:
+        """End what is being made for nobody yet."""
+        if self._ahead:
+            self._ahead.cancel()
 
     def forget(self) -> None:
         """Make every answer anew: what they read besides the snapshot has changed."""
@@ -99,6 +166,42 @@ class GivenAnswers:
     def _keep(self, question: _Question, given: _Given) -> None:
         is_large = len(given.body or b"") > _LARGEST_BYTES
         self._given[question] = replace(given, body=None, zipped=None) if is_large else given
+
+
+class GivenAnswers:
+    """Remember the answers that were made of the current snapshot under the current settings, by URL and identity."""
+
+    def __init__(self, store: SnapshotStore, settings: ApiSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._of: dict[str, _OfCluster] = {}
+        store.watchers.append(self._look_ahead)
+
+    def of(self, request: web.Request) -> _OfCluster:
+        """Give those of the cluster in the path, which depend on nothing else; else of all that there is."""
+        named = request.match_info.get("cluster", "")
+        cluster = named if named in self._store.latest.clusters else ""
+        if cluster not in self._of:
+            self._of[cluster] = _OfCluster(cluster, self._store, self._settings)
+        return self._of[cluster]
+
+    def forget(self) -> None:
+        """Make every answer anew: what they read besides the snapshot has changed."""
+        for each in self._of.values():
+            each.forget()
+
+    def _look_ahead(self, scope: Scope) -> None:
+        """Have answers made of a new view."""
+        kind, name = scope
+        for cluster, each in self._of.items():
+            if not cluster or (kind, name) == ("cluster", cluster):
+                each.look_ahead()
+
+    async def close(self, _: web.Application) -> None:
+        """End what is being made for nobody yet."""
+        self._store.watchers.remove(self._look_ahead)
+        for each in self._of.values():
+            each.close()
 
 
 def _body(response: web.Response) -> bytes | None:
@@ -120,11 +223,12 @@ def of_snapshot(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.Response:
-        answers = request.app[GIVEN]
+        answers = request.app[GIVEN].of(request)
         given = answers.find(request) or await answers.coming(request)
         if given and not _is_stale(request):
             is_had = has_answer(request, given.etag)
             if is_had or given.body is not None:
+                answers.want(request, handler)
                 audit(request, given.owners)
                 return not_modified(given.etag) if is_had else await _again(request, given)
         return await answers.make(request, handler)
@@ -142,10 +246,15 @@ async def _again(request: web.Request, given: _Given) -> web.Response:
     return identified(web.Response(body=body, headers=headers), given.etag)
 
 
-def _settings(request: web.Request) -> tuple[object, ...]:
-    """Give what of the settings answers are made with; a reload puts others in their place."""
-    settings = request.app[SETTINGS]
-    return settings.rules, settings.software
+def _said(status: SourceStatus, snapshot: Snapshot) -> tuple[object, ...]:
+    """Give what answers say of a source. When it was read last they say of file systems and clouds alone.
+
+    Each fetch has a status of its own, and a refresh several: answers made of the same view are the same.
+    """
+    was_read = status.last_success is not None and status.last_success == status.last_attempt
+    failed = tuple(sorted(status.failed_inputs.items()))
+    at = None if was_read and status.scope in snapshot.clusters else status.last_success
+    return status.source, status.scope, status.up, was_read, status.error, failed, at
 
 
 def _question(request: web.Request) -> _Question:

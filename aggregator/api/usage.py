@@ -5,7 +5,7 @@ from typing import Final, TypedDict
 
 from aiohttp import web
 
-from aggregator.api.answer import Epoch, Time
+from aggregator.api.answer import Epoch, Period, Time
 from aggregator.api.audit import audit
 from aggregator.api.envelope import success
 from aggregator.api.errors import BadData, Execution, NotFound
@@ -45,16 +45,12 @@ class PointShown(TypedDict):
     final: bool
 
 
-class UsageShown(TypedDict):
+class UsageShown(Period):
     """What was used in a time."""
 
     cluster: str
     resolution: str
     time_zone: TimeZoneShown
-    start_time: Time
-    start_timestamp_seconds: Epoch
-    end_time: Time
-    end_timestamp_seconds: Epoch
     rolled_until_time: Time
     rolled_until_timestamp_seconds: Epoch
     partial: bool

@@ -8,8 +8,9 @@ from typing import Any, Final
 from aggregator.client.columns import asked_gpus, findings, is_pending
 from aggregator.client.errors import ClientError, Refused
 from aggregator.client.output import Command, Display, of_cluster
+from aggregator.client.quota import missing
 from aggregator.client.screen import BAD, FAINT, GOOD, HEAD, STYLES, Line, Screen
-from aggregator.client.service import Api, Call, named
+from aggregator.client.service import Answer, Api, Call, named
 from aggregator.client.units import (
     UNKNOWN,
     counted,
@@ -23,38 +24,41 @@ from aggregator.client.units import (
     percent,
     size,
 )
-from aggregator.model.advice import QUANTILE, Advice, advise
 
 Row = dict[str, Any]
-# How many earlier runs advice rests on, and how old they may be.
-_RUNS, _DAYS = 20, 30
 _BAR_CELLS: Final = 20
-_NEEDED: Final = (
-    "id", "run_id", "state", "granted_cpus", "granted_nodes", "granted_gpus", "granted_memory_bytes",
-    "elapsed_seconds", "cpu_efficiency_ratio", "memory_peak_bytes", "gpu_efficiency_ratio",
-)  # fmt: skip
 
 
 def job_command(flags: argparse.Namespace, service: Api) -> Command:
-    """Show one job."""
+    """Show one job, and advice on it."""
     path = of_cluster(service, f"/jobs/{named(flags.job)}")
-    return Command(json=lambda: service.ask(Call(path)), draw=lambda: _drawn(service, path))
+    asked = Call(path), Call(f"{path}/advice")
+
+    def read() -> tuple[Answer, Answer | ClientError]:
+        job, advice = service.ask_all(asked)
+        if isinstance(job, ClientError):
+            raise job
+        return job, advice
+
+    def json() -> Answer:
+        answers = read()
+        found = {str(call): each.data for call, each in zip(asked, answers, strict=True) if isinstance(each, Answer)}
+        return Answer(found, missing(answers))
+
+    return Command(json=json, draw=lambda: _drawn(*read()))
 
 
-def _drawn(service: Api, path: str) -> Display:
-    answer = service.ask(Call(path))
-    runs: list[Row] = answer.data["runs"]
+def _drawn(job: Answer, advised: Answer | ClientError) -> Display:
+    runs: list[Row] = job.data["runs"]
     if not runs:
-        raise Refused(f"job {answer.data['job_id']}: no run of it is known")
-    run = runs[-1]
-    before, why = _before(service, path, run)
-    advised = advise(run, before, run["waste"])
+        raise Refused(f"job {job.data['job_id']}: no run of it is known")
+    run, advice = runs[-1], advised.data if isinstance(advised, Answer) else None
 
     def draw(screen: Screen) -> None:
         screen.print(*_head(runs), "", *_verdict(run), "")
         screen.print(*([_asked(run)] if is_pending(run) else _bars(screen, run)), "")
         for title, lines in (
-            ("Change these lines", [*_advice(screen, advised), *why]), ("Rules that fired", list(_rules(run))),
+            ("Change these lines", list(_advice(advice) if advice else ())), ("Rules that fired", list(_rules(run))),
             ("Not judged", list(_not_judged(run))), ("Alerts", list(_alerts(run))),
         ):  # fmt: skip
             if lines:
@@ -62,26 +66,7 @@ def _drawn(service: Api, path: str) -> Display:
         if not is_pending(run):
             screen.print(_energy(run))
 
-    return Display(draw, answer.warnings)
-
-
-def _before(service: Api, path: str, run: Row) -> tuple[list[Row], list[Line]]:
-    """Read earlier runs alike, or say why not: advice then rests on this run alone."""
-    name, user = run["job_name"], run["user"]
-    # A comma separates values in the API's grammar.
-    if not (name and user) or "," in name or not run["elapsed_seconds"]:
-        return [], []
-    asked = Call(
-        f"{path.rpartition('/')[0]}/history",
-        (
-            ("start", f"now-{_DAYS}d"), ("user", user), ("job_name", name), ("state", "completed"),
-            ("limit", str(_RUNS)), ("fields", ",".join(_NEEDED)),
-        ),
-    )  # fmt: skip
-    try:
-        return service.ask(asked).data["jobs"], []
-    except ClientError as error:
-        return [], [[(f"  earlier runs are not known: {error}", FAINT)]]
+    return Display(draw, missing([job, advised]))
 
 
 def _head(runs: Sequence[Row]) -> Iterator[Line]:
@@ -165,28 +150,36 @@ def _used(run: Row) -> Iterator[tuple[str, float | None, str, float | None]]:
 
 
 _MEANT: Final = {
-    "bytes": lambda amount: f"{size(amount)} of memory at the peak",
-    "cpus": lambda amount: f"{counted(amount, 'CPU')} on average",
-    "gpus": lambda amount: f"{counted(amount, 'GPU')}, now or on average",
-    "seconds": lambda amount: f"{duration(amount)} of time",
+    "memory": lambda used: f"{size(used)} of memory on a node at the peak",
+    "cpus": lambda used: f"{counted(used, 'CPU')} on average",
+    "gpus": lambda used: f"{counted(used, 'GPU')}",
+    "time": lambda used: f"{duration(used)} of time",
 }
 
 
-def _advice(screen: Screen, advised: Sequence[Advice]) -> Iterator[Line]:
-    lines = [f"#SBATCH {each.option}={each.better}" if each.better else f"no {each.option}" for each in advised]
+def _advice(advice: Row) -> Iterator[Line]:
+    changes: list[Row] = advice["changes"]
+    one = "One run of this name" if advice["similar_runs"] else "This run"
+    lines = [
+        f"#SBATCH {each['option']}={each['suggested']}" if each["suggested"] else f"no {each['option']}"
+        for each in changes
+    ]
     width = max(map(len, lines), default=0)
-    for each, line in zip(advised, lines, strict=True):
-        yield ["  ", (f"{line:<{width}}", GOOD), f"  instead of {each.asked}"]
-        yield [f"    {_basis(each)}"]
+    for each, line in zip(changes, lines, strict=True):
+        yield ["  ", (f"{line:<{width}}", GOOD), f"  instead of {each['requested']}"]
+        yield [f"    {_basis(each, one)}"]
 
 
-def _basis(advice: Advice) -> str:
-    """Say from how many runs, and which quantile of them."""
-    used = f"used at most {_MEANT[advice.unit](advice.amount)}"
-    if advice.runs == 1:
-        return f"This run {used}."
-    share = f"{100 * QUANTILE:.0f} % of" if advice.runs > 1 / (1 - QUANTILE) else "All of"
-    return f"{share} {advice.runs} runs of this name {used}."
+def _basis(change: Row, one: str) -> str:
+    """Say from how many runs, and which quantile of them; one stands for a single run."""
+    if change["used"] is None:
+        return str(change["why"])
+    used, runs, quantile = _MEANT[change["resource"]](change["used"]), change["runs"], change["quantile"]
+    used = f"used at most {used}"
+    if runs == 1:
+        return f"{one} {used}."
+    share = f"{100 * quantile:.0f} % of" if quantile and runs > 1 / (1 - quantile) else "All of"
+    return f"{share} {runs} runs of this name {used}."
 
 
 def _rules(run: Row) -> Iterator[Line]:

@@ -1,6 +1,7 @@
 """Frames and the rules of null: null is "not known", and what rests on nothing known is not known."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -24,17 +25,21 @@ def conform(table: Table, frame: pl.DataFrame, new: Collection[str] | None = Non
     """
     found = frame.schema  # made anew whenever it is asked for
     changed = [
-        _of_type(name, dtype, found.get(name)).alias(name)
+        _of_type(name, dtype, found.get(name))
         for name, dtype in table.schema.items()
         if found.get(name) != dtype or (dtype.is_float() and (new is None or name in new))
     ]
     return (frame.with_columns(changed) if changed else frame)[list(table.schema)]
 
 
+@cache
 def _of_type(name: str, dtype: pl.DataType, found: pl.DataType | None) -> pl.Expr:
-    """Make a column of its type: null where the frame has none, and where it is NaN."""
+    """Make a column of its type: null where the frame has none, and where it is NaN.
+
+    It is made once: that takes longer than to make the values of some thousand rows.
+    """
     if found is None:
-        return pl.lit(None, dtype)
+        return pl.lit(None, dtype).alias(name)
     column = pl.col(name) if found == dtype else pl.col(name).cast(dtype)
     return column.fill_nan(None) if dtype.is_float() else column
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from aggregator.engine.column import Column, DeclarationError, Listing, Table
-from aggregator.engine.exposition import Folded, Limits, Member, Rests, Writer, fold
+from aggregator.engine.exposition import Folded, Limits, Member, Rests, Writer, Written, fold
 from aggregator.engine.frame import Frames, conform, empty
 
 T = TypeVar("T")
@@ -84,11 +84,17 @@ class Layout:
         """Choose which rows have series within the budget, after what was shown before."""
         return fold(self.tables.values(), frames, limits, before)
 
-    def render(self, name: str, frames: Frames, rests: Rests = MappingProxyType({})) -> Mapping[str, Member]:
-        """Write every family of one thing that has samples: family name → member."""
+    def render(
+        self, name: str, frames: Frames, rests: Rests = MappingProxyType({}), known: Written | None = None
+    ) -> Mapping[str, Member]:
+        """Write every family of one thing that has samples: family name → member.
+
+        known is what was written of it last, and gets what is written now.
+        """
+        known = {} if known is None else known
         members: dict[str, Member] = {}
         for table, writer in self._writers.items():
-            members |= writer.write(name, frames[table], rests.get(table, {}))
+            members |= writer.write(name, frames[table], rests.get(table, {}), known)
         return members
 
     def join(self, inputs: Inputs, at: float) -> Joined:

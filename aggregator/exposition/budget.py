@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from aggregator.engine.exposition import Folded, Limits, Member
+from aggregator.engine.exposition import Folded, Limits, Member, Written
 from aggregator.engine.frame import Frames
 from aggregator.engine.part import Layout
 
@@ -14,6 +14,7 @@ class Budget:
         self._layout = layout
         self._limits = limits
         self._last = Folded()
+        self._written: Written = {}
 
     def take_over(self, before: "Budget") -> None:
         """Go on from what was shown by other limits."""
@@ -22,4 +23,4 @@ class Budget:
     def render(self, name: str, frames: Frames) -> Mapping[str, Member]:
         """Write every family of what has this name: family name → member."""
         self._last = self._layout.fold(frames, self._limits, self._last)
-        return self._layout.render(name, self._last.frames, self._last.rests)
+        return self._layout.render(name, self._last.frames, self._last.rests, self._written)

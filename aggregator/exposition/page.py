@@ -96,7 +96,8 @@ class Page:
         )
         # All of it is of one moment: no await before it is put together.
         members = list(self._families(groups, openmetrics))
-        members += [families.member(openmetrics) for families in self._own] if _has_own(groups) else []
+        if groups is None or SERVICE_GROUP in groups:
+            members += [families.member(openmetrics) for families in self._own]
         members += [_END] if openmetrics else []
         if takes_gzip(request):
             response.headers["Content-Encoding"] = "gzip"
@@ -121,10 +122,6 @@ def takes_gzip(request: web.Request) -> bool:
     """Tell whether the client takes a compressed body."""
     encoding = request.headers.get("Accept-Encoding", "")
     return "gzip" in encoding and not _GZIP_REFUSED.search(encoding)
-
-
-def _has_own(groups: frozenset[str] | None) -> bool:
-    return groups is None or SERVICE_GROUP in groups
 
 
 async def _send(request: web.Request, response: web.StreamResponse, parts: list[bytes]) -> web.StreamResponse:

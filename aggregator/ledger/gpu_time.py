@@ -8,14 +8,16 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.engine.frame import total
+
 # Of the run's GPUs so many must be judged before any of them is called idle.
 COVERAGE_FLOOR: Final = 0.8
 _SECONDS, _ALLOCATED, _NODES = pl.col("seconds"), pl.col("run_gpus"), pl.col("nodes_count")
 _IS_TRUSTED: Final = pl.col("vouches_gpus").fill_null(value=False) | (pl.col("shown") > 0)
 
 
-def gpu_time(gpu_tenants: pl.DataFrame, allocated_gpus: pl.Series) -> pl.DataFrame:
-    """Give the gains of each run with GPUs: `run`, and the gpu_… and was_… columns of RUN_GAINS.
+def judged_gpus(gpu_tenants: pl.DataFrame, allocated_gpus: pl.Series) -> pl.DataFrame:
+    """Give how many GPUs of each run are judged in each window, and how many of them used; null where none was seen.
 
     allocated_gpus are those of each run. One without a series counts as idle only where the node's exporter can be
     trusted to show it; how many GPUs the run has on which node is not in slurmacct, so they are taken as spread evenly.
@@ -29,7 +31,7 @@ def gpu_time(gpu_tenants: pl.DataFrame, allocated_gpus: pl.Series) -> pl.DataFra
             trusted=_IS_TRUSTED.sum(),
         )
     )
-    return _sums(_judged(shown.hstack([allocated_gpus[shown["run"]].alias("run_gpus")])))
+    return _judged(shown.hstack([allocated_gpus[shown["run"]].alias("run_gpus")]))
 
 
 def _judged(shown: pl.DataFrame) -> pl.DataFrame:
@@ -46,8 +48,11 @@ def _judged(shown: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sums(judged: pl.DataFrame) -> pl.DataFrame:
-    """Add up windows; idle and unseen stretches are those since the last window that ended them."""
+def gpu_time(judged: pl.DataFrame) -> pl.DataFrame:
+    """Give the gains of each run with GPUs: `run`, wasted_gpu_seconds, and the gpu_… and was_… columns of RUN_GAINS.
+
+    Idle and unseen stretches are those since the last window that ended them.
+    """
     is_seen = pl.col("judged").is_not_null()
     judged = judged.with_columns_seq(
         is_sure=(pl.col("judged") / _ALLOCATED >= COVERAGE_FLOOR).fill_null(value=False),
@@ -62,6 +67,7 @@ def _sums(judged: pl.DataFrame) -> pl.DataFrame:
     return judged.group_by("run").agg(
         gpu_seconds=(pl.col("judged") * _SECONDS).sum(),
         gpu_used_seconds=(pl.col("used") * _SECONDS).sum(),
+        wasted_gpu_seconds=total((pl.col("judged") - pl.col("used")).clip(0.0) * _SECONDS),
         gpu_idle_seconds=_SECONDS.filter(since & is_sure).sum(),
         gpu_partly_idle_seconds=_SECONDS.filter(since_all & is_sure).sum(),
         gpu_unseen_seconds=_SECONDS.filter(since & ~is_sure).sum(),

@@ -20,15 +20,32 @@ def costs(prices: Prices) -> list[pl.Expr]:
     They have joules, seconds on their nodes, active_seconds: not suspended, and gpus_hour. Hardware is the hours of a
     run's GPUs, whose price is their node's, else of its CPUs, which a suspended run does not keep.
     """
-    electricity = pl.col("joules") / _JOULES_PER_KWH * prices.pue * pl.lit(prices.per_kwh, dtype=pl.Float64)
-    of_cpus = pl.col("allocated_cpus") * pl.lit(prices.cpu_hour, dtype=pl.Float64) * pl.col("active_seconds")
+    of_cpus = _priced(pl.col("allocated_cpus"), prices.cpu_hour) * pl.col("active_seconds")
     of_gpus = pl.col("gpus_hour") * pl.col("seconds")
     return [
         pl.lit(prices.currency, dtype=pl.String).alias("currency"),
-        electricity.alias("electricity_cost"),
-        (electricity * pl.lit(prices.cooling_share, dtype=pl.Float64)).alias("cooling_cost"),
+        *energy_costs(prices),
         (pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR).alias("hardware_cost"),
     ]
+
+
+def wasted_hardware_cost(prices: Prices) -> pl.Expr:
+    """Give the part of hardware_cost that was for nothing; runs have wasted_cpu_seconds and wasted_gpu_seconds, too."""
+    of_cpus = _priced(pl.col("wasted_cpu_seconds"), prices.cpu_hour)
+    of_gpus = pl.col("gpus_hour") / pl.col("allocated_gpus") * pl.col("wasted_gpu_seconds")
+    return pl.when(pl.col("allocated_gpus") > 0).then(of_gpus).otherwise(of_cpus) / _HOUR
+
+
+def energy_costs(prices: Prices, prefix: str = "") -> list[pl.Expr]:
+    """Give the columns electricity_cost and cooling_cost of the column joules, all three with a prefix."""
+    electricity = _priced(pl.col(f"{prefix}joules") / _JOULES_PER_KWH * prices.pue, prices.per_kwh)
+    cooling = _priced(electricity, prices.cooling_share)
+    return [electricity.alias(f"{prefix}electricity_cost"), cooling.alias(f"{prefix}cooling_cost")]
+
+
+def _priced(amount: pl.Expr, price: float | None) -> pl.Expr:
+    """Multiply by a price; without one nothing is computed."""
+    return pl.lit(None, dtype=pl.Float64) if price is None else amount * price
 
 
 def gpus_of_runs(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:

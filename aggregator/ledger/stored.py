@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from aggregator.model.energy import COMPONENTS, COST_COMPONENTS, METERS, MODELS
+from aggregator.model.energy import COMPONENTS, METERS, MODELS
 from aggregator.model.ledger import (
     NODE_TOTALS,
     RUN_COSTS,
@@ -25,6 +25,7 @@ _OBJECTS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 # component, currency, amount
 _COST: Final = pl.List(pl.List(pl.String))
+_AMOUNT: Final = "_cost"
 Rows = Sequence[Sequence[Any]]
 
 
@@ -84,9 +85,9 @@ def _written(kind: Frame, totals: pl.DataFrame, since: float) -> pl.DataFrame:
 
 
 def _with_costs(kind: Frame, totals: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
-    amounts = [f"{component}_cost" for component in COST_COMPONENTS]
+    amounts = [name for name in costs.columns if name.endswith(_AMOUNT)]
     long = costs.unpivot(amounts, index=[*kind.keys, "currency"], variable_name="component", value_name="amount")
-    component = pl.col("component").str.strip_suffix("_cost")
+    component = pl.col("component").str.strip_suffix(_AMOUNT)
     price = pl.concat_list(component, "currency", pl.col("amount").cast(pl.String))
     lists = long.drop_nulls("amount").group_by(kind.keys, maintain_order=True).agg(cost=price)
     return totals.join(lists, on=kind.keys, how="left", validate="1:1").with_columns(
@@ -161,5 +162,6 @@ def _read_costs(kind: Frame, totals: pl.DataFrame) -> pl.DataFrame:
         .explode("cost")
         .select(*keys, currency=price.get(1), component=price.get(0), cost=price.get(2).cast(_F))
     )
-    amounts = {f"{name}_cost": pl.col("cost").filter(component=name).first() for name in COST_COMPONENTS}
+    names = [name for name in kind.schema if name.endswith(_AMOUNT)]
+    amounts = {name: pl.col("cost").filter(component=name.removesuffix(_AMOUNT)).first() for name in names}
     return kind.of(costs.group_by(kind.keys).agg(**amounts))

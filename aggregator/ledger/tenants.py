@@ -90,7 +90,7 @@ def tenants(
     """List the runs on each node in each window: the slots, with what they used there.
 
     number is that of the slot in the order of windows × slots, place the node's row in the readings; null where nothing
-    is known of the node. is_whole: it filled the window.
+    is known of the node. is_whole: it filled the window. seen_cpus is what its series show, null without one.
     """
     spans = slots[_SPAN].with_row_index("slot")
     present = windows.frame().join(spans, how="cross").select_seq("slot", "window", **_PRESENCE).filter(_SECONDS > 0)
@@ -101,6 +101,7 @@ def tenants(
     of_nodes = nodes[_OF_NODE][places[present["window"] * nodes_count + held["node_number"]]]
     return present.hstack([*held, number, *of_slots, *of_nodes]).with_columns_seq(
         allocated_cpus=pl.when("is_away").then(0.0).otherwise("held_cpus"),
+        seen_cpus=pl.col("used_cpus"),
         used_cpus=_or_none_used("used_cpus", "vouches_cpus"),
         used_memory_bytes=_or_none_used("used_memory_bytes", "vouches_memory"),
     )

@@ -10,13 +10,14 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.frame import totals
-from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, by_number, column_of, sum_by
-from aggregator.ledger.gpu_time import gpu_time
+from aggregator.ledger.frames import ALLOCATED_GPUS, RUNS, by_number, column_of, known_add, sum_by
+from aggregator.ledger.gpu_time import gpu_time, judged_gpus
 from aggregator.ledger.gpus import gpu_tenants
 from aggregator.ledger.nodes import with_best_meter, with_numbers
-from aggregator.ledger.prices import co2_grams, costs, gpus_of_runs
+from aggregator.ledger.prices import co2_grams, costs, energy_costs, gpus_of_runs, wasted_hardware_cost
 from aggregator.ledger.shares import share
 from aggregator.ledger.tenants import present_runs, slots, tenants
+from aggregator.ledger.waste import idle_gpus, wasted_cpu_seconds, with_idle_cpus
 from aggregator.model.energy import COMPONENTS, COST_COMPONENTS, METERS, MODELS, Prices
 from aggregator.model.ledger import BEST_METERS, NODE_GAINS, NODE_POWER, RUN_GAINS, RUN_POWER, USER_GAINS
 from aggregator.model.readings import GPUS, METER, NODES, USED, Readings, Windows
@@ -31,6 +32,10 @@ _OF_NODES: Final = [
     "node", "window", "meter", "best", "is_best_meter", "is_measured", "covered",
     *(f"{name}_joules" for name in COMPONENTS),
 ]  # fmt: skip
+_OF_USERS: Final = (
+    "joules", "co2_grams", "wasted_cpu_seconds", "wasted_gpu_seconds", "wasted_joules", "wasted_hardware_cost",
+    *(f"{component}_cost" for component in COST_COMPONENTS),
+)  # fmt: skip
 _IS_COVERED: Final = pl.col("is_known") & pl.col("is_best_meter")
 
 
@@ -67,16 +72,18 @@ def gains(
         GPUS.of(readings.gpus),
     )  # fmt: skip
     nodes = with_best_meter(nodes, before, count, windows)
-    on_nodes = tenants(of_runs, nodes, used, windows, count)
+    on_nodes = with_idle_cpus(tenants(of_runs, nodes, used, windows, count))
     with_gpus = gpu_tenants(on_nodes, of_runs, _with_unplaced(gpus, of_runs), windows)
+    judged = judged_gpus(with_gpus, present["allocated_gpus"])
+    with_gpus = with_gpus.hstack([idle_gpus(judged, with_gpus, len(present), windows)])
     nodes, parts = share(nodes, _measured(on_nodes, with_gpus), windows.seconds, prices.model)
     nodes = nodes[_OF_NODES].filter("is_measured")
-    times = gpu_time(with_gpus, present["allocated_gpus"])
-    gained = _gained(present, _of_runs(parts, windows), times, prices)
+    wasted = wasted_cpu_seconds(on_nodes, len(present), windows)
+    gained = _gained(present.hstack([wasted]), _of_runs(parts, windows, prices.model), gpu_time(judged), prices)
     return Gains(
         windows.end,
         RUN_GAINS.of(gained),
-        USER_GAINS.of(_of_users(gained, windows)),
+        USER_GAINS.of(_of_users(gained, windows, prices)),
         NODE_GAINS.of(_of_nodes(nodes, windows)),
         RUN_POWER.of(_run_power(gained)),
         NODE_POWER.of(_node_power(nodes, windows)),
@@ -94,14 +101,14 @@ def _with_unplaced(gpus: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
 
 def _measured(on_nodes: pl.DataFrame, with_gpus: pl.DataFrame) -> pl.DataFrame:
     """Give the tenants of measured nodes, with the power of their own GPUs."""
-    watts, unseen = (
+    of_gpus = [
         column_of(default, len(on_nodes), with_gpus["tenant"], with_gpus[name])
-        for name, default in (("own_gpu_watts", None), ("unseen_gpus", 0.0))
-    )
-    return on_nodes.hstack([watts, unseen]).filter("is_measured")
+        for name, default in (("own_gpu_watts", None), ("unseen_gpus", 0.0), ("idle_gpus", None))
+    ]
+    return on_nodes.hstack(of_gpus).filter("is_measured")
 
 
-def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+def _of_runs(parts: pl.DataFrame, windows: Windows, model: str) -> pl.DataFrame:
     """Add up each run's parts: of the covered time, and the mean power over the last window on its measured nodes.
 
     So runs add up to nodes, in joules and in watts. Of a run without a measured node in the last window watts are null.
@@ -109,11 +116,13 @@ def _of_runs(parts: pl.DataFrame, windows: Windows) -> pl.DataFrame:
     covered, meter, is_last = pl.col("covered"), pl.col("meter"), pl.col("window") == windows.count - 1
     time = pl.col("seconds") * covered / pl.col("nodes_count")
     whole = pl.when(is_last)
+    idle = known_add(pl.col(f"{model}_joules") * pl.col("idle_cpus"), pl.col("gpu_joules") * pl.col("idle_gpus"))
     summands = parts.select_seq(
         "run",
         *(pl.col(f"{of}_joules") * covered for of in _PARTS),
         *(pl.when(meter == name).then(time).alias(f"{name}_seconds") for name in METERS),
         *(whole.then(pl.col(f"{of}_joules") / windows.seconds).alias(f"{of}_watts") for of in _PARTS),
+        wasted_joules=idle * covered,
         power_seconds=pl.when(_IS_COVERED).then(time).otherwise(0.0),
         coverage=pl.when(_IS_COVERED & is_last).then(time / windows.seconds).otherwise(0.0),
     )
@@ -133,18 +142,21 @@ def _gained(runs: pl.DataFrame, parts: pl.DataFrame, times: pl.DataFrame, prices
             joules=pl.col(f"{prices.model}_joules") + pl.col("gpu_joules"),
             seconds=pl.col("until") - pl.col("since"),
         )
-        .with_columns_seq(*costs(prices), co2_grams=co2_grams(prices))
+        .with_columns_seq(
+            *costs(prices), wasted_hardware_cost=wasted_hardware_cost(prices), co2_grams=co2_grams(prices)
+        )
     )
 
 
-def _of_users(gained: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+def _of_users(gained: pl.DataFrame, windows: Windows, prices: Prices) -> pl.DataFrame:
     """Add up each user's runs under each account."""
-    costs = [f"{component}_cost" for component in COST_COMPONENTS]
-    users = gained.group_by("user", "account").agg(
-        pl.first("currency"), *totals(["joules", "co2_grams", *costs]), pl.max("until")
-    )
+    # What is known of no run, such as all that has no price, is not added up.
+    known = [name for name in _OF_USERS if gained[name].null_count() < len(gained)]
+    users = gained.group_by("user", "account").agg(pl.first("currency"), *totals(known), pl.max("until"))
+    unknown = [pl.lit(None, dtype=pl.Float64).alias(name) for name in _OF_USERS if name not in known]
     ends = windows.frame()["window_end"]
-    return users.with_columns_seq(ends[ends.search_sorted(users["until"])].alias("until"))
+    until = ends[ends.search_sorted(users["until"])].alias("until")
+    return users.with_columns_seq(*unknown, until).with_columns_seq(energy_costs(prices, "wasted_"))
 
 
 def _of_nodes(nodes: pl.DataFrame, windows: Windows) -> pl.DataFrame:

@@ -23,6 +23,16 @@ class Search:
     arrays: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfName:
+    """Which ended runs are of one user and one name: those that ended in [since, until), epoch seconds."""
+
+    uid: int
+    name: str
+    since: int
+    until: int
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One bounded read: runs in order with their keys, the key to go on after (None: no more), rows examined.

@@ -40,6 +40,10 @@ _COSTS = (
         for component in COST_COMPONENTS
     ),
 )
+_WASTED_COSTS = tuple(
+    Column(f"wasted_{name}_cost", _F, f"the part of {name}_cost for what was not used", "currency", "nothing was seen")
+    for name in COST_COMPONENTS
+)
 
 # What comes out of some windows.
 _RUN_SUMS = (
@@ -76,8 +80,11 @@ _USER_SUMS = (
     Column("until", _F, "end of the last window in which they had a run", "epoch seconds"),
     Column("joules", _F, "energy by the chosen model, GPUs included", "joules", "nothing was measured"),
     Column("co2_grams", _F, "CO2 equivalent", "grams", "nothing was measured, or no factor"),
+    Column("wasted_cpu_seconds", _F, "CPUs held and not used × time, as far as it was seen", "seconds", "nothing was"),
+    Column("wasted_gpu_seconds", _F, "GPUs held and not used × time, as far as it was seen", "seconds", "nothing was"),
+    Column("wasted_joules", _F, "their part of the energy", "joules", "nothing was measured, or no use was seen"),
 )
-USER_GAINS: Final = Frame("user_gains", 2, (*_USER_SUMS, *_COSTS))
+USER_GAINS: Final = Frame("user_gains", 2, (*_USER_SUMS, *_COSTS, *_WASTED_COSTS))
 NODE_GAINS: Final = Frame("node_gains", 1, _NODE_SUMS)
 RUN_POWER: Final = Frame("run_power", 1, (
     RUN_ID,
@@ -97,7 +104,7 @@ RUN_TOTALS: Final = Frame("run_totals", 1, (RUN_ID, *_RUN_SUMS))
 NODE_TOTALS: Final = Frame("node_totals", 1, _NODE_SUMS)
 USER_TOTALS: Final = Frame("user_totals", 2, _USER_SUMS)
 RUN_COSTS: Final = Frame("run_costs", 2, (RUN_ID, *_COSTS))
-USER_COSTS: Final = Frame("user_costs", 3, (USER, ACCOUNT, *_COSTS))
+USER_COSTS: Final = Frame("user_costs", 3, (USER, ACCOUNT, *_COSTS, *_WASTED_COSTS))
 BEST_METERS: Final = Frame("meters", 1, (
     NODE, Column("meter", METER, "the best meter that has ever measured it"),
 ))  # fmt: skip

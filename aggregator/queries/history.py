@@ -1,6 +1,7 @@
 """Pages of finished runs: bounded in rows, cached for a moment, few reads at once."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -9,7 +10,8 @@ import polars as pl
 from cachetools import TTLCache
 
 from aggregator import executors
-from aggregator.model.history import Chunk, RunKey, Search
+from aggregator.model.accounting import Run
+from aggregator.model.history import Chunk, OfName, RunKey, Search
 from aggregator.model.job_inputs import RUNS, runs_of
 from aggregator.queries.cache import CachedReads
 from aggregator.queries.jobs import CACHE_SECONDS
@@ -22,6 +24,8 @@ READS_AT_ONCE: Final = 2
 _CHUNKS_KEPT: Final = 32
 _UIDS_KEPT: Final = 10_000
 _UIDS_SECONDS: Final = 300.0
+_NAMES_KEPT: Final = 64
+_NAMES_BACK_SECONDS: Final = 30 * 86_400
 # Of runs (RUNS), the numbers of those that are wanted, in order.
 Choose = Callable[[pl.DataFrame], pl.Series]
 _Names = tuple[str, frozenset[str], frozenset[str]]
@@ -39,6 +43,13 @@ class HistoryReader(Protocol):
 
     async def ended(self, search: Search, after: RunKey | None) -> Chunk:
         """Read the next chunk of ended runs, bounded.
+
+        Raises FetchError.
+        """
+        ...
+
+    async def of_name(self, asked: OfName) -> tuple[Run, ...]:
+        """Read the newest runs of one user and one name, the newest end first, bounded.
 
         Raises FetchError.
         """
@@ -70,6 +81,7 @@ class HistoryQueries:
         self._chunks = CachedReads[tuple[str, Search, RunKey | None], Chunk](
             TTLCache(_CHUNKS_KEPT, CACHE_SECONDS), gate
         )
+        self._of_names = CachedReads[tuple[str, OfName], tuple[Run, ...]](TTLCache(_NAMES_KEPT, CACHE_SECONDS), gate)
         self._uids = CachedReads[_Names, frozenset[int] | None](TTLCache(_UIDS_KEPT, _UIDS_SECONDS), gate)
 
     def has_source(self, cluster: str) -> bool:
@@ -89,6 +101,16 @@ class HistoryQueries:
             lambda: self._readers[cluster].uids(users, accounts),
             keep=lambda uids: uids != frozenset(),
         )
+
+    async def of_name(self, cluster: str, uid: int, name: str, now: float) -> tuple[Run, ...]:
+        """Give the last runs of a user with this name that have ended, the newest first; at most 30 days back.
+
+        Raises FetchError.
+        """
+        # Whoever asks within the same minute asks for the same.
+        until = (math.floor(now / 60) + 1) * 60
+        asked = OfName(uid=uid, name=name, since=until - _NAMES_BACK_SECONDS, until=until)
+        return await self._of_names.get((cluster, asked), lambda: self._readers[cluster].of_name(asked))
 
     async def page(
         self,

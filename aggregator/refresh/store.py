@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from math import inf
@@ -24,6 +25,9 @@ class SnapshotStore:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.latest = Snapshot()
+        # How many views of each scope were published; those who watch are told of which there is a new one.
+        self.editions: Counter[Scope] = Counter()
+        self.watchers: list[Callable[[Scope], None]] = []
         self._now = now
         self._until: dict[Scope, float] = {}
         self._said: set[Scope] = set()
@@ -47,16 +51,19 @@ class SnapshotStore:
         """Replace one cluster's view, to be shown for so long."""
         self._until["cluster", view.cluster] = self._now() + seconds
         self.latest = replace(self.latest, clusters={**self.latest.clusters, view.cluster: view})
+        self._tell(("cluster", view.cluster))
 
     def publish_filesystem(self, view: View, seconds: float = inf) -> None:
         """Replace one file system's view, to be shown for so long."""
         self._until["filesystem", view.name] = self._now() + seconds
         self.latest = replace(self.latest, filesystems={**self.latest.filesystems, view.name: view})
+        self._tell(("filesystem", view.name))
 
     def publish_cloud(self, view: View, seconds: float = inf) -> None:
         """Replace one cloud's view, to be shown for so long."""
         self._until["cloud", view.name] = self._now() + seconds
         self.latest = replace(self.latest, clouds={**self.latest.clouds, view.name: view})
+        self._tell(("cloud", view.name))
 
     def publish_source(self, status: SourceStatus) -> None:
         """Replace what is known of one source's last fetch."""
@@ -74,11 +81,19 @@ class SnapshotStore:
         )
         configured = {"cluster": clusters, "filesystem": filesystems, "cloud": clouds}
         self._until = {scope: until for scope, until in self._until.items() if scope[1] in configured[scope[0]]}
+        for scope in [each for each in self.editions if each[1] not in configured[each[0]]]:
+            self._tell(scope)
 
     def forget_sources(self, keys: Collection[tuple[str, str]]) -> None:
         """Forget what is known of sources, by name and scope."""
         sources = {key: status for key, status in self.latest.sources.items() if key not in keys}
         self.latest = replace(self.latest, sources=sources)
+
+    def _tell(self, scope: Scope) -> None:
+        """Tell those who watch that what is shown of a scope is another view, or none any more."""
+        self.editions[scope] += 1
+        for watcher in self.watchers:
+            watcher(scope)
 
     def _say(self, scope: Scope) -> None:
         """Log once that a scope is late, and once that it is not any more."""

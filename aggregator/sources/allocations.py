@@ -57,14 +57,10 @@ class AllocationsFile:
 
     def __init__(self, path: Path) -> None:
         self.rows = 0
+        self.features: Mapping[str, bool] = {}
         self._path = path
         self._seen: tuple[int, int] | None = None
         self._read = Allocations(0.0)
-
-    @property
-    def features(self) -> Mapping[str, bool]:
-        """Offer nothing optional."""
-        return {}
 
     async def fetch(self, at: float) -> Allocations:
         """Give the file's content.

@@ -5,7 +5,7 @@ from itertools import islice
 
 from aggregator import executors
 from aggregator.model.accounting import Run
-from aggregator.model.history import Chunk, RunKey, Search, run_key
+from aggregator.model.history import Chunk, OfName, RunKey, Search, run_key
 from aggregator.synthetic.cluster import SyntheticCluster
 
 _CHUNK_RUNS = 1000
@@ -25,6 +25,16 @@ class SyntheticHistory:
         """Give the next runs, the newest end first: off the event loop, for all that have ended are sorted."""
         runs = self._cluster.ended_runs(float(search.since))
         return await executors.run(executors.ANSWERS, _chunk, runs, search, after)
+
+    async def of_name(self, asked: OfName) -> tuple[Run, ...]:
+        """Give the runs of one user and one name, the newest end first."""
+        runs = self._cluster.ended_runs(float(asked.since))
+        return await executors.run(executors.ANSWERS, _of_name, runs, asked)
+
+
+def _of_name(ended: Sequence[Run], asked: OfName) -> tuple[Run, ...]:
+    found = [run for run in ended if run.uid == asked.uid and run.name == asked.name]
+    return tuple(sorted((run for run in found if (run.end or 0) < asked.until), key=run_key, reverse=True))
 
 
 def _chunk(ended: Sequence[Run], search: Search, after: RunKey | None) -> Chunk:

@@ -4,8 +4,9 @@ import mmap
 import struct
 from pathlib import Path
 
-# How many ticks there were, whether the sources are held, seconds of CPU that the synthetic sources took.
-_HEADER = struct.Struct("qqd")
+# How many ticks there were, whether the sources are held, seconds of CPU that the synthetic sources took,
+# whether the loop ticks.
+_HEADER = struct.Struct("qqdq")
 _TICK = struct.Struct("ddd")
 # Eleven minutes of ticks.
 _CAPACITY = 1 << 17
@@ -13,7 +14,7 @@ TICK_SECONDS = 0.005
 
 
 class Board:
-    """Ticks of an event loop, and two marks.
+    """Ticks of an event loop, and some marks.
 
     A tick is (when it was due, when it came, how long the loop's thread had waited for a CPU by then), all in seconds,
     the first two of the monotonic clock.
@@ -39,6 +40,16 @@ class Board:
     @held.setter
     def held(self, held: bool) -> None:
         struct.pack_into("q", self._memory, 8, held)
+
+    @property
+    def ticks(self) -> bool:
+        """Whether the loop ticks: that takes CPU, and is not done while the service's own is measured."""
+        (mark,) = struct.unpack_from("q", self._memory, 24)
+        return bool(mark)
+
+    @ticks.setter
+    def ticks(self, ticks: bool) -> None:
+        struct.pack_into("q", self._memory, 24, ticks)
 
     @property
     def spent(self) -> float:

@@ -48,8 +48,12 @@ class Ticking(asyncio.DefaultEventLoopPolicy):
         return loop
 
 
+# How often is looked whether the loop shall tick.
+LOOK_SECONDS = 0.25
+
+
 class Ticker:
-    """Writes down when the loop came to each tick, as far as it came at all."""
+    """Writes down when the loop came to each tick, as far as it came at all; only while the board says so."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, board: Board) -> None:
         self._loop = loop
@@ -63,9 +67,12 @@ class Ticker:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        self._board.add(self._due, now, self._waiting.seconds())
-        # Those that were due meanwhile are counted when the board is read.
-        self._due += TICK_SECONDS * (1 + (now - self._due) // TICK_SECONDS)
+        if self._board.ticks:
+            self._board.add(self._due, now, self._waiting.seconds())
+            # Those that were due meanwhile are counted when the board is read.
+            self._due += TICK_SECONDS * (1 + (now - self._due) // TICK_SECONDS)
+        else:
+            self._due = now + LOOK_SECONDS
         self._loop.call_at(self._due, self._tick)
 
 

@@ -24,7 +24,7 @@ def measure(place: Running, repeats: int) -> dict[str, Figure]:
         "pending": "/jobs?state=pending&limit=100",
     }
     runs = sum(each["count"] for each in place.data(place.below(""))["jobs"])
-    with place.at_rest():
+    with place.at_rest(), place.ticking():
         began = time.monotonic()
         found = {name: _ask(place, place.below(path), repeats) for name, path in paths.items()}
         ended = time.monotonic()

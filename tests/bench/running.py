@@ -20,6 +20,8 @@ _READY_SECONDS = 900.0
 # With less than this share of a CPU, over this time, the service does nothing but wait.
 _QUIET, _QUIET_SECONDS = 0.05, 0.5
 _REST_SECONDS = 120.0
+# Longer than the probe takes to see that the loop shall tick.
+_TICKS_SECONDS = 0.5
 # A window of a minute is closed and has settled, and a refresh has come by.
 _LEDGER_SECONDS = 200.0
 _SUCCESSES = "hpc_aggregator_source_fetch_duration_seconds_count"
@@ -90,6 +92,16 @@ class Running:
             yield
         finally:
             self.board.held = False
+
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Let the event loop tick, so that it can be asked how late it was."""
+        self.board.ticks = True
+        try:
+            time.sleep(_TICKS_SECONDS)
+            yield
+        finally:
+            self.board.ticks = False
 
     def _is_quiet(self) -> bool:
         before = cpu_seconds(self.pid)

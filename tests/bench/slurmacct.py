@@ -58,6 +58,7 @@ async def _fetch(port: int, now: float, repeats: int) -> _Fetches:
         tending = asyncio.create_task(tend_garbage(lambda: True))
         with tempfile.TemporaryDirectory() as folder:
             board, began = Board(Path(folder) / "board"), time.monotonic()
+            board.ticks = True
             Ticker(asyncio.get_running_loop(), board).start()
             unchanged = [await _cpu(source, now + number * _INTERVAL) for number in range(1, repeats + 1)]
             small_tables = await _cpu(source, now + repeats * _INTERVAL + _TABLES_SECONDS)

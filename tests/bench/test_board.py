@@ -1,12 +1,16 @@
 """What the board says of a loop: every moment at which a tick was due counts, whether the loop came then or not."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.board import TICK_SECONDS, Board
+from tests.bench.probe import LOOK_SECONDS, Ticker
 
 
 @pytest.fixture
@@ -45,6 +49,37 @@ def test_the_time_in_which_others_had_the_cpus_can_be_left_out(board: Board) -> 
     board.add(1.005, 1.015, 5.004)
     assert sorted(board.lateness(1.001, 2.0, own=True)) == pytest.approx([0.0, 0.001, 0.006], abs=1e-9)
     assert max(board.lateness(1.001, 2.0)) == pytest.approx(0.01)
+
+
+class _Loop:
+    """A loop that comes to each call when it is due."""
+
+    def __init__(self) -> None:
+        self.now = 1.0
+        self._call: Callable[[], None] = lambda: None
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, call: Callable[[], None]) -> None:
+        self.now, self._call = when, call
+
+    def go_on(self) -> float:
+        """Come to the next call, and give the time that it was asked to come at next."""
+        self._call()
+        return self.now
+
+
+def test_a_loop_ticks_only_while_somebody_asks_how_late_it_is(board: Board) -> None:
+    """A tick costs CPU, which must not be taken for the service's."""
+    loop = _Loop()
+    Ticker(cast(asyncio.AbstractEventLoop, loop), board).start()
+    began = loop.now
+    assert loop.go_on() == pytest.approx(began + LOOK_SECONDS)
+    assert board.lateness(0.0, 1e9) == []
+    board.ticks = True
+    assert loop.go_on() == pytest.approx(began + LOOK_SECONDS + TICK_SECONDS)
+    assert board.lateness(0.0, 1e9) == [0.0]
 
 
 @given(blocked=st.lists(st.integers(0, 40), max_size=20))

@@ -24,6 +24,7 @@ def under_load(place: Running, sizes: Sizes, change: Callable[[int], None]) -> d
              "api_status": "/api/v1/status"}  # fmt: skip
     url = place.service.url
     with (
+        place.ticking(),
         asking(url, _SCRAPERS, _SCRAPE_PAUSE, ["/metrics"]) as scrapes,
         asking(url, _CLIENTS, _CLIENT_PAUSE, list(paths.values())) as answers,
     ):

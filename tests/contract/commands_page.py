@@ -46,8 +46,9 @@ hpc-aggregator digest --quiet-if-down
 terminals, unless `NO_COLOR` is set; other locales than UTF-8 get ASCII. `--json` of one answer is the API's `data`; of
 several, each by its path. Filters and fields are those of the [API's lists](api.md#lists).
 
-Lines to change come from this run and earlier runs of the same user and job name. They say how many runs, and what
-these used. A fifth is added to memory and time.
+Lines to change are the advice of the API (`…/jobs/{job_id}/advice`): they come from this run and earlier runs of the
+same user, job name, and script if scripts are known. They say how many runs, and what these used. A fifth is added to
+memory, a quarter to time.
 
 ## Exit codes
 """

@@ -24,6 +24,19 @@ In the service's own families the label `cluster` of the sources `cloud` is the 
 `hpc_job_*` series belong to one run per job id: the one that is open, else the one submitted last, for
 `refresh.ended_job_retention` after its end. A run younger than one scrape interval of its exporter has no use yet.
 
+## Waste over time
+
+`hpc_…_wasted_…_total` of users, accounts and the cluster add up, in the windows of the
+[energy ledger](energy.md#the-ledger), what jobs held and did not use: of each job in each window at least 0. So one
+`increase()` says what was wasted in a week, over restarts and with replicas ([example](waste.md#where-it-is-shown)).
+
+- CPUs count as in `hpc_job_wasted_cpus`: where at least 0.8 of a job's nodes showed its use. GPUs count as in
+  `hpc_job_wasted_gpu_seconds`. Time that was not observed is no waste.
+- Energy is the idle part of the CPUs' time × the energy of the host, and that of the GPUs' time × the energy of the
+  GPUs. Cost is that of this energy, and of the hours of what was not used.
+- There is no label `reason`. The rules judge what runs now by its mean since its start: a window that is read later, or
+  by another replica, would have other reasons, and a job with two would count twice.
+
 ## Limits of series
 
 `limits.series` says how many jobs, users, accounts and so on of a cluster, file system or cloud have series of their

@@ -37,7 +37,8 @@ _FILES = {
   time.""",
     "lustre.yml": "Rates of the series of lustre_exporter and lustre_exporter_slurm, which job portals read.",
     "hpc_inputs.yml": "What the service asks at every refresh: [when it is used](rules.md#recorded-inputs).",
-    "hpc.yml": "The service's gauges, in which its [replicas](rules.md#replicas) count once. The alerts read them.",
+    "hpc.yml": "The service's gauges, in which its [replicas](rules.md#replicas) count once. The alerts read them. Of "
+    "waste, what its counters count in an hour.",
 }  # fmt: skip
 _MEANINGS = {
     "slurm_job:allocated_core:count": "Cores that have a series.",
@@ -59,6 +60,7 @@ _MEANINGS = {
     "job_node:slurm_job_core_usage:deriv2m": "CPU time of a job on a node over 2 min, nanoseconds per second.",
     "hpc:user_waste_jobs:by_reason": "`hpc_user_waste_jobs`, added up over accounts and severities in each replica.",
 }
+_OF_AN_HOUR = ":increase1h"
 _BY = re.compile(r"(?:sum|count) by \(([^)]*)\)")
 _TEMPLATE = re.compile(r"\{\{ (.*?) \}\}")
 
@@ -73,6 +75,9 @@ def meaning_of(record: str) -> str:
     family = record.replace(":", "_", 1)
     if family in BY_NAME:
         return f"[`{family}`](metrics.md) without replicas."
+    counter = f"{family.removesuffix(_OF_AN_HOUR)}_total"
+    if family.endswith(_OF_AN_HOUR) and counter in BY_NAME:
+        return f"What [`{counter}`](metrics.md) has counted in the last hour."
     return _MEANINGS[record] if record in _MEANINGS else _MEANINGS[record.removesuffix("_user_account")]
 
 

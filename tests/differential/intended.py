@@ -36,6 +36,8 @@ _REQUEUED = (
 _LIMITS = "limits of the allocations file are known while nothing says what is used"
 _ALERTS = "the webhook of Alertmanager: a family more"
 _WORDS = "the words of the rules of waste: a family more"
+_WASTE = "waste as counters: families more"
+_SO_FAR = "waste so far of running jobs gives its name in OpenMetrics to the counter: a family less"
 INTENDED: tuple[Intended, ...] = (
     *(
         Intended(f"hpc_storage_quota_{what}", _LIMITS, {"filesystem": "oldproject"}, ("exporters",))
@@ -49,6 +51,15 @@ INTENDED: tuple[Intended, ...] = (
     ),
     *(Intended(f"{before}hpc_waste_rule_info", _WORDS) for before in ("# TYPE ", "")),
     Intended("hpc_aggregator_series", _WORDS, {"family": "hpc_waste_rule_info"}),
+    *(
+        Intended(f"{before}hpc_{of}_wasted_{what}{suffix}", _WASTE)
+        for of in ("user", "account", "cluster")
+        for what in ("cpu_seconds", "gpu_seconds", "energy_joules", "cost")
+        for before, suffix in (("# TYPE ", ""), ("# TYPE ", "_total"), ("", "_total"))
+    ),
+    *(Intended(f"hpc_{of}_wasted_{what}_seconds", _SO_FAR) for of in ("user", "account") for what in ("cpu", "gpu")),
+    Intended("hpc_aggregator_series", _WASTE, {"family": "hpc_(user|account|cluster)_wasted_.*_total"}),
+    Intended("hpc_aggregator_series", _SO_FAR, {"family": "hpc_(user|account)_wasted_[cg]pu_seconds"}),
     Intended("hpc_job_info", "components have their number in the job as a label", {"het_job_id": ".+"}),
     Intended("hpc_job_coverage_ratio", _REQUEUED, {"input": "power"}, ("demo",)),
     Intended("hpc_cluster_energy_joules_total", _REQUEUED, inputs=("demo",)),

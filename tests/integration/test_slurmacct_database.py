@@ -17,7 +17,7 @@ from tests.slurm_schema import create_tables, schemas
 pytestmark = pytest.mark.mariadb
 
 DATABASE, CLUSTER, NOW = "slurm_acct_db", "narval-2", 1_700_000_000
-ENDED, OPEN = 200_000, 1_000
+ENDED, OPEN = 50_000, 1_000
 RELEASES = sorted(schemas())
 PASSWORD = "only for tests"
 

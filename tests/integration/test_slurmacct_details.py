@@ -19,7 +19,7 @@ from tests.slurm_schema import create_tables, schemas
 pytestmark = pytest.mark.mariadb
 
 DATABASE, CLUSTER, NOW, PASSWORD = "details_db", "narval-2", 1_700_000_000, "only for tests"
-ROWS, NODES, USERS = 200_000, 1000, 500
+ROWS, NODES, USERS = 50_000, 1000, 500
 START, END = NOW - 7200, NOW - 3600
 RUN_ID = 18_446_744_073_709_000_001
 KEY = "clusters.narval-2.slurmacct"

@@ -13,7 +13,7 @@ from aggregator.api.application import create_app
 from aggregator.app.layouts import CLUSTERS
 from aggregator.app.service import Service
 from aggregator.config import State
-from aggregator.model.history import RunKey, Search
+from aggregator.model.history import OfName, RunKey, Search
 from aggregator.model.jobid import JobId
 from aggregator.model.view import ClusterView, SourceStatus
 from aggregator.queries.history import HistoryQueries
@@ -149,6 +149,25 @@ async def test_a_chunk_costs_its_rows_not_the_tables(
     chunk = await history.ended(Search(since=LONG_AGO, until=NOW + 1, uids=uids), PLACES[place])
     read = {name: count - before[name] for name, count in (await examined(database)).items()}
     assert sum(read.values()) <= 6 * chunk.examined + 600, read
+
+
+async def test_runs_of_a_name_are_looked_for_among_a_users_newest(
+    history: SlurmHistory, accounting: SlurmAcct, mariadb: MariaDB, database: Database
+) -> None:
+    """No index has names: the user's newest come from the index alone, and each is looked at by its primary key."""
+    schema, _ = await accounting.known()
+    sql = "EXPLAIN " + statements.runs_of_name(schema)
+    plan = mariadb.execute(sql, DATABASE, [1003, LONG_AGO, NOW + 1, "array"])
+    of_table = [row for row in plan if not str(row[2]).startswith("<")]
+    assert {(row[3], row[5]) for row in of_table} == {("eq_ref", "PRIMARY"), ("range", "sacct_def2")}, plan
+    assert ["Using index" in str(row[9]) for row in of_table if row[5] == "sacct_def2"] == [True], plan
+    before = await examined(database)
+    runs = await history.of_name(OfName(uid=1003, name="array", since=LONG_AGO, until=NOW + 1))
+    read = {name: count - before[name] for name, count in (await examined(database)).items()}
+    assert {(run.uid, run.name) for run in runs} == {(1003, "array")}
+    assert len(runs) <= statements.MAX_OF_NAME
+    assert [run.end for run in runs] == sorted((run.end for run in runs), reverse=True)
+    assert sum(read.values()) <= 8 * statements.MAX_LOOKED_AT, read
 
 
 async def test_uids_are_found_by_two_rows_for_each_association(

@@ -134,7 +134,7 @@ CASES: dict[Callable[..., str | None], list[tuple[tuple[Any, ...], tuple[object,
 # Read whole: they are of small tables (a reservation has a row for each time it was changed).
 WHOLE = (associations.associations, associations.qos, usage_statements.last_ran, events.reservations)
 # Plans of its own, by user and place: tests/integration/test_slurmacct_history.py.
-ELSEWHERE = (history.ended_chunk,)
+ELSEWHERE = (history.ended_chunk, history.runs_of_name)
 
 
 def makers(module: ModuleType) -> Iterator[Callable[..., str | None]]:

@@ -15,6 +15,12 @@ from tests.lab.slurm import DATABASE
 
 # What job portals read beside the exporters' own series.
 RULES = Path(__file__).resolve().parents[2] / "rules" / "recording"
+# No job starts or ends in these, and test_catalogue.py waits for a minute without: they use it.
+_FIRST = {"test_identities.py", "test_scripts.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent or item.path.name not in _FIRST)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def known() -> set[str]:
 
 # What rules/recording/hpc.yml records of each of the service's own families.
 OWN_SERIES = {rule["record"]: rule["expr"] for rule in yaml.safe_load(OWN.read_text())["groups"][0]["rules"]}
+_OF_AN_HOUR = ":increase1h"
 
 
 def names(expr: str) -> set[str]:
@@ -180,11 +181,20 @@ def test_a_page_names_families_that_exist(path: Path) -> None:
 
 def test_each_gauge_is_recorded_as_it_is_without_replicas() -> None:
     for record, expr in OWN_SERIES.items():
-        if record != "hpc:user_waste_jobs:by_reason":
+        if record != "hpc:user_waste_jobs:by_reason" and not record.endswith(_OF_AN_HOUR):
             family = record.replace(":", "_")
             assert expr == f"max without (instance, pod) ({family})"
             # The larger of two counters goes back when its replica ends.
             assert BY_NAME[family].type == "gauge"
+
+
+def test_a_counter_is_recorded_as_what_each_replica_counts_in_an_hour() -> None:
+    recorded = {name.removesuffix(_OF_AN_HOUR): expr for name, expr in OWN_SERIES.items() if name.endswith(_OF_AN_HOUR)}
+    assert recorded
+    for record, expr in recorded.items():
+        family = f"{record.replace(':', '_')}_total"
+        assert expr == f"max without (instance, pod) (increase({family}[1h]))"
+        assert BY_NAME[family].type == "counter"
 
 
 # Those that are of each replica.

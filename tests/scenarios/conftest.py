@@ -30,6 +30,15 @@ def make_site(servers: Servers, tmp_path: Path) -> Iterator[Callable[..., Site]]
         yield lambda **options: stack.enter_context(Site(servers, tmp_path, **options))
 
 
+@pytest.fixture(scope="module")
+def shared_site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Make a site for those tests of a file that differ in what they ask only."""
+    root = tmp_path_factory.mktemp("shared")
+    root.chmod(0o755)
+    with Site(servers, root) as site:
+        yield site
+
+
 @pytest.fixture
 def site(make_site: Callable[..., Any]) -> Site:
     made: Site = make_site()

@@ -58,8 +58,10 @@ def differences(value: Any, golden: Any, at: str) -> Iterator[str]:
 
 
 def asked(demo: Demo, pattern: str) -> Any:
-    """Give the first answer of a path, of a graph the lines."""
+    """Give the first answer of a path, of a graph the lines, of advice the first that has some."""
     found = list(paths(demo, pattern))
+    if pattern.endswith("/advice"):
+        found.sort(key=lambda path: not demo.data(path)["changes"])
     drawn = [
         f"{path}?metric={graph['metric']}"
         for path in (found if pattern.endswith("/series") else ())

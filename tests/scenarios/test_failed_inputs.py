@@ -1,6 +1,7 @@
 """Inputs that fail, and answers that cannot be true: what was known stays until it is stale, and it is said."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +12,7 @@ from tests.scenarios.site import Site
 USED = ("hpc_job_used_cpus", "hpc_job_memory_used_bytes", "hpc_job_running_threads", "hpc_job_gpu_utilization_ratio")
 
 
-@pytest.fixture
-def busy(site: Site) -> Site:
+def keep_busy(site: Site) -> Site:
     """Make a running job with everything that its exporter can show."""
     site.samples.exporter("node01")
     site.job(500, tres_alloc="1=4,2=8000,4=1,5=4,1001=1,1002=1")
@@ -22,6 +22,19 @@ def busy(site: Site) -> Site:
                      state="running")  # fmt: skip
     site.start(until=lambda: all(values(site)))
     return site
+
+
+@pytest.fixture(scope="module")
+def shared(shared_site: Site) -> Site:
+    return keep_busy(shared_site)
+
+
+@pytest.fixture
+def busy(shared: Site) -> Iterator[Site]:
+    """Give the busy site; what the test has made fail has been read again when it ends."""
+    yield shared
+    shared.proxy.fault = None
+    shared.wait(lambda: not failed(shared), "an end of the failure")
 
 
 def values(site: Site) -> list[float | None]:
@@ -74,15 +87,16 @@ def test_a_value_that_is_kept_ends_when_it_is_stale(site: Site) -> None:
     assert site.value("hpc_job_memory_used_bytes", slurmjobid=500) == 1e9
 
 
-def test_a_run_that_began_after_the_value_that_is_kept_has_none_of_it(busy: Site) -> None:
+def test_a_run_that_began_after_the_value_that_is_kept_has_none_of_it(site: Site) -> None:
     """The id's former run is what the kept value is of."""
-    busy.proxy.fault = only("slurm_job_memory_rss", unavailable)
-    busy.wait(lambda: failed(busy) >= {"memory_bytes"}, "an input that has failed")
-    now = time.time() - busy.samples.zero
-    busy.end(500, now)
-    busy.job(500, started=now)
-    busy.refreshed(3)
-    assert busy.value("hpc_job_memory_used_bytes", slurmjobid=500) is None
+    keep_busy(site)
+    site.proxy.fault = only("slurm_job_memory_rss", unavailable)
+    site.wait(lambda: failed(site) >= {"memory_bytes"}, "an input that has failed")
+    now = time.time() - site.samples.zero
+    site.end(500, now)
+    site.job(500, started=now)
+    site.refreshed(3)
+    assert site.value("hpc_job_memory_used_bytes", slurmjobid=500) is None
 
 
 def test_no_sample_of_any_node_while_jobs_run_is_a_failure(busy: Site) -> None:
@@ -91,8 +105,6 @@ def test_no_sample_of_any_node_while_jobs_run_is_a_failure(busy: Site) -> None:
     busy.refreshed(2)
     assert None not in values(busy)
     assert busy.value("hpc_aggregator_source_up", source="prometheus", cluster=busy.cluster) == 0.0
-    busy.proxy.fault = None
-    busy.wait(lambda: not failed(busy), "an end of the failure")
 
 
 def test_a_matcher_that_matches_nothing_is_a_failure_from_the_start(site: Site) -> None:

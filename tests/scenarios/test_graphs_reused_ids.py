@@ -39,25 +39,27 @@ def started(site: Site) -> Site:
     return site
 
 
+@pytest.fixture(scope="module")
+def reused(shared_site: Site) -> Site:
+    reuse(shared_site)
+    return started(shared_site)
+
+
 @pytest.mark.parametrize("step", ["3s", "60s"])
-def test_an_old_start_shows_the_present_owner_s_run_alone(site: Site, step: str) -> None:
-    reuse(site)
-    started(site)
+def test_an_old_start_shows_the_present_owner_s_run_alone(reused: Site, step: str) -> None:
     for ids in ("500", "500,501"):
-        found = values(site, f"/jobs/{ids}/series?metric=memory", -550, step=step)
+        found = values(reused, f"/jobs/{ids}/series?metric=memory", -550, step=step)
         assert found
         assert [at for at in found if at < PRESENT - 1 and ids == "500"] == []
-    found = values(site, "/jobs/500/series?metric=cpu", -550, step=step)
+    found = values(reused, "/jobs/500/series?metric=cpu", -550, step=step)
     assert list(found.values()) == pytest.approx([ANNS] * len(found), rel=0.05)
     assert found
     assert min(found) >= PRESENT - 1
 
 
-def test_in_a_graph_of_several_jobs_each_has_points_while_it_is_its_owner_s(site: Site) -> None:
-    reuse(site)
-    started(site)
-    zero = site.samples.zero
-    data: Any = site.data(f"/jobs/500,501/series?metric=cpu&start={zero - 550:.3f}&end={zero - 1:.3f}&step=3s")
+def test_in_a_graph_of_several_jobs_each_has_points_while_it_is_its_owner_s(reused: Site) -> None:
+    zero = reused.samples.zero
+    data: Any = reused.data(f"/jobs/500,501/series?metric=cpu&start={zero - 550:.3f}&end={zero - 1:.3f}&step=3s")
     first = {line["metric"]["slurmjobid"]: line["values"][0][0] - zero for line in data["result"]}
     assert first["500"] >= PRESENT - 1
     assert first["501"] < -400
@@ -73,20 +75,16 @@ def test_a_former_owner_of_a_moment_ago_is_not_in_the_first_step(site: Site) -> 
     assert all('user!~"ben"' in query for query in data["queries"])
 
 
-def test_a_whole_node_is_shown_while_the_run_was_there(site: Site) -> None:
-    reuse(site)
-    started(site)
-    found = values(site, "/jobs/500/series?metric=node_busy_cpus", -550)
+def test_a_whole_node_is_shown_while_the_run_was_there(reused: Site) -> None:
+    found = values(reused, "/jobs/500/series?metric=node_busy_cpus", -550)
     assert found
     assert min(found) >= PRESENT - 1
 
 
-def test_a_time_in_which_the_job_did_not_run_has_no_lines_and_that_is_said(site: Site) -> None:
-    reuse(site)
-    started(site)
-    zero = site.samples.zero
-    status, body = site.service.get(
-        f"/api/v1/clusters/{site.cluster}/jobs/500/series?metric=cpu&start={zero - 480:.3f}&end={zero - 400:.3f}"
+def test_a_time_in_which_the_job_did_not_run_has_no_lines_and_that_is_said(reused: Site) -> None:
+    zero = reused.samples.zero
+    status, body = reused.service.get(
+        f"/api/v1/clusters/{reused.cluster}/jobs/500/series?metric=cpu&start={zero - 480:.3f}&end={zero - 400:.3f}"
     )
     assert status == 200
     assert b"the job did not run within that time" in body
@@ -120,12 +118,10 @@ def test_times_that_nobody_gave_are_never_the_client_s_mistake(site: Site) -> No
         assert status == 200, (path, body)
 
 
-def test_a_range_the_wrong_way_round_is_still_the_client_s_mistake(site: Site) -> None:
-    site.job(502)
-    site.start()
-    zero = site.samples.zero
-    status, body = site.service.get(
-        f"/api/v1/clusters/{site.cluster}/jobs/502/series?metric=cpu&start={zero - 10:.0f}&end={zero - 60:.0f}"
+def test_a_range_the_wrong_way_round_is_still_the_client_s_mistake(reused: Site) -> None:
+    zero = reused.samples.zero
+    status, body = reused.service.get(
+        f"/api/v1/clusters/{reused.cluster}/jobs/501/series?metric=cpu&start={zero - 10:.0f}&end={zero - 60:.0f}"
     )
     assert status == 400
     assert b"start: must be before end" in body

@@ -244,6 +244,17 @@ def _allocation(
     return [host * part / max(1.0, sum(parts)) for part in parts]
 
 
+def idle_cpu_seconds(world: World, job: Job, since: float, until: float) -> float:
+    """Add up, window by window, the CPU time that a job held and did not use."""
+    idle, end = 0.0, since + WINDOW
+    while end <= until:
+        window = end - WINDOW, end
+        held = _cpus(job, window) * job.seconds_in(*window) * len(job.nodes)
+        idle += max(0.0, held - sum(job.busy(node).integral(*window) for node in job.nodes))
+        end += WINDOW
+    return idle
+
+
 def unseen_seconds(world: World, job: Job, until: float) -> Iterator[float]:
     """List, of each node of the job, how long its exporter was down while the job ran."""
     for name in job.nodes:

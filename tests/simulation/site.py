@@ -125,7 +125,9 @@ def simulate(mariadb: MariaDB) -> Iterator[Simulation]:
 def _fill_prometheus(simulation: Simulation, prometheus: PrometheusServer) -> None:
     file = simulation.site.root / "series.om"
     file.write_text(Exposition(simulation.world, simulation.site.cluster, simulation.zero).text())
-    command = [promtool(), "tsdb", "create-blocks-from", "openmetrics", "-q", str(file), f"{prometheus.folder}/data"]
+    # It reads the file once for each block.
+    flags = ["openmetrics", "--quiet", "--max-block-duration=1000h"]
+    command = [promtool(), "tsdb", "create-blocks-from", *flags, str(file), f"{prometheus.folder}/data"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     file.unlink()

@@ -1,12 +1,14 @@
 """Energy over hours: every joule that was measured is somebody's, once, and nobody's is made up."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.oracle import JobEnergy, has_all_inputs, unseen_seconds
+from tests.simulation.oracle import JobEnergy, has_all_inputs, idle_cpu_seconds, unseen_seconds
 from tests.simulation.said import Said, coverage_of, joules_of
+from tests.simulation.site import FIRST
 from tests.simulation.world import MINUTE, Job, Node
 
 # All of the simulation in one worker: it is made once.
@@ -88,6 +90,26 @@ def test_co2_and_cost_follow_the_energy(said: Said) -> None:
         assert said.sum_of("hpc_user_co2_grams_total", **who) == pytest.approx(kwh * 30, rel=1e-6)
         electricity = said.sum_of("hpc_user_cost_total", component="electricity", **who)
         assert electricity == pytest.approx(kwh * 0.05, rel=1e-6)
+
+
+def test_each_user_has_wasted_the_gpu_time_that_the_user_s_jobs_have(said: Said) -> None:
+    wasted = said.page.sums("hpc_user_wasted_gpu_seconds_total", ("user",))
+    assert sum(wasted.values()) > 0
+    for (user,), seconds in wasted.items():
+        own = [run["wasted_gpu_seconds"] or 0.0 for run in said.runs.values() if run["user"] == user]
+        assert sum(own) == pytest.approx(seconds, rel=1e-6), user
+
+
+def test_no_user_has_wasted_more_cpu_time_than_was_idle_and_no_less_than_was_seen(said: Said) -> None:
+    idle, seen = Counter[str](), Counter[str]()
+    for job, run, _ in said.jobs():
+        seconds = idle_cpu_seconds(said.simulation.world, job, FIRST, said.until)
+        idle[run["user"]] += seconds
+        if length(said, job) >= LONG and seen_all_the_time(said, job):
+            seen[run["user"]] += seconds
+    wasted = said.page.sums("hpc_user_wasted_cpu_seconds_total", ("user",))
+    assert {user for (user,), seconds in wasted.items() if seconds > 1.03 * idle[user]} == set()
+    assert {user for user, seconds in seen.items() if wasted.get((user,), 0.0) < 0.9 * seconds} == set()
 
 
 def test_a_job_that_was_seen_all_the_time_has_what_the_model_gives(said: Said) -> None:

@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.xdist_group("simulation"), pytest.mark.timeout(900)]
 _TOTALS = (
     "hpc_node_energy_joules_total", "hpc_cluster_energy_joules_total", "hpc_user_energy_joules_total",
     "hpc_account_energy_joules_total", "hpc_user_co2_grams_total", "hpc_user_cost_total", "hpc_job_energy_joules_total",
-    "hpc_job_gpu_efficiency_ratio",
+    "hpc_job_gpu_efficiency_ratio", "hpc_user_wasted_cpu_seconds_total", "hpc_account_wasted_gpu_seconds_total",
+    "hpc_user_wasted_energy_joules_total", "hpc_cluster_wasted_cost_total",
 )  # fmt: skip
 
 

@@ -58,6 +58,8 @@ def fold(tables: Iterable[Table], frames: Frames, limits: Limits, before: Folded
     rests: dict[str, Mapping[str, Rest]] = {}
     counted = dict(before.counted)
     for kind, of_kind in _kinds(tables).items():
+        if kind not in before.shown and _is_within(of_kind, frames, limits.get(kind[0])):
+            continue
         rows = {table.name: _on_page(table, frames[table.name]) for table in of_kind}
         chosen = _choose(of_kind, rows, limits.get(kind[0]), before.shown.get(kind))
         if chosen is not None:
@@ -88,6 +90,12 @@ def _kinds(tables: Iterable[Table]) -> Mapping[Kind, Sequence[Table]]:
     return kinds
 
 
+def _is_within(tables: Sequence[Table], frames: Frames, limit: int | None) -> bool:
+    """Tell whether a kind has room for all rows: to count them costs less than to look at them."""
+    counts = (frames[each.name][each.where].sum() if each.where else frames[each.name].height for each in tables)
+    return limit is None or sum(counts) <= limit
+
+
 def _on_page(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col(table.where)) if table.where else frame
 
@@ -96,8 +104,7 @@ def _choose(
     tables: Sequence[Table], rows: Frames, limit: int | None, before: pl.DataFrame | None
 ) -> pl.DataFrame | None:
     """Choose what of a kind has series, by its labels; None where there is nothing to choose from, or to leave out."""
-    most = sum(frame.height for frame in rows.values())
-    if not most or (before is None and (limit is None or most <= limit)):
+    if all(frame.is_empty() for frame in rows.values()):
         return None
     found = pl.concat([rows[table.name].select(**_keys(table)) for table in tables]).unique()
     if limit is None or found.height <= limit:

@@ -3,8 +3,9 @@
 Pieces are gzip streams: concatenated, they are one valid gzip body.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import polars as pl
 from isal import igzip
@@ -48,10 +49,28 @@ class _Lines:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """Some rows of a table, what they belong to, and what was written of their columns."""
+
+    of: str
+    rows: pl.DataFrame
+    lines: Mapping[str, _Lines]
+
+    def equals(self, rows: pl.DataFrame, names: Iterable[str]) -> bool:
+        """Tell whether columns are as they are in other rows."""
+        return all(self.rows[name].equals(rows[name]) for name in names)
+
+
+# What was written last by table, so that what is still the same is not written again.
+Written = MutableMapping[str, Sequence[Slice]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Column:
     """How a column is written; made once, for making expressions costs as much as writing many lines."""
 
     sample: Sample
+    uses: Sequence[str]
     text: pl.Expr
     looks: Sequence[pl.Expr]
 
@@ -85,15 +104,19 @@ class Writer:
         self._labels = list(dict.fromkeys([*table.labels.values(), *own]))
         others = [table.where, *(name for sample in table.samples for name in (sample.where, sample.total))]
         self._needed = list(dict.fromkeys(filter(None, [*self._labels, *self._columns, *others])))
+        self._keys = [*table.labels.values(), *filter(None, [table.where])]
 
-    def write(self, of: str, frame: pl.DataFrame, rests: Mapping[str, Rest]) -> Mapping[str, Member]:
+    def write(self, of: str, frame: pl.DataFrame, rests: Mapping[str, Rest], known: Written) -> Mapping[str, Member]:
         """Write every family that has samples: family name → member. of is what the frame belongs to.
 
-        rests are what columns have beside the frame's rows.
+        rests are what columns have beside the frame's rows. known is what was written last; it gets what is written.
         """
         written: dict[str, list[_Lines]] = {name: [] for name in self._columns}
-        for rows in frame.select(self._needed).iter_slices(_ROWS) if self._columns and frame.height else ():
-            for name, lines in self._rows(of, rows):
+        slices = [*frame.select(self._needed).iter_slices(_ROWS)] if self._columns and frame.height else []
+        before = known.get(self._table.name, ())[: len(slices)]
+        known[self._table.name] = made = [self._slice(of, *each) for each in zip_longest(slices, before)]
+        for each in made:
+            for name, lines in each.lines.items():
                 written[name].append(lines)
         for name, rest in rests.items():
             written[name].append(self._rest(of, self._columns[name].sample, rest))
@@ -103,12 +126,22 @@ class Writer:
         members = {family.name: _member(family, pieces) for family, pieces in families.items()}
         return {name: member for name, member in members.items() if member.series or member.folded}
 
-    def _rows(self, of: str, rows: pl.DataFrame) -> Iterator[tuple[str, _Lines]]:
+    def _slice(self, of: str, rows: pl.DataFrame, before: Slice | None) -> Slice:
+        """Write some rows; a column that is as it was in the same rows keeps its lines."""
+        lines = dict[str, _Lines]()
+        columns = self._columns
+        if before is not None and before.of == of and before.equals(rows, self._keys):
+            same = {name for name, column in columns.items() if before.equals(rows, column.uses)}
+            lines = {name: each for name, each in before.lines.items() if name in same}
+            columns = {name: column for name, column in columns.items() if name not in same}
+        return Slice(of, rows, {**lines, **dict(self._rows(of, rows, columns))} if columns else lines)
+
+    def _rows(self, of: str, rows: pl.DataFrame, columns: Mapping[str, _Column]) -> Iterator[tuple[str, _Lines]]:
         """Write the samples of some rows by column; a row in which a column is not known has none."""
         shown = rows.filter(rows[self._table.where]) if self._table.where else rows
         if not shown.is_empty():
             labels = pl.concat_str(pl.lit(self._scoped(of)), *self._of_rows, ignore_nulls=True)
-            yield from _write(self._columns, _with_labels(shown, self._labels).with_columns(labels.alias(_FRAGMENT)))
+            yield from _write(columns, _with_labels(shown, self._labels).with_columns(labels.alias(_FRAGMENT)))
 
     def _rest(self, of: str, sample: Sample, rest: Rest) -> _Lines:
         """Write the sums of a column's rows that have no series of their own."""
@@ -157,7 +190,8 @@ def _column(name: str, sample: Sample) -> _Column:
     shown = sample.is_shown(name)
     number = pl.lit(1.0) if sample.constant else pl.col(sample.total or name).cast(pl.Float64)
     looks = shown.sum().alias(_COUNT + name), number.is_infinite().any().alias(_INFINITE + name)
-    return _Column(sample, _text(name, sample, shown).cast(pl.Binary).alias(name), looks)
+    uses = [name, *sample.label_columns.values(), *filter(None, (sample.where, sample.total))]
+    return _Column(sample, uses, _text(name, sample, shown).cast(pl.Binary).alias(name), looks)
 
 
 def _text(column: str, sample: Sample, shown: pl.Expr) -> pl.Expr:

@@ -13,9 +13,8 @@ from aggregator.sources.base import FetchError
 Row = Mapping[str, Any]
 Graphs = Mapping[str, DrawnGraph | FetchError]
 GRAPHS: Final = ("cpu", "memory", "gpu_utilization", "gpu_memory", "gpu_power", "lustre_bandwidth", "lustre_metadata")
-# A node is idle that never keeps this share of its CPUs busy, a GPU that is never utilised more.
+# A node is idle that never keeps this share of its CPUs busy.
 _IDLE: Final = 0.05
-_IDLE_GPU: Final = 0.01
 _MOST_LANES: Final = 24
 
 
@@ -23,14 +22,6 @@ def figures_of(run: Row, graphs: Graphs, language: Language) -> list[Figure]:
     """Draw what there is of a run; a graph that cannot be read says why."""
     canvas = canvas_of((each for each in graphs.values() if isinstance(each, DrawnGraph)), language)
     return list(_figures(run, graphs, canvas, language))
-
-
-def busy_gpus(graphs: Graphs) -> int | None:
-    """Count the GPUs that have ever been used in the time that is drawn; None where that is not known."""
-    drawn = graphs.get("gpu_utilization")
-    if not isinstance(drawn, DrawnGraph):
-        return None
-    return sum(max((value for _, value in line.points), default=0.0) > _IDLE_GPU for line in drawn.lines)
 
 
 def _figures(run: Row, graphs: Graphs, canvas: Canvas | None, _: Language) -> Iterator[Figure]:

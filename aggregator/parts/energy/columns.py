@@ -30,7 +30,7 @@ WASTED_GPU_SECONDS: Final = gauge(
     "the ledger: observed GPU time − Σ utilisation × time", null="no GPU time was observed",
 )  # fmt: skip
 WASTED_GPU_UNIT_SECONDS: Final = gauge(
-    "wasted_gpu_unit_seconds", "The same in the site's units (energy.gpu_classes), in which GPUs of all types add up.",
+    "wasted_gpu_unit_seconds", "GPU time held and not utilised, in the site's units (energy.gpu_classes) × seconds.",
     "wasted GPU time × allocated units ÷ allocated GPUs", null="no GPU time was observed, or a type without units",
     cost="GPU jobs",
 )  # fmt: skip
@@ -80,13 +80,16 @@ OF_JOBS: Final = (
 )  # fmt: skip
 
 
-def _amount(family: Family) -> tuple[Column, ...]:
-    """Declare what somebody has cost: an amount by component and currency in each row."""
-    labels = {label: label for label in family.labels}
+def _amounts(**families: Family) -> tuple[Column, ...]:
+    """Declare what somebody has cost: amounts by component and currency in each row, each a family."""
+    labels = {label: label for label in ("component", "currency")}
     return (
         fact("component", pl.String, "electricity, cooling or hardware."),
         fact("currency", pl.String, "Currency of the amount."),
-        fact("amount", pl.Float64, family.help, sample=Sample(family=family, label_columns=labels)),
+        *(
+            fact(name, pl.Float64, family.help, sample=Sample(family=family, label_columns=labels))
+            for name, family in families.items()
+        ),
     )
 
 
@@ -97,8 +100,38 @@ def _cost(of: str, help: str, cost: str) -> Family:
 
 
 JOB_COSTS: Final = table_of_runs(
-    "job_costs", "cost of a job", _amount(_cost("job", "What the run has cost.", "jobs × 1–3"))
+    "job_costs", "cost of a job", _amounts(amount=_cost("job", "What the run has cost.", "jobs × 1–3"))
 )
+
+
+def _wasted_cost(of: str, whose: str, cost: str) -> Family:
+    help = f"What was paid for what the jobs {whose} held and did not use, as far as it was seen."
+    return _cost(f"{of}_wasted", help, cost)
+
+
+# Counter of waste → what it adds up, what null means, and where it comes from.
+_WASTE: Final = {
+    "wasted_cpu_seconds_total": (
+        "CPU time held and not used, in windows in which at least 0.8 of a job's nodes showed its use,",
+        "no use was seen", "Σ of windows: seconds × max(0, allocated − used)",
+    ),
+    "wasted_gpu_seconds_total": (
+        "GPU time held and not utilised, as far as it was observed,",
+        "no GPU time was observed", "Σ of windows: seconds × max(0, judged − Σ utilisation)",
+    ),
+    "wasted_energy_joules_total": (
+        "Energy of CPUs and GPUs that were held and not used, as far as it was measured,",
+        f"{_NOTHING}, or no use was seen", "Σ of windows: joules of hosts × idle part of CPUs, of GPUs × that of GPUs",
+    ),
+}  # fmt: skip
+
+
+def _waste(of: str, whose: str, cost: str) -> Iterator[Column]:
+    """Declare the counters of what jobs held and did not use."""
+    for name, (what, null, source) in _WASTE.items():
+        help = f"{what} of the jobs {whose}; survives restarts."
+        family = Family(name=f"hpc_{of}_{name}", help=help, cost=cost, source=source)
+        yield fact(name, pl.Float64, help, null, Sample(family=family))
 
 
 def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]:
@@ -117,8 +150,12 @@ def _sums(of: str, whose: str, labels: Mapping[str, str]) -> tuple[Table, Table]
         fact("until_seconds", pl.Float64, "End of the last closed window with a run (epoch seconds)."),
         fact("energy_joules_total", pl.Float64, energy.help, _NOTHING, Sample(family=energy)),
         fact("co2_grams_total", pl.Float64, co2.help, f"{_NOTHING}, or no factor", Sample(family=co2)),
+        *_waste(of, whose, cost),
     )
-    costs = _amount(_cost(of, f"What the jobs {whose} have cost.", f"{cost} × 1–3"))
+    costs = _amounts(
+        amount=_cost(of, f"What the jobs {whose} have cost.", f"{cost} × 1–3"),
+        wasted_amount=_wasted_cost(of, whose, f"{cost} × 1–3"),
+    )
     return (
         Table(name=f"{of}_energy", of=f"{of}'s energy", collect=f"{of}s", labels=labels, columns=(*names, *sums)),
         Table(name=f"{of}_costs", of=f"cost of a {of}", collect=f"{of}s", labels=labels, columns=(*names, *costs)),
@@ -164,8 +201,13 @@ CLUSTER_ENERGY: Final = Table(
                                        "3", "Σ of hpc_node_power_watts")),
         *_by_component("joules", _energy("cluster", f"Energy of the measured nodes {_WHOSE}.", "3",
                                          "Σ of hpc_node_energy_joules_total")),
+        *_waste("cluster", "of the cluster", "1"),
     ),
 )  # fmt: skip
+CLUSTER_COSTS: Final = Table(
+    name="cluster_costs", of="waste of the cluster", collect="nodes", labels={},
+    columns=_amounts(wasted_amount=_wasted_cost("cluster", "of the cluster", "1–3")),
+)  # fmt: skip
 TABLES: Final = (
-    JOB_COSTS, USER_ENERGY, USER_COSTS, ACCOUNT_ENERGY, ACCOUNT_COSTS, NODE_ENERGY, CLUSTER_ENERGY,
+    JOB_COSTS, USER_ENERGY, USER_COSTS, ACCOUNT_ENERGY, ACCOUNT_COSTS, NODE_ENERGY, CLUSTER_ENERGY, CLUSTER_COSTS,
 )  # fmt: skip

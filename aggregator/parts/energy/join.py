@@ -1,6 +1,6 @@
 """What does a snapshot show of the ledger?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -16,8 +16,16 @@ from aggregator.parts.jobs.declare import OF_RUN
 # A user who has not run anything for this long is not on the page any more; the state keeps the totals.
 QUIET_SECONDS: Final = 30 * 86_400.0
 _OF_USER: Final = ("user", "account")
+# Column of a table → what it has of each component.
+_OF_JOBS: Final = {"amount": ""}
+_OF_OWNERS: Final = {"amount": "", "wasted_amount": "wasted_"}
 _COMPONENTS: Final = sorted(COST_COMPONENTS)
-_AMOUNTS: Final = tuple(f"{component}_cost" for component in _COMPONENTS)
+_COSTS: Final = tuple(f"{prefix}{component}_cost" for prefix in _OF_OWNERS.values() for component in _COMPONENTS)
+_WASTE: Final = {
+    "wasted_cpu_seconds": "wasted_cpu_seconds_total", "wasted_gpu_seconds": "wasted_gpu_seconds_total",
+    "wasted_joules": "wasted_energy_joules_total",
+}  # fmt: skip
+_SUMS: Final = {"joules": "energy_joules_total", "co2_grams": "co2_grams_total", **_WASTE}
 
 
 def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
@@ -26,7 +34,7 @@ def join_energy(frames: Frames, inputs: Inputs, at: float) -> Frames:
     if view is None:
         return {}
     jobs = add_energy(frames["jobs"], view)
-    costs = _long(view.totals.run_costs.sort("currency"), ["run_id"])
+    costs = _long(view.totals.run_costs.sort("currency"), ["run_id"], _OF_JOBS)
     job_costs = jobs.select(OF_RUN).join(costs, on="run_id", maintain_order="left_right")
     return {
         "jobs": jobs,
@@ -42,15 +50,23 @@ def _of_others(ledger: LedgerTotals, power: Power | None) -> Frames:
     return {
         **_users_and_accounts(ledger),
         "node_energy": nodes.sort("node"),
-        "cluster_energy": _cluster(nodes, ledger.window_end),
+        "cluster_energy": _cluster(nodes, ledger),
+        "cluster_costs": _long(ledger.user_costs.group_by("currency").agg(totals(_COSTS)), [], _OF_OWNERS)
+        .drop_nulls("wasted_amount")
+        .sort("component", "currency"),
     }
 
 
-def _long(costs: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Put each amount that is known into a row: the keys, currency, component, amount; component by component."""
-    named = costs.rename(dict(zip(_AMOUNTS, _COMPONENTS, strict=True)))
-    rows = named.unpivot(_COMPONENTS, index=[*keys, "currency"], variable_name="component", value_name="amount")
-    return rows.drop_nulls("amount")
+def _long(costs: pl.DataFrame, keys: Sequence[str], amounts: Mapping[str, str]) -> pl.DataFrame:
+    """Put the amounts of each component that has cost anything into a row: the keys, currency, component, amounts."""
+    rows = [
+        costs.select(
+            *keys, "currency", pl.lit(component).alias("component"),
+            *(pl.col(f"{prefix}{component}_cost").alias(name) for name, prefix in amounts.items()),
+        )
+        for component in _COMPONENTS
+    ]  # fmt: skip
+    return pl.concat(rows).drop_nulls("amount")
 
 
 def _users_and_accounts(ledger: LedgerTotals) -> Frames:
@@ -65,14 +81,16 @@ def _users_and_accounts(ledger: LedgerTotals) -> Frames:
     accounts = ledger.users.join(shown, on="account", how="semi").group_by("account")
     return {
         "user_energy": _energy(recent).sort("account", "user"),
-        "user_costs": _long(of_users, ["account", "user"]).sort("account", "user", "component", "currency"),
-        "account_energy": _energy(accounts.agg(pl.max("until"), *totals(["joules", "co2_grams"]))).sort("account"),
-        "account_costs": _long(of_accounts.agg(totals(_AMOUNTS)), ["account"]).sort("account", "component", "currency"),
+        "user_costs": _long(of_users, ["account", "user"], _OF_OWNERS).sort("account", "user", "component", "currency"),
+        "account_energy": _energy(accounts.agg(pl.max("until"), *totals(_SUMS))).sort("account"),
+        "account_costs": _long(of_accounts.agg(totals(_COSTS)), ["account"], _OF_OWNERS).sort(
+            "account", "component", "currency"
+        ),
     }
 
 
 def _energy(sums: pl.DataFrame) -> pl.DataFrame:
-    return sums.rename({"until": "until_seconds", "joules": "energy_joules_total", "co2_grams": "co2_grams_total"})
+    return sums.rename({"until": "until_seconds", **_SUMS})
 
 
 def _nodes(ledger: LedgerTotals, power: Power | None) -> pl.DataFrame:
@@ -80,6 +98,8 @@ def _nodes(ledger: LedgerTotals, power: Power | None) -> pl.DataFrame:
     return add_columns(ledger.nodes.drop("meter"), power.nodes if power else NODE_POWER.empty(), on="node")
 
 
-def _cluster(nodes: pl.DataFrame, window_end: float) -> pl.DataFrame:
+def _cluster(nodes: pl.DataFrame, ledger: LedgerTotals) -> pl.DataFrame:
+    """Add up the nodes, and what all users have wasted, also those who are not shown."""
     sums = nodes.select(totals(f"{name}_{unit}" for unit in ("watts", "joules") for name in COMPONENTS))
-    return sums.with_columns(window_end_seconds=pl.lit(window_end))
+    wasted = ledger.users.select(totals(_WASTE)).rename(_WASTE)
+    return sums.hstack(wasted).with_columns(window_end_seconds=pl.lit(ledger.window_end))

@@ -19,9 +19,12 @@ _SUMS: Final[Mapping[str, str]] = {
     "wasted_cpus": "CPUs held and not busy",
     "wasted_memory_bytes": "Memory held above fair share and peak",
     "wasted_gpus": "GPUs held and not utilised",
-    "allocated_gpu_units": "GPUs held by running jobs in the site's units, of the types that have units",
-    "wasted_gpu_units": "GPUs held and not utilised, in the site's units",
-    "wasted_gpu_unit_seconds": "GPU time held and not utilised so far by running jobs, in the site's units",
+    "allocated_gpu_units": "Units (energy.gpu_classes) of the GPUs held by running jobs",
+    "wasted_gpu_units": "Units of the GPUs held and not utilised",
+}
+# In the API only: at `/metrics` the counters of parts/energy have these names in OpenMetrics.
+_SO_FAR: Final[Mapping[str, str]] = {
+    "wasted_gpu_unit_seconds": "GPU time held and not utilised so far by running jobs, in units × seconds,",
     "wasted_cpu_seconds": "CPU time held and not used so far by running jobs",
     "wasted_gpu_seconds": "GPU time held and not utilised so far by running jobs, as far as it was observed",
 }
@@ -48,6 +51,9 @@ def _sums(name: str, of: str, whose: str, labels: Mapping[str, str]) -> Table:
                sample=Sample(family=_family(of, whose, column, help)))
         for column, help in _SUMS.items()
     ]  # fmt: skip
+    so_far = [
+        Column(name=column, dtype=pl.Float64, help=f"{help} {whose}.", adds_up=True) for column, help in _SO_FAR.items()
+    ]
     covered = [
         Column(name=f"{each}_coverage_ratio", dtype=pl.Float64, help=f"Share of the {each} held that is observed.",
                null="nothing runs", sample=Sample(family=coverage, labels={"input": each}))
@@ -61,8 +67,8 @@ def _sums(name: str, of: str, whose: str, labels: Mapping[str, str]) -> Table:
             cost=f"active {of}s", source="Σ of hpc_job_power_watts")),
     )  # fmt: skip
     return Table(
-        name=name, of=of, collect=f"{of}s", labels=labels, columns=(*_names(labels), *numbers, *covered, power),
-        size="allocated_cpus",
+        name=name, of=of, collect=f"{of}s", labels=labels, size="allocated_cpus",
+        columns=(*_names(labels), *numbers, *so_far, *covered, power),
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class PrometheusCloud:
         patience: float = 0.0,
     ) -> None:
         self.rows = 0
+        self.features: Mapping[str, bool] = {}
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
         self._kept_activities: LastGood[_Did] = LastGood(patience)
         self.memory = (self._kept, self._kept_activities)
@@ -70,11 +71,6 @@ class PrometheusCloud:
             for items, window in ((libvirtd.NOW_INPUTS, 0.0), (libvirtd.IDLE_INPUTS, rule.duration))
         )
         self._looked: _Looked | None = None
-
-    @property
-    def features(self) -> Mapping[str, bool]:
-        """Offer nothing optional."""
-        return {}
 
     async def fetch(self, at: float) -> CloudUse:
         """Evaluate every input at `at`; one that fails is named, and is as it last was, or missing.

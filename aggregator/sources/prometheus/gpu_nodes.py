@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from aggregator.sources.base import FetchError
-from aggregator.sources.prometheus.client import PrometheusClient, Sample
+from aggregator.sources.prometheus.client import PrometheusClient
 
 ASK_SECONDS: Final = 3600.0
 RETRY_SECONDS: Final = 300.0
@@ -45,7 +45,7 @@ class GpuNodes:
             self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
             return
         self._pause, self.asked_at = FIRST_PAUSE_SECONDS, at
-        self._known = self._nodes(answer)
+        self._known = frozenset(self._node_of(sample.metric) for sample in answer)
         # Nothing at all may be because Prometheus has only just begun, or come back.
         self.failed, self._next = "", at + (ASK_SECONDS if self._known else RETRY_SECONDS)
 
@@ -57,6 +57,3 @@ class GpuNodes:
             self._down = {node: self._down.get(node, at) for node in self._known - healthy}
             self._known -= {node for node, since in self._down.items() if at - since >= DOWN_SECONDS}
         return self._known
-
-    def _nodes(self, samples: Iterable[Sample]) -> frozenset[str]:
-        return frozenset(self._node_of(sample.metric) for sample in samples)

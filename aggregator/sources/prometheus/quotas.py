@@ -83,6 +83,7 @@ class PrometheusQuotas:
         patience: float = 0.0,
     ) -> None:
         self.rows = 0
+        self.features: Mapping[str, bool] = {}
         self._kept: LastGood[Sequence[Sample]] = LastGood(patience)
         self.memory = (self._kept,)
         self._client = client
@@ -96,11 +97,6 @@ class PrometheusQuotas:
         self._queries = {
             name: promql(item, matchers, settings, nodes.label, picked=picked) for name, item in asked.items()
         }
-
-    @property
-    def features(self) -> Mapping[str, bool]:
-        """Offer nothing optional."""
-        return {}
 
     async def fetch(self, at: float) -> QuotaCounts:
         """Read all owners at `at`; limits that cannot be read are named, and are as they last were, or missing.

@@ -43,8 +43,7 @@ FEATURES: Final[Mapping[str, tuple[_Columns, ...]]] = {
 
 def features_of(schema: Schema) -> dict[str, bool]:
     """Tell of each feature whether the schema has it."""
-    return {name: any(_has_all(schema, columns) for columns in choices) for name, choices in FEATURES.items()}
-
-
-def _has_all(schema: Schema, columns: _Columns) -> bool:
-    return all(schema.has(table, column) for table, column in columns)
+    return {
+        name: any(all(schema.has(table, column) for table, column in columns) for columns in choices)
+        for name, choices in FEATURES.items()
+    }

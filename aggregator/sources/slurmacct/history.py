@@ -11,7 +11,7 @@ from typing import Final
 
 from aggregator import executors
 from aggregator.model.accounting import Run
-from aggregator.model.history import Chunk, RunKey, Search, run_key
+from aggregator.model.history import Chunk, OfName, RunKey, Search, run_key
 from aggregator.sources.mysql import Reads, Row, SchemaError
 from aggregator.sources.slurmacct.rows import RunRow, unpack
 from aggregator.sources.slurmacct.schema import Schema
@@ -24,6 +24,9 @@ MIN_ROWS_PER_USER: Final = 50
 MAX_USERS: Final = 64
 MAX_ASSOCIATIONS: Final = 128
 MAX_ARRAY_RUNS: Final = 10_000
+# Of a user's newest runs so many are looked at for those of one name.
+MAX_LOOKED_AT: Final = 2000
+MAX_OF_NAME: Final = 100
 _ORDER: Final = "time_end DESC, time_eligible DESC, job_db_inx DESC"
 _AFTER: Final = (
     " AND (time_end<%s OR (time_end=%s AND time_eligible<%s) OR (time_end=%s AND time_eligible=%s AND job_db_inx<%s))"
@@ -57,6 +60,20 @@ def array_runs(schema: Schema) -> str:
     return (
         f"SELECT {packed_columns(schema)}, deleted FROM {schema.table('job')}"  # noqa: S608
         " WHERE id_array_job=%s AND time_end>=%s AND time_end<%s ORDER BY job_db_inx DESC LIMIT %s"
+    )
+
+
+def runs_of_name(schema: Schema) -> str:
+    """Select the newest ended runs of one user and one name: parameters (uid, since, until, name).
+
+    The user's newest are found in the index alone, and joined first: there is no index on names.
+    """
+    return (
+        f"SELECT {packed_columns(schema)}, deleted FROM"  # noqa: S608
+        f" (SELECT job_db_inx AS chosen FROM {schema.table('job')}"
+        f" WHERE id_user=%s AND time_end>=%s AND time_end<%s ORDER BY {_ORDER} LIMIT {MAX_LOOKED_AT}) AS newest"
+        f" STRAIGHT_JOIN {schema.table('job')} ON job_db_inx=chosen"
+        f" WHERE CAST(job_name AS BINARY)=CAST(%s AS BINARY) ORDER BY {_ORDER} LIMIT {MAX_OF_NAME}"
     )
 
 
@@ -118,6 +135,16 @@ class SlurmHistory:
         parameters = [number for uid in users for number in ((*window,) if uid is None else (uid, *window))]
         rows = await self._rows(" UNION ALL ".join([arm] * len(users)), parameters)
         return await executors.run(executors.ANSWERS, self._chunk, rows, share, search.uids is not None)
+
+    async def of_name(self, asked: OfName) -> tuple[Run, ...]:
+        """Read the newest runs of one user and one name, the newest end first.
+
+        Raises FetchError.
+        """
+        schema, _ = await self._accounting.known()
+        parameters = (asked.uid, asked.since, asked.until, asked.name)
+        keyed = self._keyed(_unpacked(await self._rows(runs_of_name(schema), parameters)))
+        return tuple(run for _, run in sorted(keyed, key=lambda each: each[0], reverse=True))
 
     def _chunk(self, rows: Sequence[Row], share: int, by_user: bool) -> Chunk:
         found = _unpacked(rows)

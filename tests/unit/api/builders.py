@@ -20,7 +20,7 @@ from aggregator.ledger.totals import no_totals
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.association import Associations
 from aggregator.model.calendar import Rolled
-from aggregator.model.history import Chunk, RunKey, Search, run_key
+from aggregator.model.history import Chunk, OfName, RunKey, Search, run_key
 from aggregator.model.job_inputs import Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.ledger import LedgerTotals
@@ -321,6 +321,12 @@ class FakeHistory:
         ]
         chunk = left[: self.size]
         return Chunk(tuple(chunk), chunk[-1][0] if len(left) > self.size else None, len(chunk))
+
+    async def of_name(self, asked: OfName) -> tuple[Run, ...]:
+        if self.error is not None:
+            raise self.error
+        found = [run for run in self.runs if run.uid == asked.uid and run.name == asked.name and run.end]
+        return tuple(sorted(found, key=run_key, reverse=True))
 
 
 @dataclass

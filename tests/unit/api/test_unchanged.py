@@ -292,3 +292,128 @@ async def test_an_old_snapshot_is_not_kept_for_those_who_may_ask_again(service: 
     publish_jobs(service.store, make_job(2))
     gc.collect()
     assert old() is None
+
+
+async def test_a_fetch_alone_makes_no_answer_anew(service: Service, made: Made) -> None:
+    """A refresh tells each source's fetch as it comes, before the view that is made of them."""
+    publish_jobs(service.store, make_job(1))
+    _, etag, _, _ = await ask(service, JOBS)
+    for at in (NOW - 1, NOW):
+        service.store.publish_source(make_status(last_attempt=at, last_success=at, rows=9, duration_seconds=2.0))
+        assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 1
+
+
+async def test_a_source_that_fails_is_told_at_once(service: Service) -> None:
+    publish_jobs(service.store, make_job(1))
+    _, etag, _, _ = await ask(service, JOBS)
+    service.store.publish_source(make_status(up=False, last_attempt=NOW, error="gone"))
+    status, _, body, _ = await ask(service, JOBS, etag)
+    assert (status, "gone" in body.decode()) == (200, True)
+    service.store.publish_source(make_status(failed_inputs={"gpus": "no answer"}))
+    status, _, body, _ = await ask(service, JOBS, etag)
+    assert (status, "gpus: no answer" in body.decode()) == (200, True)
+    service.store.publish_source(make_status())
+    assert (await ask(service, JOBS, etag))[0] == 304
+
+
+async def made_ahead(service: Service, made: Made, *jobs: int) -> None:
+    """Publish jobs, and wait until an answer is made that nobody has asked for."""
+    publish_jobs(service.store, *map(make_job, jobs))
+    await asyncio.to_thread(made.begun.get, timeout=30)
+    # Whatever is being made is done by now: the one who asks waits for it.
+    await ask(service, JOBS)
+
+
+@pytest.mark.parametrize("conditional", [True, False], ids=["304", "200"])
+async def test_what_was_asked_for_again_is_made_anew_before_anybody_asks(
+    service: Service, made: Made, conditional: bool
+) -> None:
+    publish_jobs(service.store, make_job(1))
+    _, etag, _, _ = await ask(service, JOBS)
+    await ask(service, JOBS, etag if conditional else "")
+    made.begun.get()
+    await made_ahead(service, made, 1, 2)
+    assert made.jobs == 1 + 2
+    status, _, body, _ = await ask(service, JOBS, etag)
+    assert (status, len(orjson.loads(body)["data"]["jobs"])) == (200, 2)
+    assert made.jobs == 1 + 2
+
+
+async def test_a_refresh_of_something_else_makes_no_answer_anew(service: Service, made: Made) -> None:
+    publish_all(service)
+    _, etag, _, _ = await ask(service, JOBS)
+    publish_space(service.store, SPACE)
+    publish_cloud(service, make_instance(uuid="u1"))
+    assert (await ask(service, JOBS, etag))[0] == 304
+    assert made.jobs == 1
+
+
+async def test_it_is_made_of_the_last_view_though_several_follow_at_once(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    await ask(service, JOBS)
+    await ask(service, JOBS)
+    made.begun.get()
+    publish_jobs(service.store, make_job(1), make_job(2))
+    await made_ahead(service, made, 1, 2, 3)
+    assert len(orjson.loads((await ask(service, JOBS))[2])["data"]["jobs"]) == 3
+    assert made.jobs == 1 + 3
+
+
+async def test_what_nobody_has_asked_for_lately_is_not_made_ahead(
+    service: Service, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchanged, "_WANTED_SECONDS", 0.0)
+    publish_jobs(service.store, make_job(1))
+    await ask(service, JOBS)
+    await ask(service, JOBS)
+    publish_jobs(service.store, make_job(1), make_job(2))
+    for _ in range(3):
+        assert (await ask(service, "/-/healthy"))[0] == 200
+    assert made.jobs == 1
+
+
+async def test_what_a_newer_view_has_overtaken_is_not_given(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    await ask(service, JOBS)
+    await ask(service, JOBS)
+    made.begun.get()
+    made.may_end.clear()
+    publish_jobs(service.store, make_job(1), make_job(2))
+    await asyncio.to_thread(made.begun.get, timeout=30)
+    publish_jobs(service.store, *(make_job(number) for number in (1, 2, 3)))
+    made.may_end.set()
+    assert len(orjson.loads((await ask(service, JOBS))[2])["data"]["jobs"]) == 3
+
+
+async def test_what_is_made_ahead_is_in_the_log_once_it_is_read_and_each_has_their_own(
+    idle_service: Service, guarded: dict[str, dict[str, str]], made: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("alice", "staff"):
+        await ask(idle_service, JOBS, **guarded[name])
+        await ask(idle_service, JOBS, **guarded[name])
+        made.begun.get()
+    caplog.set_level("INFO", "aggregator.audit")
+    publish_jobs(idle_service.store, make_job(1, user="alice"), make_job(2, user="bob"), make_job(3, user="bob"))
+    for _ in range(2):
+        await asyncio.to_thread(made.begun.get, timeout=30)
+    # Alice sees nobody else: whatever is in the log is the staff's.
+    alice = orjson.loads((await ask(idle_service, JOBS, **guarded["alice"]))[2])["data"]["jobs"]
+    assert ([job["id"] for job in alice], caplog.messages) == (["1"], [])
+    staff = orjson.loads((await ask(idle_service, JOBS, **guarded["staff"]))[2])["data"]["jobs"]
+    assert (len(staff), len(caplog.messages), made.begun.empty()) == (3, 1, True)
+    assert "whose=['alice', 'bob']" in caplog.messages[0]
+
+
+async def test_only_so_many_answers_are_made_ahead(service: Service, made: Made) -> None:
+    publish_jobs(service.store, make_job(1))
+    for number in range(20):
+        for _ in range(2):
+            await ask(service, f"{JOBS}?limit={number + 1}")
+    before = made.jobs
+    publish_jobs(service.store, make_job(1))
+    # The last of them is made when all that go before it are.
+    await ask(service, f"{JOBS}?limit=17")
+    for number in range(16):
+        await ask(service, f"{JOBS}?limit={number + 1}")
+    assert made.jobs == before + 17

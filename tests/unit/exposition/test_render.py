@@ -91,7 +91,7 @@ def written_values(*values: float | None) -> tuple[list[str], list[float]]:
     """Render a sample of each value; give their texts and what is parsed of them."""
     sizes = pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
     frame = pl.DataFrame({"name": [f"thing {number}" for number in range(len(values))], "size": sizes})
-    lines = lines_of(Writer(THINGS, "cluster").write("narval", frame, {})["hpc_thing_size"])
+    lines = lines_of(Writer(THINGS, "cluster").write("narval", frame, {}, {})["hpc_thing_size"])
     read = [sample.value for family in parse_text(lines) for sample in family.samples]
     return [line.rpartition(" ")[2] for line in lines.splitlines()], read
 

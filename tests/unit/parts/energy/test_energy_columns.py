@@ -163,6 +163,10 @@ def test_jobs_and_users_and_accounts_and_nodes_and_the_cluster_add_up(site: Site
         ("account_energy", "energy_joules_total"), ("jobs", "energy_joules_total"),
     ):  # fmt: skip
         assert _sum(frames[table], column) == near(joules), table
+    for name in ("wasted_cpu_seconds_total", "wasted_gpu_seconds_total", "wasted_energy_joules_total"):
+        wasted = _sum(frames["cluster_energy"], name)
+        assert _sum(frames["user_energy"], name) == near(wasted), name
+        assert _sum(frames["account_energy"], name) == near(wasted), name
     watts = _sum(frames["cluster_energy"], "jobs_watts")
     assert _sum(frames["node_energy"], "jobs_watts") == near(watts)
     assert _sum(frames["jobs"], "node_watts", "gpu_watts") == near(watts)
@@ -170,19 +174,19 @@ def test_jobs_and_users_and_accounts_and_nodes_and_the_cluster_add_up(site: Site
 
 @settings(max_examples=settings.default.max_examples // 3)
 @given(sites())
-def test_costs_of_users_add_up_to_those_of_accounts_and_jobs(site: Site) -> None:
+def test_costs_of_users_add_up_to_those_of_accounts_and_jobs_and_their_waste_to_the_clusters(site: Site) -> None:
     frames = shown(site)
     by = ["component", "currency"]
-    of_jobs, of_users, of_accounts = (
-        {
-            (row["component"], row["currency"]): row["amount"]
-            for row in frames[table].group_by(by).agg(pl.sum("amount")).to_dicts()
-        }
-        for table in ("job_costs", "user_costs", "account_costs")
-    )
 
-    assert of_users == pytest.approx(of_jobs, rel=1e-9)
-    assert of_accounts == pytest.approx(of_jobs, rel=1e-9)
+    def costs(table: str, amount: str = "amount") -> dict[tuple[str, str], float]:
+        sums = frames[table].drop_nulls(amount).group_by(by).agg(pl.sum(amount))
+        return {(row["component"], row["currency"]): row[amount] for row in sums.to_dicts()}
+
+    assert costs("user_costs") == pytest.approx(costs("job_costs"), rel=1e-9)
+    assert costs("account_costs") == pytest.approx(costs("job_costs"), rel=1e-9)
+    wasted = costs("cluster_costs", "wasted_amount")
+    assert costs("user_costs", "wasted_amount") == pytest.approx(wasted, rel=1e-9)
+    assert costs("account_costs", "wasted_amount") == pytest.approx(wasted, rel=1e-9)
 
 
 def test_no_more_than_all_of_a_runs_time_is_covered() -> None:
