@@ -30,10 +30,16 @@ def plazonic(
         _cgroup(samples, own, busy * share, memory, "plazonic", more)
 
 
-def treydock(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
-    """Add what treydock's cgroup_exporter shows of the job's cgroup, and whose it is."""
+def treydock(
+    samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, sluid: int = 0, **more: Any
+) -> None:
+    """Add what treydock's cgroup_exporter shows of the job's cgroup, and whose it is, unless that has a *sluid*."""
     own = {"instance": f"{node}:9306", "job": "cgroup", "cgroup": f"/system.slice/slurmstepd.scope/job_{job_id}"}
+    if sluid:
+        own["cgroup"] = f"/system.slice/slurmstepd.scope/{write_sluid(sluid)}"
     _cgroup(samples, own, busy, memory, "treydock", more)
+    if sluid:
+        return
     # The user is that of the first process that is not sleeping.
     for uid, since, until in (("0", None, -300.0), ("20821", -300.0, more.get("until", 240.0))):
         begin = more.get("since") if since is None else since

@@ -9,7 +9,7 @@ that of all. Before v1.4 what a GPU lacks is 0. The site may put a prefix before
 omnistat (github.com/ROCm/omnistat: omnistat/collector_amdsmi.py, collector_rms.py, docs/metrics.md): a GPU is a `card`.
 rocm_utilization_percentage and rocm_vram_used_percentage, of rocm_vram_total_bytes, are in percent,
 rocm_average_socket_power_watts in watts. The job is on rmsjob_info alone, which is about the whole node: where several
-jobs share one, nobody knows whose a card is. It has no job while none runs.
+jobs share one, it may say the newest. It has no job while none runs.
 
 amd_smi_exporter (github.com/amd/amd_smi_exporter) knows no jobs, and is not read.
 """
@@ -45,7 +45,7 @@ def _expression(
     info = "last_over_time($info[$hold])" if is_mean else "$info"
     return Expression(
         name=name, metrics={**metrics, **_INFO}, text=_of_jobs(named, cards, info), scale=scale, low=low, high=high,
-        job_label="job_id", names_jobs=False,
+        job_label="job_id", names_jobs=False, meaning="omnistat's are right where jobs do not share nodes",
     )  # fmt: skip
 
 
