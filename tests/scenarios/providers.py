@@ -30,10 +30,16 @@ def plazonic(
         _cgroup(samples, own, busy * share, memory, "plazonic", more)
 
 
-def treydock(samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, **more: Any) -> None:
-    """Add what treydock's cgroup_exporter shows of the job's cgroup, and whose it is."""
+def treydock(
+    samples: Samples, job_id: int, node: str, *, busy: float, memory: Value, sluid: int = 0, **more: Any
+) -> None:
+    """Add what treydock's cgroup_exporter shows of the job's cgroup, and whose it is, unless that has a *sluid*."""
     own = {"instance": f"{node}:9306", "job": "cgroup", "cgroup": f"/system.slice/slurmstepd.scope/job_{job_id}"}
+    if sluid:
+        own["cgroup"] = f"/system.slice/slurmstepd.scope/{write_sluid(sluid)}"
     _cgroup(samples, own, busy, memory, "treydock", more)
+    if sluid:
+        return
     # The user is that of the first process that is not sleeping.
     for uid, since, until in (("0", None, -300.0), ("20821", -300.0, more.get("until", 240.0))):
         begin = more.get("since") if since is None else since
@@ -145,24 +151,12 @@ def device_metrics(samples: Samples, job_id: int, node: str) -> None:
         samples.add("gpu_used_vram", 1024.0, **own)
 
 
-def omnistat(samples: Samples, job_id: int, node: str) -> None:
-    """Add a card of omnistat, which says the job of the node; before, there was none."""
-    own = {"instance": f"{node}:8001", "job": "omnistat"}
-    for job, since, until in (("", -600.0, -560.0), (str(job_id), -560.0, 240.0)):
-        samples.add("rmsjob_info", 1.0, jobid=job, nodes="1", since=since, until=until, ended=True, **own)
-    for name, value in (
-        ("utilization_percentage", 60.0), ("vram_used_percentage", 12.5), ("vram_total_bytes", 2.0**33),
-    ):  # fmt: skip
-        samples.add(f"rocm_{name}", value, card="0", **own)
-
-
 GPU_SETS: dict[str, Callable[[Samples, int, str], None]] = {
     "slurm_job": lambda samples, job_id, node: samples.gpu(job_id, node=node, busy=0.6, memory=2.0**30),
     "dcgm": dcgm,
     "dcgm, a slice": dcgm_slice,
     "ceems with dcgm": ceems_dcgm,
     "device-metrics": device_metrics,
-    "omnistat": omnistat,
     "nvidia v0.2.0": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=False),
     "nvidia v0.2.2": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True),
     "nvidia, a slice": lambda samples, job_id, node: nvidia(samples, job_id, node, names_job=True, slice_id="3"),

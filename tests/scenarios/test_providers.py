@@ -46,6 +46,7 @@ def test_the_same_job_has_the_same_numbers_through_every_exporter_and_their_mixt
     for name in SETS:
         show(site.samples, name, *job(name))
     show(site.samples, "plazonic", *job("by SLUID", SLUID), sluid=SLUID)
+    show(site.samples, "treydock", *job("by the SLUID in a path", SLUID + 2), sluid=SLUID + 2)
     both, node = job("both at once", SLUID + 1)
     show(site.samples, "slurm_job", both, node)
     show(site.samples, "plazonic", both, node, sluid=SLUID + 1)

@@ -12,7 +12,7 @@ from tests.builders import NOW
 from tests.use import gpus_of, values_of
 
 OURS, CGROUP, DCGM = "slurm_job_memory_rss", "cgroup_memory_rss_bytes", "DCGM_FI_DEV_GPU_UTIL"
-CGROUP_UP, GPU = 'jobid!=""})))[1h', "slurm_job_utilization_gpu{"
+CGROUP_UP, GPU = '{13})"})))[1h', "slurm_job_utilization_gpu{"
 FAILURE = web.Response(status=500, text="oops")
 
 

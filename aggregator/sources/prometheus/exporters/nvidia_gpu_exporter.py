@@ -96,7 +96,7 @@ WINDOW_OF_JOBS = (
 )
 
 PROVIDES = Provides(
-    gpus=OF_JOBS, gpu_labels=("uuid",), slice="GPU_I_ID",
+    gpus=OF_JOBS, gpu_labels=("uuid",),
     of_windows=OfWindows(gpu_utilization=WINDOW_OF_JOBS[0], gpu_watts=WINDOW_OF_JOBS[1]),
 )  # fmt: skip
 INPUTS = (WATTS, WATTS_NOW, GPUS, *PROVIDES.asked)
