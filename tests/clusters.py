@@ -14,7 +14,8 @@ from aggregator.model.accounting import JobState, Run
 from aggregator.model.alert import ALERT_COUNTS, AlertCounts
 from aggregator.model.association import Associations, FairShareLevels
 from aggregator.model.energy import Prices
-from aggregator.model.job_inputs import Use, runs_of
+from aggregator.model.job_gauges import JobGauges, NodesOfJobs
+from aggregator.model.job_inputs import NODE_VALUES, Use, runs_of
 from aggregator.model.ledger import (
     NODE_POWER,
     NODE_TOTALS,
@@ -34,6 +35,7 @@ from aggregator.model.usage import UsageSums
 from aggregator.model.waste import Rule
 from aggregator.parts.jobs.settings import JobSettings
 from aggregator.parts.waste.rules import compile_rules
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES
 from tests.accounts import make_left, make_levels, make_seconds
 from tests.builders import NOW, make_allocation, make_association, make_gpu, make_rule, make_run, make_use
 from tests.lustre import Sender, senders
@@ -117,7 +119,15 @@ def rich_inputs(names: tuple[str, ...] = ("alice", "bob"), cluster: str = "narva
     settings = JobSettings(gpu_units={"a100": 4.0, "default": 1.5})
     told = [(run.user, run.account, reason, 3, NOW) for run in runs for reason in ("cpu_low", "")]
     alerts = AlertCounts("1", pl.DataFrame(told, schema=ALERT_COUNTS, orient="row"))
-    more = (settings, _rich_energy(runs), _rich_lustre(runs), _rich_scheduler(names), *_rich_accounts(names), alerts)
+    more = (
+        settings,
+        _rich_gauges(runs),
+        _rich_energy(runs),
+        _rich_lustre(runs),
+        _rich_scheduler(names),
+        *_rich_accounts(names),
+        alerts,
+    )
     return (runs_of(everything), _rich_use(runs), compile_rules(rules), *more)
 
 
@@ -140,6 +150,13 @@ def _rich_use(runs: Sequence[Run]) -> Use:
         memory_peak_bytes=on_nodes(2.0**34 + 2**20), threads=on_nodes(9.0),
         gpus={run.job_id: tuple(gpus) for run in runs},
     )  # fmt: skip
+
+
+def _rich_gauges(runs: Sequence[Run]) -> JobGauges:
+    """Make what exporters show of jobs beside their use."""
+    shown = pl.DataFrame([(run.job_id, "node01", 0.125) for run in runs], schema=NODE_VALUES, orient="row")
+    names = {gauge.name: gauge.over_nodes for each in JOB_GAUGES.values() for gauge in each}
+    return JobGauges({name: NodesOfJobs(shown, NOW, over_nodes) for name, over_nodes in names.items()})
 
 
 def _rich_energy(runs: Sequence[Run]) -> LedgerView:

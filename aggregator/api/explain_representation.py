@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import Template
@@ -98,10 +98,16 @@ class ValueShown(TypedDict):
 
 
 class QueryShown(TypedDict):
-    """What was asked for an input: of all jobs, and the same of this run alone."""
+    """What was asked for an input: of all jobs, and the same of this run alone.
+
+    Where several exporters bring it, nodes are those of the run whose value is of this one.
+    """
 
     input: str
     source: str | None
+    exporter: NotRequired[str | None]
+    meaning: NotRequired[str | None]
+    nodes: NotRequired[list[str] | None]
     query: str | None
     because: str | None
     job_query: NotRequired[str | None]
@@ -168,9 +174,8 @@ class Explained:
         return self.job.row(0, named=True)
 
     @cached_property
-    def _asked(self) -> Mapping[str, tuple[Question, ...]]:
-        asked = self.view.context.get(Questions)
-        return asked.by_input if asked else {}
+    def _asked(self) -> Questions:
+        return self.view.context.get(Questions) or Questions()
 
     def _rules(self) -> Sequence[RuleExplained]:
         compiled, observation = self.view.context.get(Compiled), self.view.context.get(Observation)
@@ -214,9 +219,13 @@ class Explained:
         if asked not in column.inputs:
             value = self.row.get(name)
             return None if value is None else repr(value)
-        questions = self._asked.get(asked, ())
-        # Of two exporters that show one thing, the join chooses.
-        return self._of_job(questions[0], every=name != asked) if len(questions) == 1 else None
+        questions = self._asked.by_input.get(asked, ())
+        # Of several exporters that show one thing, one may have been chosen for all nodes.
+        used = questions if len(questions) == 1 else [each for each in questions if self._nodes(asked, each)]
+        return self._of_job(used[0], every=name != asked) if len(used) == 1 else None
+
+    def _nodes(self, name: str, question: Question) -> list[str] | None:
+        return self._asked.nodes_of(name, question, self.row["job_id"])
 
     def _of_job(self, question: Question, *, every: bool = False) -> str | None:
         if question.of_job is None:
@@ -227,7 +236,7 @@ class Explained:
 
     def _queries(self, name: str) -> Iterator[Json]:
         """Say what was asked for an input: of all jobs as it was sent, and of this one alone."""
-        questions = self._asked.get(name, ())
+        questions = self._asked.by_input.get(name, ())
         if not questions:
             yield {"input": name, "source": None, "query": None, "because": _UNREAD}
         for each in questions:
@@ -236,6 +245,9 @@ class Explained:
             yield {
                 "input": name,
                 "source": each.source,
+                "exporter": each.exporter or None,
+                "meaning": each.meaning or None,
+                "nodes": self._nodes(name, each),
                 "query": each.text,
                 "job_query": self._of_job(each),
                 "recorded": each.recorded,

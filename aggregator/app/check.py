@@ -1,6 +1,6 @@
 """`check`: what can be said of a configuration without asking any server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aggregator.api.tokens.file import TokenFileError, read_tokens
 from aggregator.app.openness import open_areas
@@ -49,7 +49,27 @@ def token_warnings(config: Config) -> list[str]:
 
 
 def exporter_warnings(config: Config) -> list[str]:
-    """Name the clusters of which nothing is read from Prometheus: this may be wanted, and rarely is."""
+    """Name the clusters of which nothing is read from Prometheus: this may be wanted, and rarely is.
+
+    And the exporters that are to be believed first of what they do not bring.
+    """
+    return [
+        *_useless_providers(config),
+        *_without_exporters(config),
+    ]
+
+
+def _useless_providers(config: Config) -> Iterator[str]:
+    for name, cluster in config.clusters.items():
+        for kind, exporters in cluster.providers.first.items():
+            # Not imported where nothing is said: it takes a while.
+            from aggregator.sources.prometheus.catalogue import in_order
+
+            for exporter in sorted({*exporters} - {*in_order(kind, exporters)}):
+                yield f"clusters.{name}.providers.{kind}: {exporter} shows no {kind} of jobs"
+
+
+def _without_exporters(config: Config) -> list[str]:
     return [
         f"clusters.{name}.exporters: none is configured: nothing is read from Prometheus, and what jobs use is not "
         "known (exporters: {slurm_job_exporter: {}})"

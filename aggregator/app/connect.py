@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from aggregator.app.brought import what_is_brought
 from aggregator.app.check_report import Outcome
 from aggregator.app.site import ClusterSources, Site, open_site
 from aggregator.config import Config, ListenAddress
@@ -104,7 +105,7 @@ def _of_cluster(key: str, cluster: ClusterSources, now: float) -> Iterator[Attem
     if cluster.presence:
         yield _look(prometheus, cluster.presence, now)
     if use := cluster.use:
-        yield _fetch(f"{prometheus} (use of jobs)", use, now, prometheus)
+        yield Attempt(f"{prometheus} (use of jobs)", lambda: _read_use(use, now), (prometheus,))
         needs = (slurmacct, prometheus, f"{prometheus} (use of jobs)")
         yield Attempt(f"{key} (GPUs)", lambda: _compare(cluster.accounting, use, now), needs)
     for part, sources in cluster.parts.items():
@@ -122,7 +123,8 @@ def _fetch(what: str, source: Source[object], now: float, *needs: str) -> Attemp
 def _look(what: str, presence: Presence, now: float, *needs: str) -> Attempt:
     async def look() -> Outcome:
         found = await presence.look(now)
-        return Outcome(what, "; ".join(map(str, found)), "", tuple(text for seen in found for text in seen.warnings))
+        said = [*map(str, found), *(f"{name} has series, and is not in use" for name in await presence.others(now))]
+        return Outcome(what, "; ".join(said), "", tuple(text for seen in found for text in seen.warnings))
 
     return Attempt(what, look, needs)
 
@@ -147,6 +149,10 @@ async def _read_usage(usage: UsageReader) -> str:
         return "the tables are not there, or not granted: no usage history"
     rolled = await usage.rolled()
     return "" if rolled.hour else "nothing is rolled up yet"
+
+
+async def _read_use(use: Source[Use], now: float) -> str:
+    return what_is_brought(await use.fetch(now))
 
 
 async def _compare(accounting: Source[Accounting], use: Source[Use], now: float) -> str:

@@ -6,16 +6,17 @@ from typing import Final
 from aggregator.engine.column import Listing
 from aggregator.engine.part import Layout, Part
 from aggregator.parts import accounts, alerts, cloud, energy, gauges, jobs, lustre, nodes, owners, storage, waste
-from aggregator.sources.prometheus.catalogue import JOB_GAUGES
+from aggregator.sources.prometheus.catalogue import gauge_columns
 
-_GAUGES: Final = gauges.part_of(column for each in JOB_GAUGES.values() for gauge in each for column in gauge.columns)
-# The owners' sums come after all that puts columns into the jobs, and accounts need to know who has jobs.
+_GAUGES: Final = gauges.part_of(gauge_columns())
+# Waste is judged by what is known of jobs. The owners' sums come after all that puts columns into the jobs, and
+# accounts need to know who has jobs.
 _OF_CLUSTERS: Final = (
     jobs.PART,
     energy.PART,
+    _GAUGES,
     waste.PART,
     lustre.PART,
-    _GAUGES,
     nodes.PART,
     owners.PART,
     accounts.PART,

@@ -32,6 +32,7 @@ from aggregator.refresh.lustre import UserNames
 from aggregator.sources import mysql
 from aggregator.sources.allocations import AllocationsFile
 from aggregator.sources.base import FetchError, Source
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus import (
     ExporterSettings,
     NodeNames,
@@ -46,7 +47,7 @@ from aggregator.sources.prometheus import (
     PrometheusSeries,
     PrometheusUse,
 )
-from aggregator.sources.prometheus.catalogue import JOB_GAUGES, OWN
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES, OWN, PROVIDERS, in_order
 from aggregator.sources.prometheus.client import Endpoint
 from aggregator.sources.replica import ReplicaReads, ReplicaState
 from aggregator.sources.robinhood import Robinhood
@@ -192,11 +193,18 @@ def _open_cluster(stack: AsyncExitStack, cluster: str, section: Cluster, config:
         kinds=section.nodes.kinds,
         names=rule,
     )
-    return _with_exporters(stack, cluster, section, config, sources, SlurmUsers(accounting, history))
+    users = SlurmUsers(accounting, history)
+    return _with_exporters(stack, cluster, section, config, sources, users, accounting.numbers)
 
 
 def _with_exporters(
-    stack: AsyncExitStack, cluster: str, section: Cluster, config: Config, sources: ClusterSources, users: SlurmUsers
+    stack: AsyncExitStack,
+    cluster: str,
+    section: Cluster,
+    config: Config,
+    sources: ClusterSources,
+    users: SlurmUsers,
+    numbers: JobNumbers,
 ) -> ClusterSources:
     """Add what Prometheus has of the cluster, by the exporters that are in use."""
     exporters = section.exporters.in_use
@@ -211,7 +219,7 @@ def _with_exporters(
     if not exporters:
         return sources
     settings = {name: settings_of(exporter) for name, exporter in exporters.items()}
-    patience = config.refresh.stale_after
+    patience, first = config.refresh.stale_after, section.providers.first
     scraped = settings.get("slurm_job_exporter", ExporterSettings())
     # Scraped as often as the exporter at best, and never newer than our last refresh.
     ours = replace(scraped, interval=max(config.refresh.interval, scraped.interval))
@@ -221,13 +229,15 @@ def _with_exporters(
         sources,
         on_demand=replace(sources.on_demand, series=series),
         lustre=LustreSources(lustre, users) if lustre else None,
-        inputs=tuple(_inputs(client, matchers, settings, nodes, patience)),
+        inputs=tuple(_inputs(client, matchers, settings, nodes, patience, numbers)),
     )
-    if "slurm_job_exporter" in settings:
-        use = PrometheusUse(client, matchers, settings["slurm_job_exporter"], nodes, patience=patience, others=settings)
+    if settings.keys() & PROVIDERS.keys():
+        use = PrometheusUse(client, matchers, settings, nodes, patience=patience, first=first, numbers=numbers)
+        sources = replace(sources, use=use, bases=use)
+    if in_order("cpus", settings):
         known = _known_nodes(config.energy, nodes)
-        power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known)
-        sources = replace(sources, use=use, bases=use, power=power)
+        power = PrometheusPower(client, matchers, settings, nodes, config.energy.window, known, first, numbers)
+        sources = replace(sources, power=power)
     return sources
 
 
@@ -237,6 +247,7 @@ def _inputs(
     settings: Mapping[str, ExporterSettings],
     nodes: NodeNames,
     patience: float,
+    numbers: JobNumbers,
 ) -> Iterator[Source[object]]:
     """Make what reads exporters and asks nothing else of the cluster."""
     if own := settings.get("slurm_exporter"):
@@ -245,7 +256,7 @@ def _inputs(
     if own := settings.get("node_exporter"):
         yield PrometheusHosts(client, matchers, own, nodes, patience=patience)
     if settings.keys() & JOB_GAUGES.keys():
-        yield PrometheusGauges(client, matchers, settings, nodes, patience=patience)
+        yield PrometheusGauges(client, matchers, settings, nodes, patience=patience, numbers=numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,22 @@ def _queries(data: Json) -> Iterator[str]:
         recorded = ", a recorded series" if each["recorded"] else ""
         age = "" if each["age_seconds"] is None else f" ({each['age_seconds']:.0f} s before)"
         when = each["because"] or f"as of {each['evaluated_time']}{age}"
-        yield f"{each['input']}: {each['source']}{recorded}, {when}"
+        yield f"{each['input']}: {each['source']}{_whose(each)}{recorded}, {when}"
         yield f"      {each['query']}"
         if each["job_query"] and each["job_query"] not in written:
             yield f"      {each['job_query']}"
     unread = [each["input"] for each in data["queries"] if each["query"] is None]
     if unread:
         yield f"not read, for the source is not configured or does not answer: {', '.join(unread)}"
+
+
+def _whose(query: Json) -> str:
+    """Say whose series were read, of which kind their values are, and of which nodes they are used."""
+    exporter, meaning, nodes = query.get("exporter"), query.get("meaning"), query.get("nodes")
+    if not exporter:
+        return ""
+    used = "" if nodes is None else f", used of {', '.join(nodes) or 'no node'}"
+    return f" ({exporter}{used}{f': {meaning}' if meaning else ''})"
 
 
 def _amount(value: Any, unit: str | None) -> str:

@@ -45,6 +45,7 @@ def check(document: Document) -> Iterable[tuple[KeyPath, str]]:
         _oidc(document),
         _filesystems(document),
         _clouds(document),
+        _providers(document),
     )
 
 
@@ -145,3 +146,13 @@ def _lfs_quota(document: Document, path: tuple[str, ...]) -> Found:
 def _clouds(document: Document) -> Found:
     for name in document.section("cloud").keys() & document.section("clusters").keys():
         yield ("cloud", name), "is the name of a cluster too: their metrics could not be told apart"
+
+
+def _providers(document: Document) -> Found:
+    """Find exporters that are to be believed first and are not in use."""
+    for cluster in document.section("clusters"):
+        exporters, path = document.section("clusters", cluster, "exporters"), ("clusters", cluster, "providers")
+        for kind, said in document.section(*path).items():
+            names = said if isinstance(said, list) else [said]
+            for name in (each for each in names if isinstance(each, str) and each not in exporters):
+                yield (*path, kind), f"{name} is not among the exporters of the cluster"

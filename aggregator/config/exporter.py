@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from aggregator.config.public import Pattern
 from aggregator.document.section import Section
-from aggregator.document.types import Interval, LabelName, MetricName, Text, parse_duration, refused
+from aggregator.document.types import Interval, LabelName, MetricName, Names, Text, parse_duration, refused
 from aggregator.model.lustre_jobid import JobIdNameError, compile_name
 
 # label, operator, value
@@ -102,3 +102,16 @@ class Exporters(Section):
     def in_use(self) -> dict[str, Exporter]:
         """Give the exporters in use by name."""
         return {name: exporter for name, exporter in self if exporter is not None}
+
+
+class Providers(Section):
+    """Name the exporters that are believed first, where several bring the same of a job on a node."""
+
+    cpus: Names = ()
+    memory: Names = ()
+    gpus: Names = ()
+
+    @property
+    def first(self) -> dict[str, tuple[str, ...]]:
+        """Give the exporters by the kind of value."""
+        return {kind: names for kind, names in self if names}

@@ -8,7 +8,7 @@ from aggregator.config.auth import Auth
 from aggregator.config.cloud import Cloud
 from aggregator.config.connection import Prometheus, Robinhood, SlurmAcct, Tls
 from aggregator.config.energy import Energy
-from aggregator.config.exporter import Exporters
+from aggregator.config.exporter import Exporters, Providers
 from aggregator.config.nodes import Nodes
 from aggregator.config.parts import Parts
 from aggregator.config.public import Public
@@ -102,6 +102,7 @@ class Cluster(Section):
     prometheus: Prometheus
     nodes: Nodes = Nodes()
     exporters: Exporters = Exporters()
+    providers: Providers = Providers()
     partitions: Partitions = Partitions()
     parts: Parts = Parts()
 

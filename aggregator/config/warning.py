@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from aggregator.config.connection import Tls
+from aggregator.config.exporter import Exporters
 from aggregator.config.schema import Config
 from aggregator.document.mistake import KeyPath, format_path
 from aggregator.document.secrets import SecretFile
@@ -29,11 +30,15 @@ def find_warnings(config: Config) -> tuple[str, ...]:
 
 
 def _useless_exporters(config: Config) -> Iterator[str]:
-    """Name the exporters of energy where there is no use of jobs to share it by."""
+    """Name the exporters of energy where there is no use of jobs to share it by.
+
+    It may come from slurm_job_exporter, and from those that are declared by their files alone.
+    """
     for name, cluster in config.clusters.items():
-        if cluster.exporters.slurm_job_exporter is None:
-            for exporter in sorted(cluster.exporters.in_use.keys() & ENERGY_EXPORTERS):
-                yield f"clusters.{name}.exporters.{exporter}: not used without slurm_job_exporter"
+        used = cluster.exporters.in_use.keys()
+        if used <= Exporters.model_fields.keys() - {"slurm_job_exporter"}:
+            for exporter in sorted(used & ENERGY_EXPORTERS):
+                yield f"clusters.{name}.exporters.{exporter}: no energy without slurm_job_exporter, or another of jobs"
 
 
 def _misplaced_exporters(config: Config) -> Iterator[str]:

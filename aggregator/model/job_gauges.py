@@ -9,7 +9,7 @@ import polars as pl
 from aggregator.model.question import ByInput
 
 # How the values of a job's nodes are put together.
-OverNodes = Literal["sum", "max"]
+OverNodes = Literal["sum", "max", "mean"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,8 @@ class Use:
     were taken and between two scrapes. healthy_nodes have an exporter that is up, gpu_nodes one that has shown GPUs,
     lately or now. oldest is the time of the oldest value, None where all are of now. reachable: Prometheus has targets
     of the cluster, also where no input has a value. failed are the errors of inputs that could not be read, rejected
-    counts what was dropped by the reason. questions are what was asked for the values that are there.
+    counts what was dropped by the reason. questions are what was asked for the values that are there. Where several
+    exporters bring an input, chosen says by its name whose value it is: job_id, node, exporter.
     """
 
     time: float
@@ -191,6 +192,7 @@ class Use:
     failed: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
     questions: ByInput = field(default_factory=dict)
+    chosen: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def since(self) -> float:

@@ -41,6 +41,7 @@ FIELDS: Mapping[str, Field] = {
     "gpus_allocated": Field("gpus", "GPUs that it holds"),
     "gpus_observed": Field("gpus", "GPUs that have a series now; 0 while no process has opened one"),
     "gpu_utilization_ratio": Field("ratio", "mean utilisation of its GPUs since its start"),
+    "gpu_sm_occupancy_ratio": Field("ratio", "how full the SMs of its GPUs are now, where profiling shows it"),
     "gpu_idle_seconds": Field("seconds", "how long none of its GPUs has been busy"),
     "gpu_partly_idle_seconds": Field("seconds", "how long at least one of its GPUs has been idle at any time"),
     "gpu_wasted_seconds": Field("seconds", "GPU time held and not utilised, as far as it was observed"),

@@ -158,4 +158,7 @@ def _questions(accounting: Accounting | None, inputs: Inputs) -> Questions:
         if ledger
         else {}
     )
-    return Questions({**own, **{name: found for each in asked for name, found in each.items()}})
+    use = inputs.get(Use)
+    return Questions(
+        {**own, **{name: found for each in asked for name, found in each.items()}}, use.chosen if use else {}
+    )

@@ -264,9 +264,9 @@ class LedgerRefresher:
         Raises FetchError while what jobs must have is missing in the first of them, and StateError.
         """
         begin, window = self._next_begin(totals), self._source.window
-        readings, ended = await asyncio.gather(
-            self._source.windows(begin + window, count), self._ended.ended_since(begin)
-        )
+        # First who ended: series may name jobs as only slurmacct knows them (SLUIDs).
+        ended = await self._ended.ended_since(begin)
+        readings = await self._source.windows(begin + window, count)
         prices = self._settings.prices
         after, power = await executors.run(
             executors.REFRESH, lambda: _added(totals, prices, readings, jobs, ended, newest)

@@ -13,6 +13,7 @@ from aggregator.model.script import RecordedScript
 from aggregator.model.storage import ENTRIES, Allocations, FilesystemUsage
 from aggregator.sources.prometheus import ExporterSettings, NodeNames
 from aggregator.sources.prometheus.asking import inputs_of_jobs
+from aggregator.sources.prometheus.catalogue import PROVIDERS
 from aggregator.sources.slurmacct.statements import question
 from aggregator.synthetic.associations import in_frames
 from aggregator.synthetic.cluster import SyntheticCluster
@@ -24,6 +25,7 @@ from aggregator.synthetic.use import Columns, gpus_of
 
 ENDED_SECONDS = 900.0
 _INTERVAL = 30.0
+_EXPORTER = "slurm_job_exporter"
 _DAY = 86400.0
 
 
@@ -78,7 +80,8 @@ class SyntheticUse:
         self._cluster = cluster
         self._exporters = Exporters(cluster)
         # What a site with such a cluster would be asked.
-        self._inputs = dict(inputs_of_jobs({"cluster": cluster.name}, ExporterSettings(), NodeNames()))
+        provides, matchers = PROVIDERS[_EXPORTER], {"cluster": cluster.name}
+        self._inputs = dict(inputs_of_jobs(_EXPORTER, provides, matchers, ExporterSettings(), NodeNames()))
         self._nodes = frozenset(node.name for node in cluster.nodes)
         self.rows = 0
         self.features: Mapping[str, bool] = {"gpus": True, "memory_peak": True}

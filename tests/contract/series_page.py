@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aggregator.config.exporter import Exporters
-from aggregator.sources.prometheus.catalogue import NEEDED
+from aggregator.sources.prometheus.catalogue import NEEDED, OWN, PROVIDERS, in_order
 from aggregator.sources.prometheus.promql import selector
 
 # So many names are shown of a family of metrics of which any will do.
@@ -31,8 +31,32 @@ def series_page() -> str:
     return "\n".join((_HEAD, *_exporters())).rstrip() + "\n"
 
 
+_BROUGHT = """## What exporters bring of jobs
+
+Of each job on a node a value is taken from one exporter: the first one in `clusters.….providers`, or else in this
+order, that shows it there. Values of two exporters are never added up. `hpc-aggregator explain` says whose they are.
+
+| | exporter | how it differs |
+|---|---|---|"""
+_KINDS = {"cpus": "cpus", "cpu_seconds": "cpus", "memory_bytes": "memory", "memory_peak_bytes": "memory",
+          "threads": "cpus", "gpus": "gpus"}  # fmt: skip
+
+
+def _brought() -> Iterator[str]:
+    """Say which exporter brings which column, in the order in which they are believed."""
+    yield _BROUGHT
+    for column, kind in _KINDS.items():
+        for name in in_order(kind, PROVIDERS):
+            there = {item.name: item.meaning for item in PROVIDERS[name].values}
+            there |= {"gpus": PROVIDERS[name].gpus[0].meaning} if PROVIDERS[name].gpus else {}
+            if column in there:
+                yield f"| `{column}` | {name} | {there[column]} |"
+    yield ""
+
+
 def _exporters() -> Iterator[str]:
-    for exporter in Exporters.model_fields:
+    yield from _brought()
+    for exporter in (*Exporters.model_fields, *sorted(NEEDED.keys() - Exporters.model_fields.keys() - {OWN})):
         needs = NEEDED[exporter]
         yield f"## {exporter}\n"
         yield "| series | what is not known without it | |\n|---|---|---|"

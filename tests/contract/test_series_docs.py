@@ -3,11 +3,11 @@
 import pytest
 
 from aggregator.config.exporter import Exporters
-from aggregator.sources.prometheus.catalogue import INPUTS, NEEDED
+from aggregator.sources.prometheus.catalogue import INPUTS, NEEDED, PROVIDERS
 
 
 def test_every_exporter_that_can_be_configured_is_there() -> None:
-    assert NEEDED.keys() == Exporters.model_fields.keys()
+    assert NEEDED.keys() == Exporters.model_fields.keys() | PROVIDERS.keys()
     assert all(any(need.always for need in needs) for needs in NEEDED.values())
 
 

@@ -60,6 +60,9 @@ def one_site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iter
             site.samples.host(node, cpus=2)
             for name in ("node_load1", "node_memory_MemAvailable_bytes"):
                 site.samples.add(name, 1.0, instance=f"{node}:9100", job="node")
+        site.samples.add(
+            "cgroup_memory_rss_bytes", 1e9, instance="node01:9306", job="cgroup", jobid="500", step="", task=""
+        )
         site.use_exporters("slurm_job_exporter", "node_exporter")
         site.samples.write(site.servers.prometheus.url)
         yield site
@@ -77,10 +80,24 @@ def test_a_right_configuration_has_no_warning_and_says_what_there_is(observed: S
     done = check()
     assert done.code == 0, done.out + done.err
     key = f"clusters.{observed.cluster}.prometheus"
-    assert f"up   {key}: slurm_job_exporter 14 series on 2 nodes; node_exporter 14 series on 2 nodes\n" in done.out
+    there = "slurm_job_exporter 14 series on 2 nodes; node_exporter 14 series on 2 nodes"
+    assert f"up   {key}: {there}; cgroup_exporter has series, and is not in use\n" in done.out
+    shown = "slurm_job_exporter shows CPUs, memory, peaks of memory"
+    lacking = "threads (no series of slurm_job_exporter), GPUs (no series of slurm_job_exporter)"
+    assert f"up   {key} (use of jobs): {shown}; not known: {lacking}\n" in done.out
     assert lines(done.out, "warn") == lines(done.out, "down") == []
     assert done.out.splitlines()[-1].endswith("no mistakes, 6 rules of waste are active")
     assert done.err == ""
+
+
+def test_each_exporter_is_said_to_bring_what_is_taken_of_it(observed: Site, check: Check) -> None:
+    observed.use_exporters("cgroup_exporter", "slurm_job_exporter")
+    assert "(use of jobs): slurm_job_exporter shows CPUs, memory, peaks of memory; not known: threads" in check().out
+    observed.settings["providers"] = {"memory": "cgroup_exporter"}
+    assert "; cgroup_exporter shows memory; not known: threads (no series of slurm_job_exporter), GPUs" in check().out
+    observed.use_exporters("cgroup_exporter")
+    assert "(use of jobs): cgroup_exporter shows memory; not known: CPUs (no series of cgroup_exporter)" in check().out
+    assert "peaks of memory (slurm_job_exporter would show them), threads (slurm_job_exporter would" in check().out
 
 
 def test_matchers_that_match_nothing_are_named_with_what_there_is(observed: Site, check: Check) -> None:
@@ -94,6 +111,7 @@ def test_matchers_that_match_nothing_are_named_with_what_there_is(observed: Site
         assert done.code == 0
         shown = f'no series match {{{label}="{value}"}}'
         assert f".prometheus: slurm_job_exporter: {shown}; node_exporter: {shown}\n" in done.out
+        assert "(use of jobs): no exporter shows any job now\n" in done.out
         warned = lines(done.out, "warn")
         assert len(warned) == 2
         assert all(reason in line and "; asked: count by (__name__, instance) ({" in line for line in warned), warned

@@ -205,7 +205,7 @@ def use_fields(use: Use) -> dict[str, Any]:
 
 async def fetch(client: PrometheusClient, at: float, *, watched: float = 0.0) -> tuple[Use, dict[str, bool]]:
     """Fetch once, after having watched for some seconds if need be."""
-    source = PrometheusUse(client, MATCHERS, EXPORTERS["slurm_job_exporter"], NODES)
+    source = PrometheusUse(client, MATCHERS, {"slurm_job_exporter": EXPORTERS["slurm_job_exporter"]}, NODES)
     if watched:
         await source.fetch(at - watched)
     return await source.fetch(at), dict(source.features)

@@ -125,7 +125,8 @@ class Model:
         self.last = at
 
     def _read(self, at: float) -> Iterator[Run]:
-        columns = ", ".join(f"`{column}`" for column in statements.RUN_COLUMNS)
+        # Runs say nothing of SLUIDs, which 26.05 alone has.
+        columns = ", ".join(f"`{column}`" for column in statements.RUN_COLUMNS if column != "sluid")
         for row in self.writer.execute(f"SELECT {columns} FROM {{table}}"):
             binary = (value.encode() if isinstance(value, str) else value for value in row)
             run = parse_run(CLUSTER, RunRow(*binary), Dimensions(), at)

@@ -102,7 +102,7 @@ class Reader:
             await client.close()
 
     def _source(self, client: PrometheusClient) -> PrometheusUse:
-        return PrometheusUse(client, self._matchers, self._settings, NodeNames())
+        return PrometheusUse(client, self._matchers, {"slurm_job_exporter": self._settings}, NodeNames())
 
 
 def flat(use: Use) -> dict[tuple[int, str], float]:

@@ -1,11 +1,18 @@
 """Whose are the gauges that exporters show of jobs?"""
 
+from collections.abc import Mapping
+from typing import Final
+
 import polars as pl
 
 from aggregator.engine.frame import Frames, add_columns, total
 from aggregator.engine.part import Inputs
-from aggregator.model.job_gauges import JobGauges, NodesOfJobs
+from aggregator.model.job_gauges import JobGauges, NodesOfJobs, OverNodes
 from aggregator.parts.jobs.declare import coverage_of
+
+_TOGETHER: Final[Mapping[OverNodes, pl.Expr]] = {
+    "sum": total("value"), "max": pl.col("value").max(), "mean": pl.col("value").mean(),
+}  # fmt: skip
 
 
 def join_gauges(frames: Frames, inputs: Inputs, at: float) -> Frames:
@@ -31,6 +38,6 @@ def _placed(jobs: pl.DataFrame) -> pl.DataFrame:
 def _of_runs(placed: pl.DataFrame, name: str, found: NodesOfJobs) -> pl.DataFrame:
     """Give a gauge of each run that shows it. A run that began after the oldest sample may see its id's last owner."""
     own = placed.filter(pl.col("start") <= found.since).join(found.frame, on=["job_id", "node"])
-    together = total("value") if found.over_nodes == "sum" else pl.col("value").max()
+    together = _TOGETHER[found.over_nodes]
     share = pl.min_horizontal(1.0, pl.len() / pl.col("expected").first())
     return own.group_by("run_id").agg(together.alias(name), share.alias(coverage_of(name)))

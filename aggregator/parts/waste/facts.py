@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.parts.jobs.declare import coverage_of
 from aggregator.parts.jobs.efficiency import FairShare
 from aggregator.parts.waste.observation import Observation, Row
 
@@ -80,6 +81,11 @@ def facts(fair_share: FairShare) -> Mapping[str, Fact]:
         "gpu_utilization_ratio": _since_start(
             pl.when(ledger_gpu_seconds > 0).then(pl.col("ledger_gpu_used_seconds") / ledger_gpu_seconds)
         ),
+        "gpu_sm_occupancy_ratio": Fact(
+            pl.col("gpu_sm_occupancy_ratio"),
+            _no_profiling,
+            (Observed(pl.col(coverage_of("gpu_sm_occupancy_ratio")), _only("nodes' GPUs")),),
+        ),
         "gpu_idle_seconds": _idle("gpu_idle_seconds", "gpu_unseen_seconds", pl.lit(1.0)),
         "gpu_partly_idle_seconds": _idle("gpu_partly_idle_seconds", "gpu_partly_unseen_seconds", _GPUS),
         "gpu_wasted_seconds": _since_start(pl.col("wasted_gpu_seconds")),
@@ -122,6 +128,10 @@ def _no_gpus_now(run: Row, observation: Observation) -> str:
 
 
 _SEEN_NOW: Final = Observed(_GPU_COVERAGE, lambda _ratio, run, observation: _no_gpus_now(run, observation))
+
+
+def _no_profiling(_run: Row, _observation: Observation) -> str:
+    return "no exporter shows the occupancy of its GPUs"
 
 
 def _no_memory(run: Row, _observation: Observation) -> str:

@@ -1,12 +1,14 @@
 """Everything that is read of each exporter, for refreshes and the ledger and for graphs, and what it must show."""
 
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 from typing import Final
 
+from aggregator.engine.column import Column
 from aggregator.sources.prometheus import exporters
-from aggregator.sources.prometheus.exporter import Exporter, JobGauge
+from aggregator.sources.prometheus.exporter import Exporter, JobGauge, Provides, columns_of
 from aggregator.sources.prometheus.exporters import (
     aggregator,
     dcgm_exporter,
@@ -51,9 +53,34 @@ def _others() -> Iterator[tuple[str, Exporter]]:
 
 
 EXPORTERS: Final[Mapping[str, Exporter]] = {**_IN_ORDER, **dict(_others())}
+PROVIDERS: Final[Mapping[str, Provides]] = {
+    name: exporter.provides for name, exporter in EXPORTERS.items() if exporter.provides
+}
+# What is taken from one exporter for each job on a node, by the key of the configuration, and who is believed first
+# where several bring it; the others follow by their names.
+PREFERRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "cpus": ("slurm_job_exporter",),
+    "memory": ("slurm_job_exporter",),
+    "gpus": ("dcgm_exporter", "nvidia_gpu_exporter"),
+}
 INPUTS: Final = {name: exporter.inputs for name, exporter in EXPORTERS.items() if exporter.inputs}
 GRAPHS: Final = {name: exporter.graphs for name, exporter in EXPORTERS.items() if exporter.graphs}
 NEEDED: Final = {name: exporter.looked_for for name, exporter in EXPORTERS.items() if exporter.looked_for}
 JOB_GAUGES: Final[Mapping[str, tuple[JobGauge, ...]]] = {
     name: exporter.job_gauges for name, exporter in EXPORTERS.items() if exporter.job_gauges
 }
+
+
+def gauge_columns() -> Iterator[Column]:
+    """Declare the columns of all gauges of jobs; those of one name are one column, whoever shows it."""
+    same: dict[str, list[JobGauge]] = {}
+    for each in chain.from_iterable(JOB_GAUGES.values()):
+        same.setdefault(each.name, []).append(each)
+    return chain.from_iterable(map(columns_of, same.values()))
+
+
+def in_order(kind: str, names: Iterable[str], first: Iterable[str] = ()) -> tuple[str, ...]:
+    """Give those that bring a kind of value (PREFERRED), as they are believed: `first` go first."""
+    known, used = sorted(PROVIDERS), set(names)
+    ordered = dict.fromkeys((*first, *PREFERRED[kind], *known))
+    return tuple(name for name in ordered if name in used and kind in PROVIDERS[name].kinds)

@@ -1,6 +1,7 @@
 """What is declared of an exporter: everything that is read of it, and which series it must show."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,11 +60,18 @@ class JobGauge:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Declare the number, and on which share of the job's nodes it rests."""
-        number = gauge(
-            self.name, self.help, self.source, cost="jobs that show it", inputs=(self.name,),
-            promql=f"{self.over_nodes}(${self.name})", coverage=self.coverage,
-        )  # fmt: skip
-        return number, coverage(self.name, "the job's nodes that show it", self.name)
+        return columns_of((self,))
+
+
+def columns_of(same: Sequence[JobGauge]) -> tuple[Column, ...]:
+    """Declare what exporters show under one name: the number, and on which share of the job's nodes it rests."""
+    first = same[0]
+    together = "avg" if first.over_nodes == "mean" else first.over_nodes
+    number = gauge(
+        first.name, first.help, "; ".join(each.source for each in same), cost="jobs that show it", inputs=(first.name,),
+        promql=f"{together}(${first.name})", coverage=first.coverage,
+    )  # fmt: skip
+    return number, coverage(first.name, "the job's nodes that show it", first.name)
 
 
 def newest(
@@ -75,16 +83,70 @@ def newest(
     return JobGauge(expression=expression, help=help, of=of, over_nodes=over_nodes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfWindows:
+    """What an exporter brings of jobs over a ledger window, as `Provides` has it of now; None for what it lacks.
+
+    gpu_watts are of a whole board: a slice has none.
+    """
+
+    cpus: Expression | None = None
+    memory: Expression | None = None
+    gpu_utilization: Expression | None = None
+    gpu_watts: Expression | None = None
+    healthy_nodes: Expression | None = None
+
+    @property
+    def asked(self) -> tuple[Expression, ...]:
+        """Give what there is."""
+        of_all = (self.cpus, self.memory, self.gpu_utilization, self.gpu_watts, self.healthy_nodes)
+        return tuple(item for item in of_all if item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provides:
+    """What an exporter brings of each job on a node; several may bring the same (choosing.py).
+
+    values are by job and node, under the names of the model's OF_NODES. gpus are the utilisation and the memory of each
+    GPU of a job: the first of `gpu_labels` that a series has tells them apart, and within a board the label `slice`.
+    A job without series uses nothing on nodes that are among healthy_nodes, and no GPU on those that are among
+    gpu_nodes as well. Without these nobody is idle for the lack of a series.
+    """
+
+    values: tuple[Expression, ...] = ()
+    gpus: tuple[Expression, ...] = ()
+    gpu_labels: tuple[str, ...] = ("gpu",)
+    slice: str = ""
+    healthy_nodes: Expression | None = None
+    gpu_nodes: Expression | None = None
+    of_windows: OfWindows = OfWindows()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Say what it brings, by the keys of the configuration."""
+        names = {item.name for item in self.values}
+        there = {"cpus": "cpus" in names, "memory": "memory_bytes" in names, "gpus": bool(self.gpus)}
+        return frozenset(kind for kind, is_there in there.items() if is_there)
+
+    @property
+    def asked(self) -> tuple[Expression, ...]:
+        """Give all that is asked for."""
+        nodes = (item for item in (self.healthy_nodes, self.gpu_nodes) if item)
+        return (*self.values, *self.gpus, *nodes, *self.of_windows.asked)
+
+
 class Exporter(NamedTuple):
     """What refreshes and the ledger ask of an exporter, what may be asked over time, and which series are needed.
 
-    What `job_gauges` show of jobs needs nothing else: it is at `/metrics`, in the API and in the documentation.
+    What it `provides` of jobs is asked for beside `inputs`. What `job_gauges` show of jobs needs nothing else: it is at
+    `/metrics`, in the API and in the documentation.
     """
 
     inputs: tuple[Expression, ...] = ()
     graphs: tuple[Graph, ...] = ()
     needed: tuple[Needed, ...] = ()
     job_gauges: tuple[JobGauge, ...] = ()
+    provides: Provides | None = None
 
     @property
     def looked_for(self) -> tuple[Needed, ...]:

@@ -58,8 +58,9 @@ class Expression:
     A label without $ is made in the text, or belongs to Prometheus or to this service.
 
     Values are multiplied by `scale`. Those outside [low, high] are then dropped and counted, never clamped.
-    job_label is the exporter's own name of the job's label. exporter says whose metrics these are, where they are not
-    of the exporter that declares the graph.
+    job_label is the exporter's own name of the job's label; names_jobs says that series of its metrics have it, so that
+    one job may be asked for. meaning says of which kind a value is, where exporters differ. exporter says whose metrics
+    these are, where they are not of the exporter that declares the graph.
 
     In a graph with a long step, a text with $window or with `there` is evaluated at many moments of the step, and the
     mean of those is shown: a mean of each series would add up jobs that followed one another as if they had run at
@@ -80,6 +81,8 @@ class Expression:
     low: float = 0.0
     high: float = math.inf
     job_label: str = "slurmjobid"
+    names_jobs: bool = True
+    meaning: str = ""
     exporter: str = ""
     there: str = ""
     there_by: str = ""
@@ -151,11 +154,13 @@ class Expression:
 
 def largest(
     name: str, metric: str, by: str, *, scale: float = 1.0, low: float = 0.0, high: float = math.inf, place: str = "",
-    form: str = "", unit: str = "",
+    form: str = "", unit: str = "", meaning: str = "",
 ) -> Expression:  # fmt: skip
     """Declare the newest value of a gauge by some labels; of copies, or of two names of one thing, the largest."""
     metrics, text = {"own": Metric(metric, place=place)}, f"max by ({by}) (${f'own_{form}' if form else 'own'})"
-    return Expression(name=name, metrics=metrics, text=text, unit=unit, scale=scale, low=low, high=high)
+    return Expression(
+        name=name, metrics=metrics, text=text, unit=unit, scale=scale, low=low, high=high, meaning=meaning
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,22 @@
-"""Fetch the gauges of jobs that exporters declare: one query for each, whatever the number of jobs."""
+"""Fetch the gauges of jobs that exporters declare: one query for each, whatever the number of jobs.
+
+Where several exporters show one gauge of a job on a node, the first of them in the order of `gpus` is believed.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from aggregator import executors
 from aggregator.model.job_gauges import JobGauges, NodesOfJobs
+from aggregator.model.question import Question
 from aggregator.sources.base import FetchError
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import Asking
-from aggregator.sources.prometheus.catalogue import JOB_GAUGES
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES, in_order
 from aggregator.sources.prometheus.client import PrometheusClient
+from aggregator.sources.prometheus.exporter import JobGauge
 from aggregator.sources.prometheus.instant import Answers, ask_columns
 from aggregator.sources.prometheus.memory import LastGood
 from aggregator.sources.prometheus.node_values import values_of_nodes
@@ -31,21 +37,20 @@ class PrometheusGauges:
         nodes: NodeNames,
         *,
         patience: float = 0.0,
+        numbers: JobNumbers | None = None,
     ) -> None:
         self.rows = 0
         self.features: Mapping[str, bool] = {}
         self._client = client
         self._nodes = nodes
-        self._gauges = {
-            gauge.name: (gauge, settings)
-            for exporter, settings in exporters.items()
-            for gauge in JOB_GAUGES.get(exporter, ())
-        }
+        self._numbers = numbers or JobNumbers()
+        # The inputs by their names, in the order in which the exporters are believed.
+        self._gauges = dict(_named([
+            (exporter, gauge) for exporter in _in_order(exporters) for gauge in JOB_GAUGES.get(exporter, ())
+        ]))  # fmt: skip
         self._inputs = {
-            name: Asking(
-                gauge.expression, matchers, settings, nodes, {"job": settings.label(gauge.expression.job_label)}
-            )
-            for name, (gauge, settings) in self._gauges.items()
+            name: _asking(gauge, exporter, matchers, exporters[exporter], nodes)
+            for name, (exporter, gauge) in self._gauges.items()
         }
         self._queries = {name: each.query for name, each in self._inputs.items()}
         self._kept: LastGood[NodesOfJobs] = LastGood(patience)
@@ -67,11 +72,45 @@ class PrometheusGauges:
         self.rows = sum(map(len, values.values()))
         kept = self._kept.fill(at, self._queries, values)
         self.features = {name: len(found) > 0 for name, found in kept.values.items()}
-        questions = {name: (self._inputs[name].question(kept.times.get(name, at)),) for name in kept.values}
-        return JobGauges(kept.values, answers.failed, rejected, questions)
+        shown: dict[str, list[NodesOfJobs]] = {}
+        questions: dict[str, tuple[Question, ...]] = {}
+        for name, (_, gauge) in self._gauges.items():
+            if (found := kept.values.get(name)) is not None:
+                shown.setdefault(gauge.name, []).append(found)
+                asked = self._inputs[name].question(kept.times.get(name, at))
+                questions[gauge.name] = (*questions.get(gauge.name, ()), asked)
+        return JobGauges({name: _first(found) for name, found in shown.items()}, answers.failed, rejected, questions)
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
-        gauge, settings = self._gauges[name]
-        values = values_of_nodes(gauge.expression, name, vector, self._nodes, rejected).filter(pl.col("node") != "")
+        (_, gauge), asking = self._gauges[name], self._inputs[name]
+        found = values_of_nodes(asking.item, name, vector, self._nodes, rejected, self._numbers)
+        values = found.filter(pl.col("node") != "")
         # No sample is older than the window of the exporter's rates.
-        return NodesOfJobs(values, at - settings.rate_window, gauge.over_nodes)
+        return NodesOfJobs(values, at - asking.settings.rate_window, gauge.over_nodes)
+
+
+def _in_order(exporters: Iterable[str]) -> Iterable[str]:
+    """Put those first that are believed first of GPUs."""
+    return dict.fromkeys((*in_order("gpus", exporters), *exporters))
+
+
+def _named(found: Sequence[tuple[str, JobGauge]]) -> Iterator[tuple[str, tuple[str, JobGauge]]]:
+    """Name each input: as its gauge, with the exporter before it where several show that."""
+    shown = Counter(gauge.name for _, gauge in found)
+    for exporter, gauge in found:
+        yield f"{exporter}:{gauge.name}" if shown[gauge.name] > 1 else gauge.name, (exporter, gauge)
+
+
+def _asking(
+    gauge: JobGauge, exporter: str, matchers: Mapping[str, str], settings: ExporterSettings, nodes: NodeNames
+) -> Asking:
+    label = settings.label(gauge.expression.job_label)
+    return Asking(gauge.expression, matchers, settings, nodes, {"job": label}, exporter)
+
+
+def _first(found: Sequence[NodesOfJobs]) -> NodesOfJobs:
+    """Take the value of each job on each node from the first that has one."""
+    if len(found) == 1:
+        return found[0]
+    together = pl.concat(each.frame for each in found).unique(["job_id", "node"], keep="first", maintain_order=True)
+    return NodesOfJobs(together, min(each.since for each in found), found[0].over_nodes)

@@ -4,16 +4,22 @@ from collections import Counter
 
 import polars as pl
 
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.nodes import NodeNames
-from aggregator.sources.prometheus.vector import each_once, job_ids
+from aggregator.sources.prometheus.vector import each_once
 
 
 def values_of_nodes(
-    item: Expression, name: str, vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str]
+    item: Expression,
+    name: str,
+    vector: pl.DataFrame,
+    nodes: NodeNames,
+    rejected: Counter[str],
+    numbers: JobNumbers,
 ) -> pl.DataFrame:
     """Give an input's plausible values as NODE_VALUES."""
-    rows = jobs_of(vector, nodes, rejected).with_columns(plausible(item, name, vector, rejected))
+    rows = jobs_of(vector, nodes, rejected, numbers).with_columns(plausible(item, name, vector, rejected))
     # Two label values that mean one node (a port changed) are one node: the larger has it all. What has one row is left
     # where it is, for inputs that are answered in one order are joined together.
     known, is_several = rows.drop_nulls(), pl.col("job_id").is_duplicated()
@@ -21,9 +27,9 @@ def values_of_nodes(
     return pl.concat([known.filter(~is_several).select(several.columns), several])
 
 
-def jobs_of(vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str]) -> pl.DataFrame:
-    """Give a vector with job_id, null where it is none, and with the names of nodes."""
-    of_jobs = job_ids(vector["job"]).alias("job_id")
+def jobs_of(vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str], numbers: JobNumbers) -> pl.DataFrame:
+    """Give a vector with job_id, null where it is none that is known, and with the names of nodes."""
+    of_jobs = numbers.of(vector["job"]).alias("job_id")
     _count(rejected, "job id is not a number", of_jobs)
     return vector.select(of_jobs, nodes_of(vector, nodes), pl.exclude("job", "node"))
 

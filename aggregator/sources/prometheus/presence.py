@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.sources.prometheus.catalogue import NEEDED
+from aggregator.sources.prometheus.catalogue import NEEDED, PROVIDERS
 from aggregator.sources.prometheus.client import PrometheusClient, Sample
 from aggregator.sources.prometheus.exporter import Needed
 from aggregator.sources.prometheus.exporters.slurm_job_exporter import TARGETS
@@ -61,6 +61,20 @@ class Presence:
             await self._client.query(promql(TARGETS, self._matchers, ExporterSettings(), self._nodes.label), at)
         return await asyncio.gather(*(self._look(exporter, at) for exporter in self._names))
 
+    async def others(self, at: float) -> Sequence[str]:
+        """Name the exporters that could show what jobs use, have series, and are not in use, at epoch time `at`.
+
+        Raises FetchError.
+        """
+        used = {metric for name in self._names for metric in _metrics_of(name)}
+        found = {name: _metrics_of(name) - used - {_SCRAPED} for name in PROVIDERS if name not in self._names}
+        # Nobody is told of them where nothing is read of jobs at all (a cloud).
+        if not found or not self._names.keys() & PROVIDERS.keys():
+            return ()
+        asked = f"count by (__name__) ({any_of(sorted(frozenset[str]().union(*found.values())), self._matchers)})"
+        there = {sample.metric.get("__name__", "") for sample in await self._client.query(asked, at)}
+        return sorted(name for name, metrics in found.items() if metrics & there)
+
     async def _look(self, exporter: str, at: float) -> Seen:
         metrics = self._metrics(exporter)
         asked = f"count by (__name__, {self._nodes.label}) ({any_of(metrics, self._matchers)})"
@@ -110,6 +124,10 @@ class Presence:
                 f"a matcher is compared as it stands, it is not PromQL ({', '.join(written)}); {_where(others, labels)}"
             )
         return f"check matchers: {_where(others, labels)}"
+
+
+def _metrics_of(exporter: str) -> frozenset[str]:
+    return frozenset(metric for need in NEEDED[exporter] for metric in need.metrics)
 
 
 def _of_its_own(needs: Iterable[Needed]) -> Iterable[Needed]:

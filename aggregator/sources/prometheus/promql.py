@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 # label, operator (=, !=, =~ or !~), value
 Matcher = tuple[str, str, str]
+# The whole of a label that is there.
+ANY = '"(.+)"'
 
 
 def selector(metric: str, equal: Mapping[str, str], *matchers: Matcher) -> str:
@@ -69,3 +71,19 @@ def slopes(
     whole = f"{rate} and on ({per}) {count('$longer')} > $whole"
     part = f"{slope} and on ({per}) {count('$window')} > 1 and on ({per}) {count('$recent')} > 0"
     return f"({whole} or {part})"
+
+
+_PORT = '"(?:[[].*[]]|[^:]*):([0-9]+)"'
+
+
+def vouching(shown: str, up: str) -> str:
+    """Write on which nodes all targets of an exporter are up: one that is down may be the one that sees.
+
+    A target is the exporter's when targets of its scrape job on its port have shown jobs within the hour. Another
+    exporter of the node in the same scrape job has another port, and does not vouch. Steps of five minutes miss
+    nothing, since a sample is found for so long.
+    """
+    shows = f"group by (job, instance) ({shown})"
+    lately = f"{shows} or group by (job, instance) (last_over_time(({shows})[1h:5m]))"
+    serving, targets = (extracted(vector, "exporter_port", "instance", _PORT) for vector in (lately, up))
+    return f"min by ($node) ({targets} and on (job, exporter_port) group by (job, exporter_port) ({serving})) == 1"

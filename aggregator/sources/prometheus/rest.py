@@ -83,7 +83,7 @@ class RestPower:
         gpus = _merged([points[key] for key in ("dcgm_exporter", "nvidia_gpu_exporter") if key in points])
         rest = {}
         for node, chassis in points["redfish_exporter"].items():
-            host = _host(chassis, gpus.get(node), points["slurm_job_exporter"].get(node, {}))
+            host = _host(chassis, gpus.get(node), points.get("slurm_job_exporter", {}).get(node, {}))
             if host:
                 rest[node] = _quantile(host)
         return rest

@@ -11,8 +11,6 @@ import polars as pl
 
 # A site has a handful of exporters, and each a few sets of labels.
 _MOST_DECODERS: Final = 64
-# Slurm's job ids have 32 bits.
-_JOB_ID: Final = "^[0-9]{1,10}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +63,6 @@ def _decoder(labels: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
     metric = msgspec.defstruct("_Metric", [(name, str, "") for name in names], rename=names, gc=False)
     row = msgspec.defstruct("_Row", [("metric", metric), ("value", _Value)], gc=False)
     return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-
-
-def job_ids(texts: pl.Series) -> pl.Series:
-    """Read the values of a label as job ids; null where it is none."""
-    return texts.set(~texts.str.contains(_JOB_ID), None).cast(pl.Int64)
 
 
 def each_once(texts: pl.Series, rewrite: Callable[[str], str]) -> pl.Series:

@@ -48,6 +48,7 @@ class RunRow(NamedTuple):
     array_task_pending: int
     het_job_id: int
     het_job_offset: int
+    sluid: int = 0
 
 
 PACKED: Final = (

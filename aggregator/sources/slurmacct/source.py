@@ -13,6 +13,7 @@ from aggregator.model.job_inputs import NO_RUNS, Accounting, Runs, runs_of
 from aggregator.model.jobid import JobId
 from aggregator.model.nodename import NodeRule
 from aggregator.model.script import RecordedScript
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.mysql import Database, DeniedError, Reads, Row, SchemaError, TableLockedError
 from aggregator.sources.slurmacct import statements
 from aggregator.sources.slurmacct.associations import SmallTables, SmallTablesReader
@@ -51,9 +52,13 @@ class SlurmAcct:
         scripts: Reads | None = None,
         names: NodeRule | None = None,
     ) -> None:
-        """Read from a database, and scripts from elsewhere where that is given; names is the rule for nodes."""
+        """Read from a database, and scripts from elsewhere where that is given; names is the rule for nodes.
+
+        `numbers` learns which job each SLUID is that a row has.
+        """
         self.cluster = cluster
         self.names = names or NodeRule()
+        self.numbers = JobNumbers()
         self._database = database
         self._scripts = scripts or database
         self._key = key
@@ -113,6 +118,7 @@ class SlurmAcct:
         replaced: list[object] = [self._feed.followed, self._parsed]
         self._feed.take(reading, followed)
         self._parsed, self._last_fetch = parsed, at
+        self.numbers.forget((known.row.sluid, known.row.id_job) for known in followed.known.values())
         # Rows are freed where they were made: thousands of them take the loop's time.
         await call(REFRESH, replaced.clear)
         asked = {self.name: (statements.question(schema.table("job"), at),)}
@@ -250,6 +256,7 @@ class SlurmAcct:
 
     def _parse_row(self, row: RunRow, at: float) -> Run | None:
         """Parse one row; None for one that is not shown."""
+        self.numbers.learn(row.sluid, row.id_job)
         run = parse_run(self.cluster, row, self._tables.dimensions, at, self.names)
         return None if run is None or run.partition in self._ignored else run
 

@@ -34,6 +34,7 @@ RUN_COLUMNS: Final = {
     "array_task_pending": "0",
     "het_job_id": "0",
     "het_job_offset": "4294967294",
+    "sluid": "0",
 }
 TEXT: Final = frozenset({"account", "partition", "job_name", "tres_alloc", "tres_req", "nodelist"})
 # A job id that a user asks for may stand for a large array.

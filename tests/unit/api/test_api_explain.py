@@ -16,6 +16,7 @@ from aggregator.parts.waste.observation import Observation
 from aggregator.parts.waste.rules import compile_rules
 from aggregator.sources.prometheus import ExporterSettings, NodeNames
 from aggregator.sources.prometheus.asking import inputs_of_jobs
+from aggregator.sources.prometheus.catalogue import PROVIDERS
 from aggregator.sources.slurmacct.statements import question
 from tests.builders import HOSTILE_NAMES, make_rule
 
@@ -33,7 +34,8 @@ RULE = make_rule(
 
 def asked(at: float = AT, **settings: Any) -> ByInput:
     """Say what a refresh asks a site whose exporter has these settings."""
-    inputs = dict(inputs_of_jobs({"cluster": 'nar"val'}, ExporterSettings(**settings), NodeNames()))
+    provides, matchers = PROVIDERS["slurm_job_exporter"], {"cluster": 'nar"val'}
+    inputs = dict(inputs_of_jobs("slurm_job_exporter", provides, matchers, ExporterSettings(**settings), NodeNames()))
     return {"slurmacct": (question("`narval_job_table`", AT),),
             "ledger": (Question("ledger", "ledger_run: closed windows", NOW - 70),),
             **{name: (each.question(at),) for name, each in inputs.items()}}  # fmt: skip

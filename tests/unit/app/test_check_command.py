@@ -32,6 +32,18 @@ def test_a_cluster_without_exporters_is_warned_of(file: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
+def test_an_exporter_that_is_to_be_believed_of_what_it_does_not_show_is_warned_of(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with file.open("a") as more:
+        more.write("    exporters: { slurm_job_exporter: {}, dcgm_exporter: {} }\n")
+        more.write("    providers: { memory: dcgm_exporter, gpus: [slurm_job_exporter, dcgm_exporter] }\n")
+    assert main(["check", f"--config.file={file}"]) == 0
+    assert capsys.readouterr().err == (
+        "warning: clusters.narval.providers.memory: dcgm_exporter shows no memory of jobs\n"
+    )
+
+
 def test_an_address_without_auth_is_refused_as_serve_refuses_it(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", f"--config.file={file}", "--web.listen-address=:9850"]) == 2
     said = capsys.readouterr()

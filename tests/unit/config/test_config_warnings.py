@@ -28,7 +28,8 @@ def test_power_without_the_use_of_jobs_gives_a_warning() -> None:
         "exporters: { redfish_exporter: {} } } }"
     )
 
-    assert config.warnings == ("clusters.narval.exporters.redfish_exporter: not used without slurm_job_exporter",)
+    (warning,) = config.warnings
+    assert warning.startswith("clusters.narval.exporters.redfish_exporter: no energy without slurm_job_exporter")
 
 
 SITE = "clusters: { narval: { slurmacct: { host: localhost, user: u }, prometheus: { url: 'http://p:9090' } } }\n"

@@ -93,7 +93,7 @@ def test_exemptions_of_the_configuration_are_read() -> None:
         (
             "{ user: a, rules: [cpu] }",
             "waste.exemptions[0].rules[0]: must be a rule (gpu_unused, gpu_partly_unused, gpu_low_utilization, "
-            'cpu_serial, cpu_low, memory_overrequested), got "cpu"',
+            'gpu_low_occupancy, cpu_serial, cpu_low, memory_overrequested), got "cpu"',
         ),
         ("{ user: [] }", "waste.exemptions[0].user: must be a name or a list of names, got a list"),
         ('{ user: [""] }', "waste.exemptions[0].user: must be a name or a list of names, got a list"),

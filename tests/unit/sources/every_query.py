@@ -30,7 +30,7 @@ from aggregator.sources.prometheus import (
     QuotaHistory,
     QuotaSeries,
 )
-from aggregator.sources.prometheus.catalogue import GRAPHS, OWN
+from aggregator.sources.prometheus.catalogue import GRAPHS, OWN, PROVIDERS
 from aggregator.sources.prometheus.client import Endpoint, Sample, Series
 from aggregator.sources.prometheus.vector import VectorColumns, VectorQuery
 
@@ -130,8 +130,7 @@ class Site:
                     yield f"{exporter} {kind} {graph.name}", partial(self._graph, exporter, kind, graph.name)
 
     async def _use(self, client: Recorder) -> None:
-        settings = self.settings["slurm_job_exporter"]
-        source = PrometheusUse(client, self.matchers, settings, self.nodes, others=self.settings)
+        source = PrometheusUse(client, self.matchers, self.settings, self.nodes)
         await source.fetch(AT)
         # Now what rules have recorded is asked for as well.
         await source.fetch(AT + 3600.0)
@@ -178,6 +177,8 @@ def _settings(**changes: Any) -> Iterator[tuple[str, ExporterSettings]]:
     for name, each in Exporters.model_fields.items():
         made = next(kind for kind in each.annotation.__args__ if kind is not type(None))()
         yield name, ExporterSettings(interval=made.interval, matchers=made.matchers, **changes)
+    for name in sorted(PROVIDERS.keys() - Exporters.model_fields.keys()):
+        yield name, ExporterSettings(**changes)
 
 
 def default_site() -> Site:

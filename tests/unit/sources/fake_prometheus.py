@@ -71,4 +71,4 @@ def make_client(url: str, timeout: float = 5.0, **changes: Any) -> PrometheusCli
 
 def make_source(client: PrometheusClient, **changes: Any) -> PrometheusUse:
     settings = ExporterSettings(**changes)
-    return PrometheusUse(client, {"cluster": "narval"}, settings, NodeNames())
+    return PrometheusUse(client, {"cluster": "narval"}, {"slurm_job_exporter": settings}, NodeNames())

@@ -8,11 +8,14 @@ from fake_prometheus import FakePrometheus, make_source, sample, vector
 
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusUse
 from aggregator.sources.prometheus.asking import inputs_of_jobs
+from aggregator.sources.prometheus.catalogue import PROVIDERS
 from tests.builders import NOW
 
 TOTAL, RECORDED, RSS = "max by (slurmjobid, instance, core) (slurm_job_core", "job_node:", "slurm_job_memory_rss"
 GPU, FAILURE = "slurm_job_utilization_gpu{", web.Response(status=500, text="oops")
-INPUTS = dict(inputs_of_jobs({"cluster": "narval"}, ExporterSettings(), NodeNames()))
+EXPORTER = "slurm_job_exporter"
+SETTINGS = {EXPORTER: ExporterSettings()}
+INPUTS = dict(inputs_of_jobs(EXPORTER, PROVIDERS[EXPORTER], {"cluster": "narval"}, SETTINGS[EXPORTER], NodeNames()))
 
 
 def of_job(name: str, nodes: tuple[str, ...] = ("n1",), **changes: Any) -> str:
@@ -33,7 +36,7 @@ async def test_what_is_said_is_what_was_sent(prometheus: FakePrometheus, client:
 async def test_a_kept_value_has_its_own_time_and_what_was_never_read_no_question(
     prometheus: FakePrometheus, client: PrometheusClient
 ) -> None:
-    source = PrometheusUse(client, {"cluster": "narval"}, ExporterSettings(), NodeNames(), patience=300.0)
+    source = PrometheusUse(client, {"cluster": "narval"}, SETTINGS, NodeNames(), patience=300.0)
     prometheus.answers = {RSS: vector(sample("5")), GPU: FAILURE}
     assert "gpu_utilization" not in (await source.fetch(NOW)).questions
     prometheus.answers = {RSS: FAILURE, GPU: vector(sample("50", gpu="0"))}

@@ -13,7 +13,8 @@ LABELS = """
     slurmjobid user account core gpu gpu_type state exe direction jobid target operation component fs node cpu mode
     device port mountpoint fstype path index socket thread source power_voltage power_votage power_voltage_id
     power_votage_id chassis_id UUID uuid GPU_I_ID hpc_job collector vcpu interface instance_name project_name
-    user_name instance_type fileset group
+    user_name instance_type fileset group cgroup step task gpuuuid gpuiid
+    manager job_id gpu_compute_partition_type gpu_uuid gpu_id serial_number
 """
 # What a site may rename by what is read of it, not by the metric.
 INPUTS = """

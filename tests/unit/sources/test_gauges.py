@@ -5,6 +5,7 @@ from aiohttp import web
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusGauges, gauges
+from aggregator.sources.prometheus.catalogue import gauge_columns
 from aggregator.sources.prometheus.exporter import Exporter, JobGauge, newest
 from aggregator.sources.prometheus.expression import Expression, Metric
 from tests.builders import NOW
@@ -69,6 +70,36 @@ async def test_a_gauge_may_be_any_expression_by_job_and_node(
     (asked,) = prometheus.queries
     assert asked["query"] == "sum by (jobid, instance) (rate(io_read_bytes_total[120s]))"
     assert [each.name for each in gauge.columns] == ["read_bytes_per_second", "read_bytes_per_second_coverage_ratio"]
+
+
+async def test_of_two_exporters_the_one_that_is_believed_first_counts_for_each_node(
+    prometheus: FakePrometheus, client: PrometheusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values of two of them are never put together; where one fails, the other's are taken."""
+    names = {"slurm_job_exporter": "slurm_files", "dcgm_exporter": "dcgm_files"}
+    shown = {
+        name: (newest("open_files", metric, help="Files.", of=name, unit="files"),) for name, metric in names.items()
+    }
+    monkeypatch.setattr(gauges, "JOB_GAUGES", shown)
+    source = PrometheusGauges(client, {}, dict.fromkeys(names, ExporterSettings(interval=30.0)), NodeNames())
+    prometheus.answers |= {
+        "slurm_files": vector(sample("1"), sample("2", "node02")), "dcgm_files": vector(sample("7"), sample("8", "n3")),
+    }  # fmt: skip
+    found = await source.fetch(NOW)
+    assert sorted(found.values["open_files"].frame.iter_rows()) == [
+        (4711, "n3", 8.0), (4711, "node01", 7.0), (4711, "node02", 2.0),
+    ]  # fmt: skip
+    assert [each.exporter for each in found.questions["open_files"]] == ["dcgm_exporter", "slurm_job_exporter"]
+    prometheus.answers["dcgm_files"] = web.Response(status=500)
+    alone = await source.fetch(NOW + 1)
+    assert sorted(alone.values["open_files"].frame.iter_rows()) == [(4711, "node01", 1.0), (4711, "node02", 2.0)]
+    assert alone.failed.keys() == {"dcgm_exporter:open_files"}
+
+
+def test_every_gauge_is_one_column_whoever_shows_it() -> None:
+    columns = [column.name for column in gauge_columns()]
+    assert len(columns) == len({*columns})
+    assert "gpu_sm_occupancy_ratio" in columns
 
 
 async def test_what_cannot_be_is_dropped_and_counted(prometheus: FakePrometheus, source: PrometheusGauges) -> None:

@@ -69,7 +69,9 @@ class Instant:
 
 def fetch(rows: Iterable[Row], healthy: Iterable[str]) -> Use:
     client: Any = Instant(rows, healthy)
-    return asyncio.run(PrometheusUse(client, MATCHERS, ExporterSettings(), NodeNames()).fetch(NOW))
+    return asyncio.run(
+        PrometheusUse(client, MATCHERS, {"slurm_job_exporter": ExporterSettings()}, NodeNames()).fetch(NOW)
+    )
 
 
 def plausible_of(rows: Sequence[Row], name: str) -> dict[tuple[int, str], list[float]]:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from aggregator.model.readings import NodeSize
-from aggregator.sources.prometheus.named import prefer
+from aggregator.sources.prometheus.choosing import choose_gpus
 from aggregator.sources.prometheus.power_frames import OF_GPU, OF_JOB, OF_NODE, nodes_frame
 
 _GPUS = {"window": pl.Int32, "job_id": pl.Int64, "node": pl.String, "gpu": pl.String, "value": pl.Float64}
@@ -19,7 +19,9 @@ def gpus(*rows: tuple[Any, ...]) -> pl.DataFrame:
 
 
 def chosen(named: pl.DataFrame, others: pl.DataFrame) -> set[tuple[Any, ...]]:
-    return set(prefer(named, others, OF_JOB, "value").select(OF_GPU).rows())
+    found = choose_gpus({"a": named, "b": others}, OF_JOB, "value")
+    assert found is not None
+    return set(found.select(OF_GPU).rows())
 
 
 def node(known: dict[str, NodeSize] | None = None, shows_gpus: bool = False, **values: float) -> dict[str, Any]:

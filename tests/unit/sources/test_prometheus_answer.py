@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.answer import AnswerError, read_answer
 from aggregator.sources.prometheus.client import Sample, Series
-from aggregator.sources.prometheus.vector import VectorColumns, job_ids
+from aggregator.sources.prometheus.vector import VectorColumns
 
 VECTOR = msgspec.json.Decoder(list[Sample])
 MATRIX = msgspec.json.Decoder(list[Series])
@@ -86,7 +87,7 @@ def test_however_it_is_cut_a_vector_has_the_wanted_labels_as_columns(
 
 @given(st.lists(st.sampled_from(["4711", "0012", "", "error", "4711_3", "12345678901", "s1TXYZ", "-1", " 1", "1\n"])))
 def test_job_ids_are_numbers_of_ten_digits_at_most(texts: list[str]) -> None:
-    found = job_ids(pl.Series(texts, dtype=pl.String))
+    found = JobNumbers().of(pl.Series(texts, dtype=pl.String))
     assert found.dtype == pl.Int64
     assert found.to_list() == [int(text) if text in ("4711", "0012") else None for text in texts]
 

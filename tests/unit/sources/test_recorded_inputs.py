@@ -178,7 +178,7 @@ async def test_nothing_to_see_is_not_a_recording(prometheus: FakePrometheus, sou
 async def test_what_the_rules_cannot_have_recorded_is_never_asked_for(
     prometheus: FakePrometheus, client: PrometheusClient, matchers: dict[str, str], settings: ExporterSettings
 ) -> None:
-    source = PrometheusUse(client, matchers, settings, NodeNames())
+    source = PrometheusUse(client, matchers, {"slurm_job_exporter": settings}, NodeNames())
     prometheus.answers = {TOTAL: vector(sample("5e12")), RECORDED: vector(sample("2e9"))}
     await source.fetch(NOW)
     await source.fetch(NOW + 10 * RETRY)

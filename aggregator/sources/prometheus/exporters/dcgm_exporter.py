@@ -6,15 +6,16 @@ GPU_UTIL. It reads the very board, where slurm-job-exporter with NVML may read a
 GPU). A board that has gone is none after two scrapes.
 """
 
-from aggregator.sources.prometheus.exporter import Exporter, Needed, needed
+from aggregator.sources.prometheus.exporter import Exporter, Needed, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import Expression, Metric
+from aggregator.sources.prometheus.gpu_activity import DRAM, OCCUPANCY, TENSOR, activities
 
 _BOARD = "$node, $UUID, $uuid, $gpu"
 _JOB = "$node, $hpc_job, $UUID, $uuid, $GPU_I_ID, $gpu"
 _NAMED = (("hpc_job", "!=", ""),)
 _POWER = {"boards": Metric("DCGM_FI_DEV_POWER_USAGE")}
 _UTILIZATION = {
-    "named": Metric("DCGM_FI_DEV_GPU_UTIL", _NAMED), "engine": Metric("DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
+    "named": Metric("DCGM_FI_DEV_GPU_UTIL", _NAMED), "engine": Metric("DCGM_FI_PROF_GR_ENGINE_ACTIVE", _NAMED),
 }  # fmt: skip
 # Of metrics of which the job is named: the newest sample, and the mean over a ledger window.
 _NOW = "max by ({1}) (${0} and timestamp(${0}) >= time() - $age)"
@@ -27,7 +28,9 @@ def _watts(text: str) -> Expression:
 
 def _utilization(over: str) -> Expression:
     text = f"{over.format('named', _JOB)} or 100 * {over.format('engine', _JOB)}"
-    return Expression(name="job_utilization", metrics=_UTILIZATION, text=text, scale=0.01, high=1.005)
+    return Expression(
+        name="job_utilization", metrics=_UTILIZATION, text=text, scale=0.01, high=1.005, job_label="hpc_job"
+    )  # fmt: skip
 
 
 # Over a ledger window, and now, of which the power at rest is made.
@@ -42,22 +45,35 @@ OF_JOBS = (
     _utilization(_NOW),
     Expression(
         name="job_memory", metrics={"named": Metric("DCGM_FI_DEV_FB_USED", _NAMED)}, text=_NOW.format("named", _JOB),
-        scale=2.0**20, high=1e13,
+        scale=2.0**20, high=1e13, job_label="hpc_job",
     ),
 )  # fmt: skip
 WINDOW_OF_JOBS = (
     _utilization(_MEAN),
     Expression(
         name="job_watts", metrics={"named": Metric("DCGM_FI_DEV_POWER_USAGE", _NAMED)},
-        text=_MEAN.format("named", _JOB), low=1.0, high=1e5,
+        text=_MEAN.format("named", _JOB), low=1.0, high=1e5, job_label="hpc_job",
     ),
 )  # fmt: skip
 
-INPUTS = (WATTS, WATTS_NOW, GPUS, *OF_JOBS, *WINDOW_OF_JOBS)
+PROVIDES = Provides(
+    gpus=OF_JOBS, gpu_labels=("UUID", "uuid", "gpu"), slice="GPU_I_ID",
+    of_windows=OfWindows(gpu_utilization=WINDOW_OF_JOBS[0], gpu_watts=WINDOW_OF_JOBS[1]),
+)  # fmt: skip
+INPUTS = (WATTS, WATTS_NOW, GPUS, *PROVIDES.asked)
 NEEDED = (
     needed("DCGM_FI_DEV_POWER_USAGE", "the power of GPUs"),
     Needed("GPUs used by jobs, where a job is named", ("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"), False),
     needed("DCGM_FI_DEV_FB_USED", "GPU memory used by jobs, where a job is named", always=False),
 )
+# Occupancy is not among the fields that dcgm-exporter shows by default.
+ACTIVITIES = activities(
+    "dcgm-exporter",
+    {
+        OCCUPANCY: "DCGM_FI_PROF_SM_OCCUPANCY", TENSOR: "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
+        DRAM: "DCGM_FI_PROF_DRAM_ACTIVE",
+    },
+    "$UUID, $uuid, $GPU_I_ID, $gpu", job_label="hpc_job",
+)  # fmt: skip
 
-EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED)
+EXPORTER = Exporter(inputs=INPUTS, needed=NEEDED, provides=PROVIDES, job_gauges=ACTIVITIES)

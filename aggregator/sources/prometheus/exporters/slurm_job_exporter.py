@@ -4,9 +4,10 @@ A job may carry two label sets on a node for a while (account "error", a renamed
 so that no core or GPU is counted twice.
 """
 
-from aggregator.sources.prometheus.exporter import Exporter, needed
+from aggregator.sources.prometheus.exporter import Exporter, OfWindows, Provides, needed
 from aggregator.sources.prometheus.expression import JOB, NODE, Expression, Graph, Metric, largest
-from aggregator.sources.prometheus.promql import extracted, lines, slopes
+from aggregator.sources.prometheus.gpu_activity import DRAM, OCCUPANCY, TENSOR, activities
+from aggregator.sources.prometheus.promql import extracted, lines, slopes, vouching
 
 LARGEST_BYTES = 1e15  # an unlimited cgroup v1 limit is 9.2e18, a DCGM blank about 1e25
 
@@ -43,9 +44,15 @@ SAMPLED_AT = Expression(
     text="max by ($job, $node) (timestamp($scrapes))",
     high=1e11,
 )
-MEMORY = largest("memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES)
-# With page cache; absent on cgroup v2 before kernel 5.14's memory.peak.
-MEMORY_PEAK = largest("memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES)
+MEMORY = largest(
+    "memory_bytes", "slurm_job_memory_rss", "$job, $node", high=LARGEST_BYTES,
+    meaning="resident memory, without the page cache",
+)  # fmt: skip
+# Absent on cgroup v2 before kernel 5.14's memory.peak.
+MEMORY_PEAK = largest(
+    "memory_peak_bytes", "slurm_job_memory_max", "$job, $node", high=LARGEST_BYTES,
+    meaning="largest memory of the cgroup, page cache included",
+)  # fmt: skip
 THREADS = Expression(
     name="threads",
     metrics={
@@ -69,31 +76,16 @@ GPU_MEMORY = Expression(
 )
 GPU_INPUTS = (GPU_UTILIZATION, GPU_MEMORY)
 
-# Who vouches: a target is slurm-job-exporter's when targets of its scrape job on its port have shown jobs within the
-# hour. Another exporter of the node in the same scrape job has another port, and does not vouch. Steps of five minutes
-# miss nothing, since a sample is found for so long.
-_PORT = '"(?:[[].*[]]|[^:]*):([0-9]+)"'
-_SERVING = extracted(
-    "group by (job, instance) ($scrapes)"
-    " or group by (job, instance) (last_over_time((group by (job, instance) ($scrapes))[1h:5m]))",
-    "exporter_port", "instance", _PORT,
-)  # fmt: skip
-
-
-def _vouching(up: str) -> str:
-    """Write which nodes' targets are all up: the smallest, since one of two that is down may be the one that sees."""
-    targets = extracted(up, "exporter_port", "instance", _PORT)
-    return f"min by ($node) ({targets} and on (job, exporter_port) group by (job, exporter_port) ({_SERVING})) == 1"
-
-
 # The nodes whose exporter answers, also those that show no job. A sample that is older than those of which use is made
 # says nothing of now.
 HEALTHY_NODES = Expression(
-    name="healthy_nodes", metrics={**SCRAPES, **_UP}, text=_vouching("$up and timestamp($up) >= time() - $age")
+    name="healthy_nodes",
+    metrics={**SCRAPES, **_UP},
+    text=vouching("$scrapes", "$up and timestamp($up) >= time() - $age"),
 )
 # The nodes whose exporter answered at every scrape of a ledger window: one without any scrape is not among them.
 WINDOW_HEALTHY_NODES = Expression(
-    name="healthy_nodes", metrics={**SCRAPES, **_UP}, text=_vouching("min_over_time($up[$hold])")
+    name="healthy_nodes", metrics={**SCRAPES, **_UP}, text=vouching("$scrapes", "min_over_time($up[$hold])")
 )
 # The nodes whose exporter has shown a GPU within three days, and has not been down for five minutes since: what came
 # back may not see any. Targets that are gone do not count.
@@ -134,12 +126,15 @@ NEWEST = Expression(name="newest", metrics=_UP, text="max(timestamp($up))")
 # The targets, up or not: where there is none nobody looks at the nodes.
 TARGETS = Expression(name="targets", metrics=_UP, text="count($up)")
 
-# What a refresh asks for each time, and with it what the ledger does.
-REFRESHED = (*JOB_INPUTS, *GPU_INPUTS, HEALTHY_NODES)
-INPUTS = (
-    *REFRESHED, GPU_NODES, NEWEST, TARGETS, WINDOW_HEALTHY_NODES, WINDOW_MEMORY, WINDOW_GPU_UTILIZATION, JOB_GPU_WATTS,
-    GPU_WATTS_NOW,
+# A job without a process has no series of CPUs and memory; one that opens no GPU has none of GPUs.
+PROVIDES = Provides(
+    values=JOB_INPUTS, gpus=GPU_INPUTS, healthy_nodes=HEALTHY_NODES, gpu_nodes=GPU_NODES,
+    of_windows=OfWindows(
+        cpus=CPUS, memory=WINDOW_MEMORY, gpu_utilization=WINDOW_GPU_UTILIZATION, gpu_watts=JOB_GPU_WATTS,
+        healthy_nodes=WINDOW_HEALTHY_NODES,
+    ),
 )  # fmt: skip
+INPUTS = (*PROVIDES.asked, NEWEST, TARGETS, GPU_WATTS_NOW)
 
 # What is shown over time of a job, and of the jobs of a node.
 _OF_JOB = {"job": JOB}
@@ -252,4 +247,11 @@ NEEDED = (
     needed("slurm_job_power_gpu", "the power of jobs' GPUs", always=False),
 )  # fmt: skip
 
-EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED)
+# DCGM's profiling; where there is NVML alone, DRAM's is how busy the memory's controller is.
+ACTIVITIES = activities(
+    "slurm-job-exporter",
+    {OCCUPANCY: "slurm_job_sm_occupancy_gpu", TENSOR: "slurm_job_tensor_gpu", DRAM: "slurm_job_utilization_gpu_memory"},
+    "$gpu", scale=0.01,
+)  # fmt: skip
+
+EXPORTER = Exporter(inputs=INPUTS, graphs=GRAPHS, needed=NEEDED, provides=PROVIDES, job_gauges=ACTIVITIES)

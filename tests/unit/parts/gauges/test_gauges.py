@@ -33,6 +33,7 @@ def test_the_nodes_of_a_run_are_added_up_or_the_largest_counts() -> None:
     run, shown = make_run(nodes=("n1", "n2")), [(4711, "n1", 2.0), (4711, "n2", 5.0), (4711, "n3", 100.0)]
     assert of_runs(run, shown=shown) == {101: (7.0, 1.0)}
     assert of_runs(run, shown=shown, over_nodes="max") == {101: (5.0, 1.0)}
+    assert of_runs(run, shown=shown, over_nodes="mean") == {101: (3.5, 1.0)}
 
 
 def test_a_value_says_on_which_share_of_the_nodes_it_rests() -> None:

@@ -21,7 +21,8 @@ HOURS = 3600.0
 _LEDGER = (
     "ledger_since_timestamp_seconds", "ledger_until_timestamp_seconds", "ledger_gpu_seconds",
     "ledger_gpu_used_seconds", "gpu_idle_seconds",
-    "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds",
+    "gpu_partly_idle_seconds", "gpu_unseen_seconds", "gpu_partly_unseen_seconds", "gpu_sm_occupancy_ratio",
+    "gpu_sm_occupancy_ratio_coverage_ratio",
 )  # fmt: skip
 # The columns that slurmacct, the exporters and the ledger bring.
 INPUTS = pl.Schema({**JOBS.schema, **dict.fromkeys(("job_start", *_LEDGER), pl.Float64())})
