@@ -89,6 +89,12 @@ ADDS_UP: Final[Mapping[tuple[str, str], str]] = {
         for unit in ("watts", "joules")
     },
     **{
+        (f"{of}_energy", f"wasted_{name}"): _MEASURED
+        for of in ("account", "cluster")
+        for name in ("cpu_seconds_total", "gpu_seconds_total", "energy_joules_total")
+    },
+    **{(f"{of}_costs", "wasted_amount"): _MEASURED for of in ("account", "cluster")},
+    **{
         ("cluster_lustre", name): "of what has series"
         for name in ("read_bytes_per_second", "write_bytes_per_second", "metadata_operations_per_second")
     },
