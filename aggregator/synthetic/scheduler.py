@@ -13,6 +13,7 @@ from typing import Final
 from aggregator.model.accounting import JobState, Run
 from aggregator.model.dependency import Dependency
 from aggregator.model.jobid import JobId
+from aggregator.synthetic.fate import draw_outcome, draw_seconds
 from aggregator.synthetic.jobtable import JobTable
 from aggregator.synthetic.limits import Claim, Limiter, needed_by
 from aggregator.synthetic.liverun import LiveRun, cpu_waves
@@ -33,7 +34,6 @@ _MEAN_WAIT_SECONDS = 7200.0
 _TIDE = 0.03
 _TIDE_SECONDS = 5400.0
 _CANCELLED_WHILE_PENDING = 0.1
-_OUTCOMES = ((0.05, JobState.FAILED), (0.03, JobState.CANCELLED), (0.01, JobState.REQUEUED))
 # The first outages after the beginning, so that a cluster of some hours has seen some; then about so often. One of
 # twice the size has them twice as often.
 _FIRST_FAILURE, _MEAN_FAILURE = 3.3 * 3600.0, 12 * 3600.0
@@ -155,7 +155,7 @@ class Scheduler:
         for name, (running, _) in self._targets.items():
             profile = self._profiles[name]
             for _ in range(math.ceil(running / len(profile.components)) - profile.told):
-                seconds = self._draw_seconds(profile, length_biased=True)
+                seconds = draw_seconds(self._rng, profile, length_biased=True)
                 drafts.append((at - float(int(self._rng.random() * seconds)), name, seconds))
         return drafts
 
@@ -165,11 +165,6 @@ class Scheduler:
             for name, (_, pending) in self._targets.items()
             for _ in range(pending - len(self._queues[name]))
         ]
-
-    def _draw_seconds(self, profile: Profile, *, length_biased: bool = False) -> float:
-        center = math.log(profile.median_minutes * 60) + (profile.sigma**2 if length_biased else 0.0)
-        drawn = round(self._rng.lognormvariate(center, profile.sigma))
-        return min(max(20.0, drawn), profile.limit_hours * 3600)
 
     # -- what is submitted, and what waits
 
@@ -275,7 +270,7 @@ class Scheduler:
                 if left is not None:
                     queue.insert(position, left)
                     self.table.put(left.runs[0])
-            self._launch(submission, placement, at, seconds or self._draw_seconds(submission.profile))
+            self._launch(submission, placement, at, seconds or draw_seconds(self._rng, submission.profile))
             if seconds is None:
                 self._top_up(name, at)
             return True
@@ -338,7 +333,7 @@ class Scheduler:
 
     def _launch(self, submission: Submission, placement: _Placement, at: float, seconds: float) -> None:
         profile = submission.profile
-        outcome = self._draw_outcome(profile, seconds)
+        outcome = draw_outcome(self._rng, profile, seconds)
         for run, (shape, pool, nodes) in zip(submission.runs, placement, strict=True):
             names = tuple(sorted(node.name for node in nodes))
             started = replace(
@@ -351,17 +346,6 @@ class Scheduler:
             self.live[run.run_id] = self._live_of[run.user][run.run_id] = live
             self._counts[profile.name] += 1
             self._schedule(at + seconds, partial(self._finish, run.run_id))
-
-    def _draw_outcome(self, profile: Profile, seconds: float) -> JobState:
-        if seconds >= profile.limit_hours * 3600:
-            return JobState.TIMEOUT
-        drawn = self._rng.random()
-        for share, state in ((profile.out_of_memory, JobState.OUT_OF_MEMORY), *_OUTCOMES):
-            drawn -= share
-            # Slurm requeues a heterogeneous job as a whole; here each component ends alone.
-            if drawn < 0 and (state is not JobState.REQUEUED or len(profile.components) == 1):
-                return state
-        return JobState.COMPLETED
 
     # -- what ends
 
