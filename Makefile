@@ -17,7 +17,7 @@ PIN_TOOLS := pip==25.3 pip-tools==7.5.3
 BUILD_TOOLS := build==1.6.1 hatchling==1.33.0
 SBOM_TOOL := cyclonedx-bom==7.5.0
 
-.PHONY: help run test check house docs screenshots soak lab bench differential requirements wheel sbom clean
+.PHONY: help run test check house docs screenshots soak lab bench requirements wheel sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,9 +58,6 @@ lab: $(VENV)/.test  ## boot MariaDB, Slurm, exporters, Prometheus and the servic
 bench: $(VENV)/.test  ## measure every row of docs/performance.md on this machine, in a quarter of an hour
 	$(BIN)/python -m tests.bench
 
-differential: $(VENV)/.test  ## compare every sample of /metrics with those of the edition before, on the same inputs
-	$(BIN)/python -m tests.differential
-
 requirements: $(VENV)/bin/python  ## pin the dependencies anew, with hashes and without addresses
 	$(BIN)/python -m venv --clear $(VENV)/pins
 	$(VENV)/pins/bin/python -m pip install --quiet --disable-pip-version-check $(PIN_TOOLS)
@@ -96,4 +93,4 @@ $(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.runtime
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .differential dist
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import pytest
 
-from tests.differential.inputs.recording import record
 from tests.lab.behaviours import GIB, Behaviour
 from tests.lab.exporters.sluid import sluid
 from tests.lab.feed import NodeShare, RunningJob
+from tests.lab.recording import record
 from tests.lab.remote_write import STALE
 from tests.lab.simulators import Simulators
 from tests.lab.slurm_config import GPU_NODES
