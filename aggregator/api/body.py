@@ -40,6 +40,9 @@ async def read_body(request: web.Request, limit_mib: int) -> bytes:
             body += chunk
             if len(body) > limit:
                 raise _too_large(limit_mib)
+        # Where the end comes together with what is wrong, the loop ends as if all had been read.
+        if wrong := request.content.exception():
+            raise wrong
     except (HttpProcessingError, web.RequestPayloadError) as error:
         raise BadData("the body cannot be decompressed: is it what Content-Encoding says?") from error
     return bytes(body)

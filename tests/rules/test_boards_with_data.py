@@ -80,6 +80,9 @@ def prometheus(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     wait_until(lambda: _scrapes(server) >= 2, 60, "two scrapes of both replicas")
     recorded = "max(count_over_time(hpc:user_waste_jobs:by_reason[5m])) >= 3"
     wait_until(lambda: bool(server.query(recorded)), 60, "the recorded series")
+    # The ledger's windows are of a minute.
+    grown = " and ".join(f"min(increase(hpc_cluster_wasted_{of}_seconds_total[5m])) > 0" for of in ("cpu", "gpu"))
+    wait_until(lambda: bool(server.query(grown)), 150, "a window that closes between two scrapes")
     yield server
     server.stop()
     replica.stop()

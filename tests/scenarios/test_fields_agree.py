@@ -17,6 +17,7 @@ LISTS = {each.path: each.listed for each in lists_of()}
 SCOPES = {"{cluster}": ("demo",), "{filesystem}": ("project", "scratch", "home")}
 # The demo's file systems have none of these.
 NOT_IN_THE_DEMO = {
+    "hpc_job_gpu_dram_active_ratio", "hpc_job_gpu_sm_occupancy_ratio", "hpc_job_gpu_tensor_active_ratio",
     "hpc_storage_quota_hard_bytes", "hpc_storage_quota_hard_inodes", "hpc_storage_quota_in_doubt",
     "hpc_storage_user_quota_hard_inodes",
 }  # fmt: skip
