@@ -100,7 +100,7 @@ def test_a_state_that_is_damaged_is_set_aside_and_counters_do_not_go_back(site: 
     assert "the state was damaged and begins anew" in site.service.daemon.log.read_text()
     before = energy(site)
     for beside in site.root.glob("state.db-*"):
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     damage(file)
     site.wait(lambda: site.value("hpc_aggregator_state_files_set_aside") == 2 and state_up(site), "another new state")
     site.wait(lambda: site.value("hpc_aggregator_source_up", source="ledger"), "a ledger that goes on")
@@ -112,7 +112,7 @@ def test_a_state_that_is_deleted_underneath_is_written_again_from_memory(site: S
     add_energy(site)
     before = energy(site)
     for file in site.root.glob("state.db*"):
-        file.unlink()
+        file.unlink(missing_ok=True)
     log = site.service.daemon.log
     site.wait(
         lambda: "the ledger, it is written again from memory" in log.read_text(), "a ledger that is written again"

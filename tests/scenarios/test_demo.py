@@ -16,7 +16,8 @@ from tests.scenarios.openapi import Declared
 _SCRAPES = 3
 # A list that may be empty on a site like this: nothing says that the thing should be there.
 _MAY_BE_EMPTY = {"warnings", "queries", "children", "coordinators", "limits", "running", "jobs", "events", "features",
-                 "flags", "groups", "waste", "alerts", "gpus_by_type", "inodes", "hsm", "changes"}  # fmt: skip
+                 "flags", "groups", "waste", "alerts", "gpus_by_type", "inodes", "hsm", "changes",
+                 "similar_runs"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ async def test_a_body_of_another_kind_is_refused(service: Service, headers: dict
 
 async def test_a_body_that_is_not_what_its_encoding_says_is_the_clients_mistake(service: Service) -> None:
     headers = {**AS_JSON, "Content-Encoding": "gzip"}
-    status, answer = await post(service, data=b"not gzip", headers=headers)
+    status, answer = await post(service, data=b"this is not gzip", headers=headers)
     assert (status, answer["error"]) == (400, "the body cannot be decompressed: is it what Content-Encoding says?")
 
 
