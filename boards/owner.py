@@ -69,57 +69,68 @@ def use(kind: str, *of: str) -> Row:
 
 def spent(kind: str, *of: str) -> Row:
     """Add up what an owner has wasted and spent in the time shown."""
-    return Row(
-        "In the time shown",
-        [
-            single(
-                "GPU-hours wasted",
-                "As far as they were observed, in closed windows. Not known: no job held GPUs.",
-                total(wasted_hours(kind, "gpu", *of)),
-                span=6,
-            ),
-            single(
-                "CPU-hours wasted",
-                "As far as they were observed, in closed windows.",
-                total(wasted_hours(kind, "cpu", *of)),
-                span=6,
-            ),
-            single(
-                "Energy",
-                "Of the jobs, as far as it was measured.",
-                f"{total(added(f'{kind}_energy_joules_total', *of))} / 3.6e6",
-                "kwatth",
-                span=6,
-            ),
-            single(
-                "Energy of what was wasted",
-                "Of CPUs and GPUs that were held and not used, as far as it was measured.",
-                f"{total(added(f'{kind}_wasted_energy_joules_total', *of))} / 3.6e6",
-                "kwatth",
-                span=6,
-            ),
-            single(
-                "CO2 equivalent in kg",
-                "Of the jobs' energy.",
-                f"{total(added(f'{kind}_co2_grams_total', *of))} / 1000",
-                span=8,
-            ),
-            single(
-                "Cost by currency",
-                "Energy, cooling and hardware, by the configured prices; none without prices.",
-                total(added(f"{kind}_cost_total", *of), "currency"),
-                name="{{currency}}",
-                span=8,
-            ),
-            single(
-                "Cost of what was wasted by currency",
-                "The part of the cost that was for CPUs and GPUs that were held and not used.",
-                total(added(f"{kind}_wasted_cost_total", *of), "currency"),
-                name="{{currency}}",
-                span=8,
-            ),
-        ],
-    )
+    return Row("In the time shown", [*_hours_wasted(kind, *of), *_energy(kind, *of), *_carbon_and_cost(kind, *of)])
+
+
+def _hours_wasted(kind: str, *of: str) -> list[Panel]:
+    return [
+        single(
+            "GPU-hours wasted",
+            "As far as they were observed, in closed windows. Not known: no job held GPUs.",
+            total(wasted_hours(kind, "gpu", *of)),
+            span=6,
+        ),
+        single(
+            "CPU-hours wasted",
+            "As far as they were observed, in closed windows.",
+            total(wasted_hours(kind, "cpu", *of)),
+            span=6,
+        ),
+    ]
+
+
+def _energy(kind: str, *of: str) -> list[Panel]:
+    return [
+        single(
+            "Energy",
+            "Of the jobs, as far as it was measured.",
+            f"{total(added(f'{kind}_energy_joules_total', *of))} / 3.6e6",
+            "kwatth",
+            span=6,
+        ),
+        single(
+            "Energy of what was wasted",
+            "Of CPUs and GPUs that were held and not used, as far as it was measured.",
+            f"{total(added(f'{kind}_wasted_energy_joules_total', *of))} / 3.6e6",
+            "kwatth",
+            span=6,
+        ),
+    ]
+
+
+def _carbon_and_cost(kind: str, *of: str) -> list[Panel]:
+    return [
+        single(
+            "CO2 equivalent in kg",
+            "Of the jobs' energy.",
+            f"{total(added(f'{kind}_co2_grams_total', *of))} / 1000",
+            span=8,
+        ),
+        single(
+            "Cost by currency",
+            "Energy, cooling and hardware, by the configured prices; none without prices.",
+            total(added(f"{kind}_cost_total", *of), "currency"),
+            name="{{currency}}",
+            span=8,
+        ),
+        single(
+            "Cost of what was wasted by currency",
+            "The part of the cost that was for CPUs and GPUs that were held and not used.",
+            total(added(f"{kind}_wasted_cost_total", *of), "currency"),
+            name="{{currency}}",
+            span=8,
+        ),
+    ]
 
 
 def lustre(kind: str, *of: str) -> Row:

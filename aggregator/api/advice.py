@@ -13,10 +13,9 @@ from aggregator.api.answer import Epoch, Time
 from aggregator.api.envelope import success
 from aggregator.api.errors import ApiError, NotFound
 from aggregator.api.history import LISTED
-from aggregator.api.identity import identity_of
 from aggregator.api.jobs import read_job
-from aggregator.api.keys import CLOCK, HISTORY, SCRIPT_KEEPER, SETTINGS, STORE
-from aggregator.api.lookup import find_cluster
+from aggregator.api.keys import CLOCK, HISTORY, SCRIPT_KEEPER, STORE
+from aggregator.api.lookup import find_cluster, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.recorded import join_kept
 from aggregator.api.representation import Json
@@ -24,7 +23,7 @@ from aggregator.api.script import read_script
 from aggregator.api.series import draw_job
 from aggregator.api.series_representation import DrawnGraph
 from aggregator.api.unchanged import ONCE, of_snapshot
-from aggregator.api.visibility import Rights, rights_of
+from aggregator.api.visibility import Rights
 from aggregator.join.directives import Change, changes
 from aggregator.join.request import LEAST_SECONDS, QUANTILE, Held, Used, Wanted, busy_gpus, wanted
 from aggregator.model.job_inputs import runs_of
@@ -195,7 +194,7 @@ def _change_json(change: Change) -> Json:
 async def _find(request: web.Request, run: Row) -> _Found:
     """Read what there is; what cannot be read is told, and advice rests on the rest."""
     view = find_cluster(request.app[STORE].current, request.match_info["cluster"])
-    rights = rights_of(identity_of(request), request.app[SETTINGS].rules, view)
+    rights = rights_in(request, view)
     (script, of_script), (similar, of_similar), (busy, of_gpus) = await asyncio.gather(
         _read_script(request, run, rights), _read_similar(request, view, run, rights), _read_busy(request, run)
     )

@@ -1,7 +1,7 @@
 """What a site consists of: its sources, opened from the configuration."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
@@ -229,7 +229,7 @@ def _with_exporters(
         sources,
         on_demand=replace(sources.on_demand, series=series),
         lustre=LustreSources(lustre, users) if lustre else None,
-        inputs=tuple(_inputs(client, matchers, settings, nodes, patience, numbers)),
+        inputs=tuple(_inputs(client, matchers, settings, nodes, patience, first.get("gpus", ()), numbers)),
     )
     if settings.keys() & PROVIDERS.keys():
         use = PrometheusUse(client, matchers, settings, nodes, patience=patience, first=first, numbers=numbers)
@@ -247,6 +247,7 @@ def _inputs(
     settings: Mapping[str, ExporterSettings],
     nodes: NodeNames,
     patience: float,
+    first_of_gpus: Sequence[str],
     numbers: JobNumbers,
 ) -> Iterator[Source[object]]:
     """Make what reads exporters and asks nothing else of the cluster."""
@@ -256,7 +257,9 @@ def _inputs(
     if own := settings.get("node_exporter"):
         yield PrometheusHosts(client, matchers, own, nodes, patience=patience)
     if settings.keys() & JOB_GAUGES.keys():
-        yield PrometheusGauges(client, matchers, settings, nodes, patience=patience, numbers=numbers)
+        yield PrometheusGauges(
+            client, matchers, settings, nodes, patience=patience, first=first_of_gpus, numbers=numbers
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

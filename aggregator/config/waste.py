@@ -27,7 +27,17 @@ from aggregator.document.types import (
     read_size,
 )
 from aggregator.document.wording import explain
-from aggregator.model.waste import FIELDS, SEVERITIES, Condition, Level, Operator, Resource, Rule, Unit
+from aggregator.model.waste import (
+    COVERAGE_FLOOR,
+    FIELDS,
+    SEVERITIES,
+    Condition,
+    Level,
+    Operator,
+    Resource,
+    Rule,
+    Unit,
+)
 
 SHIPPED: Final = Path(__file__).parent / "waste_rules.yml"
 _THRESHOLDS: Final[Mapping[Unit, Callable[[object], float]]] = {
@@ -73,7 +83,7 @@ class RuleSection(Section):
     fix: str = ""
     documentation: str = ""
     minimum_runtime: Duration = parse_duration("30m")
-    coverage: Ratio = 0.8
+    coverage: Ratio = COVERAGE_FLOOR
     conditions: Conditions = ()
     warning: Conditions = ()
     critical: Conditions = ()

@@ -61,6 +61,11 @@ def total(column: str | pl.Expr) -> pl.Expr:
     return pl.when(values.count() > 0).then(values.sum())
 
 
+def whole(values: pl.Expr) -> pl.Expr:
+    """Add up a group of which all is known; null where one is not: a part is not the whole."""
+    return pl.when(values.null_count() == 0).then(values.sum())
+
+
 def totals(columns: Iterable[str]) -> list[pl.Expr]:
     """Add up columns of a group, each as `total` does."""
     return [total(column).alias(column) for column in columns]

@@ -9,9 +9,8 @@ from typing import Final
 import polars as pl
 
 from aggregator.engine.frame import total
+from aggregator.model.waste import COVERAGE_FLOOR
 
-# Of the run's GPUs so many must be judged before any of them is called idle.
-COVERAGE_FLOOR: Final = 0.8
 _SECONDS, _ALLOCATED, _NODES = pl.col("seconds"), pl.col("run_gpus"), pl.col("nodes_count")
 _IS_TRUSTED: Final = pl.col("vouches_gpus").fill_null(value=False) | (pl.col("shown") > 0)
 
@@ -55,6 +54,7 @@ def gpu_time(judged: pl.DataFrame) -> pl.DataFrame:
     """
     is_seen = pl.col("judged").is_not_null()
     judged = judged.with_columns_seq(
+        # So many of the run's GPUs must be judged before any of them is called idle.
         is_sure=(pl.col("judged") / _ALLOCATED >= COVERAGE_FLOOR).fill_null(value=False),
         is_busy=(is_seen & (pl.col("busy") > 0)).fill_null(value=False),
         is_all_busy=(is_seen & (pl.col("busy") >= _ALLOCATED)).fill_null(value=False),

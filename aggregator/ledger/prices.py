@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from aggregator.engine.frame import whole
 from aggregator.model.energy import Prices
 from aggregator.model.tres import board_part
 
@@ -67,7 +68,7 @@ def gpus_of_runs(allocated_gpus: pl.DataFrame, prices: Prices) -> pl.DataFrame:
         .agg(
             allocated_gpus=gpus.sum(),
             boards=(gpus * pl.col("part")).sum(),
-            gpus_hour=pl.when(cost.null_count() == 0).then(cost.sum()),
+            gpus_hour=whole(cost),
         )
         .sort("run_id")
     )

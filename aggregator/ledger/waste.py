@@ -9,9 +9,8 @@ import polars as pl
 
 from aggregator.ledger.frames import column_of, sum_by
 from aggregator.model.readings import Windows
+from aggregator.model.waste import COVERAGE_FLOOR
 
-# Of a run's nodes so many must show its CPUs: what it holds is taken as spread evenly over them, which it need not be.
-COVERAGE_FLOOR: Final = 0.8
 _SEEN, _HELD, _SECONDS = pl.col("seen_cpus"), pl.col("allocated_cpus"), pl.col("seconds")
 _HELD_SEEN: Final = pl.when(_SEEN.is_not_null()).then(_HELD)
 _OF_RUN: Final = ["run", "window"]
@@ -41,6 +40,7 @@ def _idle_on_several(tenants: pl.DataFrame) -> pl.Series:
         "nodes_count", used=_SEEN.sum().over(_OF_RUN), held=_HELD_SEEN.sum().over(_OF_RUN),
         seen=_SEEN.count().over(_OF_RUN),
     )  # fmt: skip
+    # What a run holds is taken as spread evenly over its nodes, which it need not be.
     is_enough = pl.col("seen") >= COVERAGE_FLOOR * pl.col("nodes_count")
     return sums.select_seq(pl.when(is_enough).then(_idle(pl.col("used"), pl.col("held")))).to_series()
 

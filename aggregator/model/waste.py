@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Resource = Literal["cpu", "memory", "gpu"]
 Severity = Literal["warning", "critical"]
@@ -21,6 +21,8 @@ class Field:
     meaning: str
 
 
+# Below this share of what should be seen of a job nothing of it is called wasted.
+COVERAGE_FLOOR: Final = 0.8
 # The vocabulary of the rules files. A field that is not known makes no condition true.
 FIELDS: Mapping[str, Field] = {
     "elapsed_seconds": Field("seconds", "how long the run has run, suspensions apart"),
@@ -93,7 +95,7 @@ class Rule:
     levels: tuple[Level, ...]
     conditions: tuple[Condition, ...] = ()
     minimum_runtime: float = 1800.0
-    coverage: float = 0.8
+    coverage: float = COVERAGE_FLOOR
     fix: str = ""
     documentation: str = ""
     unless: frozenset[str] = frozenset()

@@ -9,15 +9,13 @@ import polars as pl
 from aggregator.api.cluster_lists import JOBS_PATH, LISTS_PATH
 from aggregator.api.errors import ApiError
 from aggregator.api.history import read_groups
-from aggregator.api.identity import identity_of
-from aggregator.api.keys import SETTINGS, STORE
+from aggregator.api.keys import STORE
 from aggregator.api.lists import LISTS, read_page
-from aggregator.api.lookup import filesystem_names, find_filesystem
+from aggregator.api.lookup import filesystem_names, find_filesystem, rights_in
 from aggregator.api.parameters import Parameters
 from aggregator.api.series import Scene, draw_scene
 from aggregator.api.series_representation import DrawnGraph
 from aggregator.api.storage_lists import GROUPS_PATH, SPACES_PATH
-from aggregator.api.visibility import rights_of
 from aggregator.pages.attempt import attempt
 from aggregator.pages.chart import Times, Trace, bar, line_chart
 from aggregator.pages.figure import Canvas, Figure, added, canvas_of, step_of
@@ -134,7 +132,7 @@ def _storage_of(visit: Visit, of: Of, name: str) -> list[Row]:
     """List what a user, or the group of an account's name, has in each file system that can be told about."""
     snapshot, found = visit.request.app[STORE].current, list[Row]()
     each = visit.request.app[LISTS][_PATHS[of]]
-    rights = rights_of(identity_of(visit.request), visit.request.app[SETTINGS].rules)
+    rights = rights_in(visit.request)
     for filesystem in filesystem_names(snapshot):
         try:
             view = find_filesystem(snapshot, filesystem)

@@ -31,7 +31,8 @@ def rule_words_of(_: Language) -> Mapping[str, str]:
     """Give the shipped rules in a few words; a rule of the site's own has its name."""
     return {
         "gpu_unused": _("GPUs unused"), "gpu_partly_unused": _("some GPUs unused"),
-        "gpu_low_utilization": _("GPUs little used"), "cpu_serial": _("one CPU busy of several"),
+        "gpu_low_utilization": _("GPUs little used"), "gpu_low_occupancy": _("GPUs nearly empty"),
+        "cpu_serial": _("one CPU busy of several"),
         "cpu_low": _("CPUs little used"), "memory_overrequested": _("too much memory"),
     }  # fmt: skip
 

@@ -8,13 +8,15 @@ import polars as pl
 # Slurm's job ids have 32 bits.
 _JOB_ID: Final = "^[0-9]{1,10}$"
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# s, and 13 digits to the base of 32 (Crockford's).
+SLUID: Final = f"^s[{_DIGITS}]{{13}}$"
 _PLACES: Final = range(60, -1, -5)
 # A cluster that is upgraded has both kinds for a while; what is forgotten is learned again when its row changes.
 _MOST: Final = 200_000
 
 
 def write_sluid(sluid: int) -> str:
-    """Write a SLUID as Slurm does: s, and 13 digits to the base of 32 (Crockford's)."""
+    """Write a SLUID as Slurm does."""
     return "s" + "".join([_DIGITS[sluid >> place & 31] for place in _PLACES])
 
 

@@ -23,6 +23,7 @@ In the service's own families the label `cluster` of the sources `cloud` is the 
 
 `hpc_job_*` series belong to one run per job id: the one that is open, else the one submitted last, for
 `refresh.ended_job_retention` after its end. A run younger than one scrape interval of its exporter has no use yet.
+Where the source is slurm-job-exporter, [other exporters](series.md#what-exporters-bring-of-jobs) may bring the same.
 
 ## Waste over time
 

@@ -6,10 +6,9 @@ from typing import Final
 
 import polars as pl
 
+from aggregator.model.waste import COVERAGE_FLOOR
 from aggregator.parts.jobs.declare import OPEN, coverage_of, fact, gauge
 
-# Below this share of expected samples nothing is called wasted.
-COVERAGE_FLOOR: Final = 0.8
 # Of a run of which less was seen until its newest sample, nothing is said about the whole.
 OBSERVED_FLOOR: Final = 0.5
 # A run that uses more than this many times its allocation is not limited to it: Slurm does not manage that resource.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from aggregator.engine.frame import whole
 from aggregator.model.job_inputs import Runs
 from aggregator.model.tres import gpu_units
 
@@ -19,9 +20,5 @@ def units_of_runs(runs: pl.DataFrame, units: Mapping[str, float]) -> pl.DataFram
         "gpu_type": names,
         "units": pl.Series([gpu_units(name, units) for name in names], dtype=pl.Float64),
     })  # fmt: skip
-    counted = pl.col("count") * pl.col("units")
-    return (
-        gpus.join(each, on="gpu_type", validate="m:1")
-        .group_by("run_id")
-        .agg(granted_gpu_units=pl.when(counted.null_count() == 0).then(counted.sum()))
-    )
+    counted = whole(pl.col("count") * pl.col("units"))
+    return gpus.join(each, on="gpu_type", validate="m:1").group_by("run_id").agg(granted_gpu_units=counted)

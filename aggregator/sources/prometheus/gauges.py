@@ -4,7 +4,8 @@ Where several exporters show one gauge of a job on a node, the first of them in 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from aggregator.sources.base import FetchError
 from aggregator.sources.job_numbers import JobNumbers
 from aggregator.sources.prometheus.asking import Asking
 from aggregator.sources.prometheus.catalogue import JOB_GAUGES, in_order
+from aggregator.sources.prometheus.choosing import choose
 from aggregator.sources.prometheus.client import PrometheusClient
 from aggregator.sources.prometheus.exporter import JobGauge
 from aggregator.sources.prometheus.instant import Answers, ask_columns
@@ -23,9 +25,14 @@ from aggregator.sources.prometheus.node_values import values_of_nodes
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.settings import ExporterSettings
 
+_OF_JOB: Final = ("job_id", "node")
+
 
 class PrometheusGauges:
-    """Read the gauges of one cluster's jobs; one that fails keeps its last good values for `patience` seconds."""
+    """Read the gauges of one cluster's jobs; one that fails keeps its last good values for `patience` seconds.
+
+    first says which exporters are believed first of GPUs, and numbers which job a SLUID is.
+    """
 
     name = "gauges"
 
@@ -37,6 +44,7 @@ class PrometheusGauges:
         nodes: NodeNames,
         *,
         patience: float = 0.0,
+        first: Sequence[str] = (),
         numbers: JobNumbers | None = None,
     ) -> None:
         self.rows = 0
@@ -44,12 +52,13 @@ class PrometheusGauges:
         self._client = client
         self._nodes = nodes
         self._numbers = numbers or JobNumbers()
+        self._order = tuple(dict.fromkeys((*in_order("gpus", exporters, first), *exporters)))
         # The inputs by their names, in the order in which the exporters are believed.
         self._gauges = dict(_named([
-            (exporter, gauge) for exporter in _in_order(exporters) for gauge in JOB_GAUGES.get(exporter, ())
+            (exporter, gauge) for exporter in self._order for gauge in JOB_GAUGES.get(exporter, ())
         ]))  # fmt: skip
         self._inputs = {
-            name: _asking(gauge, exporter, matchers, exporters[exporter], nodes)
+            name: _asking(gauge, exporter, matchers, exporters[exporter], nodes, self._numbers)
             for name, (exporter, gauge) in self._gauges.items()
         }
         self._queries = {name: each.query for name, each in self._inputs.items()}
@@ -72,14 +81,24 @@ class PrometheusGauges:
         self.rows = sum(map(len, values.values()))
         kept = self._kept.fill(at, self._queries, values)
         self.features = {name: len(found) > 0 for name, found in kept.values.items()}
-        shown: dict[str, list[NodesOfJobs]] = {}
+        shown: dict[str, dict[str, NodesOfJobs]] = {}
         questions: dict[str, tuple[Question, ...]] = {}
-        for name, (_, gauge) in self._gauges.items():
+        for name, (exporter, gauge) in self._gauges.items():
             if (found := kept.values.get(name)) is not None:
-                shown.setdefault(gauge.name, []).append(found)
+                shown.setdefault(gauge.name, {})[exporter] = found
                 asked = self._inputs[name].question(kept.times.get(name, at))
                 questions[gauge.name] = (*questions.get(gauge.name, ()), asked)
-        return JobGauges({name: _first(found) for name, found in shown.items()}, answers.failed, rejected, questions)
+        return JobGauges(
+            {name: self._chosen(found) for name, found in shown.items()}, answers.failed, rejected, questions
+        )
+
+    def _chosen(self, shown: Mapping[str, NodesOfJobs]) -> NodesOfJobs:
+        """Take the value of each job on each node from the exporter that is believed first of those that have one."""
+        each = list(shown.values())
+        frames, _ = choose(
+            {name: {"value": one.frame} for name, one in shown.items()}, ("value",), self._order, _OF_JOB
+        )
+        return NodesOfJobs(frames["value"], min(one.since for one in each), each[0].over_nodes)
 
     def _of_nodes(self, name: str, at: float, vector: pl.DataFrame, rejected: Counter[str]) -> NodesOfJobs:
         (_, gauge), asking = self._gauges[name], self._inputs[name]
@@ -87,11 +106,6 @@ class PrometheusGauges:
         values = found.filter(pl.col("node") != "")
         # No sample is older than the window of the exporter's rates.
         return NodesOfJobs(values, at - asking.settings.rate_window, gauge.over_nodes)
-
-
-def _in_order(exporters: Iterable[str]) -> Iterable[str]:
-    """Put those first that are believed first of GPUs."""
-    return dict.fromkeys((*in_order("gpus", exporters), *exporters))
 
 
 def _named(found: Sequence[tuple[str, JobGauge]]) -> Iterator[tuple[str, tuple[str, JobGauge]]]:
@@ -102,15 +116,12 @@ def _named(found: Sequence[tuple[str, JobGauge]]) -> Iterator[tuple[str, tuple[s
 
 
 def _asking(
-    gauge: JobGauge, exporter: str, matchers: Mapping[str, str], settings: ExporterSettings, nodes: NodeNames
+    gauge: JobGauge,
+    exporter: str,
+    matchers: Mapping[str, str],
+    settings: ExporterSettings,
+    nodes: NodeNames,
+    numbers: JobNumbers,
 ) -> Asking:
     label = settings.label(gauge.expression.job_label)
-    return Asking(gauge.expression, matchers, settings, nodes, {"job": label}, exporter)
-
-
-def _first(found: Sequence[NodesOfJobs]) -> NodesOfJobs:
-    """Take the value of each job on each node from the first that has one."""
-    if len(found) == 1:
-        return found[0]
-    together = pl.concat(each.frame for each in found).unique(["job_id", "node"], keep="first", maintain_order=True)
-    return NodesOfJobs(together, min(each.since for each in found), found[0].over_nodes)
+    return Asking(gauge.expression, matchers, settings, nodes, {"job": label}, exporter, numbers)

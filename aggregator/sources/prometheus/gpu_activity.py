@@ -10,9 +10,9 @@ OCCUPANCY: Final = "gpu_sm_occupancy_ratio"
 TENSOR: Final = "gpu_tensor_active_ratio"
 DRAM: Final = "gpu_dram_active_ratio"
 _HELP: Final = {
-    OCCUPANCY: "Warps on the SMs ÷ warps that fit, mean of the job's GPUs: a GPU can be busy and nearly empty.",
-    TENSOR: "Share of the time in which the tensor pipes work, mean of the job's GPUs.",
-    DRAM: "Share of the time in which the GPU's memory is read or written, mean of the job's GPUs.",
+    OCCUPANCY: "Warps on the SMs ÷ warps that fit, mean of its nodes' GPUs: a GPU can be busy and nearly empty.",
+    TENSOR: "Share of the time in which the tensor pipes work, mean of its nodes' GPUs.",
+    DRAM: "Share of the time in which the GPU's memory is read or written, mean of its nodes' GPUs.",
 }
 
 
@@ -21,7 +21,7 @@ def activities(
 ) -> tuple[JobGauge, ...]:
     """Declare the newest values of metrics with a job's label, by the gauge's name; gpu are the labels of one GPU.
 
-    scale makes ratios of them. Of several series of a GPU the largest counts.
+    scale makes ratios of them. Of several series of a GPU the largest counts. Each node counts alike.
     """
     return tuple(
         JobGauge(

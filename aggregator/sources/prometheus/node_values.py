@@ -4,7 +4,7 @@ from collections import Counter
 
 import polars as pl
 
-from aggregator.sources.job_numbers import JobNumbers
+from aggregator.sources.job_numbers import SLUID, JobNumbers
 from aggregator.sources.prometheus.expression import Expression
 from aggregator.sources.prometheus.nodes import NodeNames
 from aggregator.sources.prometheus.vector import each_once
@@ -30,7 +30,13 @@ def values_of_nodes(
 def jobs_of(vector: pl.DataFrame, nodes: NodeNames, rejected: Counter[str], numbers: JobNumbers) -> pl.DataFrame:
     """Give a vector with job_id, null where it is none that is known, and with the names of nodes."""
     of_jobs = numbers.of(vector["job"]).alias("job_id")
-    _count(rejected, "job id is not a number", of_jobs)
+    if of_jobs.null_count():
+        is_sluid = vector["job"].filter(of_jobs.is_null()).str.contains(SLUID)
+        for reason, count in (
+            ("SLUID is of no known job", is_sluid.sum()),
+            ("job id is not a number", (~is_sluid).sum()),
+        ):
+            rejected.update({reason: count} if count else {})
     return vector.select(of_jobs, nodes_of(vector, nodes), pl.exclude("job", "node"))
 
 

@@ -19,6 +19,7 @@ from aggregator.sources.prometheus import (
     Presence,
     PrometheusClient,
     PrometheusCloud,
+    PrometheusGauges,
     PrometheusHosts,
     PrometheusLevels,
     PrometheusLustre,
@@ -123,6 +124,7 @@ class Site:
         yield "cloud", _fetches(lambda client: PrometheusCloud(client, self.matchers, cloud, self.nodes, rule))
         for quotas in _QUOTAS:
             yield f"quotas {quotas.kind}", partial(self._quotas, quotas)
+        yield "gauges", _fetches(lambda one: PrometheusGauges(one, self.matchers, self.settings, self.nodes))
         yield "presence", self._presence
         for exporter, graphs in GRAPHS.items():
             for graph in graphs:

@@ -5,7 +5,7 @@ from aiohttp import web
 
 from aggregator.sources.base import FetchError
 from aggregator.sources.prometheus import ExporterSettings, NodeNames, PrometheusClient, PrometheusGauges, gauges
-from aggregator.sources.prometheus.catalogue import gauge_columns
+from aggregator.sources.prometheus.catalogue import JOB_GAUGES, gauge_columns
 from aggregator.sources.prometheus.exporter import Exporter, JobGauge, newest
 from aggregator.sources.prometheus.expression import Expression, Metric
 from tests.builders import NOW
@@ -96,6 +96,44 @@ async def test_of_two_exporters_the_one_that_is_believed_first_counts_for_each_n
     assert alone.failed.keys() == {"dcgm_exporter:open_files"}
 
 
+async def test_what_a_site_believes_first_is_believed_first(
+    prometheus: FakePrometheus, client: PrometheusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"slurm_job_exporter": "slurm_files", "dcgm_exporter": "dcgm_files"}
+    shown = {of: (newest("open_files", metric, help="Files.", of=of, unit="files"),) for of, metric in names.items()}
+    monkeypatch.setattr(gauges, "JOB_GAUGES", shown)
+    settings = dict.fromkeys(names, ExporterSettings(interval=30.0))
+    source = PrometheusGauges(client, {}, settings, NodeNames(), first=("slurm_job_exporter",))
+    prometheus.answers |= {"slurm_files": vector(sample("1")), "dcgm_files": vector(sample("7"))}
+    assert (await source.fetch(NOW)).values["open_files"].frame.rows() == [(4711, "node01", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("exporter", "metric", "gauge", "written"),
+    [
+        ("slurm_job_exporter", "slurm_job_sm_occupancy_gpu", "gpu_sm_occupancy_ratio", "25"),
+        ("slurm_job_exporter", "slurm_job_tensor_gpu", "gpu_tensor_active_ratio", "25"),
+        ("slurm_job_exporter", "slurm_job_utilization_gpu_memory", "gpu_dram_active_ratio", "25"),
+        ("dcgm_exporter", "DCGM_FI_PROF_SM_OCCUPANCY", "gpu_sm_occupancy_ratio", "0.25"),
+        ("dcgm_exporter", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "gpu_tensor_active_ratio", "0.25"),
+        ("dcgm_exporter", "DCGM_FI_PROF_DRAM_ACTIVE", "gpu_dram_active_ratio", "0.25"),
+        ("nvidia_gpu_exporter", "nvidia_gpu_sm_occupancy_percent", "gpu_sm_occupancy_ratio", "0.25"),
+        ("nvidia_gpu_exporter", "nvidia_gpu_any_tensor_util_percent", "gpu_tensor_active_ratio", "0.25"),
+        ("nvidia_gpu_exporter", "nvidia_gpu_dram_bw_util_percent", "gpu_dram_active_ratio", "0.25"),
+    ],
+)
+async def test_the_activity_of_gpus_is_a_ratio_whoever_shows_it(
+    prometheus: FakePrometheus, client: PrometheusClient, monkeypatch: pytest.MonkeyPatch, exporter: str, metric: str,
+    gauge: str, written: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(gauges, "JOB_GAUGES", JOB_GAUGES)
+    source = PrometheusGauges(client, {}, {exporter: ExporterSettings(interval=30.0)}, NodeNames())
+    label = {"slurm_job_exporter": "slurmjobid", "dcgm_exporter": "hpc_job", "nvidia_gpu_exporter": "jobid"}[exporter]
+    prometheus.answers[metric] = vector(({label: "4711", "instance": "node01"}, written))
+    found = (await source.fetch(NOW)).values
+    assert {name: each.frame.rows() for name, each in found.items() if len(each)} == {gauge: [(4711, "node01", 0.25)]}
+
+
 def test_every_gauge_is_one_column_whoever_shows_it() -> None:
     columns = [column.name for column in gauge_columns()]
     assert len(columns) == len({*columns})
@@ -105,11 +143,14 @@ def test_every_gauge_is_one_column_whoever_shows_it() -> None:
 async def test_what_cannot_be_is_dropped_and_counted(prometheus: FakePrometheus, source: PrometheusGauges) -> None:
     prometheus.answers["io_files"] = vector(
         sample("1e9"), sample("NaN", "node02"), sample("-1", "node03"), sample("2", job="none"), sample("7", ""),
+        sample("3", job="sBR1JB8J1YM400"),
         sample("8", "node08"),
     )  # fmt: skip
     found = await source.fetch(NOW)
     assert found.values["open_files"].frame.rows() == [(4711, "node08", 8.0)]
-    assert found.rejected == {"open_files out of range": 3, "job id is not a number": 1}
+    assert found.rejected == {
+        "open_files out of range": 3, "job id is not a number": 1, "SLUID is of no known job": 1,
+    }  # fmt: skip
 
 
 async def test_one_that_fails_is_as_it_last_was_and_its_samples_are_that_old(
