@@ -73,35 +73,26 @@ def spent(kind: str, *of: str) -> Row:
 
 
 def _hours_wasted(kind: str, *of: str) -> list[Panel]:
+    seen = "As far as they were observed, in closed windows."
     return [
         single(
-            "GPU-hours wasted",
-            "As far as they were observed, in closed windows. Not known: no job held GPUs.",
-            total(wasted_hours(kind, "gpu", *of)),
-            span=6,
+            "GPU-hours wasted", f"{seen} Not known: no job held GPUs.", total(wasted_hours(kind, "gpu", *of)), span=6
         ),
-        single(
-            "CPU-hours wasted",
-            "As far as they were observed, in closed windows.",
-            total(wasted_hours(kind, "cpu", *of)),
-            span=6,
-        ),
+        single("CPU-hours wasted", seen, total(wasted_hours(kind, "cpu", *of)), span=6),
     ]
 
 
 def _energy(kind: str, *of: str) -> list[Panel]:
+    measured = "as far as it was measured."
+    every, wasted = (
+        f"{total(added(f'{kind}_{name}_joules_total', *of))} / 3.6e6" for name in ("energy", "wasted_energy")
+    )
     return [
-        single(
-            "Energy",
-            "Of the jobs, as far as it was measured.",
-            f"{total(added(f'{kind}_energy_joules_total', *of))} / 3.6e6",
-            "kwatth",
-            span=6,
-        ),
+        single("Energy", f"Of the jobs, {measured}", every, "kwatth", span=6),
         single(
             "Energy of what was wasted",
-            "Of CPUs and GPUs that were held and not used, as far as it was measured.",
-            f"{total(added(f'{kind}_wasted_energy_joules_total', *of))} / 3.6e6",
+            f"Of CPUs and GPUs that were held and not used, {measured}",
+            wasted,
             "kwatth",
             span=6,
         ),

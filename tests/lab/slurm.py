@@ -6,7 +6,6 @@ import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -163,29 +162,10 @@ class Slurm:
         self.scontrol("requeue", str(job_id))
         self.wait_state(job_id, "PENDING")
         try:
-            wait_until(lambda: self._released(job_id), 60, f"job {job_id} to run again")
+            self.wait_state(job_id, "RUNNING")
         except TimeoutError as error:
             shown = " ".join(self.scontrol("show", "job", str(job_id)).split())
             raise TimeoutError(f"{error}: {shown}") from error
-
-    def _released(self, job_id: int) -> bool:
-        """Let a requeued job start now, and tell whether it has.
-
-        It would wait two minutes, as long as its old credential lives; slurmctld sets that time once more when the
-        old run has completed, so once is not enough. A job that may start already is left alone: every update is work
-        for the scheduler that shall start it.
-        """
-        shown = self.scontrol("show", "job", str(job_id))
-        state, eligible = (re.findall(rf"\b{key}=(\S+)", shown)[0] for key in ("JobState", "EligibleTime"))
-        now = datetime.now(UTC).replace(tzinfo=None)
-        if state == "PENDING" and (eligible == "Unknown" or datetime.fromisoformat(eligible) > now):
-            try:
-                self.scontrol("update", f"JobId={job_id}", "StartTime=now")
-            except RuntimeError as error:
-                # It has started since it was listed: the next look sees it run.
-                if "no longer pending" not in str(error):
-                    raise
-        return state == "RUNNING"
 
     def restarts(self, job_id: int) -> int:
         """Return how often the job was requeued."""

@@ -19,7 +19,9 @@ SlurmctldPort={ctld_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={munge_socket}
+# A requeued job waits for as long as its old credential lives, two minutes if nothing is said: a node that is told to
+# start it earlier may still be ending the old run, and fails the new one.
+AuthInfo=socket={munge_socket},cred_expire=15
 StateSaveLocation={root}/state
 SlurmdSpoolDir={root}/spool/%n
 SlurmctldPidFile={root}/slurmctld.pid
